@@ -1,0 +1,252 @@
+//! Ordered dims with extents.
+
+use super::{Dim, join};
+use crate::error::{Result, shape_err};
+use std::fmt;
+
+/// Distinct dims with extents, in axis order (the last axis is the fastest): `"C=8 Ny=256 Nx=256"`.
+///
+/// Extents are at least 1 and the number of elements fits `usize` four times over, so byte counts don't overflow.
+/// The shape without dims is a scalar with one element.
+///
+/// ```
+/// use linops::Shape;
+/// let s: Shape = "C=8 Ny=256 Nx=256".parse()?;
+/// assert_eq!(s.len(), 8 * 256 * 256);
+/// assert_eq!(s.size("Ny".parse()?), Some(256));
+/// # Ok::<(), linops::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape {
+    dims: Vec<Dim>,
+    extents: Vec<usize>,
+}
+
+impl Shape {
+    /// Dims and extents side by side.
+    ///
+    /// # Errors
+    /// Different lengths, a dim that stands twice, an extent 0, or more elements than memory can address.
+    pub fn new(dims: Vec<Dim>, extents: Vec<usize>) -> Result<Shape> {
+        if dims.len() != extents.len() {
+            return shape_err!("{} dims ({}) for {} axes {extents:?}", dims.len(), join(&dims), extents.len());
+        }
+        for (i, d) in dims.iter().enumerate() {
+            if dims[..i].contains(d) {
+                return shape_err!("dim {d} stands twice in \"{}\"; dims of one shape must differ", join(&dims));
+            }
+            if extents[i] == 0 {
+                return shape_err!("dim {d} has extent 0; every extent must be at least 1");
+            }
+        }
+        let bytes = extents.iter().try_fold(32usize, |n, &e| n.checked_mul(e));
+        if bytes.is_none() {
+            let shape = Shape { dims, extents };
+            return shape_err!("the shape {shape} has more elements than memory can address; use smaller extents");
+        }
+        Ok(Shape { dims, extents })
+    }
+
+    /// The shape without dims: one element.
+    pub fn scalar() -> Shape {
+        Shape::default()
+    }
+
+    /// The dims in axis order.
+    pub fn dims(&self) -> &[Dim] {
+        &self.dims
+    }
+
+    /// The extents in axis order.
+    pub fn extents(&self) -> &[usize] {
+        &self.extents
+    }
+
+    /// Number of axes.
+    pub fn rank(&self) -> usize {
+        self.dims.len()
+    }
+
+    /// Number of elements; 1 for the scalar shape.
+    #[allow(clippy::len_without_is_empty)] // a shape is never empty: extents are at least 1
+    pub fn len(&self) -> usize {
+        self.extents.iter().product()
+    }
+
+    /// The axis of a dim.
+    pub fn axis(&self, dim: Dim) -> Option<usize> {
+        self.dims.iter().position(|d| *d == dim)
+    }
+
+    /// The axis of a dim, or an error that lists the dims there are.
+    pub fn require(&self, dim: Dim) -> Result<usize> {
+        match self.axis(dim) {
+            Some(axis) => Ok(axis),
+            None => shape_err!("dim {dim} is not in \"{}\"; name one of its dims", join(&self.dims)),
+        }
+    }
+
+    /// The extent of a dim.
+    pub fn size(&self, dim: Dim) -> Option<usize> {
+        self.axis(dim).map(|a| self.extents[a])
+    }
+
+    /// Pairs of dim and extent.
+    pub fn iter(&self) -> impl Iterator<Item = (Dim, usize)> + '_ {
+        self.dims.iter().copied().zip(self.extents.iter().copied())
+    }
+
+    /// The same extents under other names.
+    ///
+    /// # Errors
+    /// Another number of names than axes, or a repeated name.
+    pub fn renamed(&self, dims: &[Dim]) -> Result<Shape> {
+        if dims.len() != self.rank() {
+            return shape_err!("\"{}\" names {} dims, the shape {self} has {}", join(dims), dims.len(), self.rank());
+        }
+        Shape::new(dims.to_vec(), self.extents.clone())
+    }
+
+    /// Checks that `got` is this shape, dims, order and extents; the error names the first dim that differs.
+    pub fn expect(&self, got: &Shape) -> Result<()> {
+        if self == got {
+            return Ok(());
+        }
+        if self.dims == got.dims {
+            let (dim, want, came) = self
+                .iter()
+                .zip(&got.extents)
+                .find_map(|((d, w), &g)| (w != g).then_some((d, w, g)))
+                .unwrap_or((self.dims[0], 0, 0));
+            return shape_err!("dim {dim} has extent {came}, expected {want} (came {got}, expected {self})");
+        }
+        let mut sorted = (self.dims.clone(), got.dims.clone());
+        sorted.0.sort();
+        sorted.1.sort();
+        if sorted.0 == sorted.1 {
+            return shape_err!(
+                "the dims are in the order \"{}\", expected \"{}\"; put a rearrange between",
+                join(&got.dims),
+                join(&self.dims)
+            );
+        }
+        shape_err!("the dims are \"{got}\", expected \"{self}\"; rename or rearrange them")
+    }
+
+    /// Extents that an array must have; the error names the dim.
+    pub fn expect_extents(&self, got: &[usize]) -> Result<()> {
+        if got.len() != self.rank() {
+            return shape_err!("the array has {} axes {got:?}, expected {} ({self})", got.len(), self.rank());
+        }
+        for ((dim, want), &came) in self.iter().zip(got) {
+            if want != came {
+                return shape_err!("dim {dim} has extent {came}, expected {want} (came {got:?}, expected {self})");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (d, e)) in self.iter().enumerate() {
+            write!(f, "{}{d}={e}", if i > 0 { " " } else { "" })?;
+        }
+        if self.dims.is_empty() { f.write_str("(scalar)") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for Shape {
+    type Err = crate::Error;
+
+    /// Reads `"C=8 Ny=256 Nx=256"`: every dim has an extent.
+    fn from_str(text: &str) -> Result<Shape> {
+        let (mut dims, mut extents) = (Vec::new(), Vec::new());
+        for token in text.split_whitespace() {
+            let Some((name, extent)) = token.split_once('=') else {
+                return shape_err!("\"{token}\" in \"{text}\" has no extent; expected a form like Ny=256");
+            };
+            dims.push(name.parse()?);
+            match extent.parse() {
+                Ok(e) => extents.push(e),
+                Err(_) => return shape_err!("the extent of {name} is \"{extent}\"; expected a whole number from 1 on"),
+            }
+        }
+        Shape::new(dims, extents)
+    }
+}
+
+/// What a constructor takes as a shape: a [`Shape`], a reference to one, or text such as `"Ny=256 Nx=256"`.
+pub trait ToShape {
+    /// The shape, or why it is none.
+    fn to_shape(&self) -> Result<Shape>;
+}
+
+impl ToShape for Shape {
+    fn to_shape(&self) -> Result<Shape> {
+        Ok(self.clone())
+    }
+}
+
+impl ToShape for str {
+    fn to_shape(&self) -> Result<Shape> {
+        self.parse()
+    }
+}
+
+impl ToShape for String {
+    fn to_shape(&self) -> Result<Shape> {
+        self.parse()
+    }
+}
+
+impl<T: ToShape + ?Sized> ToShape for &T {
+    fn to_shape(&self) -> Result<Shape> {
+        (**self).to_shape()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_prints() {
+        let s: Shape = "C=8 Ny=4 Nx=3".parse().unwrap();
+        assert_eq!(s.to_string(), "C=8 Ny=4 Nx=3");
+        assert_eq!((s.rank(), s.len()), (3, 96));
+        assert_eq!("".parse::<Shape>().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn bad_shapes_name_the_dim() {
+        for (text, part) in [
+            ("C=0", "dim C has extent 0"),
+            ("C", "no extent"),
+            ("C=x", "\"x\""),
+            ("C=-1", "\"-1\""),
+            ("C=2 C=3", "twice"),
+            ("A=4294967296 B=4294967296 C=4294967296", "address"),
+        ] {
+            let e = text.parse::<Shape>().unwrap_err().to_string();
+            assert!(e.contains(part), "{text}: {e}");
+        }
+    }
+
+    #[test]
+    fn a_mismatch_names_the_first_dim() {
+        let want: Shape = "C=8 Ny=4".parse().unwrap();
+        let e = |t: &str| want.expect(&t.parse().unwrap()).unwrap_err().to_string();
+        assert!(e("C=8 Ny=5").contains("dim Ny has extent 5, expected 4"));
+        assert!(e("Ny=4 C=8").contains("order"));
+        assert!(e("C=8 Nz=4").contains("expected \"C=8 Ny=4\""));
+        assert!(want.expect_extents(&[8]).is_err());
+        assert!(want.expect_extents(&[8, 3]).unwrap_err().to_string().contains("Ny"));
+    }
+}

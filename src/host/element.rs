@@ -1,0 +1,186 @@
+//! Number types of the host executor: f32 and f64, real and complex, behind two small traits.
+
+use bytemuck::Pod;
+use num_complex::{Complex, Complex32};
+use rustfft::FftNum;
+use std::ops::{Add, Mul};
+
+/// The precision that the host computes in: f32, or f64 for the oracle. Constants are f32 in both.
+pub trait Real: FftNum + Pod + Default + Elem<Self> {
+    /// From a constant.
+    fn of(x: f32) -> Self;
+    /// From a scalar that was made in f64.
+    fn of_f64(x: f64) -> Self;
+}
+
+impl Real for f32 {
+    fn of(x: f32) -> f32 {
+        x
+    }
+    fn of_f64(x: f64) -> f32 {
+        x as f32
+    }
+}
+
+impl Real for f64 {
+    fn of(x: f32) -> f64 {
+        x.into()
+    }
+    fn of_f64(x: f64) -> f64 {
+        x
+    }
+}
+
+/// An element of a result: real or complex in precision `T`.
+pub trait Elem<T>: Copy + Send + Sync + Add<Output = Self> + Mul<T, Output = Self> + 'static {
+    /// 0 (named apart from the number traits' own).
+    fn null() -> Self;
+    /// From a real value.
+    fn re(x: T) -> Self;
+    /// From a complex value. A real result is never made from complex ones: the planner's dtypes exclude it.
+    fn complex(x: Complex<T>) -> Self;
+    /// Times a complex weight; on a real element only its real part can matter.
+    fn times(self, w: Complex<T>) -> Self;
+    /// The elements as complex ones, if they are.
+    fn as_complex_mut(x: &mut [Self]) -> Option<&mut [Complex<T>]>;
+}
+
+macro_rules! real_elem {
+    ($t:ty) => {
+        impl Elem<$t> for $t {
+            fn null() -> $t {
+                0.0
+            }
+            fn re(x: $t) -> $t {
+                x
+            }
+            fn complex(x: Complex<$t>) -> $t {
+                x.re
+            }
+            fn times(self, w: Complex<$t>) -> $t {
+                self * w.re
+            }
+            fn as_complex_mut(_: &mut [$t]) -> Option<&mut [Complex<$t>]> {
+                None
+            }
+        }
+    };
+}
+real_elem!(f32);
+real_elem!(f64);
+
+impl<T: FftNum> Elem<T> for Complex<T> {
+    fn null() -> Self {
+        Complex::new(T::zero(), T::zero())
+    }
+    fn re(x: T) -> Self {
+        Complex::new(x, T::zero())
+    }
+    fn complex(x: Complex<T>) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn times(self, w: Complex<T>) -> Self {
+        Complex::new(self.re * w.re - self.im * w.im, self.re * w.im + self.im * w.re)
+    }
+    fn as_complex_mut(x: &mut [Self]) -> Option<&mut [Complex<T>]> {
+        Some(x)
+    }
+}
+
+/// A tensor's values in C order, on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HostBuf<T> {
+    /// Real values.
+    Real(Vec<T>),
+    /// Complex values.
+    Complex(Vec<Complex<T>>),
+}
+
+impl<T: Real> HostBuf<T> {
+    /// Zeros.
+    pub fn zeros(len: usize, complex: bool) -> HostBuf<T> {
+        match complex {
+            true => HostBuf::Complex(vec![Complex::new(T::zero(), T::zero()); len]),
+            false => HostBuf::Real(vec![T::zero(); len]),
+        }
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            HostBuf::Real(v) => v.len(),
+            HostBuf::Complex(v) => v.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the values are complex.
+    pub fn is_complex(&self) -> bool {
+        matches!(self, HostBuf::Complex(_))
+    }
+
+    /// All values as complex ones.
+    pub fn to_complex(&self) -> Vec<Complex<T>> {
+        match self {
+            HostBuf::Real(v) => v.iter().map(|&x| Complex::new(x, T::zero())).collect(),
+            HostBuf::Complex(v) => v.clone(),
+        }
+    }
+
+    pub(super) fn as_ref(&self) -> Slice<'_, T> {
+        match self {
+            HostBuf::Real(v) => Slice::Real(v),
+            HostBuf::Complex(v) => Slice::Complex(v),
+        }
+    }
+
+    pub(super) fn as_mut(&mut self) -> SliceMut<'_, T> {
+        match self {
+            HostBuf::Real(v) => SliceMut::Real(v),
+            HostBuf::Complex(v) => SliceMut::Complex(v),
+        }
+    }
+}
+
+/// Borrowed values.
+#[derive(Clone, Copy)]
+pub(super) enum Slice<'a, T> {
+    Real(&'a [T]),
+    Complex(&'a [Complex<T>]),
+}
+
+/// Values to be written.
+pub(super) enum SliceMut<'a, T> {
+    Real(&'a mut [T]),
+    Complex(&'a mut [Complex<T>]),
+}
+
+impl<'a, T: Real> Slice<'a, T> {
+    /// The first `len` elements of a scratch buffer.
+    pub fn of(raw: &'a [T], len: usize, complex: bool) -> Slice<'a, T> {
+        match complex {
+            true => Slice::Complex(bytemuck::cast_slice(&raw[..2 * len])),
+            false => Slice::Real(&raw[..len]),
+        }
+    }
+}
+
+impl<'a, T: Real> SliceMut<'a, T> {
+    /// The first `len` elements of a scratch buffer.
+    pub fn of(raw: &'a mut [T], len: usize, complex: bool) -> SliceMut<'a, T> {
+        match complex {
+            true => SliceMut::Complex(bytemuck::cast_slice_mut(&mut raw[..2 * len])),
+            false => SliceMut::Real(&mut raw[..len]),
+        }
+    }
+}
+
+/// A constant's value in precision `T`.
+pub(super) fn widen<T: Real>(c: Complex32) -> Complex<T> {
+    Complex::new(T::of(c.re), T::of(c.im))
+}

@@ -1,0 +1,147 @@
+//! Fourier transforms on the host: rustfft along each axis, one task for each block of the batch while it is in cache.
+
+use super::CHUNK;
+use super::element::Real;
+use super::load::{Reader, Weights};
+use num_complex::Complex;
+use rayon::prelude::*;
+use rustfft::{Fft, FftDirection, FftPlanner};
+use std::sync::Arc;
+
+/// Columns that are transposed into scratch together: two cache lines of complex f32.
+const COLUMNS: usize = 16;
+
+/// Blocks up to this many elements are one task each; larger ones are cut along every axis.
+const BLOCK: usize = 1 << 18;
+
+/// The transforms of one step.
+pub(super) struct AxisPlans<T: Real> {
+    /// Innermost axis first.
+    axes: Vec<Axis<T>>,
+    /// Elements from the first transformed axis on: a block is transformed independently of the others.
+    block: usize,
+}
+
+struct Axis<T: Real> {
+    fft: Arc<dyn Fft<T>>,
+    n: usize,
+    inner: usize,
+    shift: usize,
+}
+
+impl<T: Real> AxisPlans<T> {
+    pub fn new(extents: &[usize], axes: &[usize], inverse: bool, centered: bool) -> AxisPlans<T> {
+        let mut planner = FftPlanner::new();
+        let direction = if inverse { FftDirection::Inverse } else { FftDirection::Forward };
+        let axis = |&a: &usize| {
+            let n = extents[a];
+            let shift = if centered { n / 2 } else { 0 };
+            Axis { fft: planner.plan_fft(n, direction), n, inner: extents[a + 1..].iter().product(), shift }
+        };
+        let block = extents[axes[0]..].iter().product();
+        AxisPlans { axes: axes.iter().rev().map(axis).collect(), block }
+    }
+
+    /// Reads, transforms and weights every block of `dst`. A reader without a source finds its input there.
+    pub fn run(&self, reader: &Reader<T>, post: &Weights, dst: &mut [Complex<T>]) {
+        if self.block <= BLOCK {
+            dst.par_chunks_mut(self.block).enumerate().for_each_init(Vec::new, |scratch, (b, block)| {
+                reader.read(b * self.block, block);
+                for axis in &self.axes {
+                    block.chunks_exact_mut(axis.n * axis.inner).for_each(|part| axis.lines(part, scratch));
+                }
+                post.apply(b * self.block, block);
+            });
+            return;
+        }
+        dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(c * CHUNK, part));
+        for axis in &self.axes {
+            let part = axis.n * axis.inner;
+            if axis.inner == 1 {
+                // Whole lines, several to a task.
+                let lines = (CHUNK / axis.n).max(1);
+                dst.par_chunks_mut(lines * axis.n).for_each_init(Vec::new, |scratch, lines| {
+                    lines.chunks_exact_mut(axis.n).for_each(|line| axis.lines(line, scratch));
+                });
+            } else if dst.len() / part >= 8 {
+                dst.par_chunks_mut(part).for_each_init(Vec::new, |scratch, part| axis.lines(part, scratch));
+            } else {
+                dst.chunks_exact_mut(part).for_each(|part| axis.columns(part));
+            }
+        }
+        dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
+    }
+}
+
+impl<T: Real> Axis<T> {
+    /// Transforms all lines of (n, inner).
+    fn lines(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+        let (n, inner) = (self.n, self.inner);
+        let zero = Complex::new(T::zero(), T::zero());
+        let need = n * COLUMNS.min(inner) + self.fft.get_inplace_scratch_len();
+        if scratch.len() < need {
+            scratch.resize(need, zero);
+        }
+        if inner == 1 && self.shift == 0 {
+            self.fft.process_with_scratch(x, scratch);
+            return;
+        }
+        for i in (0..inner).step_by(COLUMNS) {
+            let width = COLUMNS.min(inner - i);
+            let (lines, rest) = scratch.split_at_mut(n * width);
+            self.pack(x, i, width, lines);
+            self.fft.process_with_scratch(lines, rest);
+            self.unpack(lines, i, width, |k, j, v| x[k * inner + j] = v);
+        }
+    }
+
+    /// Lines `i..i + width`, from index `shift` on round the end, one after the other.
+    fn pack(&self, x: &[Complex<T>], i: usize, width: usize, lines: &mut [Complex<T>]) {
+        let (n, inner, c) = (self.n, self.inner, self.shift);
+        if inner == 1 {
+            lines[..n - c].copy_from_slice(&x[c..]);
+            lines[n - c..].copy_from_slice(&x[..c]);
+            return;
+        }
+        for m in 0..n {
+            let k = if m + c < n { m + c } else { m + c - n };
+            for (j, v) in x[k * inner + i..][..width].iter().enumerate() {
+                lines[j * n + m] = *v;
+            }
+        }
+    }
+
+    fn unpack(&self, lines: &[Complex<T>], i: usize, width: usize, mut put: impl FnMut(usize, usize, Complex<T>)) {
+        let (n, c) = (self.n, self.shift);
+        for m in 0..n {
+            let k = if m + c < n { m + c } else { m + c - n };
+            for j in 0..width {
+                put(k, i + j, lines[j * n + m]);
+            }
+        }
+    }
+
+    /// The same for one large (n, inner), in parallel over columns through a transposed copy.
+    fn columns(&self, x: &mut [Complex<T>]) {
+        let (n, inner, c) = (self.n, self.inner, self.shift);
+        let zero = Complex::new(T::zero(), T::zero());
+        let mut lines = vec![zero; x.len()];
+        let source = &*x;
+        lines.par_chunks_mut(n * COLUMNS).enumerate().for_each_init(Vec::new, |scratch, (t, lines)| {
+            self.pack(source, t * COLUMNS, lines.len() / n, lines);
+            scratch.resize(self.fft.get_inplace_scratch_len(), zero);
+            self.fft.process_with_scratch(lines, scratch);
+        });
+        // Rows go back in groups, so that a line's cache line serves several of them.
+        x.par_chunks_mut(inner * COLUMNS).enumerate().for_each(|(t, rows)| {
+            let count = rows.len() / inner;
+            for i in 0..inner {
+                for r in 0..count {
+                    let k = t * COLUMNS + r;
+                    let m = if k >= c { k - c } else { k + n - c };
+                    rows[r * inner + i] = lines[i * n + m];
+                }
+            }
+        });
+    }
+}

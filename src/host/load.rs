@@ -1,0 +1,220 @@
+//! The host's side of a fused read: rows of a [`Load`] into a buffer.
+
+use super::element::{Elem, Real, Slice, widen};
+use crate::program::{Access, AxisIndex, ConstantData, Factor, Load};
+use num_complex::{Complex, Complex64};
+
+/// A load, collapsed to few axes and bound to its source; `None` is a kernel that works in place on what it writes.
+pub(super) struct Reader<'a, T> {
+    load: Load,
+    source: Option<Slice<'a, T>>,
+    scale: Complex<T>,
+    scaled: bool,
+}
+
+/// Pointwise weights by themselves: what is multiplied to a finished result.
+pub(super) struct Weights {
+    load: Load,
+}
+
+impl Weights {
+    pub fn new(extents: &[usize], factors: &[Factor], scale: Complex64) -> Weights {
+        let mut load = Load::whole(crate::program::ValueId::INPUT, extents);
+        load.factors = factors.to_vec();
+        load.scale = scale;
+        Weights { load: load.collapsed(&[]) }
+    }
+
+    /// Multiplies the elements from `first` on by their weights.
+    pub fn apply<T: Real, E: Elem<T>>(&self, first: usize, out: &mut [E]) {
+        let (scale, scaled) = scalar(self.load.scale);
+        if self.load.factors.is_empty() && !scaled {
+            return;
+        }
+        for_rows(&self.load.extents, first, out.len(), |n, at, run| {
+            let row = &mut out[at..at + run];
+            weigh(&self.load, n, row, scale, scaled);
+        });
+    }
+}
+
+impl<'a, T: Real> Reader<'a, T> {
+    pub fn new(load: &Load, source: Option<Slice<'a, T>>) -> Reader<'a, T> {
+        let load = load.collapsed(&[]);
+        let (scale, scaled) = scalar(load.scale);
+        Reader { load, source, scale, scaled }
+    }
+
+    /// Elements `first..` of the load. Without a source, `out` holds them already and only weights are applied.
+    pub fn read<E: Elem<T>>(&self, first: usize, out: &mut [E]) {
+        for_rows(&self.load.extents, first, out.len(), |n, at, run| {
+            let row = &mut out[at..at + run];
+            match &self.source {
+                None => {}
+                Some(source) => {
+                    if !self.fetch(source, n, row) {
+                        return;
+                    }
+                }
+            }
+            weigh(&self.load, n, row, self.scale, self.scaled);
+        });
+    }
+
+    /// One row of the source; false if the row is all zero.
+    fn fetch<E: Elem<T>>(&self, source: &Slice<T>, n: &[i64], row: &mut [E]) -> bool {
+        let Some(last) = n.len().checked_sub(1) else {
+            match source {
+                Slice::Real(x) => row[0] = E::re(x[self.load.source.base as usize]),
+                Slice::Complex(x) => row[0] = E::complex(x[self.load.source.base as usize]),
+            }
+            return true;
+        };
+        let valid = &self.load.valid;
+        if (0..last).any(|a| !valid[a].holds(n[a])) {
+            row.fill(E::null());
+            return false;
+        }
+        let v = &valid[last];
+        let run = row.len() as i64;
+        let lo = (v.lo - n[last]).clamp(0, run) as usize;
+        let hi = (v.hi - n[last]).clamp(lo as i64, run) as usize;
+        row[..lo].fill(E::null());
+        row[hi..].fill(E::null());
+        let row = &mut row[lo..hi];
+        let start = n[last] + lo as i64;
+        let base = outer_base(&self.load.source, n, last);
+        let axis = &self.load.source.axes[last];
+        let holds = |k: i64| v.divisible.is_none_or(|(num, off, den)| (k * num + off) % den == 0);
+        match source {
+            Slice::Real(x) => fetch_row(x, base, axis, start, row, E::re, holds, E::null(), v.divisible.is_some()),
+            Slice::Complex(x) => {
+                fetch_row(x, base, axis, start, row, E::complex, holds, E::null(), v.divisible.is_some())
+            }
+        }
+        true
+    }
+}
+
+fn scalar<T: Real>(c: Complex64) -> (Complex<T>, bool) {
+    (Complex::new(T::of_f64(c.re), T::of_f64(c.im)), c != Complex64::new(1.0, 0.0))
+}
+
+fn outer_base(access: &Access, n: &[i64], last: usize) -> i64 {
+    access.base + (0..last).map(|a| access.axes[a].at(n[a])).sum::<i64>()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn fetch_row<S: Copy, E: Copy>(
+    x: &[S],
+    base: i64,
+    axis: &AxisIndex,
+    start: i64,
+    row: &mut [E],
+    make: impl Fn(S) -> E,
+    holds: impl Fn(i64) -> bool,
+    zero: E,
+    divided: bool,
+) {
+    if row.is_empty() {
+        return;
+    }
+    match *axis {
+        AxisIndex::Linear { stride: 1 } if !divided => {
+            let at = (base + start) as usize;
+            let x = &x[at..at + row.len()];
+            row.iter_mut().zip(x).for_each(|(r, &s)| *r = make(s));
+        }
+        AxisIndex::Linear { stride: 0 } if !divided => row.fill(make(x[base as usize])),
+        AxisIndex::Linear { stride } if !divided => {
+            let mut at = base + start * stride;
+            for r in row {
+                *r = make(x[at as usize]);
+                at += stride;
+            }
+        }
+        _ => {
+            // Strided embeddings and rolls: index by index, zero where the division leaves a remainder.
+            for (i, r) in row.iter_mut().enumerate() {
+                let k = start + i as i64;
+                *r = if holds(k) { make(x[(base + axis.at(k)) as usize]) } else { zero };
+            }
+        }
+    }
+}
+
+fn weigh<T: Real, E: Elem<T>>(load: &Load, n: &[i64], row: &mut [E], scale: Complex<T>, scaled: bool) {
+    let last = n.len().saturating_sub(1);
+    let mut scalar = scale;
+    let mut by_scalar = scaled;
+    for f in &load.factors {
+        let base = outer_base(&f.access, n, last.min(n.len()));
+        let axis = f.access.axes.get(last).copied().unwrap_or(AxisIndex::Linear { stride: 0 });
+        let start = n.get(last).copied().unwrap_or(0);
+        let sign = if f.conj { T::of(-1.0) } else { T::of(1.0) };
+        match (&axis, f.weight.data()) {
+            (AxisIndex::Linear { stride: 0 }, _) => {
+                let w: Complex<T> = widen(f.weight.get(base as usize));
+                scalar = scalar * Complex::new(w.re, w.im * sign);
+                by_scalar = true;
+            }
+            (AxisIndex::Linear { stride: 1 }, ConstantData::F32(w)) => {
+                let at = (base + start) as usize;
+                let w = &w[at..at + row.len()];
+                row.iter_mut().zip(w).for_each(|(r, &w)| *r = *r * T::of(w));
+            }
+            (AxisIndex::Linear { stride: 1 }, ConstantData::C32(w)) => {
+                let at = (base + start) as usize;
+                let w = &w[at..at + row.len()];
+                row.iter_mut().zip(w).for_each(|(r, &w)| {
+                    *r = r.times(Complex::new(T::of(w.re), T::of(w.im) * sign));
+                });
+            }
+            (_, _) => {
+                for (i, r) in row.iter_mut().enumerate() {
+                    let w: Complex<T> = widen(f.weight.get((base + axis.at(start + i as i64)) as usize));
+                    *r = r.times(Complex::new(w.re, w.im * sign));
+                }
+            }
+        }
+    }
+    if !by_scalar {
+        return;
+    }
+    if scalar.im == T::zero() {
+        row.iter_mut().for_each(|r| *r = *r * scalar.re);
+    } else {
+        row.iter_mut().for_each(|r| *r = r.times(scalar));
+    }
+}
+
+/// Walks the linear indices `first..first + len` row by row: `f(index of the row's first element, offset, elements)`.
+fn for_rows(extents: &[usize], first: usize, len: usize, mut f: impl FnMut(&[i64], usize, usize)) {
+    let Some((&width, _)) = extents.split_last() else {
+        if len > 0 {
+            f(&[], 0, 1);
+        }
+        return;
+    };
+    let mut n = vec![0i64; extents.len()];
+    let mut rest = first;
+    for a in (0..extents.len()).rev() {
+        n[a] = (rest % extents[a]) as i64;
+        rest /= extents[a];
+    }
+    let mut at = 0;
+    while at < len {
+        let last = n.len() - 1;
+        let run = (width - n[last] as usize).min(len - at);
+        f(&n, at, run);
+        at += run;
+        n[last] = 0;
+        for a in (0..last).rev() {
+            n[a] += 1;
+            if (n[a] as usize) < extents[a] {
+                break;
+            }
+            n[a] = 0;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Sums on the host. The tree of every sum is fixed by the shape.
+
+use super::CHUNK;
+use super::element::{Elem, Real, Slice};
+use super::load::Reader;
+use crate::program::{AxisIndex, Load};
+use rayon::prelude::*;
+
+/// Terms that are added one after the other before they join the total.
+const BLOCK: usize = 64;
+
+/// Sums the load over the axes from `kept` on.
+pub(super) fn run<T: Real, E: Elem<T>>(load: &Load, kept: usize, source: Option<Slice<T>>, dst: &mut [E]) {
+    let terms: usize = load.extents[kept..].iter().product();
+    if by_rows(load, kept, dst.len()) {
+        // Whole rows of results, term after term: what is read lies along the results.
+        let order: Vec<usize> = (kept..load.extents.len()).chain(0..kept).collect();
+        let reader = Reader::new(&load.permuted(&order), source);
+        let outputs = dst.len();
+        let width = CHUNK / 4;
+        dst.par_chunks_mut(width).enumerate().for_each_init(
+            || (vec![E::null(); width], vec![E::null(); width]),
+            |(row, part), (c, d)| {
+                let (row, part) = (&mut row[..d.len()], &mut part[..d.len()]);
+                d.fill(E::null());
+                for block in (0..terms).step_by(BLOCK) {
+                    reader.read(block * outputs + c * width, part);
+                    for k in block + 1..terms.min(block + BLOCK) {
+                        reader.read(k * outputs + c * width, row);
+                        part.iter_mut().zip(row.iter()).for_each(|(p, r)| *p = *p + *r);
+                    }
+                    d.iter_mut().zip(part.iter()).for_each(|(d, p)| *d = *d + *p);
+                }
+            },
+        );
+        return;
+    }
+    let reader = Reader::new(load, source);
+    let per_task = (CHUNK / terms).max(1);
+    dst.par_chunks_mut(per_task).enumerate().for_each_init(
+        || vec![E::null(); terms.min(CHUNK)],
+        |row, (c, d)| {
+            for (i, d) in d.iter_mut().enumerate() {
+                let first = (c * per_task + i) * terms;
+                let mut total = E::null();
+                for at in (0..terms).step_by(CHUNK) {
+                    let row = &mut row[..CHUNK.min(terms - at)];
+                    reader.read(first + at, row);
+                    total = total + sum(row);
+                }
+                *d = total;
+            }
+        },
+    );
+}
+
+/// Whether neighbouring results read closer memory than neighbouring terms do.
+fn by_rows(load: &Load, kept: usize, outputs: usize) -> bool {
+    let step = |axes: std::ops::Range<usize>| {
+        let strides = axes.filter(|&a| load.extents[a] > 1).map(|a| match load.source.axes[a] {
+            AxisIndex::Linear { stride } => stride.unsigned_abs(),
+            AxisIndex::Divided { stride, .. } | AxisIndex::Wrapped { stride, .. } => stride.unsigned_abs(),
+        });
+        strides.filter(|&s| s > 0).min().unwrap_or(u64::MAX)
+    };
+    outputs >= BLOCK && step(0..kept) < step(kept..load.extents.len())
+}
+
+/// A pairwise sum over blocks of eight running ones.
+fn sum<T: Real, E: Elem<T>>(x: &[E]) -> E {
+    if x.len() > 512 {
+        let (a, b) = x.split_at(x.len() / 2);
+        return sum::<T, E>(a) + sum::<T, E>(b);
+    }
+    let mut lanes = [E::null(); 8];
+    let chunks = x.chunks_exact(8);
+    let tail = chunks.remainder();
+    for c in chunks {
+        for (l, &v) in lanes.iter_mut().zip(c) {
+            *l = *l + v;
+        }
+    }
+    for (l, &v) in lanes.iter_mut().zip(tail) {
+        *l = *l + v;
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}

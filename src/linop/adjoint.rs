@@ -1,0 +1,66 @@
+//! Adjoint and normal of any linop, derived from its program.
+
+use super::{Linop, Operator};
+use crate::error::Result;
+use crate::program::{Builder, ValueId};
+use std::slice;
+
+impl Linop {
+    /// The adjoint Aᴴ. The adjoint of an adjoint is the linop itself.
+    pub fn h(&self) -> Linop {
+        let Ok(node) = self.node() else { return self.clone() };
+        if node.operator.op() == "adjoint" {
+            // Dims may have been renamed on the way.
+            let inner = &node.operator.children()[0];
+            let (input, output) = (node.output.clone(), node.input.clone());
+            return inner.rebuilt(|n| super::Node { input, output, ..n });
+        }
+        Linop::of(node.output.clone(), node.input.clone(), Adjoint { linop: self.clone() })
+    }
+
+    /// The normal AᴴA, in the dims of the input. Never more than one term for each sub-linop of a stacked container.
+    pub fn n(&self) -> Linop {
+        let Ok(node) = self.node() else { return self.clone() };
+        Linop::of(node.input.clone(), node.input.clone(), Normal { linop: self.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct Adjoint {
+    linop: Linop,
+}
+
+impl Operator for Adjoint {
+    fn op(&self) -> &'static str {
+        "adjoint"
+    }
+
+    fn children(&self) -> &[Linop] {
+        slice::from_ref(&self.linop)
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        b.inline(&self.linop.program()?.transpose()?, x)
+    }
+}
+
+#[derive(Debug)]
+struct Normal {
+    linop: Linop,
+}
+
+impl Operator for Normal {
+    fn op(&self) -> &'static str {
+        "normal"
+    }
+
+    fn children(&self) -> &[Linop] {
+        slice::from_ref(&self.linop)
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let p = self.linop.program()?;
+        let y = b.inline(&p, x)?;
+        b.inline(&p.transpose()?, y)
+    }
+}

@@ -1,0 +1,53 @@
+//! Composition.
+
+use super::{Linop, Operator};
+use crate::error::{Result, shape_err};
+use crate::program::{Builder, ValueId};
+
+/// y = A_k … A_1 x for the linops in the order they are applied.
+///
+/// # Errors
+/// No linops; or the output of one is not the input of the next, dims and extents.
+pub fn chain(linops: Vec<Linop>) -> Result<Linop> {
+    for l in &linops {
+        l.check()?;
+    }
+    let (Some(first), Some(last)) = (linops.first(), linops.last()) else {
+        return shape_err!("chain: needs at least one linop");
+    };
+    for (i, pair) in linops.windows(2).enumerate() {
+        let (a, b) = (&pair[0], &pair[1]);
+        b.input()?.expect(a.output()?).map_err(|e| {
+            e.at(format!(
+                "chain: linops[{}] ({}) does not take what linops[{i}] ({}) gives",
+                i + 1,
+                b.label(),
+                a.label()
+            ))
+        })?;
+    }
+    let (input, output) = (first.input()?.clone(), last.output()?.clone());
+    Ok(Linop::of(input, output, Chain { linops }))
+}
+
+#[derive(Debug)]
+struct Chain {
+    linops: Vec<Linop>,
+}
+
+impl Operator for Chain {
+    fn op(&self) -> &'static str {
+        "chain"
+    }
+
+    fn children(&self) -> &[Linop] {
+        &self.linops
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        self.linops
+            .iter()
+            .enumerate()
+            .try_fold(x, |x, (i, l)| l.forward(b, x).map_err(|e| e.at(format!("linops[{i}]"))))
+    }
+}

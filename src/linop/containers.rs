@@ -1,0 +1,179 @@
+//! Containers of independent linops: add, concat, stack. All three lower to one `parallel` node.
+
+use super::{Linop, Operator, chain, scalar};
+use crate::dim::{Dim, Shape};
+use crate::error::{Result, shape_err};
+use crate::program::{Builder, Parallel, Split, ThreadSettings, ValueId};
+use num_complex::Complex32;
+use std::sync::Arc;
+
+/// y = Σ A_i x, a left fold in the order given.
+///
+/// # Errors
+/// No linops, or shapes that differ.
+pub fn add(linops: Vec<Linop>) -> Result<Linop> {
+    let Some(first) = linops.first() else { return shape_err!("add: needs at least one linop") };
+    let (input, output) = (first.input()?.clone(), first.output()?.clone());
+    for (i, l) in linops.iter().enumerate() {
+        let at = |e: crate::Error| e.at(format!("add: linops[{i}] ({}) and linops[0] differ", l.label()));
+        input.expect(l.input()?).map_err(at)?;
+        output.expect(l.output()?).map_err(at)?;
+    }
+    Ok(build("add", linops, input, output, Split::Whole, Split::Whole, None))
+}
+
+/// y = Σ w_i A_i x.
+///
+/// # Errors
+/// As for [`add`]; another number of weights than linops, or a weight that is not finite.
+pub fn add_weighted(linops: Vec<Linop>, weights: &[Complex32]) -> Result<Linop> {
+    if weights.len() != linops.len() {
+        return shape_err!("add: {} weights for {} linops; give one each", weights.len(), linops.len());
+    }
+    let weighted = |(l, &w): (Linop, &Complex32)| match w == Complex32::new(1.0, 0.0) {
+        true => Ok(l),
+        false => chain(vec![l.clone(), scalar(l.output()?, w)?]),
+    };
+    add(linops.into_iter().zip(weights).map(weighted).collect::<Result<_>>()?)
+}
+
+/// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x, with `out_dim` alone the outputs side
+/// by side, with both a block diagonal.
+///
+/// # Errors
+/// Neither dim is given, there are no linops, or shapes differ in more than the joined dim.
+pub fn concat(linops: Vec<Linop>, in_dim: Option<&str>, out_dim: Option<&str>) -> Result<Linop> {
+    if in_dim.is_none() && out_dim.is_none() {
+        return shape_err!("concat: needs in_dim or out_dim; to sum linops of one input use add");
+    }
+    let inputs = linops.iter().map(|l| l.input().cloned()).collect::<Result<Vec<_>>>()?;
+    let outputs = linops.iter().map(|l| l.output().cloned()).collect::<Result<Vec<_>>>()?;
+    let (input, feed) = join_side(&inputs, in_dim, "input")?;
+    let (output, join) = join_side(&outputs, out_dim, "output")?;
+    Ok(build("concat", linops, input, output, feed, join, None))
+}
+
+/// The shape that shapes make along `dim` (all equal without), and how it splits into them.
+fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, Split)> {
+    let Some(first) = shapes.first() else { return shape_err!("concat: needs at least one linop") };
+    let Some(dim) = dim else {
+        for (i, s) in shapes.iter().enumerate() {
+            first.expect(s).map_err(|e| e.at(format!("concat: the {side} of linops[{i}]")))?;
+        }
+        return Ok((first.clone(), Split::Whole));
+    };
+    let dim: Dim = dim.parse()?;
+    let axis = first.require(dim).map_err(|e| e.at(format!("concat: the {side} of linops[0]")))?;
+    let mut extents = Vec::new();
+    for (i, s) in shapes.iter().enumerate() {
+        let at = |e: crate::Error| e.at(format!("concat: the {side} of linops[{i}]"));
+        let n = s.size(dim).ok_or_else(|| at(crate::Error::Shape(format!("dim {dim} is not in {s}"))))?;
+        let mut want = first.extents().to_vec();
+        want[axis] = n;
+        Shape::new(first.dims().to_vec(), want)?.expect(s).map_err(at)?;
+        extents.push(n);
+    }
+    let mut whole = first.extents().to_vec();
+    whole[axis] = extents.iter().sum();
+    Ok((Shape::new(first.dims().to_vec(), whole)?, Split::Slices { axis, extents }))
+}
+
+/// Joins linops of equal shapes along new dims: a position in the input, in the output, or both. `(dim, position)`.
+///
+/// # Errors
+/// Neither dim is given, there are no linops, shapes differ, or a position is beyond the number of dims.
+pub fn stack(linops: Vec<Linop>, in_dim: Option<(&str, usize)>, out_dim: Option<(&str, usize)>) -> Result<Linop> {
+    if in_dim.is_none() && out_dim.is_none() {
+        return shape_err!("stack: needs in_dim or out_dim; to sum linops of one input use add");
+    }
+    let Some(first) = linops.first() else { return shape_err!("stack: needs at least one linop") };
+    let (input, output) = (first.input()?.clone(), first.output()?.clone());
+    for (i, l) in linops.iter().enumerate() {
+        input.expect(l.input()?).map_err(|e| e.at(format!("stack: the input of linops[{i}]")))?;
+        output.expect(l.output()?).map_err(|e| e.at(format!("stack: the output of linops[{i}]")))?;
+    }
+    let count = linops.len();
+    let (whole_in, feed) = stack_side(&input, in_dim, count, "in")?;
+    let (whole_out, join) = stack_side(&output, out_dim, count, "out")?;
+    let inner = (input.extents().to_vec(), output.extents().to_vec());
+    Ok(build("stack", linops, whole_in, whole_out, feed, join, Some(inner)))
+}
+
+fn stack_side(shape: &Shape, dim: Option<(&str, usize)>, count: usize, side: &str) -> Result<(Shape, Split)> {
+    let Some((dim, position)) = dim else { return Ok((shape.clone(), Split::Whole)) };
+    if position > shape.rank() {
+        return shape_err!("stack: {side}_position is {position}, expected at most {} ({shape})", shape.rank());
+    }
+    let (mut dims, mut extents) = (shape.dims().to_vec(), shape.extents().to_vec());
+    dims.insert(position, dim.parse()?);
+    extents.insert(position, count);
+    Ok((Shape::new(dims, extents)?, Split::Slices { axis: position, extents: vec![1; count] }))
+}
+
+fn build(
+    op: &'static str,
+    linops: Vec<Linop>,
+    input: Shape,
+    output: Shape,
+    feed: Split,
+    join: Split,
+    inner: Option<(Vec<usize>, Vec<usize>)>,
+) -> Linop {
+    let settings = ThreadSettings::default();
+    Linop::of(input, output, Container { op, linops, feed, join, inner, settings })
+}
+
+#[derive(Clone, Debug)]
+struct Container {
+    op: &'static str,
+    linops: Vec<Linop>,
+    feed: Split,
+    join: Split,
+    /// For a stack: the extents of a sub-linop, which its slice of extent 1 is reshaped to and from.
+    inner: Option<(Vec<usize>, Vec<usize>)>,
+    settings: ThreadSettings,
+}
+
+impl Operator for Container {
+    fn op(&self) -> &'static str {
+        self.op
+    }
+
+    fn children(&self) -> &[Linop] {
+        &self.linops
+    }
+
+    fn settings(&self) -> Option<&ThreadSettings> {
+        Some(&self.settings)
+    }
+
+    fn with_settings(&self, settings: ThreadSettings) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Container { settings, ..self.clone() }))
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let mut children = Vec::with_capacity(self.linops.len());
+        for (i, l) in self.linops.iter().enumerate() {
+            let p = l.program().map_err(|e| e.at(format!("linops[{i}]")))?;
+            let Some((input, output)) = &self.inner else {
+                children.push((*p).clone());
+                continue;
+            };
+            // A stacked slice keeps its axis, of extent 1.
+            let with_axis = |split: &Split, extents: &[usize]| {
+                let mut e = extents.to_vec();
+                if let Split::Slices { axis, .. } = split {
+                    e.insert(*axis, 1);
+                }
+                e
+            };
+            let mut c = Builder::new(&with_axis(&self.feed, input));
+            let v = c.reshape(ValueId::INPUT, input.clone())?;
+            let v = c.inline(&p, v)?;
+            let v = c.reshape(v, with_axis(&self.join, output))?;
+            children.push(c.finish(v));
+        }
+        let (feed, join) = (self.feed.clone(), self.join.clone());
+        b.parallel(x, Parallel { children, feed, join, settings: self.settings.clone(), label: self.op.into() })
+    }
+}

@@ -1,0 +1,75 @@
+//! Matrices and einsums by name.
+
+use super::{Linop, Operator, constant};
+use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::error::{Result, shape_err};
+use crate::program::{Builder, Contract, ValueId};
+use crate::tensor::Tensor;
+
+/// y = einsum(w, x) by name: sums over every dim that is not in `out`, which orders the output dims.
+///
+/// ```
+/// use linops::{linop, Tensor};
+/// let w = Tensor::from_array(ndarray::Array2::<f32>::ones((3, 5)), "M N")?;
+/// assert_eq!(linop::dense("N=5 T=2", &w, "M T")?.output()?.to_string(), "M=3 T=2");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// An extent of the weight is not that of x, or `out` names a dim of neither.
+pub fn dense(input: impl ToShape, weight: &Tensor, out: &str) -> Result<Linop> {
+    let (input, out) = (input.to_shape()?, parse_dims(out)?);
+    let w = weight.shape();
+    for (d, n) in w.iter() {
+        if let Some(e) = input.size(d).filter(|e| *e != n) {
+            return shape_err!("dense: dim {d} of the weight has extent {n}, expected {e} (input {input})");
+        }
+    }
+    let mut extents = Vec::new();
+    for d in &out {
+        match input.size(*d).or(w.size(*d)) {
+            Some(n) => extents.push(n),
+            None => {
+                return shape_err!("dense: out names {d}, which is neither in the input {input} nor in the weight {w}");
+            }
+        }
+    }
+    let output = Shape::new(out, extents)?;
+    let mut labels: Vec<Dim> = Vec::new();
+    let mut label = |d: &Dim| match labels.iter().position(|l| l == d) {
+        Some(at) => at as u32,
+        None => {
+            labels.push(*d);
+            labels.len() as u32 - 1
+        }
+    };
+    let contract = Contract {
+        weight: constant(weight)?,
+        conj: false,
+        w: w.dims().iter().map(&mut label).collect(),
+        x: input.dims().iter().map(&mut label).collect(),
+        y: output.dims().iter().map(&mut label).collect(),
+    };
+    let details = format!("{}, {} -> {}", join(w.dims()), join(input.dims()), join(output.dims()));
+    Ok(Linop::of(input, output, Dense { contract, details }))
+}
+
+#[derive(Debug)]
+struct Dense {
+    contract: Contract,
+    details: String,
+}
+
+impl Operator for Dense {
+    fn op(&self) -> &'static str {
+        "dense"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        b.contract(x, self.contract.clone())
+    }
+}

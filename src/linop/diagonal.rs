@@ -1,0 +1,89 @@
+//! Pointwise weights: coil sensitivities, masks, density compensation.
+
+use super::{Linop, Operator, constant};
+use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::error::{Result, shape_err};
+use crate::program::{Builder, Constant, ValueId};
+use crate::tensor::Tensor;
+
+/// y = w·x by elements, broadcast by name: dims that the weight lacks repeat it. Dims of the weight that x lacks become new
+/// dims of y, placed first.
+///
+/// ```
+/// use linops::{linop, Tensor};
+/// let maps = Tensor::from_array(ndarray::Array3::<f32>::ones((8, 4, 6)), "C Ny Nx")?;
+/// assert_eq!(linop::diagonal("Ny=4 Nx=6", &maps)?.output()?.to_string(), "C=8 Ny=4 Nx=6");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// An extent of the weight is not that of x.
+pub fn diagonal(input: impl ToShape, weight: &Tensor) -> Result<Linop> {
+    let input = input.to_shape()?;
+    let new = weight.shape().dims().iter().filter(|d| input.axis(**d).is_none());
+    let order: Vec<Dim> = new.chain(input.dims()).copied().collect();
+    build(input, weight, order)
+}
+
+/// [`diagonal`] with the output dims in the order of `out`, which names every dim of x and of the weight.
+///
+/// # Errors
+/// As for `diagonal`; `out` names other dims, or keeps the dims of x in another order.
+pub fn diagonal_to(input: impl ToShape, weight: &Tensor, out: &str) -> Result<Linop> {
+    build(input.to_shape()?, weight, parse_dims(out)?)
+}
+
+fn build(input: Shape, weight: &Tensor, order: Vec<Dim>) -> Result<Linop> {
+    let w = weight.shape();
+    for (d, n) in w.iter() {
+        if let Some(e) = input.size(d).filter(|e| *e != n) {
+            return shape_err!("diagonal: dim {d} of the weight has extent {n}, expected {e} (input {input})");
+        }
+    }
+    let known = |d: &Dim| input.axis(*d).is_some() || w.axis(*d).is_some();
+    if let Some(d) = order.iter().find(|d| !known(d)) {
+        return shape_err!("diagonal: out names {d}, which is neither in the input {input} nor in the weight {w}");
+    }
+    if let Some(d) = input.dims().iter().chain(w.dims()).find(|d| !order.contains(d)) {
+        return shape_err!("diagonal: out \"{}\" lacks dim {d}; it must name all of x and of the weight", join(&order));
+    }
+    let extent = |d: &Dim| input.size(*d).or(w.size(*d)).unwrap_or(1);
+    let output = Shape::new(order.clone(), order.iter().map(extent).collect())?;
+    let axis = |d: &Dim| output.require(*d);
+    let operator = Diagonal {
+        weight: constant(weight)?,
+        dims: join(w.dims()),
+        new: (0..order.len()).filter(|&k| input.axis(order[k]).is_none()).map(|k| (k, extent(&order[k]))).collect(),
+        order: order.iter().filter_map(|d| input.axis(*d)).collect(),
+        axes: w.dims().iter().map(axis).collect::<Result<_>>()?,
+    };
+    Ok(Linop::of(input, output, operator))
+}
+
+#[derive(Debug)]
+struct Diagonal {
+    weight: Constant,
+    dims: String,
+    /// Position and extent of the dims that x lacks.
+    new: Vec<(usize, usize)>,
+    /// The axes of x in the order of the output.
+    order: Vec<usize>,
+    /// The output axis of each axis of the weight.
+    axes: Vec<usize>,
+}
+
+impl Operator for Diagonal {
+    fn op(&self) -> &'static str {
+        "diagonal"
+    }
+
+    fn details(&self) -> String {
+        self.dims.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let x = b.permute(x, &self.order)?;
+        let x = b.repeat(x, &self.new)?;
+        b.mul(x, self.weight.clone(), self.axes.clone(), false)
+    }
+}

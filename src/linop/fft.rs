@@ -1,0 +1,86 @@
+//! The discrete Fourier transform.
+
+use super::{Linop, Operator, advance, axes_of};
+use crate::dim::ToShape;
+use crate::error::Result;
+use crate::program::{Builder, ValueId};
+
+/// How a transform is normalised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Norm {
+    /// 1/√N both ways: unitary.
+    #[default]
+    Ortho,
+    /// 1 forward, 1/N inverse.
+    Backward,
+    /// 1/N forward, 1 inverse.
+    Forward,
+    /// 1 both ways.
+    None,
+}
+
+/// Options of [`fft`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FftOptions {
+    /// Origin at index N/2 (rounded down) on both sides, as MRI data have it.
+    pub centered: bool,
+    /// Normalisation.
+    pub norm: Norm,
+    /// exp(+2πi kn/N) instead of exp(-2πi kn/N).
+    pub inverse: bool,
+}
+
+/// y_k = s·Σ_n x_n exp(-2πi kn/N) along the dims in `axes`, of any length. The output dims get the next unused name.
+///
+/// The relative l2 error is below 5e-7, below 2e-6 for lengths with a prime factor above 13 on a GPU (Bluestein).
+///
+/// # Errors
+/// A dim of `axes` is not in the input.
+pub fn fft(input: impl ToShape, axes: &str, options: FftOptions) -> Result<Linop> {
+    let input = input.to_shape()?;
+    let axes = axes_of(&input, axes)?;
+    let output = input.renamed(&advance(&input, &axes))?;
+    let n: f64 = axes.iter().map(|&a| input.extents()[a] as f64).product();
+    let scale = match (options.norm, options.inverse) {
+        (Norm::Ortho, _) => 1.0 / n.sqrt(),
+        (Norm::Backward, true) | (Norm::Forward, false) => 1.0 / n,
+        _ => 1.0,
+    };
+    let names = axes.iter().map(|&a| input.dims()[a].to_string()).collect::<Vec<_>>().join(" ");
+    let mut details = names;
+    if options.inverse {
+        details += ", inverse";
+    }
+    if options.centered {
+        details += ", centred";
+    }
+    details += match options.norm {
+        Norm::Ortho => "",
+        Norm::Backward => ", norm backward",
+        Norm::Forward => ", norm forward",
+        Norm::None => ", no norm",
+    };
+    Ok(Linop::of(input, output, Fft { axes, options, scale, details }))
+}
+
+#[derive(Debug)]
+struct Fft {
+    axes: Vec<usize>,
+    options: FftOptions,
+    scale: f64,
+    details: String,
+}
+
+impl Operator for Fft {
+    fn op(&self) -> &'static str {
+        "fft"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        b.fft(x, &self.axes, self.options.inverse, self.options.centered, self.scale)
+    }
+}

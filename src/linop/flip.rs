@@ -1,0 +1,39 @@
+//! Reversed axes.
+
+use super::{Linop, Operator, axes_of};
+use crate::dim::ToShape;
+use crate::error::Result;
+use crate::program::{AxisMap, Builder, ValueId};
+
+/// y[n] = x[N − 1 − n] along the dims in `axes`; the dims keep their names.
+///
+/// # Errors
+/// A dim is not in the input.
+pub fn flip(input: impl ToShape, axes: &str) -> Result<Linop> {
+    let input = input.to_shape()?;
+    let operator = Flip { axes: axes_of(&input, axes)?, details: axes.to_string() };
+    Ok(Linop::of(input.clone(), input, operator))
+}
+
+#[derive(Debug)]
+struct Flip {
+    axes: Vec<usize>,
+    details: String,
+}
+
+impl Operator for Flip {
+    fn op(&self) -> &'static str {
+        "flip"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        self.axes.iter().try_fold(x, |x, &a| {
+            let n = b.extents(x)[a];
+            b.map_axis(x, a, AxisMap::affine(-1, n as i64 - 1, 1, n, n), n)
+        })
+    }
+}

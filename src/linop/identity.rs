@@ -1,0 +1,87 @@
+//! Identity, zero and scalar.
+
+use super::{Linop, Operator};
+use crate::dim::ToShape;
+use crate::error::{Result, value_err};
+use crate::program::{Builder, ValueId};
+use num_complex::{Complex32, Complex64};
+
+/// y = x.
+///
+/// # Errors
+/// The shape is not one.
+pub fn identity(input: impl ToShape) -> Result<Linop> {
+    let input = input.to_shape()?;
+    Ok(Linop::of(input.clone(), input, Identity))
+}
+
+/// y = 0, of another shape.
+///
+/// # Errors
+/// A shape is not one.
+pub fn zero(input: impl ToShape, output: impl ToShape) -> Result<Linop> {
+    let output = output.to_shape()?;
+    Ok(Linop::of(input.to_shape()?, output.clone(), Zero { extents: output.extents().to_vec() }))
+}
+
+/// y = value·x.
+///
+/// # Errors
+/// The shape is not one, or the value is NaN or infinite.
+pub fn scalar(input: impl ToShape, value: impl Into<Complex32>) -> Result<Linop> {
+    let (input, value) = (input.to_shape()?, value.into());
+    if !value.is_finite() {
+        return value_err!("a scalar linop has the value {value}; expected a finite number");
+    }
+    Ok(Linop::of(input.clone(), input, Scalar { value }))
+}
+
+#[derive(Debug)]
+struct Identity;
+
+impl Operator for Identity {
+    fn op(&self) -> &'static str {
+        "identity"
+    }
+
+    fn forward(&self, _: &mut Builder, x: ValueId) -> Result<ValueId> {
+        Ok(x)
+    }
+}
+
+#[derive(Debug)]
+struct Zero {
+    extents: Vec<usize>,
+}
+
+impl Operator for Zero {
+    fn op(&self) -> &'static str {
+        "zero"
+    }
+
+    fn forward(&self, b: &mut Builder, _: ValueId) -> Result<ValueId> {
+        Ok(b.zero(self.extents.clone()))
+    }
+}
+
+#[derive(Debug)]
+struct Scalar {
+    value: Complex32,
+}
+
+impl Operator for Scalar {
+    fn op(&self) -> &'static str {
+        "scalar"
+    }
+
+    fn details(&self) -> String {
+        match self.value.im == 0.0 {
+            true => self.value.re.to_string(),
+            false => self.value.to_string(),
+        }
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        Ok(b.scale(x, Complex64::new(self.value.re.into(), self.value.im.into())))
+    }
+}

@@ -1,0 +1,267 @@
+//! Linear operators with named dims: constructors, checks, composition. One file for each linop.
+//!
+//! A [`Linop`] is a cheap immutable handle. It states its forward once, as a program of primitives; adjoint and normal are
+//! derived from that. Nothing here knows devices.
+
+mod adjoint;
+mod algebra;
+mod chain;
+mod containers;
+mod dense;
+mod diagonal;
+mod display;
+mod fft;
+mod flip;
+mod identity;
+mod pad;
+mod rearrange;
+mod repeat;
+mod roll;
+mod sampling;
+mod slice;
+mod subsample;
+mod sum;
+
+pub use chain::chain;
+pub use containers::{add, add_weighted, concat, stack};
+pub use dense::dense;
+pub use diagonal::{diagonal, diagonal_to};
+pub use fft::{FftOptions, Norm, fft};
+pub use flip::flip;
+pub use identity::{identity, scalar, zero};
+pub use pad::{Align, crop, pad};
+pub use rearrange::rearrange;
+pub use repeat::{repeat, repeat_to};
+pub use roll::roll;
+pub use sampling::{sampling, sampling_at};
+pub use slice::{Stretch, embed, slice};
+pub use subsample::{downsample, upsample};
+pub use sum::sum;
+
+use crate::dim::{Dim, Shape, join, parse_dims};
+use crate::error::{Error, Result};
+use crate::program::{Builder, Constant, ConstantData, Program, ThreadSettings, ValueId};
+use crate::tensor::{HostArray, Tensor};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// What a kind of linop must say. Implement it for linops of your own: the forward as a program is enough.
+pub trait Operator: fmt::Debug + Send + Sync {
+    /// The field's name for it, as in linop files: "fft".
+    fn op(&self) -> &'static str;
+
+    /// Appends the forward, applied to `x`; the extents of `x` are those of the linop's input.
+    ///
+    /// # Errors
+    /// The builder's: extents that do not fit, which a checked linop excludes.
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId>;
+
+    /// The parameters, for listings: "Ny Nx, centred".
+    fn details(&self) -> String {
+        String::new()
+    }
+
+    /// The linops inside, for listings.
+    fn children(&self) -> &[Linop] {
+        &[]
+    }
+
+    /// For containers of independent linops: how they may run.
+    fn settings(&self) -> Option<&ThreadSettings> {
+        None
+    }
+
+    /// The same container with other settings; None for linops without.
+    fn with_settings(&self, settings: ThreadSettings) -> Option<Arc<dyn Operator>> {
+        let _ = settings;
+        None
+    }
+}
+
+/// A linear operator y = A x between tensors of named dims. Cheap to clone; never changes.
+///
+/// `*` composes (`a * b` applies `b` first), `+` and `-` add, scalars multiply. A mismatch makes a linop that carries the
+/// error, which every method that returns `Result` gives back.
+///
+/// ```
+/// use linops::{linop, Tensor};
+/// let f = linop::fft("Ny=4 Nx=6", "Ny Nx", Default::default())?.out("Ky Kx")?;
+/// let mask = Tensor::from_array(ndarray::Array2::<f32>::ones((4, 6)), "Ky Kx")?;
+/// let a = linop::diagonal("Ky=4 Kx=6", &mask)? * f;
+/// assert_eq!(a.output()?.to_string(), "Ky=4 Kx=6");
+/// let normal = a.n();
+/// let y = normal.apply(&Tensor::zeros("Ny=4 Nx=6", linops::DType::Complex32)?)?;
+/// assert_eq!(y.shape(), normal.input()?);
+/// # Ok::<(), linops::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Linop(Result<Arc<Node>, Arc<Error>>);
+
+pub(crate) struct Node {
+    name: Option<String>,
+    input: Shape,
+    output: Shape,
+    operator: Arc<dyn Operator>,
+    program: OnceLock<Arc<Program>>,
+}
+
+impl Linop {
+    /// A linop of your own kind.
+    pub fn new(input: Shape, output: Shape, operator: Arc<dyn Operator>) -> Linop {
+        Linop(Ok(Arc::new(Node { name: None, input, output, operator, program: OnceLock::new() })))
+    }
+
+    pub(crate) fn of(input: Shape, output: Shape, operator: impl Operator + 'static) -> Linop {
+        Linop::new(input, output, Arc::new(operator))
+    }
+
+    /// A linop that carries an error.
+    pub(crate) fn failed(error: Error) -> Linop {
+        Linop(Err(Arc::new(error)))
+    }
+
+    pub(crate) fn node(&self) -> Result<&Node> {
+        self.0.as_deref().map_err(|e| (**e).clone())
+    }
+
+    /// The error that a mismatch in `*`, `+` or `-` left, if any.
+    pub fn check(&self) -> Result<()> {
+        self.node().map(|_| ())
+    }
+
+    /// Dims and extents of x.
+    pub fn input(&self) -> Result<&Shape> {
+        Ok(&self.node()?.input)
+    }
+
+    /// Dims and extents of y.
+    pub fn output(&self) -> Result<&Shape> {
+        Ok(&self.node()?.output)
+    }
+
+    /// The extent of a dim, looked up in the input, then in the output.
+    ///
+    /// # Errors
+    /// The dim is in neither.
+    pub fn size(&self, dim: &str) -> Result<usize> {
+        let (node, dim) = (self.node()?, dim.parse::<Dim>()?);
+        node.input.size(dim).or(node.output.size(dim)).ok_or_else(|| {
+            Error::Shape(format!("dim {dim} is neither in the input {} nor in the output {}", node.input, node.output))
+        })
+    }
+
+    /// The same linop under a label, shown in listings and errors.
+    pub fn named(&self, name: impl Into<String>) -> Linop {
+        let name = Some(name.into());
+        self.rebuilt(|n| Node { name, ..n })
+    }
+
+    /// The same linop with other names for all output dims, in order: `"C Ky Kx"`.
+    ///
+    /// # Errors
+    /// Another number of names than dims, or a repeated one.
+    pub fn out(&self, dims: &str) -> Result<Linop> {
+        let output = self.output()?.renamed(&parse_dims(dims)?).map_err(|e| e.at(self.label()))?;
+        Ok(self.rebuilt(|n| Node { output, ..n }))
+    }
+
+    /// The same container with other settings for how its sub-linops run; other linops stay as they are.
+    pub fn with_settings(&self, settings: ThreadSettings) -> Linop {
+        self.rebuilt(|n| match n.operator.with_settings(settings) {
+            Some(operator) => Node { operator, ..n },
+            None => n,
+        })
+    }
+
+    fn rebuilt(&self, f: impl FnOnce(Node) -> Node) -> Linop {
+        match &self.0 {
+            Err(e) => Linop(Err(e.clone())),
+            Ok(n) => Linop(Ok(Arc::new(f(Node {
+                name: n.name.clone(),
+                input: n.input.clone(),
+                output: n.output.clone(),
+                operator: n.operator.clone(),
+                program: OnceLock::new(),
+            })))),
+        }
+    }
+
+    /// The linop's name, or else its op: what errors call it.
+    pub fn label(&self) -> String {
+        match &self.0 {
+            Ok(n) => n.name.clone().unwrap_or_else(|| n.operator.op().to_string()),
+            Err(_) => "error".into(),
+        }
+    }
+
+    /// The op as in linop files: "fft", "chain".
+    pub fn op(&self) -> &'static str {
+        self.0.as_ref().map_or("error", |n| n.operator.op())
+    }
+
+    /// The linops inside a container.
+    pub fn children(&self) -> &[Linop] {
+        self.0.as_ref().map_or(&[], |n| n.operator.children())
+    }
+
+    /// The forward as a simplified program, made once.
+    pub fn program(&self) -> Result<Arc<Program>> {
+        let node = self.node()?;
+        if let Some(p) = node.program.get() {
+            return Ok(p.clone());
+        }
+        let mut b = Builder::new(node.input.extents());
+        let y = self.forward(&mut b, ValueId::INPUT)?;
+        if b.extents(y) != node.output.extents() {
+            return Err(Error::Shape(format!(
+                "the program of {} gives extents {:?}, the linop says {}",
+                self.label(),
+                b.extents(y),
+                node.output
+            )));
+        }
+        let p = Arc::new(b.finish(y).simplify()?);
+        Ok(node.program.get_or_init(|| p).clone())
+    }
+
+    /// Appends the forward to a program.
+    pub fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        self.node()?.operator.forward(b, x).map_err(|e| e.at(self.label()))
+    }
+}
+
+/// A host tensor's values as a constant of a program.
+pub(crate) fn constant(t: &Tensor) -> Result<Constant> {
+    let Some(array) = t.host_array() else {
+        return Err(Error::Device(format!(
+            "the weight {} is on {}; linops are built from host tensors, move it with .to(&Device::host())",
+            t.shape(),
+            t.device_name()
+        )));
+    };
+    let data = match array {
+        HostArray::F32(a) => ConstantData::F32(a.iter().copied().collect()),
+        HostArray::Complex32(a) => ConstantData::C32(a.iter().copied().collect()),
+    };
+    Constant::new(t.shape().extents().to_vec(), data)
+}
+
+/// The input dims, with these axes renamed to the next unused name: what a linop that transforms axes gives by default.
+pub(crate) fn advance(input: &Shape, axes: &[usize]) -> Vec<Dim> {
+    let mut dims = input.dims().to_vec();
+    let mut used = dims.clone();
+    for &a in axes {
+        dims[a] = dims[a].next_unused(&used);
+        used.push(dims[a]);
+    }
+    dims
+}
+
+/// Axes of the dims in `"Ny Nx"`.
+pub(crate) fn axes_of(input: &Shape, dims: &str) -> Result<Vec<usize>> {
+    let dims = parse_dims(dims)?;
+    if dims.is_empty() {
+        return Err(Error::Shape(format!("no dims are named; name at least one of \"{}\"", join(input.dims()))));
+    }
+    dims.into_iter().map(|d| input.require(d)).collect()
+}

@@ -1,0 +1,81 @@
+//! Zero-padding and cropping.
+
+use super::{Linop, Operator, advance};
+use crate::dim::{Shape, ToShape};
+use crate::error::{Result, shape_err};
+use crate::program::{AxisMap, Builder, ValueId};
+
+/// Where the smaller extent lies in the larger one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Align {
+    /// Index N/2 of the one is index P/2 of the other (rounded down).
+    #[default]
+    Center,
+    /// Both start together.
+    Start,
+}
+
+/// Zero-pads dims to the extents in `to` (`"Nx=320"`). Padded dims get the next unused name.
+///
+/// # Errors
+/// A dim is not in the input, or its new extent is smaller.
+pub fn pad(input: impl ToShape, to: impl ToShape, align: Align) -> Result<Linop> {
+    build(input.to_shape()?, to.to_shape()?, align, "pad")
+}
+
+/// Cuts dims to the extents in `to` (`"Nx=256"`). Cropped dims get the next unused name.
+///
+/// # Errors
+/// A dim is not in the input, or its new extent is larger.
+pub fn crop(input: impl ToShape, to: impl ToShape, align: Align) -> Result<Linop> {
+    build(input.to_shape()?, to.to_shape()?, align, "crop")
+}
+
+fn build(input: Shape, to: Shape, align: Align, op: &'static str) -> Result<Linop> {
+    let (mut extents, mut axes) = (input.extents().to_vec(), Vec::new());
+    for (d, p) in to.iter() {
+        let a = input.require(d).map_err(|e| e.at(op))?;
+        let n = input.extents()[a];
+        if op == "pad" && p < n {
+            return shape_err!("pad: dim {d} has extent {n}, which cannot be padded to {p}; use crop");
+        }
+        if op == "crop" && p > n {
+            return shape_err!("crop: dim {d} has extent {n}, which cannot be cropped to {p}; use pad");
+        }
+        extents[a] = p;
+        axes.push(a);
+    }
+    if axes.is_empty() {
+        return shape_err!("{op}: \"to\" names no dim");
+    }
+    let output = Shape::new(advance(&input, &axes), extents)?;
+    // Output index n reads input index n + off.
+    let map = |&a: &usize| {
+        let (n, p) = (input.extents()[a], output.extents()[a]);
+        let off = if align == Align::Center { (n / 2) as i64 - (p / 2) as i64 } else { 0 };
+        (a, AxisMap::affine(1, off, 1, n, p), p)
+    };
+    let maps = axes.iter().map(map).collect();
+    Ok(Linop::of(input, output, Pad { op, maps, details: to.to_string() }))
+}
+
+#[derive(Debug)]
+struct Pad {
+    op: &'static str,
+    maps: Vec<(usize, AxisMap, usize)>,
+    details: String,
+}
+
+impl Operator for Pad {
+    fn op(&self) -> &'static str {
+        self.op
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        self.maps.iter().try_fold(x, |x, &(a, m, extent)| b.map_axis(x, a, m, extent))
+    }
+}

@@ -1,0 +1,128 @@
+//! Permuting, merging and splitting dims.
+
+use super::{Linop, Operator};
+use crate::dim::{Dim, Shape, ToShape, join};
+use crate::error::{Result, shape_err};
+use crate::program::{Builder, ValueId};
+use std::collections::BTreeMap;
+
+/// Rearranges by a pattern: `"A B C -> (A B) C"` merges, `"(A B) C -> A B C"` with `sizes` `"A=4"` splits. The left side
+/// matches the input by position; a merged dim is called by its joined names, to be renamed with [`Linop::out`].
+///
+/// ```
+/// let r = linops::linop::rearrange("T=6 C=4", "(A B) C -> B (C A)", "A=2")?.out("B M")?;
+/// assert_eq!(r.output()?.to_string(), "B=3 M=8");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// A pattern that does not parse, sides that name different dims, an extent that a split does not divide.
+pub fn rearrange(input: impl ToShape, pattern: &str, sizes: impl ToShape) -> Result<Linop> {
+    let (input, sizes) = (input.to_shape()?, sizes.to_shape()?);
+    let Some((left, right)) = pattern.split_once("->") else {
+        return shape_err!("rearrange: \"{pattern}\" has no ->; expected a form like \"A B C -> (A B) C\"");
+    };
+    let (left, right) = (groups(left, pattern)?, groups(right, pattern)?);
+    if left.len() != input.rank() {
+        return shape_err!(
+            "rearrange: the left side of \"{pattern}\" has {} dims, the input {input} has {}",
+            left.len(),
+            input.rank()
+        );
+    }
+    let flat = |side: &[Vec<Dim>]| side.concat();
+    let (from, to) = (flat(&left), flat(&right));
+    for side in [&from, &to] {
+        if let Some((_, d)) = side.iter().enumerate().find(|(i, d)| side[..*i].contains(d)) {
+            return shape_err!("rearrange: dim {d} stands twice on one side of \"{pattern}\"");
+        }
+    }
+    if let Some(d) = from.iter().find(|d| !to.contains(d)).or(to.iter().find(|d| !from.contains(d))) {
+        return shape_err!(
+            "rearrange: dim {d} stands on one side of \"{pattern}\" only; use sum or repeat to change dims"
+        );
+    }
+    if let Some(d) = sizes.dims().iter().find(|d| !from.contains(d)) {
+        return shape_err!("rearrange: \"sizes\" names {d}, which is not in \"{pattern}\"");
+    }
+    let mut extent: BTreeMap<Dim, usize> = sizes.iter().collect();
+    for (group, n) in left.iter().zip(input.extents()) {
+        solve(group, *n, &mut extent, pattern)?;
+    }
+    let size = |d: &Dim| extent.get(d).copied().unwrap_or(1);
+    let name = |g: &Vec<Dim>| match &g[..] {
+        [one] => Ok(*one),
+        many => many.iter().map(Dim::to_string).collect::<String>().parse(),
+    };
+    let dims = right.iter().map(name).collect::<Result<_>>()?;
+    let output = Shape::new(dims, right.iter().map(|g| g.iter().map(size).product()).collect())?;
+    let operator = Rearrange {
+        split: from.iter().map(size).collect(),
+        order: to.iter().filter_map(|d| from.iter().position(|f| f == d)).collect(),
+        merged: output.extents().to_vec(),
+        pattern: pattern.to_string(),
+    };
+    Ok(Linop::of(input, output, operator))
+}
+
+/// The dims of one side, those in parentheses together.
+fn groups(side: &str, pattern: &str) -> Result<Vec<Vec<Dim>>> {
+    let spaced = side.replace('(', " ( ").replace(')', " ) ");
+    let (mut out, mut open): (Vec<Vec<Dim>>, Option<Vec<Dim>>) = (Vec::new(), None);
+    for token in spaced.split_whitespace() {
+        match (token, &mut open) {
+            ("(", None) => open = Some(Vec::new()),
+            (")", Some(group)) if !group.is_empty() => {
+                out.push(std::mem::take(group));
+                open = None;
+            }
+            ("(" | ")", _) => return shape_err!("rearrange: the parentheses of \"{pattern}\" do not match"),
+            (dim, Some(group)) => group.push(dim.parse()?),
+            (dim, None) => out.push(vec![dim.parse()?]),
+        }
+    }
+    match open {
+        Some(_) => shape_err!("rearrange: the parentheses of \"{pattern}\" do not match"),
+        None => Ok(out),
+    }
+}
+
+/// Finds the one extent of a group that is not given.
+fn solve(group: &[Dim], n: usize, extent: &mut BTreeMap<Dim, usize>, pattern: &str) -> Result<()> {
+    let open: Vec<Dim> = group.iter().filter(|d| !extent.contains_key(d)).copied().collect();
+    let known = group.iter().filter_map(|d| extent.get(d)).try_fold(1usize, |p, &e| p.checked_mul(e)).unwrap_or(0);
+    match &open[..] {
+        [] if known == n => Ok(()),
+        [] => shape_err!("rearrange: ({}) of \"{pattern}\" has {known} values, the input has extent {n}", join(group)),
+        [one] if known > 0 && n % known == 0 => {
+            extent.insert(*one, n / known);
+            Ok(())
+        }
+        [one] => shape_err!("rearrange: extent {n} of ({}) is not divisible by {known} to give {one}", join(group)),
+        more => shape_err!("rearrange: give the sizes of all but one of {} in \"{pattern}\"", join(more)),
+    }
+}
+
+#[derive(Debug)]
+struct Rearrange {
+    split: Vec<usize>,
+    order: Vec<usize>,
+    merged: Vec<usize>,
+    pattern: String,
+}
+
+impl Operator for Rearrange {
+    fn op(&self) -> &'static str {
+        "rearrange"
+    }
+
+    fn details(&self) -> String {
+        self.pattern.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let x = b.reshape(x, self.split.clone())?;
+        let x = b.permute(x, &self.order)?;
+        b.reshape(x, self.merged.clone())
+    }
+}

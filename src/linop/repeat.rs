@@ -1,0 +1,66 @@
+//! Copies along new dims.
+
+use super::{Linop, Operator};
+use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::error::{Result, shape_err};
+use crate::program::{Builder, ValueId};
+
+/// Copies x along the new dims of `sizes` (`"C=3"`), placed first.
+///
+/// # Errors
+/// A new dim is in the input already, or none is named.
+pub fn repeat(input: impl ToShape, sizes: impl ToShape) -> Result<Linop> {
+    let (input, sizes) = (input.to_shape()?, sizes.to_shape()?);
+    let order: Vec<Dim> = sizes.dims().iter().chain(input.dims()).copied().collect();
+    build(input, sizes, order)
+}
+
+/// [`repeat`] with the output dims in the order of `out`, which names every input dim and every new one.
+///
+/// # Errors
+/// As for `repeat`; or `out` names other dims.
+pub fn repeat_to(input: impl ToShape, sizes: impl ToShape, out: &str) -> Result<Linop> {
+    build(input.to_shape()?, sizes.to_shape()?, parse_dims(out)?)
+}
+
+fn build(input: Shape, sizes: Shape, order: Vec<Dim>) -> Result<Linop> {
+    if sizes.rank() == 0 {
+        return shape_err!("repeat: \"sizes\" names no dim");
+    }
+    if let Some(d) = sizes.dims().iter().find(|d| input.axis(**d).is_some()) {
+        return shape_err!("repeat: dim {d} is in the input {input} already; name a new one");
+    }
+    let size = |d: &Dim| input.size(*d).or(sizes.size(*d));
+    if order.len() != input.rank() + sizes.rank() || order.iter().any(|d| size(d).is_none()) {
+        return shape_err!("repeat: out \"{}\" must name every dim of {input} and of {sizes}", join(&order));
+    }
+    let output = Shape::new(order.clone(), order.iter().filter_map(size).collect())?;
+    let operator = Repeat {
+        order: order.iter().filter_map(|d| input.axis(*d)).collect(),
+        new: (0..order.len()).filter_map(|k| sizes.size(order[k]).map(|n| (k, n))).collect(),
+        details: sizes.to_string(),
+    };
+    Ok(Linop::of(input, output, operator))
+}
+
+#[derive(Debug)]
+struct Repeat {
+    order: Vec<usize>,
+    new: Vec<(usize, usize)>,
+    details: String,
+}
+
+impl Operator for Repeat {
+    fn op(&self) -> &'static str {
+        "repeat"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let x = b.permute(x, &self.order)?;
+        b.repeat(x, &self.new)
+    }
+}

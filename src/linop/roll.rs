@@ -1,0 +1,46 @@
+//! Circular shifts.
+
+use super::{Linop, Operator};
+use crate::dim::ToShape;
+use crate::error::{Result, shape_err};
+use crate::program::{AxisMap, Builder, ValueId};
+
+/// y[n] = x[(n − s) mod N] for each `(dim, s)`; the dims keep their names.
+///
+/// # Errors
+/// A dim is not in the input, or none is named.
+pub fn roll(input: impl ToShape, shifts: &[(&str, i64)]) -> Result<Linop> {
+    let input = input.to_shape()?;
+    if shifts.is_empty() {
+        return shape_err!("roll: \"shifts\" names no dim");
+    }
+    let axis = |(d, s): &(&str, i64)| Ok((input.require(d.parse()?).map_err(|e| e.at("roll"))?, *s));
+    let operator = Roll {
+        shifts: shifts.iter().map(axis).collect::<Result<_>>()?,
+        details: shifts.iter().map(|(d, s)| format!("{d} by {s}")).collect::<Vec<_>>().join(", "),
+    };
+    Ok(Linop::of(input.clone(), input, operator))
+}
+
+#[derive(Debug)]
+struct Roll {
+    shifts: Vec<(usize, i64)>,
+    details: String,
+}
+
+impl Operator for Roll {
+    fn op(&self) -> &'static str {
+        "roll"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        self.shifts.iter().try_fold(x, |x, &(a, s)| {
+            let n = b.extents(x)[a];
+            b.map_axis(x, a, AxisMap::wrapped(1, -(s.rem_euclid(n as i64)), n), n)
+        })
+    }
+}

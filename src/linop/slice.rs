@@ -1,0 +1,108 @@
+//! Strided slices and their adjoint.
+
+use super::{Linop, Operator, advance};
+use crate::dim::{Shape, ToShape};
+use crate::error::{Result, shape_err};
+use crate::program::{AxisMap, Builder, ValueId};
+
+/// Indices start, start + step, … below stop. None is the default: 0, the extent, 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// First index.
+    pub start: Option<usize>,
+    /// End, exclusive.
+    pub stop: Option<usize>,
+    /// Step, at least 1.
+    pub step: Option<usize>,
+}
+
+impl From<std::ops::Range<usize>> for Stretch {
+    fn from(r: std::ops::Range<usize>) -> Stretch {
+        Stretch { start: Some(r.start), stop: Some(r.end), step: None }
+    }
+}
+
+impl Stretch {
+    /// (start, count, step) within an extent.
+    fn resolve(&self, op: &str, dim: impl std::fmt::Display, extent: usize) -> Result<(usize, usize, usize)> {
+        let (start, stop, step) = (self.start.unwrap_or(0), self.stop.unwrap_or(extent), self.step.unwrap_or(1));
+        if start >= stop || stop > extent || step == 0 {
+            return shape_err!(
+                "{op}: the range {start}..{stop} step {step} of dim {dim} does not fit extent {extent}; \
+                 expected 0 ≤ start < stop ≤ {extent} and step ≥ 1"
+            );
+        }
+        Ok((start, (stop - start).div_ceil(step), step))
+    }
+}
+
+/// y[n] = x[start + n·step] along each named dim. Sliced dims get the next unused name.
+///
+/// # Errors
+/// A dim is not in the input, or a range does not fit its extent.
+pub fn slice(input: impl ToShape, ranges: &[(&str, Stretch)]) -> Result<Linop> {
+    let input = input.to_shape()?;
+    let (mut extents, mut maps) = (input.extents().to_vec(), Vec::new());
+    for (dim, range) in ranges {
+        let a = input.require(dim.parse()?).map_err(|e| e.at("slice"))?;
+        let n = input.extents()[a];
+        let (start, count, step) = range.resolve("slice", dim, n)?;
+        extents[a] = count;
+        maps.push((a, AxisMap::affine(step as i64, start as i64, 1, n, count), count));
+    }
+    finish("slice", input, extents, maps)
+}
+
+/// The adjoint of [`slice`] into the extents `to`: y[start + n·step] = x[n], zero elsewhere. Embedded dims get the next
+/// unused name.
+///
+/// # Errors
+/// A dim is not in the input, a range does not fit the new extent, or has another number of indices than x.
+pub fn embed(input: impl ToShape, ranges: &[(&str, Stretch)], to: impl ToShape) -> Result<Linop> {
+    let (input, to) = (input.to_shape()?, to.to_shape()?);
+    let (mut extents, mut maps) = (input.extents().to_vec(), Vec::new());
+    for (dim, range) in ranges {
+        let d = dim.parse()?;
+        let a = input.require(d).map_err(|e| e.at("embed"))?;
+        let Some(p) = to.size(d) else { return shape_err!("embed: \"to\" lacks dim {d}; give its new extent") };
+        let (start, count, step) = range.resolve("embed", d, p)?;
+        let n = input.extents()[a];
+        if count != n {
+            return shape_err!("embed: the range of dim {d} has {count} indices, x has extent {n}");
+        }
+        extents[a] = p;
+        maps.push((a, AxisMap::affine(step as i64, start as i64, 1, p, n).transpose(p, n), p));
+    }
+    if let Some(d) = to.dims().iter().find(|d| !ranges.iter().any(|(r, _)| *r == d.to_string())) {
+        return shape_err!("embed: \"to\" names dim {d}, which has no range; give it one");
+    }
+    finish("embed", input, extents, maps)
+}
+
+fn finish(op: &'static str, input: Shape, extents: Vec<usize>, maps: Vec<(usize, AxisMap, usize)>) -> Result<Linop> {
+    if maps.is_empty() {
+        return shape_err!("{op}: \"ranges\" names no dim");
+    }
+    let axes: Vec<usize> = maps.iter().map(|m| m.0).collect();
+    if axes.iter().enumerate().any(|(i, a)| axes[..i].contains(a)) {
+        return shape_err!("{op}: a dim stands twice in \"ranges\"");
+    }
+    let output = Shape::new(advance(&input, &axes), extents)?;
+    Ok(Linop::of(input, output, Slice { op, maps }))
+}
+
+#[derive(Debug)]
+struct Slice {
+    op: &'static str,
+    maps: Vec<(usize, AxisMap, usize)>,
+}
+
+impl Operator for Slice {
+    fn op(&self) -> &'static str {
+        self.op
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        self.maps.iter().try_fold(x, |x, &(a, m, extent)| b.map_axis(x, a, m, extent))
+    }
+}

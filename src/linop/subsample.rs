@@ -1,0 +1,109 @@
+//! Keeping every f-th sample, and the adjoint.
+
+use super::{Linop, Operator, advance};
+use crate::dim::{Shape, ToShape};
+use crate::error::{Result, shape_err};
+use crate::program::{AxisMap, Builder, ValueId};
+
+/// y[n] = x[n·f + s] for `(dim, f, s)`, of extent ⌈(N − s)/f⌉. These dims get the next unused name.
+///
+/// # Errors
+/// A dim is not in the input, a factor is 0, or a shift is not below the extent.
+pub fn downsample(input: impl ToShape, factors: &[(&str, usize, usize)]) -> Result<Linop> {
+    let input = input.to_shape()?;
+    build(
+        "downsample",
+        &input,
+        factors,
+        |a, f, s| {
+            let n = input.extents()[a];
+            let count = (n - s).div_ceil(f);
+            Ok((AxisMap::affine(f as i64, s as i64, 1, n, count), count))
+        },
+        |a| input.extents()[a],
+    )
+}
+
+/// The adjoint of [`downsample`] into the extents `to`: y[n·f + s] = x[n], zero elsewhere.
+///
+/// # Errors
+/// As for `downsample`; or x has another extent than ⌈(P − s)/f⌉.
+pub fn upsample(input: impl ToShape, factors: &[(&str, usize, usize)], to: impl ToShape) -> Result<Linop> {
+    let (input, to) = (input.to_shape()?, to.to_shape()?);
+    for (dim, ..) in factors {
+        if to.size(dim.parse()?).is_none() {
+            return shape_err!("upsample: \"to\" lacks dim {dim}; give its new extent");
+        }
+    }
+    if let Some(d) = to.dims().iter().find(|d| !factors.iter().any(|(f, ..)| *f == d.to_string())) {
+        return shape_err!("upsample: \"to\" names dim {d}, which has no factor; give it one");
+    }
+    let wide = |a: usize| to.size(input.dims()[a]).unwrap_or(1);
+    build(
+        "upsample",
+        &input,
+        factors,
+        |a, f, s| {
+            let (n, p) = (input.extents()[a], wide(a));
+            let count = (p - s).div_ceil(f);
+            if count != n {
+                let d = input.dims()[a];
+                return shape_err!(
+                    "upsample: dim {d} has extent {n}, expected {count} to fill {p} by steps of {f} from {s} on"
+                );
+            }
+            Ok((AxisMap::affine(f as i64, s as i64, 1, p, n).transpose(p, n), p))
+        },
+        wide,
+    )
+}
+
+fn build(
+    op: &'static str,
+    input: &Shape,
+    factors: &[(&str, usize, usize)],
+    map: impl Fn(usize, usize, usize) -> Result<(AxisMap, usize)>,
+    wide: impl Fn(usize) -> usize,
+) -> Result<Linop> {
+    let (mut extents, mut maps) = (input.extents().to_vec(), Vec::new());
+    for &(dim, f, s) in factors {
+        let a = input.require(dim.parse()?).map_err(|e| e.at(op))?;
+        if f == 0 || s >= wide(a) {
+            return shape_err!(
+                "{op}: factor {f} and shift {s} of dim {dim}; expected a factor ≥ 1 and a shift below {}",
+                wide(a)
+            );
+        }
+        let (m, extent) = map(a, f, s)?;
+        extents[a] = extent;
+        maps.push((a, m, extent));
+    }
+    let axes: Vec<usize> = maps.iter().map(|m| m.0).collect();
+    if axes.is_empty() {
+        return shape_err!("{op}: \"factors\" names no dim");
+    }
+    let output = Shape::new(advance(input, &axes), extents)?;
+    let details = factors.iter().map(|(d, f, s)| format!("{d}/{f}+{s}")).collect::<Vec<_>>().join(" ");
+    Ok(Linop::of(input.clone(), output, Subsample { op, maps, details }))
+}
+
+#[derive(Debug)]
+struct Subsample {
+    op: &'static str,
+    maps: Vec<(usize, AxisMap, usize)>,
+    details: String,
+}
+
+impl Operator for Subsample {
+    fn op(&self) -> &'static str {
+        self.op
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        self.maps.iter().try_fold(x, |x, &(a, m, extent)| b.map_axis(x, a, m, extent))
+    }
+}

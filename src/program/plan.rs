@@ -1,0 +1,316 @@
+//! The plan: what an executor runs, step by step, with every buffer decided.
+
+use super::{Factor, IndexList, Load, MemoryPlan, Target, ValueId};
+use num_complex::Complex64;
+
+/// A scheduled program: immutable, shared by all instances that run it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What it was made for.
+    pub target: Target,
+    /// Stored values; 0 is the input.
+    pub values: Vec<PlanValue>,
+    /// The kernels in order.
+    pub steps: Vec<Step>,
+    /// The value that is the result.
+    pub output: ValueId,
+    /// Where each value lives.
+    pub memory: MemoryPlan,
+    /// Containers, and how each was scheduled.
+    pub regions: Vec<Region>,
+}
+
+/// A stored value: C order, packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanValue {
+    /// Extents.
+    pub extents: Vec<usize>,
+    /// Complex (8 bytes an element) or real (4).
+    pub complex: bool,
+}
+
+/// One kernel launch.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is computed.
+    pub kernel: Kernel,
+    /// Where the result goes.
+    pub store: Store,
+}
+
+/// Where the elements of a step's result go: element `i` to `(i / run)·pitch + start + i % run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The value that is written.
+    pub value: ValueId,
+    /// Elements in a row.
+    pub run: usize,
+    /// From one row to the next.
+    pub pitch: usize,
+    /// The first element.
+    pub start: usize,
+}
+
+/// The kernels. All read through a [`Load`].
+#[derive(Clone, Debug)]
+pub enum Kernel {
+    /// Zeros.
+    Zero {
+        /// How many.
+        len: usize,
+    },
+    /// The load, stored.
+    Map {
+        /// The read.
+        load: Load,
+    },
+    /// The load summed over all axes from `kept` on.
+    Reduce {
+        /// The read: kept axes first.
+        load: Load,
+        /// Number of kept axes.
+        kept: usize,
+    },
+    /// The sum of the loads, from the first on.
+    Add {
+        /// The reads, of equal extents.
+        loads: Vec<Load>,
+    },
+    /// `y[o, m, i] = x[o, index[m], i]`.
+    Gather {
+        /// The read, of extents (outer, index extent, inner).
+        load: Load,
+        /// The index.
+        index: IndexList,
+    },
+    /// `y[o, g, i] = Σ x[o, m, i]` over the `m` with `index[m] = g`.
+    Scatter {
+        /// The read, of extents (outer, indices, inner).
+        load: Load,
+        /// The index.
+        index: IndexList,
+    },
+    /// Fourier transform along axes of the load (host).
+    Fft {
+        /// The read.
+        load: Load,
+        /// Transformed axes, ascending.
+        axes: Vec<usize>,
+        /// Sign and origin.
+        inverse: bool,
+        /// Origin at N/2.
+        centered: bool,
+        /// Weights and scalar on the result.
+        post: Post,
+    },
+    /// One pass of a Fourier transform along the middle axis of (outer, n, inner) (GPU).
+    FftPass {
+        /// The read, of as many elements as (outer, n, inner).
+        load: Load,
+        /// The pass.
+        pass: super::fft::FftPass,
+        /// Outer extent.
+        outer: usize,
+        /// Inner extent.
+        inner: usize,
+        /// First pass of its transform: takes direction and origin into account.
+        first: bool,
+        /// Last pass: direction, origin, and `post`.
+        last: bool,
+        /// Conjugate transform.
+        inverse: bool,
+        /// Index of the origin.
+        shift: usize,
+        /// Weights and scalar on the result, in the last pass.
+        post: Post,
+    },
+}
+
+/// What is multiplied to a result as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Post {
+    /// Extents that the factors' accesses run over (C order of the result).
+    pub extents: Vec<usize>,
+    /// Weights.
+    pub factors: Vec<Factor>,
+    /// Scalar.
+    pub scale: Complex64,
+}
+
+/// A container in the plan.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Region {
+    /// Label of the container.
+    pub label: String,
+    /// How its sub-linops run.
+    pub schedule: String,
+    /// Why so.
+    pub reason: String,
+    /// Number of sub-linops.
+    pub linops: usize,
+}
+
+/// Bytes and flops of a step or a plan. Bytes are distinct elements read and written once each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Cost {
+    /// Bytes read.
+    pub read: u64,
+    /// Bytes written.
+    pub written: u64,
+    /// Real additions and multiplications.
+    pub flops: u64,
+}
+
+impl std::ops::Add for Cost {
+    type Output = Cost;
+
+    fn add(self, o: Cost) -> Cost {
+        Cost { read: self.read + o.read, written: self.written + o.written, flops: self.flops + o.flops }
+    }
+}
+
+impl PlanValue {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.extents.iter().product()
+    }
+
+    /// Never: extents are at least 1.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of one element.
+    pub fn element_bytes(&self) -> u64 {
+        if self.complex { 8 } else { 4 }
+    }
+
+    /// Bytes that the value takes.
+    pub fn bytes(&self) -> u64 {
+        self.len() as u64 * self.element_bytes()
+    }
+}
+
+impl Post {
+    /// Only a scalar.
+    pub fn scalar(extents: &[usize], scale: f64) -> Post {
+        Post { extents: extents.to_vec(), factors: Vec::new(), scale: Complex64::new(scale, 0.0) }
+    }
+}
+
+impl Store {
+    /// The whole of a value of `len` elements, in order.
+    pub fn whole(value: ValueId, len: usize) -> Store {
+        Store { value, run: len, pitch: len, start: 0 }
+    }
+
+    /// Whether the elements go to one stretch of the value.
+    pub fn is_contiguous(&self, len: usize) -> bool {
+        self.run >= len || self.run == self.pitch
+    }
+}
+
+impl Kernel {
+    /// The reads of this kernel.
+    pub fn loads(&self) -> &[Load] {
+        match self {
+            Kernel::Zero { .. } => &[],
+            Kernel::Add { loads } => loads,
+            Kernel::Map { load }
+            | Kernel::Reduce { load, .. }
+            | Kernel::Gather { load, .. }
+            | Kernel::Scatter { load, .. }
+            | Kernel::Fft { load, .. }
+            | Kernel::FftPass { load, .. } => std::slice::from_ref(load),
+        }
+    }
+
+    /// Number of elements of the result.
+    pub fn output_len(&self) -> usize {
+        let len = |l: &Load| l.extents.iter().product::<usize>();
+        match self {
+            Kernel::Zero { len } => *len,
+            Kernel::Add { loads } => len(&loads[0]),
+            Kernel::Map { load } | Kernel::Fft { load, .. } | Kernel::FftPass { load, .. } => len(load),
+            Kernel::Reduce { load, kept } => load.extents[..*kept].iter().product(),
+            Kernel::Gather { load, index } => load.extents[0] * index.indices().len() * load.extents[2],
+            Kernel::Scatter { load, index } => load.extents[0] * index.extent() * load.extents[2],
+        }
+    }
+
+    /// A short name for listings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kernel::Zero { .. } => "zero",
+            Kernel::Map { .. } => "map",
+            Kernel::Reduce { .. } => "reduce",
+            Kernel::Add { .. } => "add",
+            Kernel::Gather { .. } => "gather",
+            Kernel::Scatter { .. } => "scatter",
+            Kernel::Fft { .. } => "fft",
+            Kernel::FftPass { .. } => "fft pass",
+        }
+    }
+
+    /// Whether the result may overwrite the value that load `which` reads: every element is read only to make itself (or,
+    /// in a transform, by the workgroup or task that has read its lines whole). On the host only transforms do: the others
+    /// gain nothing there.
+    pub fn may_overwrite(&self, which: usize, target: &Target) -> bool {
+        match self {
+            Kernel::Map { .. } | Kernel::Add { .. } if *target == Target::Host => false,
+            Kernel::Map { load } => load.is_in_order(),
+            Kernel::Add { loads } => loads[which].is_in_order(),
+            Kernel::Fft { load, .. } => load.is_in_order(),
+            Kernel::FftPass { load, pass, .. } => load.is_in_order() && pass.in_place(),
+            _ => false,
+        }
+    }
+}
+
+impl Plan {
+    /// Bytes and flops of one step.
+    pub fn step_cost(&self, step: &Step) -> Cost {
+        let len = step.kernel.output_len() as u64;
+        let loads = step.kernel.loads();
+        let weights = |f: &Factor, e: &[usize]| distinct(&f.access, e) * if f.weight.is_complex() { 8 } else { 4 };
+        let mut cost = Cost { written: len * self.values[step.store.value.at()].element_bytes(), ..Cost::default() };
+        for l in loads {
+            let elements: u64 = l.extents.iter().map(|&n| n as u64).product();
+            cost.read += distinct(&l.source, &l.extents) * self.values[l.value.at()].element_bytes();
+            cost.read += l.factors.iter().map(|f| weights(f, &l.extents)).sum::<u64>();
+            let scaled = u64::from(l.scale != Complex64::new(1.0, 0.0));
+            cost.flops += elements * (6 * l.factors.len() as u64 + 2 * scaled);
+        }
+        cost.flops += match &step.kernel {
+            Kernel::Reduce { load, .. } | Kernel::Scatter { load, .. } => {
+                2 * load.extents.iter().map(|&n| n as u64).product::<u64>()
+            }
+            Kernel::Add { loads } => 2 * len * (loads.len() as u64 - 1),
+            Kernel::Fft { load, axes, .. } => {
+                let n: f64 = axes.iter().map(|&a| load.extents[a] as f64).product();
+                (5.0 * n.log2() * len as f64) as u64
+            }
+            Kernel::FftPass { pass, outer, inner, .. } => pass.flops(*outer as u64, *inner as u64),
+            Kernel::Zero { .. } | Kernel::Map { .. } | Kernel::Gather { .. } => 0,
+        };
+        if let Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. } = &step.kernel {
+            cost.read += post.factors.iter().map(|f| weights(f, &post.extents)).sum::<u64>();
+            cost.flops += len * (2 + 6 * post.factors.len() as u64);
+        }
+        if let Kernel::Gather { index, .. } | Kernel::Scatter { index, .. } = &step.kernel {
+            cost.read += 4 * index.indices().len() as u64;
+        }
+        cost
+    }
+
+    /// Bytes and flops of the whole plan.
+    pub fn cost(&self) -> Cost {
+        self.steps.iter().map(|s| self.step_cost(s)).fold(Cost::default(), |a, b| a + b)
+    }
+}
+
+/// Distinct elements that an access touches.
+fn distinct(access: &super::Access, extents: &[usize]) -> u64 {
+    let moves = |a: &usize| !matches!(access.axes[*a], super::AxisIndex::Linear { stride: 0 });
+    (0..extents.len()).filter(moves).map(|a| extents[a] as u64).product()
+}

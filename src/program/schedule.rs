@@ -1,0 +1,468 @@
+//! From a program to a plan: index maps and pointwise weights are fused into the kernels beside them, transforms are cut
+//! into passes, large values into panels.
+
+use super::bluestein::legalize;
+use super::fft::{self, FftLimits};
+use super::plan::Post;
+use super::*;
+use crate::error::{Error, Result};
+
+/// Longest sum that one output element's loop makes; longer ones go in two stages, whose tree depends on the shape alone.
+const SUM_STAGE: usize = 1 << 14;
+
+impl Program {
+    /// Plans the program for a target, for a complex or a real input.
+    ///
+    /// The caller simplifies first; what is planned is what stands here.
+    ///
+    /// # Errors
+    /// [`Error::TooBig`] where one line of a transform exceeds the target's binding limit, or a value its largest buffer.
+    pub fn schedule(&self, target: &Target, complex_input: bool) -> Result<Plan> {
+        let legal;
+        let program = match target {
+            Target::Host => self,
+            Target::Gpu { .. } => {
+                legal = legalize(self)?;
+                &legal
+            }
+        };
+        let mut s = Scheduler { target: *target, values: vec![], steps: vec![], regions: vec![] };
+        let input = s.value(program.input.clone(), complex_input);
+        let x = Val { load: Load::whole(input, &program.input), complex: complex_input, sole: false };
+        let y = s.program(program, x)?;
+        let output = s.output(y);
+        if let Target::Gpu { max_buffer, .. } = target {
+            for v in &s.values {
+                if v.bytes() > *max_buffer {
+                    let what = format!("a value of extents {:?}", v.extents);
+                    return Err(Error::TooBig { what, needed: v.bytes(), limit: *max_buffer });
+                }
+            }
+        }
+        let memory = memory::assign(target, &s.values, &s.steps, output);
+        Ok(Plan { target: *target, values: s.values, steps: s.steps, output, memory, regions: s.regions })
+    }
+}
+
+struct Scheduler {
+    target: Target,
+    values: Vec<PlanValue>,
+    steps: Vec<Step>,
+    regions: Vec<Region>,
+}
+
+/// A program value on its way: a fused read of a stored one.
+#[derive(Clone)]
+struct Val {
+    load: Load,
+    complex: bool,
+    /// Whether nothing else reads the stored value.
+    sole: bool,
+}
+
+impl Scheduler {
+    fn value(&mut self, extents: Vec<usize>, complex: bool) -> ValueId {
+        self.values.push(PlanValue { extents, complex });
+        ValueId(self.values.len() as u32 - 1)
+    }
+
+    /// Appends a step that writes a new value.
+    fn step(&mut self, kernel: Kernel, extents: &[usize], complex: bool) -> Val {
+        let value = self.value(extents.to_vec(), complex);
+        self.steps.push(Step { store: Store::whole(value, kernel.output_len()), kernel });
+        Val { load: Load::whole(value, extents), complex, sole: true }
+    }
+
+    /// The value as a stored one, in C order.
+    fn stored(&mut self, v: Val) -> Val {
+        if v.load.is_plain() {
+            return v;
+        }
+        if let Some(fused) = self.fuse_into_store(&v) {
+            return fused;
+        }
+        let extents = v.load.extents.clone();
+        self.step(Kernel::Map { load: v.load }, &extents, v.complex)
+    }
+
+    /// Weights on a transform's result go into its store, if nothing else reads the result.
+    fn fuse_into_store(&mut self, v: &Val) -> Option<Val> {
+        let in_order = v.load.source == Access::c_order(&v.load.extents) && v.load.is_total();
+        if !v.sole || !in_order {
+            return None;
+        }
+        let room = self.target.max_factors();
+        let step = self.steps.last_mut().filter(|s| s.store.value == v.load.value)?;
+        let loads = step.kernel.loads().iter().map(|l| l.factors.len()).sum::<usize>();
+        let (Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. }) = &mut step.kernel else {
+            return None;
+        };
+        if !post.factors.is_empty() || loads + v.load.factors.len() > room {
+            return None;
+        }
+        *post =
+            Post { extents: v.load.extents.clone(), factors: v.load.factors.clone(), scale: post.scale * v.load.scale };
+        Some(Val { load: Load::whole(v.load.value, &v.load.extents), complex: true, sole: true })
+    }
+
+    /// The program's result in a buffer of its own.
+    fn output(&mut self, v: Val) -> ValueId {
+        let v = self.stored(v);
+        if v.load.value != ValueId::INPUT {
+            return v.load.value;
+        }
+        let extents = v.load.extents.clone();
+        self.step(Kernel::Map { load: v.load }, &extents, v.complex).load.value
+    }
+
+    fn program(&mut self, p: &Program, input: Val) -> Result<Val> {
+        let uses = p.uses();
+        let mut vals: Vec<Val> = vec![input];
+        // Several readers: weights are applied once, and the value is kept from being overwritten.
+        let share = |s: &mut Self, v: Val, n: usize| match n {
+            0 | 1 => v,
+            _ if v.load.factors.is_empty() => Val { sole: false, ..v },
+            _ => Val { sole: false, ..s.stored(v) },
+        };
+        vals[0] = share(self, vals[0].clone(), uses[0]);
+        for (i, node) in p.nodes.iter().enumerate() {
+            let inputs = node.inputs.iter().map(|v| vals[v.at()].clone()).collect();
+            let v = self.node(node, inputs)?;
+            let v = share(self, v, uses[i + 1]);
+            vals.push(v);
+        }
+        Ok(vals.swap_remove(p.output.at()))
+    }
+
+    fn node(&mut self, node: &Node, mut inputs: Vec<Val>) -> Result<Val> {
+        let extents = &node.extents;
+        if node.op == Op::Zero {
+            let len = extents.iter().product();
+            return Ok(self.step(Kernel::Zero { len }, extents, false));
+        }
+        if node.op == Op::Add {
+            return Ok(self.add(inputs, extents));
+        }
+        let x = inputs.swap_remove(0);
+        Ok(match &node.op {
+            Op::Zero | Op::Add => unreachable!("handled above"),
+            Op::Scale(c) => {
+                let mut x = x;
+                x.load.scale *= c;
+                x.complex |= c.im != 0.0;
+                x
+            }
+            Op::Mul { weight, axes, conj } => {
+                let x = if x.load.factors.len() >= self.target.max_factors() { self.stored(x) } else { x };
+                let complex = x.complex || weight.is_complex();
+                Val { load: x.load.times(weight, axes, *conj), complex, sole: x.sole }
+            }
+            Op::Map(axes) => self.through(x, |l| l.mapped(axes, extents))?,
+            Op::Reshape => self.through(x, |l| l.reshaped(extents))?,
+            Op::Sum(axes) => {
+                let kept: Vec<usize> = (0..x.load.extents.len()).filter(|a| !axes.contains(a)).collect();
+                let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
+                let load = x.load.permuted(&order);
+                self.reduce(load, kept.len(), extents, x.complex)
+            }
+            Op::Contract(c) => self.contract(x, c, extents),
+            Op::Gather { axis, index } => {
+                let load = self.three_axes(x.clone(), *axis)?;
+                self.step(Kernel::Gather { load, index: index.clone() }, extents, x.complex)
+            }
+            Op::Scatter { axis, index } => {
+                let load = self.three_axes(x.clone(), *axis)?;
+                self.step(Kernel::Scatter { load, index: index.clone() }, extents, x.complex)
+            }
+            Op::Fft { axes, inverse, centered, scale } => match self.target {
+                Target::Host => {
+                    let post = Post::scalar(extents, *scale);
+                    let (axes, inverse, centered) = (axes.clone(), *inverse, *centered);
+                    self.step(Kernel::Fft { load: x.load, axes, inverse, centered, post }, extents, true)
+                }
+                Target::Gpu { .. } => self.fft(x, axes, *inverse, *centered, *scale)?,
+            },
+            Op::Parallel(p) => self.parallel(x, p, extents)?,
+        })
+    }
+
+    /// Applies a change of indices to a load, storing the value first where the load cannot express it.
+    fn through(&mut self, x: Val, f: impl Fn(&Load) -> Option<Load>) -> Result<Val> {
+        if let Some(load) = f(&x.load) {
+            return Ok(Val { load, ..x });
+        }
+        let x = self.stored(x);
+        match f(&x.load) {
+            Some(load) => Ok(Val { load, ..x }),
+            None => Err(Error::Shape(format!("an index change of {:?} cannot be planned", x.load.extents))),
+        }
+    }
+
+    /// The load under extents (outer, axis, inner).
+    fn three_axes(&mut self, x: Val, axis: usize) -> Result<Load> {
+        let e = x.load.extents.clone();
+        let three = [e[..axis].iter().product(), e[axis], e[axis + 1..].iter().product()];
+        Ok(self.through(x, |l| l.reshaped(&three))?.load)
+    }
+
+    fn reduce(&mut self, load: Load, kept: usize, extents: &[usize], complex: bool) -> Val {
+        let terms: usize = load.extents[kept..].iter().product();
+        let widest = load.extents[kept..].iter().copied().enumerate().max_by_key(|&(_, n)| n);
+        if let (true, Some((at, n))) = (terms > SUM_STAGE, widest) {
+            // Cut the longest summed axis into about √terms pieces that divide it, and sum the pieces first.
+            let target = (terms as f64).sqrt() as usize;
+            let pieces = (2..=target.min(n)).rev().find(|p| n % p == 0);
+            if let Some(pieces) = pieces {
+                let axis = kept + at;
+                let mut split = load.extents.clone();
+                split.splice(axis..=axis, [pieces, n / pieces]);
+                if let Some(l) = load.reshaped(&split) {
+                    let mut order: Vec<usize> = (0..kept).chain([axis]).collect();
+                    order.extend((kept..split.len()).filter(|a| *a != axis));
+                    let mut part: Vec<usize> = extents.to_vec();
+                    part.push(pieces);
+                    let first = self.reduce(l.permuted(&order), kept + 1, &part, complex);
+                    return self.reduce(first.load, extents.len(), extents, complex);
+                }
+            }
+        }
+        self.step(Kernel::Reduce { load, kept }, extents, complex)
+    }
+
+    /// An einsum with a constant: repeat x along the labels it lacks, weight, sum over the labels that y lacks.
+    fn contract(&mut self, x: Val, c: &Contract, extents: &[usize]) -> Val {
+        let x = if x.load.factors.len() >= self.target.max_factors() { self.stored(x) } else { x };
+        let mut labels = c.y.clone();
+        labels.extend(c.w.iter().chain(&c.x).filter(|l| !c.y.contains(l)));
+        let mut seen = Vec::new();
+        labels.retain(|l| {
+            let new = !seen.contains(l);
+            seen.push(*l);
+            new
+        });
+        let size = |l: &u32| match c.x.iter().position(|k| k == l) {
+            Some(a) => x.load.extents[a],
+            None => c.w.iter().position(|k| k == l).map_or(1, |a| c.weight.extents()[a]),
+        };
+        let sizes: Vec<usize> = labels.iter().map(size).collect();
+        let axes: Vec<MapAxis> = labels
+            .iter()
+            .zip(&sizes)
+            .map(|(l, &n)| match c.x.iter().position(|k| k == l) {
+                Some(a) => MapAxis::From(a, AxisMap::identity(n)),
+                None => MapAxis::New,
+            })
+            .collect();
+        let at = |l: &u32| labels.iter().position(|k| k == l).unwrap_or(0);
+        let complex = x.complex || c.weight.is_complex();
+        let plain = |l: &Load| l.mapped(&axes, &sizes);
+        let load = match plain(&x.load) {
+            Some(l) => l,
+            None => {
+                let stored = self.stored(x.clone());
+                plain(&stored.load).unwrap_or(stored.load)
+            }
+        };
+        let load = load.times(&c.weight, &c.w.iter().map(at).collect::<Vec<_>>(), c.conj);
+        if labels.len() == c.y.len() {
+            return Val { load, complex, sole: x.sole };
+        }
+        self.reduce(load, c.y.len(), extents, complex)
+    }
+
+    /// A left fold, in groups of as many terms as one kernel binds.
+    fn add(&mut self, terms: Vec<Val>, extents: &[usize]) -> Val {
+        let room = self.target.max_factors();
+        let complex = terms.iter().any(|t| t.complex);
+        let mut group: Vec<Load> = Vec::new();
+        let mut bound = 0;
+        for t in terms {
+            let needs = 1 + t.load.factors.len();
+            let t = if needs > 1 && needs + 1 > room { self.stored(t) } else { t };
+            let needs = 1 + t.load.factors.len();
+            if group.len() > 1 && bound + needs > room {
+                let acc = self.step(Kernel::Add { loads: std::mem::take(&mut group) }, extents, complex);
+                group.push(acc.load);
+                bound = 1;
+            }
+            bound += needs;
+            group.push(t.load);
+        }
+        self.step(Kernel::Add { loads: group }, extents, complex)
+    }
+
+    fn parallel(&mut self, x: Val, p: &Parallel, extents: &[usize]) -> Result<Val> {
+        self.regions.push(Region {
+            label: p.label.clone(),
+            schedule: "sequential".into(),
+            reason: "the only schedule of this version".into(),
+            linops: p.children.len(),
+        });
+        let x = match x.load.factors.is_empty() {
+            true => x,
+            false => self.stored(x),
+        };
+        let x = Val { sole: false, ..x };
+        let starts = |sizes: &[usize]| -> Vec<usize> {
+            sizes.iter().scan(0, |at, n| Some(std::mem::replace(at, *at + n))).collect()
+        };
+        let mut joined: Option<Val> = None;
+        let mut fold: Option<Val> = None;
+        for (i, child) in p.children.iter().enumerate() {
+            let fed = match &p.feed {
+                Split::Whole => x.clone(),
+                Split::Slices { axis, extents: sizes } => {
+                    let mut e = x.load.extents.clone();
+                    let map = AxisMap::affine(1, starts(sizes)[i] as i64, 1, e[*axis], sizes[i]);
+                    e[*axis] = sizes[i];
+                    let mut axes = builder::identity_axes(&x.load.extents);
+                    axes[*axis] = MapAxis::From(*axis, map);
+                    self.through(x.clone(), |l| l.mapped(&axes, &e))?
+                }
+            };
+            let first = self.steps.len();
+            let y = self.program(child, fed)?;
+            match &p.join {
+                Split::Whole => {
+                    fold = Some(match fold.take() {
+                        None => y,
+                        Some(acc) => self.add(vec![acc, y], extents),
+                    });
+                }
+                Split::Slices { axis, extents: sizes } => {
+                    let out = match joined.take() {
+                        Some(out) => out,
+                        None => {
+                            let value = self.value(extents.to_vec(), false);
+                            Val { load: Load::whole(value, extents), complex: false, sole: true }
+                        }
+                    };
+                    let inner: usize = extents[axis + 1..].iter().product();
+                    let store = Store {
+                        value: out.load.value,
+                        run: sizes[i] * inner,
+                        pitch: extents[*axis] * inner,
+                        start: starts(sizes)[i] * inner,
+                    };
+                    joined = Some(Val { complex: out.complex || y.complex, ..out });
+                    self.store_slice(y, store, first);
+                }
+            }
+        }
+        if let Some(out) = joined {
+            self.values[out.load.value.at()].complex = out.complex;
+            return Ok(out);
+        }
+        fold.ok_or_else(|| Error::Shape("a container needs at least one linop".into()))
+    }
+
+    /// Writes a child's result into its slice: its last kernel stores there itself where the slice is one stretch.
+    fn store_slice(&mut self, y: Val, store: Store, first: usize) {
+        let y = if y.load.is_plain() { y } else { self.fuse_into_store(&y).unwrap_or(y) };
+        let len: usize = y.load.extents.iter().product();
+        let own = self.steps.len() > first
+            && y.sole
+            && y.load.is_plain()
+            && store.is_contiguous(len)
+            && self.steps.last().is_some_and(|s| s.store == Store::whole(y.load.value, len));
+        match (own, self.steps.last_mut()) {
+            (true, Some(last)) => last.store = store,
+            _ => self.steps.push(Step { kernel: Kernel::Map { load: y.load }, store }),
+        }
+    }
+
+    /// One axis after the other, innermost first; each in the passes that its length needs.
+    fn fft(&mut self, x: Val, axes: &[usize], inverse: bool, centered: bool, scale: f64) -> Result<Val> {
+        let mut v = x;
+        for (k, &axis) in axes.iter().rev().enumerate() {
+            let scale = if k + 1 == axes.len() { scale } else { 1.0 };
+            let n = v.load.extents[axis];
+            let line = AxisFft { axis, inverse, shift: if centered { n / 2 } else { 0 }, scale };
+            v = self.fft_axis(v, &line)?;
+        }
+        Ok(v)
+    }
+
+    fn fft_axis(&mut self, v: Val, f: &AxisFft) -> Result<Val> {
+        let e = v.load.extents.clone();
+        let (outer, n) = (e[..f.axis].iter().product::<usize>(), e[f.axis]);
+        let inner: usize = e[f.axis + 1..].iter().product();
+        let limit = (self.target.max_binding() / 8) as usize;
+        let source = self.values[v.load.value.at()].len();
+        if outer * n * inner <= limit && source <= limit {
+            return Ok(self.fft_passes(v, f, &e, outer, inner));
+        }
+        // Panels: as many whole lines as one binding holds.
+        if n > limit {
+            let what = format!("one line of a transform of length {n}");
+            return Err(Error::TooBig { what, needed: 8 * n as u64, limit: 8 * limit as u64 });
+        }
+        let v = self.stored(v);
+        let x = self.through(v, |l| l.reshaped(&[outer, n, inner]))?;
+        let out = self.value(e.clone(), true);
+        let wide = inner.min(limit / n).max(1);
+        let tall = if wide == inner { outer.min(limit / (n * inner)).max(1) } else { 1 };
+        for o in (0..outer).step_by(tall) {
+            let rows = tall.min(outer - o);
+            for i in (0..inner).step_by(wide) {
+                let columns = wide.min(inner - i);
+                let cut = |from: usize, start: usize, input: usize, output: usize| {
+                    MapAxis::From(from, AxisMap::affine(1, start as i64, 1, input, output))
+                };
+                let axes = [cut(0, o, outer, rows), cut(1, 0, n, n), cut(2, i, inner, columns)];
+                let panel = [rows, n, columns];
+                let part = self.through(x.clone(), |l| l.mapped(&axes, &panel))?;
+                // Whole rows lie in one stretch; columns are packed first.
+                let part = if columns == inner {
+                    part
+                } else {
+                    self.step(Kernel::Map { load: part.load }, &panel, part.complex)
+                };
+                let part = Val { sole: false, ..part };
+                let done = self.fft_passes(part, f, &panel, rows, columns);
+                let whole = columns == inner;
+                let store = Store {
+                    value: out,
+                    run: if whole { rows * n * inner } else { columns },
+                    pitch: if whole { rows * n * inner } else { inner },
+                    start: o * n * inner + i,
+                };
+                match (whole, self.steps.last_mut()) {
+                    (true, Some(last)) => last.store = store,
+                    _ => self.steps.push(Step { kernel: Kernel::Map { load: done.load }, store }),
+                }
+            }
+        }
+        Ok(Val { load: Load::whole(out, &e), complex: true, sole: true })
+    }
+
+    fn fft_passes(&mut self, v: Val, f: &AxisFft, extents: &[usize], outer: usize, inner: usize) -> Val {
+        let n = v.load.extents.iter().product::<usize>() / (outer * inner);
+        let passes = fft::plan(n, inner, &FftLimits::of(&self.target));
+        let last = passes.len() - 1;
+        let mut v = v;
+        for (k, pass) in passes.into_iter().enumerate() {
+            let post = Post::scalar(extents, if k == last { f.scale } else { 1.0 });
+            let kernel = Kernel::FftPass {
+                load: v.load,
+                pass,
+                outer,
+                inner,
+                first: k == 0,
+                last: k == last,
+                inverse: f.inverse,
+                shift: f.shift,
+                post,
+            };
+            v = self.step(kernel, extents, true);
+        }
+        v
+    }
+}
+
+struct AxisFft {
+    axis: usize,
+    inverse: bool,
+    shift: usize,
+    scale: f64,
+}

@@ -1,0 +1,178 @@
+//! The devices that a user picks from.
+
+use crate::error::{Error, Result};
+#[cfg(feature = "gpu")]
+use crate::gpu::Gpu;
+use crate::program::Target;
+use crate::tensor::Tensor;
+#[cfg(feature = "gpu")]
+use std::sync::Arc;
+
+/// Where tensors live and linops run: the host, or one GPU. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Device(pub(crate) Kind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Host,
+    #[cfg(feature = "gpu")]
+    Gpu(Arc<Gpu>),
+}
+
+#[cfg(not(feature = "gpu"))]
+fn no_gpu() -> Error {
+    Error::Device("this build has no GPU support; build with the feature \"gpu\"".into())
+}
+
+impl Device {
+    /// The CPU of this machine, without any driver.
+    pub fn host() -> Device {
+        Device(Kind::Host)
+    }
+
+    /// A hardware GPU if there is one that works, else the host. Never a software adapter.
+    pub fn auto() -> Device {
+        #[cfg(feature = "gpu")]
+        if let Ok(g) = Gpu::open(crate::gpu::Choice::Hardware) {
+            return Device(Kind::Gpu(g));
+        }
+        Device::host()
+    }
+
+    /// A GPU: a hardware one if there is one, else a software adapter.
+    ///
+    /// # Errors
+    /// There is no adapter (the message says how to install one), or it cannot be opened.
+    pub fn gpu() -> Result<Device> {
+        #[cfg(feature = "gpu")]
+        return Ok(Device(Kind::Gpu(Gpu::open(crate::gpu::Choice::Any)?)));
+        #[cfg(not(feature = "gpu"))]
+        Err(no_gpu())
+    }
+
+    /// The first adapter whose name contains `name`, ignoring case.
+    ///
+    /// # Errors
+    /// No adapter is called so (the message lists those there are), or it cannot be opened.
+    pub fn gpu_named(name: &str) -> Result<Device> {
+        #[cfg(feature = "gpu")]
+        return Ok(Device(Kind::Gpu(Gpu::open(crate::gpu::Choice::Named(name))?)));
+        #[cfg(not(feature = "gpu"))]
+        {
+            let _ = name;
+            Err(no_gpu())
+        }
+    }
+
+    /// A software adapter (lavapipe, WARP) with fixed options: for tests on machines without a GPU.
+    ///
+    /// # Errors
+    /// No software adapter is installed, or it cannot be opened.
+    pub fn software() -> Result<Device> {
+        #[cfg(feature = "gpu")]
+        return Ok(Device(Kind::Gpu(Gpu::open(crate::gpu::Choice::Software)?)));
+        #[cfg(not(feature = "gpu"))]
+        Err(no_gpu())
+    }
+
+    /// The device by the name that the command line takes: `auto`, `gpu`, `gpu:NAME`, `host`.
+    ///
+    /// # Errors
+    /// Another name, or the device cannot be opened.
+    pub fn by_name(name: &str) -> Result<Device> {
+        match name {
+            "auto" => Ok(Device::auto()),
+            "gpu" => Device::gpu(),
+            "host" => Ok(Device::host()),
+            _ => match name.strip_prefix("gpu:") {
+                Some(part) if !part.is_empty() => Device::gpu_named(part),
+                _ => Err(Error::Device(format!("no device \"{name}\"; expected auto, gpu, gpu:NAME or host"))),
+            },
+        }
+    }
+
+    /// "host", or the adapter's name.
+    pub fn name(&self) -> String {
+        match &self.0 {
+            Kind::Host => "host".into(),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.name().to_string(),
+        }
+    }
+
+    /// Whether this is the host.
+    pub fn is_host(&self) -> bool {
+        matches!(self.0, Kind::Host)
+    }
+
+    /// What plans for this device are made for.
+    pub fn target(&self) -> Target {
+        match &self.0 {
+            Kind::Host => Target::Host,
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.target(),
+        }
+    }
+
+    /// Waits until everything submitted so far is done. On the host nothing is ever pending.
+    ///
+    /// # Errors
+    /// The device was lost, or did not answer in time.
+    pub fn wait(&self) -> Result<()> {
+        match &self.0 {
+            Kind::Host => Ok(()),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.wait(),
+        }
+    }
+
+    pub(crate) fn same(&self, other: &Device) -> bool {
+        match (&self.0, &other.0) {
+            (Kind::Host, Kind::Host) => true,
+            #[cfg(feature = "gpu")]
+            (Kind::Gpu(a), Kind::Gpu(b)) => Arc::ptr_eq(a, b),
+            #[cfg(feature = "gpu")]
+            _ => false,
+        }
+    }
+
+    /// A number that differs between devices, for cache keys.
+    pub(crate) fn id(&self) -> u64 {
+        match &self.0 {
+            Kind::Host => 0,
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.id(),
+        }
+    }
+}
+
+impl Tensor {
+    /// The device that holds the values.
+    pub fn device(&self) -> Device {
+        #[cfg(feature = "gpu")]
+        if let Some(b) = self.device_buffer().and_then(|b| b.as_any().downcast_ref::<crate::gpu::GpuBuffer>()) {
+            return Device(Kind::Gpu(b.gpu().clone()));
+        }
+        Device::host()
+    }
+
+    /// The same tensor on a device; the values are shared where they are there already, else copied. To the host this
+    /// waits for the device.
+    ///
+    /// # Errors
+    /// The device has not enough memory, was lost, or did not answer in time.
+    pub fn to(&self, device: &Device) -> Result<Tensor> {
+        if self.device().same(device) {
+            return Ok(self.clone());
+        }
+        match &device.0 {
+            Kind::Host => match self.device().0 {
+                Kind::Host => Ok(self.clone()),
+                #[cfg(feature = "gpu")]
+                Kind::Gpu(g) => g.download(self),
+            },
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.upload(&self.to(&Device::host())?),
+        }
+    }
+}

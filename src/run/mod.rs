@@ -1,0 +1,11 @@
+//! Running linops: devices, the plan cache, applying, moving tensors.
+
+mod apply;
+mod cache;
+mod device;
+mod oracle;
+pub(crate) mod vectors;
+
+pub use cache::{clear_cache, set_cache_budget};
+pub use device::Device;
+pub use oracle::apply_f64;

@@ -1,0 +1,19 @@
+//! The same programs in f64: what tests compare with.
+
+use crate::error::{Error, Result};
+use crate::host::{HostBuf, HostInstance};
+use crate::linop::Linop;
+use crate::program::Target;
+use ndarray::{ArrayD, IxDyn};
+use num_complex::Complex64;
+
+/// y = A x on the host in f64 (weights stay f32), as the reference for results in f32.
+///
+/// # Errors
+/// x has other extents than the linop's input, or the linop carries an error.
+pub fn apply_f64(linop: &Linop, x: &ArrayD<Complex64>) -> Result<ArrayD<Complex64>> {
+    linop.input()?.expect_extents(x.shape())?;
+    let plan = linop.program()?.schedule(&Target::Host, true)?;
+    let y = HostInstance::<f64>::new(&plan).run(&plan, &HostBuf::Complex(x.iter().copied().collect()))?;
+    ArrayD::from_shape_vec(IxDyn(linop.output()?.extents()), y.to_complex()).map_err(|e| Error::Shape(e.to_string()))
+}

@@ -1,0 +1,282 @@
+//! Tensors: named dims, an element type, and values on one device.
+//!
+//! A tensor lives on the host (an `ndarray`, any strides) or on a GPU (C order, opaque here, implemented by the `gpu` room)
+//! and says so. Moving it is always explicit: [`Tensor::to`](crate::Tensor::to).
+
+use crate::dim::{Dim, Shape, ToShape, parse_dims};
+use crate::error::{Error, Result, shape_err};
+use ndarray::{ArcArray, ArrayD, IxDyn};
+use num_complex::Complex32;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+/// Element type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// 32-bit real.
+    F32,
+    /// Complex of two 32-bit floats: re, im.
+    Complex32,
+}
+
+impl DType {
+    /// Bytes of one element.
+    pub fn bytes(self) -> u64 {
+        match self {
+            DType::F32 => 4,
+            DType::Complex32 => 8,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DType::F32 => "float32",
+            DType::Complex32 => "complex64",
+        })
+    }
+}
+
+/// Values on a device other than the host. Implemented by the `gpu` room.
+pub trait DeviceBuffer: fmt::Debug + Send + Sync {
+    /// What the device is called in messages.
+    fn device_name(&self) -> String;
+    /// The implementation itself.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// Values on the host: an array of any strides.
+#[derive(Clone, Debug)]
+pub enum HostArray {
+    /// Real values.
+    F32(ArcArray<f32, IxDyn>),
+    /// Complex values.
+    Complex32(ArcArray<Complex32, IxDyn>),
+}
+
+#[derive(Clone, Debug)]
+enum Storage {
+    Host(HostArray),
+    Device(Arc<dyn DeviceBuffer>),
+}
+
+/// A tensor with named dims. Cloning shares the values.
+///
+/// ```
+/// use linops::{Tensor, DType};
+/// let x = Tensor::from_array(ndarray::array![[1.0f32, 2.0], [3.0, 4.0]], "Ny Nx")?;
+/// assert_eq!(x.shape().to_string(), "Ny=2 Nx=2");
+/// assert_eq!((x.dtype(), x.device_name()), (DType::F32, "host".to_string()));
+/// # Ok::<(), linops::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    shape: Shape,
+    dtype: DType,
+    storage: Storage,
+}
+
+/// Element types that a tensor can be made from.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// Wraps an array of this type.
+    fn host(array: ArcArray<Self, IxDyn>) -> HostArray;
+}
+
+impl Element for f32 {
+    fn host(array: ArcArray<f32, IxDyn>) -> HostArray {
+        HostArray::F32(array)
+    }
+}
+
+impl Element for Complex32 {
+    fn host(array: ArcArray<Complex32, IxDyn>) -> HostArray {
+        HostArray::Complex32(array)
+    }
+}
+
+impl HostArray {
+    fn dtype(&self) -> DType {
+        match self {
+            HostArray::F32(_) => DType::F32,
+            HostArray::Complex32(_) => DType::Complex32,
+        }
+    }
+
+    fn extents(&self) -> &[usize] {
+        match self {
+            HostArray::F32(a) => a.shape(),
+            HostArray::Complex32(a) => a.shape(),
+        }
+    }
+}
+
+impl Tensor {
+    /// A host tensor from an array (not copied) and its dims, as in `"C Ny Nx"`; extents may be given too and are checked.
+    ///
+    /// # Errors
+    /// Another number of dims than axes, another extent than given, a repeated dim, an extent 0.
+    pub fn from_array<E: Element, D: ndarray::Dimension>(array: ndarray::Array<E, D>, dims: &str) -> Result<Tensor> {
+        let array = array.into_dyn().into_shared();
+        let extents = array.shape().to_vec();
+        let shape = if dims.contains('=') {
+            let shape: Shape = dims.parse()?;
+            shape.expect_extents(&extents)?;
+            shape
+        } else {
+            Shape::new(parse_dims(dims)?, extents)?
+        };
+        Tensor::from_host(shape, E::host(array))
+    }
+
+    /// A host tensor.
+    ///
+    /// # Errors
+    /// The array's extents are not the shape's.
+    pub fn from_host(shape: Shape, array: HostArray) -> Result<Tensor> {
+        shape.expect_extents(array.extents())?;
+        Ok(Tensor { shape, dtype: array.dtype(), storage: Storage::Host(array) })
+    }
+
+    /// Zeros on the host.
+    ///
+    /// # Errors
+    /// The shape is not one.
+    pub fn zeros(shape: impl ToShape, dtype: DType) -> Result<Tensor> {
+        let shape = shape.to_shape()?;
+        let e = IxDyn(shape.extents());
+        let array = match dtype {
+            DType::F32 => HostArray::F32(ArcArray::zeros(e)),
+            DType::Complex32 => HostArray::Complex32(ArcArray::zeros(e)),
+        };
+        Tensor::from_host(shape, array)
+    }
+
+    /// A tensor on a device; the buffer holds the values in C order.
+    pub(crate) fn from_device(shape: Shape, dtype: DType, buffer: Arc<dyn DeviceBuffer>) -> Tensor {
+        Tensor { shape, dtype, storage: Storage::Device(buffer) }
+    }
+
+    /// Dims and extents.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Number of elements from one index to the next, for each axis.
+    pub fn strides(&self) -> Vec<isize> {
+        match &self.storage {
+            Storage::Host(HostArray::F32(a)) => a.strides().to_vec(),
+            Storage::Host(HostArray::Complex32(a)) => a.strides().to_vec(),
+            Storage::Device(_) => {
+                crate::program::c_strides(self.shape.extents()).into_iter().map(|s| s as isize).collect()
+            }
+        }
+    }
+
+    /// Where the values are: "host", or the adapter's name.
+    pub fn device_name(&self) -> String {
+        match &self.storage {
+            Storage::Host(_) => "host".into(),
+            Storage::Device(b) => b.device_name(),
+        }
+    }
+
+    /// The values, if they are on the host.
+    pub fn host_array(&self) -> Option<&HostArray> {
+        match &self.storage {
+            Storage::Host(a) => Some(a),
+            Storage::Device(_) => None,
+        }
+    }
+
+    /// The values' buffer, if they are on another device.
+    pub fn device_buffer(&self) -> Option<&Arc<dyn DeviceBuffer>> {
+        match &self.storage {
+            Storage::Host(_) => None,
+            Storage::Device(b) => Some(b),
+        }
+    }
+
+    fn on_host(&self) -> Result<&HostArray> {
+        self.host_array().ok_or_else(|| {
+            let name = self.device_name();
+            Error::Device(format!("the tensor {} is on {name}; move it with .to(&Device::host()) first", self.shape))
+        })
+    }
+
+    /// The values as a complex array in C order; real values get a zero imaginary part.
+    ///
+    /// # Errors
+    /// The tensor is not on the host.
+    pub fn to_array(&self) -> Result<ArrayD<Complex32>> {
+        Ok(match self.on_host()? {
+            HostArray::F32(a) => a.mapv(|x| Complex32::new(x, 0.0)),
+            HostArray::Complex32(a) => a.as_standard_layout().into_owned(),
+        })
+    }
+
+    /// The values of a real tensor as an array in C order.
+    ///
+    /// # Errors
+    /// The tensor is complex, or not on the host.
+    pub fn to_real_array(&self) -> Result<ArrayD<f32>> {
+        match self.on_host()? {
+            HostArray::F32(a) => Ok(a.as_standard_layout().into_owned()),
+            HostArray::Complex32(_) => {
+                shape_err!(
+                    "the tensor {} is complex, expected a real one; take its real part or use to_array",
+                    self.shape
+                )
+            }
+        }
+    }
+
+    /// The same values under other dim names, in order.
+    ///
+    /// # Errors
+    /// Another number of names than dims, or a repeated one.
+    pub fn renamed(&self, dims: &str) -> Result<Tensor> {
+        Ok(Tensor { shape: self.shape.renamed(&parse_dims(dims)?)?, ..self.clone() })
+    }
+
+    /// The same values with the axes in another order, by name. On the host this is a view; nothing is copied.
+    ///
+    /// # Errors
+    /// The names are not those of this tensor, or it is not on the host.
+    pub fn permuted(&self, dims: &str) -> Result<Tensor> {
+        let dims: Vec<Dim> = parse_dims(dims)?;
+        if dims.len() != self.shape.rank() {
+            return shape_err!(
+                "\"{}\" orders {} dims, {} has {}",
+                crate::dim::join(&dims),
+                dims.len(),
+                self.shape,
+                self.shape.rank()
+            );
+        }
+        let order = dims.iter().map(|d| self.shape.require(*d)).collect::<Result<Vec<_>>>()?;
+        let extents = order.iter().map(|&a| self.shape.extents()[a]).collect();
+        let array = match self.on_host()?.clone() {
+            HostArray::F32(a) => HostArray::F32(a.permuted_axes(IxDyn(&order))),
+            HostArray::Complex32(a) => HostArray::Complex32(a.permuted_axes(IxDyn(&order))),
+        };
+        Tensor::from_host(Shape::new(dims, extents)?, array)
+    }
+
+    /// The index of the first value that is NaN or infinite, if any; only for host tensors.
+    pub fn first_non_finite(&self) -> Option<Vec<usize>> {
+        fn find<T>(a: &ArcArray<T, IxDyn>, bad: impl Fn(&T) -> bool) -> Option<Vec<usize>> {
+            a.indexed_iter().find(|(_, x)| bad(x)).map(|(i, _)| ndarray::Dimension::slice(&i).to_vec())
+        }
+        match self.host_array()? {
+            HostArray::F32(a) => find(a, |x| !x.is_finite()),
+            HostArray::Complex32(a) => find(a, |x| !x.is_finite()),
+        }
+    }
+}
