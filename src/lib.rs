@@ -3,6 +3,10 @@
 pub mod dim;
 mod error;
 pub mod host;
+#[cfg(feature = "cli")]
+pub mod app;
+#[cfg(feature = "cli")]
+pub mod io;
 pub mod linop;
 pub mod program;
 mod tensor;

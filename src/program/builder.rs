@@ -128,7 +128,7 @@ impl Builder {
     /// The same values under other extents, both in C order.
     pub fn reshape(&mut self, x: ValueId, extents: Vec<usize>) -> Result<ValueId> {
         let e = self.extents(x);
-        if e.iter().product::<usize>() != extents.iter().product() {
+        if e.iter().product::<usize>() != extents.iter().product::<usize>() {
             return shape_err!("{e:?} cannot be reshaped to {extents:?}");
         }
         if *e == *extents {

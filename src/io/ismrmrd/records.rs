@@ -1,0 +1,179 @@
+//! The records of the `data` table: one acquired line each.
+
+use super::heap::{GlobalHeap, little_endian};
+use hdf5_pure::{Datatype, DatatypeByteOrder};
+use num_complex::Complex32;
+
+/// Bits of `flags`; ISMRMRD numbers them from 1 (`ismrmrd.h`, `ISMRMRD_ACQ_…`).
+pub(super) mod flag {
+    pub(in super::super) const NOISE: u32 = 19;
+    pub(in super::super) const CALIBRATION: u32 = 20;
+    pub(in super::super) const CALIBRATION_AND_IMAGING: u32 = 21;
+    pub(in super::super) const REVERSE: u32 = 22;
+    /// What is measured for other ends than the image: navigator, phase correction, feedback,
+    /// dummy, coil correction, phase stabilisation.
+    pub(in super::super) const OTHER: [u32; 8] = [23, 24, 26, 27, 28, 29, 30, 31];
+}
+
+/// The counters that separate one image from another, in the order of [`Acquisition::image`].
+pub(super) const IMAGE_COUNTERS: [&str; 5] = ["slice", "contrast", "phase", "repetition", "set"];
+
+/// One line.
+pub(super) struct Acquisition<'a> {
+    pub flags: u64,
+    pub samples: usize,
+    pub channels: usize,
+    pub discard_pre: usize,
+    pub discard_post: usize,
+    pub centre_sample: usize,
+    pub encoding: usize,
+    pub line: usize,
+    pub partition: usize,
+    pub image: [usize; 5],
+    /// f32 pairs, sample fastest, then channel.
+    data: &'a [u8],
+}
+
+impl Acquisition<'_> {
+    pub(super) fn has(&self, flag: u32) -> bool {
+        self.flags >> (flag - 1) & 1 == 1
+    }
+
+    /// One sample of one channel; the caller keeps to `channels` and `samples`.
+    pub(super) fn value(&self, channel: usize, sample: usize) -> Complex32 {
+        let at = 8 * (channel * self.samples + sample);
+        let part = |b: &[u8]| f32::from_bits(little_endian(b) as u32);
+        Complex32::new(
+            part(&self.data[at..at + 4]),
+            part(&self.data[at + 4..at + 8]),
+        )
+    }
+}
+
+/// Where a number lies in a record.
+#[derive(Clone, Copy)]
+struct Field {
+    offset: usize,
+    size: usize,
+}
+
+impl Field {
+    fn read(self, record: &[u8]) -> usize {
+        little_endian(&record[self.offset..self.offset + self.size]) as usize
+    }
+}
+
+/// Splits the raw table into acquisitions, resolving their samples.
+pub(super) fn acquisitions<'a>(
+    datatype: &Datatype,
+    table: &[u8],
+    heap: &mut GlobalHeap<'a>,
+) -> Result<Vec<Acquisition<'a>>, String> {
+    let size = datatype.type_size() as usize;
+    let (head_at, head) = member(datatype, "head")?;
+    let (data_at, data_type) = member(datatype, "data")?;
+    let (idx_at, idx) = member(head, "idx")?;
+    if !is_vlen_f32(data_type) {
+        return Err("the member 'data' is not variable-length little-endian f4".into());
+    }
+    if data_at + heap.reference_size() > size {
+        return Err("the member 'data' reaches beyond its record".into());
+    }
+    let top = |name: &str| field(head, head_at, name, size);
+    let counter = |name: &str| field(idx, head_at + idx_at, name, size);
+    let (flags, samples, channels) = (
+        top("flags")?,
+        top("number_of_samples")?,
+        top("active_channels")?,
+    );
+    let (pre, post, centre) = (
+        top("discard_pre")?,
+        top("discard_post")?,
+        top("center_sample")?,
+    );
+    let encoding = top("encoding_space_ref")?;
+    let (line, partition) = (
+        counter("kspace_encode_step_1")?,
+        counter("kspace_encode_step_2")?,
+    );
+    let mut image = [flags; 5];
+    for (place, name) in image.iter_mut().zip(IMAGE_COUNTERS) {
+        *place = counter(name)?;
+    }
+    table
+        .chunks_exact(size)
+        .enumerate()
+        .map(|(number, record)| {
+            let in_record = |e: String| format!("acquisition {number}: {e}");
+            let (samples, channels) = (samples.read(record), channels.read(record));
+            let data = heap.resolve(&record[data_at..], 4).map_err(in_record)?;
+            if data.len() != 8 * samples * channels {
+                return Err(in_record(format!(
+                    "{channels} channels of {samples} samples need {} bytes, it has {}",
+                    8 * samples * channels,
+                    data.len()
+                )));
+            }
+            Ok(Acquisition {
+                flags: flags.read(record) as u64,
+                samples,
+                channels,
+                discard_pre: pre.read(record),
+                discard_post: post.read(record),
+                centre_sample: centre.read(record),
+                encoding: encoding.read(record),
+                line: line.read(record),
+                partition: partition.read(record),
+                image: image.map(|field| field.read(record)),
+                data,
+            })
+        })
+        .collect()
+}
+
+/// Offset and type of a member of a compound type.
+fn member<'t>(datatype: &'t Datatype, name: &str) -> Result<(usize, &'t Datatype), String> {
+    let Datatype::Compound { members, .. } = datatype else {
+        return Err("the table 'data' does not hold ISMRMRD acquisition records".into());
+    };
+    members
+        .iter()
+        .find(|m| m.name == name)
+        .map(|m| (m.byte_offset as usize, &m.datatype))
+        .ok_or_else(|| format!("the acquisition records have no member '{name}'"))
+}
+
+fn field(parent: &Datatype, base: usize, name: &str, record: usize) -> Result<Field, String> {
+    let (offset, datatype) = member(parent, name)?;
+    let little = matches!(
+        datatype,
+        Datatype::FixedPoint {
+            byte_order: DatatypeByteOrder::LittleEndian,
+            ..
+        }
+    );
+    let field = Field {
+        offset: base + offset,
+        size: datatype.type_size() as usize,
+    };
+    if !little || field.size > 8 || field.offset + field.size > record {
+        return Err(format!(
+            "the member '{name}' is not a little-endian integer"
+        ));
+    }
+    Ok(field)
+}
+
+fn is_vlen_f32(datatype: &Datatype) -> bool {
+    let Datatype::VariableLength { base_type, .. } = datatype else {
+        return false;
+    };
+    matches!(
+        **base_type,
+        Datatype::FloatingPoint {
+            size: 4,
+            byte_order: DatatypeByteOrder::LittleEndian,
+            ..
+        }
+    )
+}

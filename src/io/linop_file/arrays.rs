@@ -1,0 +1,59 @@
+//! The arrays that a linop file names.
+
+use super::Loader;
+use super::fields::Fields;
+use crate::dim::{Shape, parse_dims};
+use crate::error::{Error, Result, shape_err};
+use crate::io::{Array, read_cfl, read_npy};
+use crate::tensor::{HostArray, Tensor};
+use ndarray::ArrayD;
+use serde_json::Value;
+
+impl Loader {
+    fn array(&self, f: &Fields, field: &str, value: &Value) -> Result<Array> {
+        let Some(name) = value.as_str() else {
+            return Err(f.wrong(field, format!("is {value}; expected the path of an array file")));
+        };
+        let path = self.folder.join(name);
+        let array = match path.extension().and_then(|e| e.to_str()) {
+            Some("npy") => read_npy(&path),
+            Some("cfl" | "hdr") => read_cfl(&path).map(|c| Array::C32(c.array)),
+            _ => Err(Error::file(&path, "is neither .npy nor .cfl; convert it to one of these")),
+        };
+        array.map_err(|e| f.at(field, e))
+    }
+
+    /// A weight: numbers under the dims that `dims` names.
+    pub(super) fn weight(&self, f: &Fields, field: &str) -> Result<Tensor> {
+        let value = f.get(field).ok_or_else(|| f.wrong(field, "is missing; expected the path of an array file"))?;
+        let array = self.array(f, field, value)?;
+        if let Some(at) = array.first_non_finite() {
+            return Err(f.wrong(field, format!("{value} holds NaN or infinity at {at:?}; expected finite numbers")));
+        }
+        let dims = f.need_text("dims")?;
+        let tensor = || {
+            let dims = parse_dims(&dims)?;
+            let extents = array.shape().to_vec();
+            if dims.len() != extents.len() {
+                return shape_err!("{value} has {} axes {extents:?}, \"dims\" names {}", extents.len(), dims.len());
+            }
+            let shape = Shape::new(dims, extents)?;
+            let array = match array.into_numeric() {
+                Array::C32(a) => HostArray::Complex32(a.into_shared()),
+                Array::F32(a) => HostArray::F32(a.into_shared()),
+                other => return shape_err!("{value} has dtype {}; expected numbers", other.dtype_name()),
+            };
+            Tensor::from_host(shape, array)
+        };
+        tensor().map_err(|e| f.at(field, e))
+    }
+
+    /// Whole numbers.
+    pub(super) fn indices(&self, f: &Fields, field: &str, value: &Value) -> Result<ArrayD<i64>> {
+        match self.array(f, field, value)? {
+            Array::I64(a) => Ok(a),
+            Array::U8(a) => Ok(a.mapv(i64::from)),
+            other => Err(f.wrong(field, format!("{value} has dtype {}; expected integers", other.dtype_name()))),
+        }
+    }
+}

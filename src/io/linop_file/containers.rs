@@ -1,0 +1,117 @@
+//! Linops with linops inside.
+
+use super::fields::Fields;
+use super::{Loader, renamed};
+use crate::dim::Shape;
+use crate::error::Result;
+use crate::linop::{self, Linop};
+use crate::program::ThreadSettings;
+
+impl Loader {
+    pub(super) fn container(&self, op: &str, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        if let "adjoint" | "normal" = op {
+            return self.wrapper(op, f, input);
+        }
+        let linop = match op {
+            "chain" => self.chain(f, input)?,
+            "add" => self.add(f, input)?,
+            "concat" => self.concat(f, input)?,
+            _ => self.stack(f, input)?,
+        };
+        let linop = match op {
+            "chain" => linop,
+            _ => linop.with_settings(settings(f)?),
+        };
+        renamed(linop, f)
+    }
+
+    /// The children; each is given what `given` says of its index and those before it.
+    fn children(&self, f: &Fields, given: impl Fn(usize, &[Linop]) -> Result<Option<Shape>>) -> Result<Vec<Linop>> {
+        let mut linops: Vec<Linop> = Vec::new();
+        for (i, v) in f.list("linops")?.iter().enumerate() {
+            let shape = given(i, &linops)?;
+            linops.push(self.linop(v, shape.as_ref(), &f.child(&format!("linops[{i}]")))?);
+        }
+        Ok(linops)
+    }
+
+    fn chain(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+        let linops = self.children(f, |_, before| match before.last() {
+            Some(l) => l.output().cloned().map(Some),
+            None => Ok(input.clone()),
+        })?;
+        linop::chain(linops).map_err(|e| f.here(e))
+    }
+
+    /// Children that all take the container's input.
+    fn siblings(&self, f: &Fields, input: &Option<Shape>) -> Result<Vec<Linop>> {
+        self.children(f, |_, before| match (input, before.first()) {
+            (None, Some(first)) => first.input().cloned().map(Some),
+            (input, _) => Ok(input.clone()),
+        })
+    }
+
+    fn add(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+        let linops = self.siblings(f, &input)?;
+        let Some(list) = f.get("weights") else { return linop::add(linops).map_err(|e| f.here(e)) };
+        let Some(list) = list.as_array() else { return Err(f.wrong("weights", "expected a list of numbers or [re, im]")) };
+        let one = |(i, v)| f.complex(&format!("weights[{i}]"), v);
+        let weights = list.iter().enumerate().map(one).collect::<Result<Vec<_>>>()?;
+        linop::add_weighted(linops, &weights).map_err(|e| f.at("weights", e))
+    }
+
+    fn concat(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+        let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
+        let linops = match in_dim {
+            Some(_) => self.children(f, |_, _| Ok(None))?,
+            None => self.siblings(f, &input)?,
+        };
+        let linop = linop::concat(linops, in_dim.as_deref(), out_dim.as_deref()).map_err(|e| f.here(e))?;
+        checked(linop, input, f)
+    }
+
+    fn stack(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+        let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
+        let (in_position, out_position) = (f.count("in_position")?.unwrap_or(0), f.count("out_position")?.unwrap_or(0));
+        let linops = match (&in_dim, &input) {
+            (None, _) => self.siblings(f, &input)?,
+            (Some(_), None) => self.siblings(f, &None)?,
+            (Some(d), Some(whole)) => {
+                let axis = d.parse().and_then(|d| whole.require(d)).map_err(|e| f.at("in_dim", e))?;
+                let (mut dims, mut extents) = (whole.dims().to_vec(), whole.extents().to_vec());
+                dims.remove(axis);
+                extents.remove(axis);
+                self.siblings(f, &Some(Shape::new(dims, extents)?))?
+            }
+        };
+        let new_in = in_dim.as_deref().map(|d| (d, in_position));
+        let new_out = out_dim.as_deref().map(|d| (d, out_position));
+        let linop = linop::stack(linops, new_in, new_out).map_err(|e| f.here(e))?;
+        checked(linop, input, f)
+    }
+
+    fn wrapper(&self, op: &str, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let value = f.get("linop").ok_or_else(|| f.wrong("linop", "is missing; expected a linop"))?;
+        let given = if op == "normal" { input.clone() } else { None };
+        let inner = self.linop(value, given.as_ref(), &f.child("linop"))?;
+        let linop = if op == "normal" { inner.n() } else { inner.h() };
+        let linop = checked(linop, input, f)?;
+        renamed(linop, f)
+    }
+}
+
+/// The linop, if its input is what `in` or the surroundings say.
+fn checked(linop: Linop, input: Option<Shape>, f: &Fields) -> Result<Linop> {
+    if let Some(want) = input {
+        want.expect(linop.input()?).map_err(|e| f.at("in", e))?;
+    }
+    Ok(linop)
+}
+
+fn settings(f: &Fields) -> Result<ThreadSettings> {
+    let num_workers = f.count("num_workers")?;
+    if num_workers == Some(0) {
+        return Err(f.wrong("num_workers", "is 0; expected at least 1, or null for one for each linop"));
+    }
+    Ok(ThreadSettings { threaded: f.flag("threaded", true)?, num_workers })
+}

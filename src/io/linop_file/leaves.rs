@@ -1,0 +1,154 @@
+//! Linops without linops inside.
+
+use super::fields::Fields;
+use super::{Loader, needed, renamed};
+use crate::dim::{Shape, parse_dims};
+use crate::error::Result;
+use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch};
+use num_complex::Complex32;
+use serde_json::Value;
+
+impl Loader {
+    pub(super) fn leaf(&self, op: &str, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let linop = match op {
+            "identity" => linop::identity(needed(input, f)?),
+            "zero" => {
+                let out = f.need_text("out")?;
+                return linop::zero(needed(input, f)?, out).map_err(|e| f.at("out", e));
+            }
+            "scalar" => {
+                let value = f.get("value").ok_or_else(|| f.wrong("value", "is missing; expected a number or [re, im]"))?;
+                let value: Complex32 = f.complex("value", value)?;
+                linop::scalar(needed(input, f)?, value)
+            }
+            "diagonal" => return self.diagonal(f, input),
+            "dense" => return self.dense(f, input),
+            "fft" => {
+                let options = FftOptions {
+                    centered: f.flag("centered", false)?,
+                    norm: norm(f)?,
+                    inverse: f.flag("inverse", false)?,
+                };
+                linop::fft(needed(input, f)?, &f.dims("axes")?, options)
+            }
+            "pad" => linop::pad(needed(input, f)?, f.need_extents("to")?, align(f)?),
+            "crop" => linop::crop(needed(input, f)?, f.need_extents("to")?, align(f)?),
+            "slice" => linop::slice(needed(input, f)?, &stretches(f)?),
+            "embed" => linop::embed(needed(input, f)?, &stretches(f)?, f.need_extents("to")?),
+            "sampling" => return self.sampling(f, input),
+            "sum" => linop::sum(needed(input, f)?, &f.dims("axes")?),
+            "repeat" => return repeat(f, input),
+            "rearrange" => {
+                let (pattern, sizes) = (f.need_text("pattern")?, f.extents("sizes")?.unwrap_or_default());
+                linop::rearrange(needed(input, f)?, &pattern, sizes)
+            }
+            "flip" => linop::flip(needed(input, f)?, &f.dims("axes")?),
+            "roll" => {
+                let shifts = f.integers("shifts")?.ok_or_else(|| f.wrong("shifts", "is missing; expected {\"Nx\": 3}"))?;
+                linop::roll(needed(input, f)?, &shifts)
+            }
+            "downsample" => linop::downsample(needed(input, f)?, &factors(f)?),
+            "upsample" => linop::upsample(needed(input, f)?, &factors(f)?, f.need_extents("to")?),
+            _ => return Err(f.wrong("op", format!("unknown op \"{op}\"; see the list of linops in the documentation"))),
+        };
+        renamed(linop.map_err(|e| f.here(e))?, f)
+    }
+
+    fn diagonal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let weight = self.weight(f, "weight")?;
+        let input = input.unwrap_or_else(|| weight.shape().clone());
+        let adds = weight.shape().dims().iter().any(|d| input.axis(*d).is_none());
+        match f.text("out")? {
+            Some(out) if adds => linop::diagonal_to(input, &weight, &out).map_err(|e| f.at("out", e)),
+            _ => renamed(linop::diagonal(input, &weight).map_err(|e| f.here(e))?, f),
+        }
+    }
+
+    fn dense(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (weight, out) = (self.weight(f, "weight")?, f.need_text("out")?);
+        let input = match input {
+            Some(input) => input,
+            None => {
+                let out = parse_dims(&out).map_err(|e| f.at("out", e))?;
+                let (dims, extents) = weight.shape().iter().filter(|(d, _)| !out.contains(d)).unzip();
+                Shape::new(dims, extents).map_err(|e| f.here(e))?
+            }
+        };
+        linop::dense(input, &weight, &out).map_err(|e| f.here(e))
+    }
+
+    fn sampling(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let out = f.need_text("out")?;
+        let Some(map) = f.map("indices")? else {
+            let mask = self.weight(f, "mask")?;
+            let input = input.unwrap_or_else(|| mask.shape().clone());
+            return linop::sampling(input, &mask, &out).map_err(|e| f.here(e));
+        };
+        if f.get("mask").is_some() {
+            return Err(f.wrong("mask", "and \"indices\" are both given; give one"));
+        }
+        let one = |(d, v)| Ok((d, self.indices(f, &format!("indices.{d}"), v)?));
+        let indices = map.into_iter().map(one).collect::<Result<Vec<_>>>()?;
+        linop::sampling_at(needed(input, f)?, &indices, &out).map_err(|e| f.here(e))
+    }
+}
+
+fn repeat(f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+    let (input, sizes) = (needed(input, f)?, f.need_extents("sizes")?);
+    let linop = match f.text("out")? {
+        Some(out) => linop::repeat_to(input, sizes, &out),
+        None => linop::repeat(input, sizes),
+    };
+    linop.map_err(|e| f.here(e))
+}
+
+fn norm(f: &Fields) -> Result<Norm> {
+    match f.text("norm")?.as_deref() {
+        None | Some("ortho") => Ok(Norm::Ortho),
+        Some("backward") => Ok(Norm::Backward),
+        Some("forward") => Ok(Norm::Forward),
+        Some("none") => Ok(Norm::None),
+        Some(other) => Err(f.wrong("norm", format!("is \"{other}\"; expected ortho, backward, forward or none"))),
+    }
+}
+
+fn align(f: &Fields) -> Result<Align> {
+    match f.text("align")?.as_deref() {
+        None | Some("center") => Ok(Align::Center),
+        Some("start") => Ok(Align::Start),
+        Some(other) => Err(f.wrong("align", format!("is \"{other}\"; expected center or start"))),
+    }
+}
+
+/// `{"Nx": [start, stop, step]}`, null for the default.
+fn stretches<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, Stretch)>> {
+    let one = |(d, v): (&'a str, &Value)| {
+        let wrong = || f.wrong(&format!("ranges.{d}"), format!("is {v}; expected [start, stop, step] with null for a default"));
+        let part = |v: &Value| match v {
+            Value::Null => Ok(None),
+            v => v.as_u64().map(|n| Some(n as usize)).ok_or_else(wrong),
+        };
+        match v.as_array().map(Vec::as_slice) {
+            Some([start, stop, step]) => Ok((d, Stretch { start: part(start)?, stop: part(stop)?, step: part(step)? })),
+            _ => Err(wrong()),
+        }
+    };
+    f.need_map("ranges")?.into_iter().map(one).collect()
+}
+
+/// `factors` with the `shifts` beside them.
+fn factors<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, usize, usize)>> {
+    let positive = |field: &str, d: &str, n: i64| {
+        usize::try_from(n).map_err(|_| f.wrong(&format!("{field}.{d}"), format!("is {n}; expected a whole number from 0 on")))
+    };
+    let factors = f.integers("factors")?.ok_or_else(|| f.wrong("factors", "is missing; expected {\"Nx\": 2}"))?;
+    let shifts = f.integers("shifts")?.unwrap_or_default();
+    if let Some((d, _)) = shifts.iter().find(|(d, _)| !factors.iter().any(|(k, _)| k == d)) {
+        return Err(f.wrong(&format!("shifts.{d}"), "has no factor; give one in \"factors\""));
+    }
+    let one = |(d, n): (&'a str, i64)| {
+        let s = shifts.iter().find(|(k, _)| *k == d).map_or(0, |(_, s)| *s);
+        Ok((d, positive("factors", d, n)?, positive("shifts", d, s)?))
+    };
+    factors.into_iter().map(one).collect()
+}

@@ -1,0 +1,119 @@
+//! Linop files: a linear operator as JSON, a thin skin over the constructors of [`linop`](crate::linop).
+//!
+//! Errors name the file, the path inside the JSON (`linops[2].weight`) and what was expected.
+
+mod arrays;
+mod containers;
+mod fields;
+mod leaves;
+
+use crate::dim::{Bindings, Pattern, Shape};
+use crate::error::{Error, Result, shape_err};
+use crate::linop::Linop;
+use fields::Fields;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Containers inside containers, at most: far beyond real operators, and far within the stack.
+const MAX_DEPTH: usize = 48;
+
+/// Largest linop file in bytes: it names arrays, it does not hold them.
+const MAX_BYTES: u64 = 64 << 20;
+
+impl Linop {
+    /// Reads a linop from a JSON file; arrays are found relative to it.
+    ///
+    /// # Errors
+    /// The file or one of its arrays cannot be read, a field or op is unknown, or shapes do not fit; the message names the
+    /// file and the place in it.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Linop> {
+        let path = path.as_ref();
+        let size = std::fs::metadata(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?.len();
+        if size > MAX_BYTES {
+            return Err(Error::file(path, format!("{size} bytes; a linop file has at most {MAX_BYTES}")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        let value: Value = serde_json::from_str(&text).map_err(|e| {
+            let deep = e.to_string().contains("recursion limit");
+            let hint = if deep { "; linops may be nested at most 48 deep" } else { "" };
+            Error::file(path, format!("not JSON: {e}{hint}"))
+        })?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let loader = Loader { folder };
+        loader.linop(&value, None, &Place::default()).map_err(|e| e.at(path.display().to_string()))
+    }
+}
+
+/// Reads linops whose arrays lie in one folder.
+struct Loader {
+    folder: PathBuf,
+}
+
+/// Where in the JSON: `linops[2].linop`.
+#[derive(Clone, Default)]
+struct Place {
+    path: String,
+    depth: usize,
+}
+
+impl Place {
+    fn field(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
+    }
+
+    fn child(&self, name: &str) -> Place {
+        Place { path: self.field(name), depth: self.depth + 1 }
+    }
+}
+
+impl Loader {
+    /// The linop of a JSON value; `given` is the input that its surroundings imply.
+    fn linop(&self, value: &Value, given: Option<&Shape>, place: &Place) -> Result<Linop> {
+        if place.depth > MAX_DEPTH {
+            return shape_err!("linops are nested more than {MAX_DEPTH} deep at {}", place.path);
+        }
+        let mut f = Fields::new(value, place)?;
+        let op = f.text("op")?.ok_or_else(|| f.wrong("op", "is missing; expected the linop's name, as in \"fft\""))?;
+        let input = self.input(&mut f, given)?;
+        let linop = match op.as_str() {
+            "chain" | "add" | "concat" | "stack" | "adjoint" | "normal" => self.container(&op, &mut f, input)?,
+            _ => self.leaf(&op, &mut f, input)?,
+        };
+        let linop = match f.text("name")? {
+            Some(name) => linop.named(name),
+            None => linop,
+        };
+        f.finish(&op)?;
+        Ok(linop)
+    }
+
+    /// What `in` says, matched with what the surroundings imply.
+    fn input(&self, f: &mut Fields, given: Option<&Shape>) -> Result<Option<Shape>> {
+        let Some(text) = f.text("in")? else { return Ok(given.cloned()) };
+        let read = || -> Result<Shape> {
+            let pattern: Pattern = text.parse()?;
+            if let Some(given) = given {
+                let mut bindings = Bindings::default();
+                pattern.bind(given, &mut bindings)?;
+                return Ok(given.clone());
+            }
+            pattern.to_full().unwrap_or_else(|| {
+                shape_err!("\"{text}\" leaves dims or extents open and nothing before says them; write each as Ny=256")
+            })
+        };
+        read().map(Some).map_err(|e| f.at("in", e))
+    }
+}
+
+/// The input, where a linop cannot do without.
+fn needed(input: Option<Shape>, f: &Fields) -> Result<Shape> {
+    input.ok_or_else(|| f.wrong("in", "is missing and cannot be inferred; give dims with extents, as in \"Ny=256 Nx=256\""))
+}
+
+/// Applies `out` as a positional rename, if it is there.
+fn renamed(linop: Linop, f: &mut Fields) -> Result<Linop> {
+    match f.text("out")? {
+        Some(out) => linop.out(&out).map_err(|e| f.at("out", e)),
+        None => Ok(linop),
+    }
+}

@@ -1,0 +1,20 @@
+//! File formats: `.npy`, BART `.cfl`/`.hdr`, ISMRMRD `.h5` in, and `.npy`, `.cfl`, `.png` out.
+//!
+//! Every size that a file claims is checked against the file's length before memory is taken, and
+//! an output is put in place only when it is complete ([`Output`]).
+
+mod array;
+mod cfl;
+mod font;
+mod ismrmrd;
+mod linop_file;
+mod npy;
+mod output;
+mod png;
+
+pub use array::Array;
+pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
+pub use ismrmrd::{CartesianScan, read_ismrmrd};
+pub use npy::{read_npy, write_npy};
+pub use output::Output;
+pub use png::{Picture, Window, panels, write_picture, write_png};
