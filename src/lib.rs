@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 pub mod dim;
 mod error;
+pub mod fft;
 pub mod host;
 #[cfg(feature = "cli")]
 pub mod app;

@@ -321,6 +321,14 @@ impl Load {
                 && out.accesses().all(|x| merged_stride(x, &out.extents, a..a + 2).is_some());
             if merges {
                 let n = out.extents[a] * out.extents[a + 1];
+                let extents = out.extents.clone();
+                let merge = |x: &mut Access| {
+                    if let Some(stride) = merged_stride(x, &extents, a..a + 2) {
+                        x.axes[a + 1] = AxisIndex::Linear { stride };
+                    }
+                };
+                merge(&mut out.source);
+                out.factors.iter_mut().for_each(|f| merge(&mut f.access));
                 out.drop_axis(a);
                 out.extents[a] = n;
                 out.valid[a] = Validity::total(n);
@@ -453,6 +461,7 @@ mod tests {
         let s = p.reshaped(&[2, 2, 6]).unwrap();
         assert_eq!(read(&s, &x), read(&p, &x));
         assert_eq!(load.reshaped(&[4, 6]).map(|l| read(&l, &x)), Some(x.clone()));
-        assert_eq!(load.reshaped(&[2, 1, 12, 1]).map(|l| read(&l, &x)), Some(x));
+        assert_eq!(load.reshaped(&[2, 1, 12, 1]).map(|l| read(&l, &x)), Some(x.clone()));
+        assert_eq!(load.reshaped(&[1, 24, 1]).map(|l| read(&l.collapsed(&[]), &x)), Some(x));
     }
 }

@@ -5,9 +5,9 @@
 //! goes into the chirps' phase. All of it is built from primitives that fuse: chirp and padding into the load of the first
 //! transform, the kernel's spectrum into that of the second.
 
-use super::fft::{is_smooth, next_smooth};
 use super::*;
 use crate::error::Result;
+use crate::fft::{is_smooth, next_smooth};
 use num_complex::{Complex32, Complex64};
 use std::f64::consts::PI;
 

@@ -9,7 +9,6 @@ mod bluestein;
 mod builder;
 mod constant;
 mod display;
-pub mod fft;
 mod memory;
 mod op;
 mod plan;
@@ -26,7 +25,7 @@ pub use constant::{Constant, ConstantData};
 pub use memory::{MemoryPlan, size_class};
 pub use op::{Contract, IndexList, Inverse, MapAxis, Op, Parallel, Split, ThreadSettings};
 pub use plan::{Cost, Kernel, Plan, PlanValue, Post, Region, Step, Store};
-pub use target::{KernelShape, Target};
+pub use target::Target;
 
 /// A value of a program: 0 is the input, `i + 1` the result of node `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -108,7 +108,7 @@ pub enum Kernel {
         /// The read, of as many elements as (outer, n, inner).
         load: Load,
         /// The pass.
-        pass: super::fft::FftPass,
+        pass: crate::fft::FftPass,
         /// Outer extent.
         outer: usize,
         /// Inner extent.

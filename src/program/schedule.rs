@@ -2,10 +2,10 @@
 //! into passes, large values into panels.
 
 use super::bluestein::legalize;
-use super::fft::{self, FftLimits};
 use super::plan::Post;
 use super::*;
 use crate::error::{Error, Result};
+use crate::fft::{self, FftLimits};
 
 /// Longest sum that one output element's loop makes; longer ones go in two stages, whose tree depends on the shape alone.
 const SUM_STAGE: usize = 1 << 14;
@@ -174,13 +174,16 @@ impl Scheduler {
                 let load = self.three_axes(x.clone(), *axis)?;
                 self.step(Kernel::Scatter { load, index: index.clone() }, extents, x.complex)
             }
-            Op::Fft { axes, inverse, centered, scale } => match self.target {
-                Target::Host => {
+            Op::Fft { axes, inverse, centered, scale } => match self.target.fft_limits() {
+                None => {
                     let post = Post::scalar(extents, *scale);
                     let (axes, inverse, centered) = (axes.clone(), *inverse, *centered);
                     self.step(Kernel::Fft { load: x.load, axes, inverse, centered, post }, extents, true)
                 }
-                Target::Gpu { .. } => self.fft(x, axes, *inverse, *centered, *scale)?,
+                Some(limits) => {
+                    let call = FftAxes { axes, inverse: *inverse, centered: *centered, scale: *scale, limits };
+                    self.fft(x, &call)?
+                }
             },
             Op::Parallel(p) => self.parallel(x, p, extents)?,
         })
@@ -372,13 +375,13 @@ impl Scheduler {
     }
 
     /// One axis after the other, innermost first; each in the passes that its length needs.
-    fn fft(&mut self, x: Val, axes: &[usize], inverse: bool, centered: bool, scale: f64) -> Result<Val> {
+    fn fft(&mut self, x: Val, f: &FftAxes) -> Result<Val> {
         let mut v = x;
-        for (k, &axis) in axes.iter().rev().enumerate() {
-            let scale = if k + 1 == axes.len() { scale } else { 1.0 };
+        for (k, &axis) in f.axes.iter().rev().enumerate() {
+            let scale = if k + 1 == f.axes.len() { f.scale } else { 1.0 };
             let n = v.load.extents[axis];
-            let line = AxisFft { axis, inverse, shift: if centered { n / 2 } else { 0 }, scale };
-            v = self.fft_axis(v, &line)?;
+            let shift = if f.centered { n / 2 } else { 0 };
+            v = self.fft_axis(v, &AxisFft { axis, inverse: f.inverse, shift, scale, limits: f.limits })?;
         }
         Ok(v)
     }
@@ -438,7 +441,7 @@ impl Scheduler {
 
     fn fft_passes(&mut self, v: Val, f: &AxisFft, extents: &[usize], outer: usize, inner: usize) -> Val {
         let n = v.load.extents.iter().product::<usize>() / (outer * inner);
-        let passes = fft::plan(n, inner, &FftLimits::of(&self.target));
+        let passes = fft::plan(n, inner, &f.limits);
         let last = passes.len() - 1;
         let mut v = v;
         for (k, pass) in passes.into_iter().enumerate() {
@@ -460,9 +463,20 @@ impl Scheduler {
     }
 }
 
+/// A transform along several axes.
+struct FftAxes<'a> {
+    axes: &'a [usize],
+    inverse: bool,
+    centered: bool,
+    scale: f64,
+    limits: FftLimits,
+}
+
+/// The part of it along one axis.
 struct AxisFft {
     axis: usize,
     inverse: bool,
     shift: usize,
     scale: f64,
+    limits: FftLimits,
 }

@@ -1,13 +1,6 @@
 //! What a plan is made for, as plain data: one value for the host, one for each adapter.
 
-/// Which of the two kernel shapes a device wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KernelShape {
-    /// Workgroup memory, many lanes: hardware GPUs.
-    Gpu,
-    /// Registers only, several passes: software adapters that run on the CPU.
-    Cpu,
-}
+use crate::fft::{FftLimits, KernelShape};
 
 /// The device properties that decide what is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +53,16 @@ impl Target {
         match self {
             Target::Host => u64::MAX,
             Target::Gpu { max_binding, .. } => *max_binding,
+        }
+    }
+
+    /// What the kernels of transforms may use; None on the host, which transforms whole.
+    pub(crate) fn fft_limits(&self) -> Option<FftLimits> {
+        match *self {
+            Target::Host => None,
+            Target::Gpu { workgroup_memory, max_invocations, shape, .. } => {
+                Some(FftLimits { shape, workgroup_memory, max_invocations })
+            }
         }
     }
 }

@@ -1,0 +1,211 @@
+//! Straight-line WGSL for one DFT of a short length held in registers.
+//!
+//! The text is a list of `let` lines without loops or arrays, because drivers neither unroll the loops that reach them
+//! nor keep dynamically indexed arrays in registers. Every constant is computed in f64 and rounded once.
+//!
+//! Lengths with coprime factors use the prime-factor map (Good 1958), which needs no twiddles; prime powers use
+//! decimation in time (Cooley and Tukey 1965); odd primes pair `x[j]` with `x[p-j]`, which halves the multiplies.
+
+use std::f64::consts::TAU;
+use std::fmt::Write;
+
+/// Lines of WGSL that bind complex values to fresh names.
+#[derive(Default)]
+pub(super) struct Code {
+    text: String,
+    names: usize,
+}
+
+impl Code {
+    /// Adds one line, indented for the body of `main`.
+    pub(super) fn line(&mut self, line: &str) {
+        let _ = writeln!(self.text, "    {line}");
+    }
+
+    /// A name that no other line of this body uses.
+    pub(super) fn fresh(&mut self) -> String {
+        self.names += 1;
+        format!("v{}", self.names)
+    }
+
+    /// Binds an expression to a fresh name.
+    pub(super) fn bind(&mut self, expression: &str) -> String {
+        let name = self.fresh();
+        self.line(&format!("let {name} = {expression};"));
+        name
+    }
+
+    /// The text so far.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// The forward DFT of the values named in `x`: `y[k] = Σ x[n] exp(-2πi nk/N)`; the names of `y`, in order.
+    pub(super) fn dft(&mut self, x: &[String]) -> Vec<String> {
+        match x.len() {
+            0 | 1 => x.to_vec(),
+            2 => vec![self.bind(&format!("{} + {}", x[0], x[1])), self.bind(&format!("{} - {}", x[0], x[1]))],
+            4 => self.dft4(x),
+            n => match split(n) {
+                None => self.odd_prime(x),
+                Some((a, b)) if gcd(a, b) == 1 => self.prime_factor(x, a, b),
+                Some((a, b)) => self.decimate(x, a, b),
+            },
+        }
+    }
+
+    fn dft4(&mut self, x: &[String]) -> Vec<String> {
+        let even = self.dft(&[x[0].clone(), x[2].clone()]);
+        let odd = self.dft(&[x[1].clone(), x[3].clone()]);
+        let turned = self.turn(&odd[1], 1, 4);
+        vec![
+            self.bind(&format!("{} + {}", even[0], odd[0])),
+            self.bind(&format!("{} + {turned}", even[1])),
+            self.bind(&format!("{} - {}", even[0], odd[0])),
+            self.bind(&format!("{} - {turned}", even[1])),
+        ]
+    }
+
+    /// `a` × `b` coprime: `n = b·n₁ + a·n₂`, and `k` by the Chinese remainder of `k₁`, `k₂`; no twiddles.
+    fn prime_factor(&mut self, x: &[String], a: usize, b: usize) -> Vec<String> {
+        let n = a * b;
+        let rows: Vec<Vec<String>> = (0..b)
+            .map(|n2| {
+                let row: Vec<String> = (0..a).map(|n1| x[(b * n1 + a * n2) % n].clone()).collect();
+                self.dft(&row)
+            })
+            .collect();
+        let columns: Vec<Vec<String>> = (0..a)
+            .map(|k1| {
+                let column: Vec<String> = rows.iter().map(|row| row[k1].clone()).collect();
+                self.dft(&column)
+            })
+            .collect();
+        (0..n).map(|k| columns[k % a][k % b].clone()).collect()
+    }
+
+    /// `n = b·n₁ + n₂`, `k = k₁ + a·k₂`, with twiddles `w_N^(n₂ k₁)` between the two layers.
+    fn decimate(&mut self, x: &[String], a: usize, b: usize) -> Vec<String> {
+        let n = a * b;
+        let rows: Vec<Vec<String>> = (0..b)
+            .map(|n2| {
+                let row: Vec<String> = (0..a).map(|n1| x[b * n1 + n2].clone()).collect();
+                let row = self.dft(&row);
+                row.iter().enumerate().map(|(k1, v)| self.turn(v, n2 * k1, n)).collect()
+            })
+            .collect();
+        let columns: Vec<Vec<String>> = (0..a)
+            .map(|k1| {
+                let column: Vec<String> = rows.iter().map(|row| row[k1].clone()).collect();
+                self.dft(&column)
+            })
+            .collect();
+        (0..n).map(|k| columns[k % a][k / a].clone()).collect()
+    }
+
+    /// `X[k], X[p-k] = A ∓ iB` with `A = x₀ + Σ cos·(x_j + x_{p-j})`, `B = Σ sin·(x_j - x_{p-j})`.
+    fn odd_prime(&mut self, x: &[String]) -> Vec<String> {
+        let p = x.len();
+        let half = p / 2;
+        let pair = |code: &mut Self, sign: &str| -> Vec<String> {
+            (1..=half).map(|j| code.bind(&format!("{} {sign} {}", x[j], x[p - j]))).collect()
+        };
+        let sums = pair(self, "+");
+        let differences = pair(self, "-");
+        let mut y = vec![String::new(); p];
+        y[0] = self.bind(&format!("{} + ({})", x[0], sums.join(" + ")));
+        for k in 1..=half {
+            let angle = |j: usize| TAU * ((j * k) % p) as f64 / p as f64;
+            let terms = |values: &[String], f: fn(f64) -> f64| -> String {
+                let terms: Vec<String> =
+                    values.iter().enumerate().map(|(j, v)| format!("{v}*{}", literal(f(angle(j + 1))))).collect();
+                terms.join(" + ")
+            };
+            let even = self.bind(&format!("{} + ({})", x[0], terms(&sums, f64::cos)));
+            let odd = self.bind(&terms(&differences, f64::sin));
+            y[k] = self.bind(&format!("{even} + vec2<f32>({odd}.y, -{odd}.x)"));
+            y[p - k] = self.bind(&format!("{even} - vec2<f32>({odd}.y, -{odd}.x)"));
+        }
+        y
+    }
+
+    /// `v · exp(-2πi e/n)`; multiples of an eighth of a turn cost no general multiply.
+    fn turn(&mut self, v: &str, e: usize, n: usize) -> String {
+        let e = e % n;
+        let half = literal(std::f64::consts::FRAC_1_SQRT_2);
+        let eighth = if (8 * e).is_multiple_of(n) { Some(8 * e / n) } else { None };
+        let expression = match eighth {
+            Some(0) => return v.to_string(),
+            Some(1) => format!("vec2<f32>({v}.x + {v}.y, {v}.y - {v}.x) * {half}"),
+            Some(2) => format!("vec2<f32>({v}.y, -{v}.x)"),
+            Some(3) => format!("vec2<f32>({v}.y - {v}.x, -{v}.x - {v}.y) * {half}"),
+            Some(4) => format!("-{v}"),
+            Some(5) => format!("vec2<f32>(-{v}.x - {v}.y, {v}.x - {v}.y) * {half}"),
+            Some(6) => format!("vec2<f32>(-{v}.y, {v}.x)"),
+            Some(_) => format!("vec2<f32>({v}.x - {v}.y, {v}.x + {v}.y) * {half}"),
+            None => {
+                let angle = -TAU * e as f64 / n as f64;
+                let (re, im) = (literal(angle.cos()), literal(angle.sin()));
+                format!("vec2<f32>({v}.x*{re} - {v}.y*{im}, {v}.x*{im} + {v}.y*{re})")
+            }
+        };
+        self.bind(&expression)
+    }
+}
+
+/// An f32 literal of WGSL that parses back to the rounded value; a negative one in parentheses, since `--` is reserved.
+pub(super) fn literal(value: f64) -> String {
+    let value = value as f32;
+    if value < 0.0 { format!("({value:?}f)") } else { format!("{value:?}f") }
+}
+
+/// The two factors that a register DFT of length `n` splits into; `None` for a prime.
+fn split(n: usize) -> Option<(usize, usize)> {
+    let p = (2..=n).find(|p| n.is_multiple_of(*p))?;
+    let mut power = p;
+    while (n / power).is_multiple_of(p) {
+        power *= p;
+    }
+    if power != n {
+        return Some((power, n / power));
+    }
+    // A prime power: the halves as equal as possible.
+    let mut a = p;
+    while a * a * p * p <= n {
+        a *= p;
+    }
+    if a == n { None } else { Some((a, n / a)) }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_multiply_to_the_length() {
+        for n in 4..=64 {
+            match split(n) {
+                Some((a, b)) => {
+                    assert_eq!(a * b, n);
+                    assert!(a > 1 && b > 1);
+                }
+                None => assert!((2..n).all(|p| n % p != 0), "{n} is not prime"),
+            }
+        }
+        assert_eq!(split(64), Some((8, 8)));
+        assert_eq!(split(16), Some((4, 4)));
+        assert_eq!(split(9), Some((3, 3)));
+        assert_eq!(split(8), Some((2, 4)));
+    }
+
+    #[test]
+    fn literals_are_f32_tokens() {
+        assert_eq!(literal(1.0), "1.0f");
+        assert_eq!(literal(-0.5), "(-0.5f)");
+        assert_eq!(literal(std::f64::consts::FRAC_1_SQRT_2), "0.70710677f");
+    }
+}
