@@ -47,10 +47,7 @@ pub struct CoilMaps {
 /// [`Error::Value`](crate::Error::Value) when fewer than 8 centre lines or columns were acquired,
 /// or fewer than `calibration`, when that is out of range, when the data are not finite, or when
 /// no pixel has a signal.
-pub fn estimate_maps(
-    kspace: ArrayView3<Complex32>,
-    calibration: Option<usize>,
-) -> Result<CoilMaps> {
+pub fn estimate_maps(kspace: ArrayView3<Complex32>, calibration: Option<usize>) -> Result<CoilMaps> {
     let (coils, ny, nx) = kspace.dim();
     if kspace.iter().any(|v| !v.is_finite()) {
         return value_err!("the k-space holds NaN or infinity; coil maps need finite data");
@@ -70,11 +67,8 @@ pub fn estimate_maps(
 
     let mut maps = Array3::<Complex32>::zeros((ny, nx, coils));
     let mut eigenvalue = Array2::<f32>::zeros((ny, nx));
-    maps.axis_iter_mut(Axis(0))
-        .into_par_iter()
-        .zip(eigenvalue.axis_iter_mut(Axis(0)))
-        .enumerate()
-        .for_each(|(y, (mut row_maps, mut row_values))| {
+    maps.axis_iter_mut(Axis(0)).into_par_iter().zip(eigenvalue.axis_iter_mut(Axis(0))).enumerate().for_each(
+        |(y, (mut row_maps, mut row_values))| {
             // Separable: the lags along y once for the row, those along x for each pixel.
             let row = transform(&lags, y, ny);
             for x in 0..nx {
@@ -88,7 +82,8 @@ pub fn estimate_maps(
                     }
                 }
             }
-        });
+        },
+    );
     if maps.iter().all(|v| v.norm_sqr() == 0.0) {
         return value_err!("ESPIRiT found no signal in the calibration data; {HINT}");
     }
@@ -120,19 +115,12 @@ fn average_over_patch(projector: ArrayView4<Complex64>, kernel: usize) -> Array4
 }
 
 /// Sums the first axis, the lags −(L−1)/2…(L−1)/2, with exp(2πi lag·(n − c)/N).
-fn transform<D: RemoveAxis>(
-    lags: &Array<Complex64, D>,
-    n: usize,
-    extent: usize,
-) -> Array<Complex64, D::Smaller> {
+fn transform<D: RemoveAxis>(lags: &Array<Complex64, D>, n: usize, extent: usize) -> Array<Complex64, D::Smaller> {
     let position = (n as f64 - (extent / 2) as f64) / extent as f64;
     let mut out = Array::zeros(lags.raw_dim().remove_axis(Axis(0)));
     let largest = (lags.len_of(Axis(0)) / 2) as f64;
     for (index, lag) in lags.axis_iter(Axis(0)).enumerate() {
-        out.scaled_add(
-            Complex64::cis(TAU * (index as f64 - largest) * position),
-            &lag,
-        );
+        out.scaled_add(Complex64::cis(TAU * (index as f64 - largest) * position), &lag);
     }
     out
 }
@@ -155,17 +143,9 @@ fn principal_coil(data: ArrayView3<Complex32>) -> Array1<Complex64> {
 
 /// The unit factor that makes the inner product of `reference` with `vector` real and positive.
 fn phase_to(reference: &Array1<Complex64>, vector: &Array1<Complex64>) -> Complex64 {
-    let inner: Complex64 = reference
-        .iter()
-        .zip(vector)
-        .map(|(r, v)| r.conj() * v)
-        .sum();
+    let inner: Complex64 = reference.iter().zip(vector).map(|(r, v)| r.conj() * v).sum();
     let norm = inner.norm();
-    if norm > 0.0 {
-        inner.conj() / norm
-    } else {
-        Complex64::ONE
-    }
+    if norm > 0.0 { inner.conj() / norm } else { Complex64::ONE }
 }
 
 #[cfg(test)]
@@ -175,14 +155,7 @@ mod tests {
 
     #[test]
     fn finds_the_simulated_maps() {
-        let scan = scan(&ScanOptions {
-            ny: 96,
-            nx: 80,
-            coils: 6,
-            noise: 0.001,
-            ..ScanOptions::default()
-        })
-        .unwrap();
+        let scan = scan(&ScanOptions { ny: 96, nx: 80, coils: 6, noise: 0.001, ..ScanOptions::default() }).unwrap();
         let found = estimate_maps(scan.kspace.view(), None).unwrap();
         assert!(found.method.contains("24 x 24"), "{}", found.method);
         let mut worst = 1.0f32;
@@ -191,9 +164,7 @@ mod tests {
                 if scan.reference[[y, x]].norm() < 0.15 {
                     continue;
                 }
-                let inner: Complex32 = (0..6)
-                    .map(|c| found.maps[[c, y, x]].conj() * scan.maps[[c, y, x]])
-                    .sum();
+                let inner: Complex32 = (0..6).map(|c| found.maps[[c, y, x]].conj() * scan.maps[[c, y, x]]).sum();
                 let norm: f32 = (0..6).map(|c| scan.maps[[c, y, x]].norm_sqr()).sum();
                 worst = worst.min(inner.norm() / norm.sqrt());
             }
@@ -206,18 +177,12 @@ mod tests {
     #[test]
     fn too_little_calibration_is_an_error() {
         let mut kspace = Array3::<Complex32>::ones((2, 32, 32));
-        let message =
-            |k: &Array3<Complex32>, n| estimate_maps(k.view(), n).unwrap_err().to_string();
+        let message = |k: &Array3<Complex32>, n| estimate_maps(k.view(), n).unwrap_err().to_string();
         assert!(message(&kspace, Some(40)).contains("8 to 32"));
         assert!(estimate_maps(kspace.view(), Some(16)).is_ok());
-        kspace
-            .slice_mut(ndarray::s![.., ..14, ..])
-            .fill(Complex32::ZERO);
+        kspace.slice_mut(ndarray::s![.., ..14, ..]).fill(Complex32::ZERO);
         let short = message(&kspace, None);
-        assert!(
-            short.contains("5 centre lines") && short.contains("--maps"),
-            "{short}"
-        );
+        assert!(short.contains("5 centre lines") && short.contains("--maps"), "{short}");
         kspace.fill(Complex32::ZERO);
         assert!(message(&kspace, None).contains("--maps"));
         kspace[[0, 0, 0]].re = f32::NAN;

@@ -17,14 +17,10 @@ pub fn invert_positive(mut a: Array2<Complex64>) -> Option<Array2<Complex64>> {
         a[[k, k]] = Complex64::ONE;
         a.row_mut(k).mapv_inplace(|v| v / pivot);
         let pivot_row = a.row(k).to_owned();
-        a.axis_iter_mut(Axis(0))
-            .into_par_iter()
-            .enumerate()
-            .filter(|(i, _)| *i != k)
-            .for_each(|(_, mut row)| {
-                let factor = std::mem::replace(&mut row[k], Complex64::ZERO);
-                row.scaled_add(-factor, &pivot_row);
-            });
+        a.axis_iter_mut(Axis(0)).into_par_iter().enumerate().filter(|(i, _)| *i != k).for_each(|(_, mut row)| {
+            let factor = std::mem::replace(&mut row[k], Complex64::ZERO);
+            row.scaled_add(-factor, &pivot_row);
+        });
     }
     Some(a)
 }
@@ -36,9 +32,7 @@ pub fn product<T: LinalgScalar + Send + Sync>(a: ArrayView2<T>, b: ArrayView2<T>
     out.axis_chunks_iter_mut(Axis(0), ROWS)
         .into_par_iter()
         .zip(a.axis_chunks_iter(Axis(0), ROWS))
-        .for_each(|(mut out, a)| {
-            ndarray::linalg::general_mat_mul(T::one(), &a, &b, T::zero(), &mut out)
-        });
+        .for_each(|(mut out, a)| ndarray::linalg::general_mat_mul(T::one(), &a, &b, T::zero(), &mut out));
     out
 }
 
@@ -47,11 +41,7 @@ pub fn product<T: LinalgScalar + Send + Sync>(a: ArrayView2<T>, b: ArrayView2<T>
 ///
 /// Stops after `iterations`, or when a step turns the vector by less than `tolerance` radians.
 /// All zero for a zero matrix.
-pub fn leading(
-    a: ArrayView2<Complex64>,
-    iterations: usize,
-    tolerance: f64,
-) -> (f64, Array1<Complex64>) {
+pub fn leading(a: ArrayView2<Complex64>, iterations: usize, tolerance: f64) -> (f64, Array1<Complex64>) {
     let n = a.nrows();
     let strongest = (0..n).max_by(|&i, &j| a[[i, i]].re.total_cmp(&a[[j, j]].re));
     let Some(strongest) = strongest else {
@@ -68,10 +58,7 @@ pub fn leading(
         if value == 0.0 {
             break;
         }
-        let turn = (&next - &vector)
-            .iter()
-            .map(Complex64::norm_sqr)
-            .sum::<f64>();
+        let turn = (&next - &vector).iter().map(Complex64::norm_sqr).sum::<f64>();
         vector = next;
         if turn < tolerance * tolerance {
             break;

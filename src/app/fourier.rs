@@ -17,11 +17,7 @@ where
         return;
     };
     let mut planner = FftPlanner::new();
-    let fft = if inverse {
-        planner.plan_fft_inverse(length)
-    } else {
-        planner.plan_fft_forward(length)
-    };
+    let fft = if inverse { planner.plan_fft_inverse(length) } else { planner.plan_fft_forward(length) };
     let centre = length / 2;
     let transform = |lane: &mut ArrayViewMut<Complex<T>, ndarray::Ix1>,
                      line: &mut Vec<Complex<T>>,
@@ -33,19 +29,14 @@ where
             lane[(k + centre) % length] = value * scale;
         }
     };
-    let buffers = || {
-        (
-            Vec::with_capacity(length),
-            vec![Complex::new(T::zero(), T::zero()); fft.get_inplace_scratch_len()],
-        )
-    };
-    data.lanes_mut(axis)
-        .into_iter()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .for_each_init(buffers, |(line, scratch), mut lane| {
+    let buffers =
+        || (Vec::with_capacity(length), vec![Complex::new(T::zero(), T::zero()); fft.get_inplace_scratch_len()]);
+    data.lanes_mut(axis).into_iter().collect::<Vec<_>>().into_par_iter().for_each_init(
+        buffers,
+        |(line, scratch), mut lane| {
             transform(&mut lane, line, scratch);
-        });
+        },
+    );
 }
 
 #[cfg(test)]
@@ -58,9 +49,7 @@ mod tests {
     #[test]
     fn agrees_with_the_sum() {
         for n in [1, 2, 5, 8] {
-            let x = Array2::from_shape_fn((2, n), |(i, j)| {
-                Complex64::new((i + j * j) as f64, j as f64)
-            });
+            let x = Array2::from_shape_fn((2, n), |(i, j)| Complex64::new((i + j * j) as f64, j as f64));
             let mut y = x.clone();
             centred_dft(y.view_mut(), Axis(1), false);
             let c = (n / 2) as f64;

@@ -37,13 +37,7 @@ fn ellipses() -> impl Iterator<Item = Ellipse> {
     ELLIPSES.iter().map(|&[intensity, a, b, x, y, degrees]| {
         // Turning y downwards turns the sense of rotation too.
         let (sin, cos) = (-degrees.to_radians()).sin_cos();
-        Ellipse {
-            intensity,
-            half: [a / 2.0, b / 2.0],
-            centre: [x / 2.0, -y / 2.0],
-            cos,
-            sin,
-        }
+        Ellipse { intensity, half: [a / 2.0, b / 2.0], centre: [x / 2.0, -y / 2.0], cos, sin }
     })
 }
 
@@ -64,11 +58,7 @@ pub fn shepp_logan_kspace(kx: f64, ky: f64) -> Complex64 {
             let [u, v] = e.turn(kx, ky);
             let radius = TAU * (u * e.half[0]).hypot(v * e.half[1]);
             // A unit disk transforms to 2π J₁(s)/s with the limit π.
-            let disk = if radius < 1e-9 {
-                PI
-            } else {
-                TAU * j1(radius) / radius
-            };
+            let disk = if radius < 1e-9 { PI } else { TAU * j1(radius) / radius };
             let phase = -TAU * (kx * e.centre[0] + ky * e.centre[1]);
             Complex64::cis(phase) * (e.intensity * e.half[0] * e.half[1] * disk)
         })
@@ -82,9 +72,7 @@ pub fn shepp_logan_image(ny: usize, nx: usize) -> Array2<f32> {
     const POINTS: usize = 8;
     let shapes: Vec<Ellipse> = ellipses().collect();
     let offset = |s: usize| (s as f64 + 0.5) / POINTS as f64 - 0.5;
-    let place = |n: usize, s: usize, extent: usize| {
-        (n as f64 - (extent / 2) as f64 + offset(s)) / extent as f64
-    };
+    let place = |n: usize, s: usize, extent: usize| (n as f64 - (extent / 2) as f64 + offset(s)) / extent as f64;
     let density = |y: f64, x: f64| -> f64 {
         let inside = shapes.iter().filter(|e| {
             let [u, v] = e.turn(x - e.centre[0], y - e.centre[1]);
@@ -93,19 +81,15 @@ pub fn shepp_logan_image(ny: usize, nx: usize) -> Array2<f32> {
         inside.map(|e| e.intensity).sum()
     };
     let mut image = Array2::zeros((ny, nx));
-    image
-        .axis_iter_mut(Axis(0))
-        .into_par_iter()
-        .enumerate()
-        .for_each(|(row, mut pixels)| {
-            for (column, pixel) in pixels.iter_mut().enumerate() {
-                let points = (0..POINTS * POINTS).map(|s| {
-                    let y = place(row, s / POINTS, ny);
-                    density(y, place(column, s % POINTS, nx))
-                });
-                *pixel = (points.sum::<f64>() / (POINTS * POINTS) as f64) as f32;
-            }
-        });
+    image.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(row, mut pixels)| {
+        for (column, pixel) in pixels.iter_mut().enumerate() {
+            let points = (0..POINTS * POINTS).map(|s| {
+                let y = place(row, s / POINTS, ny);
+                density(y, place(column, s % POINTS, nx))
+            });
+            *pixel = (points.sum::<f64>() / (POINTS * POINTS) as f64) as f32;
+        }
+    });
     image
 }
 

@@ -33,15 +33,7 @@ pub struct ScanOptions {
 impl Default for ScanOptions {
     /// 256 × 256, 8 coils, every third line and 24 in the centre, 0.5 % noise.
     fn default() -> Self {
-        ScanOptions {
-            ny: 256,
-            nx: 256,
-            coils: 8,
-            acceleration: 3,
-            centre_lines: 24,
-            noise: 0.005,
-            seed: 1,
-        }
+        ScanOptions { ny: 256, nx: 256, coils: 8, acceleration: 3, centre_lines: 24, noise: 0.005, seed: 1 }
     }
 }
 
@@ -74,56 +66,39 @@ pub fn scan(options: &ScanOptions) -> Result<Scan> {
     let mask = mask(options);
     let mut kspace = Array3::<Complex32>::zeros((coils, ny, nx));
     let mut maps = Array3::<Complex32>::zeros((coils, ny, nx));
-    kspace
-        .axis_iter_mut(Axis(0))
-        .into_par_iter()
-        .zip(maps.axis_iter_mut(Axis(0)))
-        .zip(&sensitivities)
-        .for_each(|((mut kspace, mut map), sensitivity)| {
+    kspace.axis_iter_mut(Axis(0)).into_par_iter().zip(maps.axis_iter_mut(Axis(0))).zip(&sensitivities).for_each(
+        |((mut kspace, mut map), sensitivity)| {
             for ((ky, kx), value) in kspace.indexed_iter_mut() {
                 // ρ̂(k − l/2): in half steps 2k − l, and the table starts at −ORDER.
                 let terms = sensitivity
                     .coefficients
                     .indexed_iter()
-                    .map(|((ly, lx), a)| {
-                        a * head[[2 * ky + 2 * order - ly, 2 * kx + 2 * order - lx]]
-                    });
+                    .map(|((ly, lx), a)| a * head[[2 * ky + 2 * order - ly, 2 * kx + 2 * order - lx]]);
                 *value = narrow(terms.sum());
             }
             for ((y, x), value) in map.indexed_iter_mut() {
-                let place =
-                    |n: usize, extent: usize| (n as f64 - (extent / 2) as f64) / extent as f64;
+                let place = |n: usize, extent: usize| (n as f64 - (extent / 2) as f64) / extent as f64;
                 *value = narrow(sensitivity.at(place(y, ny), place(x, nx)));
             }
-        });
+        },
+    );
     let mut generator = Generator::new(options.seed);
     for value in &mut kspace {
         *value += narrow(generator.complex_normal() * options.noise);
     }
     kspace *= &mask.mapv(Complex32::from);
-    Ok(Scan {
-        kspace,
-        maps,
-        mask,
-        reference: inverse(body),
-    })
+    Ok(Scan { kspace, maps, mask, reference: inverse(body) })
 }
 
 fn check(options: &ScanOptions) -> Result<()> {
-    for (name, value) in [
-        ("ny", options.ny),
-        ("nx", options.nx),
-        ("coils", options.coils),
-        ("acceleration", options.acceleration),
-    ] {
+    for (name, value) in
+        [("ny", options.ny), ("nx", options.nx), ("coils", options.coils), ("acceleration", options.acceleration)]
+    {
         if value == 0 {
             return value_err!("{name} is 0, expected at least 1");
         }
     }
-    let values = options
-        .ny
-        .checked_mul(options.nx)
-        .and_then(|n| n.checked_mul(options.coils));
+    let values = options.ny.checked_mul(options.nx).and_then(|n| n.checked_mul(options.coils));
     // Eight bytes each in several arrays: beyond this a slip of the keyboard is likelier.
     if values.is_none_or(|n| n > 1 << 31) {
         return value_err!(
@@ -134,17 +109,10 @@ fn check(options: &ScanOptions) -> Result<()> {
         );
     }
     if options.centre_lines > options.ny {
-        return value_err!(
-            "{} centre lines, but there are only {} lines",
-            options.centre_lines,
-            options.ny
-        );
+        return value_err!("{} centre lines, but there are only {} lines", options.centre_lines, options.ny);
     }
     if !options.noise.is_finite() || options.noise < 0.0 {
-        return Err(Error::Value(format!(
-            "noise is {}, expected a fraction such as 0.01, or 0",
-            options.noise
-        )));
+        return Err(Error::Value(format!("noise is {}, expected a fraction such as 0.01, or 0", options.noise)));
     }
     Ok(())
 }
@@ -156,16 +124,12 @@ fn half_step_kspace(ny: usize, nx: usize) -> Array2<Complex64> {
     let frequency = |index: usize, n: usize| (index as f64 - ORDER as f64) / 2.0 - (n / 2) as f64;
     let scale = ((ny * nx) as f64).sqrt();
     let mut table = Array2::zeros((extent(ny), extent(nx)));
-    table
-        .axis_iter_mut(Axis(0))
-        .into_par_iter()
-        .enumerate()
-        .for_each(|(row, mut values)| {
-            let ky = frequency(row, ny);
-            for (column, value) in values.iter_mut().enumerate() {
-                *value = shepp_logan_kspace(frequency(column, nx), ky) * scale;
-            }
-        });
+    table.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(row, mut values)| {
+        let ky = frequency(row, ny);
+        for (column, value) in values.iter_mut().enumerate() {
+            *value = shepp_logan_kspace(frequency(column, nx), ky) * scale;
+        }
+    });
     table
 }
 
@@ -195,28 +159,17 @@ mod tests {
     use crate::app::shepp_logan_image;
 
     fn small() -> ScanOptions {
-        ScanOptions {
-            ny: 96,
-            nx: 80,
-            coils: 4,
-            ..ScanOptions::default()
-        }
+        ScanOptions { ny: 96, nx: 80, coils: 4, ..ScanOptions::default() }
     }
 
     #[test]
     fn a_full_scan_combines_to_the_reference() {
-        let scan = scan(&ScanOptions {
-            acceleration: 1,
-            noise: 0.0,
-            ..small()
-        })
-        .unwrap();
+        let scan = scan(&ScanOptions { acceleration: 1, noise: 0.0, ..small() }).unwrap();
         let mut images = scan.kspace.clone();
         centred_dft(images.view_mut(), Axis(1), true);
         centred_dft(images.view_mut(), Axis(2), true);
         let power = scan.maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
-        let combined =
-            (images * scan.maps.mapv(|s| s.conj())).sum_axis(Axis(0)) / power.mapv(Complex32::from);
+        let combined = (images * scan.maps.mapv(|s| s.conj())).sum_axis(Axis(0)) / power.mapv(Complex32::from);
         let norm = |a: &Array2<Complex32>| a.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt();
         // Band limiting S·ρ and S times the band-limited ρ differ only near edges.
         let error = norm(&(combined - &scan.reference)) / norm(&scan.reference);
@@ -227,11 +180,7 @@ mod tests {
 
     #[test]
     fn the_kspace_is_that_of_the_weighted_image() {
-        let options = ScanOptions {
-            acceleration: 1,
-            noise: 0.0,
-            ..small()
-        };
+        let options = ScanOptions { acceleration: 1, noise: 0.0, ..small() };
         let scan = scan(&options).unwrap();
         let image = shepp_logan_image(options.ny, options.nx).mapv(Complex32::from);
         let mut raster = &scan.maps * &image;
@@ -242,10 +191,7 @@ mod tests {
         // The raster is good at low frequencies only.
         for (coil, ky, kx) in [(0, 0, 0), (1, 1, 0), (2, 0, 2), (3, 3, 1), (0, 2, 3)] {
             let at = [coil, cy + ky - 1, cx + kx - 1];
-            assert!(
-                (raster[at] - scan.kspace[at]).norm() < 2e-3 * peak,
-                "{at:?}"
-            );
+            assert!((raster[at] - scan.kspace[at]).norm() < 2e-3 * peak, "{at:?}");
         }
     }
 
@@ -260,15 +206,9 @@ mod tests {
         assert_eq!(scan.mask[[1, 0]], 0.0);
         assert!(unsampled.iter().all(|v| v.norm() == 0.0));
         assert_eq!(super::scan(&options).unwrap(), scan);
-        let other = ScanOptions {
-            seed: 2,
-            ..options.clone()
-        };
+        let other = ScanOptions { seed: 2, ..options.clone() };
         assert_ne!(super::scan(&other).unwrap().kspace, scan.kspace);
-        let quiet = ScanOptions {
-            noise: 0.0,
-            ..options
-        };
+        let quiet = ScanOptions { noise: 0.0, ..options };
         let noise = scan.kspace - super::scan(&quiet).unwrap().kspace;
         let power = noise.iter().map(|v| v.norm_sqr()).sum::<f32>() / (4.0 * 48.0 * 80.0);
         assert!((power.sqrt() - 0.005).abs() < 1e-4);

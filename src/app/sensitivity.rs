@@ -32,10 +32,7 @@ impl Sensitivity {
     pub(super) fn at(&self, y: f64, x: f64) -> Complex64 {
         let (ey, ex) = (waves(y), waves(x));
         let rows = self.coefficients.rows();
-        rows.into_iter()
-            .zip(ey)
-            .map(|(row, wy)| wy * row.iter().zip(ex).map(|(a, wx)| a * wx).sum::<Complex64>())
-            .sum()
+        rows.into_iter().zip(ey).map(|(row, wy)| wy * row.iter().zip(ex).map(|(a, wx)| a * wx).sum::<Complex64>()).sum()
     }
 }
 
@@ -44,16 +41,13 @@ impl Sensitivity {
 /// # Errors
 /// [`Error::Value`] when the fit fails, which no input should make it do.
 pub(super) fn ring(count: usize) -> Result<Vec<Sensitivity>> {
-    let points: Vec<f64> = (0..FIT_POINTS)
-        .map(|i| (i as f64 + 0.5) / FIT_POINTS as f64 - 0.5)
-        .collect();
+    let points: Vec<f64> = (0..FIT_POINTS).map(|i| (i as f64 + 0.5) / FIT_POINTS as f64 - 0.5).collect();
     let fit = fit_matrix(&points)?;
     let mut coils: Vec<Sensitivity> = (0..count)
         .map(|coil| {
             let angle = TAU * coil as f64 / count as f64;
-            let profile = Array2::from_shape_fn((FIT_POINTS, FIT_POINTS), |(i, j)| {
-                loop_field(points[i], points[j], angle)
-            });
+            let profile =
+                Array2::from_shape_fn((FIT_POINTS, FIT_POINTS), |(i, j)| loop_field(points[i], points[j], angle));
             // The waves are a tensor product, and so is their least-squares fit.
             let coefficients = fit.dot(&profile).dot(&fit.t());
             Sensitivity { coefficients }
@@ -88,8 +82,7 @@ fn fit_matrix(points: &[f64]) -> Result<Array2<Complex64>> {
     let waves = Array2::from_shape_fn((points.len(), TERMS), |(i, l)| waves(points[i])[l]);
     let adjoint = waves.t().mapv(|v| v.conj());
     let normal = adjoint.dot(&waves) + Array2::<Complex64>::eye(TERMS) * Complex64::from(ridge);
-    let inverse = invert_positive(normal)
-        .ok_or_else(|| Error::Value("the coil sensitivity fit is singular".into()))?;
+    let inverse = invert_positive(normal).ok_or_else(|| Error::Value("the coil sensitivity fit is singular".into()))?;
     Ok(inverse.dot(&adjoint))
 }
 

@@ -102,10 +102,7 @@ mod tests {
         assert_eq!((a.dtype_name(), a.shape()), ("c16", &[1, 1][..]));
         assert_eq!(a.into_complex()[[0, 0]], Complex32::new(1.5, -2.0));
         let ints = Array::I64(arr2(&[[-3, 4]]).into_dyn());
-        assert_eq!(
-            ints.into_numeric(),
-            Array::F32(arr2(&[[-3., 4.]]).into_dyn())
-        );
+        assert_eq!(ints.into_numeric(), Array::F32(arr2(&[[-3., 4.]]).into_dyn()));
     }
 
     #[test]

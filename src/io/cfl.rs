@@ -47,10 +47,7 @@ pub fn read_cfl(path: impl AsRef<Path>) -> Result<Cfl> {
     let text = read_text(&hdr)?;
     let dims = parse_header(&text).map_err(|message| Error::file(&hdr, message))?;
     let mut file = open(&cfl)?;
-    let found = file
-        .metadata()
-        .map_err(|e| Error::file(&cfl, e.to_string()))?
-        .len();
+    let found = file.metadata().map_err(|e| Error::file(&cfl, e.to_string()))?.len();
     let expected = dims
         .iter()
         .try_fold(size_of::<Complex32>(), |n, &d| n.checked_mul(d))
@@ -59,14 +56,11 @@ pub fn read_cfl(path: impl AsRef<Path>) -> Result<Cfl> {
     if found != expected as u64 {
         return Err(Error::file(
             &cfl,
-            format!(
-                "dims {dims:?} of its .hdr need {expected} bytes, the file has {found}; write it again"
-            ),
+            format!("dims {dims:?} of its .hdr need {expected} bytes, the file has {found}; write it again"),
         ));
     }
     let mut bytes = vec![0; expected];
-    file.read_exact(&mut bytes)
-        .map_err(|e| Error::file(&cfl, format!("cannot read: {e}")))?;
+    file.read_exact(&mut bytes).map_err(|e| Error::file(&cfl, format!("cannot read: {e}")))?;
     let values = bytes
         .chunks_exact(8)
         .map(|b| {
@@ -74,8 +68,7 @@ pub fn read_cfl(path: impl AsRef<Path>) -> Result<Cfl> {
             Complex32::new(part(0), part(4))
         })
         .collect();
-    let array = ArrayD::from_shape_vec(IxDyn(&c_shape(&dims)), values)
-        .map_err(|e| Error::file(&cfl, e.to_string()))?;
+    let array = ArrayD::from_shape_vec(IxDyn(&c_shape(&dims)), values).map_err(|e| Error::file(&cfl, e.to_string()))?;
     Ok(Cfl { dims, array })
 }
 
@@ -100,9 +93,7 @@ pub fn cfl_kspace(path: impl AsRef<Path>) -> Result<Array3<Complex32>> {
         }
     }
     let extent = |index: usize| dims.get(index).copied().unwrap_or(1);
-    array
-        .into_shape_with_order((extent(3), extent(1), extent(0)))
-        .map_err(|e| Error::file(path, e.to_string()))
+    array.into_shape_with_order((extent(3), extent(1), extent(0))).map_err(|e| Error::file(path, e.to_string()))
 }
 
 /// Writes an array as a pair: C-order axes become BART's dims reversed, padded to 16 with ones.
@@ -116,21 +107,10 @@ pub fn write_cfl(output: Output, array: &Array) -> Result<()> {
     let path = output.path().to_path_buf();
     let shape = array.shape();
     if shape.len() > MAX_DIMS {
-        return Err(Error::file(
-            &path,
-            format!(
-                "the array has {} axes, BART has {MAX_DIMS} dims",
-                shape.len()
-            ),
-        ));
+        return Err(Error::file(&path, format!("the array has {} axes, BART has {MAX_DIMS} dims", shape.len())));
     }
     let mut header = String::from("# Dimensions\n");
-    for extent in shape
-        .iter()
-        .rev()
-        .chain([1; MAX_DIMS].iter())
-        .take(MAX_DIMS)
-    {
+    for extent in shape.iter().rev().chain([1; MAX_DIMS].iter()).take(MAX_DIMS) {
         let _ = write!(header, "{extent} ");
     }
     header.push('\n');
@@ -164,10 +144,7 @@ fn pair(path: &Path) -> (PathBuf, PathBuf) {
 fn read_text(hdr: &Path) -> Result<String> {
     const LIMIT: u64 = 1 << 20;
     let mut text = String::new();
-    open(hdr)?
-        .take(LIMIT)
-        .read_to_string(&mut text)
-        .map_err(|e| Error::file(hdr, format!("cannot read: {e}")))?;
+    open(hdr)?.take(LIMIT).read_to_string(&mut text).map_err(|e| Error::file(hdr, format!("cannot read: {e}")))?;
     Ok(text)
 }
 
@@ -182,26 +159,18 @@ fn parse_header(text: &str) -> Result<Vec<usize>, String> {
         .map(|word| match word.parse() {
             Ok(0) => Err(format!("extent 0 in the dims '{line}'")),
             Ok(extent) => Ok(extent),
-            Err(_) => Err(format!(
-                "expected extents after '# Dimensions', found '{word}'"
-            )),
+            Err(_) => Err(format!("expected extents after '# Dimensions', found '{word}'")),
         })
         .collect::<Result<_, _>>()?;
     if dims.is_empty() || dims.len() > MAX_DIMS {
-        return Err(format!(
-            "expected 1 to {MAX_DIMS} dims after '# Dimensions', found {}",
-            dims.len()
-        ));
+        return Err(format!("expected 1 to {MAX_DIMS} dims after '# Dimensions', found {}", dims.len()));
     }
     Ok(dims)
 }
 
 /// BART's dims as C-order extents, without the trailing singletons.
 fn c_shape(dims: &[usize]) -> Vec<usize> {
-    let used = dims
-        .iter()
-        .rposition(|&d| d != 1)
-        .map_or(1, |last| last + 1);
+    let used = dims.iter().rposition(|&d| d != 1).map_or(1, |last| last + 1);
     dims[..used].iter().rev().copied().collect()
 }
 
@@ -233,9 +202,7 @@ mod tests {
     fn the_first_dim_is_the_fastest() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.hdr"), "# Dimensions\n2 3 1 1\n").unwrap();
-        let bytes: Vec<u8> = (0..6u8)
-            .flat_map(|i| [f32::from(i).to_le_bytes(), [0; 4]].concat())
-            .collect();
+        let bytes: Vec<u8> = (0..6u8).flat_map(|i| [f32::from(i).to_le_bytes(), [0; 4]].concat()).collect();
         fs::write(dir.path().join("a.cfl"), bytes).unwrap();
         let a = read_cfl(dir.path().join("a")).unwrap().array;
         assert_eq!(a.shape(), &[3, 2]);

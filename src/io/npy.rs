@@ -47,23 +47,16 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Array> {
         .ok_or_else(|| fail(format!("shape {:?} is too large to address", header.shape)))?;
     let found = length.saturating_sub(header_length as u64);
     if found != expected as u64 {
-        let what = if found < expected as u64 {
-            "truncated: "
-        } else {
-            "too long: "
-        };
+        let what = if found < expected as u64 { "truncated: " } else { "too long: " };
         return Err(fail(format!(
             "{what}shape {:?} of {} needs {expected} bytes of data, the file has {found}; write it again",
             header.shape, element.name
         )));
     }
     let mut bytes = vec![0; expected];
-    file.read_exact(&mut bytes)
-        .map_err(|e| fail(format!("cannot read the data: {e}")))?;
+    file.read_exact(&mut bytes).map_err(|e| fail(format!("cannot read the data: {e}")))?;
     let shape = IxDyn(&header.shape);
-    element
-        .decode(&bytes, shape, header.layout.is_fortran())
-        .map_err(fail)
+    element.decode(&bytes, shape, header.layout.is_fortran()).map_err(fail)
 }
 
 /// Writes an array as `.npy` in C order, in its own element type.
@@ -98,8 +91,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
 
 /// The header and its length in bytes, magic and padding included.
 fn read_header(file: &mut File, length: u64) -> Result<(Header, usize), String> {
-    const NOT_NPY: &str =
-        "not an .npy file: it does not start with \\x93NUMPY; save it with numpy.save";
+    const NOT_NPY: &str = "not an .npy file: it does not start with \\x93NUMPY; save it with numpy.save";
     let mut start = vec![0; length.min(12) as usize];
     file.read_exact(&mut start).map_err(|e| e.to_string())?;
     if !start.starts_with(b"\x93NUMPY") {
@@ -109,9 +101,7 @@ fn read_header(file: &mut File, length: u64) -> Result<(Header, usize), String> 
         [1, _, a, b, ..] => (10, u16::from_le_bytes([a, b]) as usize),
         [2 | 3, _, a, b, c, d] => (12, u32::from_le_bytes([a, b, c, d]) as usize),
         [version, ..] if version == 0 || version > 3 => {
-            return Err(format!(
-                "is .npy format version {version}; versions 1 to 3 are supported"
-            ));
+            return Err(format!("is .npy format version {version}; versions 1 to 3 are supported"));
         }
         _ => return Err("truncated: the file ends inside the .npy header".into()),
     };
@@ -127,20 +117,13 @@ fn read_header(file: &mut File, length: u64) -> Result<(Header, usize), String> 
     let have = start.len();
     start.resize(total.max(have), 0);
     if total > have {
-        file.read_exact(&mut start[have..])
-            .map_err(|e| e.to_string())?;
+        file.read_exact(&mut start[have..]).map_err(|e| e.to_string())?;
     }
-    let brackets = start[prefix..]
-        .iter()
-        .filter(|b| b"([{".contains(b))
-        .count();
+    let brackets = start[prefix..].iter().filter(|b| b"([{".contains(b)).count();
     if brackets > MAX_BRACKETS {
-        return Err(format!(
-            "unsupported element type (records); supported are {SUPPORTED}"
-        ));
+        return Err(format!("unsupported element type (records); supported are {SUPPORTED}"));
     }
-    let header = Header::from_reader(&mut &start[..total])
-        .map_err(|e| format!("damaged .npy header: {e}"))?;
+    let header = Header::from_reader(&mut &start[..total]).map_err(|e| format!("damaged .npy header: {e}"))?;
     Ok((header, total))
 }
 
@@ -164,12 +147,9 @@ struct Element {
 impl Element {
     fn parse(header: &Header) -> Result<Element, String> {
         let Some(text) = header.type_descriptor.as_string() else {
-            return Err(format!(
-                "unsupported element type (records); supported are {SUPPORTED}"
-            ));
+            return Err(format!("unsupported element type (records); supported are {SUPPORTED}"));
         };
-        let unsupported =
-            || format!("unsupported element type '{text}'; supported are {SUPPORTED}");
+        let unsupported = || format!("unsupported element type '{text}'; supported are {SUPPORTED}");
         let name = text.trim_start_matches(['<', '>', '|', '=']);
         let (kind, size) = match name {
             "b1" | "?" => (Kind::Bool, 1),
@@ -187,12 +167,7 @@ impl Element {
             "c16" => (Kind::Complex, 16),
             _ => return Err(unsupported()),
         };
-        Ok(Element {
-            name: name.to_string(),
-            kind,
-            size,
-            big_endian: text.starts_with('>'),
-        })
+        Ok(Element { name: name.to_string(), kind, size, big_endian: text.starts_with('>') })
     }
 
     fn decode(&self, bytes: &[u8], shape: IxDyn, fortran: bool) -> Result<Array, String> {
@@ -202,11 +177,7 @@ impl Element {
         let unused_bits = 64 - 8 * self.size.min(8) as u32;
         let items = bytes.chunks_exact(self.size);
         Ok(match (self.kind, self.size) {
-            (Kind::Bool, _) => Array::U8(arrange(
-                items.map(|b| u8::from(b[0] != 0)).collect(),
-                shape,
-                fortran,
-            )?),
+            (Kind::Bool, _) => Array::U8(arrange(items.map(|b| u8::from(b[0] != 0)).collect(), shape, fortran)?),
             (Kind::Unsigned, 1) => Array::U8(arrange(bytes.to_vec(), shape, fortran)?),
             (Kind::Signed, _) => {
                 let widen = |b| (word(b) << unused_bits) as i64 >> unused_bits;
@@ -215,50 +186,33 @@ impl Element {
             (Kind::Unsigned, _) => {
                 let values: Result<Vec<i64>, String> = items
                     .map(|b| {
-                        i64::try_from(word(b))
-                            .map_err(|_| format!("the value {} is above the largest i64", word(b)))
+                        i64::try_from(word(b)).map_err(|_| format!("the value {} is above the largest i64", word(b)))
                     })
                     .collect();
                 Array::I64(arrange(values?, shape, fortran)?)
             }
             (Kind::Float, 4) => Array::F32(arrange(items.map(f4).collect(), shape, fortran)?),
             (Kind::Float, _) => Array::F64(arrange(items.map(f8).collect(), shape, fortran)?),
-            (Kind::Complex, 8) => Array::C32(arrange(
-                items
-                    .map(|b| Complex32::new(f4(&b[..4]), f4(&b[4..])))
-                    .collect(),
-                shape,
-                fortran,
-            )?),
-            (Kind::Complex, _) => Array::C64(arrange(
-                items
-                    .map(|b| Complex64::new(f8(&b[..8]), f8(&b[8..])))
-                    .collect(),
-                shape,
-                fortran,
-            )?),
+            (Kind::Complex, 8) => {
+                Array::C32(arrange(items.map(|b| Complex32::new(f4(&b[..4]), f4(&b[4..]))).collect(), shape, fortran)?)
+            }
+            (Kind::Complex, _) => {
+                Array::C64(arrange(items.map(|b| Complex64::new(f8(&b[..8]), f8(&b[8..]))).collect(), shape, fortran)?)
+            }
         })
     }
 
     /// Up to eight bytes as an unsigned number, in the file's byte order.
     fn word(&self, bytes: &[u8]) -> u64 {
         let push = |word: u64, &byte: &u8| (word << 8) | u64::from(byte);
-        if self.big_endian {
-            bytes.iter().fold(0, push)
-        } else {
-            bytes.iter().rev().fold(0, push)
-        }
+        if self.big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
     }
 }
 
 /// Values in file order as a C-order array.
 fn arrange<T: Clone>(values: Vec<T>, shape: IxDyn, fortran: bool) -> Result<ArrayD<T>, String> {
     let array = ArrayD::from_shape_vec(shape.set_f(fortran), values).map_err(|e| e.to_string())?;
-    Ok(if array.is_standard_layout() {
-        array
-    } else {
-        array.as_standard_layout().into_owned()
-    })
+    Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
 }
 
 #[cfg(test)]
@@ -317,21 +271,11 @@ mod tests {
         let values = [1u8, 2, 3, 4, 5, 6];
         let fortran = read(&file(2, &header("|u1", "True", "(2, 3)"), &values)).unwrap();
         assert_eq!(fortran, Array::U8(arr2(&[[1, 3, 5], [2, 4, 6]]).into_dyn()));
-        let big = read(&file(
-            3,
-            &header(">i2", "False", "(2,)"),
-            &[0xff, 0xfe, 1, 0],
-        ))
-        .unwrap();
+        let big = read(&file(3, &header(">i2", "False", "(2,)"), &[0xff, 0xfe, 1, 0])).unwrap();
         assert_eq!(big, Array::I64(ndarray::arr1(&[-2, 256]).into_dyn()));
         let truth = read(&file(1, &header("|b1", "False", "(2, 1)"), &[1, 0])).unwrap();
         assert_eq!(truth, Array::U8(arr2(&[[1], [0]]).into_dyn()));
-        let scalar = read(&file(
-            1,
-            &header("<f4", "False", "()"),
-            &1.5f32.to_le_bytes(),
-        ))
-        .unwrap();
+        let scalar = read(&file(1, &header("<f4", "False", "()"), &1.5f32.to_le_bytes())).unwrap();
         assert_eq!(scalar.shape(), &[0usize; 0]);
     }
 
@@ -340,9 +284,7 @@ mod tests {
         let good = header("<f4", "False", "(2, 3)");
         assert!(message(b"PK\x03\x04 this is a zip").contains("not an .npy file"));
         assert!(message(b"").contains("not an .npy file"));
-        assert!(
-            message(&file(1, &good, &[0; 20])).contains("needs 24 bytes of data, the file has 20")
-        );
+        assert!(message(&file(1, &good, &[0; 20])).contains("needs 24 bytes of data, the file has 20"));
         assert!(message(&file(1, &good, &[0; 25])).contains("too long"));
         assert!(message(&file(1, &good, &[])[..30]).contains("inside the .npy header"));
         assert!(message(&file(9, &good, &[])).contains("version 9"));
@@ -355,11 +297,6 @@ mod tests {
         assert!(message(&file(1, &"(".repeat(9000), &[])).contains("records"));
         let overflow = file(1, &header("<u8", "False", "(1,)"), &[0xff; 8]);
         assert!(message(&overflow).contains("above the largest i64"));
-        assert!(
-            read_npy("/no/such.npy")
-                .unwrap_err()
-                .to_string()
-                .contains("no such file")
-        );
+        assert!(read_npy("/no/such.npy").unwrap_err().to_string().contains("no such file"));
     }
 }

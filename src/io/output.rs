@@ -40,17 +40,12 @@ impl Output {
     /// path is a folder, or the file exists and `force` is not set.
     pub fn create(path: impl AsRef<Path>, allowed: &[&str], force: bool) -> Result<Output> {
         let path = path.as_ref();
-        let suffix = path
-            .extension()
-            .map(|s| s.to_string_lossy().to_ascii_lowercase());
+        let suffix = path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase());
         let is_cfl = allowed.contains(&"cfl") && matches!(suffix.as_deref(), Some("cfl" | "hdr"));
         if !is_cfl && !suffix.as_deref().is_some_and(|s| allowed.contains(&s)) {
             let list: Vec<String> = allowed.iter().map(|s| format!(".{s}")).collect();
             let found = suffix.map_or("no suffix".to_string(), |s| format!("suffix .{s}"));
-            return Err(Error::file(
-                path,
-                format!("{found}; an output here ends in {}", list.join(" or ")),
-            ));
+            return Err(Error::file(path, format!("{found}; an output here ends in {}", list.join(" or "))));
         }
         if is_cfl {
             Ok(Output {
@@ -59,11 +54,7 @@ impl Output {
                 data: Part::reserve(&path.with_extension("cfl"), force)?,
             })
         } else {
-            Ok(Output {
-                force,
-                header: None,
-                data: Part::reserve(path, force)?,
-            })
+            Ok(Output { force, header: None, data: Part::reserve(path, force)? })
         }
     }
 
@@ -79,31 +70,18 @@ impl Output {
     /// this output is a `.cfl` pair, which [`write_cfl`](super::write_cfl) writes.
     pub fn write(self, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         if self.header.is_some() {
-            return Err(Error::file(
-                self.path(),
-                "is a .cfl/.hdr pair; write it with write_cfl",
-            ));
+            return Err(Error::file(self.path(), "is a .cfl/.hdr pair; write it with write_cfl"));
         }
         self.data.fill(body)?;
         self.data.publish(self.force)
     }
 
     /// Writes a pair: `header` to the `.hdr`, the rest through `body`.
-    pub(super) fn write_pair(
-        self,
-        header: &str,
-        body: impl FnOnce(&mut dyn Write) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn write_pair(self, header: &str, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         let Some(header_part) = &self.header else {
-            return Err(Error::file(
-                self.path(),
-                "a BART array needs the suffix .cfl",
-            ));
+            return Err(Error::file(self.path(), "a BART array needs the suffix .cfl"));
         };
-        header_part.fill(|file| {
-            file.write_all(header.as_bytes())
-                .map_err(|e| header_part.failed("write", &e))
-        })?;
+        header_part.fill(|file| file.write_all(header.as_bytes()).map_err(|e| header_part.failed("write", &e)))?;
         self.data.fill(body)?;
         header_part.publish(self.force)?;
         self.data.publish(self.force).inspect_err(|_| {
@@ -127,13 +105,7 @@ impl Part {
             _ => Path::new("."),
         };
         if !folder.is_dir() {
-            return Err(Error::file(
-                target,
-                format!(
-                    "the folder {} does not exist; make it first",
-                    folder.display()
-                ),
-            ));
+            return Err(Error::file(target, format!("the folder {} does not exist; make it first", folder.display())));
         }
         let temporary = folder.join(format!(
             ".{}.tmp-{}-{}",
@@ -145,22 +117,15 @@ impl Part {
             .write(true)
             .create_new(true)
             .open(&temporary)
-            .map_err(|e| {
-                Error::file(target, format!("cannot write in {}: {e}", folder.display()))
-            })?;
-        Ok(Part {
-            target: target.to_path_buf(),
-            temporary,
-        })
+            .map_err(|e| Error::file(target, format!("cannot write in {}: {e}", folder.display())))?;
+        Ok(Part { target: target.to_path_buf(), temporary })
     }
 
     fn fill(&self, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         let file = File::create(&self.temporary).map_err(|e| self.failed("write", &e))?;
         let mut buffer = BufWriter::new(file);
         body(&mut buffer)?;
-        let file = buffer
-            .into_inner()
-            .map_err(|e| self.failed("write", e.error()))?;
+        let file = buffer.into_inner().map_err(|e| self.failed("write", e.error()))?;
         // Without this a full disk could show up only after the rename.
         file.sync_all().map_err(|e| self.failed("write", &e))
     }
@@ -195,17 +160,14 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
     fn hello(file: &mut dyn Write) -> Result<()> {
-        file.write_all(b"hello")
-            .map_err(|e| Error::Value(e.to_string()))
+        file.write_all(b"hello").map_err(|e| Error::Value(e.to_string()))
     }
 
     #[test]
@@ -229,11 +191,8 @@ mod tests {
     #[test]
     fn refuses_before_the_work() {
         let dir = tempfile::tempdir().unwrap();
-        let message = |name: &str, force| {
-            Output::create(dir.path().join(name), &["npy", "cfl"], force)
-                .unwrap_err()
-                .to_string()
-        };
+        let message =
+            |name: &str, force| Output::create(dir.path().join(name), &["npy", "cfl"], force).unwrap_err().to_string();
         assert!(message("a.txt", false).contains(".npy or .cfl"));
         assert!(message("a", false).contains("no suffix"));
         assert!(message("no/a.npy", false).contains("does not exist"));

@@ -53,28 +53,16 @@ impl Picture {
     /// A picture of (row, column) values; row 0 is at the top, what is not finite is black.
     pub fn from_image(image: ArrayView2<f32>, window: Window) -> Picture {
         let (black, white) = window.limits(image);
-        let scale = if white > black {
-            255.0 / (white - black)
-        } else {
-            0.0
-        };
+        let scale = if white > black { 255.0 / (white - black) } else { 0.0 };
         let (height, width) = image.dim();
         // A float to integer cast saturates and takes NaN to 0.
         let grey = |v: &f32| ((v - black) * scale).round() as u8;
         let finite = |v: &f32| if v.is_finite() { grey(v) } else { 0 };
-        Picture {
-            width,
-            height,
-            pixels: image.iter().map(finite).collect(),
-        }
+        Picture { width, height, pixels: image.iter().map(finite).collect() }
     }
 
     fn black(width: usize, height: usize) -> Picture {
-        Picture {
-            width,
-            height,
-            pixels: vec![0; width * height],
-        }
+        Picture { width, height, pixels: vec![0; width * height] }
     }
 
     /// Every pixel `factor` times in both directions.
@@ -165,10 +153,7 @@ pub fn write_png(output: Output, image: ArrayView2<f32>, window: Window) -> Resu
 pub fn write_picture(output: Output, picture: &Picture) -> Result<()> {
     let path = output.path().to_path_buf();
     output.write(|file| {
-        let (width, height) = (
-            extent(&path, picture.width)?,
-            extent(&path, picture.height)?,
-        );
+        let (width, height) = (extent(&path, picture.width)?, extent(&path, picture.height)?);
         let failed = |e: png::EncodingError| Error::file(&path, format!("cannot write: {e}"));
         let mut encoder = png::Encoder::new(file, width, height);
         encoder.set_color(png::ColorType::Grayscale);
@@ -184,12 +169,7 @@ fn extent(path: &Path, pixels: usize) -> Result<u32> {
     u32::try_from(pixels)
         .ok()
         .filter(|&n| n > 0 && n <= i32::MAX as u32)
-        .ok_or_else(|| {
-            Error::file(
-                path,
-                format!("a PNG cannot be {pixels} pixels wide or high"),
-            )
-        })
+        .ok_or_else(|| Error::file(path, format!("a PNG cannot be {pixels} pixels wide or high")))
 }
 
 #[cfg(test)]

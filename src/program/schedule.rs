@@ -92,7 +92,12 @@ impl Scheduler {
             return None;
         }
         let room = self.target.max_factors();
-        let step = self.steps.last_mut().filter(|s| s.store.value == v.load.value)?;
+        let len = v.load.extents.iter().product();
+        let limit = self.target.max_binding() / 8;
+        if v.load.factors.iter().any(|f| f.weight.len() as u64 >= limit) {
+            return None;
+        }
+        let step = self.steps.last_mut().filter(|s| s.store == Store::whole(v.load.value, len))?;
         let loads = step.kernel.loads().iter().map(|l| l.factors.len()).sum::<usize>();
         let (Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. }) = &mut step.kernel else {
             return None;
@@ -390,9 +395,11 @@ impl Scheduler {
         let e = v.load.extents.clone();
         let (outer, n) = (e[..f.axis].iter().product::<usize>(), e[f.axis]);
         let inner: usize = e[f.axis + 1..].iter().product();
-        let limit = (self.target.max_binding() / 8) as usize;
+        // What one binding holds wherever it starts: 64 elements are left for its alignment.
+        let limit = (self.target.max_binding() / 8) as usize - 64;
         let source = self.values[v.load.value.at()].len();
-        if outer * n * inner <= limit && source <= limit {
+        let weights = v.load.factors.iter().map(|w| w.weight.len()).max().unwrap_or(0);
+        if (outer * n * inner).max(source).max(weights) <= limit {
             return Ok(self.fft_passes(v, f, &e, outer, inner));
         }
         // Panels: as many whole lines as one binding holds.

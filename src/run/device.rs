@@ -75,6 +75,31 @@ impl Device {
         Err(no_gpu())
     }
 
+    /// A GPU as a device of its own, with options that force a poorer one or checks.
+    ///
+    /// # Errors
+    /// As for [`gpu_named`](Device::gpu_named).
+    #[cfg(feature = "gpu")]
+    pub fn gpu_with(choice: crate::gpu::Choice, options: crate::gpu::GpuOptions) -> Result<Device> {
+        Ok(Device(Kind::Gpu(Gpu::open_with(choice, options)?)))
+    }
+
+    /// A device around a caller's own wgpu device and queue. Only the limits that it was created with are used, and none of
+    /// its handlers is replaced.
+    #[cfg(feature = "gpu")]
+    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Device {
+        Device(Kind::Gpu(Gpu::from_wgpu(adapter, device, queue)))
+    }
+
+    /// The opened GPU, if this is one: its wgpu device and queue, memory accounting.
+    #[cfg(feature = "gpu")]
+    pub fn as_gpu(&self) -> Option<&Gpu> {
+        match &self.0 {
+            Kind::Gpu(g) => Some(g),
+            Kind::Host => None,
+        }
+    }
+
     /// The device by the name that the command line takes: `auto`, `gpu`, `gpu:NAME`, `host`.
     ///
     /// # Errors

@@ -8,4 +8,6 @@ pub(crate) mod vectors;
 
 pub use cache::{clear_cache, set_cache_budget};
 pub use device::Device;
+#[cfg(feature = "gpu")]
+pub(crate) use device::Kind;
 pub use oracle::apply_f64;

@@ -29,20 +29,10 @@ impl Block {
             return value_err!("{size} calibration lines, expected {LEAST} to {MOST}");
         }
         let (_, ny, nx) = kspace.dim();
-        let row = |ky| {
-            kspace
-                .index_axis(Axis(1), ky)
-                .iter()
-                .any(|v| *v != Complex32::ZERO)
-        };
+        let row = |ky| kspace.index_axis(Axis(1), ky).iter().any(|v| *v != Complex32::ZERO);
         let ky = centred(ny, row);
         let lines = kspace.slice(s![.., ky.clone(), ..]);
-        let kx = centred(nx, |kx| {
-            lines
-                .index_axis(Axis(2), kx)
-                .iter()
-                .any(|v| *v != Complex32::ZERO)
-        });
+        let kx = centred(nx, |kx| lines.index_axis(Axis(2), kx).iter().any(|v| *v != Complex32::ZERO));
         let least = size.unwrap_or(LEAST);
         if ky.len() < least || kx.len() < least {
             return value_err!(
@@ -54,17 +44,12 @@ impl Block {
         }
         let most = size.unwrap_or(USUAL);
         let cut = |n: usize, range: Range<usize>| around(n, range.len().min(most));
-        Ok(Block {
-            ky: cut(ny, ky),
-            kx: cut(nx, kx),
-        })
+        Ok(Block { ky: cut(ny, ky), kx: cut(nx, kx) })
     }
 
     /// The block of every coil.
     pub(super) fn cut(&self, kspace: ArrayView3<Complex32>) -> Array3<Complex32> {
-        kspace
-            .slice(s![.., self.ky.clone(), self.kx.clone()])
-            .to_owned()
+        kspace.slice(s![.., self.ky.clone(), self.kx.clone()]).to_owned()
     }
 
     pub(super) fn smaller_side(&self) -> usize {
@@ -78,14 +63,7 @@ fn centred(n: usize, acquired: impl Fn(usize) -> bool) -> Range<usize> {
     let below = (0..centre).rev().take_while(|&i| acquired(i)).count();
     let above = (centre..n).take_while(|&i| acquired(i)).count();
     // As in the whole grid, an even run has one index more below the centre than above it.
-    around(
-        n,
-        if above > below {
-            2 * below + 1
-        } else {
-            2 * above
-        },
-    )
+    around(n, if above > below { 2 * below + 1 } else { 2 * above })
 }
 
 /// `length` indices around `n / 2`.

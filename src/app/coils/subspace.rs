@@ -18,11 +18,7 @@ const SHARPENINGS: usize = 6;
 /// (coil, ky, kx), as a matrix over (coil, patch row, patch column).
 ///
 /// `threshold` is relative to the largest singular value. `None` for data that are all zero.
-pub(super) fn projector(
-    data: ArrayView3<Complex32>,
-    kernel: usize,
-    threshold: f64,
-) -> Option<Array2<Complex64>> {
+pub(super) fn projector(data: ArrayView3<Complex32>, kernel: usize, threshold: f64) -> Option<Array2<Complex64>> {
     let patches = patches(data, kernel);
     let adjoint = patches.t().mapv(|v| v.conj());
     let gram = product(adjoint.view(), patches.view());
@@ -39,14 +35,10 @@ pub(super) fn projector(
         // well, but there rounding errors grow by λ/τ at each step.
         let seen = product(gram.view(), inner.view());
         inner = product(inner.view(), seen.view());
-        let rest = Array2::from_diag_elem(gram.nrows(), Complex64::from(3.0))
-            - seen * Complex64::from(2.0);
+        let rest = Array2::from_diag_elem(gram.nrows(), Complex64::from(3.0)) - seen * Complex64::from(2.0);
         inner = product(inner.view(), rest.view());
     }
-    Some(product(
-        product(patches.view(), inner.view()).view(),
-        adjoint.view(),
-    ))
+    Some(product(product(patches.view(), inner.view()).view(), adjoint.view()))
 }
 
 /// Every patch of the block as a column over (coil, patch row, patch column).

@@ -18,10 +18,7 @@ pub(super) fn assemble(header: &Header, all: &[Acquisition]) -> Result<Cartesian
     let coils = first.channels;
     let [nx, ny] = header.encoded;
     if let Some(other) = lines.iter().find(|a| a.channels != coils) {
-        return Err(format!(
-            "a line has {} channels, the first has {coils}; all must have the same",
-            other.channels
-        ));
+        return Err(format!("a line has {} channels, the first has {coils}; all must have the same", other.channels));
     }
     let held: usize = lines.iter().map(|a| a.samples).sum();
     if coils == 0 || held == 0 || nx * ny / MAX_SPARSITY > held {
@@ -53,10 +50,7 @@ fn select<'a, 'b>(
     if header.encodings > 1 {
         notes.push(format!("read encoding 0 of {}", header.encodings));
     }
-    let imaging: Vec<&Acquisition> = all
-        .iter()
-        .filter(|a| a.encoding == 0 && is_imaging(a))
-        .collect();
+    let imaging: Vec<&Acquisition> = all.iter().filter(|a| a.encoding == 0 && is_imaging(a)).collect();
     if imaging.len() < all.len() {
         notes.push(format!(
             "skipped {} of {} lines (noise, calibration, navigators, other encodings)",
@@ -65,10 +59,7 @@ fn select<'a, 'b>(
         ));
     }
     let Some(image) = imaging.iter().map(|a| a.image).min() else {
-        return Err(format!(
-            "none of its {} acquisitions is an imaging line",
-            all.len()
-        ));
+        return Err(format!("none of its {} acquisitions is an imaging line", all.len()));
     };
     for (index, name) in IMAGE_COUNTERS.iter().enumerate() {
         let last = imaging.iter().map(|a| a.image[index]).max().unwrap_or(0);
@@ -93,20 +84,14 @@ fn place(
 ) -> Result<(), String> {
     let [nx, ny] = header.encoded;
     if line.partition > 0 {
-        return Err(format!(
-            "a line has kspace_encode_step_2 {}, but the header has one partition",
-            line.partition
-        ));
+        return Err(format!("a line has kspace_encode_step_2 {}, but the header has one partition", line.partition));
     }
-    let ky = (line.line + ny / 2)
-        .checked_sub(header.centre_line)
-        .filter(|&ky| ky < ny)
-        .ok_or_else(|| {
-            format!(
-                "line {} with the centre at {} falls outside the {ny} lines of the encoded matrix",
-                line.line, header.centre_line
-            )
-        })?;
+    let ky = (line.line + ny / 2).checked_sub(header.centre_line).filter(|&ky| ky < ny).ok_or_else(|| {
+        format!(
+            "line {} with the centre at {} falls outside the {ny} lines of the encoded matrix",
+            line.line, header.centre_line
+        )
+    })?;
     let reverse = line.has(flag::REVERSE);
     let centre = match (line.centre_sample, reverse) {
         // Some converters leave it 0; and a full line that is turned stays a full line.
@@ -117,15 +102,8 @@ fn place(
     let kept = line.discard_pre..line.samples.saturating_sub(line.discard_post);
     let mut placed = 0;
     for sample in kept {
-        let position = if reverse {
-            line.samples - 1 - sample
-        } else {
-            sample
-        };
-        let Some(kx) = (position + nx / 2)
-            .checked_sub(centre)
-            .filter(|&kx| kx < nx)
-        else {
+        let position = if reverse { line.samples - 1 - sample } else { sample };
+        let Some(kx) = (position + nx / 2).checked_sub(centre).filter(|&kx| kx < nx) else {
             continue;
         };
         count[[ky, kx]] += 1.0;
@@ -164,14 +142,10 @@ fn crop(
         fov[1] = header.recon_fov[1];
         notes.push(format!("phase oversampling removed: {ny} to {ry}"));
     } else if ry < ny {
-        notes.push(format!(
-            "phase oversampling kept ({ny} lines for an image of {ry}): not all lines were acquired"
-        ));
+        notes.push(format!("phase oversampling kept ({ny} lines for an image of {ry}): not all lines were acquired"));
     }
     if rx > nx || ry > ny {
-        notes.push(format!(
-            "not interpolated to the header's {rx} x {ry} image"
-        ));
+        notes.push(format!("not interpolated to the header's {rx} x {ry} image"));
     }
     // Cropping mixes measured and missing samples a little; missing ones are 0 by contract.
     kspace *= &sampled.mapv(Complex32::from);
@@ -205,16 +179,12 @@ fn crop_axis(
     let from = kspace.len_of(along);
     centred_dft(kspace.view_mut(), along, true);
     let start = from / 2 - to / 2;
-    let mut kspace = kspace
-        .slice_axis(along, Slice::from(start..start + to))
-        .to_owned();
+    let mut kspace = kspace.slice_axis(along, Slice::from(start..start + to)).to_owned();
     centred_dft(kspace.view_mut(), along, false);
     let nearest: Vec<usize> = (0..to)
         .map(|k| {
             let offset = (k as f64 - (to / 2) as f64) * from as f64 / to as f64;
-            ((from / 2) as f64 + offset)
-                .round()
-                .clamp(0.0, (from - 1) as f64) as usize
+            ((from / 2) as f64 + offset).round().clamp(0.0, (from - 1) as f64) as usize
         })
         .collect();
     (kspace, sampled.select(Axis(axis), &nearest))

@@ -25,12 +25,8 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn parse(xml: &str) -> Result<Header, String> {
         let document = Element::parse(xml).map_err(|e| format!("damaged XML header: {e}"))?;
-        let head = document
-            .find("ismrmrdHeader")
-            .ok_or("the XML header is no <ismrmrdHeader>")?;
-        let encoding = head
-            .find("encoding")
-            .ok_or("the XML header has no <encoding>")?;
+        let head = document.find("ismrmrdHeader").ok_or("the XML header is no <ismrmrdHeader>")?;
+        let encoding = head.find("encoding").ok_or("the XML header has no <encoding>")?;
         let trajectory = encoding.text("trajectory").unwrap_or("");
         if !trajectory.eq_ignore_ascii_case("cartesian") {
             return Err(format!(
@@ -38,14 +34,8 @@ impl Header {
                  trajectory and maps as .npy or .cfl for non-Cartesian data"
             ));
         }
-        let encoded = [
-            number(encoding, "encodedSpace/matrixSize/x")?,
-            number(encoding, "encodedSpace/matrixSize/y")?,
-        ];
-        let recon = [
-            number(encoding, "reconSpace/matrixSize/x")?,
-            number(encoding, "reconSpace/matrixSize/y")?,
-        ];
+        let encoded = [number(encoding, "encodedSpace/matrixSize/x")?, number(encoding, "encodedSpace/matrixSize/y")?];
+        let recon = [number(encoding, "reconSpace/matrixSize/x")?, number(encoding, "reconSpace/matrixSize/y")?];
         let partitions: usize = number(encoding, "encodedSpace/matrixSize/z")?;
         let last: usize = limit(encoding, "kspace_encoding_step_2", "maximum").unwrap_or(0);
         if partitions > 1 || last > 0 {
@@ -65,19 +55,15 @@ impl Header {
             recon,
             encoded_fov: fov(encoding, "encodedSpace"),
             recon_fov: fov(encoding, "reconSpace"),
-            centre_line: limit(encoding, "kspace_encoding_step_1", "center")
-                .unwrap_or(encoded[1] / 2),
+            centre_line: limit(encoding, "kspace_encoding_step_1", "center").unwrap_or(encoded[1] / 2),
             encodings: head.count("encoding"),
         })
     }
 }
 
 fn number(encoding: &Element, path: &str) -> Result<usize, String> {
-    let text = encoding
-        .text(path)
-        .ok_or_else(|| format!("the XML header has no encoding/{path}"))?;
-    text.parse()
-        .map_err(|_| format!("encoding/{path} is '{text}', expected a whole number"))
+    let text = encoding.text(path).ok_or_else(|| format!("the XML header has no encoding/{path}"))?;
+    text.parse().map_err(|_| format!("encoding/{path} is '{text}', expected a whole number"))
 }
 
 fn limit(encoding: &Element, step: &str, which: &str) -> Option<usize> {
@@ -88,10 +74,7 @@ fn limit(encoding: &Element, step: &str, which: &str) -> Option<usize> {
 /// Field of view (x, y) in mm; 0 where the header leaves it out.
 fn fov(encoding: &Element, space: &str) -> [f64; 2] {
     ["x", "y"].map(|axis| {
-        encoding
-            .text(&format!("{space}/fieldOfView_mm/{axis}"))
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0.0)
+        encoding.text(&format!("{space}/fieldOfView_mm/{axis}")).and_then(|text| text.parse().ok()).unwrap_or(0.0)
     })
 }
 

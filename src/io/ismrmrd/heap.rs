@@ -22,13 +22,7 @@ pub(super) struct GlobalHeap<'a> {
 
 impl<'a> GlobalHeap<'a> {
     pub(super) fn new(file: &'a [u8], base: u64, offset_size: usize, length_size: usize) -> Self {
-        GlobalHeap {
-            file,
-            base,
-            offset_size,
-            length_size,
-            collections: HashMap::new(),
-        }
+        GlobalHeap { file, base, offset_size, length_size, collections: HashMap::new() }
     }
 
     /// Bytes of one reference.
@@ -37,11 +31,7 @@ impl<'a> GlobalHeap<'a> {
     }
 
     /// The bytes a reference points at: its element count times `element_size`.
-    pub(super) fn resolve(
-        &mut self,
-        reference: &[u8],
-        element_size: usize,
-    ) -> Result<&'a [u8], String> {
+    pub(super) fn resolve(&mut self, reference: &[u8], element_size: usize) -> Result<&'a [u8], String> {
         if reference.len() < self.reference_size() {
             return Err("a variable-length reference is cut short".into());
         }
@@ -90,9 +80,7 @@ impl<'a> GlobalHeap<'a> {
             return Err(damaged(&format!("version {}, expected 1", bytes[4])));
         }
         let size = usize::try_from(little_endian(&bytes[PREFIX..header])).unwrap_or(usize::MAX);
-        let bytes = bytes
-            .get(..size)
-            .ok_or_else(|| damaged("it is longer than the file"))?;
+        let bytes = bytes.get(..size).ok_or_else(|| damaged("it is longer than the file"))?;
         let object_header = 8 + self.length_size;
         let mut objects = HashMap::new();
         let mut position = header;
@@ -117,10 +105,7 @@ impl<'a> GlobalHeap<'a> {
 
 /// Up to eight bytes as an unsigned number.
 pub(super) fn little_endian(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |word, &byte| (word << 8) | u64::from(byte))
+    bytes.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte))
 }
 
 /// One collection holding `objects`, for tests.
@@ -145,12 +130,7 @@ pub(super) fn collection(objects: &[Vec<u8>]) -> Vec<u8> {
 /// A reference to an object of a collection, for tests.
 #[cfg(test)]
 pub(super) fn reference(count: u32, address: u64, index: u32) -> Vec<u8> {
-    [
-        &count.to_le_bytes()[..],
-        &address.to_le_bytes(),
-        &index.to_le_bytes(),
-    ]
-    .concat()
+    [&count.to_le_bytes()[..], &address.to_le_bytes(), &index.to_le_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -167,10 +147,7 @@ mod tests {
     fn resolves_objects_behind_a_user_block() {
         let file = sample();
         let mut heap = GlobalHeap::new(&file, 16, 8, 8);
-        assert_eq!(
-            heap.resolve(&reference(5, 8, 1), 1).unwrap(),
-            [1, 2, 3, 4, 5]
-        );
+        assert_eq!(heap.resolve(&reference(5, 8, 1), 1).unwrap(), [1, 2, 3, 4, 5]);
         assert_eq!(heap.resolve(&reference(2, 8, 2), 4).unwrap(), [9; 8]);
         assert!(heap.resolve(&reference(0, 999, 7), 4).unwrap().is_empty());
     }
@@ -178,11 +155,8 @@ mod tests {
     #[test]
     fn damage_is_an_error() {
         let file = sample();
-        let error = |file: &[u8], reference: Vec<u8>| {
-            GlobalHeap::new(file, 0, 8, 8)
-                .resolve(&reference, 4)
-                .unwrap_err()
-        };
+        let error =
+            |file: &[u8], reference: Vec<u8>| GlobalHeap::new(file, 0, 8, 8).resolve(&reference, 4).unwrap_err();
         assert!(error(&file, reference(5, 24, 2)).contains("has 16 bytes"));
         assert!(error(&file, reference(1, 24, 3)).contains("no object 3"));
         assert!(error(&file, reference(1, 0, 1)).contains("GCOL"));

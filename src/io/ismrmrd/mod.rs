@@ -54,15 +54,9 @@ pub fn read_ismrmrd(path: impl AsRef<Path>, group: &str) -> Result<CartesianScan
     // Before hdf5-pure, for the messages about missing files and folders.
     drop(super::npy::open(path)?);
     let file = File::open(path).map_err(|e| fail(format!("not a readable HDF5 file: {e}")))?;
-    let root = file
-        .group(group)
-        .map_err(|_| fail(no_group(&file, group)))?;
+    let root = file.group(group).map_err(|_| fail(no_group(&file, group)))?;
     let dataset = |name: &str| {
-        root.dataset(name).map_err(|e| {
-            fail(format!(
-                "group '{group}' is no ISMRMRD data, no '{name}': {e}"
-            ))
-        })
+        root.dataset(name).map_err(|e| fail(format!("group '{group}' is no ISMRMRD data, no '{name}': {e}")))
     };
     let unreadable = |name: &'static str| move |e: hdf5_pure::Error| fail(format!("{name}: {e}"));
     let xml = dataset("xml")?.read_string().map_err(unreadable("xml"))?;

@@ -43,10 +43,7 @@ impl Acquisition<'_> {
     pub(super) fn value(&self, channel: usize, sample: usize) -> Complex32 {
         let at = 8 * (channel * self.samples + sample);
         let part = |b: &[u8]| f32::from_bits(little_endian(b) as u32);
-        Complex32::new(
-            part(&self.data[at..at + 4]),
-            part(&self.data[at + 4..at + 8]),
-        )
+        Complex32::new(part(&self.data[at..at + 4]), part(&self.data[at + 4..at + 8]))
     }
 }
 
@@ -81,21 +78,10 @@ pub(super) fn acquisitions<'a>(
     }
     let top = |name: &str| field(head, head_at, name, size);
     let counter = |name: &str| field(idx, head_at + idx_at, name, size);
-    let (flags, samples, channels) = (
-        top("flags")?,
-        top("number_of_samples")?,
-        top("active_channels")?,
-    );
-    let (pre, post, centre) = (
-        top("discard_pre")?,
-        top("discard_post")?,
-        top("center_sample")?,
-    );
+    let (flags, samples, channels) = (top("flags")?, top("number_of_samples")?, top("active_channels")?);
+    let (pre, post, centre) = (top("discard_pre")?, top("discard_post")?, top("center_sample")?);
     let encoding = top("encoding_space_ref")?;
-    let (line, partition) = (
-        counter("kspace_encode_step_1")?,
-        counter("kspace_encode_step_2")?,
-    );
+    let (line, partition) = (counter("kspace_encode_step_1")?, counter("kspace_encode_step_2")?);
     let mut image = [flags; 5];
     for (place, name) in image.iter_mut().zip(IMAGE_COUNTERS) {
         *place = counter(name)?;
@@ -145,21 +131,10 @@ fn member<'t>(datatype: &'t Datatype, name: &str) -> Result<(usize, &'t Datatype
 
 fn field(parent: &Datatype, base: usize, name: &str, record: usize) -> Result<Field, String> {
     let (offset, datatype) = member(parent, name)?;
-    let little = matches!(
-        datatype,
-        Datatype::FixedPoint {
-            byte_order: DatatypeByteOrder::LittleEndian,
-            ..
-        }
-    );
-    let field = Field {
-        offset: base + offset,
-        size: datatype.type_size() as usize,
-    };
+    let little = matches!(datatype, Datatype::FixedPoint { byte_order: DatatypeByteOrder::LittleEndian, .. });
+    let field = Field { offset: base + offset, size: datatype.type_size() as usize };
     if !little || field.size > 8 || field.offset + field.size > record {
-        return Err(format!(
-            "the member '{name}' is not a little-endian integer"
-        ));
+        return Err(format!("the member '{name}' is not a little-endian integer"));
     }
     Ok(field)
 }
@@ -168,12 +143,5 @@ fn is_vlen_f32(datatype: &Datatype) -> bool {
     let Datatype::VariableLength { base_type, .. } = datatype else {
         return false;
     };
-    matches!(
-        **base_type,
-        Datatype::FloatingPoint {
-            size: 4,
-            byte_order: DatatypeByteOrder::LittleEndian,
-            ..
-        }
-    )
+    matches!(**base_type, Datatype::FloatingPoint { size: 4, byte_order: DatatypeByteOrder::LittleEndian, .. })
 }

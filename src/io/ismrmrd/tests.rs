@@ -28,9 +28,7 @@ fn line(ky: usize, nx: usize) -> Line {
         line: ky as u16,
         slice: 0,
         centre: (nx / 2) as u16,
-        data: (0..COILS)
-            .map(|c| (0..nx).map(|kx| value(c, ky, kx)).collect())
-            .collect(),
+        data: (0..COILS).map(|c| (0..nx).map(|kx| value(c, ky, kx)).collect()).collect(),
     }
 }
 
@@ -68,11 +66,7 @@ fn record_type() -> Datatype {
         .u16_field("center_sample")
         .u16_field("encoding_space_ref")
         .field("idx", idx.build().unwrap());
-    CompoundTypeBuilder::new()
-        .field("head", head.build().unwrap())
-        .field("data", vlen_f32())
-        .build()
-        .unwrap()
+    CompoundTypeBuilder::new().field("head", head.build().unwrap()).field("data", vlen_f32()).build().unwrap()
 }
 
 fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
@@ -85,14 +79,8 @@ fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
         let idx = [line.line, 0, line.slice, 0, 0, 0, 0];
         table.extend(head.iter().chain(&idx).flat_map(|v| v.to_le_bytes()));
         let values = line.data.iter().flatten();
-        let object: Vec<u8> = values
-            .flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat())
-            .collect();
-        table.extend(heap::reference(
-            object.len() as u32 / 4,
-            heap_address,
-            i as u32 + 1,
-        ));
+        let object: Vec<u8> = values.flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
+        table.extend(heap::reference(object.len() as u32 / 4, heap_address, i as u32 + 1));
         objects.push(object);
     }
     let mut file = FileBuilder::new();
@@ -103,8 +91,7 @@ fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
     let group = group.finish();
     file.add_group(group);
     // The heap travels as the bytes of a dataset of its own.
-    file.create_dataset("heap")
-        .with_u8_data(&heap::collection(&objects));
+    file.create_dataset("heap").with_u8_data(&heap::collection(&objects));
     file.finish().unwrap()
 }
 
@@ -159,12 +146,7 @@ fn partial_repeated_and_foreign_lines() {
     assert_eq!(scan.sampled.sum_axis(Axis(1)).to_vec(), [0., 0., 6., 6.]);
     assert_eq!(scan.kspace[[0, 3, 0]], value(0, 1, 0) + 1.0);
     assert_eq!(scan.kspace[[1, 2, 5]], value(1, 0, 5));
-    for part in [
-        "2 of 4 ky",
-        "up to 2 times",
-        "skipped 3 of 7",
-        "slice 0 of 0 to 1",
-    ] {
+    for part in ["2 of 4 ky", "up to 2 times", "skipped 3 of 7", "slice 0 of 0 to 1"] {
         assert!(scan.summary.contains(part), "{part}: {}", scan.summary);
     }
 }

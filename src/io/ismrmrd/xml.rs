@@ -40,10 +40,7 @@ impl Element {
                 text = after(text, ">")?.1;
             } else {
                 let (tag, rest) = after(&text[1..], ">")?;
-                let element = Element {
-                    name: local(tag).to_string(),
-                    ..Element::default()
-                };
+                let element = Element { name: local(tag).to_string(), ..Element::default() };
                 if tag.ends_with('/') {
                     innermost.children.push(element);
                 } else if open.len() < MAX_DEPTH {
@@ -56,28 +53,19 @@ impl Element {
         }
         match (open.pop(), open.is_empty()) {
             (Some(document), true) => Ok(document),
-            (unclosed, _) => Err(format!(
-                "<{}> is never closed",
-                unclosed.unwrap_or_default().name
-            )),
+            (unclosed, _) => Err(format!("<{}> is never closed", unclosed.unwrap_or_default().name)),
         }
     }
 
     /// The first element along a path of names, such as `encodedSpace/matrixSize/x`.
     pub(super) fn find(&self, path: &str) -> Option<&Element> {
-        path.split('/').try_fold(self, |element, name| {
-            element.children.iter().find(|child| child.name == name)
-        })
+        path.split('/').try_fold(self, |element, name| element.children.iter().find(|child| child.name == name))
     }
 
     /// How many elements of the last name in `path` its parent holds.
     pub(super) fn count(&self, path: &str) -> usize {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let parent = if parent.is_empty() {
-            Some(self)
-        } else {
-            self.find(parent)
-        };
+        let parent = if parent.is_empty() { Some(self) } else { self.find(parent) };
         parent.map_or(0, |p| p.children.iter().filter(|c| c.name == name).count())
     }
 
@@ -89,17 +77,12 @@ impl Element {
 
 /// Splits at the first `end`, which belongs to neither part.
 fn after<'a>(text: &'a str, end: &str) -> Result<(&'a str, &'a str), String> {
-    text.split_once(end)
-        .ok_or_else(|| format!("the header ends inside a tag: '{end}' is missing"))
+    text.split_once(end).ok_or_else(|| format!("the header ends inside a tag: '{end}' is missing"))
 }
 
 /// A tag's name without its prefix and attributes.
 fn local(tag: &str) -> &str {
-    let name = tag
-        .trim()
-        .split(|c: char| c.is_whitespace() || c == '/')
-        .next()
-        .unwrap_or("");
+    let name = tag.trim().split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or("");
     name.rsplit(':').next().unwrap_or(name)
 }
 
@@ -108,15 +91,9 @@ fn unescape(text: &str) -> String {
         return text.to_string();
     }
     // The ampersand last, or `&amp;lt;` would be taken twice.
-    [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&amp;", "&"),
-    ]
-    .iter()
-    .fold(text.to_string(), |text, (from, to)| text.replace(from, to))
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text.to_string(), |text, (from, to)| text.replace(from, to))
 }
 
 #[cfg(test)]

@@ -54,7 +54,9 @@ impl Loader {
     fn add(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.siblings(f, &input)?;
         let Some(list) = f.get("weights") else { return linop::add(linops).map_err(|e| f.here(e)) };
-        let Some(list) = list.as_array() else { return Err(f.wrong("weights", "expected a list of numbers or [re, im]")) };
+        let Some(list) = list.as_array() else {
+            return Err(f.wrong("weights", "expected a list of numbers or [re, im]"));
+        };
         let one = |(i, v)| f.complex(&format!("weights[{i}]"), v);
         let weights = list.iter().enumerate().map(one).collect::<Result<Vec<_>>>()?;
         linop::add_weighted(linops, &weights).map_err(|e| f.at("weights", e))

@@ -18,7 +18,9 @@ impl<'a> Fields<'a> {
         let at = if place.path.is_empty() { "the file" } else { place.path.as_str() };
         match value.as_object() {
             Some(map) => Ok(Fields { map, place, taken: RefCell::default() }),
-            None => Err(Error::Value(format!("{at} is {}; expected an object like {{\"op\": \"fft\", …}}", kind(value)))),
+            None => {
+                Err(Error::Value(format!("{at} is {}; expected an object like {{\"op\": \"fft\", …}}", kind(value))))
+            }
         }
     }
 
@@ -78,7 +80,9 @@ impl<'a> Fields<'a> {
 
     /// A list of dim names, joined by blanks.
     pub fn dims(&self, field: &str) -> Result<String> {
-        let list = self.get(field).ok_or_else(|| self.wrong(field, "is missing; expected a list of dims, as in [\"Ny\", \"Nx\"]"))?;
+        let list = self
+            .get(field)
+            .ok_or_else(|| self.wrong(field, "is missing; expected a list of dims, as in [\"Ny\", \"Nx\"]"))?;
         let names = list.as_array().and_then(|l| l.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
         match names {
             Some(n) if !n.is_empty() => Ok(n.join(" ")),
@@ -101,7 +105,9 @@ impl<'a> Fields<'a> {
         match self.get(field) {
             None => Ok(None),
             Some(Value::Object(m)) => Ok(Some(m.iter().map(|(k, v)| (k.as_str(), v)).collect())),
-            Some(v) => Err(self.wrong(field, format!("is {}; expected a map keyed by dim, as in {{\"Nx\": 8}}", kind(v)))),
+            Some(v) => {
+                Err(self.wrong(field, format!("is {}; expected a map keyed by dim, as in {{\"Nx\": 8}}", kind(v))))
+            }
         }
     }
 
@@ -117,7 +123,8 @@ impl<'a> Fields<'a> {
     }
 
     pub fn need_extents(&self, field: &str) -> Result<String> {
-        self.extents(field)?.ok_or_else(|| self.wrong(field, "is missing; expected extents keyed by dim, as in {\"Nx\": 320}"))
+        self.extents(field)?
+            .ok_or_else(|| self.wrong(field, "is missing; expected extents keyed by dim, as in {\"Nx\": 320}"))
     }
 
     /// A map of whole numbers, negative ones too.

@@ -17,7 +17,8 @@ impl Loader {
                 return linop::zero(needed(input, f)?, out).map_err(|e| f.at("out", e));
             }
             "scalar" => {
-                let value = f.get("value").ok_or_else(|| f.wrong("value", "is missing; expected a number or [re, im]"))?;
+                let value =
+                    f.get("value").ok_or_else(|| f.wrong("value", "is missing; expected a number or [re, im]"))?;
                 let value: Complex32 = f.complex("value", value)?;
                 linop::scalar(needed(input, f)?, value)
             }
@@ -44,7 +45,8 @@ impl Loader {
             }
             "flip" => linop::flip(needed(input, f)?, &f.dims("axes")?),
             "roll" => {
-                let shifts = f.integers("shifts")?.ok_or_else(|| f.wrong("shifts", "is missing; expected {\"Nx\": 3}"))?;
+                let shifts =
+                    f.integers("shifts")?.ok_or_else(|| f.wrong("shifts", "is missing; expected {\"Nx\": 3}"))?;
                 linop::roll(needed(input, f)?, &shifts)
             }
             "downsample" => linop::downsample(needed(input, f)?, &factors(f)?),
@@ -123,7 +125,8 @@ fn align(f: &Fields) -> Result<Align> {
 /// `{"Nx": [start, stop, step]}`, null for the default.
 fn stretches<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, Stretch)>> {
     let one = |(d, v): (&'a str, &Value)| {
-        let wrong = || f.wrong(&format!("ranges.{d}"), format!("is {v}; expected [start, stop, step] with null for a default"));
+        let wrong =
+            || f.wrong(&format!("ranges.{d}"), format!("is {v}; expected [start, stop, step] with null for a default"));
         let part = |v: &Value| match v {
             Value::Null => Ok(None),
             v => v.as_u64().map(|n| Some(n as usize)).ok_or_else(wrong),
@@ -139,7 +142,8 @@ fn stretches<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, Stretch)>> {
 /// `factors` with the `shifts` beside them.
 fn factors<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, usize, usize)>> {
     let positive = |field: &str, d: &str, n: i64| {
-        usize::try_from(n).map_err(|_| f.wrong(&format!("{field}.{d}"), format!("is {n}; expected a whole number from 0 on")))
+        usize::try_from(n)
+            .map_err(|_| f.wrong(&format!("{field}.{d}"), format!("is {n}; expected a whole number from 0 on")))
     };
     let factors = f.integers("factors")?.ok_or_else(|| f.wrong("factors", "is missing; expected {\"Nx\": 2}"))?;
     let shifts = f.integers("shifts")?.unwrap_or_default();

@@ -107,7 +107,9 @@ impl Loader {
 
 /// The input, where a linop cannot do without.
 fn needed(input: Option<Shape>, f: &Fields) -> Result<Shape> {
-    input.ok_or_else(|| f.wrong("in", "is missing and cannot be inferred; give dims with extents, as in \"Ny=256 Nx=256\""))
+    input.ok_or_else(|| {
+        f.wrong("in", "is missing and cannot be inferred; give dims with extents, as in \"Ny=256 Nx=256\"")
+    })
 }
 
 /// Applies `out` as a positional rename, if it is there.

@@ -1,0 +1,18 @@
+//! Everything that says wgpu: adapters, devices, pipelines, buffers, recording, submission, readback.
+
+mod adapters;
+mod buffer;
+mod compiled;
+mod device;
+mod faults;
+mod pipelines;
+mod pool;
+mod vectors;
+
+pub use adapters::{AdapterReport, Choice, adapters};
+pub use buffer::GpuBuffer;
+pub use device::{Gpu, GpuOptions};
+pub use pool::PoolStats;
+
+pub(crate) use compiled::CompiledPlan;
+pub(crate) use vectors::GpuVectors;

@@ -1,0 +1,93 @@
+//! Device memory: whole buffers by size class, kept for reuse.
+
+use super::faults::from_wgpu;
+use crate::error::{Error, Result};
+use crate::program::size_class;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// Accounting of a device's memory, in bytes of size classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Held by tensors, constants and scratch.
+    pub in_use: u64,
+    /// Most that was ever in use at once.
+    pub peak: u64,
+    /// Free, kept for reuse.
+    pub idle: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    free: BTreeMap<u64, Vec<wgpu::Buffer>>,
+    stats: PoolStats,
+}
+
+/// What tensors, constants and scratch may be used for.
+const USAGE: wgpu::BufferUsages =
+    wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
+
+impl Pool {
+    /// A buffer of at least `bytes`, and its size class.
+    pub fn take(&self, device: &wgpu::Device, bytes: u64, max_buffer: u64) -> Result<(wgpu::Buffer, u64)> {
+        if bytes > max_buffer {
+            return Err(Error::TooBig { what: "a tensor on this device".into(), needed: bytes, limit: max_buffer });
+        }
+        let class = size_class(bytes).min(max_buffer / 4 * 4);
+        let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let buffer = match s.free.get_mut(&class).and_then(Vec::pop) {
+            Some(b) => {
+                s.stats.idle -= class;
+                b
+            }
+            None => match create(device, class) {
+                Ok(b) => b,
+                Err(_) => {
+                    // Give everything idle back, then try once more.
+                    s.free.clear();
+                    s.stats.idle = 0;
+                    create(device, class)?
+                }
+            },
+        };
+        s.stats.in_use += class;
+        s.stats.peak = s.stats.peak.max(s.stats.in_use);
+        Ok((buffer, class))
+    }
+
+    /// Takes a buffer back. Work on it that is still queued comes before whatever the next owner submits.
+    pub fn give(&self, buffer: wgpu::Buffer, class: u64) {
+        let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        s.stats.in_use -= class;
+        s.stats.idle += class;
+        s.free.entry(class).or_default().push(buffer);
+        // At most as much idle as was ever in use, and a little.
+        while s.stats.idle > s.stats.peak + (64 << 20) {
+            let Some(class) = s.free.iter().rev().find(|(_, b)| !b.is_empty()).map(|(c, _)| *c) else { return };
+            s.free.entry(class).or_default().pop();
+            s.stats.idle -= class;
+        }
+    }
+
+    pub fn stats(&self) -> PoolStats {
+        self.state.lock().unwrap_or_else(|e| e.into_inner()).stats
+    }
+}
+
+fn create(device: &wgpu::Device, size: u64) -> Result<wgpu::Buffer> {
+    let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let desc = wgpu::BufferDescriptor { label: Some("linops.pool"), size, usage: USAGE, mapped_at_creation: false };
+    let buffer = device.create_buffer(&desc);
+    match pollster::block_on(scope.pop()) {
+        None => Ok(buffer),
+        Some(e) => Err(match from_wgpu(e) {
+            Error::OutOfMemory(_) => Error::OutOfMemory(format!("the device has no {size} bytes left")),
+            other => other,
+        }),
+    }
+}

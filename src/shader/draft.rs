@@ -1,0 +1,519 @@
+//! From a step of a plan to dispatches: kernel text, parameters, what is bound where.
+//!
+//! A binding holds a limited stretch of a tensor, so a step is cut into chunks of results, and where the reads of one chunk
+//! span more than a binding, into windows: all kernels are linear in each operand, so what lies outside of a window reads as
+//! 0 and the windows' results add up.
+
+use super::read::{Source, Window, load_function, weigh_function};
+use super::template::expand;
+use super::words::Words;
+use crate::error::{Error, Result};
+use crate::fft::FftCall;
+use crate::program::{Access, Constant, Factor, Kernel, Load, Plan, Post, Step, Store, Target, ValueId};
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Elements that every window starts at a multiple of: 256 bytes for the smallest element.
+const ALIGN: u64 = 64;
+
+/// Sums of at least this many terms, where there are few of them, are made by whole workgroups.
+const GROUP_TERMS: usize = 256;
+/// What counts as few.
+const GROUP_SUMS: usize = 1 << 12;
+
+/// What a kernel binds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand {
+    /// A value of the plan.
+    Value(ValueId),
+    /// A constant of the program.
+    Constant(Constant),
+    /// A table of u32: indices, list starts.
+    List(Arc<Vec<u32>>),
+    /// A table of f32 pairs: twiddles.
+    Table(Arc<Vec<[f32; 2]>>),
+}
+
+/// A bound stretch of an operand, in bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    /// Binding number in group 0.
+    pub number: u32,
+    /// What is bound.
+    pub operand: Operand,
+    /// First byte, a multiple of 256.
+    pub offset: u64,
+    /// Number of bytes.
+    pub bytes: u64,
+}
+
+/// One dispatch.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The kernel file, for labels.
+    pub name: String,
+    /// The WGSL; equal texts are the same pipeline.
+    pub text: String,
+    /// Contents of the uniform at binding 2.
+    pub params: Vec<u32>,
+    /// Contents of the uniform at binding 0, for transforms.
+    pub fft_params: Option<Vec<u32>>,
+    /// Everything else that is bound.
+    pub bindings: Vec<Binding>,
+    /// Number of workgroups, before folding.
+    pub groups: u64,
+}
+
+/// The dispatches of a step, in order.
+///
+/// # Errors
+/// [`Error::TooBig`] for what no window can hold; [`Error::Shader`] never, for a plan of this crate.
+pub fn drafts(plan: &Plan, step: &Step) -> Result<Vec<Draft>> {
+    let Target::Gpu { max_binding, .. } = plan.target else {
+        return Err(Error::Device("a plan for the host has no kernels".into()));
+    };
+    let s = Stepper { plan, step, limit: max_binding };
+    match &step.kernel {
+        Kernel::FftPass { .. } => Ok(vec![s.fft()?]),
+        Kernel::Fft { .. } => Err(Error::Device("whole transforms run on the host only".into())),
+        _ => s.chunks().into_iter().try_fold(Vec::new(), |mut all, chunk| {
+            all.extend(s.chunk(chunk)?);
+            Ok(all)
+        }),
+    }
+}
+
+struct Stepper<'a> {
+    plan: &'a Plan,
+    step: &'a Step,
+    limit: u64,
+}
+
+/// Results `first..first + count`.
+#[derive(Clone, Copy)]
+struct Chunk {
+    first: usize,
+    count: usize,
+}
+
+/// An operand of one dispatch, before its windows are chosen.
+struct Bound<'a> {
+    operand: Operand,
+    element: u64,
+    footprint: (i64, i64),
+    /// The fused read or weight that it belongs to; lists have none.
+    access: Option<&'a Access>,
+}
+
+impl Stepper<'_> {
+    fn complex(&self) -> bool {
+        self.plan.values[self.step.store.value.at()].complex
+    }
+
+    /// Elements of `element` bytes that any window holds, wherever it starts.
+    fn room(&self, element: u64) -> u64 {
+        (self.limit / element).saturating_sub(ALIGN).max(1)
+    }
+
+    fn chunks(&self) -> Vec<Chunk> {
+        let len = self.step.kernel.output_len();
+        let cap = self.room(if self.complex() { 8 } else { 4 }) as usize;
+        let store = &self.step.store;
+        // Pieces of `line` results each, none across a line's end.
+        let pieces = |line: usize, size: usize| -> Vec<Chunk> {
+            let lines = (0..len).step_by(line).flat_map(|at| (0..line).step_by(size).map(move |i| (at + i, at + line)));
+            lines.map(|(first, end)| Chunk { first, count: size.min(end - first) }).collect()
+        };
+        if let Kernel::Gather { load, index } | Kernel::Scatter { load, index } = &self.step.kernel {
+            let listed = 4 * (index.indices().len() as u64).max(index.extent() as u64 + 1);
+            if listed > self.limit {
+                // A list is bound in part: a chunk stays within one outer index.
+                let line = len / load.extents[0];
+                return pieces(line, cap.min(line));
+            }
+        }
+        if !store.is_contiguous(len) {
+            return match cap / store.pitch {
+                0 => pieces(store.run, cap.min(store.run)),
+                rows => pieces(len, (rows * store.run).min(len)),
+            };
+        }
+        // Whole rows of the read, so that its footprint stays tight.
+        let row = match self.step.kernel.loads().first() {
+            Some(l) if !l.extents.is_empty() => (len / l.extents[0]).max(1),
+            _ => 1,
+        };
+        let size = if row <= cap { cap / row * row } else { cap };
+        pieces(len, size.min(len))
+    }
+
+    /// The dispatches that make one chunk: one, or one for each combination of windows.
+    fn chunk(&self, chunk: Chunk) -> Result<Vec<Draft>> {
+        let loads: Vec<Load> = self.loads();
+        let mut bound: Vec<Bound> = Vec::new();
+        for load in &loads {
+            let ranges = self.ranges(load, chunk);
+            let value = &self.plan.values[load.value.at()];
+            bound.push(Bound {
+                operand: Operand::Value(load.value),
+                element: value.element_bytes(),
+                footprint: clamp(load.source.footprint(&ranges), value.len()),
+                access: Some(&load.source),
+            });
+            for f in &load.factors {
+                bound.push(Bound {
+                    operand: Operand::Constant(f.weight.clone()),
+                    element: if f.weight.is_complex() { 8 } else { 4 },
+                    footprint: clamp(f.access.footprint(&ranges), f.weight.len()),
+                    access: Some(&f.access),
+                });
+            }
+        }
+        let lists = self.lists(chunk);
+        bound.extend(lists.into_iter().map(|(list, footprint)| Bound {
+            operand: Operand::List(list),
+            element: 4,
+            footprint,
+            access: None,
+        }));
+        let choices: Vec<Vec<Window>> = bound.iter().map(|b| windows(b.footprint, self.room(b.element))).collect();
+        let combinations: usize = choices.iter().map(Vec::len).product();
+        let mut all = Vec::with_capacity(combinations);
+        for mut k in 0..combinations {
+            let mut chosen = Vec::with_capacity(choices.len());
+            for c in &choices {
+                chosen.push(c[k % c.len()]);
+                k /= c.len();
+            }
+            all.push(self.draft(chunk, &loads, &bound, &chosen, !all.is_empty())?);
+        }
+        Ok(all)
+    }
+
+    /// The reads with as few axes as the kernel allows.
+    fn loads(&self) -> Vec<Load> {
+        self.step.kernel.loads().iter().map(|l| l.collapsed(&[])).collect()
+    }
+
+    /// The box of indices of a read that a chunk of results needs.
+    fn ranges(&self, load: &Load, chunk: Chunk) -> Vec<(i64, i64)> {
+        let whole: usize = load.extents.iter().product();
+        let (first, end) = match &self.step.kernel {
+            Kernel::Reduce { load: l, kept } => {
+                let terms: usize = l.extents[*kept..].iter().product();
+                (chunk.first * terms, (chunk.first + chunk.count) * terms)
+            }
+            Kernel::Gather { load: l, .. } | Kernel::Scatter { load: l, .. } => {
+                let (line, out) = (l.extents[1] * l.extents[2], self.step.kernel.output_len() / l.extents[0]);
+                (chunk.first / out * line, (chunk.first + chunk.count).div_ceil(out) * line)
+            }
+            _ => (chunk.first, chunk.first + chunk.count),
+        };
+        let mut ranges = Vec::with_capacity(load.extents.len());
+        let (mut first, mut last, mut inner) = (first, end - 1, whole);
+        let mut together = true;
+        for (&n, v) in load.extents.iter().zip(&load.valid) {
+            inner /= n;
+            let (lo, hi) = if together { (first / inner, last / inner) } else { (0, n - 1) };
+            if together {
+                first -= lo * inner;
+                last -= hi * inner;
+                together = lo == hi;
+            }
+            let lo = (lo as i64).max(v.lo);
+            ranges.push((lo, (hi as i64).min(v.hi - 1).max(lo)));
+        }
+        ranges
+    }
+
+    /// Lists and the stretches of them that a chunk needs, in binding order: `list`, then `starts`.
+    fn lists(&self, chunk: Chunk) -> Vec<(Arc<Vec<u32>>, (i64, i64))> {
+        let (Kernel::Gather { load, index } | Kernel::Scatter { load, index }) = &self.step.kernel else {
+            return Vec::new();
+        };
+        let out = self.step.kernel.output_len() / load.extents[0];
+        let inner = load.extents[2];
+        let rows = match chunk.first / out == (chunk.first + chunk.count - 1) / out {
+            true => (chunk.first % out / inner, (chunk.first + chunk.count - 1) % out / inner),
+            false => (0, out / inner - 1),
+        };
+        if matches!(self.step.kernel, Kernel::Gather { .. }) {
+            return vec![(Arc::new(index.indices().to_vec()), (rows.0 as i64, rows.1 as i64))];
+        }
+        let inverse = index.inverse();
+        let readers = (i64::from(inverse.starts[rows.0]), i64::from(inverse.starts[rows.1 + 1]).max(1) - 1);
+        let readers = (readers.0.min(readers.1), readers.1);
+        vec![
+            (Arc::new(inverse.readers.clone()), readers),
+            (Arc::new(inverse.starts.clone()), (rows.0 as i64, rows.1 as i64 + 1)),
+        ]
+    }
+
+    fn draft(&self, chunk: Chunk, loads: &[Load], bound: &[Bound], chosen: &[Window], add: bool) -> Result<Draft> {
+        let (kernel, complex) = (&self.step.kernel, self.complex());
+        let mut t = Text::new(complex);
+        let dst = self.destination(chunk)?;
+        t.bind(3, Operand::Value(self.step.store.value), if complex { 8 } else { 4 }, dst, "read_write", "dst");
+        let mut names = Vec::new();
+        for (k, (b, w)) in bound.iter().zip(chosen).enumerate() {
+            let number = 4 + k as u32;
+            let name = match (&b.operand, b.access) {
+                (Operand::Value(v), _) if self.overwrites(*v) => "dst".to_string(),
+                (Operand::List(_), _) => {
+                    (if k + 1 == bound.len() && matches!(kernel, Kernel::Scatter { .. }) { "starts" } else { "list" })
+                        .into()
+                }
+                _ => format!("x{k}"),
+            };
+            if name != "dst" {
+                t.bind(number, b.operand.clone(), b.element, *w, "read", &name);
+            }
+            names.push(name);
+        }
+        let mut at = 0;
+        for (k, load) in loads.iter().enumerate() {
+            let source = |i: usize| Source {
+                name: &names[i],
+                complex: bound[i].element == 8,
+                window: if names[i] == "dst" { dst } else { chosen[i] },
+            };
+            let weights: Vec<Source> = (1..=load.factors.len()).map(|j| source(at + j)).collect();
+            let text = load_function(&format!("load{k}"), load, complex, &source(at), &weights, &mut t.words);
+            t.body += &text;
+            at += 1 + load.factors.len();
+        }
+        let terms: Vec<String> = (0..loads.len()).map(|k| format!("load{k}(lin)")).collect();
+        let sum = if terms.is_empty() { "T()".into() } else { terms.join(" + ") };
+        let _ = write!(t.body, "fn value(lin: u32) -> T {{\n    return {sum};\n}}\n");
+        t.store(&self.step.store, kernel.output_len(), dst, None, add);
+
+        let (file, per_group) = self.file();
+        let list = |k: usize| bound.iter().zip(chosen).filter(|(b, _)| b.access.is_none()).nth(k).map(|(_, w)| *w);
+        let mut head = [chunk.count as u32, chunk.first as u32, 1, 1, 1, 1, 0, 0];
+        match kernel {
+            Kernel::Reduce { load, kept } => head[2] = load.extents[*kept..].iter().product::<usize>() as u32,
+            Kernel::Gather { load, .. } | Kernel::Scatter { load, .. } => {
+                let inner = load.extents[2];
+                head[3] = load.extents[1] as u32;
+                head[4] = (kernel.output_len() / load.extents[0] / inner) as u32;
+                head[5] = inner as u32;
+                if let Some(w) = list(0) {
+                    head[6] = w.first as u32;
+                    head[7] = (w.first + w.len) as u32;
+                }
+                // The start that is bound first; a gather has no starts.
+                head[2] = list(1).map_or(0, |w| w.first as u32);
+            }
+            _ => {}
+        }
+        t.finish(file, head, (chunk.count as u64).div_ceil(per_group))
+    }
+
+    fn file(&self) -> (&'static str, u64) {
+        match &self.step.kernel {
+            Kernel::Reduce { load, kept } => {
+                let (sums, terms) = load.extents.split_at(*kept);
+                let (sums, terms) = (sums.iter().product::<usize>(), terms.iter().product::<usize>());
+                if terms >= GROUP_TERMS && sums <= GROUP_SUMS { ("reduce_group", 1) } else { ("reduce", 256) }
+            }
+            Kernel::Gather { .. } => ("gather", 256),
+            Kernel::Scatter { .. } => ("scatter", 256),
+            _ => ("map", 256),
+        }
+    }
+
+    /// Whether a read value lies in the buffer that is written.
+    fn overwrites(&self, v: ValueId) -> bool {
+        let slot = |v: ValueId| self.plan.memory.slot_of[v.at()];
+        slot(v).is_some() && slot(v) == slot(self.step.store.value)
+    }
+
+    /// Where a chunk's results lie.
+    fn destination(&self, chunk: Chunk) -> Result<Window> {
+        let store = &self.step.store;
+        let at = |i: usize| (i / store.run * store.pitch + store.start + i % store.run) as i64;
+        let (first, last) = (chunk.first, chunk.first + chunk.count - 1);
+        let low = if first / store.run == last / store.run { at(first) } else { at(first / store.run * store.run) };
+        let high = if first / store.run == last / store.run {
+            at(last)
+        } else {
+            at(last).max(at(last / store.run * store.run - 1))
+        };
+        let element = if self.complex() { 8 } else { 4 };
+        match &windows((low, high), self.limit / element)[..] {
+            [one] => Ok(*one),
+            _ => Err(Error::TooBig {
+                what: "one binding of a result".into(),
+                needed: element * (high - low) as u64,
+                limit: self.limit,
+            }),
+        }
+    }
+
+    fn fft(&self) -> Result<Draft> {
+        let Kernel::FftPass { load, pass, outer, inner, first, last, inverse, shift, post } = &self.step.kernel else {
+            return Err(Error::Device("not a transform".into()));
+        };
+        let len = self.step.kernel.output_len();
+        let chunk = Chunk { first: 0, count: len };
+        let dst = self.destination(chunk)?;
+        let mut t = Text::new(true);
+        t.bind(3, Operand::Value(self.step.store.value), 8, dst, "read_write", "dst");
+        let load = load.collapsed(&[]);
+        let ranges = self.ranges(&load, chunk);
+        let value = &self.plan.values[load.value.at()];
+        let one = |footprint, element| match &windows(footprint, self.limit / element)[..] {
+            [one] => Ok(*one),
+            _ => Err(Error::TooBig {
+                what: "one operand of a transform".into(),
+                needed: element * (footprint.1 - footprint.0) as u64,
+                limit: self.limit,
+            }),
+        };
+        let own = self.overwrites(load.value);
+        let source_window =
+            if own { dst } else { one(clamp(load.source.footprint(&ranges), value.len()), value.element_bytes())? };
+        if !own {
+            t.bind(4, Operand::Value(load.value), value.element_bytes(), source_window, "read", "x");
+        }
+        let source = Source { name: if own { "dst" } else { "x" }, complex: value.complex, window: source_window };
+        let mut number = 5;
+        let mut weights =
+            |t: &mut Text, factors: &[Factor], ranges: &[(i64, i64)]| -> Result<Vec<(String, bool, Window)>> {
+                let mut all = Vec::new();
+                for f in factors {
+                    let element = if f.weight.is_complex() { 8 } else { 4 };
+                    let w = one(clamp(f.access.footprint(ranges), f.weight.len()), element)?;
+                    let name = format!("w{number}");
+                    t.bind(number, Operand::Constant(f.weight.clone()), element, w, "read", &name);
+                    all.push((name, f.weight.is_complex(), w));
+                    number += 1;
+                }
+                Ok(all)
+            };
+        let named = weights(&mut t, &load.factors, &ranges)?;
+        let pre: Vec<Source> = named.iter().map(|(n, c, w)| Source { name: n, complex: *c, window: *w }).collect();
+        let text = load_function("load", &load, true, &source, &pre, &mut t.words);
+        t.body += &text;
+        // The scalar goes into the pass, the weights into the store.
+        let real = post.scale.im == 0.0;
+        let collapsed = collapse_post(post);
+        let ranges: Vec<(i64, i64)> = collapsed.extents.iter().map(|&n| (0, n as i64 - 1)).collect();
+        let named = weights(&mut t, &collapsed.factors, &ranges)?;
+        let after: Vec<Source> = named.iter().map(|(n, c, w)| Source { name: n, complex: *c, window: *w }).collect();
+        let weighted = !collapsed.factors.is_empty() || !real;
+        if weighted {
+            let scale = if real { num_complex::Complex64::new(1.0, 0.0) } else { post.scale };
+            let text =
+                weigh_function("weigh", &collapsed.extents, &collapsed.factors, scale, true, &after, &mut t.words);
+            t.body += &text;
+        }
+        t.store(&self.step.store, len, dst, weighted.then_some("weigh"), false);
+        let call = FftCall {
+            inverse: *inverse,
+            shift: *shift as u32,
+            scale: if real { post.scale.re as f32 } else { 1.0 },
+            batch0: 0,
+        };
+        let (outer, inner) = (*outer as u32, *inner as u32);
+        t.fft(pass.source(), Arc::new(pass.twiddles()));
+        let mut d = t.finish_with(&pass.key(), [0; 8], pass.groups(outer.into(), inner.into()))?;
+        d.fft_params = Some(pass.params(outer, inner, *first, *last, &call));
+        Ok(d)
+    }
+}
+
+fn collapse_post(post: &Post) -> Load {
+    let mut load = Load::whole(ValueId::INPUT, &post.extents);
+    load.factors = post.factors.clone();
+    load.collapsed(&[])
+}
+
+/// A footprint within the operand: a read without valid indices touches nothing, and binds its first element.
+fn clamp((low, high): (i64, i64), len: usize) -> (i64, i64) {
+    let low = low.clamp(0, len as i64 - 1);
+    (low, high.clamp(low, len as i64 - 1))
+}
+
+/// One window over a footprint if it fits, else guarded ones side by side.
+fn windows((low, high): (i64, i64), room: u64) -> Vec<Window> {
+    let first = low as u64 / ALIGN * ALIGN;
+    let end = high as u64 + 1;
+    if end - first <= room + ALIGN {
+        return vec![Window { first, len: end - first, guarded: false }];
+    }
+    let size = (room / ALIGN * ALIGN).max(ALIGN);
+    (first..end).step_by(size as usize).map(|at| Window { first: at, len: size.min(end - at), guarded: true }).collect()
+}
+
+/// A kernel's text in the making.
+struct Text {
+    complex: bool,
+    words: Words,
+    bindings: Vec<Binding>,
+    declared: String,
+    body: String,
+    fft: Option<String>,
+}
+
+impl Text {
+    fn new(complex: bool) -> Text {
+        let (words, bindings) = (Words::default(), Vec::new());
+        Text { complex, words, bindings, declared: String::new(), body: String::new(), fft: None }
+    }
+
+    fn bind(&mut self, number: u32, operand: Operand, element: u64, w: Window, access: &str, name: &str) {
+        let kind = match &operand {
+            Operand::List(_) => "u32",
+            _ if element == 8 => "vec2<f32>",
+            _ => "f32",
+        };
+        let _ = writeln!(self.declared, "@group(0) @binding({number}) var<storage, {access}> {name}: array<{kind}>;");
+        self.bindings.push(Binding { number, operand, offset: w.first * element, bytes: w.len * element });
+    }
+
+    fn fft(&mut self, source: String, table: Arc<Vec<[f32; 2]>>) {
+        self.declared += "@group(0) @binding(0) var<uniform> fft: FftParams;\n";
+        let w = Window { first: 0, len: table.len() as u64, guarded: false };
+        self.bind(1, Operand::Table(table), 8, w, "read", "twiddle");
+        self.fft = Some(source);
+    }
+
+    /// `fn store(lin, v)`.
+    fn store(&mut self, store: &Store, len: usize, dst: Window, weigh: Option<&str>, add: bool) {
+        let offset = self.words.signed(store.start as i64 - dst.first as i64);
+        let index = if store.is_contiguous(len) {
+            format!("lin + {offset}")
+        } else {
+            let (run, pitch) = (self.words.u32(store.run as u32), self.words.u32(store.pitch as u32));
+            format!("lin / {run} * {pitch} + lin % {run} + {offset}")
+        };
+        let value = weigh.map_or("v".to_string(), |f| format!("{f}(lin, v)"));
+        let op = if add { "+=" } else { "=" };
+        let _ = write!(self.body, "fn store(lin: u32, v: T) {{\n    dst[{index}] {op} {value};\n}}\n");
+    }
+
+    fn finish(self, file: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
+        let main = expand(file)?;
+        self.assemble(file, &main, head, groups)
+    }
+
+    fn finish_with(mut self, name: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
+        let main = self.fft.take().unwrap_or_default();
+        self.assemble(name, &main, head, groups)
+    }
+
+    fn assemble(self, name: &str, main: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
+        let t = if self.complex { "vec2<f32>" } else { "f32" };
+        let params = expand("params")?.replace("WORDS", &self.words.vectors().to_string());
+        let mut text = format!("alias T = {t};\n\n{}\n{params}\n", expand("complex")?);
+        text += "@group(0) @binding(2) var<uniform> p: Params;\n";
+        text += &self.declared;
+        text.push('\n');
+        text += &self.body;
+        text.push('\n');
+        text += main;
+        let params = head.into_iter().chain(self.words.finish()).collect();
+        Ok(Draft { name: name.into(), text, params, fft_params: None, bindings: self.bindings, groups })
+    }
+}

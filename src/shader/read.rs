@@ -1,0 +1,169 @@
+//! WGSL for fused reads and weighted stores.
+
+use super::words::Words;
+use crate::program::{Access, AxisIndex, Factor, Load, Validity};
+use num_complex::Complex64;
+use std::fmt::Write;
+
+/// A bound stretch of a tensor: flat element indices `first..first + len`. `guarded` where indices may lie outside of it,
+/// which then read as 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub first: u64,
+    pub len: u64,
+    pub guarded: bool,
+}
+
+/// A named array of the kernel.
+pub(super) struct Source<'a> {
+    pub name: &'a str,
+    pub complex: bool,
+    pub window: Window,
+}
+
+/// `fn NAME(lin: u32) -> T` for a load (collapsed already), from arrays that are named by the caller.
+pub(super) fn load_function(
+    name: &str,
+    load: &Load,
+    complex: bool,
+    source: &Source,
+    weights: &[Source],
+    words: &mut Words,
+) -> String {
+    let mut f = format!("fn {name}(lin: u32) -> T {{\n");
+    coordinates(&mut f, &load.extents, words);
+    let mut checks = Vec::new();
+    for (a, v) in load.valid.iter().enumerate() {
+        validity(&mut checks, a, v, load.extents[a], words);
+    }
+    let index = index(&mut f, "i", &load.source, &source.window, words);
+    guard(&mut checks, "i", &source.window, words);
+    for (k, (w, s)) in load.factors.iter().zip(weights).enumerate() {
+        self::index(&mut f, &format!("j{k}"), &w.access, &s.window, words);
+        guard(&mut checks, &format!("j{k}"), &s.window, words);
+    }
+    debug_assert_eq!(index, "i");
+    let body = |f: &mut String, words: &mut Words| {
+        let read = format!("{}[i]", source.name);
+        let read = if complex && !source.complex { format!("vec2<f32>({read}, 0.0)") } else { read };
+        let _ = writeln!(f, "    var v = {read};");
+        weigh(f, &load.factors, weights, load.scale, complex, words);
+        let _ = writeln!(f, "    return v;");
+    };
+    if checks.is_empty() {
+        body(&mut f, words);
+    } else {
+        let _ = writeln!(f, "    if (!({})) {{\n        return T();\n    }}", checks.join(" && "));
+        body(&mut f, words);
+    }
+    f.push_str("}\n");
+    f
+}
+
+/// `fn NAME(lin: u32, v: T) -> T`: v times weights and scalar.
+pub(super) fn weigh_function(
+    name: &str,
+    extents: &[usize],
+    factors: &[Factor],
+    scale: Complex64,
+    complex: bool,
+    weights: &[Source],
+    words: &mut Words,
+) -> String {
+    let mut f = format!("fn {name}(lin: u32, u: T) -> T {{\n");
+    coordinates(&mut f, extents, words);
+    for (k, (w, s)) in factors.iter().zip(weights).enumerate() {
+        index(&mut f, &format!("j{k}"), &w.access, &s.window, words);
+    }
+    f.push_str("    var v = u;\n");
+    weigh(&mut f, factors, weights, scale, complex, words);
+    f.push_str("    return v;\n}\n");
+    f
+}
+
+/// n0, n1, … from the linear index.
+fn coordinates(f: &mut String, extents: &[usize], words: &mut Words) {
+    let rank = extents.len();
+    if rank == 1 {
+        f.push_str("    let n0 = lin;\n");
+        return;
+    }
+    let mut rest = "lin".to_string();
+    for a in (1..rank).rev() {
+        let extent = words.u32(extents[a] as u32);
+        let _ = writeln!(f, "    let r{a} = {rest} / {extent};\n    let n{a} = {rest} - r{a} * {extent};");
+        rest = format!("r{a}");
+    }
+    if rank > 1 {
+        let _ = writeln!(f, "    let n0 = {rest};");
+    }
+}
+
+fn validity(checks: &mut Vec<String>, a: usize, v: &Validity, extent: usize, words: &mut Words) {
+    if *v == Validity::total(extent) {
+        return;
+    }
+    // One unsigned comparison for both bounds.
+    let (lo, len) = (words.signed(v.lo), words.signed(v.hi - v.lo));
+    checks.push(format!("n{a} - {lo} < {len}"));
+    if let Some((num, off, den)) = v.divisible {
+        let (num, off, den) = (words.signed(num), words.signed(off), words.signed(den));
+        checks.push(format!("(n{a} * {num} + {off}) % {den} == 0u"));
+    }
+}
+
+fn guard(checks: &mut Vec<String>, index: &str, w: &Window, words: &mut Words) {
+    if w.guarded {
+        let len = words.u32(w.len as u32);
+        checks.push(format!("{index} < {len}"));
+    }
+}
+
+/// `let NAME = …;`: the flat index within a window. Wrapping arithmetic: terms may be negative, the sum is not.
+fn index(f: &mut String, name: &str, access: &Access, w: &Window, words: &mut Words) -> String {
+    let base = words.signed(access.base - w.first as i64);
+    let mut sum = base;
+    for (a, axis) in access.axes.iter().enumerate() {
+        match *axis {
+            AxisIndex::Linear { stride: 0 } => {}
+            AxisIndex::Linear { stride: 1 } => {
+                let _ = write!(sum, " + n{a}");
+            }
+            AxisIndex::Linear { stride } => {
+                let stride = words.signed(stride);
+                let _ = write!(sum, " + n{a} * {stride}");
+            }
+            AxisIndex::Divided { num, off, den, stride } => {
+                let (num, off) = (words.signed(num), words.signed(off));
+                let (den, stride) = (words.signed(den), words.signed(stride));
+                let _ = write!(sum, " + (n{a} * {num} + {off}) / {den} * {stride}");
+            }
+            AxisIndex::Wrapped { num, off, extent, stride } => {
+                let (off, extent, stride) = (words.signed(off), words.signed(extent), words.signed(stride));
+                // Both are below twice the extent, and `min` with the wrapped difference takes it once off.
+                let t = if num == 1 { format!("n{a} + {off}") } else { format!("{off} + {extent} - n{a}") };
+                let _ = writeln!(f, "    let {name}t{a} = {t};");
+                let _ = write!(sum, " + min({name}t{a}, {name}t{a} - {extent}) * {stride}");
+            }
+        }
+    }
+    let _ = writeln!(f, "    let {name} = {sum};");
+    name.to_string()
+}
+
+fn weigh(f: &mut String, factors: &[Factor], weights: &[Source], scale: Complex64, complex: bool, words: &mut Words) {
+    for (k, (w, s)) in factors.iter().zip(weights).enumerate() {
+        let _ = match (complex && s.complex, w.conj) {
+            (true, false) => writeln!(f, "    v = cmul(v, {}[j{k}]);", s.name),
+            (true, true) => writeln!(f, "    v = cmul_conj(v, {}[j{k}]);", s.name),
+            (false, _) => writeln!(f, "    v = v * {}[j{k}];", s.name),
+        };
+    }
+    if scale.im != 0.0 && complex {
+        let (re, im) = (words.f32(scale.re as f32), words.f32(scale.im as f32));
+        let _ = writeln!(f, "    v = cmul(v, vec2<f32>({re}, {im}));");
+    } else if scale.re != 1.0 {
+        let re = words.f32(scale.re as f32);
+        let _ = writeln!(f, "    v = v * {re};");
+    }
+}
