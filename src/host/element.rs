@@ -41,6 +41,8 @@ pub trait Elem<T>: Copy + Send + Sync + Add<Output = Self> + Mul<T, Output = Sel
     fn complex(x: Complex<T>) -> Self;
     /// Times a complex weight; on a real element only its real part can matter.
     fn times(self, w: Complex<T>) -> Self;
+    /// Times the conjugate of a complex weight.
+    fn times_conj(self, w: Complex<T>) -> Self;
     /// The elements as complex ones, if they are.
     fn as_complex_mut(x: &mut [Self]) -> Option<&mut [Complex<T>]>;
 }
@@ -58,6 +60,9 @@ macro_rules! real_elem {
                 x.re
             }
             fn times(self, w: Complex<$t>) -> $t {
+                self * w.re
+            }
+            fn times_conj(self, w: Complex<$t>) -> $t {
                 self * w.re
             }
             fn as_complex_mut(_: &mut [$t]) -> Option<&mut [Complex<$t>]> {
@@ -82,6 +87,10 @@ impl<T: FftNum> Elem<T> for Complex<T> {
     #[inline(always)]
     fn times(self, w: Complex<T>) -> Self {
         Complex::new(self.re * w.re - self.im * w.im, self.re * w.im + self.im * w.re)
+    }
+    #[inline(always)]
+    fn times_conj(self, w: Complex<T>) -> Self {
+        Complex::new(self.re * w.re + self.im * w.im, self.im * w.re - self.re * w.im)
     }
     fn as_complex_mut(x: &mut [Self]) -> Option<&mut [Complex<T>]> {
         Some(x)
@@ -132,7 +141,8 @@ impl<T: Real> HostBuf<T> {
         }
     }
 
-    pub(super) fn as_ref(&self) -> Slice<'_, T> {
+    /// The values, borrowed.
+    pub fn as_slice(&self) -> Slice<'_, T> {
         match self {
             HostBuf::Real(v) => Slice::Real(v),
             HostBuf::Complex(v) => Slice::Complex(v),
@@ -147,10 +157,12 @@ impl<T: Real> HostBuf<T> {
     }
 }
 
-/// Borrowed values.
-#[derive(Clone, Copy)]
-pub(super) enum Slice<'a, T> {
+/// Borrowed values in C order.
+#[derive(Clone, Copy, Debug)]
+pub enum Slice<'a, T> {
+    /// Real values.
     Real(&'a [T]),
+    /// Complex values.
     Complex(&'a [Complex<T>]),
 }
 
@@ -161,8 +173,26 @@ pub(super) enum SliceMut<'a, T> {
 }
 
 impl<'a, T: Real> Slice<'a, T> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Slice::Real(v) => v.len(),
+            Slice::Complex(v) => v.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the values are complex.
+    pub fn is_complex(&self) -> bool {
+        matches!(self, Slice::Complex(_))
+    }
+
     /// The first `len` elements of a scratch buffer.
-    pub fn of(raw: &'a [T], len: usize, complex: bool) -> Slice<'a, T> {
+    pub(super) fn of(raw: &'a [T], len: usize, complex: bool) -> Slice<'a, T> {
         match complex {
             true => Slice::Complex(bytemuck::cast_slice(&raw[..2 * len])),
             false => Slice::Real(&raw[..len]),

@@ -4,6 +4,9 @@ use super::element::{Elem, Real, Slice, widen};
 use crate::program::{Access, AxisIndex, ConstantData, Factor, Load};
 use num_complex::{Complex, Complex64};
 
+/// Elements that are fetched and weighted together: they stay in the first-level cache in between.
+const ROW: usize = 1 << 11;
+
 /// A load, collapsed to few axes and bound to its source; `None` is a kernel that works in place on what it writes.
 pub(super) struct Reader<'a, T> {
     load: Load,
@@ -166,9 +169,10 @@ fn weigh<T: Real, E: Elem<T>>(load: &Load, n: &[i64], row: &mut [E], scale: Comp
             (AxisIndex::Linear { stride: 1 }, ConstantData::C32(w)) => {
                 let at = (base + start) as usize;
                 let w = &w[at..at + row.len()];
-                row.iter_mut().zip(w).for_each(|(r, &w)| {
-                    *r = r.times(Complex::new(T::of(w.re), T::of(w.im) * sign));
-                });
+                match f.conj {
+                    true => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times_conj(widen(w))),
+                    false => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times(widen(w))),
+                }
             }
             (_, _) => {
                 for (i, r) in row.iter_mut().enumerate() {
@@ -205,9 +209,13 @@ fn for_rows(extents: &[usize], first: usize, len: usize, mut f: impl FnMut(&[i64
     let mut at = 0;
     while at < len {
         let last = n.len() - 1;
-        let run = (width - n[last] as usize).min(len - at);
+        let run = (width - n[last] as usize).min(len - at).min(ROW);
         f(&n, at, run);
         at += run;
+        n[last] += run as i64;
+        if n[last] < width as i64 {
+            continue;
+        }
         n[last] = 0;
         for a in (0..last).rev() {
             n[a] += 1;

@@ -9,11 +9,11 @@ mod gather;
 mod load;
 mod reduce;
 
-pub use element::{HostBuf, Real};
+pub use element::{HostBuf, Real, Slice};
 
 use crate::error::{Result, shape_err};
 use crate::program::{Kernel, Plan, Store};
-use element::{Elem, Slice, SliceMut};
+use element::{Elem, SliceMut};
 use fft::AxisPlans;
 use load::{Reader, Weights};
 use rayon::prelude::*;
@@ -44,7 +44,7 @@ impl<T: Real> HostInstance<T> {
     ///
     /// # Errors
     /// The input has another length or dtype than the plan's.
-    pub fn run(&mut self, plan: &Plan, input: &HostBuf<T>) -> Result<HostBuf<T>> {
+    pub fn run(&mut self, plan: &Plan, input: Slice<T>) -> Result<HostBuf<T>> {
         let want = &plan.values[0];
         if input.len() != want.len() || input.is_complex() != want.complex {
             return shape_err!(
@@ -76,7 +76,7 @@ impl<T: Real> HostInstance<T> {
                         let v = &plan.values[l.value.at()];
                         Some(Slice::of(&self.slots[s], v.len(), v.complex))
                     }
-                    None => Some(input.as_ref()),
+                    None => Some(input),
                 })
                 .collect();
             match dst {

@@ -225,6 +225,19 @@ impl Kernel {
         }
     }
 
+    pub(crate) fn loads_mut(&mut self) -> &mut [Load] {
+        match self {
+            Kernel::Zero { .. } => &mut [],
+            Kernel::Add { loads } => loads,
+            Kernel::Map { load }
+            | Kernel::Reduce { load, .. }
+            | Kernel::Gather { load, .. }
+            | Kernel::Scatter { load, .. }
+            | Kernel::Fft { load, .. }
+            | Kernel::FftPass { load, .. } => std::slice::from_mut(load),
+        }
+    }
+
     /// Number of elements of the result.
     pub fn output_len(&self) -> usize {
         let len = |l: &Load| l.extents.iter().product::<usize>();

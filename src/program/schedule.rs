@@ -85,7 +85,8 @@ impl Scheduler {
         self.step(Kernel::Map { load: v.load }, &extents, v.complex)
     }
 
-    /// Weights on a transform's result go into its store, if nothing else reads the result.
+    /// Weights on a transform's result go into its store, a scalar on any other kernel's result into its reads, if nothing
+    /// else reads the result.
     fn fuse_into_store(&mut self, v: &Val) -> Option<Val> {
         let in_order = v.load.source == Access::c_order(&v.load.extents) && v.load.is_total();
         if !v.sole || !in_order {
@@ -99,6 +100,19 @@ impl Scheduler {
         }
         let step = self.steps.last_mut().filter(|s| s.store == Store::whole(v.load.value, len))?;
         let loads = step.kernel.loads().iter().map(|l| l.factors.len()).sum::<usize>();
+        if let Kernel::Map { .. }
+        | Kernel::Reduce { .. }
+        | Kernel::Add { .. }
+        | Kernel::Gather { .. }
+        | Kernel::Scatter { .. } = &step.kernel
+        {
+            let widens = v.load.scale.im != 0.0 && !self.values[v.load.value.at()].complex;
+            if !v.load.factors.is_empty() || widens {
+                return None;
+            }
+            step.kernel.loads_mut().iter_mut().for_each(|l| l.scale *= v.load.scale);
+            return Some(Val { load: Load::whole(v.load.value, &v.load.extents), complex: v.complex, sole: true });
+        }
         let (Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. }) = &mut step.kernel else {
             return None;
         };

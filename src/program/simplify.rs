@@ -124,6 +124,11 @@ impl Sweep {
             Op::Scale(c) => Ok(self.b.scale(x, *c)),
             Op::Reshape => self.b.reshape(x, extents.to_vec()),
             Op::Map(axes) if is_identity_map(axes, self.b.extents(x), extents) => Ok(x),
+            // The factor of a transform moves outwards like any scalar, to meet that of its inverse.
+            Op::Fft { axes, inverse, centered, scale } if *scale != 1.0 => {
+                let y = self.b.fft(x, axes, *inverse, *centered, 1.0)?;
+                Ok(self.b.scale(y, Complex64::new(*scale, 0.0)))
+            }
             Op::Parallel(p) => {
                 let children = p.children.iter().map(Program::simplify).collect::<Result<_>>()?;
                 self.b.parallel(x, Parallel { children, ..(**p).clone() })

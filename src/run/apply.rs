@@ -3,9 +3,9 @@
 use super::cache::{Compiled, compiled};
 use super::device::Device;
 use crate::error::{Error, Result};
-use crate::host::{HostBuf, HostInstance};
+use crate::host::{HostBuf, HostInstance, Slice};
 use crate::linop::Linop;
-use crate::program::{Plan, c_strides};
+use crate::program::Plan;
 use crate::tensor::{DType, HostArray, Tensor};
 use ndarray::{ArcArray, IxDyn};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Linop {
                 // Leased: two applies never share an instance.
                 let leased = idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
                 let mut instance = leased.unwrap_or_else(|| HostInstance::new(plan));
-                let y = instance.run(plan, &host_values(x)?);
+                let y = host_values(x).and_then(|x| instance.run(plan, x.as_slice()));
                 idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
                 let y = y?;
                 let extents = IxDyn(output.extents());
@@ -60,18 +60,34 @@ impl Linop {
     }
 }
 
-/// A host tensor's values in C order.
-fn host_values(x: &Tensor) -> Result<HostBuf<f32>> {
-    fn in_order<T: Copy>(a: &ArcArray<T, IxDyn>) -> Vec<T> {
-        let c_order = a.strides().iter().zip(c_strides(a.shape())).all(|(&s, c)| s as i64 == c);
-        match a.as_slice() {
-            Some(s) if c_order => s.to_vec(),
-            _ => a.iter().copied().collect(),
+/// A host tensor's values in C order: borrowed where they are stored so.
+enum HostValues<'a> {
+    Borrowed(Slice<'a, f32>),
+    Owned(HostBuf<f32>),
+}
+
+impl HostValues<'_> {
+    fn as_slice(&self) -> Slice<'_, f32> {
+        match self {
+            HostValues::Borrowed(s) => *s,
+            HostValues::Owned(b) => b.as_slice(),
         }
     }
-    match x.host_array() {
-        Some(HostArray::F32(a)) => Ok(HostBuf::Real(in_order(a))),
-        Some(HostArray::Complex32(a)) => Ok(HostBuf::Complex(in_order(a))),
-        None => Err(Error::Device(format!("the tensor {} is on {}, expected the host", x.shape(), x.device_name()))),
-    }
+}
+
+fn host_values(x: &Tensor) -> Result<HostValues<'_>> {
+    Ok(match x.host_array() {
+        Some(HostArray::F32(a)) => match a.as_slice() {
+            Some(s) => HostValues::Borrowed(Slice::Real(s)),
+            None => HostValues::Owned(HostBuf::Real(a.iter().copied().collect())),
+        },
+        Some(HostArray::Complex32(a)) => match a.as_slice() {
+            Some(s) => HostValues::Borrowed(Slice::Complex(s)),
+            None => HostValues::Owned(HostBuf::Complex(a.iter().copied().collect())),
+        },
+        None => {
+            let what = format!("the tensor {} is on {}, expected the host", x.shape(), x.device_name());
+            return Err(Error::Device(what));
+        }
+    })
 }

@@ -14,6 +14,6 @@ use num_complex::Complex64;
 pub fn apply_f64(linop: &Linop, x: &ArrayD<Complex64>) -> Result<ArrayD<Complex64>> {
     linop.input()?.expect_extents(x.shape())?;
     let plan = linop.program()?.schedule(&Target::Host, true)?;
-    let y = HostInstance::<f64>::new(&plan).run(&plan, &HostBuf::Complex(x.iter().copied().collect()))?;
+    let y = HostInstance::<f64>::new(&plan).run(&plan, HostBuf::Complex(x.iter().copied().collect()).as_slice())?;
     ArrayD::from_shape_vec(IxDyn(linop.output()?.extents()), y.to_complex()).map_err(|e| Error::Shape(e.to_string()))
 }
