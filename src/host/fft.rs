@@ -91,7 +91,7 @@ impl<T: Real> Axis<T> {
             let (lines, rest) = scratch.split_at_mut(n * width);
             self.pack(x, i, width, lines);
             self.fft.process_with_scratch(lines, rest);
-            self.unpack(lines, i, width, |k, j, v| x[k * inner + j] = v);
+            self.unpack(lines, x, i, width);
         }
     }
 
@@ -103,20 +103,27 @@ impl<T: Real> Axis<T> {
             lines[n - c..].copy_from_slice(&x[..c]);
             return;
         }
-        for m in 0..n {
-            let k = if m + c < n { m + c } else { m + c - n };
-            for (j, v) in x[k * inner + i..][..width].iter().enumerate() {
-                lines[j * n + m] = *v;
+        for (k, row) in x.chunks_exact(inner).enumerate() {
+            let m = if k >= c { k - c } else { k + n - c };
+            for (v, line) in row[i..i + width].iter().zip(lines.chunks_exact_mut(n)) {
+                line[m] = *v;
             }
         }
     }
 
-    fn unpack(&self, lines: &[Complex<T>], i: usize, width: usize, mut put: impl FnMut(usize, usize, Complex<T>)) {
-        let (n, c) = (self.n, self.shift);
-        for m in 0..n {
-            let k = if m + c < n { m + c } else { m + c - n };
-            for j in 0..width {
-                put(k, i + j, lines[j * n + m]);
+    /// The way back.
+    fn unpack(&self, lines: &[Complex<T>], x: &mut [Complex<T>], i: usize, width: usize) {
+        let (n, inner, c) = (self.n, self.inner, self.shift);
+        if inner == 1 {
+            x[c..].copy_from_slice(&lines[..n - c]);
+            x[..c].copy_from_slice(&lines[n - c..n]);
+            return;
+        }
+        let lines = &lines[..width * n];
+        for (k, row) in x.chunks_exact_mut(inner).enumerate() {
+            let m = if k >= c { k - c } else { k + n - c };
+            for (v, line) in row[i..i + width].iter_mut().zip(lines.chunks_exact(n)) {
+                *v = line[m];
             }
         }
     }
