@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 #[cfg(feature = "cli")]
 pub mod app;
+pub mod check;
 pub mod dim;
 mod error;
 pub mod fft;
