@@ -1,6 +1,6 @@
 //! `linops apply`: a linop file, its adjoint or its normal, on an array.
 
-use super::common::Common;
+use super::common::{Common, expect_memory};
 use super::printer::Printer;
 use super::{DONE, input, output};
 use linops::{Device, Linop, Result};
@@ -48,6 +48,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     output::check_shape(&target, linop.output()?)?;
     let x = input::read_tensor(&args.input, linop.input()?, args.allow_nan)?;
     let device = args.common.device()?;
+    expect_memory(&linop, &device)?;
     let x = x.to(&device)?;
     let start = Instant::now();
     let y = linop.apply(&x)?;
@@ -61,6 +62,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("wrote", args.output.display());
     printer.json(&json!({
         "device": device.name(),
+        "lanes": args.common.lanes(),
         "direction": what,
         "input": linop.input()?.to_string(),
         "output": linop.output()?.to_string(),

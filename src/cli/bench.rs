@@ -4,7 +4,7 @@
 //! the ratio of the two bandwidths is what to read.
 
 use super::DONE;
-use super::common::{Common, bytes};
+use super::common::{Common, bytes, expect_memory};
 use super::printer::Printer;
 use super::progress;
 use linops::{DType, Device, Linop, Result, Tensor, linop};
@@ -74,6 +74,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     }
     printer.json(&json!({
         "device": device.name(),
+        "lanes": args.common.lanes(),
         "input": a.input()?.to_string(),
         "output": a.output()?.to_string(),
         "rows": rows.iter().map(value).collect::<Vec<_>>(),
@@ -96,6 +97,7 @@ fn value(r: &Row) -> Value {
 }
 
 fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize) -> Result<Row> {
+    expect_memory(linop, device)?;
     let plan = linop.plan(device, DType::Complex32)?;
     let cost = plan.cost();
     let x = Tensor::zeros(linop.input()?, DType::Complex32)?.to(device)?;

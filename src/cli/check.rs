@@ -1,6 +1,6 @@
 //! `linops check`: dot test and normal test of a linop file, on every device that is present.
 
-use super::common::Common;
+use super::common::{Common, expect_memory};
 use super::printer::{Printer, complain};
 use super::{DONE, FAILED};
 use linops::check::{Report, dot_test, normal_test};
@@ -24,6 +24,9 @@ pub struct Args {
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let linop = Linop::from_file(&args.file)?;
     let devices = args.common.devices()?;
+    for device in &devices {
+        expect_memory(&linop.n(), device)?;
+    }
     printer.line(format_args!("{}: {} -> {}", linop.label(), linop.input()?, linop.output()?));
     let mut reports = Vec::new();
     for device in &devices {

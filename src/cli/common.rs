@@ -1,6 +1,7 @@
 //! Options that every computing verb takes, and the devices they choose.
 
-use linops::{Device, Result};
+use linops::program::Plan;
+use linops::{DType, Device, Error, Linop, Result};
 use std::num::NonZeroUsize;
 
 #[derive(clap::Args)]
@@ -11,7 +12,6 @@ pub struct Common {
 
     /// Use at most N lanes (independent queues of work); never changes a result
     #[arg(long, value_name = "N")]
-    #[allow(dead_code)] // fewer lanes than N are always allowed, and there is one for now
     lanes: Option<NonZeroUsize>,
 
     /// Replace an existing output
@@ -37,6 +37,11 @@ impl Common {
         Device::by_name(self.device.as_deref().unwrap_or("auto"))
     }
 
+    /// How many lanes there will be: all devices have one for now, and `--lanes` is an upper bound.
+    pub fn lanes(&self) -> usize {
+        self.lanes.map_or(1, |most| most.get().min(1))
+    }
+
     /// The chosen device, or else all that are present: the host, and each adapter, software ones included.
     pub fn devices(&self) -> Result<Vec<Device>> {
         match &self.device {
@@ -50,6 +55,23 @@ impl Common {
             }
         }
     }
+}
+
+/// Bytes of input, output and scratch of a plan; constants are not counted.
+pub fn peak(plan: &Plan) -> u64 {
+    plan.values[0].bytes() + plan.values[plan.output.at()].bytes() + plan.memory.scratch_bytes()
+}
+
+/// Checks that what a linop needs can be had at all: a linop file of a few bytes may ask for terabytes, and an allocation
+/// that fails later ends the program without a message.
+pub fn expect_memory(linop: &Linop, device: &Device) -> Result<()> {
+    let needed = peak(&linop.plan(device, DType::Complex32)?);
+    let granted = usize::try_from(needed).is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok());
+    if granted {
+        return Ok(());
+    }
+    let what = format!("{} from {} to {} needs {}", linop.label(), linop.input()?, linop.output()?, bytes(needed));
+    Err(Error::OutOfMemory(what))
 }
 
 /// Names of all adapters.

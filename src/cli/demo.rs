@@ -4,7 +4,7 @@ mod picture;
 
 use super::common::Common;
 use super::interrupt::Solving;
-use super::printer::{Printer, complain};
+use super::printer::{Printer, complain, decimal};
 use super::recon::{outcome, residual, stop_name};
 use super::{DONE, INTERRUPTED, progress};
 use linops::Result;
@@ -60,9 +60,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("wrote", FILE);
     printer.json(&json!({
         "device": device.name(),
+        "lanes": args.common.lanes(),
         "host": device.is_host(),
         "coils": coils, "ny": ny, "nx": nx, "lines": lines,
-        "lambda": LAMBDA,
+        "lambda": decimal(LAMBDA),
         "iterations": result.iterations,
         "residual": residual(&result),
         "stop": stop_name(result.stop),

@@ -1,7 +1,7 @@
 //! `linops explain`: what a linop file says, and what runs for it.
 
 use super::DONE;
-use super::common::{Common, bytes, count};
+use super::common::{Common, bytes, count, peak};
 use super::printer::Printer;
 use linops::program::{Plan, PlanValue, Step};
 use linops::{DType, Device, Error, Linop, Result};
@@ -24,6 +24,9 @@ pub struct Args {
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let linop = Linop::from_file(&args.file)?;
     let device = args.common.device()?;
+    if args.wgsl && device.is_host() {
+        return Err(Error::Device("the host runs no WGSL; choose a GPU by --device gpu".into()));
+    }
     let directions = [("forward", linop.clone()), ("adjoint", linop.h()), ("normal", linop.n())];
     printer.line(&linop);
     printer.line(format_args!("\ndevice {}", device.name()));
@@ -90,11 +93,6 @@ fn totals(plan: &Plan) -> String {
     )
 }
 
-/// Input, output and scratch; constants are not counted.
-fn peak(plan: &Plan) -> u64 {
-    plan.values[0].bytes() + plan.values[plan.output.at()].bytes() + plan.memory.scratch_bytes()
-}
-
 fn value(plan: &Plan) -> Value {
     let steps = plan.steps.iter().map(|s| {
         let y = &plan.values[s.store.value.at()];
@@ -115,5 +113,5 @@ fn dtype(value: &PlanValue) -> &'static str {
 
 /// The WGSL of a plan's kernels, each once, with its key.
 fn kernels(_: &Plan, device: &Device) -> Result<Vec<(String, String)>> {
-    Err(Error::Device(format!("{} runs no WGSL; choose a GPU by --device gpu", device.name())))
+    Err(Error::Device(format!("the kernels of {} cannot be shown", device.name())))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 pub fn suffix(path: &Path) -> String {
     match path.extension() {
         Some(s) => s.to_string_lossy().to_ascii_lowercase(),
-        None if path.with_extension("hdr").exists() => "cfl".into(),
+        None if path.file_name().is_some() && path.with_extension("hdr").exists() => "cfl".into(),
         None => String::new(),
     }
 }

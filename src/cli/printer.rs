@@ -58,3 +58,8 @@ pub fn complain(message: &str) {
     // If stderr is gone there is nowhere left to say so.
     let _ = writeln!(io::stderr(), "linops: {message}");
 }
+
+/// An f32 for JSON, by its shortest decimals: 0.001, not 0.0010000000474974513.
+pub fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}

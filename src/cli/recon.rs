@@ -3,7 +3,7 @@
 use super::common::Common;
 use super::interrupt::Solving;
 use super::kspace::{Kspace, finite, read_kspace, read_maps, read_mask};
-use super::printer::{Printer, complain};
+use super::printer::{Printer, complain, decimal};
 use super::{DONE, INTERRUPTED, output, progress};
 use linops::app::{Reconstruction, Sense, SenseOptions, estimate_maps};
 use linops::solve::Stop;
@@ -72,7 +72,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let device = args.common.device()?;
     let problem = read(args)?;
     let sense = Sense::new(problem.maps.view(), problem.mask.view())?;
-    let lambda = args.lambda.unwrap_or(defaults.lambda * sense.scale());
+    let lambda = args.lambda.unwrap_or(match args.maps {
+        Some(_) => defaults.lambda * sense.scale(),
+        None => defaults.lambda, // estimated maps are normalised
+    });
     let (coils, ny, nx) = problem.kspace.dim();
     let sampled = problem.mask.iter().filter(|v| **v != 0.0).count();
 
@@ -101,12 +104,13 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("wrote", args.output.display());
     printer.json(&json!({
         "device": device.name(),
+        "lanes": args.common.lanes(),
         "coils": coils, "ny": ny, "nx": nx,
         "maps": problem.maps_from,
         "mask": problem.mask_from,
         "sampled": sampled,
         "notes": problem.notes,
-        "lambda": lambda, "tol": tol, "max_iterations": iterations,
+        "lambda": decimal(lambda), "tol": decimal(tol), "max_iterations": iterations,
         "iterations": result.iterations,
         "residual": residual,
         "stop": stop_name(result.stop),
