@@ -1,4 +1,4 @@
-//! Linear operators.
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 #[cfg(feature = "cli")]
 pub mod app;
