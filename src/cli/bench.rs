@@ -29,6 +29,9 @@ pub struct Args {
 /// A direction is left after this long, once it has run three times.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Elements of the largest copy: more do not change its bandwidth.
+const LARGEST_COPY: usize = 8 << 20;
+
 struct Row {
     direction: &'static str,
     runs: usize,
@@ -101,9 +104,9 @@ fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize)
     let plan = linop.plan(device, DType::Complex32)?;
     let cost = plan.cost();
     let x = Tensor::zeros(linop.input()?, DType::Complex32)?.to(device)?;
-    // Reads as many bytes as it writes; -1, as a product with 1 is simplified away. Its vectors are as large as the linop's
-    // on average, so that both sit in the same caches.
-    let elements = (linop.input()?.len() + linop.output()?.len()).div_ceil(2);
+    // Moves as many bytes as the plan, in one kernel; -1, as a product with 1 is simplified away.
+    let bytes = cost.read + cost.written;
+    let elements = usize::try_from(bytes / 16).unwrap_or(usize::MAX).clamp(1, LARGEST_COPY);
     let copy = linop::scalar(format!("N={elements}"), -1.0)?;
     let from = Tensor::zeros(copy.input()?, DType::Complex32)?.to(device)?;
     let once = |linop: &Linop, x: &Tensor| -> Result<f64> {
@@ -127,7 +130,7 @@ fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize)
         direction,
         runs: times.len(),
         seconds: median(&mut times),
-        bytes: cost.read + cost.written,
+        bytes,
         copy_seconds: median(&mut copies),
         copy_bytes: 2 * 8 * elements as u64,
     })

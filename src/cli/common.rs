@@ -74,9 +74,17 @@ pub fn expect_memory(linop: &Linop, device: &Device) -> Result<()> {
     Err(Error::OutOfMemory(what))
 }
 
-/// Names of all adapters.
+/// Names of all adapters, each once.
 fn adapters() -> Vec<String> {
-    Vec::new()
+    #[cfg_attr(not(feature = "gpu"), allow(unused_mut))]
+    let mut names: Vec<String> = Vec::new();
+    #[cfg(feature = "gpu")]
+    for adapter in linops::gpu::adapters() {
+        if !names.contains(&adapter.name) {
+            names.push(adapter.name);
+        }
+    }
+    names
 }
 
 /// Bytes for people: "1.5 MiB".

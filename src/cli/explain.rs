@@ -4,7 +4,7 @@ use super::DONE;
 use super::common::{Common, bytes, count, peak};
 use super::printer::Printer;
 use linops::program::{Plan, PlanValue, Step};
-use linops::{DType, Device, Error, Linop, Result};
+use linops::{DType, Error, Linop, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let directions = [("forward", linop.clone()), ("adjoint", linop.h()), ("normal", linop.n())];
     printer.line(&linop);
     printer.line(format_args!("\ndevice {}", device.name()));
-    let mut plans = serde_json::Map::new();
+    let (mut plans, mut texts) = (serde_json::Map::new(), Vec::new());
     let mut containers = Value::Null;
     for (name, linop) in &directions {
         let plan = linop.plan(&device, DType::Complex32)?;
@@ -46,8 +46,12 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             ));
         }
         if args.wgsl {
-            for (kernel, text) in kernels(&plan, &device)? {
-                printer.line(format_args!("\n// {name}: {kernel}\n{text}"));
+            for (kernel, text) in kernels(&plan)? {
+                let shown = json!({ "kernel": kernel, "text": text });
+                if !texts.contains(&shown) {
+                    printer.line(format_args!("\n// {name}: {kernel}\n{text}"));
+                    texts.push(shown);
+                }
             }
         }
         if containers.is_null() {
@@ -62,6 +66,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "device": device.name(),
         "containers": containers,
         "plans": plans,
+        "wgsl": texts,
     }));
     Ok(DONE)
 }
@@ -111,7 +116,22 @@ fn dtype(value: &PlanValue) -> &'static str {
     if value.complex { "complex64" } else { "float32" }
 }
 
-/// The WGSL of a plan's kernels, each once, with its key.
-fn kernels(_: &Plan, device: &Device) -> Result<Vec<(String, String)>> {
-    Err(Error::Device(format!("the kernels of {} cannot be shown", device.name())))
+/// The WGSL of a plan's kernels by name, each once.
+#[cfg(feature = "gpu")]
+fn kernels(plan: &Plan) -> Result<Vec<(String, String)>> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for step in &plan.steps {
+        for draft in linops::shader::drafts(plan, step)? {
+            if !all.iter().any(|(_, text)| *text == draft.text) {
+                all.push((draft.name, draft.text));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// There are none without GPU support.
+#[cfg(not(feature = "gpu"))]
+fn kernels(_: &Plan) -> Result<Vec<(String, String)>> {
+    Ok(Vec::new())
 }

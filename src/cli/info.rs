@@ -35,7 +35,25 @@ pub fn run(_: &Args, printer: &Printer) -> Result<u8> {
 }
 
 /// Prints the adapters, and gives them as JSON.
+#[cfg(feature = "gpu")]
 fn adapters(printer: &Printer) -> Vec<Value> {
-    printer.field("adapters", "none");
+    let found = linops::gpu::adapters();
+    if found.is_empty() {
+        printer.field("adapters", "none; for a software one on Linux install mesa-vulkan-drivers and libvulkan1");
+    }
+    for a in &found {
+        let software = if a.software { ", software" } else { "" };
+        printer.field("adapter", format_args!("{} ({}, {}{software})", a.name, a.kind, a.backend));
+        printer.field("  driver", format_args!("{} {}", a.driver, a.driver_info));
+        a.limits.iter().for_each(|(name, limit)| printer.line(format_args!("  {name:<28}{limit}")));
+        printer.field("  features", a.features.join(", "));
+    }
+    found.iter().map(|a| json!(a)).collect()
+}
+
+/// There are none without GPU support.
+#[cfg(not(feature = "gpu"))]
+fn adapters(printer: &Printer) -> Vec<Value> {
+    printer.field("adapters", "not looked for: this build has no GPU support");
     Vec::new()
 }

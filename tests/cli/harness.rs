@@ -59,6 +59,8 @@ impl Folder {
     pub fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_linops"));
         command.args(args.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
+        // Without it Mesa's window system code complains on stderr.
+        command.env("XDG_RUNTIME_DIR", self.0.path());
         command
     }
 
