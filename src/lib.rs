@@ -1,7 +1,8 @@
-//! Linear operators.
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 #[cfg(feature = "cli")]
 pub mod app;
+pub mod check;
 pub mod dim;
 mod error;
 pub mod fft;

@@ -7,8 +7,10 @@ pub mod fourier;
 pub mod noise;
 pub mod phantom;
 pub mod scan;
+pub mod sense;
 mod sensitivity;
 
 pub use coils::{CoilMaps, estimate_maps};
 pub use phantom::{shepp_logan_image, shepp_logan_kspace};
 pub use scan::{Scan, ScanOptions, scan};
+pub use sense::{Reconstruction, Sense, SenseOptions, nrmse};

@@ -16,5 +16,5 @@ pub use array::Array;
 pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
 pub use ismrmrd::{CartesianScan, read_ismrmrd};
 pub use npy::{read_npy, write_npy};
-pub use output::Output;
+pub use output::{Output, discard_unfinished};
 pub use png::{Picture, Window, panels, write_picture, write_png};

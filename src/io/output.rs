@@ -9,8 +9,24 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Temporary files that are not in place yet, for a program that has to end at once.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// Removes the temporary files of all outputs that are not written yet: for a handler that ends the program, where no
+/// `Output` is dropped.
+pub fn discard_unfinished() {
+    for path in unfinished().drain(..) {
+        let _ = fs::remove_file(path);
+    }
+}
 
 /// A place where a file will be written. Dropped unwritten, it leaves nothing behind.
 #[derive(Debug)]
@@ -118,6 +134,7 @@ impl Part {
             .create_new(true)
             .open(&temporary)
             .map_err(|e| Error::file(target, format!("cannot write in {}: {e}", folder.display())))?;
+        unfinished().push(temporary.clone());
         Ok(Part { target: target.to_path_buf(), temporary })
     }
 
@@ -143,6 +160,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
+        unfinished().retain(|path| *path != self.temporary);
         // Already renamed after success; nothing can be done about a failure here.
         let _ = fs::remove_file(&self.temporary);
     }

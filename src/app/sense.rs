@@ -1,0 +1,255 @@
+//! Cartesian SENSE: the image that explains undersampled multi-coil k-space best.
+//!
+//! minimise ‖M F S x − y‖² + λ‖x‖² with coil sensitivities S, the centred orthonormal DFT F and the sampling mask M.
+//! Pruessmann et al., Magn. Reson. Med. 42:952 (1999); by conjugate gradients: 46:638 (2001).
+
+use crate::error::{Error, Result, shape_err, value_err};
+use crate::linop::{self, FftOptions, Linop};
+use crate::run::Device;
+use crate::solve::{CgOptions, CgResult, Progress, Stop, cg};
+use crate::tensor::Tensor;
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2};
+use num_complex::Complex32;
+use std::sync::atomic::AtomicBool;
+
+/// Options of [`Sense::solve`].
+#[derive(Clone, Copy)]
+pub struct SenseOptions<'a> {
+    /// λ ≥ 0, as in the objective: on the scale of Σ|S|² (1 for normalised maps), whatever the scale of the data.
+    pub lambda: f32,
+    /// Iterations at most.
+    pub iterations: usize,
+    /// Stop when the residual of the normal equations is below `tol` times their right-hand side; 0 runs all iterations.
+    pub tol: f32,
+    /// Called every few iterations.
+    pub progress: Option<&'a dyn Fn(Progress)>,
+    /// Set from elsewhere to stop; the image so far is returned.
+    pub cancel: Option<&'a AtomicBool>,
+}
+
+impl Default for SenseOptions<'_> {
+    fn default() -> Self {
+        SenseOptions { lambda: 0.01, iterations: 100, tol: 1e-6, progress: None, cancel: None }
+    }
+}
+
+/// What [`Sense::solve`] returns.
+#[derive(Clone, Debug)]
+pub struct Reconstruction {
+    /// The image (y, x).
+    pub image: Array2<Complex32>,
+    /// Iterations done.
+    pub iterations: usize,
+    /// Readings of the residual.
+    pub history: Vec<Progress>,
+    /// Why the solver stopped.
+    pub stop: Stop,
+}
+
+/// A Cartesian parallel-imaging model: y = M F S x.
+///
+/// ```
+/// use linops::{Device, app::{nrmse, scan, ScanOptions, Sense, SenseOptions}};
+/// let scan = scan(&ScanOptions { ny: 48, nx: 40, acceleration: 2, ..Default::default() })?;
+/// let sense = Sense::new(scan.maps.view(), scan.mask.view())?;
+/// let image = sense.solve(scan.kspace.view(), &SenseOptions::default(), &Device::host())?.image;
+/// assert!(nrmse(image.view(), scan.reference.view()) < 0.2);
+/// # Ok::<(), linops::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sense {
+    linop: Linop,
+    /// Σ|S|² over the coils (y, x).
+    power: Array2<f32>,
+}
+
+impl Sense {
+    /// The model of sensitivities (coil, y, x) and a mask (ky, kx) of zeros and ones.
+    ///
+    /// # Errors
+    /// The mask has other extents than the maps, is not 0 or 1 somewhere, or is 0 everywhere; the maps are not finite, or 0
+    /// everywhere.
+    pub fn new(maps: ArrayView3<Complex32>, mask: ArrayView2<f32>) -> Result<Sense> {
+        let (_, ny, nx) = maps.dim();
+        for (dim, came, want) in [("Ky", mask.nrows(), ny), ("Kx", mask.ncols(), nx)] {
+            if came != want {
+                return shape_err!("dim {dim} of the mask has extent {came}, expected {want} from the maps");
+            }
+        }
+        if let Some(((ky, kx), v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
+            return value_err!("the mask is {v} at [{ky}, {kx}]; expected 0 (not sampled) or 1 (sampled)");
+        }
+        if mask.iter().all(|v| *v == 0.0) {
+            return value_err!("the mask is 0 everywhere; at least one k-space location must be sampled");
+        }
+        let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
+        if let Some(((y, x), _)) = power.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            return value_err!("the coil maps are NaN or infinite at [y={y}, x={x}]");
+        }
+        if power.iter().all(|v| *v == 0.0) {
+            return value_err!("the coil maps are 0 everywhere; there is nothing to reconstruct");
+        }
+        let maps = Tensor::from_array(maps.to_owned(), "C Ny Nx")?;
+        let mask = Tensor::from_array(mask.to_owned(), "Ky Kx")?;
+        let s = linop::diagonal(format!("Ny={ny} Nx={nx}"), &maps)?.named("coil maps");
+        let f =
+            linop::fft(s.output()?, "Ny Nx", FftOptions { centered: true, ..Default::default() })?.out("C Ky Kx")?;
+        let m = linop::diagonal(f.output()?, &mask)?.named("mask");
+        Ok(Sense { linop: linop::chain(vec![s, f, m])?, power })
+    }
+
+    /// The linop, from (Ny, Nx) to (C, Ky, Kx).
+    pub fn linop(&self) -> &Linop {
+        &self.linop
+    }
+
+    /// The largest Σ|S|² of all pixels: a bound of the normal's eigenvalues, 1 for normalised maps. λ counts relative to it.
+    pub fn scale(&self) -> f32 {
+        self.power.iter().fold(0.0, |a, &b| a.max(b))
+    }
+
+    /// The image without any solving: SᴴFᴴM y, divided by Σ|S|² where that is not 0.
+    ///
+    /// # Errors
+    /// The k-space (coil, ky, kx) has other extents than the model, or the device fails.
+    pub fn zero_filled(&self, kspace: ArrayView3<Complex32>, device: &Device) -> Result<Array2<Complex32>> {
+        let scaled = Scaled::new(kspace);
+        let b = self.linop.h().apply(&scaled.tensor()?.to(device)?)?;
+        let mut image = scaled.restore(&b)?;
+        image.zip_mut_with(&self.power, |v, &p| {
+            if p > 0.0 {
+                *v /= p;
+            }
+        });
+        Ok(image)
+    }
+
+    /// Minimises the objective by conjugate gradients on a device, from x = 0.
+    ///
+    /// # Errors
+    /// The k-space (coil, ky, kx) has other extents than the model, or is not finite; λ or tol is negative or not finite;
+    /// no iterations; or the device fails.
+    pub fn solve(
+        &self,
+        kspace: ArrayView3<Complex32>,
+        options: &SenseOptions,
+        device: &Device,
+    ) -> Result<Reconstruction> {
+        if options.iterations == 0 {
+            return value_err!("the number of iterations is 0; expected at least 1");
+        }
+        let scaled = Scaled::new(kspace);
+        let b = self.linop.h().apply(&scaled.tensor()?.to(device)?)?;
+        let cg_options = CgOptions {
+            lambda: options.lambda,
+            iterations: options.iterations,
+            tol: options.tol,
+            progress: options.progress,
+            cancel: options.cancel,
+            ..Default::default()
+        };
+        let CgResult { x, iterations, history, stop } = cg(&self.linop.n(), &b, &cg_options)?;
+        Ok(Reconstruction { image: scaled.restore(&x)?, iterations, history, stop })
+    }
+}
+
+/// k-space times the power of two that brings its largest part between ½ and 1. Raw data may be of the size 1e-6 or 1e6,
+/// whose squares are near the ends of f32; a power of two changes no digit of the result.
+struct Scaled {
+    kspace: Array3<Complex32>,
+    exponent: i32,
+}
+
+impl Scaled {
+    fn new(kspace: ArrayView3<Complex32>) -> Scaled {
+        let largest = kspace.iter().fold(0.0f32, |a, v| a.max(v.re.abs()).max(v.im.abs()));
+        let exponent = if largest > 0.0 && largest.is_finite() { largest.log2().floor() as i32 + 1 } else { 0 };
+        Scaled { kspace: kspace.mapv(|v| times_power(v, -exponent)), exponent }
+    }
+
+    fn tensor(&self) -> Result<Tensor> {
+        Tensor::from_array(self.kspace.clone(), "C Ky Kx")
+    }
+
+    fn restore(&self, image: &Tensor) -> Result<Array2<Complex32>> {
+        let array = image.to(&Device::host())?.to_array()?.into_dimensionality::<Ix2>();
+        Ok(array.map_err(|e| Error::Shape(e.to_string()))?.mapv(|v| times_power(v, self.exponent)))
+    }
+}
+
+/// v·2^exponent; in two steps, as 2^±140 is no normal f32.
+fn times_power(v: Complex32, exponent: i32) -> Complex32 {
+    let half = exponent / 2;
+    v * 2f32.powi(half) * 2f32.powi(exponent - half)
+}
+
+/// ‖image − reference‖ / ‖reference‖; 0 where both are 0.
+pub fn nrmse(image: ArrayView2<Complex32>, reference: ArrayView2<Complex32>) -> f64 {
+    let square = |v: Complex32| f64::from(v.re).powi(2) + f64::from(v.im).powi(2);
+    let difference: f64 = image.iter().zip(reference).map(|(a, b)| square(a - b)).sum();
+    let size: f64 = reference.iter().map(|v| square(*v)).sum();
+    if difference == 0.0 { 0.0 } else { (difference / size).sqrt() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{Scan, ScanOptions, scan};
+
+    fn small() -> Scan {
+        scan(&ScanOptions { ny: 40, nx: 36, coils: 4, acceleration: 2, ..Default::default() }).unwrap()
+    }
+
+    #[test]
+    fn the_minimiser_has_no_gradient() {
+        let scan = small();
+        let sense = Sense::new(scan.maps.view(), scan.mask.view()).unwrap();
+        let options = SenseOptions { lambda: 0.05, ..Default::default() };
+        let x = sense.solve(scan.kspace.view(), &options, &Device::host()).unwrap();
+        let image = Tensor::from_array(x.image.clone(), "Ny Nx").unwrap();
+        let kspace = Tensor::from_array(scan.kspace, "C Ky Kx").unwrap();
+        let a = sense.linop();
+        let b = a.h().apply(&kspace).unwrap().to_array().unwrap();
+        let gradient = a.n().apply(&image).unwrap().to_array().unwrap() + x.image.into_dyn() * 0.05 - &b;
+        let norm = |a: &ndarray::ArrayD<Complex32>| a.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt();
+        assert!(norm(&gradient) < 1e-5 * norm(&b));
+    }
+
+    #[test]
+    fn sense_beats_zero_filling_at_any_scale() {
+        let scan = small();
+        let sense = Sense::new(scan.maps.view(), scan.mask.view()).unwrap();
+        let device = Device::host();
+        let options = SenseOptions { lambda: 1e-3, ..Default::default() };
+        let image = sense.solve(scan.kspace.view(), &options, &device).unwrap().image;
+        let filled = sense.zero_filled(scan.kspace.view(), &device).unwrap();
+        let error = |image: &Array2<Complex32>| nrmse(image.view(), scan.reference.view());
+        assert!(error(&image) < 0.7 * error(&filled), "{} {}", error(&image), error(&filled));
+        for power in [-90, 90] {
+            let kspace = scan.kspace.mapv(|v| times_power(v, power));
+            let scaled = sense.solve(kspace.view(), &options, &device).unwrap().image;
+            assert_eq!(scaled.mapv(|v| times_power(v, -power)), image, "2^{power}");
+        }
+    }
+
+    #[test]
+    fn bad_models_are_errors() {
+        let scan = small();
+        let message = |maps: &Array3<Complex32>, mask: &Array2<f32>| {
+            Sense::new(maps.view(), mask.view()).unwrap_err().to_string()
+        };
+        assert!(message(&scan.maps, &Array2::ones((41, 36))).contains("dim Ky of the mask has extent 41, expected 40"));
+        assert!(message(&scan.maps, &Array2::zeros((40, 36))).contains("0 everywhere"));
+        assert!(message(&scan.maps, &Array2::from_elem((40, 36), 0.5)).contains("0.5 at [0, 0]"));
+        assert!(message(&Array3::zeros((2, 40, 36)), &scan.mask).contains("maps are 0"));
+        let sense = Sense::new(scan.maps.view(), scan.mask.view()).unwrap();
+        let none = SenseOptions { iterations: 0, ..Default::default() };
+        assert!(sense.solve(scan.kspace.view(), &none, &Device::host()).is_err());
+        let zeros = Array3::zeros((4, 40, 36));
+        let zero = sense.solve(zeros.view(), &SenseOptions::default(), &Device::host()).unwrap();
+        assert_eq!((zero.stop, zero.image.sum().norm()), (Stop::Zero, 0.0));
+        let other = Array3::zeros((3, 40, 36));
+        let e = sense.solve(other.view(), &SenseOptions::default(), &Device::host()).unwrap_err().to_string();
+        assert!(e.contains("dim C"), "{e}");
+    }
+}

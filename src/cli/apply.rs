@@ -1,0 +1,74 @@
+//! `linops apply`: a linop file, its adjoint or its normal, on an array.
+
+use super::common::{Common, expect_memory};
+use super::printer::Printer;
+use super::{DONE, input, output};
+use linops::{Device, Linop, Result};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The linop file (.json)
+    file: PathBuf,
+
+    /// The array to apply it to (.npy or .cfl); real data stay real where the linop is real
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+
+    /// Where the result goes (.npy, .cfl, or .png for the magnitude of two dims)
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Apply the adjoint
+    #[arg(long, conflicts_with = "normal")]
+    adjoint: bool,
+
+    /// Apply the normal: the adjoint after the linop
+    #[arg(long)]
+    normal: bool,
+
+    /// Apply also to NaN and infinity
+    #[arg(long)]
+    allow_nan: bool,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let target = output::reserve(&args.output, args.common.force)?;
+    let linop = Linop::from_file(&args.file)?;
+    let (linop, what) = match (args.adjoint, args.normal) {
+        (true, _) => (linop.h(), "adjoint"),
+        (_, true) => (linop.n(), "normal"),
+        _ => (linop, "forward"),
+    };
+    output::check_shape(&target, linop.output()?)?;
+    let x = input::read_tensor(&args.input, linop.input()?, args.allow_nan)?;
+    let device = args.common.device()?;
+    expect_memory(&linop, &device)?;
+    let x = x.to(&device)?;
+    let start = Instant::now();
+    let y = linop.apply(&x)?;
+    device.wait()?;
+    let seconds = start.elapsed().as_secs_f64();
+    let y = y.to(&Device::host())?;
+    output::write(target, &y)?;
+    printer.field("device", device.name());
+    printer.field(what, format_args!("{} -> {} ({})", linop.input()?, linop.output()?, y.dtype()));
+    printer.field("time", format_args!("{:.3} ms, compiling included", 1e3 * seconds));
+    printer.field("wrote", args.output.display());
+    printer.json(&json!({
+        "device": device.name(),
+        "lanes": args.common.lanes(),
+        "direction": what,
+        "input": linop.input()?.to_string(),
+        "output": linop.output()?.to_string(),
+        "dtype": y.dtype().to_string(),
+        "seconds": seconds,
+        "file": args.output.display().to_string(),
+    }));
+    Ok(DONE)
+}

@@ -1,0 +1,142 @@
+//! `linops bench`: the time of a linop file on a device, beside a copy of as many bytes on the same device.
+//!
+//! Runs alternate between the linop and the copy, so that a machine that slows down slows both; medians are reported, and
+//! the ratio of the two bandwidths is what to read.
+
+use super::DONE;
+use super::common::{Common, bytes, expect_memory};
+use super::printer::Printer;
+use super::progress;
+use linops::{DType, Device, Linop, Result, Tensor, linop};
+use serde_json::{Value, json};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The linop file (.json)
+    file: PathBuf,
+
+    /// Runs of each
+    #[arg(long, value_name = "N", default_value = "30")]
+    runs: NonZeroUsize,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A direction is left after this long, once it has run three times.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Elements of the largest copy: more do not change its bandwidth.
+const LARGEST_COPY: usize = 8 << 20;
+
+struct Row {
+    direction: &'static str,
+    runs: usize,
+    seconds: f64,
+    bytes: u64,
+    copy_seconds: f64,
+    copy_bytes: u64,
+}
+
+impl Row {
+    /// Bytes that the plan moves, per second.
+    fn bandwidth(&self) -> f64 {
+        self.bytes as f64 / self.seconds
+    }
+
+    fn copy_bandwidth(&self) -> f64 {
+        self.copy_bytes as f64 / self.copy_seconds
+    }
+}
+
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let a = Linop::from_file(&args.file)?;
+    let device = args.common.device()?;
+    let wait = progress::spinner("measuring");
+    let mut rows = Vec::new();
+    for (direction, linop) in [("forward", a.clone()), ("adjoint", a.h()), ("normal", a.n())] {
+        rows.push(measure(direction, &linop, &device, args.runs.get())?);
+    }
+    wait.finish_and_clear();
+    printer.line(format_args!("{}: {} -> {} on {}", a.label(), a.input()?, a.output()?, device.name()));
+    printer.line("           median time   bytes moved   bandwidth   copy        of the copy's");
+    for r in &rows {
+        let gb = |b: f64| format!("{:.2} GB/s", b / 1e9);
+        printer.line(format_args!(
+            "{:<10} {:>8.3} ms   {:>11}   {:<11} {:<11} {:>3.0} %",
+            r.direction,
+            1e3 * r.seconds,
+            bytes(r.bytes),
+            gb(r.bandwidth()),
+            gb(r.copy_bandwidth()),
+            100.0 * r.bandwidth() / r.copy_bandwidth()
+        ));
+    }
+    printer.json(&json!({
+        "device": device.name(),
+        "lanes": args.common.lanes(),
+        "input": a.input()?.to_string(),
+        "output": a.output()?.to_string(),
+        "rows": rows.iter().map(value).collect::<Vec<_>>(),
+    }));
+    Ok(DONE)
+}
+
+fn value(r: &Row) -> Value {
+    json!({
+        "direction": r.direction,
+        "runs": r.runs,
+        "seconds": r.seconds,
+        "bytes": r.bytes,
+        "bytes_per_second": r.bandwidth(),
+        "copy_seconds": r.copy_seconds,
+        "copy_bytes": r.copy_bytes,
+        "copy_bytes_per_second": r.copy_bandwidth(),
+        "ratio": r.bandwidth() / r.copy_bandwidth(),
+    })
+}
+
+fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize) -> Result<Row> {
+    expect_memory(linop, device)?;
+    let plan = linop.plan(device, DType::Complex32)?;
+    let cost = plan.cost();
+    let x = Tensor::zeros(linop.input()?, DType::Complex32)?.to(device)?;
+    // Moves as many bytes as the plan, in one kernel; -1, as a product with 1 is simplified away.
+    let bytes = cost.read + cost.written;
+    let elements = usize::try_from(bytes / 16).unwrap_or(usize::MAX).clamp(1, LARGEST_COPY);
+    let copy = linop::scalar(format!("N={elements}"), -1.0)?;
+    let from = Tensor::zeros(copy.input()?, DType::Complex32)?.to(device)?;
+    let once = |linop: &Linop, x: &Tensor| -> Result<f64> {
+        let start = Instant::now();
+        let y = linop.apply(x)?;
+        device.wait()?;
+        let seconds = start.elapsed().as_secs_f64();
+        drop(y);
+        Ok(seconds)
+    };
+    // The first run compiles.
+    once(linop, &x)?;
+    once(&copy, &from)?;
+    let begin = Instant::now();
+    let (mut times, mut copies) = (Vec::new(), Vec::new());
+    while times.len() < most && (times.len() < 3 || begin.elapsed() < PATIENCE) {
+        times.push(once(linop, &x)?);
+        copies.push(once(&copy, &from)?);
+    }
+    Ok(Row {
+        direction,
+        runs: times.len(),
+        seconds: median(&mut times),
+        bytes,
+        copy_seconds: median(&mut copies),
+        copy_bytes: 2 * 8 * elements as u64,
+    })
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

@@ -1,0 +1,65 @@
+//! `linops check`: dot test and normal test of a linop file, on every device that is present.
+
+use super::common::{Common, expect_memory};
+use super::printer::{Printer, complain};
+use super::{DONE, FAILED};
+use linops::check::{Report, dot_test, normal_test};
+use linops::{Linop, Result};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The linop file (.json)
+    file: PathBuf,
+
+    /// Of the random data
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let linop = Linop::from_file(&args.file)?;
+    let devices = args.common.devices()?;
+    for device in &devices {
+        expect_memory(&linop.n(), device)?;
+    }
+    printer.line(format_args!("{}: {} -> {}", linop.label(), linop.input()?, linop.output()?));
+    let mut reports = Vec::new();
+    for device in &devices {
+        for test in [dot_test, normal_test] {
+            let report = test(&linop, device, args.seed)?;
+            printer.line(&report);
+            reports.push(report);
+        }
+    }
+    let failed = reports.iter().filter(|r| !r.passed()).count();
+    printer.json(&json!({
+        "input": linop.input()?.to_string(),
+        "output": linop.output()?.to_string(),
+        "passed": failed == 0,
+        "tests": reports.iter().map(value).collect::<Vec<_>>(),
+    }));
+    if failed > 0 {
+        complain(&format!("{}: {failed} of {} tests failed", args.file.display(), reports.len()));
+        return Ok(FAILED);
+    }
+    Ok(DONE)
+}
+
+fn value(r: &Report) -> Value {
+    let number = |v: num_complex::Complex32| json!([v.re, v.im]);
+    json!({
+        "test": r.test,
+        "device": r.device,
+        "error": r.error,
+        "tolerance": r.tolerance,
+        "passed": r.passed(),
+        "worst": r.worst.as_ref().map(|w| json!({
+            "what": w.what, "got": number(w.got), "expected": number(w.expected),
+        })),
+    })
+}

@@ -1,0 +1,103 @@
+//! Options that every computing verb takes, and the devices they choose.
+
+use linops::program::Plan;
+use linops::{DType, Device, Error, Linop, Result};
+use std::num::NonZeroUsize;
+
+#[derive(clap::Args)]
+pub struct Common {
+    /// Where to compute: auto (a hardware GPU, else the host), gpu, gpu:NAME or host
+    #[arg(long, value_name = "DEVICE", value_parser = device_name)]
+    device: Option<String>,
+
+    /// Use at most N lanes (independent queues of work); never changes a result
+    #[arg(long, value_name = "N")]
+    lanes: Option<NonZeroUsize>,
+
+    /// Replace an existing output
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn device_name(text: &str) -> Result<String, String> {
+    match text {
+        "auto" | "gpu" | "host" => Ok(text.into()),
+        _ if text.strip_prefix("gpu:").is_some_and(|name| !name.is_empty()) => Ok(text.into()),
+        _ => Err("expected auto, gpu, gpu:NAME or host".into()),
+    }
+}
+
+impl Common {
+    /// The chosen device; `auto` if none was named.
+    pub fn device(&self) -> Result<Device> {
+        Device::by_name(self.device.as_deref().unwrap_or("auto"))
+    }
+
+    /// How many lanes there will be: all devices have one for now, and `--lanes` is an upper bound.
+    pub fn lanes(&self) -> usize {
+        self.lanes.map_or(1, |most| most.get().min(1))
+    }
+
+    /// The chosen device, or else all that are present: the host, and each adapter, software ones included.
+    pub fn devices(&self) -> Result<Vec<Device>> {
+        match &self.device {
+            Some(name) => Ok(vec![Device::by_name(name)?]),
+            None => {
+                let mut devices = vec![Device::host()];
+                for name in adapters() {
+                    devices.push(Device::gpu_named(&name)?);
+                }
+                Ok(devices)
+            }
+        }
+    }
+}
+
+/// Bytes of input, output and scratch of a plan; constants are not counted.
+pub fn peak(plan: &Plan) -> u64 {
+    plan.values[0].bytes() + plan.values[plan.output.at()].bytes() + plan.memory.scratch_bytes()
+}
+
+/// Checks that what a linop needs can be had at all: a linop file of a few bytes may ask for terabytes, and an allocation
+/// that fails later ends the program without a message.
+pub fn expect_memory(linop: &Linop, device: &Device) -> Result<()> {
+    let needed = peak(&linop.plan(device, DType::Complex32)?);
+    let granted = usize::try_from(needed).is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok());
+    if granted {
+        return Ok(());
+    }
+    let what = format!("{} from {} to {} needs {}", linop.label(), linop.input()?, linop.output()?, bytes(needed));
+    Err(Error::OutOfMemory(what))
+}
+
+/// Names of all adapters, each once.
+fn adapters() -> Vec<String> {
+    #[cfg_attr(not(feature = "gpu"), allow(unused_mut))]
+    let mut names: Vec<String> = Vec::new();
+    #[cfg(feature = "gpu")]
+    for adapter in linops::gpu::adapters() {
+        if !names.contains(&adapter.name) {
+            names.push(adapter.name);
+        }
+    }
+    names
+}
+
+/// Bytes for people: "1.5 MiB".
+pub fn bytes(n: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let power = (0..4).rev().find(|k| n >= 1 << (10 * (k + 1)));
+    power
+        .map_or_else(|| format!("{n} B"), |k| format!("{:.1} {}", n as f64 / (1u64 << (10 * (k + 1))) as f64, units[k]))
+}
+
+/// A count for people: "3.1 M".
+pub fn count(n: u64) -> String {
+    let units = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    let unit = units.iter().find(|(size, _)| n as f64 >= *size);
+    unit.map_or_else(|| n.to_string(), |(size, name)| format!("{:.1} {name}", n as f64 / size))
+}

@@ -1,0 +1,137 @@
+//! `linops explain`: what a linop file says, and what runs for it.
+
+use super::DONE;
+use super::common::{Common, bytes, count, peak};
+use super::printer::Printer;
+use linops::program::{Plan, PlanValue, Step};
+use linops::{DType, Error, Linop, Result};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The linop file (.json)
+    file: PathBuf,
+
+    /// Print the text of each kernel
+    #[arg(long)]
+    wgsl: bool,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let linop = Linop::from_file(&args.file)?;
+    let device = args.common.device()?;
+    if args.wgsl && device.is_host() {
+        return Err(Error::Device("the host runs no WGSL; choose a GPU by --device gpu".into()));
+    }
+    let directions = [("forward", linop.clone()), ("adjoint", linop.h()), ("normal", linop.n())];
+    printer.line(&linop);
+    printer.line(format_args!("\ndevice {}", device.name()));
+    let (mut plans, mut texts) = (serde_json::Map::new(), Vec::new());
+    let mut containers = Value::Null;
+    for (name, linop) in &directions {
+        let plan = linop.plan(&device, DType::Complex32)?;
+        printer.line(format_args!("\n{name}: {} -> {}", linop.input()?, linop.output()?));
+        for step in &plan.steps {
+            printer.line(format_args!("  {}", step_line(&plan, step)));
+        }
+        printer.line(format_args!("  {}", totals(&plan)));
+        for region in &plan.regions {
+            printer.line(format_args!(
+                "  container {} of {} linops: {} ({})",
+                region.label, region.linops, region.schedule, region.reason
+            ));
+        }
+        if args.wgsl {
+            for (kernel, text) in kernels(&plan)? {
+                let shown = json!({ "kernel": kernel, "text": text });
+                if !texts.contains(&shown) {
+                    printer.line(format_args!("\n// {name}: {kernel}\n{text}"));
+                    texts.push(shown);
+                }
+            }
+        }
+        if containers.is_null() {
+            containers = json!(plan.regions);
+        }
+        plans.insert(name.to_string(), value(&plan));
+    }
+    printer.json(&json!({
+        "linop": linop.to_string(),
+        "input": linop.input()?.to_string(),
+        "output": linop.output()?.to_string(),
+        "device": device.name(),
+        "containers": containers,
+        "plans": plans,
+        "wgsl": texts,
+    }));
+    Ok(DONE)
+}
+
+/// One kernel: what, result, bytes and flops.
+fn step_line(plan: &Plan, step: &Step) -> String {
+    let (cost, y) = (plan.step_cost(step), &plan.values[step.store.value.at()]);
+    format!(
+        "{:<9} -> {:<24} read {:>9}  write {:>9}  {:>8} flop",
+        step.kernel.name(),
+        format!("{} {:?}", dtype(y), y.extents),
+        bytes(cost.read),
+        bytes(cost.written),
+        count(cost.flops)
+    )
+}
+
+fn totals(plan: &Plan) -> String {
+    let cost = plan.cost();
+    format!(
+        "{} kernels, read {}, write {}, {} flop; memory peak {} ({} of scratch in {} buffers)",
+        plan.steps.len(),
+        bytes(cost.read),
+        bytes(cost.written),
+        count(cost.flops),
+        bytes(peak(plan)),
+        bytes(plan.memory.scratch_bytes()),
+        plan.memory.slots.len()
+    )
+}
+
+fn value(plan: &Plan) -> Value {
+    let steps = plan.steps.iter().map(|s| {
+        let y = &plan.values[s.store.value.at()];
+        json!({ "kernel": s.kernel.name(), "extents": y.extents, "dtype": dtype(y), "cost": plan.step_cost(s) })
+    });
+    json!({
+        "steps": steps.collect::<Vec<_>>(),
+        "cost": plan.cost(),
+        "scratch_bytes": plan.memory.scratch_bytes(),
+        "peak_bytes": peak(plan),
+        "containers": plan.regions,
+    })
+}
+
+fn dtype(value: &PlanValue) -> &'static str {
+    if value.complex { "complex64" } else { "float32" }
+}
+
+/// The WGSL of a plan's kernels by name, each once.
+#[cfg(feature = "gpu")]
+fn kernels(plan: &Plan) -> Result<Vec<(String, String)>> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for step in &plan.steps {
+        for draft in linops::shader::drafts(plan, step)? {
+            if !all.iter().any(|(_, text)| *text == draft.text) {
+                all.push((draft.name, draft.text));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// There are none without GPU support.
+#[cfg(not(feature = "gpu"))]
+fn kernels(_: &Plan) -> Result<Vec<(String, String)>> {
+    Ok(Vec::new())
+}

@@ -1,0 +1,105 @@
+//! The command line: one file for each verb, and what they share.
+//!
+//! A verb returns its exit code or an error. Here an error becomes one message on stderr and exit code 1; wrong usage is 2,
+//! an interrupt 100. Results go to stdout, as text or, with `--json`, as one JSON value.
+
+mod apply;
+mod bench;
+mod check;
+mod common;
+mod demo;
+mod explain;
+mod info;
+mod input;
+mod interrupt;
+mod kspace;
+mod output;
+mod printer;
+mod progress;
+mod recon;
+
+use clap::{Parser, Subcommand};
+use linops::Result;
+use printer::{Printer, complain};
+use std::process::ExitCode;
+
+/// Linear operators with named dimensions, on any GPU or on the host.
+#[derive(Parser)]
+#[command(name = "linops", version, arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Simulate a multi-coil MRI scan, reconstruct it, and write demo.png
+    Demo(demo::Args),
+    /// Reconstruct Cartesian multi-coil k-space by CG-SENSE
+    Recon(recon::Args),
+    /// Apply a linop file to an array
+    Apply(apply::Args),
+    /// Test a linop file's adjoint and normal on random data
+    Check(check::Args),
+    /// Show a linop file's tree and the plan it runs by
+    Explain(explain::Args),
+    /// Time a linop file beside a copy kernel
+    Bench(bench::Args),
+    /// Show the devices of this machine and what this build can do
+    Info(info::Args),
+}
+
+/// Everything worked.
+const DONE: u8 = 0;
+/// An error, or a check that failed.
+const FAILED: u8 = 1;
+/// The user interrupted; never a higher code than this.
+const INTERRUPTED: u8 = 100;
+
+/// Reads the arguments, runs the verb, and says what went wrong.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            // Help and version come this way too. A closed pipe is no reason to fail.
+            let _ = e.print();
+            return ExitCode::from(e.exit_code().clamp(0, 2) as u8);
+        }
+    };
+    interrupt::install();
+    let printer = Printer::new(args.verb.json());
+    let result = args.verb.run(&printer).and_then(|code| printer.finish().map(|()| code));
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            complain(&e.to_string());
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+impl Verb {
+    fn json(&self) -> bool {
+        match self {
+            Verb::Demo(a) => a.common.json,
+            Verb::Recon(a) => a.common.json,
+            Verb::Apply(a) => a.common.json,
+            Verb::Check(a) => a.common.json,
+            Verb::Explain(a) => a.common.json,
+            Verb::Bench(a) => a.common.json,
+            Verb::Info(a) => a.json,
+        }
+    }
+
+    fn run(&self, printer: &Printer) -> Result<u8> {
+        match self {
+            Verb::Demo(a) => demo::run(a, printer),
+            Verb::Recon(a) => recon::run(a, printer),
+            Verb::Apply(a) => apply::run(a, printer),
+            Verb::Check(a) => check::run(a, printer),
+            Verb::Explain(a) => explain::run(a, printer),
+            Verb::Bench(a) => bench::run(a, printer),
+            Verb::Info(a) => info::run(a, printer),
+        }
+    }
+}

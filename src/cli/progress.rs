@@ -1,0 +1,27 @@
+//! Progress of long work, on stderr and only where that is a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use linops::solve::Progress;
+use std::time::Duration;
+
+/// A bar over a solver's iterations.
+pub fn iterations(most: usize) -> ProgressBar {
+    let bar = ProgressBar::new(most as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} iterations, {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Moves the bar to a reading of the residual.
+pub fn reading(bar: &ProgressBar, p: Progress) {
+    bar.set_position(p.iteration as u64);
+    bar.set_message(format!("residual {:.1e}", p.residual));
+}
+
+/// A sign of life while something of unknown length runs.
+pub fn spinner(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

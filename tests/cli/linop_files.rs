@@ -1,0 +1,99 @@
+//! `apply`, `check`, `explain` and `bench` on a small linop file.
+
+use crate::harness::{Folder, distance};
+use linops::io::{Array, read_npy};
+use ndarray::{Array1, Array2, ArrayD};
+use num_complex::Complex32;
+
+const SENSE: &str = r#"{ "op": "chain", "in": "Ny=6 Nx=5", "linops": [
+  { "op": "diagonal", "weight": "maps.npy", "dims": "C Ny Nx" },
+  { "op": "fft", "axes": ["Ny", "Nx"], "centered": true, "out": "C Ky Kx" },
+  { "op": "diagonal", "weight": "mask.npy", "dims": "Ky Kx" } ] }"#;
+
+const SUM: &str = r#"{ "op": "add", "in": "N=4", "linops": [ { "op": "identity" }, { "op": "scalar", "value": 2 } ] }"#;
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let value = |i: usize| Complex32::new(1.0 + i as f32 * 0.1, (i % 7) as f32 - 3.0);
+    let maps = ArrayD::from_shape_fn(vec![3, 6, 5], |i| value(i[0] * 30 + i[1] * 5 + i[2]));
+    folder.complex("maps.npy", &maps);
+    folder.real("mask.npy", &Array2::from_shape_fn((6, 5), |(y, x)| f32::from((y + x) % 3 != 0)));
+    folder.complex("x.npy", &Array2::from_shape_fn((6, 5), |(y, x)| value(3 * y + x)));
+    folder.text("sense.json", SENSE);
+    folder.text("sum.json", SUM);
+    folder
+}
+
+#[test]
+fn apply_runs_forward_adjoint_and_normal() {
+    let folder = folder();
+    let text = folder.good("apply sense.json --input x.npy --output y.npy --device host");
+    assert!(text.contains("C=3 Ky=6 Kx=5"), "{text}");
+    folder.good("apply sense.json --input y.npy --output v.npy --adjoint --device host");
+    let result = folder.json("apply sense.json --input x.npy --output n.npy --normal --device host --lanes 4");
+    assert_eq!((&result["direction"], &result["dtype"]), (&"normal".into(), &"complex64".into()));
+    assert!(distance(&folder.read("n.npy"), &folder.read("v.npy")) < 2e-6);
+    folder.refused("apply sense.json --input x.npy --output n.npy --device host", "--force");
+    folder.good("apply sense.json --input x.npy --output n.npy --device host --force");
+    assert_eq!(folder.read("n.npy"), folder.read("y.npy"));
+}
+
+#[test]
+fn real_and_narrow_inputs_stay_real() {
+    let folder = folder();
+    let inputs = [
+        ("f4", Array::F32(Array1::from(vec![1.0, 2.0, 3.0, 4.0]).into_dyn())),
+        ("f8", Array::F64(Array1::from(vec![1.0, 2.0, 3.0, 4.0]).into_dyn())),
+        ("i8", Array::I64(Array1::from(vec![1, 2, 3, 4]).into_dyn())),
+        ("u1", Array::U8(Array1::from(vec![1, 2, 3, 4]).into_dyn())),
+    ];
+    for (name, array) in inputs {
+        folder.array("in.npy", &array);
+        folder.good("apply sum.json --input in.npy --output out.npy --device host --force");
+        let want = Array::F32(Array1::from(vec![3.0, 6.0, 9.0, 12.0]).into_dyn());
+        assert_eq!(read_npy(folder.path("out.npy")).unwrap(), want, "{name}");
+    }
+}
+
+#[test]
+fn check_passes_on_every_device() {
+    let folder = folder();
+    let text = folder.good("check sense.json --device host");
+    assert!(text.contains("dot test on host passed") && text.contains("normal test on host passed"), "{text}");
+    let result = folder.json("check sum.json");
+    assert_eq!((&result["passed"], &result["tests"][0]["device"]), (&true.into(), &"host".into()));
+    if let Some(gpu) = crate::common::gpu() {
+        let tested = result["tests"].as_array().unwrap().iter().any(|t| t["device"] == gpu.name());
+        assert!(tested, "{result}");
+    }
+}
+
+#[test]
+fn explain_shows_tree_plans_and_containers() {
+    let folder = folder();
+    let text = folder.good("explain sense.json --device host");
+    for part in ["├ fft", "forward:", "adjoint:", "normal:", "memory peak", "flop"] {
+        assert!(text.contains(part), "no \"{part}\" in {text}");
+    }
+    let result = folder.json("explain sum.json --device host");
+    assert!(!result["plans"]["forward"]["steps"].as_array().unwrap().is_empty());
+    let container = &result["containers"][0];
+    assert!(container["schedule"].is_string() && container["reason"].is_string(), "{result}");
+    folder.refused("explain sense.json --wgsl --device host", "--device gpu");
+    if crate::common::gpu().is_some() {
+        assert!(folder.good("explain sense.json --wgsl --device gpu").contains("@compute"));
+    }
+}
+
+#[test]
+fn bench_measures_beside_a_copy() {
+    let folder = folder();
+    assert!(folder.good("bench sense.json --device host --runs 3").contains("GB/s"));
+    let result = folder.json("bench sense.json --device host --runs 3");
+    let rows = result["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert!(
+        rows.iter().all(|r| r["seconds"].as_f64().unwrap() > 0.0 && r["ratio"].as_f64().unwrap() > 0.0),
+        "{result}"
+    );
+}

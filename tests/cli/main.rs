@@ -1,0 +1,12 @@
+//! The command line, run as a user runs it.
+#![cfg(feature = "cli")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod harness;
+mod interrupt;
+mod linop_files;
+mod recon;
+mod usage;

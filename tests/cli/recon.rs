@@ -1,0 +1,142 @@
+//! `demo` and `recon`.
+
+use crate::harness::{Folder, distance};
+use linops::io::{Array, Output, write_cfl};
+use ndarray::{Array2, s};
+use num_complex::Complex32;
+use std::fs::File;
+use std::io::BufReader;
+
+/// Width and height of a PNG that decodes.
+fn picture(folder: &Folder, name: &str) -> (u32, u32) {
+    let file = BufReader::new(File::open(folder.path(name)).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let frame = reader.next_frame(&mut pixels).unwrap();
+    assert!(pixels.iter().any(|&p| p > 100) && pixels.contains(&0), "{name} is blank");
+    (frame.width, frame.height)
+}
+
+#[test]
+fn demo_reconstructs_the_phantom() {
+    let folder = Folder::new();
+    let text = folder.good("demo");
+    for word in ["device", "iterations", "NRMSE", "demo.png"] {
+        assert!(text.contains(word), "{text}");
+    }
+    let (width, height) = picture(&folder, "demo.png");
+    assert!(width >= 4 * 256 && height >= 256);
+    // Its own picture is replaced.
+    let result = folder.json("demo --device host --lanes 3");
+    assert_eq!(result["device"], "host");
+    let nrmse = |name: &str| result["nrmse"][name].as_f64().unwrap();
+    assert!(nrmse("sense") < 0.08 && nrmse("sense") < 0.3 * nrmse("zero_filled"), "{result}");
+    assert_eq!(folder.contents().len(), 1);
+}
+
+#[test]
+fn demo_keeps_a_picture_that_is_not_its_own() {
+    let folder = Folder::new();
+    folder.text("demo.png", "mine");
+    folder.refused("demo --device host", "--force");
+    folder.good("demo --device host --force");
+    picture(&folder, "demo.png");
+}
+
+#[test]
+fn recon_solves_with_given_maps_and_mask() {
+    let folder = Folder::new();
+    let scan = folder.scan();
+    let args = "recon kspace.npy --maps maps.npy --mask mask.npy --lambda 0.001 -o x.npy";
+    let text = folder.good(&format!("{args} --device host"));
+    assert!(
+        text.contains("100 (default)") && text.contains("1e-6 (default)") && !text.contains("0.001 (default)"),
+        "{text}"
+    );
+    let image = folder.read("x.npy");
+    assert!(distance(&image, &scan.reference.clone().into_dyn()) < 0.15);
+    // Kept unless forced.
+    folder.refused(args, "--force");
+    let result = folder.json(&format!("{args} --force --device host --lanes 2"));
+    assert_eq!(result["stop"], "converged");
+    assert_eq!(folder.read("x.npy"), image);
+    let Some(gpu) = crate::common::gpu() else { return };
+    let result = folder.json(&format!("{args} --force --device gpu"));
+    assert_eq!(result["device"], gpu.name());
+    assert!(distance(&folder.read("x.npy"), &image) < 1e-4);
+}
+
+#[test]
+fn formats_and_mask_dtypes_agree() {
+    let folder = Folder::new();
+    let scan = folder.scan();
+    let rest = "--maps maps.npy --lambda 0.01 --device host --force";
+    folder.good(&format!("recon kspace.npy {rest} -o x.npy"));
+    let image = folder.read("x.npy");
+    // BART pairs, in and out; the mask is that of the zeros.
+    let output = |name: &str| Output::create(folder.path(name), &["cfl"], true).unwrap();
+    write_cfl(output("k.cfl"), &Array::C32(scan.kspace.clone().insert_axis(ndarray::Axis(1)).into_dyn())).unwrap();
+    write_cfl(output("mask.cfl"), &Array::F32(scan.mask.clone().into_dyn())).unwrap();
+    folder.good(&format!("recon k.cfl {rest} --mask mask.cfl -o y.npy"));
+    assert_eq!(folder.read("y.npy"), image);
+    folder.good(&format!("recon k {rest} -o z.cfl"));
+    assert_eq!(linops::io::read_cfl(folder.path("z")).unwrap().array, image);
+    folder.array("bytes.npy", &Array::U8(scan.mask.mapv(|v| v as u8).into_dyn()));
+    folder.array("ints.npy", &Array::I64(scan.mask.mapv(|v| v as i64).into_dyn()));
+    for mask in ["bytes", "ints"] {
+        folder.good(&format!("recon kspace.npy {rest} --mask {mask}.npy -o y.npy"));
+        assert_eq!(folder.read("y.npy"), image, "{mask}");
+    }
+    let wide = scan.kspace.mapv(|v| num_complex::Complex64::new(v.re.into(), v.im.into()));
+    folder.array("wide.npy", &Array::C64(wide.into_dyn()));
+    folder.good(&format!("recon wide.npy {rest} -o y.npy"));
+    assert_eq!(folder.read("y.npy"), image);
+    folder.good(&format!("recon kspace.npy {rest} -o x.png"));
+    assert_eq!(picture(&folder, "x.png"), (40, 48));
+}
+
+#[test]
+fn only_file_and_output_are_needed() {
+    let folder = Folder::new();
+    folder.scan();
+    let text = folder.good("recon kspace.npy -o x.npy --device host");
+    assert!(text.contains("ESPIRiT") && text.contains("0.01 (default)"), "{text}");
+    assert_eq!(folder.read("x.npy").shape(), [48, 40]);
+}
+
+#[test]
+fn tol_0_runs_all_iterations() {
+    let folder = Folder::new();
+    folder.scan();
+    let result = folder.json("recon kspace.npy --maps maps.npy -o x.npy --tol 0 --iterations 203 --device host");
+    assert_eq!((&result["iterations"], &result["stop"]), (&203.into(), &"iterations".into()));
+    // Below the floor of single precision is success too.
+    let result = folder.json("recon kspace.npy --maps maps.npy -o y.npy --tol 1e-30 --iterations 100000 --device host");
+    assert!(result["iterations"].as_u64().unwrap() < 100000, "{result}");
+}
+
+#[test]
+fn nan_counts_as_not_acquired_if_allowed() {
+    let folder = Folder::new();
+    let mut scan = folder.scan();
+    scan.kspace[[1, 24, 3]] = Complex32::new(f32::NAN, 0.0);
+    folder.complex("nan.npy", &scan.kspace);
+    scan.kspace.slice_mut(s![.., 24, 3]).fill(Complex32::default());
+    folder.complex("zero.npy", &scan.kspace);
+    let rest = "--maps maps.npy --device host";
+    let text = folder.good(&format!("recon nan.npy -o x.npy --allow-nan {rest}"));
+    assert!(text.contains("1 values were NaN"), "{text}");
+    folder.good(&format!("recon zero.npy -o y.npy {rest}"));
+    assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
+}
+
+#[test]
+fn data_of_zeros_give_an_image_of_zeros() {
+    let folder = Folder::new();
+    let scan = folder.scan();
+    folder.complex("zero.npy", &(&scan.kspace * Complex32::default()));
+    folder.real("ones.npy", &Array2::ones((48, 40)));
+    let result = folder.json("recon zero.npy --maps maps.npy --mask ones.npy -o x.npy --device host");
+    assert_eq!(result["stop"], "zero");
+    assert!(folder.read("x.npy").iter().all(|v| v.norm() == 0.0));
+}
