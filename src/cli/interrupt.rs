@@ -15,7 +15,8 @@ pub fn install() {
             return;
         }
         linops::io::discard_unfinished();
-        complain("interrupted; nothing was written");
+        let again = STOP.load(Ordering::SeqCst);
+        complain(if again { "interrupted again; ended at once" } else { "interrupted; nothing was written" });
         std::process::exit(i32::from(INTERRUPTED));
     };
     // Without a handler Ctrl-C still ends the program, only less tidily.

@@ -20,12 +20,14 @@ fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// Removes the temporary files of all outputs that are not written yet: for a handler that ends the program, where no
-/// `Output` is dropped.
+/// Removes the temporary files of all outputs that are not written yet: for a handler that is about to end the program,
+/// where no `Output` is dropped. From here on no output can be created or written; threads that try wait for the end.
 pub fn discard_unfinished() {
-    for path in unfinished().drain(..) {
+    let mut paths = unfinished();
+    for path in paths.drain(..) {
         let _ = fs::remove_file(path);
     }
+    std::mem::forget(paths);
 }
 
 /// A place where a file will be written. Dropped unwritten, it leaves nothing behind.
@@ -129,17 +131,22 @@ impl Part {
             std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         ));
+        let mut listed = unfinished();
         OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&temporary)
             .map_err(|e| Error::file(target, format!("cannot write in {}: {e}", folder.display())))?;
-        unfinished().push(temporary.clone());
+        listed.push(temporary.clone());
         Ok(Part { target: target.to_path_buf(), temporary })
     }
 
     fn fill(&self, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        let file = File::create(&self.temporary).map_err(|e| self.failed("write", &e))?;
+        let file = {
+            let _not_discarded = unfinished();
+            File::create(&self.temporary)
+        };
+        let file = file.map_err(|e| self.failed("write", &e))?;
         let mut buffer = BufWriter::new(file);
         body(&mut buffer)?;
         let file = buffer.into_inner().map_err(|e| self.failed("write", e.error()))?;

@@ -40,6 +40,18 @@ fn the_image_so_far_is_written() {
 }
 
 #[test]
+fn a_second_interrupt_ends_at_once() {
+    let folder = Folder::new();
+    folder.scan();
+    let (mut child, _lines) = solving(&folder, "");
+    interrupt(&child);
+    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
+    assert_eq!(child.wait().unwrap().code(), Some(100));
+    // The first may have been served by then; half a file is never there.
+    assert!(folder.contents().keys().all(|p| !p.to_string_lossy().contains("tmp-")));
+}
+
+#[test]
 fn before_the_solve_nothing_is_left() {
     let folder = Folder::new();
     // Reading from a pipe that nobody writes to: an interrupt at a moment that is no solve.
