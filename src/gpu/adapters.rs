@@ -59,11 +59,15 @@ fn rank(kind: wgpu::DeviceType) -> u8 {
     }
 }
 
-pub(super) fn all() -> Vec<wgpu::Adapter> {
-    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    let mut all = pollster::block_on(instance().enumerate_adapters(backends));
-    all.sort_by_key(|a| rank(a.get_info().device_type));
-    all
+/// All adapters, best first. Found once: drivers come and go with processes, and each search loads all of them.
+pub(super) fn all() -> &'static [wgpu::Adapter] {
+    static ALL: OnceLock<Vec<wgpu::Adapter>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        let mut all = pollster::block_on(instance().enumerate_adapters(backends));
+        all.sort_by_key(|a| rank(a.get_info().device_type));
+        all
+    })
 }
 
 /// The adapters of this machine, best first.
@@ -107,13 +111,13 @@ pub(super) fn choose(choice: Choice) -> Result<wgpu::Adapter> {
     let all = all();
     let is_software = |a: &wgpu::Adapter| a.get_info().device_type == wgpu::DeviceType::Cpu;
     let names = all.iter().map(|a| format!("\"{}\"", a.get_info().name)).collect::<Vec<_>>().join(", ");
-    let found = all.into_iter().find(|a| match choice {
+    let found = all.iter().find(|a| match choice {
         Choice::Any => true,
         Choice::Hardware => !is_software(a),
         Choice::Software => is_software(a),
         Choice::Named(part) => a.get_info().name.to_lowercase().contains(&part.to_lowercase()),
     });
-    found.ok_or_else(|| {
+    found.cloned().ok_or_else(|| {
         let install = "install a Vulkan driver: for your GPU from its vendor or Mesa, or for software rendering \
                        `apt-get install mesa-vulkan-drivers libvulkan1`; or use the host";
         Error::Device(match choice {

@@ -56,8 +56,14 @@ struct Instance {
     slots: Vec<GpuBuffer>,
     /// For dispatches that bind nothing of the call.
     own: Vec<Option<wgpu::BindGroup>>,
-    /// For the others, by (input, output).
-    pairs: VecDeque<((u64, u64), Vec<Option<wgpu::BindGroup>>)>,
+    /// For the others.
+    pairs: VecDeque<Pair>,
+}
+
+/// Bind groups for one input and output, known by their buffers' ids.
+struct Pair {
+    buffers: (u64, u64),
+    groups: Vec<Option<wgpu::BindGroup>>,
 }
 
 impl CompiledPlan {
@@ -177,14 +183,14 @@ impl CompiledPlan {
 
     fn record(&self, instance: &mut Instance, x: &GpuBuffer, y: &GpuBuffer) -> Vec<wgpu::CommandBuffer> {
         let key = (x.id(), y.id());
-        if !instance.pairs.iter().any(|(k, _)| *k == key) {
+        if !instance.pairs.iter().any(|p| p.buffers == key) {
             let groups = self.dispatches.iter();
             let groups = groups.map(|d| d.external.then(|| self.bind(d, &instance.slots, Some((x, y))))).collect();
-            instance.pairs.push_front((key, groups));
+            instance.pairs.push_front(Pair { buffers: key, groups });
             instance.pairs.truncate(KEPT_PAIRS);
         }
         let empty = Vec::new();
-        let call = instance.pairs.iter().find(|(k, _)| *k == key).map_or(&empty, |(_, g)| g);
+        let call = instance.pairs.iter().find(|p| p.buffers == key).map_or(&empty, |p| &p.groups);
         let mut commands = Vec::new();
         let mut from = 0;
         while from < self.dispatches.len() {
@@ -195,16 +201,14 @@ impl CompiledPlan {
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
                 let mut current: Option<&Arc<Pipeline>> = None;
-                for k in from..end {
-                    let d = &self.dispatches[k];
+                let groups = call.iter().zip(&instance.own).map(|(call, own)| call.as_ref().or(own.as_ref()));
+                for (d, group) in self.dispatches.iter().zip(groups).take(end).skip(from) {
                     if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
                         pass.set_pipeline(&d.pipeline.pipeline);
                         current = Some(&d.pipeline);
                     }
-                    if let Some(group) = call[k].as_ref().or(instance.own[k].as_ref()) {
-                        pass.set_bind_group(0, group, &[]);
-                        pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
-                    }
+                    pass.set_bind_group(0, group, &[]);
+                    pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
                 }
             }
             commands.push(encoder.finish());

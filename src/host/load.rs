@@ -52,13 +52,10 @@ impl<'a, T: Real> Reader<'a, T> {
     pub fn read<E: Elem<T>>(&self, first: usize, out: &mut [E]) {
         for_rows(&self.load.extents, first, out.len(), |n, at, run| {
             let row = &mut out[at..at + run];
-            match &self.source {
-                None => {}
-                Some(source) => {
-                    if !self.fetch(source, n, row) {
-                        return;
-                    }
-                }
+            if let Some(source) = &self.source
+                && !self.fetch(source, n, row)
+            {
+                return;
             }
             weigh(&self.load, n, row, self.scale, self.scaled);
         });

@@ -94,7 +94,7 @@ fn solve(group: &[Dim], n: usize, extent: &mut BTreeMap<Dim, usize>, pattern: &s
     match &open[..] {
         [] if known == n => Ok(()),
         [] => shape_err!("rearrange: ({}) of \"{pattern}\" has {known} values, the input has extent {n}", join(group)),
-        [one] if known > 0 && n % known == 0 => {
+        [one] if known > 0 && n.is_multiple_of(known) => {
             extent.insert(*one, n / known);
             Ok(())
         }

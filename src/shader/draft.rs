@@ -105,6 +105,12 @@ struct Bound<'a> {
     access: Option<&'a Access>,
 }
 
+/// A list, and the stretch of it that a chunk needs.
+struct Listed {
+    list: Arc<Vec<u32>>,
+    footprint: (i64, i64),
+}
+
 impl Stepper<'_> {
     fn complex(&self) -> bool {
         self.plan.values[self.step.store.value.at()].complex
@@ -170,10 +176,10 @@ impl Stepper<'_> {
             }
         }
         let lists = self.lists(chunk);
-        bound.extend(lists.into_iter().map(|(list, footprint)| Bound {
-            operand: Operand::List(list),
+        bound.extend(lists.into_iter().map(|l| Bound {
+            operand: Operand::List(l.list),
             element: 4,
-            footprint,
+            footprint: l.footprint,
             access: None,
         }));
         let choices: Vec<Vec<Window>> = bound.iter().map(|b| windows(b.footprint, self.room(b.element))).collect();
@@ -227,7 +233,7 @@ impl Stepper<'_> {
     }
 
     /// Lists and the stretches of them that a chunk needs, in binding order: `list`, then `starts`.
-    fn lists(&self, chunk: Chunk) -> Vec<(Arc<Vec<u32>>, (i64, i64))> {
+    fn lists(&self, chunk: Chunk) -> Vec<Listed> {
         let (Kernel::Gather { load, index } | Kernel::Scatter { load, index }) = &self.step.kernel else {
             return Vec::new();
         };
@@ -238,14 +244,14 @@ impl Stepper<'_> {
             false => (0, out / inner - 1),
         };
         if matches!(self.step.kernel, Kernel::Gather { .. }) {
-            return vec![(Arc::new(index.indices().to_vec()), (rows.0 as i64, rows.1 as i64))];
+            return vec![Listed { list: Arc::new(index.indices().to_vec()), footprint: (rows.0 as i64, rows.1 as i64) }];
         }
         let inverse = index.inverse();
         let readers = (i64::from(inverse.starts[rows.0]), i64::from(inverse.starts[rows.1 + 1]).max(1) - 1);
         let readers = (readers.0.min(readers.1), readers.1);
         vec![
-            (Arc::new(inverse.readers.clone()), readers),
-            (Arc::new(inverse.starts.clone()), (rows.0 as i64, rows.1 as i64 + 1)),
+            Listed { list: Arc::new(inverse.readers.clone()), footprint: readers },
+            Listed { list: Arc::new(inverse.starts.clone()), footprint: (rows.0 as i64, rows.1 as i64 + 1) },
         ]
     }
 

@@ -153,8 +153,9 @@ impl Tensor {
         Tensor::from_host(shape, array)
     }
 
-    /// A tensor on a device; the buffer holds the values in C order.
-    pub(crate) fn from_device(shape: Shape, dtype: DType, buffer: Arc<dyn DeviceBuffer>) -> Tensor {
+    /// A tensor on a device; the buffer holds the values in C order. This is how an executor outside of this crate would
+    /// hand its tensors over, too.
+    pub fn from_device(shape: Shape, dtype: DType, buffer: Arc<dyn DeviceBuffer>) -> Tensor {
         Tensor { shape, dtype, storage: Storage::Device(buffer) }
     }
 
