@@ -43,6 +43,8 @@ pub struct Gpu {
     pub(super) pipelines: Pipelines,
     pub(super) faults: Faults,
     pub(super) max_buffer: u64,
+    /// The verdict of the self-test.
+    pub(crate) tested: OnceLock<Result<()>>,
     pub(super) constants: Mutex<HashMap<u64, Weak<GpuBuffer>>>,
     name: String,
     target: Target,
@@ -119,6 +121,7 @@ impl Gpu {
             pipelines: Pipelines::new(options.checked),
             faults,
             max_buffer: l.max_buffer_size,
+            tested: OnceLock::new(),
             constants: Mutex::default(),
             name: info.name,
             target,

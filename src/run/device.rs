@@ -33,8 +33,8 @@ impl Device {
     /// A hardware GPU if there is one that works, else the host. Never a software adapter.
     pub fn auto() -> Device {
         #[cfg(feature = "gpu")]
-        if let Ok(g) = Gpu::open(crate::gpu::Choice::Hardware) {
-            return Device(Kind::Gpu(g));
+        if let Ok(device) = Device::trusted(crate::gpu::Choice::Hardware) {
+            return device;
         }
         Device::host()
     }
@@ -45,7 +45,7 @@ impl Device {
     /// There is no adapter (the message says how to install one), or it cannot be opened.
     pub fn gpu() -> Result<Device> {
         #[cfg(feature = "gpu")]
-        return Ok(Device(Kind::Gpu(Gpu::open(crate::gpu::Choice::Any)?)));
+        return Device::trusted(crate::gpu::Choice::Any);
         #[cfg(not(feature = "gpu"))]
         Err(no_gpu())
     }
@@ -56,7 +56,7 @@ impl Device {
     /// No adapter is called so (the message lists those there are), or it cannot be opened.
     pub fn gpu_named(name: &str) -> Result<Device> {
         #[cfg(feature = "gpu")]
-        return Ok(Device(Kind::Gpu(Gpu::open(crate::gpu::Choice::Named(name))?)));
+        return Device::trusted(crate::gpu::Choice::Named(name));
         #[cfg(not(feature = "gpu"))]
         {
             let _ = name;
@@ -70,9 +70,18 @@ impl Device {
     /// No software adapter is installed, or it cannot be opened.
     pub fn software() -> Result<Device> {
         #[cfg(feature = "gpu")]
-        return Ok(Device(Kind::Gpu(Gpu::open(crate::gpu::Choice::Software)?)));
+        return Device::trusted(crate::gpu::Choice::Software);
         #[cfg(not(feature = "gpu"))]
         Err(no_gpu())
+    }
+
+    /// Opens an adapter and tests it, once.
+    #[cfg(feature = "gpu")]
+    fn trusted(choice: crate::gpu::Choice) -> Result<Device> {
+        let gpu = Gpu::open(choice)?;
+        let device = Device(Kind::Gpu(gpu.clone()));
+        gpu.tested.get_or_init(|| super::self_test::self_test(&device)).clone()?;
+        Ok(device)
     }
 
     /// A GPU as a device of its own, with options that force a poorer one or checks.

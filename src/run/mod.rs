@@ -4,7 +4,10 @@ mod apply;
 mod cache;
 mod device;
 mod oracle;
+#[cfg(feature = "gpu")]
+mod self_test;
 pub(crate) mod vectors;
+mod wait;
 
 pub use cache::{clear_cache, set_cache_budget};
 pub use device::Device;

@@ -244,7 +244,10 @@ impl Stepper<'_> {
             false => (0, out / inner - 1),
         };
         if matches!(self.step.kernel, Kernel::Gather { .. }) {
-            return vec![Listed { list: Arc::new(index.indices().to_vec()), footprint: (rows.0 as i64, rows.1 as i64) }];
+            return vec![Listed {
+                list: Arc::new(index.indices().to_vec()),
+                footprint: (rows.0 as i64, rows.1 as i64),
+            }];
         }
         let inverse = index.inverse();
         let readers = (i64::from(inverse.starts[rows.0]), i64::from(inverse.starts[rows.1 + 1]).max(1) - 1);
