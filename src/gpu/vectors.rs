@@ -17,12 +17,14 @@ pub(crate) struct GpuVectors {
     scalars: GpuBuffer,
     partials: Option<GpuBuffer>,
     encoder: Option<wgpu::CommandEncoder>,
+    /// What the encoder speaks of: dropped before it is submitted, a buffer could go to somebody else.
+    held: Vec<Tensor>,
 }
 
 impl GpuVectors {
     pub fn new(gpu: &Arc<Gpu>, scalars: usize) -> Result<GpuVectors> {
         let scalars = gpu.alloc(4 * scalars as u64)?;
-        Ok(GpuVectors { gpu: gpu.clone(), scalars, partials: None, encoder: None })
+        Ok(GpuVectors { gpu: gpu.clone(), scalars, partials: None, encoder: None, held: Vec::new() })
     }
 
     /// Records one dispatch; buffers are bound from number 1 on as (buffer, first byte, bytes).
@@ -86,6 +88,7 @@ impl GpuVectors {
 
     /// A kernel over pairs of elements of x and y, with a scalar.
     fn pairs(&mut self, kernel: &str, s: Scalar, extra: &[u32], x: &Tensor, y: &Tensor) -> Result<()> {
+        self.held.extend([x.clone(), y.clone()]);
         let (x, y) = (complex(x)?, complex(y)?);
         let (xb, yb) = (x.0.wgpu_buffer().clone(), y.0.wgpu_buffer().clone());
         let scalars = self.scalars.wgpu_buffer().clone();
@@ -119,6 +122,7 @@ impl VectorOps for GpuVectors {
     }
 
     fn dot(&mut self, x: &Tensor, y: &Tensor, s: Scalar) -> Result<()> {
+        self.held.extend([x.clone(), y.clone()]);
         let (x, y) = (complex(x)?, complex(y)?);
         let (xb, yb, len) = (x.0.wgpu_buffer().clone(), y.0.wgpu_buffer().clone(), x.1);
         let count = len.div_ceil(DOT_GROUP);
@@ -162,10 +166,12 @@ impl VectorOps for GpuVectors {
     }
 
     fn flush(&mut self) -> Result<()> {
-        match self.encoder.take() {
+        let done = match self.encoder.take() {
             Some(e) => self.gpu.submit(vec![e.finish()]),
             None => Ok(()),
-        }
+        };
+        self.held.clear();
+        done
     }
 
     fn read(&mut self, s: Scalar) -> Result<f64> {
