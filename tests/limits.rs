@@ -134,6 +134,10 @@ fn lists_beyond_one_binding() {
 fn weights_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     let d = |dims: &str, w: &str| linop::diagonal(dims, &complex(w, 1)).unwrap();
+    // The product between two transforms could overwrite the first one's result, but the weight, read across its rows,
+    // takes several dispatches.
+    let f = linop::fft("A=96 B=90", "A B", FftOptions::default()).unwrap().out("A B").unwrap();
+    let between = &f * &d("A=96 B=90", "B=90 A=96") * &f;
     check(
         &device,
         vec![
@@ -141,6 +145,7 @@ fn weights_beyond_one_binding() {
             ("diagonal, permuted", d("A=211 B=90", "B=90 A=211")),
             ("diagonal, coil sensitivities", d("Y=80 X=75", "C=5 Y=80 X=75")),
             ("two diagonals", d("A=211 B=90", "A=211 B=90") * d("A=211 B=90", "B=90 A=211")),
+            ("between transforms", between),
             ("dense", linop::dense("N=190 T=3", &complex("M=120 N=190", 2), "M T").unwrap()),
             ("dense, transposed", linop::dense("N=190 T=3", &complex("N=190 M=120", 3), "T M").unwrap()),
             ("dense, x beyond it too", linop::dense("N=30 T=700", &complex("M=4 N=30", 4), "T M").unwrap()),
