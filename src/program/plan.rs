@@ -271,13 +271,20 @@ impl Kernel {
     pub fn may_overwrite(&self, which: usize, target: &Target) -> bool {
         match self {
             Kernel::Map { .. } | Kernel::Add { .. } if *target == Target::Host => false,
-            Kernel::Map { load } => load.is_in_order(),
-            Kernel::Add { loads } => loads[which].is_in_order(),
+            Kernel::Map { load } => load.is_in_order() && in_one_window(load, target),
+            Kernel::Add { loads } => loads[which].is_in_order() && in_one_window(&loads[which], target),
             Kernel::Fft { load, .. } => load.is_in_order(),
             Kernel::FftPass { load, pass, .. } => load.is_in_order() && pass.in_place(),
             _ => false,
         }
     }
+}
+
+/// Whether the weights of an in-order read are bound whole for every stretch of results. A read that needs several
+/// dispatches must not overwrite its source in the first of them.
+fn in_one_window(load: &Load, target: &Target) -> bool {
+    let room = (target.max_binding() / 8).saturating_sub(64);
+    load.factors.iter().all(|f| f.weight.len() as u64 <= room || f.access == super::Access::c_order(&load.extents))
 }
 
 impl Plan {

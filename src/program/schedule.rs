@@ -157,7 +157,9 @@ impl Scheduler {
         let extents = &node.extents;
         if node.op == Op::Zero {
             let len = extents.iter().product();
-            return Ok(self.step(Kernel::Zero { len }, extents, false));
+            // Zeros have no dtype of their own: they take the input's.
+            let complex = self.values[ValueId::INPUT.at()].complex;
+            return Ok(self.step(Kernel::Zero { len }, extents, complex));
         }
         if node.op == Op::Add {
             return Ok(self.add(inputs, extents));

@@ -185,15 +185,42 @@ impl Stepper<'_> {
         let choices: Vec<Vec<Window>> = bound.iter().map(|b| windows(b.footprint, self.room(b.element))).collect();
         let combinations: usize = choices.iter().map(Vec::len).product();
         let mut all = Vec::with_capacity(combinations);
+        if combinations == 1 || loads.len() < 2 {
+            self.windowed(chunk, &loads, &bound, &choices, &mut all)?;
+            return Ok(all);
+        }
+        // A sum is not linear in one term alone: each term goes through its own windows, so that none is added twice. The
+        // one that is overwritten goes first.
+        let starts: Vec<usize> =
+            loads.iter().scan(0, |at, l| Some(std::mem::replace(at, *at + 1 + l.factors.len()))).collect();
+        let mut order: Vec<usize> = (0..loads.len()).collect();
+        order.sort_by_key(|&k| !self.overwrites(loads[k].value));
+        for k in order {
+            let own = starts[k]..starts[k] + 1 + loads[k].factors.len();
+            self.windowed(chunk, &loads[k..=k], &bound[own.clone()], &choices[own], &mut all)?;
+        }
+        Ok(all)
+    }
+
+    /// Appends one dispatch for each combination of windows; the first of all stores, the others add.
+    fn windowed(
+        &self,
+        chunk: Chunk,
+        loads: &[Load],
+        bound: &[Bound],
+        choices: &[Vec<Window>],
+        all: &mut Vec<Draft>,
+    ) -> Result<()> {
+        let combinations: usize = choices.iter().map(Vec::len).product();
         for mut k in 0..combinations {
             let mut chosen = Vec::with_capacity(choices.len());
-            for c in &choices {
+            for c in choices {
                 chosen.push(c[k % c.len()]);
                 k /= c.len();
             }
-            all.push(self.draft(chunk, &loads, &bound, &chosen, !all.is_empty())?);
+            all.push(self.draft(chunk, loads, bound, &chosen, !all.is_empty())?);
         }
-        Ok(all)
+        Ok(())
     }
 
     /// The reads with as few axes as the kernel allows.

@@ -1,0 +1,233 @@
+//! Tensors beyond the binding limit, dispatches beyond the group limit, poor devices and checked kernels.
+#![cfg(feature = "gpu")]
+
+mod common;
+
+use common::data::{complex, distance, indices, mask, real, wide};
+use common::{apply_on, bits, gpu_with};
+use linops::gpu::GpuOptions;
+use linops::linop::{self, Align, FftOptions};
+use linops::{Device, Error, Linop, Result, Tensor, apply_f64};
+
+/// What one binding holds in these tests: 8192 complex values.
+const SMALL: u64 = 64 << 10;
+
+const TOLERANCE: f64 = 2e-6;
+
+/// Forward, adjoint and normal of each linop against f64.
+fn check(device: &Device, linops: Vec<(&str, Linop)>) {
+    let mut failures = Vec::new();
+    for (name, a) in linops {
+        for (what, op) in [("forward", a.clone()), ("adjoint", a.h()), ("normal", a.n())] {
+            let x = complex(op.input().unwrap(), 1);
+            let want = apply_f64(&op, &wide(&x)).unwrap();
+            match apply_on(device, &op, &x).map(|y| distance(&y, &want)) {
+                Ok(e) if e <= TOLERANCE => {}
+                Ok(e) => failures.push(format!("{name}, {what}: {e:.2e}")),
+                Err(e) => failures.push(format!("{name}, {what}: {e}")),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn small_bindings() -> Option<Device> {
+    gpu_with(GpuOptions { max_binding: Some(SMALL), ..GpuOptions::default() })
+}
+
+#[test]
+fn transforms_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let fft = |dims: &str, axes: &str, centered| {
+        linop::fft(dims, axes, FftOptions { centered, ..FftOptions::default() }).unwrap()
+    };
+    let masked = {
+        let f = fft("Y=120 X=150", "Y X", true).out("Y X").unwrap();
+        linop::diagonal("Y=120 X=150", &mask("Y=120", 0.5, 1)).unwrap() * f
+    };
+    let maps = linop::diagonal("Y=96 X=100", &complex("C=3 Y=96 X=100", 2)).unwrap();
+    check(
+        &device,
+        vec![
+            ("outer axis", fft("N=60 A=7 B=50", "N", false)),
+            ("outer axis, uneven panels", fft("N=45 A=401", "N", true)),
+            ("inner axis", fft("A=211 N=90", "N", true)),
+            ("inner axis, Bluestein", fft("A=300 N=67", "N", false)),
+            ("middle axis", fft("A=3 N=70 B=101", "N", false)),
+            ("two axes", fft("Y=130 X=140", "Y X", true)),
+            ("two axes, several images", fft("C=3 Y=96 X=90", "Y X", false)),
+            ("behind a mask", masked),
+            ("behind coil sensitivities", fft("C=3 Y=96 X=100", "Y X", true) * maps),
+            ("longest line", fft("A=3 N=8000", "N", false)),
+        ],
+    );
+}
+
+#[test]
+fn a_line_beyond_one_binding_is_too_big() {
+    let Some(device) = small_bindings() else { return };
+    let a = linop::fft("A=2 N=16384", "N", FftOptions::default()).unwrap();
+    let e = apply_on(&device, &a, &complex("A=2 N=16384", 1)).unwrap_err();
+    assert!(matches!(e.root(), Error::TooBig { .. }), "{e}");
+    assert!(e.to_string().contains("16384"), "{e}");
+}
+
+#[test]
+fn sums_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    check(
+        &device,
+        vec![
+            ("outer axis", linop::sum("A=300 B=101", "A").unwrap()),
+            ("inner axis", linop::sum("A=101 B=300", "B").unwrap()),
+            ("middle axis", linop::sum("A=31 B=40 C=29", "B").unwrap()),
+            ("all axes", linop::sum("A=173 B=211", "A B").unwrap()),
+            ("one prime axis", linop::sum("A=40009", "A").unwrap()),
+            ("rows of one binding each", linop::sum("A=3 B=8192", "B").unwrap()),
+        ],
+    );
+}
+
+#[test]
+fn index_maps_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let r = |dims: &str, pattern: &str| linop::rearrange(dims, pattern, "").unwrap();
+    check(
+        &device,
+        vec![
+            ("transposed", r("A=173 B=211", "A B -> B A")),
+            ("permuted", r("A=23 B=41 C=37", "A B C -> C A B")),
+            ("permuted and merged", r("A=23 B=41 C=37", "A B C -> (C B) A")),
+            ("flipped", linop::flip("A=173 B=211", "A").unwrap()),
+            ("rolled, outer", linop::roll("A=173 B=211", &[("A", 57)]).unwrap()),
+            ("rolled, inner", linop::roll("A=3 B=20011", &[("B", -999)]).unwrap()),
+            ("padded", linop::pad("A=101 B=90", "A=160 B=133", Align::Center).unwrap()),
+            ("downsampled", linop::downsample("A=211 B=173", &[("A", 3, 1)]).unwrap()),
+            ("repeated", linop::repeat("A=90 B=70", "C=5").unwrap()),
+            ("repeated, inner", linop::repeat_to("A=90 B=70", "C=5", "A B C").unwrap()),
+        ],
+    );
+}
+
+#[test]
+fn lists_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let at = |dims: &str, dim: &str, list: ndarray::ArrayD<i64>| {
+        linop::sampling_at(dims, &[(dim, list)], if dims.contains(' ') { "B S" } else { "S" }).unwrap()
+    };
+    check(
+        &device,
+        vec![
+            ("long list", at("A=500", "A", indices(&[40_000], 500, 1))),
+            ("long list of a long axis", at("A=30011", "A", indices(&[40_000], 30_011, 2))),
+            ("long axis, short list", at("A=30011", "A", indices(&[77], 30_011, 3))),
+            ("batch", at("B=5 A=7001", "A", indices(&[9000], 7001, 4))),
+            ("inner axis behind", at("A=301 B=60", "A", indices(&[450], 301, 5))),
+            ("inner axis behind, long list", at("A=301 B=3", "A", indices(&[20_000], 301, 6))),
+            ("one index only", at("A=301", "A", ndarray::ArrayD::from_elem(ndarray::IxDyn(&[33_000]), 300))),
+            ("mask", linop::sampling("C=3 Y=110 X=90", &mask("Y=110 X=90", 0.4, 7), "C S").unwrap()),
+        ],
+    );
+}
+
+#[test]
+fn weights_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let d = |dims: &str, w: &str| linop::diagonal(dims, &complex(w, 1)).unwrap();
+    // The product between two transforms could overwrite the first one's result, but the weight, read across its rows,
+    // takes several dispatches.
+    let f = linop::fft("A=96 B=90", "A B", FftOptions::default()).unwrap().out("A B").unwrap();
+    let between = &f * &d("A=96 B=90", "B=90 A=96") * &f;
+    check(
+        &device,
+        vec![
+            ("diagonal", d("A=211 B=90", "A=211 B=90")),
+            ("diagonal, permuted", d("A=211 B=90", "B=90 A=211")),
+            ("diagonal, coil sensitivities", d("Y=80 X=75", "C=5 Y=80 X=75")),
+            ("two diagonals", d("A=211 B=90", "A=211 B=90") * d("A=211 B=90", "B=90 A=211")),
+            ("between transforms", between),
+            ("dense", linop::dense("N=190 T=3", &complex("M=120 N=190", 2), "M T").unwrap()),
+            ("dense, transposed", linop::dense("N=190 T=3", &complex("N=190 M=120", 3), "T M").unwrap()),
+            ("dense, x beyond it too", linop::dense("N=30 T=700", &complex("M=4 N=30", 4), "T M").unwrap()),
+            ("dense, batch", linop::dense("B=40 N=20", &complex("B=40 M=30 N=20", 5), "B M").unwrap()),
+        ],
+    );
+}
+
+#[test]
+fn containers_beyond_one_binding() -> Result<()> {
+    let Some(device) = small_bindings() else { return Ok(()) };
+    let parts = |dims: &str| -> Result<Vec<Linop>> {
+        Ok(vec![
+            linop::diagonal(dims, &complex(dims, 1))?,
+            linop::flip(dims, "A")?,
+            linop::diagonal(dims, &real("B=90", 2))?,
+        ])
+    };
+    let large = || parts("A=110 B=90");
+    check(
+        &device,
+        vec![
+            ("add", linop::add(large()?)?),
+            ("concat, outer", linop::concat(large()?, None, Some("A"))?),
+            ("concat, inner", linop::concat(large()?, None, Some("B"))?),
+            ("concat, block diagonal", linop::concat(large()?, Some("B"), Some("A"))?),
+            ("stack, outer", linop::stack(large()?, None, Some(("S", 0)))?),
+            ("stack, middle", linop::stack(large()?, Some(("S", 1)), None)?),
+            ("stack, inner", linop::stack(large()?, Some(("S", 2)), Some(("T", 2)))?),
+        ],
+    );
+    Ok(())
+}
+
+/// Linops of all kinds of kernel, of moderate size.
+fn samples() -> Vec<(&'static str, Linop)> {
+    let f = linop::fft("C=3 Y=40 X=34", "Y X", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
+    let f = f.out("C Y X").unwrap();
+    let sense = linop::sampling("C=3 Y=40 X=34", &mask("Y=40 X=34", 0.4, 1), "C S").unwrap()
+        * &f
+        * linop::diagonal("Y=40 X=34", &complex("C=3 Y=40 X=34", 2)).unwrap();
+    vec![
+        ("SENSE", sense),
+        ("Bluestein", linop::fft("A=9 N=101", "N", FftOptions::default()).unwrap()),
+        ("inner sum", linop::sum("A=70 B=301", "B").unwrap()),
+        ("outer sum", linop::sum("A=301 B=70", "A").unwrap()),
+        ("sum of all", linop::sum("A=301 B=70", "A B").unwrap()),
+        ("transposed", linop::rearrange("A=173 B=211", "A B -> B A", "").unwrap()),
+        ("repeats", linop::sampling_at("A=50", &[("A", indices(&[7000], 50, 3))], "S").unwrap()),
+        ("dense", linop::dense("N=90 T=7", &complex("M=40 N=90", 4), "M T").unwrap()),
+        ("add", linop::flip("A=90 B=70", "A").unwrap() + linop::roll("A=90 B=70", &[("B", 3)]).unwrap()),
+    ]
+}
+
+#[test]
+fn groups_are_folded_into_two_dimensions() {
+    let options = GpuOptions { max_groups: Some(7), ..GpuOptions::default() };
+    let Some(device) = gpu_with(options) else { return };
+    // 7 by 7 groups of 256 results are all that one dispatch may have.
+    let fits: Vec<_> = samples().into_iter().filter(|(_, a)| a.input().unwrap().len() <= 49 * 256).collect();
+    assert!(fits.len() >= 5);
+    check(&device, fits);
+}
+
+#[test]
+fn default_limits_are_enough() {
+    let options = GpuOptions { default_limits: true, ..GpuOptions::default() };
+    let Some(device) = gpu_with(options) else { return };
+    check(&device, samples());
+}
+
+#[test]
+fn checked_kernels_give_the_same_bits() {
+    for max_binding in [None, Some(SMALL)] {
+        let options = |checked| GpuOptions { checked, max_binding, ..GpuOptions::default() };
+        let (Some(checked), Some(trusted)) = (gpu_with(options(true)), gpu_with(options(false))) else { return };
+        for (name, a) in samples() {
+            for op in [a.clone(), a.h()] {
+                let x: Tensor = complex(op.input().unwrap(), 5);
+                let run = |d: &Device| bits(&apply_on(d, &op, &x).unwrap());
+                assert!(run(&checked) == run(&trusted), "{name}");
+            }
+        }
+    }
+}
