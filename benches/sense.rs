@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use linops::linop::{FftOptions, diagonal, fft};
-use linops::{DType, Device, Linop, Tensor, linop};
+use linops::{Device, Linop, Tensor, linop};
 use ndarray::{Array2, Array3};
 use num_complex::Complex32;
 use rayon::prelude::*;
@@ -150,7 +150,7 @@ fn bench(c: &mut Criterion) {
         });
         let all = format!("C={COILS} Ny={N} Nx={N}");
         let copy = linop::roll(&all, &[("C", 0)]).unwrap();
-        let coils = Tensor::zeros(&all, DType::Complex32).unwrap().to(&device).unwrap();
+        let coils = Tensor::from_array(maps(), "C Ny Nx").unwrap().to(&device).unwrap();
         g.bench_function(format!("copy of 8 coils on {}", device.name()), |b| {
             b.iter(|| {
                 let y = copy.apply(black_box(&coils)).unwrap();

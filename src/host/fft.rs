@@ -76,79 +76,76 @@ impl<T: Real> AxisPlans<T> {
 impl<T: Real> Axis<T> {
     /// Transforms all lines of (n, inner).
     fn lines(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
-        let (n, inner) = (self.n, self.inner);
-        let zero = Complex::new(T::zero(), T::zero());
-        let need = n * COLUMNS.min(inner) + self.fft.get_inplace_scratch_len();
-        if scratch.len() < need {
-            scratch.resize(need, zero);
-        }
-        if inner == 1 && self.shift == 0 {
-            self.fft.process_with_scratch(x, scratch);
+        let (n, inner, c) = (self.n, self.inner, self.shift);
+        self.reserve(COLUMNS.min(inner), scratch);
+        if inner == 1 {
+            let (line, rest) = scratch.split_at_mut(n);
+            if c == 0 {
+                self.fft.process_with_scratch(x, rest);
+                return;
+            }
+            line[..n - c].copy_from_slice(&x[c..]);
+            line[n - c..].copy_from_slice(&x[..c]);
+            self.fft.process_with_scratch(line, rest);
+            x[c..].copy_from_slice(&line[..n - c]);
+            x[..c].copy_from_slice(&line[n - c..]);
             return;
         }
         for i in (0..inner).step_by(COLUMNS) {
             let width = COLUMNS.min(inner - i);
             let (lines, rest) = scratch.split_at_mut(n * width);
-            self.pack(x, i, width, lines);
+            self.pack(x.chunks_exact(inner).map(|row| &row[i..i + width]), lines);
             self.fft.process_with_scratch(lines, rest);
-            self.unpack(lines, x, i, width);
+            self.unpack(lines, x.chunks_exact_mut(inner).map(|row| &mut row[i..i + width]));
         }
     }
 
-    /// Lines `i..i + width`, from index `shift` on round the end, one after the other.
-    fn pack(&self, x: &[Complex<T>], i: usize, width: usize, lines: &mut [Complex<T>]) {
-        let (n, inner, c) = (self.n, self.inner, self.shift);
-        if inner == 1 {
-            lines[..n - c].copy_from_slice(&x[c..]);
-            lines[n - c..].copy_from_slice(&x[..c]);
-            return;
+    /// The same for one large (n, inner), in parallel over columns.
+    fn columns(&self, x: &mut [Complex<T>]) {
+        let mut tiles: Vec<Vec<&mut [Complex<T>]>> = Vec::new();
+        tiles.resize_with(self.inner.div_ceil(COLUMNS), || Vec::with_capacity(self.n));
+        for row in x.chunks_exact_mut(self.inner) {
+            for (tile, part) in tiles.iter_mut().zip(row.chunks_mut(COLUMNS)) {
+                tile.push(part);
+            }
         }
-        for (k, row) in x.chunks_exact(inner).enumerate() {
+        tiles.par_iter_mut().for_each_init(Vec::new, |scratch, rows| {
+            let width = rows[0].len();
+            self.reserve(width, scratch);
+            let (lines, rest) = scratch.split_at_mut(self.n * width);
+            self.pack(rows.iter().map(|row| &**row), lines);
+            self.fft.process_with_scratch(lines, rest);
+            self.unpack(lines, rows.iter_mut().map(|row| &mut **row));
+        });
+    }
+
+    /// Room for so many lines, and for what the transform needs beside them.
+    fn reserve(&self, lines: usize, scratch: &mut Vec<Complex<T>>) {
+        let need = self.n * lines + self.fft.get_inplace_scratch_len();
+        if scratch.len() < need {
+            scratch.resize(need, Complex::new(T::zero(), T::zero()));
+        }
+    }
+
+    /// The columns of rows, one after the other, from index `shift` on round the end.
+    fn pack<'r>(&self, rows: impl Iterator<Item = &'r [Complex<T>]>, lines: &mut [Complex<T>]) {
+        let (n, c) = (self.n, self.shift);
+        for (k, row) in rows.enumerate() {
             let m = if k >= c { k - c } else { k + n - c };
-            for (v, line) in row[i..i + width].iter().zip(lines.chunks_exact_mut(n)) {
+            for (v, line) in row.iter().zip(lines.chunks_exact_mut(n)) {
                 line[m] = *v;
             }
         }
     }
 
     /// The way back.
-    fn unpack(&self, lines: &[Complex<T>], x: &mut [Complex<T>], i: usize, width: usize) {
-        let (n, inner, c) = (self.n, self.inner, self.shift);
-        if inner == 1 {
-            x[c..].copy_from_slice(&lines[..n - c]);
-            x[..c].copy_from_slice(&lines[n - c..n]);
-            return;
-        }
-        let lines = &lines[..width * n];
-        for (k, row) in x.chunks_exact_mut(inner).enumerate() {
+    fn unpack<'r>(&self, lines: &[Complex<T>], rows: impl Iterator<Item = &'r mut [Complex<T>]>) {
+        let (n, c) = (self.n, self.shift);
+        for (k, row) in rows.enumerate() {
             let m = if k >= c { k - c } else { k + n - c };
-            for (v, line) in row[i..i + width].iter_mut().zip(lines.chunks_exact(n)) {
+            for (v, line) in row.iter_mut().zip(lines.chunks_exact(n)) {
                 *v = line[m];
             }
         }
-    }
-
-    /// The same for one large (n, inner), in parallel over columns through a transposed copy.
-    fn columns(&self, x: &mut [Complex<T>]) {
-        let (n, inner, c) = (self.n, self.inner, self.shift);
-        let zero = Complex::new(T::zero(), T::zero());
-        let mut lines = vec![zero; x.len()];
-        let source = &*x;
-        lines.par_chunks_mut(n * COLUMNS).enumerate().for_each_init(Vec::new, |scratch, (t, lines)| {
-            self.pack(source, t * COLUMNS, lines.len() / n, lines);
-            scratch.resize(self.fft.get_inplace_scratch_len(), zero);
-            self.fft.process_with_scratch(lines, scratch);
-        });
-        // Rows go back in groups, so that a line's cache line serves several of them.
-        x.par_chunks_mut(inner * COLUMNS).enumerate().for_each(|(t, rows)| {
-            let count = rows.len() / inner;
-            for i in 0..inner {
-                for r in 0..count {
-                    let k = t * COLUMNS + r;
-                    let m = if k >= c { k - c } else { k + n - c };
-                    rows[r * inner + i] = lines[i * n + m];
-                }
-            }
-        });
     }
 }

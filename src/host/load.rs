@@ -3,6 +3,7 @@
 use super::element::{Elem, Real, Slice, widen};
 use crate::program::{Access, AxisIndex, ConstantData, Factor, Load};
 use num_complex::{Complex, Complex64};
+use std::ops::Range;
 
 /// Elements that are fetched and weighted together: they stay in the first-level cache in between.
 const ROW: usize = 1 << 11;
@@ -36,7 +37,7 @@ impl Weights {
         }
         for_rows(&self.load.extents, first, out.len(), |n, at, run| {
             let row = &mut out[at..at + run];
-            weigh(&self.load, n, row, scale, scaled);
+            weigh(&self.load, n, 0, row, scale, scaled);
         });
     }
 }
@@ -52,28 +53,30 @@ impl<'a, T: Real> Reader<'a, T> {
     pub fn read<E: Elem<T>>(&self, first: usize, out: &mut [E]) {
         for_rows(&self.load.extents, first, out.len(), |n, at, run| {
             let row = &mut out[at..at + run];
-            if let Some(source) = &self.source
-                && !self.fetch(source, n, row)
-            {
+            let Some(source) = &self.source else {
+                weigh(&self.load, n, 0, row, self.scale, self.scaled);
                 return;
-            }
-            weigh(&self.load, n, row, self.scale, self.scaled);
+            };
+            // Outside of the valid stretch the weights may have no values either.
+            let valid = self.fetch(source, n, row);
+            let skipped = valid.start as i64;
+            weigh(&self.load, n, skipped, &mut row[valid], self.scale, self.scaled);
         });
     }
 
-    /// One row of the source; false if the row is all zero.
-    fn fetch<E: Elem<T>>(&self, source: &Slice<T>, n: &[i64], row: &mut [E]) -> bool {
+    /// One row of the source, and which stretch of it is valid; the rest is zero.
+    fn fetch<E: Elem<T>>(&self, source: &Slice<T>, n: &[i64], row: &mut [E]) -> Range<usize> {
         let Some(last) = n.len().checked_sub(1) else {
             match source {
                 Slice::Real(x) => row[0] = E::re(x[self.load.source.base as usize]),
                 Slice::Complex(x) => row[0] = E::complex(x[self.load.source.base as usize]),
             }
-            return true;
+            return 0..1;
         };
         let valid = &self.load.valid;
         if (0..last).any(|a| !valid[a].holds(n[a])) {
             row.fill(E::null());
-            return false;
+            return 0..0;
         }
         let v = &valid[last];
         let run = row.len() as i64;
@@ -92,7 +95,7 @@ impl<'a, T: Real> Reader<'a, T> {
                 fetch_row(x, base, axis, start, row, E::complex, holds, E::null(), v.divisible.is_some())
             }
         }
-        true
+        lo..hi
     }
 }
 
@@ -143,14 +146,18 @@ fn fetch_row<S: Copy, E: Copy>(
     }
 }
 
-fn weigh<T: Real, E: Elem<T>>(load: &Load, n: &[i64], row: &mut [E], scale: Complex<T>, scaled: bool) {
+/// Weights the elements of a row from the `skipped`-th on.
+fn weigh<T: Real, E: Elem<T>>(load: &Load, n: &[i64], skipped: i64, row: &mut [E], scale: Complex<T>, scaled: bool) {
+    if row.is_empty() {
+        return;
+    }
     let last = n.len().saturating_sub(1);
     let mut scalar = scale;
     let mut by_scalar = scaled;
     for f in &load.factors {
         let base = outer_base(&f.access, n, last.min(n.len()));
         let axis = f.access.axes.get(last).copied().unwrap_or(AxisIndex::Linear { stride: 0 });
-        let start = n.get(last).copied().unwrap_or(0);
+        let start = n.get(last).copied().unwrap_or(0) + skipped;
         let sign = if f.conj { T::of(-1.0) } else { T::of(1.0) };
         match (&axis, f.weight.data()) {
             (AxisIndex::Linear { stride: 0 }, _) => {
