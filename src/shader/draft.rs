@@ -376,7 +376,7 @@ impl Stepper<'_> {
             at(last).max(at(last / store.run * store.run - 1))
         };
         let element = if self.complex() { 8 } else { 4 };
-        match &windows((low, high), self.limit / element)[..] {
+        match &windows((low, high), self.room(element))[..] {
             [one] => Ok(*one),
             _ => Err(Error::TooBig {
                 what: "one binding of a result".into(),
@@ -398,7 +398,7 @@ impl Stepper<'_> {
         let load = load.collapsed(&[]);
         let ranges = self.ranges(&load, chunk);
         let value = &self.plan.values[load.value.at()];
-        let one = |footprint, element| match &windows(footprint, self.limit / element)[..] {
+        let one = |footprint, element| match &windows(footprint, self.room(element))[..] {
             [one] => Ok(*one),
             _ => Err(Error::TooBig {
                 what: "one operand of a transform".into(),
