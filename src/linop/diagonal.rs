@@ -5,6 +5,7 @@ use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::program::{Builder, Constant, ValueId};
 use crate::tensor::Tensor;
+use num_complex::Complex64;
 
 /// y = w·x by elements, broadcast by name: dims that the weight lacks repeat it. Dims of the weight that x lacks become new
 /// dims of y, placed first.
@@ -49,13 +50,13 @@ fn build(input: Shape, weight: &Tensor, order: Vec<Dim>) -> Result<Linop> {
     }
     let extent = |d: &Dim| input.size(*d).or(w.size(*d)).unwrap_or(1);
     let output = Shape::new(order.clone(), order.iter().map(extent).collect())?;
-    let axis = |d: &Dim| output.require(*d);
+    let (reduced, kept) = constant(weight)?.without_constant_axes();
     let operator = Diagonal {
-        weight: constant(weight)?,
+        weight: reduced,
         dims: join(w.dims()),
         new: (0..order.len()).filter(|&k| input.axis(order[k]).is_none()).map(|k| (k, extent(&order[k]))).collect(),
         order: order.iter().filter_map(|d| input.axis(*d)).collect(),
-        axes: w.dims().iter().map(axis).collect::<Result<_>>()?,
+        axes: kept.iter().map(|&a| output.require(w.dims()[a])).collect::<Result<_>>()?,
     };
     Ok(Linop::of(input, output, operator))
 }
@@ -68,7 +69,7 @@ struct Diagonal {
     new: Vec<(usize, usize)>,
     /// The axes of x in the order of the output.
     order: Vec<usize>,
-    /// The output axis of each axis of the weight.
+    /// The output axis of each axis of the weight; it has none where it does not change.
     axes: Vec<usize>,
 }
 
@@ -84,6 +85,10 @@ impl Operator for Diagonal {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let x = b.permute(x, &self.order)?;
         let x = b.repeat(x, &self.new)?;
-        b.mul(x, self.weight.clone(), self.axes.clone(), false)
+        // A real weight of one value is a scalar; a complex one makes y complex, whatever the value.
+        match self.axes.is_empty() && !self.weight.is_complex() {
+            true => Ok(b.scale(x, Complex64::new(self.weight.get(0).re.into(), 0.0))),
+            false => b.mul(x, self.weight.clone(), self.axes.clone(), false),
+        }
     }
 }

@@ -33,7 +33,6 @@ impl Constant {
     /// # Errors
     /// The number of values is not the product of the extents.
     pub fn new(extents: Vec<usize>, data: ConstantData) -> Result<Constant> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let len = match &data {
             ConstantData::F32(d) => d.len(),
             ConstantData::C32(d) => d.len(),
@@ -41,7 +40,12 @@ impl Constant {
         if len != extents.iter().product::<usize>() {
             return shape_err!("a constant of extents {extents:?} came with {len} values");
         }
-        Ok(Constant(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), extents, data })))
+        Ok(Constant::of(extents, data))
+    }
+
+    fn of(extents: Vec<usize>, data: ConstantData) -> Constant {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Constant(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), extents, data }))
     }
 
     /// The identity of this tensor, unique in the process.
@@ -79,6 +83,36 @@ impl Constant {
         self.len() as u64 * if self.is_complex() { 8 } else { 4 }
     }
 
+    /// The same values without the axes along which they don't change, and which axes are left: a mask of whole lines
+    /// loses the axis along the lines, so that a transform along it can cancel.
+    pub fn without_constant_axes(&self) -> (Constant, Vec<usize>) {
+        let extents = self.extents();
+        let changes = |axis: usize| {
+            let inner: usize = extents[axis + 1..].iter().product();
+            let line = extents[axis] * inner;
+            // A value differs from the one before it along the axis; NaN differs from itself and so always does.
+            let differs = |i: usize| i % line >= inner && self.get(i) != self.get(i - inner);
+            (0..self.len()).any(differs)
+        };
+        let kept: Vec<usize> = (0..extents.len()).filter(|&a| changes(a)).collect();
+        if kept.len() == extents.len() {
+            return (self.clone(), kept);
+        }
+        let strides = super::access::c_strides(extents);
+        let reduced: Vec<usize> = kept.iter().map(|&a| extents[a]).collect();
+        let own = super::access::c_strides(&reduced);
+        let source = |i: usize| -> usize {
+            let at = |k: usize| (i as i64 / own[k]) % reduced[k] as i64 * strides[kept[k]];
+            (0..kept.len()).map(at).sum::<i64>() as usize
+        };
+        let len: usize = reduced.iter().product();
+        let data = match &self.0.data {
+            ConstantData::F32(d) => ConstantData::F32((0..len).map(|i| d[source(i)]).collect()),
+            ConstantData::C32(d) => ConstantData::C32((0..len).map(|i| d[source(i)]).collect()),
+        };
+        (Constant::of(reduced, data), kept)
+    }
+
     /// One value, as complex.
     pub fn get(&self, index: usize) -> Complex32 {
         match &self.0.data {
@@ -105,5 +139,24 @@ impl Hash for Constant {
 impl fmt::Debug for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{:?}", if self.is_complex() { "c32" } else { "f32" }, self.0.extents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_without_change_are_dropped() {
+        let lines: Vec<f32> = (0..2 * 3 * 4).map(|i| ((i / 4) % 3) as f32).collect();
+        let c = Constant::new(vec![2, 3, 4], ConstantData::F32(lines)).unwrap();
+        let (reduced, kept) = c.without_constant_axes();
+        assert_eq!((reduced.extents(), &kept[..]), (&[3][..], &[1][..]));
+        assert_eq!((0..3).map(|i| reduced.get(i).re).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
+        let ones = Constant::new(vec![2, 2], ConstantData::C32(vec![Complex32::new(0.0, 1.0); 4])).unwrap();
+        let (one, none) = ones.without_constant_axes();
+        assert_eq!((one.len(), one.get(0), none.len()), (1, Complex32::new(0.0, 1.0), 0));
+        let all = Constant::new(vec![2, 2], ConstantData::F32(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
+        assert_eq!(all.without_constant_axes().0, all);
     }
 }
