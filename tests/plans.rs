@@ -1,36 +1,21 @@
 //! What programs simplify to, and what their plans hold: no device is needed.
 
+#![cfg(feature = "gpu")]
+
 mod common;
 
 use common::catalogue::cases;
 use common::data::{complex, indices, mask, real};
+use common::kernels::{poorest, small_bindings};
 use linops::fft::KernelShape;
 use linops::linop::{self, Align, FftOptions};
 use linops::program::{Kernel, Op, Plan, Program, Step, Target, ValueId};
 use linops::{Device, Linop, apply_f64};
 
-/// The poorest GPUs, one of them so poor that small tensors take several bindings, and the host.
+/// The host, the poorest GPUs, and ones whose bindings are so small that small tensors take several.
 fn targets() -> Vec<Target> {
-    let mut all = vec![Target::Host];
-    for shape in [KernelShape::Gpu, KernelShape::Cpu] {
-        all.push(Target::default_gpu(shape));
-        if let Target::Gpu { max_buffer, max_storage_buffers, workgroup_memory, max_invocations, max_groups, .. } =
-            Target::default_gpu(shape)
-        {
-            let max_binding = 4096;
-            let poor = Target::Gpu {
-                max_binding,
-                max_buffer,
-                max_storage_buffers,
-                workgroup_memory,
-                max_invocations,
-                max_groups,
-                shape,
-            };
-            all.push(poor);
-        }
-    }
-    all
+    let shapes = [KernelShape::Gpu, KernelShape::Cpu];
+    std::iter::once(Target::Host).chain(shapes.map(poorest)).chain(shapes.map(small_bindings)).collect()
 }
 
 fn program(a: &Linop) -> std::sync::Arc<Program> {
@@ -269,7 +254,7 @@ fn sense(coils: usize) -> Linop {
 
 #[test]
 fn a_sense_normal_has_no_kernel_of_its_own_for_weights() {
-    for target in [Target::default_gpu(KernelShape::Gpu), Target::default_gpu(KernelShape::Cpu), Target::Host] {
+    for target in [poorest(KernelShape::Gpu), poorest(KernelShape::Cpu), Target::Host] {
         let plan = program(&sense(8).n()).schedule(&target, true).unwrap();
         let pointwise =
             plan.steps.iter().filter(|s| matches!(s.kernel, Kernel::Map { .. } | Kernel::Add { .. })).count();
@@ -286,7 +271,7 @@ fn a_sense_normal_has_no_kernel_of_its_own_for_weights() {
 #[test]
 fn plans_are_the_same_every_time() {
     let a = sense(3).n();
-    let plan = || program(&a).schedule(&Target::default_gpu(KernelShape::Gpu), true).unwrap().to_string();
+    let plan = || program(&a).schedule(&poorest(KernelShape::Gpu), true).unwrap().to_string();
     assert_eq!(plan(), plan());
     assert_eq!(a.plan(&Device::host(), linops::DType::F32).unwrap().values[0].element_bytes(), 4);
 }
