@@ -145,12 +145,20 @@ fn fetch_row<S: Copy, E: Copy>(
 
 fn weigh<T: Real, E: Elem<T>>(load: &Load, n: &[i64], row: &mut [E], scale: Complex<T>, scaled: bool) {
     let last = n.len().saturating_sub(1);
+    let mut start = n.get(last).copied().unwrap_or(0);
+    let mut row = row;
+    if let Some(v) = load.valid.get(last) {
+        // Where the load has no value its weights have none either.
+        let inside = |at: i64| (at - start).clamp(0, row.len() as i64) as usize;
+        let (lo, hi) = (inside(v.lo), inside(v.hi));
+        row = &mut row[lo..hi.max(lo)];
+        start += lo as i64;
+    }
     let mut scalar = scale;
     let mut by_scalar = scaled;
     for f in &load.factors {
         let base = outer_base(&f.access, n, last.min(n.len()));
         let axis = f.access.axes.get(last).copied().unwrap_or(AxisIndex::Linear { stride: 0 });
-        let start = n.get(last).copied().unwrap_or(0);
         let sign = if f.conj { T::of(-1.0) } else { T::of(1.0) };
         match (&axis, f.weight.data()) {
             (AxisIndex::Linear { stride: 0 }, _) => {
