@@ -127,7 +127,9 @@ impl Scheduler {
     /// The program's result in a buffer of its own.
     fn output(&mut self, v: Val) -> ValueId {
         let v = self.stored(v);
-        if v.load.value != ValueId::INPUT {
+        // A plain read may be of the first rows only.
+        let whole = self.values[v.load.value.at()].len() == v.load.extents.iter().product::<usize>();
+        if whole && v.load.value != ValueId::INPUT {
             return v.load.value;
         }
         let extents = v.load.extents.clone();

@@ -146,7 +146,7 @@ impl Sweep {
             (Op::Reshape, Op::Reshape) => self.b.reshape(z, node.extents.clone()).map(Some),
             (Op::Map(outer), Op::Map(inner)) => {
                 let input = self.b.extents(z).to_vec();
-                match compose(outer, inner, &input, mid) {
+                match compose(outer, inner, &input, mid, &node.extents) {
                     Some(axes) => self.b.map(z, axes, node.extents.clone()).map(Some),
                     None => Ok(None),
                 }
@@ -237,17 +237,25 @@ impl Sweep {
     }
 }
 
-/// `outer` after `inner`, where it is an index map.
-fn compose(outer: &[MapAxis], inner: &[MapAxis], input: &[usize], mid: &[usize]) -> Option<Vec<MapAxis>> {
-    let one = |a: &MapAxis| match a {
+/// `outer` after `inner`, where it is an index map; extents below both, between the two, and of the result.
+fn compose(
+    outer: &[MapAxis],
+    inner: &[MapAxis],
+    input: &[usize],
+    mid: &[usize],
+    output: &[usize],
+) -> Option<Vec<MapAxis>> {
+    let one = |(a, &out): (&MapAxis, &usize)| match a {
         MapAxis::New => Some(MapAxis::New),
         MapAxis::From(k, m) => match &inner[*k] {
-            // A repeated axis read in part is not a repeated axis of another extent where zeros are read.
-            MapAxis::New => (!m.wrap && m.den == 1 && m.is_identity(mid[*k], mid[*k])).then_some(MapAxis::New),
+            // Values that repeat do so in any part of them, but not where zeros are read.
+            MapAxis::New => (m.is_total(out) || m.wrap).then_some(MapAxis::New),
+            // A rolled axis with zeros behind it is no roll.
+            MapAxis::From(_, i) if i.wrap && out != mid[*k] => None,
             MapAxis::From(from, i) => Some(MapAxis::From(*from, m.after(i, mid[*k], input[*from])?)),
         },
     };
-    outer.iter().map(one).collect()
+    outer.iter().zip(output).map(one).collect()
 }
 
 /// The product of two weights on the axes of the bigger one.

@@ -178,6 +178,26 @@ fn compositions(t: &mut Table) -> Result<()> {
         let half = linop::downsample("A=13", &[("A", 2, 1)])?.out("B")?;
         linop::crop("B=6", "B=3", Align::Center)? * half * roll
     });
+    t.complex("padded weights", {
+        let pad = linop::pad("A=3 B=2", "A=5 B=5", Align::Center)?;
+        pad * linop::diagonal("A=3 B=2", &complex("A=3 B=2", 5))?
+    });
+    t.complex("upsampled weights", {
+        let up = linop::upsample("A=3 B=2", &[("B", 3, 1)], "B=6")?;
+        up * linop::diagonal("A=3 B=2", &complex("A=3 B=2", 6))?
+    });
+    t.real("padded repeat", {
+        let pad = linop::pad("C=2 A=3", "C=3", Align::Start)?;
+        pad * linop::repeat("A=3", "C=2")?
+    });
+    t.real("padded roll", {
+        let pad = linop::pad("A=3 B=2", "A=5 B=3", Align::Start)?;
+        pad * linop::roll("A=3 B=2", &[("A", 2), ("B", 1)])?
+    });
+    t.real("first rows of a sum", {
+        let sum = linop::sum("A=7 B=3 C=2", "C")?;
+        linop::slice("A=7 B=3", &[("A", (0..4).into())])? * sum
+    });
     let nested = linop::stack(vec![sense.clone(), -&sense], None, Some(("E", 0)))?;
     t.complex("stack of chains", nested.clone());
     t.complex("normal of a stack", nested.n());

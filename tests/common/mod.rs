@@ -3,6 +3,8 @@
 
 pub mod catalogue;
 pub mod data;
+#[cfg(feature = "gpu")]
+pub mod kernels;
 pub mod matrix;
 
 use linops::{Device, Linop, Tensor};

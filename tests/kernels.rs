@@ -1,0 +1,246 @@
+//! Every kernel text under the eyes of naga, tint and spirv-val; how many there are; a dozen of them as snapshots.
+#![cfg(feature = "gpu")]
+
+mod common;
+
+use common::catalogue::cases;
+use common::data::{complex, indices, mask};
+use common::kernels::{dispatches, poorest, small_bindings};
+use linops::Linop;
+use linops::fft::KernelShape;
+use linops::linop::{self, FftOptions};
+use linops::program::Target;
+use linops::shader::{Reflected, validate};
+use naga::back::{hlsl, msl, spv};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+const SHAPES: [KernelShape; 2] = [KernelShape::Gpu, KernelShape::Cpu];
+
+/// Distinct kernel texts, with a name for messages.
+fn texts() -> &'static BTreeMap<String, String> {
+    static TEXTS: std::sync::OnceLock<BTreeMap<String, String>> = std::sync::OnceLock::new();
+    TEXTS.get_or_init(|| {
+        let mut all = BTreeMap::new();
+        let mut add = |what: &str, a: &Linop, target: &Target, is_complex: bool| {
+            for d in dispatches(a, target, is_complex).unwrap_or_else(|e| panic!("{what}: {e}")) {
+                all.entry(d.text).or_insert_with(|| format!("{what}: {}", d.name));
+            }
+        };
+        for case in cases() {
+            for a in [case.linop.clone(), case.linop.h(), case.linop.n()] {
+                for target in SHAPES.map(poorest) {
+                    add(&case.name, &a, &target, true);
+                    add(&case.name, &a, &target, false);
+                }
+            }
+        }
+        for a in windowed() {
+            for target in SHAPES.map(small_bindings) {
+                add("windows", &a, &target, true);
+                add("windows", &a.h(), &target, true);
+            }
+        }
+        for n in lengths() {
+            for dims in [format!("C=3 N={n}"), format!("N={n} C=5")] {
+                let options = FftOptions { centered: n % 2 == 0, inverse: n % 3 == 0, ..FftOptions::default() };
+                for target in SHAPES.map(poorest) {
+                    add(&format!("fft {n}"), &linop::fft(&dims, "N", options).unwrap(), &target, true);
+                }
+            }
+        }
+        all
+    })
+}
+
+/// Lengths with every radix, in one pass and in several, and those that go through a convolution.
+fn lengths() -> Vec<usize> {
+    (2..=64).chain([100, 125, 128, 169, 256, 343, 512, 1001, 1024, 1331, 2048, 4096, 8192, 16384, 101, 1021]).collect()
+}
+
+/// Linops whose reads span several bindings of 4096 bytes.
+fn windowed() -> Vec<Linop> {
+    let d = |dims: &str, w: &str| linop::diagonal(dims, &complex(w, 1)).unwrap();
+    let stack = vec![linop::flip("A=40 B=30", "A").unwrap(), d("A=40 B=30", "B=30 A=40")];
+    vec![
+        linop::rearrange("A=40 B=50", "A B -> B A", "").unwrap(),
+        linop::roll("A=40 B=50", &[("A", 13)]).unwrap(),
+        linop::fft("N=64 A=20", "N", FftOptions::default()).unwrap(),
+        linop::fft("A=20 N=64", "N", FftOptions { centered: true, ..FftOptions::default() }).unwrap(),
+        linop::sampling_at("A=900", &[("A", indices(&[3000], 900, 2))], "S").unwrap(),
+        linop::sampling_at("B=3 A=700 C=2", &[("A", indices(&[1500], 700, 3))], "B C S").unwrap(),
+        linop::sum("A=70 B=60", "A").unwrap(),
+        linop::sum("A=70 B=60", "B").unwrap(),
+        linop::dense("N=60 T=30", &complex("M=40 N=60", 4), "M T").unwrap(),
+        d("A=40 B=50", "B=50 A=40"),
+        linop::stack(stack.clone(), None, Some(("S", 1))).unwrap(),
+        linop::add(stack).unwrap(),
+    ]
+}
+
+/// naga's judgement under no optional capability, as for the poorest device.
+fn reflected() -> Vec<(&'static str, Reflected)> {
+    let accept = |(text, what): (&'static String, &'static String)| {
+        (what.as_str(), validate(what, text).unwrap_or_else(|e| panic!("{e}\n{text}")))
+    };
+    texts().iter().map(accept).collect()
+}
+
+fn spirv(what: &str, r: &Reflected) -> Vec<u32> {
+    spv::write_vec(&r.module, &r.info, &spv::Options::default(), None).unwrap_or_else(|e| panic!("{what}: {e}"))
+}
+
+#[test]
+fn naga_accepts_and_translates_every_kernel() {
+    let all = reflected();
+    assert!(all.len() > 200, "only {} kernels", all.len());
+    for (what, r) in &all {
+        assert!(r.workgroup_size <= 256, "{what}: {} invocations", r.workgroup_size);
+        // What the default limits allow: 8 storage buffers and 12 uniforms in one stage.
+        assert!(r.bindings.iter().filter(|b| b.1 != linops::shader::Slot::Uniform).count() <= 8, "{what}");
+        assert!(!spirv(what, r).is_empty());
+        let text = msl::write_string(&r.module, &r.info, &msl::Options::default(), &msl::PipelineOptions::default());
+        assert!(text.unwrap_or_else(|e| panic!("{what}: {e}")).0.contains("kernel void"), "{what}");
+        let (mut text, options, pipeline) = (String::new(), hlsl::Options::default(), hlsl::PipelineOptions::default());
+        let written = hlsl::Writer::new(&mut text, &options, &pipeline).write(&r.module, &r.info, None).map(|_| ());
+        written.unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(text.contains("numthreads"), "{what}");
+    }
+}
+
+fn on_path(tool: &str) -> bool {
+    Command::new(tool).arg("--help").output().is_ok()
+}
+
+/// Runs a judge over every file of a folder, on all cores, and lists what it refuses.
+fn judge(folder: &Path, command: impl Fn(&Path) -> Command + Sync) {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    let refused = |file: &std::path::PathBuf| {
+        let out = command(file).output().unwrap();
+        let text = || [out.stdout.clone(), out.stderr.clone()].concat();
+        (!out.status.success()).then(|| format!("{}\n{}", file.display(), String::from_utf8_lossy(&text())))
+    };
+    use rayon::prelude::*;
+    let refused: Vec<String> = files.par_iter().filter_map(refused).collect();
+    assert!(refused.is_empty(), "{} refused:\n{}", refused.len(), refused.join("\n"));
+}
+
+#[test]
+fn tint_accepts_every_kernel() {
+    if !on_path("tint") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (k, text) in texts().keys().enumerate() {
+        std::fs::write(folder.path().join(format!("{k}.wgsl")), text).unwrap();
+    }
+    judge(folder.path(), |file| {
+        let mut c = Command::new("tint");
+        // It checks and writes the same language again: all back ends are not in every build.
+        c.args(["--format", "wgsl"]).arg(file);
+        c
+    });
+}
+
+#[test]
+fn spirv_val_accepts_every_kernel() {
+    if !on_path("spirv-val") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (k, (what, r)) in reflected().iter().enumerate() {
+        let bytes: Vec<u8> = spirv(what, r).iter().flat_map(|w| w.to_le_bytes()).collect();
+        std::fs::write(folder.path().join(format!("{k}.spv")), bytes).unwrap();
+    }
+    judge(folder.path(), |file| {
+        let mut c = Command::new("spirv-val");
+        c.args(["--target-env", "vulkan1.1"]).arg(file);
+        c
+    });
+}
+
+/// Distinct texts of some linops.
+fn distinct(linops: impl IntoIterator<Item = Linop>, shape: KernelShape) -> BTreeSet<String> {
+    let texts = |a: Linop| dispatches(&a, &poorest(shape), true).unwrap().into_iter().map(|d| d.text);
+    linops.into_iter().flat_map(texts).collect()
+}
+
+#[test]
+fn sizes_are_no_part_of_a_kernel() {
+    let sizes = [2usize, 3, 5, 8, 17, 31, 64, 100, 127, 256];
+    let of = |what: &str, make: &dyn Fn(usize) -> linops::Result<Linop>, most: usize| {
+        for shape in SHAPES {
+            let count = distinct(sizes.iter().map(|&n| make(n).unwrap()), shape).len();
+            assert!(count <= most, "{what}: {count} kernels for {} sizes, expected {most}", sizes.len());
+        }
+    };
+    of("diagonal", &|n| linop::diagonal(format!("N={n}"), &complex(format!("N={n}"), 1)), 1);
+    of("coil sensitivities", &|n| linop::diagonal(format!("N={n}"), &complex(format!("C=3 N={n}"), 1)), 1);
+    // Few long sums are made by workgroups, many short ones by single invocations.
+    of("outer sum", &|n| linop::sum(format!("A={n} B=7"), "A"), 2);
+    of("inner sum", &|n| linop::sum(format!("A=3 B={n}"), "B"), 2);
+    of("transposed", &|n| linop::rearrange(format!("A={n} B=3"), "A B -> B A", ""), 1);
+    of("roll", &|n| linop::roll(format!("A=3 B={n}"), &[("B", 1)]), 1);
+    of("gather", &|n| linop::sampling_at(format!("N={n}"), &[("N", indices(&[9], n, 1))], "S"), 1);
+    let scatter = |n: usize| Ok(linop::sampling_at(format!("N={n}"), &[("N", indices(&[9], n, 1))], "S")?.h());
+    of("scatter", &scatter, 1);
+    of("dense", &|n| linop::dense(format!("N={n} T=2"), &complex(format!("M=4 N={n}"), 1), "M T"), 2);
+    let joined = |n: usize| linop::stack(vec![linop::flip(format!("N={n}"), "N")?; 3], None, Some(("S", 1)));
+    of("stack", &joined, 1);
+    // A transform's text holds its length, but neither the batch nor what is beside it.
+    of("fft", &|n| linop::fft(format!("C={n} N=48"), "N", FftOptions::default()), 1);
+}
+
+fn sense(coils: usize) -> Linop {
+    let maps = linop::diagonal("Y=32 X=48", &complex(format!("C={coils} Y=32 X=48"), 1)).unwrap();
+    let f = linop::fft(maps.output().unwrap(), "Y X", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
+    let f = f.out("C Y X").unwrap();
+    linop::diagonal(f.output().unwrap(), &mask("Y=32 X=48", 0.4, 2)).unwrap() * f * maps
+}
+
+/// The program, the plan, and each kernel of it with the number of its dispatches' workgroups.
+fn listing(a: &Linop, shape: KernelShape) -> String {
+    let program = a.program().unwrap();
+    let plan = program.schedule(&poorest(shape), true).unwrap();
+    let mut text = format!("{a}\n\nprogram\n{program}\nplan\n{plan}\nkernels\n");
+    for d in dispatches(a, &poorest(shape), true).unwrap() {
+        text += &format!("{} × {}\n", d.name, d.groups);
+    }
+    text
+}
+
+#[test]
+fn representative_plans() {
+    let frames = linop::stack(vec![sense(2); 3], None, Some(("T", 0))).unwrap();
+    let bluestein = linop::fft("C=2 N=1021", "N", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
+    let sampling = linop::sampling("C=2 Y=8 X=9", &mask("Y=8 X=9", 0.4, 3), "C S").unwrap();
+    for (name, a) in [
+        ("sense_forward", sense(4)),
+        ("sense_normal", sense(4).n()),
+        ("bluestein_1021", bluestein),
+        ("sampling_forward", sampling.clone()),
+        ("sampling_adjoint", sampling.h()),
+        ("sampling_normal", sampling.n()),
+        ("stacked_normal", frames.n()),
+        ("dense", linop::dense("N=60 T=4", &complex("M=30 N=60", 4), "M T").unwrap()),
+    ] {
+        insta::assert_snapshot!(name, listing(&a, KernelShape::Gpu));
+    }
+}
+
+#[test]
+fn representative_kernels() {
+    let fft = |dims: &str| linop::fft(dims, "N", FftOptions::default()).unwrap();
+    for (name, a, shape) in [
+        ("kernel_diagonal", linop::diagonal("Y=8 X=9", &complex("C=2 Y=8 X=9", 1)).unwrap(), KernelShape::Gpu),
+        ("kernel_transpose", linop::rearrange("A=8 B=9", "A B -> B A", "").unwrap(), KernelShape::Gpu),
+        ("kernel_sum", linop::sum("A=8 B=9", "A").unwrap(), KernelShape::Gpu),
+        ("kernel_fft_workgroup", fft("C=4 N=60"), KernelShape::Gpu),
+        ("kernel_fft_registers", fft("C=4 N=8"), KernelShape::Cpu),
+    ] {
+        let texts: Vec<String> = dispatches(&a, &poorest(shape), true).unwrap().into_iter().map(|d| d.text).collect();
+        insta::assert_snapshot!(name, texts.join("\n// next\n"));
+    }
+}
