@@ -19,6 +19,10 @@ fn main(
 ) {
     let i = (wid.y * nwg.x + wid.x) * 256u + lid;
     if (i < p.length) {
-        y[i] += p.sign * scalars[p.scalar] * x[i];
+        // A factor of 0 leaves y alone, also where x has overflowed.
+        let s = scalars[p.scalar];
+        if (s != 0.0) {
+            y[i] += p.sign * s * x[i];
+        }
     }
 }

@@ -11,14 +11,13 @@ fn main(
     let t = group_index(wid, nwg) * 256u + lid;
     if (t < p.count) {
         let lin = p.first + t;
-        let start = lin * p.terms;
         var total = T();
         var k = 0u;
         while (k < p.terms) {
             let end = min(k + 64u, p.terms);
             var part = T();
             while (k < end) {
-                part += value(start + k);
+                part += term(lin, k);
                 k += 1u;
             }
             total += part;

@@ -13,11 +13,10 @@ fn main(
     let t = group_index(wid, nwg);
     // Groups beyond the count sum the last result again, so that all of them reach the barriers.
     let lin = p.first + min(t, p.count - 1u);
-    let start = lin * p.terms;
     var part = T();
     var k = lid;
     while (k < p.terms) {
-        part += value(start + k);
+        part += term(lin, k);
         k += 64u;
     }
     parts[lid] = part;

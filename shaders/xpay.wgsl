@@ -18,6 +18,12 @@ fn main(
 ) {
     let i = (wid.y * nwg.x + wid.x) * 256u + lid;
     if (i < p.length) {
-        y[i] = x[i] + scalars[p.scalar] * y[i];
+        // A factor of 0 drops y, also where it has overflowed.
+        let s = scalars[p.scalar];
+        var z = x[i];
+        if (s != 0.0) {
+            z += s * y[i];
+        }
+        y[i] = z;
     }
 }

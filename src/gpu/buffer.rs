@@ -2,12 +2,13 @@
 
 use super::Gpu;
 use super::faults::from_wgpu;
+use super::pool::{Pooled, new_id};
 use crate::dim::Shape;
 use crate::error::{Error, Result, shape_err};
 use crate::tensor::{DType, DeviceBuffer, HostArray, Tensor};
 use ndarray::{ArcArray, IxDyn};
 use std::any::Any;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 /// Bytes that one transfer moves: staging memory stays small beside the tensors.
@@ -20,18 +21,16 @@ pub struct GpuBuffer {
     buffer: wgpu::Buffer,
     /// Size class in the pool; None for a caller's buffer.
     class: Option<u64>,
+    /// The caller has taken the buffer; it does not go back to the pool.
+    given_away: AtomicBool,
+    /// The same for every tensor that lives in this buffer: what bind groups are kept by.
     id: u64,
 }
 
 impl GpuBuffer {
-    fn new(gpu: &Arc<Gpu>, buffer: wgpu::Buffer, class: Option<u64>) -> GpuBuffer {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        GpuBuffer { gpu: gpu.clone(), buffer, class, id: NEXT.fetch_add(1, Ordering::Relaxed) }
-    }
-
-    /// A buffer that belongs to a plan and not to the pool.
-    pub(super) fn of_plan(gpu: &Arc<Gpu>, buffer: wgpu::Buffer) -> GpuBuffer {
-        GpuBuffer::new(gpu, buffer, None)
+    /// A buffer that does not belong to the pool: a plan's own, or a caller's.
+    pub(super) fn outside_pool(gpu: &Arc<Gpu>, buffer: wgpu::Buffer) -> GpuBuffer {
+        GpuBuffer { gpu: gpu.clone(), buffer, class: None, given_away: AtomicBool::new(false), id: new_id() }
     }
 
     /// The device that it belongs to.
@@ -52,8 +51,10 @@ impl GpuBuffer {
 
 impl Drop for GpuBuffer {
     fn drop(&mut self) {
-        if let Some(class) = self.class {
-            self.gpu.pool.give(self.buffer.clone(), class);
+        match self.class {
+            Some(class) if self.given_away.load(Ordering::Relaxed) => self.gpu.pool.forget(class),
+            Some(class) => self.gpu.pool.give(Pooled { buffer: self.buffer.clone(), id: self.id }, class),
+            None => {}
         }
     }
 }
@@ -72,7 +73,7 @@ impl Tensor {
     /// A tensor around a caller's own wgpu buffer, without a copy: C order, complex as interleaved re, im.
     ///
     /// # Errors
-    /// The buffer is shorter than the tensor or lacks the usage STORAGE, or the device is not a GPU.
+    /// The buffer is shorter than the tensor or lacks the usage STORAGE or COPY_SRC, or the device is not a GPU.
     pub fn from_wgpu(device: &crate::Device, buffer: wgpu::Buffer, shape: Shape, dtype: DType) -> Result<Tensor> {
         let crate::run::Kind::Gpu(gpu) = &device.0 else {
             return Err(Error::Device("a wgpu buffer needs a GPU device, came the host".into()));
@@ -81,15 +82,26 @@ impl Tensor {
         if buffer.size() < bytes {
             return shape_err!("the buffer has {} bytes, a {dtype} tensor {shape} needs {bytes}", buffer.size());
         }
-        if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
-            return Err(Error::Device("the buffer lacks the usage STORAGE; create it with that".into()));
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+        if !buffer.usage().contains(usage) {
+            let has = buffer.usage();
+            return Err(Error::Device(format!("the buffer has the usage {has:?}; create it with STORAGE | COPY_SRC")));
         }
-        Ok(Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::new(gpu, buffer, None))))
+        Ok(Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::outside_pool(gpu, buffer))))
     }
 
-    /// The wgpu buffer that holds the values, if the tensor is on a GPU; nothing is copied.
+    /// The wgpu buffer that holds the values, if the tensor is on a GPU; nothing is copied. It is the tensor's as long as the
+    /// tensor lives: keep the tensor until work of your own on the buffer is submitted, or take the buffer with
+    /// [`into_wgpu_buffer`](Tensor::into_wgpu_buffer).
     pub fn wgpu_buffer(&self) -> Option<&wgpu::Buffer> {
         Some(gpu_buffer(self)?.wgpu_buffer())
+    }
+
+    /// The wgpu buffer that holds the values, for good: it is not reused by this crate any more.
+    pub fn into_wgpu_buffer(self) -> Option<wgpu::Buffer> {
+        let buffer = gpu_buffer(&self)?;
+        buffer.given_away.store(true, Ordering::Relaxed);
+        Some(buffer.buffer.clone())
     }
 }
 
@@ -100,8 +112,8 @@ pub(super) fn gpu_buffer(t: &Tensor) -> Option<&GpuBuffer> {
 
 impl Gpu {
     pub(super) fn alloc(self: &Arc<Self>, bytes: u64) -> Result<GpuBuffer> {
-        let (buffer, class) = self.pool.take(&self.device, bytes, self.max_buffer)?;
-        Ok(GpuBuffer::new(self, buffer, Some(class)))
+        let (Pooled { buffer, id }, class) = self.pool.take(&self.device, bytes, self.max_buffer)?;
+        Ok(GpuBuffer { gpu: self.clone(), buffer, class: Some(class), given_away: AtomicBool::new(false), id })
     }
 
     /// A new tensor with undefined values.

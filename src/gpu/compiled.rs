@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex};
 /// Bytes that one submission moves at most, by the plan's count: well under a driver's watchdog on a slow GPU.
 const SUBMIT_BYTES: u64 = 8 << 30;
 
+/// Flops that take as long as moving a byte, at least, on such a GPU.
+const FLOPS_PER_BYTE: u64 = 16;
+
 /// Pairs of input and output whose bind groups an instance keeps.
 const KEPT_PAIRS: usize = 8;
 
@@ -73,7 +76,8 @@ impl CompiledPlan {
         for step in &plan.steps {
             let cost = plan.step_cost(step);
             let made = drafts(&plan, step)?;
-            let each = (cost.read + cost.written) / made.len().max(1) as u64;
+            let work = (cost.read + cost.written).max(cost.flops / FLOPS_PER_BYTE);
+            let each = work / made.len().max(1) as u64;
             all.extend(made.into_iter().map(|d| (d, each)));
         }
         let mut words: Vec<u32> = Vec::new();
@@ -234,7 +238,7 @@ fn uniform_buffer(gpu: &Arc<Gpu>, words: &[u32]) -> GpuBuffer {
         mapped_at_creation: false,
     });
     gpu.write(&buffer, bytemuck::cast_slice(words));
-    GpuBuffer::of_plan(gpu, buffer)
+    GpuBuffer::outside_pool(gpu, buffer)
 }
 
 /// Constants and tables, each uploaded once.
@@ -248,7 +252,12 @@ impl Shared<'_> {
         if let Operand::Constant(c) = operand {
             return constant(self.gpu, c);
         }
-        if let Some((_, b)) = self.lists.iter().find(|(o, _)| o == operand) {
+        let same = |o: &Operand| match (o, operand) {
+            // Lists are shared by handle and may be long; tables are made anew and are short.
+            (Operand::List(a), Operand::List(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a == b,
+        };
+        if let Some((_, b)) = self.lists.iter().find(|(o, _)| same(o)) {
             return Ok(b.clone());
         }
         let bytes: &[u8] = match operand {

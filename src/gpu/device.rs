@@ -50,6 +50,8 @@ pub struct Gpu {
     target: Target,
     id: u64,
     in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
+    /// A caller's device is never waited for outside of an explicit wait.
+    throttled: bool,
 }
 
 impl Gpu {
@@ -85,12 +87,12 @@ impl Gpu {
         let (device, queue) = pollster::block_on(adapter.request_device(&desc))
             .map_err(|e| Error::Device(format!("the adapter \"{name}\" cannot be opened: {e}")))?;
         let faults = Faults::listen(&device);
-        Ok(Gpu::around(adapter.get_info(), device, queue, faults, options))
+        Ok(Gpu::around(adapter.get_info(), device, queue, faults, options, true))
     }
 
     /// A GPU around a caller's own device and queue: only the limits that it has, no handler replaced.
     pub(crate) fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Arc<Gpu> {
-        Gpu::around(adapter.get_info(), device, queue, Faults::default(), GpuOptions::default())
+        Gpu::around(adapter.get_info(), device, queue, Faults::default(), GpuOptions::default(), false)
     }
 
     fn around(
@@ -99,6 +101,7 @@ impl Gpu {
         queue: wgpu::Queue,
         faults: Faults,
         options: GpuOptions,
+        throttled: bool,
     ) -> Arc<Gpu> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let l = device.limits();
@@ -127,6 +130,7 @@ impl Gpu {
             target,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             in_flight: Mutex::default(),
+            throttled,
         })
     }
 
@@ -166,6 +170,9 @@ impl Gpu {
     /// Submits, and holds the caller back while too much is in flight.
     pub(super) fn submit(&self, commands: Vec<wgpu::CommandBuffer>) -> Result<()> {
         let index = self.queue.submit(commands);
+        if !self.throttled {
+            return Ok(());
+        }
         let oldest = {
             let mut q = self.in_flight.lock().unwrap_or_else(|e| e.into_inner());
             q.push_back(index);

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::program::size_class;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Accounting of a device's memory, in bytes of size classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,9 +23,22 @@ pub(super) struct Pool {
     state: Mutex<State>,
 }
 
+/// A buffer and the number that it keeps for life.
+#[derive(Debug)]
+pub(super) struct Pooled {
+    pub buffer: wgpu::Buffer,
+    pub id: u64,
+}
+
+/// A number that no other buffer has.
+pub(super) fn new_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 #[derive(Debug, Default)]
 struct State {
-    free: BTreeMap<u64, Vec<wgpu::Buffer>>,
+    free: BTreeMap<u64, Vec<Pooled>>,
     stats: PoolStats,
 }
 
@@ -34,7 +48,7 @@ const USAGE: wgpu::BufferUsages =
 
 impl Pool {
     /// A buffer of at least `bytes`, and its size class.
-    pub fn take(&self, device: &wgpu::Device, bytes: u64, max_buffer: u64) -> Result<(wgpu::Buffer, u64)> {
+    pub fn take(&self, device: &wgpu::Device, bytes: u64, max_buffer: u64) -> Result<(Pooled, u64)> {
         if bytes > max_buffer {
             return Err(Error::TooBig { what: "a tensor on this device".into(), needed: bytes, limit: max_buffer });
         }
@@ -61,7 +75,7 @@ impl Pool {
     }
 
     /// Takes a buffer back. Work on it that is still queued comes before whatever the next owner submits.
-    pub fn give(&self, buffer: wgpu::Buffer, class: u64) {
+    pub fn give(&self, buffer: Pooled, class: u64) {
         let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
         s.stats.in_use -= class;
         s.stats.idle += class;
@@ -74,17 +88,22 @@ impl Pool {
         }
     }
 
+    /// A buffer that the caller has taken.
+    pub fn forget(&self, class: u64) {
+        self.state.lock().unwrap_or_else(|e| e.into_inner()).stats.in_use -= class;
+    }
+
     pub fn stats(&self) -> PoolStats {
         self.state.lock().unwrap_or_else(|e| e.into_inner()).stats
     }
 }
 
-fn create(device: &wgpu::Device, size: u64) -> Result<wgpu::Buffer> {
+fn create(device: &wgpu::Device, size: u64) -> Result<Pooled> {
     let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let desc = wgpu::BufferDescriptor { label: Some("linops.pool"), size, usage: USAGE, mapped_at_creation: false };
     let buffer = device.create_buffer(&desc);
     match pollster::block_on(scope.pop()) {
-        None => Ok(buffer),
+        None => Ok(Pooled { buffer, id: new_id() }),
         Some(e) => Err(match from_wgpu(e) {
             Error::OutOfMemory(_) => Error::OutOfMemory(format!("the device has no {size} bytes left")),
             other => other,

@@ -26,7 +26,7 @@ impl Weights {
         let mut load = Load::whole(crate::program::ValueId::INPUT, extents);
         load.factors = factors.to_vec();
         load.scale = scale;
-        Weights { load: load.collapsed(&[]) }
+        Weights { load: load.collapsed() }
     }
 
     /// Multiplies the elements from `first` on by their weights.
@@ -44,7 +44,7 @@ impl Weights {
 
 impl<'a, T: Real> Reader<'a, T> {
     pub fn new(load: &Load, source: Option<Slice<'a, T>>) -> Reader<'a, T> {
-        let load = load.collapsed(&[]);
+        let load = load.collapsed();
         let (scale, scaled) = scalar(load.scale);
         Reader { load, source, scale, scaled }
     }

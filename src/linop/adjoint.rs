@@ -2,16 +2,16 @@
 
 use super::{Linop, Operator};
 use crate::error::Result;
-use crate::program::{Builder, ValueId};
+use crate::program::{Builder, Program, ValueId};
 use std::slice;
+use std::sync::Arc;
 
 impl Linop {
     /// The adjoint Aᴴ. The adjoint of an adjoint is the linop itself.
     pub fn h(&self) -> Linop {
         let Ok(node) = self.node() else { return self.clone() };
-        if node.operator.op() == "adjoint" {
+        if let ("adjoint", [inner]) = (node.operator.op(), node.operator.children()) {
             // Dims may have been renamed on the way.
-            let inner = &node.operator.children()[0];
             let (input, output) = (node.output.clone(), node.input.clone());
             return inner.rebuilt(|n| super::Node { input, output, ..n });
         }
@@ -40,7 +40,12 @@ impl Operator for Adjoint {
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        b.inline(&self.linop.program()?.transpose()?, x)
+        let p = self.linop.adjoint_program()?;
+        b.inline(&p, x)
+    }
+
+    fn simplified(&self) -> Option<Result<Arc<Program>>> {
+        Some(self.linop.adjoint_program())
     }
 }
 
@@ -59,8 +64,11 @@ impl Operator for Normal {
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        let p = self.linop.program()?;
-        let y = b.inline(&p, x)?;
-        b.inline(&p.transpose()?, y)
+        let p = self.linop.normal_program()?;
+        b.inline(&p, x)
+    }
+
+    fn simplified(&self) -> Option<Result<Arc<Program>>> {
+        Some(self.linop.normal_program())
     }
 }

@@ -10,17 +10,38 @@ use std::panic::Location;
 impl Linop {
     /// `self` after `first`, with the mismatch returned at once.
     pub fn compose(&self, first: &Linop) -> Result<Linop> {
-        chain(vec![first.clone(), self.clone()])
+        // Products of products are one chain: however many are multiplied, nothing nests.
+        let mut parts = parts(first, "chain");
+        parts.extend(self::parts(self, "chain"));
+        chain(parts)
     }
 
     /// `self + other`, with the mismatch returned at once.
     pub fn try_add(&self, other: &Linop) -> Result<Linop> {
-        super::add(vec![self.clone(), other.clone()])
+        let mut terms = parts(self, "add");
+        // The right side stays whole: a sum is a left fold.
+        terms.push(other.clone());
+        super::add(terms)
     }
 
     /// `c·A`.
     pub fn scaled(&self, c: impl Into<Complex32>) -> Result<Linop> {
-        chain(vec![self.clone(), scalar(self.output()?, c)?])
+        let mut parts = parts(self, "chain");
+        parts.push(scalar(self.output()?, c)?);
+        chain(parts)
+    }
+}
+
+/// The linops inside a container that says nothing of its own, else the linop itself.
+fn parts(l: &Linop, op: &str) -> Vec<Linop> {
+    let Ok(node) = l.node() else { return vec![l.clone()] };
+    let children = node.operator.children();
+    let plain_settings = node.operator.settings().is_none_or(|s| *s == Default::default());
+    // Renamed outputs are said by the container alone.
+    let same_output = children.last().is_some_and(|c| c.output().is_ok_and(|o| *o == node.output));
+    match node.operator.op() == op && node.name.is_none() && plain_settings && same_output {
+        true => children.to_vec(),
+        false => vec![l.clone()],
     }
 }
 

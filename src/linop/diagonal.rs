@@ -29,7 +29,7 @@ pub fn diagonal(input: impl ToShape, weight: &Tensor) -> Result<Linop> {
 /// [`diagonal`] with the output dims in the order of `out`, which names every dim of x and of the weight.
 ///
 /// # Errors
-/// As for `diagonal`; `out` names other dims, or keeps the dims of x in another order.
+/// As for `diagonal`; `out` lacks a dim of x or of the weight, or names another.
 pub fn diagonal_to(input: impl ToShape, weight: &Tensor, out: &str) -> Result<Linop> {
     build(input.to_shape()?, weight, parse_dims(out)?)
 }

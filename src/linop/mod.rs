@@ -66,6 +66,11 @@ pub trait Operator: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// The simplified program, where it is kept elsewhere already; None has it made of the forward.
+    fn simplified(&self) -> Option<Result<Arc<Program>>> {
+        None
+    }
+
     /// For containers of independent linops: how they may run.
     fn settings(&self) -> Option<&ThreadSettings> {
         None
@@ -103,12 +108,22 @@ pub(crate) struct Node {
     output: Shape,
     operator: Arc<dyn Operator>,
     program: OnceLock<Arc<Program>>,
+    adjoint: OnceLock<Arc<Program>>,
+    normal: OnceLock<Arc<Program>>,
 }
 
 impl Linop {
     /// A linop of your own kind.
     pub fn new(input: Shape, output: Shape, operator: Arc<dyn Operator>) -> Linop {
-        Linop(Ok(Arc::new(Node { name: None, input, output, operator, program: OnceLock::new() })))
+        Linop(Ok(Arc::new(Node {
+            name: None,
+            input,
+            output,
+            operator,
+            program: OnceLock::new(),
+            adjoint: OnceLock::new(),
+            normal: OnceLock::new(),
+        })))
     }
 
     pub(crate) fn of(input: Shape, output: Shape, operator: impl Operator + 'static) -> Linop {
@@ -182,6 +197,8 @@ impl Linop {
                 output: n.output.clone(),
                 operator: n.operator.clone(),
                 program: OnceLock::new(),
+                adjoint: OnceLock::new(),
+                normal: OnceLock::new(),
             })))),
         }
     }
@@ -210,6 +227,10 @@ impl Linop {
         if let Some(p) = node.program.get() {
             return Ok(p.clone());
         }
+        if let Some(p) = node.operator.simplified() {
+            let p = p?;
+            return Ok(node.program.get_or_init(|| p).clone());
+        }
         let mut b = Builder::new(node.input.extents());
         let y = self.forward(&mut b, ValueId::INPUT)?;
         if b.extents(y) != node.output.extents() {
@@ -222,6 +243,27 @@ impl Linop {
         }
         let p = Arc::new(b.finish(y).simplify()?);
         Ok(node.program.get_or_init(|| p).clone())
+    }
+
+    /// The adjoint as a simplified program, made once for all handles `a.h()`.
+    fn adjoint_program(&self) -> Result<Arc<Program>> {
+        let node = self.node()?;
+        if let Some(p) = node.adjoint.get() {
+            return Ok(p.clone());
+        }
+        let p = Arc::new(self.program()?.transpose()?.simplify()?);
+        Ok(node.adjoint.get_or_init(|| p).clone())
+    }
+
+    /// The normal as a simplified program, made once for all handles `a.n()`.
+    fn normal_program(&self) -> Result<Arc<Program>> {
+        let node = self.node()?;
+        if let Some(p) = node.normal.get() {
+            return Ok(p.clone());
+        }
+        let forward = self.program()?;
+        let p = Arc::new(forward.then(&forward.transpose()?)?.simplify()?);
+        Ok(node.normal.get_or_init(|| p).clone())
     }
 
     /// Appends the forward to a program.

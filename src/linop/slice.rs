@@ -32,6 +32,8 @@ impl Stretch {
                  expected 0 ≤ start < stop ≤ {extent} and step ≥ 1"
             );
         }
+        // A step beyond the extent takes one index, like a step of the extent.
+        let step = step.min(extent);
         Ok((start, (stop - start).div_ceil(step), step))
     }
 }

@@ -74,13 +74,17 @@ fn build(
                 wide(a)
             );
         }
-        let (m, extent) = map(a, f, s)?;
+        // A factor beyond the extent keeps one sample, like a factor of the extent.
+        let (m, extent) = map(a, f.min(wide(a)), s)?;
         extents[a] = extent;
         maps.push((a, m, extent));
     }
     let axes: Vec<usize> = maps.iter().map(|m| m.0).collect();
     if axes.is_empty() {
         return shape_err!("{op}: \"factors\" names no dim");
+    }
+    if axes.iter().enumerate().any(|(i, a)| axes[..i].contains(a)) {
+        return shape_err!("{op}: a dim stands twice in \"factors\"");
     }
     let output = Shape::new(advance(input, &axes), extents)?;
     let details = factors.iter().map(|(d, f, s)| format!("{d}/{f}+{s}")).collect::<Vec<_>>().join(" ");

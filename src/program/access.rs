@@ -30,7 +30,7 @@ pub enum AxisIndex {
     Wrapped {
         /// Step, ±1.
         num: i64,
-        /// Offset, in `0..extent`.
+        /// Offset; `n·num + off` lies above `-extent` wherever the load is valid.
         off: i64,
         /// The modulus.
         extent: i64,
@@ -122,7 +122,7 @@ impl AxisIndex {
                 (Divided { num: num * m.num, off: num * m.off + off, den, stride }, 0)
             }
             Wrapped { num, off, extent, stride } if m.den == 1 && m.num.abs() == 1 && !m.wrap => {
-                (Wrapped { num: num * m.num, off: (num * m.off + off).rem_euclid(extent), extent, stride }, 0)
+                (Wrapped { num: num * m.num, off: num * m.off + off, extent, stride }, 0)
             }
             _ => return None,
         })
@@ -130,9 +130,10 @@ impl AxisIndex {
 }
 
 impl Access {
-    /// C order.
+    /// C order. An axis of extent 1 has stride 0, here and in every access: equal reads are equal values.
     pub fn c_order(extents: &[usize]) -> Access {
-        Access { base: 0, axes: c_strides(extents).into_iter().map(|stride| AxisIndex::Linear { stride }).collect() }
+        let stride = |(stride, &n): (i64, &usize)| AxisIndex::Linear { stride: if n == 1 { 0 } else { stride } };
+        Access { base: 0, axes: c_strides(extents).into_iter().zip(extents).map(stride).collect() }
     }
 
     /// The flat index at a point.
@@ -229,13 +230,18 @@ impl Load {
     pub fn mapped(&self, axes: &[MapAxis], extents: &[usize]) -> Option<Load> {
         let through = |access: &Access| {
             let mut out = Access { base: access.base, axes: Vec::with_capacity(axes.len()) };
-            for a in axes {
-                let (axis, base) = match a {
+            for (a, &extent) in axes.iter().zip(extents) {
+                let (mut axis, base) = match a {
                     MapAxis::New => (AxisIndex::Linear { stride: 0 }, 0),
                     MapAxis::From(from, m) => access.axes[*from].through(m, self.extents[*from])?,
                 };
-                out.axes.push(axis);
                 out.base += base;
+                if extent == 1 {
+                    // One index is a constant, wherever it reads.
+                    out.base += axis.at(0);
+                    axis = AxisIndex::Linear { stride: 0 };
+                }
+                out.axes.push(axis);
             }
             Some(out)
         };
@@ -267,7 +273,7 @@ impl Load {
                 let mut stride = merged_stride(access, &self.extents, old.clone())?;
                 let mut part = Vec::new();
                 for a in new.clone().rev() {
-                    part.push(AxisIndex::Linear { stride });
+                    part.push(AxisIndex::Linear { stride: if extents[a] == 1 { 0 } else { stride } });
                     stride *= extents[a] as i64;
                 }
                 axes.extend(part.into_iter().rev());
@@ -299,23 +305,26 @@ impl Load {
     }
 
     /// The same read with as few axes as possible: axes that all accesses step through as one are merged, those of extent 1
-    /// dropped. Linear (C-order) indices stay the same. `keep` holds positions between axes that must not be merged across.
-    pub fn collapsed(&self, keep: &[usize]) -> Load {
+    /// dropped. Linear (C-order) indices stay the same.
+    pub fn collapsed(&self) -> Load {
+        self.collapsed_around(0).0
+    }
+
+    /// The same, but no axis before `mark` is merged with one behind it; also gives the mark's new place.
+    pub fn collapsed_around(&self, mark: usize) -> (Load, usize) {
         let mut out = self.clone();
-        let mut marks: Vec<usize> = keep.to_vec();
+        let mut mark = mark;
         let mut a = 0;
         while a < out.extents.len() {
             let constant = out.extents[a] == 1 && out.valid[a] == Validity::total(1);
             if constant && out.accesses().all(|x| matches!(x.axes[a], AxisIndex::Linear { .. })) {
                 out.drop_axis(a);
-                for m in &mut marks {
-                    *m -= usize::from(*m > a);
-                }
+                mark -= usize::from(mark > a);
                 continue;
             }
             let whole = |k: usize| out.valid[k] == Validity::total(out.extents[k]);
             let merges = a + 1 < out.extents.len()
-                && !marks.contains(&(a + 1))
+                && mark != a + 1
                 && whole(a)
                 && whole(a + 1)
                 && out.accesses().all(|x| merged_stride(x, &out.extents, a..a + 2).is_some());
@@ -332,14 +341,12 @@ impl Load {
                 out.drop_axis(a);
                 out.extents[a] = n;
                 out.valid[a] = Validity::total(n);
-                for m in &mut marks {
-                    *m -= usize::from(*m > a);
-                }
+                mark -= usize::from(mark > a);
                 continue;
             }
             a += 1;
         }
-        out
+        (out, mark)
     }
 
     fn drop_axis(&mut self, a: usize) {
@@ -377,10 +384,10 @@ impl Validity {
 fn merged_stride(access: &Access, extents: &[usize], axes: std::ops::Range<usize>) -> Option<i64> {
     let mut next: Option<(i64, i64)> = None;
     for a in axes.rev() {
+        let stride = access.stride(a)?;
         if extents[a] == 1 {
             continue;
         }
-        let stride = access.stride(a)?;
         next = Some(match next {
             None => (stride, stride * extents[a] as i64),
             Some((inner, expected)) if expected == stride => (inner, expected * extents[a] as i64),
@@ -451,10 +458,10 @@ mod tests {
         assert_eq!(&got[..6], &[0, 17, 18, 19, 20, 0]);
         assert_eq!(got.len(), 72);
         // Collapsing keeps every linear index.
-        assert_eq!(read(&l.collapsed(&[]), &x), got);
-        let whole = load.collapsed(&[]);
+        assert_eq!(read(&l.collapsed(), &x), got);
+        let whole = load.collapsed();
         assert_eq!(whole.extents, [24]);
-        assert_eq!(load.collapsed(&[1]).extents, [2, 12]);
+        assert_eq!(load.collapsed_around(1).0.extents, [2, 12]);
         // Permuted axes cannot merge, split ones can.
         let p = load.permuted(&[2, 0, 1]);
         assert!(p.reshaped(&[24]).is_none());
@@ -462,6 +469,6 @@ mod tests {
         assert_eq!(read(&s, &x), read(&p, &x));
         assert_eq!(load.reshaped(&[4, 6]).map(|l| read(&l, &x)), Some(x.clone()));
         assert_eq!(load.reshaped(&[2, 1, 12, 1]).map(|l| read(&l, &x)), Some(x.clone()));
-        assert_eq!(load.reshaped(&[1, 24, 1]).map(|l| read(&l.collapsed(&[]), &x)), Some(x));
+        assert_eq!(load.reshaped(&[1, 24, 1]).map(|l| read(&l.collapsed(), &x)), Some(x));
     }
 }

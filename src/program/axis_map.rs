@@ -54,6 +54,21 @@ impl AxisMap {
         self.den == 1 && self.lo == 0 && self.hi == output as i64
     }
 
+    /// Whether every index that it reads exists: what kernels without bounds checks rely on.
+    pub(crate) fn stays_inside(&self, input: usize, output: usize) -> bool {
+        let (input, output) = (input as i128, output as i128);
+        let (num, off, den) = (i128::from(self.num), i128::from(self.off), i128::from(self.den));
+        let (lo, hi) = (i128::from(self.lo), i128::from(self.hi));
+        if num == 0 || den < 1 || lo < 0 || hi > output {
+            return false;
+        }
+        if self.wrap {
+            return num.abs() == 1 && den == 1 && off.abs() <= input;
+        }
+        let inside = |n: i128| (0..input * den).contains(&(n * num + off));
+        lo >= hi || (inside(lo) && inside(hi - 1))
+    }
+
     /// The input index that `n` reads, if any.
     pub fn at(&self, n: i64, input: usize) -> Option<i64> {
         if n < self.lo || n >= self.hi {

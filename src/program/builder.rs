@@ -76,11 +76,14 @@ impl Builder {
     pub fn map(&mut self, x: ValueId, axes: Vec<MapAxis>, extents: Vec<usize>) -> Result<ValueId> {
         let e = self.extents(x);
         let mut read = vec![false; e.len()];
-        for a in &axes {
-            if let MapAxis::From(from, _) = a {
+        for (a, &extent) in axes.iter().zip(&extents) {
+            if let MapAxis::From(from, m) = a {
                 match read.get_mut(*from) {
                     Some(r) if !*r => *r = true,
                     _ => return shape_err!("an index map reads axis {from} of extents {e:?} twice or not at all"),
+                }
+                if !m.stays_inside(e[*from], extent) {
+                    return shape_err!("the axis map {m:?} reads outside of extent {} for {extent} results", e[*from]);
                 }
             }
         }

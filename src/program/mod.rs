@@ -17,7 +17,6 @@ mod simplify;
 mod target;
 mod transpose;
 
-pub(crate) use access::c_strides;
 pub use access::{Access, AxisIndex, Factor, Load, Validity};
 pub use axis_map::AxisMap;
 pub use builder::Builder;

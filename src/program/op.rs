@@ -139,7 +139,7 @@ impl Default for ThreadSettings {
 pub struct IndexList(Arc<IndexInner>);
 
 struct IndexInner {
-    indices: Vec<u32>,
+    indices: Arc<Vec<u32>>,
     extent: usize,
     inverse: OnceLock<Inverse>,
 }
@@ -147,21 +147,26 @@ struct IndexInner {
 /// The readers of each index, in rising order: those of `g` are `readers[starts[g]..starts[g + 1]]`.
 pub struct Inverse {
     /// Start of each list, and the end of the last.
-    pub starts: Vec<u32>,
+    pub starts: Arc<Vec<u32>>,
     /// Positions in the index list.
-    pub readers: Vec<u32>,
+    pub readers: Arc<Vec<u32>>,
 }
 
 impl IndexList {
     /// Indices into an axis of this extent; the caller has checked that they are below it.
     pub(crate) fn new(indices: Vec<u32>, extent: usize) -> IndexList {
         debug_assert!(indices.iter().all(|&i| (i as usize) < extent));
-        IndexList(Arc::new(IndexInner { indices, extent, inverse: OnceLock::new() }))
+        IndexList(Arc::new(IndexInner { indices: Arc::new(indices), extent, inverse: OnceLock::new() }))
     }
 
     /// The indices.
     pub fn indices(&self) -> &[u32] {
         &self.0.indices
+    }
+
+    /// The indices, to share.
+    pub(crate) fn shared(&self) -> Arc<Vec<u32>> {
+        self.0.indices.clone()
     }
 
     /// The extent of the axis they point into.
@@ -173,7 +178,7 @@ impl IndexList {
     pub fn inverse(&self) -> &Inverse {
         self.0.inverse.get_or_init(|| {
             let mut starts = vec![0u32; self.0.extent + 1];
-            for &i in &self.0.indices {
+            for &i in self.0.indices.iter() {
                 starts[i as usize + 1] += 1;
             }
             for g in 0..self.0.extent {
@@ -185,7 +190,7 @@ impl IndexList {
                 readers[next[i as usize] as usize] = m as u32;
                 next[i as usize] += 1;
             }
-            Inverse { starts, readers }
+            Inverse { starts: Arc::new(starts), readers: Arc::new(readers) }
         })
     }
 

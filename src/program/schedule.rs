@@ -21,7 +21,9 @@ impl Program {
         let legal;
         let program = match target {
             Target::Host => self,
-            Target::Gpu { .. } => {
+            Target::Gpu { max_buffer, max_binding, .. } => {
+                // Before anything is made for values that cannot exist.
+                fits(self, *max_buffer, *max_binding)?;
                 legal = legalize(self)?;
                 &legal
             }
@@ -42,6 +44,36 @@ impl Program {
         let memory = memory::assign(target, &s.values, &s.steps, output);
         Ok(Plan { target: *target, values: s.values, steps: s.steps, output, memory, regions: s.regions })
     }
+}
+
+/// Whether all values fit a buffer, and all lines of transforms (padded for a chirp where need be) a binding. Linear indices
+/// of kernels are 32 bits wide.
+fn fits(p: &Program, max_buffer: u64, max_binding: u64) -> Result<()> {
+    let bytes = |extents: &[usize]| extents.iter().try_fold(4u64, |n, &e| n.checked_mul(e as u64)).unwrap_or(u64::MAX);
+    let most = max_buffer.min(4 * u64::from(u32::MAX));
+    for extents in std::iter::once(&p.input).chain(p.nodes.iter().map(|n| &n.extents)) {
+        if bytes(extents) > most {
+            let what = format!("a value of extents {extents:?}");
+            return Err(Error::TooBig { what, needed: bytes(extents), limit: most });
+        }
+    }
+    for node in &p.nodes {
+        match &node.op {
+            Op::Parallel(par) => par.children.iter().try_for_each(|c| fits(c, max_buffer, max_binding))?,
+            Op::Fft { axes, .. } => {
+                for &a in axes {
+                    let n = node.extents[a] as u64;
+                    let line = 8 * if fft::is_smooth(node.extents[a]) { n } else { 2 * n };
+                    if line > max_binding {
+                        let what = format!("one line of a transform of length {n}");
+                        return Err(Error::TooBig { what, needed: line, limit: max_binding });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 struct Scheduler {

@@ -101,11 +101,18 @@ impl VectorOps for HostVectors {
 
     fn axpy(&mut self, sign: f32, s: Scalar, x: &Tensor, y: &mut Tensor) -> Result<()> {
         let c = sign * self.scalars[s.0] as f32;
+        if c == 0.0 {
+            return Ok(());
+        }
         update(y, x, |y, x| y + x * c)
     }
 
     fn xpay(&mut self, x: &Tensor, s: Scalar, y: &mut Tensor) -> Result<()> {
         let c = self.scalars[s.0] as f32;
+        if c == 0.0 {
+            *y = x.clone();
+            return Ok(());
+        }
         update(y, x, |y, x| x + y * c)
     }
 

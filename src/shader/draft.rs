@@ -2,7 +2,7 @@
 //!
 //! A binding holds a limited stretch of a tensor, so a step is cut into chunks of results, and where the reads of one chunk
 //! span more than a binding, into windows: all kernels are linear in each operand, so what lies outside of a window reads as
-//! 0 and the windows' results add up.
+//! 0 and the windows' results add up. (An addition reads each term through windows of its own.)
 
 use super::read::{Source, Window, load_function, weigh_function};
 use super::template::expand;
@@ -18,6 +18,8 @@ const ALIGN: u64 = 64;
 
 /// Sums of at least this many terms, where there are few of them, are made by whole workgroups.
 const GROUP_TERMS: usize = 256;
+/// Terms that one dispatch sums at most: a fraction of a second on a slow GPU.
+const MOST_TERMS: usize = 1 << 32;
 /// What counts as few.
 const GROUP_SUMS: usize = 1 << 12;
 
@@ -105,6 +107,18 @@ struct Bound<'a> {
     access: Option<&'a Access>,
 }
 
+/// A read as its kernel indexes it: axes before `mark` by the result, those behind by the term.
+struct Read {
+    load: Load,
+    mark: usize,
+}
+
+impl Read {
+    fn whole(load: Load) -> Read {
+        Read { mark: load.extents.len(), load }
+    }
+}
+
 /// A list, and the stretch of it that a chunk needs.
 struct Listed {
     list: Arc<Vec<u32>>,
@@ -150,14 +164,20 @@ impl Stepper<'_> {
             _ => 1,
         };
         let size = if row <= cap { cap / row * row } else { cap };
+        let size = match &self.step.kernel {
+            Kernel::Reduce { load, kept } => {
+                size.min((MOST_TERMS / load.extents[*kept..].iter().product::<usize>()).max(1))
+            }
+            _ => size,
+        };
         pieces(len, size.min(len))
     }
 
     /// The dispatches that make one chunk: one, or one for each combination of windows.
     fn chunk(&self, chunk: Chunk) -> Result<Vec<Draft>> {
-        let loads: Vec<Load> = self.loads();
+        let reads = self.reads();
         let mut bound: Vec<Bound> = Vec::new();
-        for load in &loads {
+        for Read { load, .. } in &reads {
             let ranges = self.ranges(load, chunk);
             let value = &self.plan.values[load.value.at()];
             bound.push(Bound {
@@ -185,19 +205,19 @@ impl Stepper<'_> {
         let choices: Vec<Vec<Window>> = bound.iter().map(|b| windows(b.footprint, self.room(b.element))).collect();
         let combinations: usize = choices.iter().map(Vec::len).product();
         let mut all = Vec::with_capacity(combinations);
-        if combinations == 1 || loads.len() < 2 {
-            self.windowed(chunk, &loads, &bound, &choices, &mut all)?;
+        if combinations == 1 || reads.len() < 2 {
+            self.windowed(chunk, &reads, &bound, &choices, &mut all)?;
             return Ok(all);
         }
         // A sum is not linear in one term alone: each term goes through its own windows, so that none is added twice. The
         // one that is overwritten goes first.
         let starts: Vec<usize> =
-            loads.iter().scan(0, |at, l| Some(std::mem::replace(at, *at + 1 + l.factors.len()))).collect();
-        let mut order: Vec<usize> = (0..loads.len()).collect();
-        order.sort_by_key(|&k| !self.overwrites(loads[k].value));
+            reads.iter().scan(0, |at, r| Some(std::mem::replace(at, *at + 1 + r.load.factors.len()))).collect();
+        let mut order: Vec<usize> = (0..reads.len()).collect();
+        order.sort_by_key(|&k| !self.overwrites(reads[k].load.value));
         for k in order {
-            let own = starts[k]..starts[k] + 1 + loads[k].factors.len();
-            self.windowed(chunk, &loads[k..=k], &bound[own.clone()], &choices[own], &mut all)?;
+            let own = starts[k]..starts[k] + 1 + reads[k].load.factors.len();
+            self.windowed(chunk, &reads[k..=k], &bound[own.clone()], &choices[own], &mut all)?;
         }
         Ok(all)
     }
@@ -206,7 +226,7 @@ impl Stepper<'_> {
     fn windowed(
         &self,
         chunk: Chunk,
-        loads: &[Load],
+        reads: &[Read],
         bound: &[Bound],
         choices: &[Vec<Window>],
         all: &mut Vec<Draft>,
@@ -218,14 +238,21 @@ impl Stepper<'_> {
                 chosen.push(c[k % c.len()]);
                 k /= c.len();
             }
-            all.push(self.draft(chunk, loads, bound, &chosen, !all.is_empty())?);
+            all.push(self.draft(chunk, reads, bound, &chosen, !all.is_empty())?);
         }
         Ok(())
     }
 
-    /// The reads with as few axes as the kernel allows.
-    fn loads(&self) -> Vec<Load> {
-        self.step.kernel.loads().iter().map(|l| l.collapsed(&[])).collect()
+    /// The reads with as few axes as the kernel allows. A sum keeps the axes of its results apart from those of its terms:
+    /// together their index may exceed 32 bits.
+    fn reads(&self) -> Vec<Read> {
+        match &self.step.kernel {
+            Kernel::Reduce { load, kept } => {
+                let (load, mark) = load.collapsed_around(*kept);
+                vec![Read { load, mark }]
+            }
+            other => other.loads().iter().map(|l| Read::whole(l.collapsed())).collect(),
+        }
     }
 
     /// The box of indices of a read that a chunk of results needs.
@@ -271,21 +298,18 @@ impl Stepper<'_> {
             false => (0, out / inner - 1),
         };
         if matches!(self.step.kernel, Kernel::Gather { .. }) {
-            return vec![Listed {
-                list: Arc::new(index.indices().to_vec()),
-                footprint: (rows.0 as i64, rows.1 as i64),
-            }];
+            return vec![Listed { list: index.shared(), footprint: (rows.0 as i64, rows.1 as i64) }];
         }
         let inverse = index.inverse();
         let readers = (i64::from(inverse.starts[rows.0]), i64::from(inverse.starts[rows.1 + 1]).max(1) - 1);
         let readers = (readers.0.min(readers.1), readers.1);
         vec![
-            Listed { list: Arc::new(inverse.readers.clone()), footprint: readers },
-            Listed { list: Arc::new(inverse.starts.clone()), footprint: (rows.0 as i64, rows.1 as i64 + 1) },
+            Listed { list: inverse.readers.clone(), footprint: readers },
+            Listed { list: inverse.starts.clone(), footprint: (rows.0 as i64, rows.1 as i64 + 1) },
         ]
     }
 
-    fn draft(&self, chunk: Chunk, loads: &[Load], bound: &[Bound], chosen: &[Window], add: bool) -> Result<Draft> {
+    fn draft(&self, chunk: Chunk, reads: &[Read], bound: &[Bound], chosen: &[Window], add: bool) -> Result<Draft> {
         let (kernel, complex) = (&self.step.kernel, self.complex());
         let mut t = Text::new(complex);
         let dst = self.destination(chunk)?;
@@ -307,20 +331,24 @@ impl Stepper<'_> {
             names.push(name);
         }
         let mut at = 0;
-        for (k, load) in loads.iter().enumerate() {
+        for (k, Read { load, mark }) in reads.iter().enumerate() {
             let source = |i: usize| Source {
                 name: &names[i],
                 complex: bound[i].element == 8,
                 window: if names[i] == "dst" { dst } else { chosen[i] },
             };
             let weights: Vec<Source> = (1..=load.factors.len()).map(|j| source(at + j)).collect();
-            let text = load_function(&format!("load{k}"), load, complex, &source(at), &weights, &mut t.words);
+            let text = load_function(&format!("load{k}"), load, *mark, complex, &source(at), &weights, &mut t.words);
             t.body += &text;
             at += 1 + load.factors.len();
         }
-        let terms: Vec<String> = (0..loads.len()).map(|k| format!("load{k}(lin)")).collect();
-        let sum = if terms.is_empty() { "T()".into() } else { terms.join(" + ") };
-        let _ = write!(t.body, "fn value(lin: u32) -> T {{\n    return {sum};\n}}\n");
+        if let Kernel::Reduce { .. } = kernel {
+            t.body += "fn term(lin: u32, k: u32) -> T {\n    return load0(lin, k);\n}\n";
+        } else {
+            let terms: Vec<String> = (0..reads.len()).map(|k| format!("load{k}(lin, 0u)")).collect();
+            let sum = if terms.is_empty() { "T()".into() } else { terms.join(" + ") };
+            let _ = write!(t.body, "fn value(lin: u32) -> T {{\n    return {sum};\n}}\n");
+        }
         t.store(&self.step.store, kernel.output_len(), dst, None, add);
 
         let (file, per_group) = self.file();
@@ -395,7 +423,8 @@ impl Stepper<'_> {
         let dst = self.destination(chunk)?;
         let mut t = Text::new(true);
         t.bind(3, Operand::Value(self.step.store.value), 8, dst, "read_write", "dst");
-        let load = load.collapsed(&[]);
+        let load = load.collapsed();
+        let rank = load.extents.len();
         let ranges = self.ranges(&load, chunk);
         let value = &self.plan.values[load.value.at()];
         let one = |footprint, element| match &windows(footprint, self.room(element))[..] {
@@ -429,8 +458,9 @@ impl Stepper<'_> {
             };
         let named = weights(&mut t, &load.factors, &ranges)?;
         let pre: Vec<Source> = named.iter().map(|(n, c, w)| Source { name: n, complex: *c, window: *w }).collect();
-        let text = load_function("load", &load, true, &source, &pre, &mut t.words);
+        let text = load_function("read", &load, rank, true, &source, &pre, &mut t.words);
         t.body += &text;
+        t.body += "fn load(lin: u32) -> T {\n    return read(lin, 0u);\n}\n";
         // The scalar goes into the pass, the weights into the store.
         let real = post.scale.im == 0.0;
         let collapsed = collapse_post(post);
@@ -462,7 +492,7 @@ impl Stepper<'_> {
 fn collapse_post(post: &Post) -> Load {
     let mut load = Load::whole(ValueId::INPUT, &post.extents);
     load.factors = post.factors.clone();
-    load.collapsed(&[])
+    load.collapsed()
 }
 
 /// A footprint within the operand: a read without valid indices touches nothing, and binds its first element.

@@ -21,17 +21,20 @@ pub(super) struct Source<'a> {
     pub window: Window,
 }
 
-/// `fn NAME(lin: u32) -> T` for a load (collapsed already), from arrays that are named by the caller.
+/// `fn NAME(lin: u32, k: u32) -> T` for a load (collapsed already), from arrays that are named by the caller. `lin` is the
+/// linear index over the axes before `mark`, `k` over those from there on.
 pub(super) fn load_function(
     name: &str,
     load: &Load,
+    mark: usize,
     complex: bool,
     source: &Source,
     weights: &[Source],
     words: &mut Words,
 ) -> String {
-    let mut f = format!("fn {name}(lin: u32) -> T {{\n");
-    coordinates(&mut f, &load.extents, words);
+    let mut f = format!("fn {name}(lin: u32, k: u32) -> T {{\n");
+    coordinates(&mut f, "lin", 0, &load.extents[..mark], words);
+    coordinates(&mut f, "k", mark, &load.extents[mark..], words);
     let mut checks = Vec::new();
     for (a, v) in load.valid.iter().enumerate() {
         validity(&mut checks, a, v, load.extents[a], words);
@@ -71,7 +74,7 @@ pub(super) fn weigh_function(
     words: &mut Words,
 ) -> String {
     let mut f = format!("fn {name}(lin: u32, u: T) -> T {{\n");
-    coordinates(&mut f, extents, words);
+    coordinates(&mut f, "lin", 0, extents, words);
     for (k, (w, s)) in factors.iter().zip(weights).enumerate() {
         index(&mut f, &format!("j{k}"), &w.access, &s.window, words);
     }
@@ -81,21 +84,16 @@ pub(super) fn weigh_function(
     f
 }
 
-/// n0, n1, … from the linear index.
-fn coordinates(f: &mut String, extents: &[usize], words: &mut Words) {
-    let rank = extents.len();
-    if rank == 1 {
-        f.push_str("    let n0 = lin;\n");
-        return;
-    }
-    let mut rest = "lin".to_string();
-    for a in (1..rank).rev() {
-        let extent = words.u32(extents[a] as u32);
+/// The indices of axes, the first of them called n`first`, from a linear index.
+fn coordinates(f: &mut String, linear: &str, first: usize, extents: &[usize], words: &mut Words) {
+    let mut rest = linear.to_string();
+    for (k, &extent) in extents.iter().enumerate().skip(1).rev() {
+        let (a, extent) = (first + k, words.u32(extent as u32));
         let _ = writeln!(f, "    let r{a} = {rest} / {extent};\n    let n{a} = {rest} - r{a} * {extent};");
         rest = format!("r{a}");
     }
-    if rank > 1 {
-        let _ = writeln!(f, "    let n0 = {rest};");
+    if !extents.is_empty() {
+        let _ = writeln!(f, "    let n{first} = {rest};");
     }
 }
 
@@ -140,10 +138,9 @@ fn index(f: &mut String, name: &str, access: &Access, w: &Window, words: &mut Wo
             }
             AxisIndex::Wrapped { num, off, extent, stride } => {
                 let (off, extent, stride) = (words.signed(off), words.signed(extent), words.signed(stride));
-                // Both are below twice the extent, and `min` with the wrapped difference takes it once off.
-                let t = if num == 1 { format!("n{a} + {off}") } else { format!("{off} + {extent} - n{a}") };
-                let _ = writeln!(f, "    let {name}t{a} = {t};");
-                let _ = write!(sum, " + min({name}t{a}, {name}t{a} - {extent}) * {stride}");
+                // Above -extent wherever the load is valid, so one extent more is not negative.
+                let t = if num == 1 { format!("n{a} + {off}") } else { format!("{off} - n{a}") };
+                let _ = write!(sum, " + ({t} + {extent}) % {extent} * {stride}");
             }
         }
     }

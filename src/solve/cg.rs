@@ -2,7 +2,7 @@
 
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
-use crate::run::vectors::Scalar;
+use crate::run::vectors::{Scalar, VectorOps};
 use crate::tensor::{DType, Tensor};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -103,21 +103,27 @@ pub fn cg(normal: &Linop, b: &Tensor, options: &CgOptions) -> Result<CgResult> {
     let device = b.device();
     let mut v = device.vectors(7)?;
     let [rr, next, pq, alpha, beta, lambda, bb] = [0, 1, 2, 3, 4, 5, 6].map(Scalar);
-    let mut x = Tensor::zeros(b.shape(), DType::Complex32)?.to(&device)?;
-    let mut r = v.copy(b)?;
-    let mut p = v.copy(b)?;
+    let zeros = Tensor::zeros(b.shape(), DType::Complex32)?.to(&device)?;
     v.set(lambda, options.lambda)?;
-    v.dot(b, b, bb)?;
-    v.dot(b, b, rr)?;
-    let norm = v.read(bb)?.sqrt();
-    if !norm.is_finite() {
-        return value_err!(
-            "cg: the right-hand side has the norm {norm}; the data hold NaN, infinite or overflowing values"
-        );
-    }
-    if norm == 0.0 {
-        return Ok(CgResult { x, iterations: 0, history: Vec::new(), stop: Stop::Zero });
-    }
+    let Some((b, unit)) = to_unit_norm(&mut *v, b, &zeros, beta, bb)? else {
+        return Ok(CgResult { x: zeros, iterations: 0, history: Vec::new(), stop: Stop::Zero });
+    };
+    let mut x = v.copy(&zeros)?;
+    let mut r = v.copy(&b)?;
+    let mut p = v.copy(&b)?;
+    v.dot(&b, &b, rr)?;
+    let norm = v.read(rr)?.sqrt();
+    // The way back from the scaled data.
+    let finish = |v: &mut dyn VectorOps, x: Tensor| -> Result<Tensor> {
+        if unit == 1.0 {
+            return Ok(x);
+        }
+        let mut out = v.copy(&zeros)?;
+        v.set(beta, 1.0 / unit)?;
+        v.axpy(1.0, beta, &x, &mut out)?;
+        v.flush()?;
+        Ok(out)
+    };
     let every = options.check_every.max(1);
     let (mut history, mut best, mut stale) = (Vec::new(), f64::INFINITY, 0);
     for k in 1..=options.iterations {
@@ -139,6 +145,11 @@ pub fn cg(normal: &Linop, b: &Tensor, options: &CgOptions) -> Result<CgResult> {
             continue;
         }
         let residual = v.read(rr)?.sqrt() / norm;
+        if !residual.is_finite() {
+            return value_err!(
+                "cg: the iteration overflowed at step {k}; scale the operator down or use a smaller lambda"
+            );
+        }
         let reading = Progress { iteration: k, of: options.iterations, residual };
         history.push(reading);
         if let Some(f) = options.progress {
@@ -153,8 +164,57 @@ pub fn cg(normal: &Linop, b: &Tensor, options: &CgOptions) -> Result<CgResult> {
             _ => None,
         };
         if let Some(stop) = stop {
-            return Ok(CgResult { x, iterations: k, history, stop });
+            return Ok(CgResult { x: finish(&mut *v, x)?, iterations: k, history, stop });
         }
     }
-    Ok(CgResult { x, iterations: options.iterations, history, stop: Stop::Iterations })
+    Ok(CgResult { x: finish(&mut *v, x)?, iterations: options.iterations, history, stop: Stop::Iterations })
+}
+
+/// b times a power of two that brings its norm near 1, and that power; squares of very small or large data would leave the
+/// range of f32. Norms within a million of 1 stay as they are. None where b is 0.
+fn to_unit_norm(
+    v: &mut dyn VectorOps,
+    b: &Tensor,
+    zeros: &Tensor,
+    s: Scalar,
+    norm: Scalar,
+) -> Result<Option<(Tensor, f32)>> {
+    // What underflows or overflows at one scale shows at another.
+    let mut seen = 0.0;
+    for guess in [0, 60, -60, 110] {
+        let scale = (guess as f32).exp2();
+        let (scaled, found) = scaled(v, b, zeros, s, norm, scale)?;
+        if found > 1e-6 && found < 1e6 {
+            return Ok(Some((scaled, scale)));
+        }
+        seen = found;
+        if found > 0.0 && found.is_finite() {
+            let scale = scale * (-found.log2().round() as f32).exp2();
+            return Ok(Some((self::scaled(v, b, zeros, s, norm, scale)?.0, scale)));
+        }
+        if found.is_nan() {
+            break;
+        }
+    }
+    if seen == 0.0 {
+        return Ok(None);
+    }
+    value_err!("cg: the right-hand side has the norm {seen}; the data hold NaN, infinite or overflowing values")
+}
+
+/// scale·b, and its norm.
+fn scaled(
+    v: &mut dyn VectorOps,
+    b: &Tensor,
+    zeros: &Tensor,
+    s: Scalar,
+    norm: Scalar,
+    scale: f32,
+) -> Result<(Tensor, f64)> {
+    let mut out = v.copy(zeros)?;
+    v.set(s, scale)?;
+    v.axpy(1.0, s, b, &mut out)?;
+    v.dot(&out, &out, norm)?;
+    let found = v.read(norm)?.sqrt();
+    Ok((out, found))
 }

@@ -174,8 +174,10 @@ impl Tensor {
         match &self.storage {
             Storage::Host(HostArray::F32(a)) => a.strides().to_vec(),
             Storage::Host(HostArray::Complex32(a)) => a.strides().to_vec(),
+            // C order, so each stride is the product of the extents behind.
             Storage::Device(_) => {
-                crate::program::c_strides(self.shape.extents()).into_iter().map(|s| s as isize).collect()
+                let e = self.shape.extents();
+                (0..e.len()).map(|a| e[a + 1..].iter().product::<usize>() as isize).collect()
             }
         }
     }

@@ -86,7 +86,8 @@ fn place(
     if line.partition > 0 {
         return Err(format!("a line has kspace_encode_step_2 {}, but the header has one partition", line.partition));
     }
-    let ky = (line.line + ny / 2).checked_sub(header.centre_line).filter(|&ky| ky < ny).ok_or_else(|| {
+    let ky = line.line.checked_add(ny / 2).and_then(|k| k.checked_sub(header.centre_line));
+    let ky = ky.filter(|&ky| ky < ny).ok_or_else(|| {
         format!(
             "line {} with the centre at {} falls outside the {ny} lines of the encoded matrix",
             line.line, header.centre_line

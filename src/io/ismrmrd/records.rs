@@ -93,6 +93,11 @@ pub(super) fn acquisitions<'a>(
             let in_record = |e: String| format!("acquisition {number}: {e}");
             let (samples, channels) = (samples.read(record), channels.read(record));
             let data = heap.resolve(&record[data_at..], 4).map_err(in_record)?;
+            // Both are 16-bit numbers in the format; a file may claim wider fields.
+            if samples.max(channels) > usize::from(u16::MAX) {
+                let came = format!("{channels} channels of {samples} samples; at most 65535 of each");
+                return Err(in_record(came));
+            }
             if data.len() != 8 * samples * channels {
                 return Err(in_record(format!(
                     "{channels} channels of {samples} samples need {} bytes, it has {}",

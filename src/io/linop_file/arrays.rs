@@ -27,8 +27,18 @@ impl Loader {
     pub(super) fn weight(&self, f: &Fields, field: &str) -> Result<Tensor> {
         let value = f.get(field).ok_or_else(|| f.wrong(field, "is missing; expected the path of an array file"))?;
         let array = self.array(f, field, value)?;
+        if let (Array::F64(a), "mask") = (&array, field)
+            && let Some(v) = a.iter().find(|v| **v != 0.0 && **v != 1.0)
+        {
+            // Narrowed, a value close to 1 would pass for it.
+            return Err(f.wrong(field, format!("{value} holds {v}; expected only 0 and 1")));
+        }
+        let array = array.into_numeric();
         if let Some(at) = array.first_non_finite() {
-            return Err(f.wrong(field, format!("{value} holds NaN or infinity at {at:?}; expected finite numbers")));
+            return Err(f.wrong(
+                field,
+                format!("{value} holds NaN, infinity or more than float32 can at {at:?}; expected finite numbers"),
+            ));
         }
         let dims = f.need_text("dims")?;
         let tensor = || {
@@ -38,7 +48,7 @@ impl Loader {
                 return shape_err!("{value} has {} axes {extents:?}, \"dims\" names {}", extents.len(), dims.len());
             }
             let shape = Shape::new(dims, extents)?;
-            let array = match array.into_numeric() {
+            let array = match array {
                 Array::C32(a) => HostArray::Complex32(a.into_shared()),
                 Array::F32(a) => HostArray::F32(a.into_shared()),
                 other => return shape_err!("{value} has dtype {}; expected numbers", other.dtype_name()),
