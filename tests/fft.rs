@@ -32,14 +32,24 @@ fn tolerance(a: &Linop) -> f64 {
 fn devices() -> &'static [(String, Device)] {
     static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
     DEVICES.get_or_init(|| {
-        let mut all = vec![("host".to_string(), Device::host())];
-        #[cfg(feature = "gpu")]
-        for shape in [linops::fft::KernelShape::Gpu, linops::fft::KernelShape::Cpu] {
-            let options = linops::gpu::GpuOptions { shape: Some(shape), ..Default::default() };
-            all.extend(common::gpu_with(options).map(|d| (format!("{} as {shape:?}", d.name()), d)));
-        }
-        all
+        let host = [("host".to_string(), Device::host())];
+        host.into_iter().chain(gpus()).collect()
     })
+}
+
+#[cfg(feature = "gpu")]
+fn gpus() -> Vec<(String, Device)> {
+    use linops::{fft::KernelShape, gpu::GpuOptions};
+    let one = |shape| {
+        let device = common::gpu_with(GpuOptions { shape: Some(shape), ..GpuOptions::default() })?;
+        Some((format!("{} as {shape:?}", device.name()), device))
+    };
+    [KernelShape::Gpu, KernelShape::Cpu].into_iter().filter_map(one).collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpus() -> Vec<(String, Device)> {
+    Vec::new()
 }
 
 /// Compares all linops on all devices with f64, and lists every excess.

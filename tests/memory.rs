@@ -87,6 +87,22 @@ fn a_cleared_cache_gives_scratch_and_constants_back() {
 }
 
 #[test]
+fn threads_apply_at_once_without_sharing_scratch() {
+    let Some(device) = own_gpu() else { return };
+    let n = sense().n();
+    let run = |seed| {
+        let x = complex("Y=48 X=40", seed);
+        common::bits(&common::apply_on(&device, &n, &x).unwrap())
+    };
+    let alone: Vec<_> = (0..4).map(run).collect();
+    std::thread::scope(|s| {
+        for (seed, want) in alone.iter().enumerate() {
+            s.spawn(move || (0..25).for_each(|_| assert!(run(seed as u64) == *want)));
+        }
+    });
+}
+
+#[test]
 fn odd_sizes_come_back_as_they_went() {
     let Some(device) = gpu() else { return };
     for extents in ["N=1", "N=3", "A=7 B=1 C=5", "N=127", "N=65537", "A=251 B=257", ""] {

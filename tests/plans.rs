@@ -219,8 +219,8 @@ fn check_memory(what: &str, plan: &Plan) {
         }
         let own = slot(v).unwrap_or_else(|| panic!("{what}: v{v} has no buffer\n{plan}"));
         assert!(plan.values[v].bytes() <= plan.memory.slots[own], "{what}: v{v} is too large\n{plan}");
-        for w in v + 1..plan.values.len() {
-            let Some((other_first, other_last)) = lives[w].filter(|_| slot(w) == Some(own)) else { continue };
+        for (w, other) in lives.iter().enumerate().skip(v + 1) {
+            let Some((other_first, other_last)) = other.filter(|_| slot(w) == Some(own)) else { continue };
             let (ends, begins, dying) =
                 if first < other_first { (last, other_first, v) } else { (other_last, first, w) };
             let replaced = ends == begins && overwrites(plan, &plan.steps[begins], ValueId(dying as u32));
