@@ -458,9 +458,9 @@ impl Stepper<'_> {
             };
         let named = weights(&mut t, &load.factors, &ranges)?;
         let pre: Vec<Source> = named.iter().map(|(n, c, w)| Source { name: n, complex: *c, window: *w }).collect();
-        let text = load_function("read", &load, rank, true, &source, &pre, &mut t.words);
+        let text = load_function("fetch", &load, rank, true, &source, &pre, &mut t.words);
         t.body += &text;
-        t.body += "fn load(lin: u32) -> T {\n    return read(lin, 0u);\n}\n";
+        t.body += "fn load(lin: u32) -> T {\n    return fetch(lin, 0u);\n}\n";
         // The scalar goes into the pass, the weights into the store.
         let real = post.scale.im == 0.0;
         let collapsed = collapse_post(post);
