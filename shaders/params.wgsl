@@ -1,4 +1,4 @@
-// What differs between dispatches of one kernel. WORDS is the number of vec4 that the fused reads and the store take.
+// What differs between dispatches of one kernel. The last field has as many vec4 as the fused reads and the store take.
 
 struct Params {
     count: u32,   // results of this dispatch

@@ -4,7 +4,7 @@ use super::Gpu;
 use super::faults::from_wgpu;
 use super::pool::{Pooled, new_id};
 use crate::dim::Shape;
-use crate::error::{Error, Result, shape_err};
+use crate::error::{Error, Result};
 use crate::tensor::{DType, DeviceBuffer, HostArray, Tensor};
 use ndarray::{ArcArray, IxDyn};
 use std::any::Any;
@@ -29,7 +29,7 @@ pub struct GpuBuffer {
 
 impl GpuBuffer {
     /// A buffer that does not belong to the pool: a plan's own, or a caller's.
-    pub(super) fn outside_pool(gpu: &Arc<Gpu>, buffer: wgpu::Buffer) -> GpuBuffer {
+    pub(crate) fn outside_pool(gpu: &Arc<Gpu>, buffer: wgpu::Buffer) -> GpuBuffer {
         GpuBuffer { gpu: gpu.clone(), buffer, class: None, given_away: AtomicBool::new(false), id: new_id() }
     }
 
@@ -42,6 +42,12 @@ impl GpuBuffer {
     /// longer than the tensor.
     pub fn wgpu_buffer(&self) -> &wgpu::Buffer {
         &self.buffer
+    }
+
+    /// Takes the buffer away from the pool: it will not be reused.
+    pub(crate) fn give_away(&self) -> wgpu::Buffer {
+        self.given_away.store(true, Ordering::Relaxed);
+        self.buffer.clone()
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -69,44 +75,8 @@ impl DeviceBuffer for GpuBuffer {
     }
 }
 
-impl Tensor {
-    /// A tensor around a caller's own wgpu buffer, without a copy: C order, complex as interleaved re, im.
-    ///
-    /// # Errors
-    /// The buffer is shorter than the tensor or lacks the usage STORAGE or COPY_SRC, or the device is not a GPU.
-    pub fn from_wgpu(device: &crate::Device, buffer: wgpu::Buffer, shape: Shape, dtype: DType) -> Result<Tensor> {
-        let crate::run::Kind::Gpu(gpu) = &device.0 else {
-            return Err(Error::Device("a wgpu buffer needs a GPU device, came the host".into()));
-        };
-        let bytes = shape.len() as u64 * dtype.bytes();
-        if buffer.size() < bytes {
-            return shape_err!("the buffer has {} bytes, a {dtype} tensor {shape} needs {bytes}", buffer.size());
-        }
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        if !buffer.usage().contains(usage) {
-            let has = buffer.usage();
-            return Err(Error::Device(format!("the buffer has the usage {has:?}; create it with STORAGE | COPY_SRC")));
-        }
-        Ok(Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::outside_pool(gpu, buffer))))
-    }
-
-    /// The wgpu buffer that holds the values, if the tensor is on a GPU; nothing is copied. It is the tensor's as long as the
-    /// tensor lives: keep the tensor until work of your own on the buffer is submitted, or take the buffer with
-    /// [`into_wgpu_buffer`](Tensor::into_wgpu_buffer).
-    pub fn wgpu_buffer(&self) -> Option<&wgpu::Buffer> {
-        Some(gpu_buffer(self)?.wgpu_buffer())
-    }
-
-    /// The wgpu buffer that holds the values, for good: it is not reused by this crate any more.
-    pub fn into_wgpu_buffer(self) -> Option<wgpu::Buffer> {
-        let buffer = gpu_buffer(&self)?;
-        buffer.given_away.store(true, Ordering::Relaxed);
-        Some(buffer.buffer.clone())
-    }
-}
-
 /// The buffer of a tensor on a GPU.
-pub(super) fn gpu_buffer(t: &Tensor) -> Option<&GpuBuffer> {
+pub(crate) fn gpu_buffer(t: &Tensor) -> Option<&GpuBuffer> {
     t.device_buffer()?.as_any().downcast_ref()
 }
 

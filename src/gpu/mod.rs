@@ -14,5 +14,6 @@ pub use buffer::GpuBuffer;
 pub use device::{Gpu, GpuOptions};
 pub use pool::PoolStats;
 
+pub(crate) use buffer::gpu_buffer;
 pub(crate) use compiled::CompiledPlan;
 pub(crate) use vectors::GpuVectors;

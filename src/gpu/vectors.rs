@@ -4,8 +4,8 @@ use super::Gpu;
 use super::buffer::{GpuBuffer, gpu_buffer};
 use crate::error::{Error, Result};
 use crate::program::Target;
-use crate::run::vectors::{Scalar, VectorOps};
 use crate::shader::expand;
+use crate::tensor::vectors::{Scalar, VectorOps};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 

@@ -8,8 +8,10 @@ mod fft;
 mod gather;
 mod load;
 mod reduce;
+mod vectors;
 
 pub use element::{HostBuf, Real, Slice};
+pub(crate) use vectors::HostVectors;
 
 use crate::error::{Result, shape_err};
 use crate::program::{Kernel, Plan, Store};

@@ -160,13 +160,8 @@ impl IndexList {
     }
 
     /// The indices.
-    pub fn indices(&self) -> &[u32] {
+    pub fn indices(&self) -> &Arc<Vec<u32>> {
         &self.0.indices
-    }
-
-    /// The indices, to share.
-    pub(crate) fn shared(&self) -> Arc<Vec<u32>> {
-        self.0.indices.clone()
     }
 
     /// The extent of the axis they point into.

@@ -3,8 +3,10 @@
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
+use crate::host::HostVectors;
 use crate::program::Target;
 use crate::tensor::Tensor;
+use crate::tensor::vectors::VectorOps;
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
 
@@ -167,6 +169,15 @@ impl Device {
             (Kind::Gpu(a), Kind::Gpu(b)) => Arc::ptr_eq(a, b),
             #[cfg(feature = "gpu")]
             _ => false,
+        }
+    }
+
+    /// Vector arithmetic with so many scalars on this device.
+    pub(crate) fn vectors(&self, scalars: usize) -> Result<Box<dyn VectorOps>> {
+        match &self.0 {
+            Kind::Host => Ok(Box::new(HostVectors::new(scalars))),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => Ok(Box::new(crate::gpu::GpuVectors::new(g, scalars)?)),
         }
     }
 

@@ -298,7 +298,7 @@ impl Stepper<'_> {
             false => (0, out / inner - 1),
         };
         if matches!(self.step.kernel, Kernel::Gather { .. }) {
-            return vec![Listed { list: index.shared(), footprint: (rows.0 as i64, rows.1 as i64) }];
+            return vec![Listed { list: index.indices().clone(), footprint: (rows.0 as i64, rows.1 as i64) }];
         }
         let inverse = index.inverse();
         let readers = (i64::from(inverse.starts[rows.0]), i64::from(inverse.starts[rows.1 + 1]).max(1) - 1);

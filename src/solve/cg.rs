@@ -2,7 +2,7 @@
 
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
-use crate::run::vectors::{Scalar, VectorOps};
+use crate::tensor::vectors::{Scalar, VectorOps};
 use crate::tensor::{DType, Tensor};
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,52 +1,23 @@
-//! Vector arithmetic for solvers, with vectors and scalars on the device: nothing is read back unless asked for.
+//! Vector arithmetic for solvers on the host.
 
-use super::device::{Device, Kind};
 use crate::error::{Error, Result};
+use crate::tensor::vectors::{Scalar, VectorOps};
 use crate::tensor::{HostArray, Tensor};
 use num_complex::Complex32;
 use rayon::prelude::*;
 
-/// A scalar that lives on the device.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scalar(pub usize);
-
-/// Operations on vectors of one device. Operations happen in the order they are called; on a GPU they are recorded and
-/// submitted together at [`flush`](VectorOps::flush) or [`read`](VectorOps::read).
-pub(crate) trait VectorOps {
-    /// s = value.
-    fn set(&mut self, s: Scalar, value: f32) -> Result<()>;
-    /// s = Re⟨x, y⟩.
-    fn dot(&mut self, x: &Tensor, y: &Tensor, s: Scalar) -> Result<()>;
-    /// c = a/b; 0 where b is not positive or the quotient not finite, so that a broken-down iteration stands still.
-    fn divide(&mut self, a: Scalar, b: Scalar, c: Scalar) -> Result<()>;
-    /// y += sign·s·x.
-    fn axpy(&mut self, sign: f32, s: Scalar, x: &Tensor, y: &mut Tensor) -> Result<()>;
-    /// y = x + s·y.
-    fn xpay(&mut self, x: &Tensor, s: Scalar, y: &mut Tensor) -> Result<()>;
-    /// A copy that shares nothing.
-    fn copy(&mut self, x: &Tensor) -> Result<Tensor>;
-    /// Submits what was recorded.
-    fn flush(&mut self) -> Result<()>;
-    /// Waits for a scalar.
-    fn read(&mut self, s: Scalar) -> Result<f64>;
-}
-
-impl Device {
-    /// Vector arithmetic with `scalars` scalars on this device.
-    pub(crate) fn vectors(&self, scalars: usize) -> Result<Box<dyn VectorOps>> {
-        match &self.0 {
-            Kind::Host => Ok(Box::new(HostVectors { scalars: vec![0.0; scalars] })),
-            #[cfg(feature = "gpu")]
-            Kind::Gpu(g) => Ok(Box::new(crate::gpu::GpuVectors::new(g, scalars)?)),
-        }
-    }
-}
-
 /// Terms of one partial sum: the tree of a dot product depends on the length alone.
 const CHUNK: usize = 1 << 12;
 
-struct HostVectors {
+/// Scalars are f64 here: sums of f32 products are made in f64.
+pub(crate) struct HostVectors {
     scalars: Vec<f64>,
+}
+
+impl HostVectors {
+    pub fn new(scalars: usize) -> HostVectors {
+        HostVectors { scalars: vec![0.0; scalars] }
+    }
 }
 
 fn complex(t: &Tensor) -> Result<&[Complex32]> {

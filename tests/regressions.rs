@@ -1,0 +1,182 @@
+//! Faults that were found and mended, each with the smallest input that showed it.
+
+mod common;
+
+use common::devices;
+use linops::linop::{self, Align, Operator, Stretch};
+use linops::program::{AxisMap, Builder, ValueId};
+use linops::solve::{CgOptions, Stop, cg};
+use linops::{DType, Device, Linop, Result, Tensor};
+use ndarray::{Array1, Array2, Array3};
+use num_complex::Complex32;
+use std::sync::Arc;
+
+fn numbers(n: usize) -> Array1<Complex32> {
+    Array1::from_shape_fn(n, |k| Complex32::new(k as f32 + 1.0, 0.5 * k as f32))
+}
+
+/// On every device, as re of the result.
+fn apply(a: &Linop, x: &Tensor) -> Vec<(String, Vec<f32>)> {
+    let on = |d: Device| {
+        let y = a.apply(&x.to(&d).unwrap()).unwrap().to(&Device::host()).unwrap();
+        (d.name(), y.to_array().unwrap().iter().map(|z| z.re).collect())
+    };
+    devices().into_iter().map(on).collect()
+}
+
+#[test]
+fn a_rolled_axis_cut_to_one_index_keeps_its_offset() {
+    let x = Tensor::from_array(numbers(5), "N").unwrap();
+    let a = linop::roll("N=5", &[("N", 2)]).unwrap();
+    let one = Stretch { start: Some(0), stop: Some(1), step: None };
+    let b = linop::slice("N=5", &[("N", one)]).unwrap();
+    for (device, y) in apply(&linop::chain(vec![a, b]).unwrap(), &x) {
+        assert_eq!(y, [4.0], "{device}");
+    }
+}
+
+#[test]
+fn a_stack_of_slices_of_a_rolled_axis_feeds_each_its_own() {
+    let x = Array2::from_shape_fn((3, 2), |(s, n)| Complex32::from((10 * s + n) as f32));
+    let x = Tensor::from_array(x, "S N").unwrap();
+    let children = (0..3).map(|k| linop::scalar("N=2", (k + 1) as f32).unwrap()).collect();
+    let stack = linop::stack(children, Some(("S", 0)), Some(("S", 0))).unwrap();
+    let a = linop::chain(vec![linop::roll("S=3 N=2", &[("S", 1)]).unwrap(), stack]).unwrap();
+    for (device, y) in apply(&a, &x) {
+        assert_eq!(y, [20.0, 21.0, 0.0, 2.0, 30.0, 33.0], "{device}");
+    }
+}
+
+#[test]
+fn a_padded_roll_reads_inside_of_its_axis() {
+    for n in 1..8usize {
+        for p in n..3 * n + 1 {
+            for shift in -(n as i64)..=n as i64 {
+                for flipped in [false, true] {
+                    let roll = linop::roll(format!("N={n}"), &[("N", shift)]).unwrap();
+                    let mut parts = vec![roll];
+                    if flipped {
+                        parts.push(linop::flip(format!("N={n}"), "N").unwrap());
+                    }
+                    parts.push(linop::pad(format!("N={n}"), format!("N={p}"), Align::Center).unwrap());
+                    let x = Tensor::from_array(numbers(n), "N").unwrap();
+                    let one_by_one = parts.iter().fold(x.clone(), |x, l| l.apply(&x).unwrap());
+                    let want: Vec<f32> = one_by_one.to_array().unwrap().iter().map(|z| z.re).collect();
+                    for (device, y) in apply(&linop::chain(parts.clone()).unwrap(), &x) {
+                        assert_eq!(y, want, "{device}: n {n}, p {p}, shift {shift}, flipped {flipped}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dim_may_be_subsampled_once() {
+    let e = linop::downsample("Nx=8", &[("Nx", 2, 0), ("Nx", 2, 0)]).unwrap_err();
+    assert!(e.to_string().contains("twice"), "{e}");
+}
+
+#[test]
+fn huge_steps_and_factors_take_one_index() {
+    let stretch = Stretch { start: Some(0), stop: Some(4), step: Some(1 << 63) };
+    assert_eq!(linop::slice("Nx=4", &[("Nx", stretch)]).unwrap().output().unwrap().len(), 1);
+    assert_eq!(linop::downsample("Nx=4", &[("Nx", usize::MAX, 1)]).unwrap().output().unwrap().len(), 1);
+}
+
+#[test]
+fn solvers_find_data_of_any_scale_and_report_overflow() {
+    let a =
+        linop::diagonal("N=4", &Tensor::from_array(Array1::from(vec![1.0f32, 2.0, 3.0, 4.0]), "N").unwrap()).unwrap();
+    for device in devices() {
+        for scale in [1.0f32, 1e-24, 1e-30, 1e30] {
+            let y = numbers(4).mapv(|z| z * scale);
+            let want = y.clone();
+            let y = Tensor::from_array(y, "N").unwrap().to(&device).unwrap();
+            // The normal's own rounding is all that is left after four steps.
+            let b = linop::identity("N=4").unwrap().apply(&y).unwrap();
+            let identity = linop::identity("N=4").unwrap();
+            let r = cg(&identity.n(), &b, &CgOptions { iterations: 4, ..Default::default() }).unwrap();
+            let x = r.x.to(&Device::host()).unwrap().to_array().unwrap();
+            assert_ne!(r.stop, Stop::Zero, "{} at {scale:e}", device.name());
+            for (x, w) in x.iter().zip(&want) {
+                assert!(((x - w) / scale).norm() < 1e-5, "{} at {scale:e}: {x} {w}", device.name());
+            }
+        }
+        let b = Tensor::from_array(numbers(4), "N").unwrap().to(&device).unwrap();
+        let r = cg(&a.n(), &b, &CgOptions { lambda: 3e38, iterations: 20, ..Default::default() });
+        // Either an error, or an image without NaN: never NaN as success.
+        if let Ok(r) = r {
+            assert!(r.x.to(&Device::host()).unwrap().first_non_finite().is_none(), "{}", device.name());
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ReadsOutside(AxisMap);
+
+impl Operator for ReadsOutside {
+    fn op(&self) -> &'static str {
+        "adjoint" // a name of ours must not confuse anything either
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        b.map_axis(x, 0, self.0, 4)
+    }
+}
+
+#[test]
+fn an_operator_of_a_users_own_cannot_read_outside_of_its_input() {
+    let good = AxisMap::identity(4);
+    let bad = [
+        AxisMap { off: 1_000_000, ..good },
+        AxisMap { off: -1, ..good },
+        AxisMap { den: 0, ..good },
+        AxisMap { num: 0, ..good },
+        AxisMap { num: i64::MAX, ..good },
+        AxisMap { hi: 5, ..good },
+        AxisMap { lo: -1, ..good },
+        AxisMap { wrap: true, num: 2, ..good },
+    ];
+    let shape: linops::Shape = "N=4".parse().unwrap();
+    for map in bad {
+        let a = Linop::new(shape.clone(), shape.clone(), Arc::new(ReadsOutside(map)));
+        let _ = a.h().h();
+        let x = Tensor::zeros("N=4", DType::Complex32).unwrap();
+        let e = a.apply(&x).unwrap_err();
+        assert!(e.to_string().contains("outside"), "{map:?}: {e}");
+    }
+}
+
+#[test]
+fn products_and_sums_in_a_loop_do_not_nest() {
+    let one = linop::scalar("N=3", 1.0).unwrap();
+    let mut product = one.clone();
+    let mut sum = one.clone();
+    for _ in 0..5000 {
+        product = &product * &one;
+        sum = &sum + &one;
+    }
+    assert_eq!((product.children().len(), sum.children().len()), (5001, 5001));
+    let x = Tensor::from_array(Array1::from(vec![1.0f32, 2.0, 3.0]), "N").unwrap();
+    assert_eq!(product.apply(&x).unwrap().to_real_array().unwrap()[[2]], 3.0);
+}
+
+#[test]
+fn what_never_fits_is_refused_before_anything_is_made() {
+    for device in devices().into_iter().filter(|d| !d.is_host()) {
+        for shape in ["N=1000000000039", "A=100000000000000 N=64"] {
+            let a = linop::fft(shape, "N", Default::default()).unwrap();
+            let e = a.plan(&device, DType::Complex32).unwrap_err();
+            assert!(matches!(e.root(), linops::Error::TooBig { .. }), "{e}");
+        }
+    }
+}
+
+#[test]
+fn handles_of_one_adjoint_share_a_program() {
+    let w = Tensor::from_array(Array3::from_elem((2, 3, 4), 2.0f32), "C Y X").unwrap();
+    let a = linop::diagonal("Y=3 X=4", &w).unwrap();
+    assert!(Arc::ptr_eq(&a.n().program().unwrap(), &a.n().program().unwrap()));
+    assert!(Arc::ptr_eq(&a.h().program().unwrap(), &a.h().program().unwrap()));
+}
