@@ -1,27 +1,34 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
-#[cfg(feature = "cli")]
-pub mod app;
-pub mod check;
+
+// The rooms, from the names of dims to the command line; each uses only what stands above it (`fft` uses nothing at all).
 pub mod dim;
 mod error;
 pub mod fft;
+mod tensor;
+
+pub mod linop;
+pub mod program;
+
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod host;
+#[cfg(feature = "gpu")]
+pub mod shader;
+
+pub mod check;
+mod run;
+pub mod solve;
+
+#[cfg(feature = "cli")]
+pub mod app;
 #[cfg(feature = "cli")]
 pub mod io;
-pub mod linop;
-pub mod program;
-mod tensor;
+
 pub use dim::{Dim, Shape};
 pub use error::{Error, Result};
 pub use linop::Linop;
-pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
-mod run;
-#[cfg(feature = "gpu")]
-pub mod shader;
-pub mod solve;
 pub use run::{Device, apply_f64, clear_cache, set_cache_budget};
+pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
 #[cfg(feature = "gpu")]
 pub use wgpu;

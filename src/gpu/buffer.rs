@@ -145,6 +145,7 @@ impl Gpu {
     /// The first bytes of a buffer, after all work submitted before.
     pub(super) fn read(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
         self.faults.check()?;
+        copyable(buffer)?;
         let size = bytes.min(TRANSFER);
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -187,6 +188,19 @@ impl Gpu {
         }
         self.faults.check()?;
         Ok(out)
+    }
+}
+
+/// A caller's buffer may have been made without the usage that copies need.
+pub(super) fn copyable(buffer: &wgpu::Buffer) -> Result<()> {
+    match buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
+        true => Ok(()),
+        false => {
+            let has = buffer.usage();
+            Err(Error::Device(format!(
+                "a buffer with the usage {has:?} cannot be copied from; create it with COPY_SRC, too"
+            )))
+        }
     }
 }
 

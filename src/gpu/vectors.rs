@@ -1,7 +1,7 @@
 //! Vector arithmetic for solvers on a GPU. Scalars are elements of one small buffer.
 
 use super::Gpu;
-use super::buffer::{GpuBuffer, gpu_buffer};
+use super::buffer::{GpuBuffer, copyable, gpu_buffer};
 use crate::error::{Error, Result};
 use crate::program::Target;
 use crate::shader::expand;
@@ -156,6 +156,7 @@ impl VectorOps for GpuVectors {
 
     fn copy(&mut self, x: &Tensor) -> Result<Tensor> {
         let (source, len) = complex(x)?;
+        copyable(source.wgpu_buffer())?;
         let out = self.gpu.tensor(x.shape().clone(), x.dtype())?;
         self.flush()?;
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());

@@ -1,7 +1,7 @@
 //! The host's side of a fused read: rows of a [`Load`] into a buffer.
 
 use super::element::{Elem, Real, Slice, widen};
-use crate::program::{Access, AxisIndex, ConstantData, Factor, Load};
+use crate::program::{Access, AxisIndex, ConstantData, Factor, Load, Validity};
 use num_complex::{Complex, Complex64};
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ impl Weights {
         }
         for_rows(&self.load.extents, first, out.len(), |n, at, run| {
             let row = &mut out[at..at + run];
-            weigh(&self.load, n, 0, row, scale, scaled);
+            weigh(&self.load.factors, n, 0, row, scale, scaled);
         });
     }
 }
@@ -54,14 +54,44 @@ impl<'a, T: Real> Reader<'a, T> {
         for_rows(&self.load.extents, first, out.len(), |n, at, run| {
             let row = &mut out[at..at + run];
             let Some(source) = &self.source else {
-                weigh(&self.load, n, 0, row, self.scale, self.scaled);
+                weigh(&self.load.factors, n, 0, row, self.scale, self.scaled);
                 return;
             };
+            if self.fetch_weighted(source, n, row) {
+                weigh(&self.load.factors[1..], n, 0, row, self.scale, self.scaled);
+                return;
+            }
             // Outside of the valid stretch the weights may have no values either.
             let valid = self.fetch(source, n, row);
             let skipped = valid.start as i64;
-            weigh(&self.load, n, skipped, &mut row[valid], self.scale, self.scaled);
+            weigh(&self.load.factors, n, skipped, &mut row[valid], self.scale, self.scaled);
         });
+    }
+
+    /// Source times first weight in one go, where both are complex and lie beside each other: coil maps, mostly. False where
+    /// it is not so, and nothing was done.
+    fn fetch_weighted<E: Elem<T>>(&self, source: &Slice<T>, n: &[i64], row: &mut [E]) -> bool {
+        let (Slice::Complex(x), Some(f), Some(last)) = (source, self.load.factors.first(), n.len().checked_sub(1))
+        else {
+            return false;
+        };
+        let beside = |a: &Access| a.axes[last] == AxisIndex::Linear { stride: 1 };
+        let (ConstantData::C32(w), true) = (f.weight.data(), beside(&self.load.source) && beside(&f.access)) else {
+            return false;
+        };
+        let total = |a: usize| self.load.valid[a] == Validity::total(self.load.extents[a]);
+        if !(0..=last).all(total) {
+            return false;
+        }
+        let at = |a: &Access| (outer_base(a, n, last) + n[last]) as usize;
+        let x = &x[at(&self.load.source)..][..row.len()];
+        let w = &w[at(&f.access)..][..row.len()];
+        let pairs = row.iter_mut().zip(x.iter().zip(w));
+        match f.conj {
+            true => pairs.for_each(|(r, (&x, &w))| *r = E::complex(x).times_conj(widen(w))),
+            false => pairs.for_each(|(r, (&x, &w))| *r = E::complex(x).times(widen(w))),
+        }
+        true
     }
 
     /// One row of the source, and which stretch of it is valid; the rest is zero.
@@ -146,15 +176,22 @@ fn fetch_row<S: Copy, E: Copy>(
     }
 }
 
-/// Weights the elements of a row from the `skipped`-th on.
-fn weigh<T: Real, E: Elem<T>>(load: &Load, n: &[i64], skipped: i64, row: &mut [E], scale: Complex<T>, scaled: bool) {
+/// Applies weights to the elements of a row from the `skipped`-th on, then the scalar.
+fn weigh<T: Real, E: Elem<T>>(
+    factors: &[Factor],
+    n: &[i64],
+    skipped: i64,
+    row: &mut [E],
+    scale: Complex<T>,
+    scaled: bool,
+) {
     if row.is_empty() {
         return;
     }
     let last = n.len().saturating_sub(1);
     let mut scalar = scale;
     let mut by_scalar = scaled;
-    for f in &load.factors {
+    for f in factors {
         let base = outer_base(&f.access, n, last.min(n.len()));
         let axis = f.access.axes.get(last).copied().unwrap_or(AxisIndex::Linear { stride: 0 });
         let start = n.get(last).copied().unwrap_or(0) + skipped;

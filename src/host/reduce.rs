@@ -4,6 +4,7 @@ use super::CHUNK;
 use super::element::{Elem, Real, Slice};
 use super::load::Reader;
 use crate::program::{AxisIndex, Load};
+use num_complex::{Complex, Complex64};
 use rayon::prelude::*;
 
 /// Terms that are added one after the other before they join the total.
@@ -12,6 +13,11 @@ const BLOCK: usize = 64;
 /// Sums the load over the axes from `kept` on.
 pub(super) fn run<T: Real, E: Elem<T>>(load: &Load, kept: usize, source: Option<Slice<T>>, dst: &mut [E]) {
     let terms: usize = load.extents[kept..].iter().product();
+    // The scalar meets each sum once instead of each term.
+    let (mut load, scale) = (load.clone(), load.scale);
+    load.scale = Complex64::new(1.0, 0.0);
+    let (load, scaled) = (&load, scale != load.scale);
+    let scale = Complex::new(T::of_f64(scale.re), T::of_f64(scale.im));
     if by_rows(load, kept, dst.len()) {
         // Whole rows of results, term after term: what is read lies along the results.
         let order: Vec<usize> = (kept..load.extents.len()).chain(0..kept).collect();
@@ -22,14 +28,20 @@ pub(super) fn run<T: Real, E: Elem<T>>(load: &Load, kept: usize, source: Option<
             || (vec![E::null(); width], vec![E::null(); width]),
             |(row, part), (c, d)| {
                 let (row, part) = (&mut row[..d.len()], &mut part[..d.len()]);
-                d.fill(E::null());
+                let add = |to: &mut [E], from: &[E]| to.iter_mut().zip(from).for_each(|(t, f)| *t = *t + *f);
                 for block in (0..terms).step_by(BLOCK) {
-                    reader.read(block * outputs + c * width, part);
+                    let sum: &mut [E] = if block == 0 { &mut *d } else { &mut *part };
+                    reader.read(block * outputs + c * width, sum);
                     for k in block + 1..terms.min(block + BLOCK) {
                         reader.read(k * outputs + c * width, row);
-                        part.iter_mut().zip(row.iter()).for_each(|(p, r)| *p = *p + *r);
+                        add(sum, row);
                     }
-                    d.iter_mut().zip(part.iter()).for_each(|(d, p)| *d = *d + *p);
+                    if block > 0 {
+                        add(d, part);
+                    }
+                }
+                if scaled {
+                    d.iter_mut().for_each(|d| *d = d.times(scale));
                 }
             },
         );
@@ -48,7 +60,7 @@ pub(super) fn run<T: Real, E: Elem<T>>(load: &Load, kept: usize, source: Option<
                     reader.read(first + at, row);
                     total = total + sum(row);
                 }
-                *d = total;
+                *d = if scaled { total.times(scale) } else { total };
             }
         },
     );

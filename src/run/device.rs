@@ -35,8 +35,10 @@ impl Device {
     /// A hardware GPU if there is one that works, else the host. Never a software adapter.
     pub fn auto() -> Device {
         #[cfg(feature = "gpu")]
-        if let Ok(device) = Device::trusted(crate::gpu::Choice::Hardware) {
-            return device;
+        match Device::trusted(crate::gpu::Choice::Hardware) {
+            Ok(device) => return device,
+            // None there is the common case; one that is there and refused is worth a word.
+            Err(e) => tracing::info!("the host is used: {e}"),
         }
         Device::host()
     }

@@ -11,7 +11,8 @@ impl Tensor {
     /// A tensor around a caller's own wgpu buffer, without a copy: C order, complex as interleaved re, im.
     ///
     /// # Errors
-    /// The buffer is shorter than the tensor or lacks the usage STORAGE or COPY_SRC, or the device is not a GPU.
+    /// The buffer is shorter than the tensor or lacks the usage STORAGE, or the device is not a GPU. (To download the
+    /// tensor the buffer needs COPY_SRC, too.)
     pub fn from_wgpu(device: &Device, buffer: wgpu::Buffer, shape: Shape, dtype: DType) -> Result<Tensor> {
         let Kind::Gpu(gpu) = &device.0 else {
             return Err(Error::Device("a wgpu buffer needs a GPU device, came the host".into()));
@@ -20,10 +21,9 @@ impl Tensor {
         if buffer.size() < bytes {
             return shape_err!("the buffer has {} bytes, a {dtype} tensor {shape} needs {bytes}", buffer.size());
         }
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        if !buffer.usage().contains(usage) {
+        if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
             let has = buffer.usage();
-            return Err(Error::Device(format!("the buffer has the usage {has:?}; create it with STORAGE | COPY_SRC")));
+            return Err(Error::Device(format!("the buffer has the usage {has:?}; create it with STORAGE")));
         }
         Ok(Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::outside_pool(gpu, buffer))))
     }
