@@ -15,6 +15,7 @@ mod flip;
 mod identity;
 mod pad;
 mod rearrange;
+mod reindex;
 mod repeat;
 mod roll;
 mod sampling;

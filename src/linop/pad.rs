@@ -1,9 +1,10 @@
 //! Zero-padding and cropping.
 
-use super::{Linop, Operator, advance};
+use super::Linop;
+use super::reindex::reindex;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
-use crate::program::{AxisMap, Builder, ValueId};
+use crate::program::AxisMap;
 
 /// Where the smaller extent lies in the larger one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,7 +33,7 @@ pub fn crop(input: impl ToShape, to: impl ToShape, align: Align) -> Result<Linop
 }
 
 fn build(input: Shape, to: Shape, align: Align, op: &'static str) -> Result<Linop> {
-    let (mut extents, mut axes) = (input.extents().to_vec(), Vec::new());
+    let mut maps = Vec::new();
     for (d, p) in to.iter() {
         let a = input.require(d).map_err(|e| e.at(op))?;
         let n = input.extents()[a];
@@ -42,40 +43,9 @@ fn build(input: Shape, to: Shape, align: Align, op: &'static str) -> Result<Lino
         if op == "crop" && p > n {
             return shape_err!("crop: dim {d} has extent {n}, which cannot be cropped to {p}; use pad");
         }
-        extents[a] = p;
-        axes.push(a);
-    }
-    if axes.is_empty() {
-        return shape_err!("{op}: \"to\" names no dim");
-    }
-    let output = Shape::new(advance(&input, &axes), extents)?;
-    // Output index n reads input index n + off.
-    let map = |&a: &usize| {
-        let (n, p) = (input.extents()[a], output.extents()[a]);
+        // Output index n reads input index n + off.
         let off = if align == Align::Center { (n / 2) as i64 - (p / 2) as i64 } else { 0 };
-        (a, AxisMap::affine(1, off, 1, n, p), p)
-    };
-    let maps = axes.iter().map(map).collect();
-    Ok(Linop::of(input, output, Pad { op, maps, details: to.to_string() }))
-}
-
-#[derive(Debug)]
-struct Pad {
-    op: &'static str,
-    maps: Vec<(usize, AxisMap, usize)>,
-    details: String,
-}
-
-impl Operator for Pad {
-    fn op(&self) -> &'static str {
-        self.op
+        maps.push((a, AxisMap::affine(1, off, 1, n, p), p));
     }
-
-    fn details(&self) -> String {
-        self.details.clone()
-    }
-
-    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        self.maps.iter().try_fold(x, |x, &(a, m, extent)| b.map_axis(x, a, m, extent))
-    }
+    reindex(op, "to", input, maps, to.to_string())
 }

@@ -1,9 +1,10 @@
 //! Strided slices and their adjoint.
 
-use super::{Linop, Operator, advance};
-use crate::dim::{Shape, ToShape};
+use super::Linop;
+use super::reindex::reindex;
+use crate::dim::ToShape;
 use crate::error::{Result, shape_err};
-use crate::program::{AxisMap, Builder, ValueId};
+use crate::program::AxisMap;
 
 /// Indices start, start + step, … below stop. None is the default: 0, the extent, 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,15 +45,14 @@ impl Stretch {
 /// A dim is not in the input, or a range does not fit its extent.
 pub fn slice(input: impl ToShape, ranges: &[(&str, Stretch)]) -> Result<Linop> {
     let input = input.to_shape()?;
-    let (mut extents, mut maps) = (input.extents().to_vec(), Vec::new());
+    let mut maps = Vec::new();
     for (dim, range) in ranges {
         let a = input.require(dim.parse()?).map_err(|e| e.at("slice"))?;
         let n = input.extents()[a];
         let (start, count, step) = range.resolve("slice", dim, n)?;
-        extents[a] = count;
         maps.push((a, AxisMap::affine(step as i64, start as i64, 1, n, count), count));
     }
-    finish("slice", input, extents, maps)
+    reindex("slice", "ranges", input, maps, details(ranges))
 }
 
 /// The adjoint of [`slice`] into the extents `to`: y[start + n·step] = x[n], zero elsewhere. Embedded dims get the next
@@ -62,7 +62,7 @@ pub fn slice(input: impl ToShape, ranges: &[(&str, Stretch)]) -> Result<Linop> {
 /// A dim is not in the input, a range does not fit the new extent, or has another number of indices than x.
 pub fn embed(input: impl ToShape, ranges: &[(&str, Stretch)], to: impl ToShape) -> Result<Linop> {
     let (input, to) = (input.to_shape()?, to.to_shape()?);
-    let (mut extents, mut maps) = (input.extents().to_vec(), Vec::new());
+    let mut maps = Vec::new();
     for (dim, range) in ranges {
         let d = dim.parse()?;
         let a = input.require(d).map_err(|e| e.at("embed"))?;
@@ -72,39 +72,20 @@ pub fn embed(input: impl ToShape, ranges: &[(&str, Stretch)], to: impl ToShape) 
         if count != n {
             return shape_err!("embed: the range of dim {d} has {count} indices, x has extent {n}");
         }
-        extents[a] = p;
         maps.push((a, AxisMap::affine(step as i64, start as i64, 1, p, n).transpose(p, n), p));
     }
     if let Some(d) = to.dims().iter().find(|d| !ranges.iter().any(|(r, _)| *r == d.to_string())) {
         return shape_err!("embed: \"to\" names dim {d}, which has no range; give it one");
     }
-    finish("embed", input, extents, maps)
+    reindex("embed", "ranges", input, maps, details(ranges))
 }
 
-fn finish(op: &'static str, input: Shape, extents: Vec<usize>, maps: Vec<(usize, AxisMap, usize)>) -> Result<Linop> {
-    if maps.is_empty() {
-        return shape_err!("{op}: \"ranges\" names no dim");
-    }
-    let axes: Vec<usize> = maps.iter().map(|m| m.0).collect();
-    if axes.iter().enumerate().any(|(i, a)| axes[..i].contains(a)) {
-        return shape_err!("{op}: a dim stands twice in \"ranges\"");
-    }
-    let output = Shape::new(advance(&input, &axes), extents)?;
-    Ok(Linop::of(input, output, Slice { op, maps }))
-}
-
-#[derive(Debug)]
-struct Slice {
-    op: &'static str,
-    maps: Vec<(usize, AxisMap, usize)>,
-}
-
-impl Operator for Slice {
-    fn op(&self) -> &'static str {
-        self.op
-    }
-
-    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        self.maps.iter().try_fold(x, |x, &(a, m, extent)| b.map_axis(x, a, m, extent))
-    }
+/// `Ny 1..6:2 Nx ..`, as listings show it.
+fn details(ranges: &[(&str, Stretch)]) -> String {
+    let number = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
+    let one = |(d, r): &(&str, Stretch)| {
+        let step = r.step.map_or(String::new(), |s| format!(":{s}"));
+        format!("{d} {}..{}{step}", number(r.start), number(r.stop))
+    };
+    ranges.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -1,9 +1,10 @@
 //! Keeping every f-th sample, and the adjoint.
 
-use super::{Linop, Operator, advance};
+use super::Linop;
+use super::reindex::reindex;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
-use crate::program::{AxisMap, Builder, ValueId};
+use crate::program::AxisMap;
 
 /// y[n] = x[n·f + s] for `(dim, f, s)`, of extent ⌈(N − s)/f⌉. These dims get the next unused name.
 ///
@@ -65,7 +66,7 @@ fn build(
     map: impl Fn(usize, usize, usize) -> Result<(AxisMap, usize)>,
     wide: impl Fn(usize) -> usize,
 ) -> Result<Linop> {
-    let (mut extents, mut maps) = (input.extents().to_vec(), Vec::new());
+    let mut maps = Vec::new();
     for &(dim, f, s) in factors {
         let a = input.require(dim.parse()?).map_err(|e| e.at(op))?;
         if f == 0 || s >= wide(a) {
@@ -76,38 +77,8 @@ fn build(
         }
         // A factor beyond the extent keeps one sample, like a factor of the extent.
         let (m, extent) = map(a, f.min(wide(a)), s)?;
-        extents[a] = extent;
         maps.push((a, m, extent));
     }
-    let axes: Vec<usize> = maps.iter().map(|m| m.0).collect();
-    if axes.is_empty() {
-        return shape_err!("{op}: \"factors\" names no dim");
-    }
-    if axes.iter().enumerate().any(|(i, a)| axes[..i].contains(a)) {
-        return shape_err!("{op}: a dim stands twice in \"factors\"");
-    }
-    let output = Shape::new(advance(input, &axes), extents)?;
     let details = factors.iter().map(|(d, f, s)| format!("{d}/{f}+{s}")).collect::<Vec<_>>().join(" ");
-    Ok(Linop::of(input.clone(), output, Subsample { op, maps, details }))
-}
-
-#[derive(Debug)]
-struct Subsample {
-    op: &'static str,
-    maps: Vec<(usize, AxisMap, usize)>,
-    details: String,
-}
-
-impl Operator for Subsample {
-    fn op(&self) -> &'static str {
-        self.op
-    }
-
-    fn details(&self) -> String {
-        self.details.clone()
-    }
-
-    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        self.maps.iter().try_fold(x, |x, &(a, m, extent)| b.map_axis(x, a, m, extent))
-    }
+    reindex(op, "factors", input.clone(), maps, details)
 }
