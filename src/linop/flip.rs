@@ -5,7 +5,7 @@ use crate::dim::ToShape;
 use crate::error::Result;
 use crate::program::{AxisMap, Builder, ValueId};
 
-/// y[n] = x[N − 1 − n] along the dims in `axes`; the dims keep their names.
+/// `y[n] = x[N − 1 − n]` along the dims in `axes`; the dims keep their names.
 ///
 /// # Errors
 /// A dim is not in the input.

@@ -5,7 +5,7 @@ use crate::dim::ToShape;
 use crate::error::{Result, shape_err};
 use crate::program::{AxisMap, Builder, ValueId};
 
-/// y[n] = x[(n − s) mod N] for each `(dim, s)`; the dims keep their names.
+/// `y[n] = x[(n − s) mod N]` for each `(dim, s)`; the dims keep their names.
 ///
 /// # Errors
 /// A dim is not in the input, or none is named.

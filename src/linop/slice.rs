@@ -39,7 +39,7 @@ impl Stretch {
     }
 }
 
-/// y[n] = x[start + n·step] along each named dim. Sliced dims get the next unused name.
+/// `y[n] = x[start + n·step]` along each named dim. Sliced dims get the next unused name.
 ///
 /// # Errors
 /// A dim is not in the input, or a range does not fit its extent.
@@ -55,7 +55,7 @@ pub fn slice(input: impl ToShape, ranges: &[(&str, Stretch)]) -> Result<Linop> {
     reindex("slice", "ranges", input, maps, details(ranges))
 }
 
-/// The adjoint of [`slice`] into the extents `to`: y[start + n·step] = x[n], zero elsewhere. Embedded dims get the next
+/// The adjoint of [`slice()`] into the extents `to`: `y[start + n·step] = x[n]`, zero elsewhere. Embedded dims get the next
 /// unused name.
 ///
 /// # Errors
