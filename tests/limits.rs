@@ -36,6 +36,7 @@ fn small_bindings() -> Option<Device> {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn transforms_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     let fft = |dims: &str, axes: &str, centered| {
@@ -64,6 +65,7 @@ fn transforms_beyond_one_binding() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_line_beyond_one_binding_is_too_big() {
     let Some(device) = small_bindings() else { return };
     let a = linop::fft("A=2 N=16384", "N", FftOptions::default()).unwrap();
@@ -73,6 +75,7 @@ fn a_line_beyond_one_binding_is_too_big() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn sums_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     check(
@@ -89,6 +92,7 @@ fn sums_beyond_one_binding() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn index_maps_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     let r = |dims: &str, pattern: &str| linop::rearrange(dims, pattern, "").unwrap();
@@ -110,6 +114,7 @@ fn index_maps_beyond_one_binding() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn lists_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     let at = |dims: &str, dim: &str, list: ndarray::ArrayD<i64>| {
@@ -131,6 +136,7 @@ fn lists_beyond_one_binding() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn weights_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     let d = |dims: &str, w: &str| linop::diagonal(dims, &complex(w, 1)).unwrap();
@@ -155,6 +161,7 @@ fn weights_beyond_one_binding() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn containers_beyond_one_binding() -> Result<()> {
     let Some(device) = small_bindings() else { return Ok(()) };
     let parts = |dims: &str| -> Result<Vec<Linop>> {
@@ -201,6 +208,7 @@ fn samples() -> Vec<(&'static str, Linop)> {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn groups_are_folded_into_two_dimensions() {
     let options = GpuOptions { max_groups: Some(7), ..GpuOptions::default() };
     let Some(device) = gpu_with(options) else { return };
@@ -211,6 +219,7 @@ fn groups_are_folded_into_two_dimensions() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn default_limits_are_enough() {
     let options = GpuOptions { default_limits: true, ..GpuOptions::default() };
     let Some(device) = gpu_with(options) else { return };
@@ -218,6 +227,7 @@ fn default_limits_are_enough() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn checked_kernels_give_the_same_bits() {
     for max_binding in [None, Some(SMALL)] {
         let options = |checked| GpuOptions { checked, max_binding, ..GpuOptions::default() };

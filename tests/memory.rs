@@ -26,6 +26,7 @@ fn sense() -> Linop {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn two_hundred_applies_hold_no_more_than_two() {
     let Some(device) = own_gpu() else { return };
     let n = sense().n();
@@ -45,6 +46,7 @@ fn two_hundred_applies_hold_no_more_than_two() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_chain_of_applies_holds_only_its_last_tensor() {
     let Some(device) = own_gpu() else { return };
     let a = linop::fft("Y=64 X=64", "Y X", FftOptions::default()).unwrap().out("Y X").unwrap();
@@ -60,6 +62,7 @@ fn a_chain_of_applies_holds_only_its_last_tensor() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn dropped_tensors_are_given_back() {
     let Some(device) = own_gpu() else { return };
     let before = memory(&device).in_use;
@@ -72,6 +75,7 @@ fn dropped_tensors_are_given_back() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_cleared_cache_gives_scratch_and_constants_back() {
     let Some(device) = own_gpu() else { return };
     let before = memory(&device).in_use;
@@ -87,6 +91,7 @@ fn a_cleared_cache_gives_scratch_and_constants_back() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn threads_apply_at_once_without_sharing_scratch() {
     let Some(device) = own_gpu() else { return };
     let n = sense().n();
@@ -103,6 +108,7 @@ fn threads_apply_at_once_without_sharing_scratch() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn odd_sizes_come_back_as_they_went() {
     let Some(device) = gpu() else { return };
     for extents in ["N=1", "N=3", "A=7 B=1 C=5", "N=127", "N=65537", "A=251 B=257", ""] {
@@ -116,6 +122,7 @@ fn odd_sizes_come_back_as_they_went() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn strided_host_tensors_are_uploaded_in_c_order() {
     let Some(device) = gpu() else { return };
     let t = complex("A=5 B=4 C=3", 8);
@@ -132,6 +139,7 @@ fn strided_host_tensors_are_uploaded_in_c_order() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn tensors_on_the_wrong_device_are_refused_by_name() {
     let Some(device) = gpu() else { return };
     let x = complex("N=5", 9).to(&device).unwrap();
@@ -149,6 +157,7 @@ fn tensors_on_the_wrong_device_are_refused_by_name() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_tensor_moves_between_two_devices() {
     let (Some(one), Some(two)) = (own_gpu(), own_gpu()) else { return };
     let x = complex("A=6 B=7", 10);
@@ -161,6 +170,7 @@ fn a_tensor_moves_between_two_devices() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_tensor_that_no_buffer_holds_is_too_big() {
     let Some(device) = gpu_with(GpuOptions { default_limits: true, ..GpuOptions::default() }) else { return };
     // 256 MiB is the largest buffer under default limits. The host side is one value, repeated by stride 0.

@@ -321,6 +321,7 @@ proptest! {
 
 /// Kernels of a fresh expression are compiled first, which takes most of the time.
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_gpu_agrees_with_the_host() {
     let Some(device) = gpu() else { return };
     proptest!(config(40), |((a, _) in expression())| {

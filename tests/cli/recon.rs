@@ -44,6 +44,7 @@ fn demo_keeps_a_picture_that_is_not_its_own() {
 }
 
 #[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn recon_solves_with_given_maps_and_mask() {
     let folder = Folder::new();
     let scan = folder.scan();
