@@ -58,9 +58,6 @@ pub enum Error {
         /// The compiler's message.
         message: String,
     },
-    /// The caller asked to stop.
-    #[error("cancelled")]
-    Cancelled,
     /// An error at a place: a path in a linop (`chain[2].fft`), a linop file, or source code.
     #[error("{at}: {source}")]
     At {

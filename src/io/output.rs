@@ -204,9 +204,9 @@ mod tests {
         let failing = Output::create(&path, &["npy"], false).unwrap();
         let broken = failing.write(|file| {
             hello(file)?;
-            Err(Error::Cancelled)
+            Err(Error::Value("stopped half-way".into()))
         });
-        assert_eq!(broken, Err(Error::Cancelled));
+        assert_eq!(broken, Err(Error::Value("stopped half-way".into())));
         assert!(names(dir.path()).is_empty());
         let output = Output::create(&path, &["npy"], false).unwrap();
         output.write(hello).unwrap();
