@@ -1,11 +1,14 @@
 //! From a program to a plan: index maps and pointwise weights are fused into the kernels beside them, transforms are cut
 //! into passes, large values into panels.
 
+mod transforms;
+
 use super::bluestein::legalize;
 use super::plan::Post;
 use super::*;
 use crate::error::{Error, Result};
-use crate::fft::{self, FftLimits};
+use crate::fft;
+use transforms::FftAxes;
 
 /// Longest sum that one output element's loop makes; longer ones go in two stages, whose tree depends on the shape alone.
 const SUM_STAGE: usize = 1 << 14;
@@ -428,112 +431,4 @@ impl Scheduler {
             _ => self.steps.push(Step { kernel: Kernel::Map { load: y.load }, store }),
         }
     }
-
-    /// One axis after the other, innermost first; each in the passes that its length needs.
-    fn fft(&mut self, x: Val, f: &FftAxes) -> Result<Val> {
-        let mut v = x;
-        for (k, &axis) in f.axes.iter().rev().enumerate() {
-            let scale = if k + 1 == f.axes.len() { f.scale } else { 1.0 };
-            let n = v.load.extents[axis];
-            let shift = if f.centered { n / 2 } else { 0 };
-            v = self.fft_axis(v, &AxisFft { axis, inverse: f.inverse, shift, scale, limits: f.limits })?;
-        }
-        Ok(v)
-    }
-
-    fn fft_axis(&mut self, v: Val, f: &AxisFft) -> Result<Val> {
-        let e = v.load.extents.clone();
-        let (outer, n) = (e[..f.axis].iter().product::<usize>(), e[f.axis]);
-        let inner: usize = e[f.axis + 1..].iter().product();
-        // What one binding holds wherever it starts: 64 elements are left for its alignment.
-        let limit = (self.target.max_binding() / 8) as usize - 64;
-        let source = self.values[v.load.value.at()].len();
-        let weights = v.load.factors.iter().map(|w| w.weight.len()).max().unwrap_or(0);
-        if (outer * n * inner).max(source).max(weights) <= limit {
-            return Ok(self.fft_passes(v, f, &e, outer, inner));
-        }
-        // Panels: as many whole lines as one binding holds.
-        if n > limit {
-            let what = format!("one line of a transform of length {n}");
-            return Err(Error::TooBig { what, needed: 8 * n as u64, limit: 8 * limit as u64 });
-        }
-        let v = self.stored(v);
-        let x = self.through(v, |l| l.reshaped(&[outer, n, inner]))?;
-        let out = self.value(e.clone(), true);
-        let wide = inner.min(limit / n).max(1);
-        let tall = if wide == inner { outer.min(limit / (n * inner)).max(1) } else { 1 };
-        for o in (0..outer).step_by(tall) {
-            let rows = tall.min(outer - o);
-            for i in (0..inner).step_by(wide) {
-                let columns = wide.min(inner - i);
-                let cut = |from: usize, start: usize, input: usize, output: usize| {
-                    MapAxis::From(from, AxisMap::affine(1, start as i64, 1, input, output))
-                };
-                let axes = [cut(0, o, outer, rows), cut(1, 0, n, n), cut(2, i, inner, columns)];
-                let panel = [rows, n, columns];
-                let part = self.through(x.clone(), |l| l.mapped(&axes, &panel))?;
-                // Whole rows lie in one stretch; columns are packed first.
-                let part = if columns == inner {
-                    part
-                } else {
-                    self.step(Kernel::Map { load: part.load }, &panel, part.complex)
-                };
-                let part = Val { sole: false, ..part };
-                let done = self.fft_passes(part, f, &panel, rows, columns);
-                let whole = columns == inner;
-                let store = Store {
-                    value: out,
-                    run: if whole { rows * n * inner } else { columns },
-                    pitch: if whole { rows * n * inner } else { inner },
-                    start: o * n * inner + i,
-                };
-                match (whole, self.steps.last_mut()) {
-                    (true, Some(last)) => last.store = store,
-                    _ => self.steps.push(Step { kernel: Kernel::Map { load: done.load }, store }),
-                }
-            }
-        }
-        Ok(Val { load: Load::whole(out, &e), complex: true, sole: true })
-    }
-
-    fn fft_passes(&mut self, v: Val, f: &AxisFft, extents: &[usize], outer: usize, inner: usize) -> Val {
-        let n = v.load.extents.iter().product::<usize>() / (outer * inner);
-        let passes = fft::plan(n, inner, &f.limits);
-        let last = passes.len() - 1;
-        let mut v = v;
-        for (k, pass) in passes.into_iter().enumerate() {
-            let post = Post::scalar(extents, if k == last { f.scale } else { 1.0 });
-            let kernel = Kernel::FftPass {
-                load: v.load,
-                pass,
-                outer,
-                inner,
-                first: k == 0,
-                last: k == last,
-                inverse: f.inverse,
-                shift: f.shift,
-                post,
-            };
-            v = self.step(kernel, extents, true);
-        }
-        v
-    }
-}
-
-/// A transform along several axes.
-struct FftAxes<'a> {
-    axes: &'a [usize],
-    inverse: bool,
-    centered: bool,
-    scale: f64,
-    limits: FftLimits,
-}
-
-/// The part of it along one axis.
-struct AxisFft {
-    axis: usize,
-    inverse: bool,
-    shift: usize,
-    scale: f64,
-    limits: FftLimits,
 }

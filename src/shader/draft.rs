@@ -5,11 +5,10 @@
 //! 0 and the windows' results add up. (An addition reads each term through windows of its own.)
 
 use super::read::{Source, Window, load_function, weigh_function};
-use super::template::expand;
-use super::words::Words;
+use super::text::Text;
 use crate::error::{Error, Result};
 use crate::fft::FftCall;
-use crate::program::{Access, Constant, Factor, Kernel, Load, Plan, Post, Step, Store, Target, ValueId};
+use crate::program::{Access, Constant, Factor, Kernel, Load, Plan, Post, Step, Target, ValueId};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -510,76 +509,4 @@ fn windows((low, high): (i64, i64), room: u64) -> Vec<Window> {
     }
     let size = (room / ALIGN * ALIGN).max(ALIGN);
     (first..end).step_by(size as usize).map(|at| Window { first: at, len: size.min(end - at), guarded: true }).collect()
-}
-
-/// A kernel's text in the making.
-struct Text {
-    complex: bool,
-    words: Words,
-    bindings: Vec<Binding>,
-    declared: String,
-    body: String,
-    fft: Option<String>,
-}
-
-impl Text {
-    fn new(complex: bool) -> Text {
-        let (words, bindings) = (Words::default(), Vec::new());
-        Text { complex, words, bindings, declared: String::new(), body: String::new(), fft: None }
-    }
-
-    fn bind(&mut self, number: u32, operand: Operand, element: u64, w: Window, access: &str, name: &str) {
-        let kind = match &operand {
-            Operand::List(_) => "u32",
-            _ if element == 8 => "vec2<f32>",
-            _ => "f32",
-        };
-        let _ = writeln!(self.declared, "@group(0) @binding({number}) var<storage, {access}> {name}: array<{kind}>;");
-        self.bindings.push(Binding { number, operand, offset: w.first * element, bytes: w.len * element });
-    }
-
-    fn fft(&mut self, source: String, table: Arc<Vec<[f32; 2]>>) {
-        self.declared += "@group(0) @binding(0) var<uniform> fft: FftParams;\n";
-        let w = Window { first: 0, len: table.len() as u64, guarded: false };
-        self.bind(1, Operand::Table(table), 8, w, "read", "twiddle");
-        self.fft = Some(source);
-    }
-
-    /// `fn store(lin, v)`.
-    fn store(&mut self, store: &Store, len: usize, dst: Window, weigh: Option<&str>, add: bool) {
-        let offset = self.words.signed(store.start as i64 - dst.first as i64);
-        let index = if store.is_contiguous(len) {
-            format!("lin + {offset}")
-        } else {
-            let (run, pitch) = (self.words.u32(store.run as u32), self.words.u32(store.pitch as u32));
-            format!("lin / {run} * {pitch} + lin % {run} + {offset}")
-        };
-        let value = weigh.map_or("v".to_string(), |f| format!("{f}(lin, v)"));
-        let op = if add { "+=" } else { "=" };
-        let _ = write!(self.body, "fn store(lin: u32, v: T) {{\n    dst[{index}] {op} {value};\n}}\n");
-    }
-
-    fn finish(self, file: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
-        let main = expand(file)?;
-        self.assemble(file, &main, head, groups)
-    }
-
-    fn finish_with(mut self, name: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
-        let main = self.fft.take().unwrap_or_default();
-        self.assemble(name, &main, head, groups)
-    }
-
-    fn assemble(self, name: &str, main: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
-        let t = if self.complex { "vec2<f32>" } else { "f32" };
-        let params = expand("params")?.replace("WORDS", &self.words.vectors().to_string());
-        let mut text = format!("alias T = {t};\n\n{}\n{params}\n", expand("complex")?);
-        text += "@group(0) @binding(2) var<uniform> p: Params;\n";
-        text += &self.declared;
-        text.push('\n');
-        text += &self.body;
-        text.push('\n');
-        text += main;
-        let params = head.into_iter().chain(self.words.finish()).collect();
-        Ok(Draft { name: name.into(), text, params, fft_params: None, bindings: self.bindings, groups })
-    }
 }

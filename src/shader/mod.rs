@@ -6,6 +6,7 @@
 mod draft;
 mod read;
 mod template;
+mod text;
 mod validate;
 mod words;
 
