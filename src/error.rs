@@ -50,6 +50,12 @@ pub enum Error {
         /// The limit that was exceeded.
         seconds: u64,
     },
+    /// Code of a sub-linop that panicked; the place in front of the message says which.
+    #[error("panicked: {0}; this is a fault of that linop's code, its other sub-linops were ended")]
+    Panicked(String),
+    /// Stopped by the caller before it was done.
+    #[error("cancelled before it was done")]
+    Cancelled,
     /// A kernel that the assembler, naga or the driver refused.
     #[error("kernel {kernel}: {message}")]
     Shader {

@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::program::{Constant, ConstantData, Plan, ValueId};
 use crate::shader::{Draft, Operand, drafts};
 use crate::tensor::{DType, Tensor};
+use rayon::prelude::*;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// Bytes that one submission moves at most, by the plan's count: well under a driver's watchdog on a slow GPU.
@@ -16,6 +18,9 @@ const SUBMIT_BYTES: u64 = 8 << 30;
 
 /// Flops that take as long as moving a byte, at least, on such a GPU.
 const FLOPS_PER_BYTE: u64 = 16;
+
+/// Dispatches that are worth a recording thread: about half a millisecond of encoding.
+const STRETCH: usize = 1024;
 
 /// Pairs of input and output whose bind groups an instance keeps.
 const KEPT_PAIRS: usize = 8;
@@ -35,8 +40,23 @@ struct Dispatch {
     groups: (u32, u32),
     /// Whether the call's input or output is bound.
     external: bool,
-    /// Start a new submission before this one.
+    /// Starts a new submission.
     cut: bool,
+    /// Starts a new pass: a wave of several steps, or the first step behind one.
+    pass: bool,
+}
+
+/// What an apply did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Recorded {
+    /// Submissions.
+    pub submits: usize,
+    /// Compute passes.
+    pub passes: usize,
+    /// Dispatches.
+    pub dispatches: usize,
+    /// The threads that recorded and finished command buffers, one entry for each buffer.
+    pub recorders: Vec<String>,
 }
 
 struct Entry {
@@ -72,13 +92,20 @@ struct Pair {
 impl CompiledPlan {
     pub fn new(gpu: &Arc<Gpu>, plan: Plan) -> Result<CompiledPlan> {
         gpu.faults.check()?;
-        let mut all: Vec<(Draft, u64)> = Vec::new();
-        for step in &plan.steps {
-            let cost = plan.step_cost(step);
-            let made = drafts(&plan, step)?;
-            let work = (cost.read + cost.written).max(cost.flops / FLOPS_PER_BYTE);
-            let each = work / made.len().max(1) as u64;
-            all.extend(made.into_iter().map(|d| (d, each)));
+        let mut all: Vec<(Draft, u64, bool)> = Vec::new();
+        let mut wide = false;
+        for wave in &plan.waves {
+            // What lies in one pass and touches different buffers may overlap; a barrier stands between two passes at most.
+            let mut pass = all.is_empty() || wide || wave.len() > 1;
+            wide = wave.len() > 1;
+            for &at in wave {
+                let step = &plan.steps[at];
+                let cost = plan.step_cost(step);
+                let made = drafts(&plan, step)?;
+                let work = (cost.read + cost.written).max(cost.flops / FLOPS_PER_BYTE);
+                let each = work / made.len().max(1) as u64;
+                all.extend(made.into_iter().map(|d| (d, each, std::mem::take(&mut pass))));
+            }
         }
         let mut words: Vec<u32> = Vec::new();
         let mut uniform = |data: &[u32]| {
@@ -90,7 +117,7 @@ impl CompiledPlan {
         let mut shared = Shared { gpu, lists: Vec::new() };
         let mut dispatches = Vec::with_capacity(all.len());
         let mut bytes = 0;
-        for (draft, cost) in &all {
+        for (draft, cost, pass) in &all {
             let pipeline = gpu.pipelines.get(&gpu.device, &draft.name, &draft.text)?;
             let mut entries = Vec::new();
             let (offset, size) = uniform(&draft.params);
@@ -114,7 +141,14 @@ impl CompiledPlan {
             if cut {
                 bytes = *cost;
             }
-            dispatches.push(Dispatch { pipeline, entries, groups: gpu.fold(draft.groups)?, external, cut });
+            dispatches.push(Dispatch {
+                pipeline,
+                entries,
+                groups: gpu.fold(draft.groups)?,
+                external,
+                cut,
+                pass: *pass,
+            });
         }
         words.resize(words.len().next_multiple_of(64).max(64), 0);
         let params = uniform_buffer(gpu, &words);
@@ -126,7 +160,7 @@ impl CompiledPlan {
     }
 
     /// Records and submits; does not wait.
-    pub fn apply(&self, x: &Tensor, output: Shape) -> Result<Tensor> {
+    pub fn apply(&self, x: &Tensor, output: Shape) -> Result<(Tensor, Recorded)> {
         self.gpu.faults.check()?;
         let complex = self.plan.values[self.plan.output.at()].complex;
         let y = self.gpu.tensor(output, if complex { DType::Complex32 } else { DType::F32 })?;
@@ -138,12 +172,10 @@ impl CompiledPlan {
             Some(i) => i,
             None => self.instance()?,
         };
-        let commands = self.record(&mut instance, input, out);
-        let done = self.gpu.submit(commands);
+        let done = self.record(&mut instance, input, out);
         // The next apply that leases this scratch submits later, on the same queue.
         self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
-        done?;
-        Ok(y)
+        Ok((y, done?))
     }
 
     fn instance(&self) -> Result<Instance> {
@@ -185,7 +217,8 @@ impl CompiledPlan {
         })
     }
 
-    fn record(&self, instance: &mut Instance, x: &GpuBuffer, y: &GpuBuffer) -> Vec<wgpu::CommandBuffer> {
+    /// Records and submits: long lists on several threads, which take consecutive stretches and finish them themselves.
+    fn record(&self, instance: &mut Instance, x: &GpuBuffer, y: &GpuBuffer) -> Result<Recorded> {
         let key = (x.id(), y.id());
         if !instance.pairs.iter().any(|p| p.buffers == key) {
             let groups = self.dispatches.iter();
@@ -195,30 +228,61 @@ impl CompiledPlan {
         }
         let empty = Vec::new();
         let call = instance.pairs.iter().find(|p| p.buffers == key).map_or(&empty, |p| &p.groups);
-        let mut commands = Vec::new();
+        let groups: Vec<Option<&wgpu::BindGroup>> =
+            call.iter().zip(&instance.own).map(|(call, own)| call.as_ref().or(own.as_ref())).collect();
+        let mut recorded = Recorded { dispatches: self.dispatches.len(), ..Recorded::default() };
         let mut from = 0;
         while from < self.dispatches.len() {
             let rest = self.dispatches[from + 1..].iter().position(|d| d.cut);
             let end = rest.map_or(self.dispatches.len(), |n| from + 1 + n);
-            let mut encoder =
-                self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops") });
-            {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                let mut current: Option<&Arc<Pipeline>> = None;
-                let groups = call.iter().zip(&instance.own).map(|(call, own)| call.as_ref().or(own.as_ref()));
-                for (d, group) in self.dispatches.iter().zip(groups).take(end).skip(from) {
-                    if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
-                        pass.set_pipeline(&d.pipeline.pipeline);
-                        current = Some(&d.pipeline);
-                    }
-                    pass.set_bind_group(0, group, &[]);
-                    pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
-                }
+            let threads = ((end - from) / STRETCH).clamp(1, rayon::current_num_threads());
+            let each = (end - from).div_ceil(threads);
+            let stretches: Vec<Range<usize>> = (from..end).step_by(each).map(|at| at..end.min(at + each)).collect();
+            let finished: Vec<(wgpu::CommandBuffer, usize, String)> = match &stretches[..] {
+                [one] => vec![self.stretch(one.clone(), &groups)],
+                many => many.par_iter().with_max_len(1).map(|s| self.stretch(s.clone(), &groups)).collect(),
+            };
+            let mut commands = Vec::with_capacity(finished.len());
+            for (buffer, passes, thread) in finished {
+                commands.push(buffer);
+                recorded.passes += passes;
+                recorded.recorders.push(thread);
             }
-            commands.push(encoder.finish());
+            self.gpu.submit(commands)?;
+            recorded.submits += 1;
             from = end;
         }
-        commands
+        Ok(recorded)
+    }
+
+    /// Records and finishes one stretch of the dispatches: the buffer, its passes, and who did it.
+    fn stretch(
+        &self,
+        range: Range<usize>,
+        groups: &[Option<&wgpu::BindGroup>],
+    ) -> (wgpu::CommandBuffer, usize, String) {
+        let desc = wgpu::CommandEncoderDescriptor { label: Some("linops") };
+        let mut encoder = self.gpu.device.create_command_encoder(&desc);
+        let (mut at, mut passes) = (range.start, 0);
+        while at < range.end {
+            let next = self.dispatches[at + 1..range.end].iter().position(|d| d.pass);
+            let end = next.map_or(range.end, |n| at + 1 + n);
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let mut current: Option<&Arc<Pipeline>> = None;
+            for (d, group) in self.dispatches[at..end].iter().zip(&groups[at..end]) {
+                if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
+                    pass.set_pipeline(&d.pipeline.pipeline);
+                    current = Some(&d.pipeline);
+                }
+                pass.set_bind_group(0, *group, &[]);
+                pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
+            }
+            passes += 1;
+            at = end;
+        }
+        let thread = std::thread::current();
+        let name = thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_string);
+        (encoder.finish(), passes, name)
     }
 }
 

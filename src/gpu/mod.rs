@@ -11,6 +11,7 @@ mod vectors;
 
 pub use adapters::{AdapterReport, Choice, adapters};
 pub use buffer::GpuBuffer;
+pub use compiled::Recorded;
 pub use device::{Gpu, GpuOptions};
 pub use pool::PoolStats;
 

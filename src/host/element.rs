@@ -201,6 +201,28 @@ impl<'a, T: Real> Slice<'a, T> {
 }
 
 impl<'a, T: Real> SliceMut<'a, T> {
+    /// The same for a shorter time.
+    pub fn reborrow(&mut self) -> SliceMut<'_, T> {
+        match self {
+            SliceMut::Real(v) => SliceMut::Real(v),
+            SliceMut::Complex(v) => SliceMut::Complex(v),
+        }
+    }
+
+    /// The first `at` elements, and the rest.
+    pub fn split_at(self, at: usize) -> (SliceMut<'a, T>, SliceMut<'a, T>) {
+        match self {
+            SliceMut::Real(v) => {
+                let (a, b) = v.split_at_mut(at);
+                (SliceMut::Real(a), SliceMut::Real(b))
+            }
+            SliceMut::Complex(v) => {
+                let (a, b) = v.split_at_mut(at);
+                (SliceMut::Complex(a), SliceMut::Complex(b))
+            }
+        }
+    }
+
     /// The first `len` elements of a scratch buffer.
     pub fn of(raw: &'a mut [T], len: usize, complex: bool) -> SliceMut<'a, T> {
         match complex {

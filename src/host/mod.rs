@@ -1,38 +1,42 @@
 //! Executes plans on the CPU: f32 for use, f64 as the oracle of the tests.
 //!
 //! Work is cut by shape, never by thread count, and every sum has a fixed tree, so results are the same bits for any number
-//! of threads. Rayon's current pool is used.
+//! of threads. Rayon's current pool is used, by the sub-linops of containers and within kernels alike.
 
 mod element;
 mod fft;
 mod gather;
 mod load;
 mod reduce;
+mod region;
+mod step;
+mod tasks;
 mod vectors;
 
 pub use element::{HostBuf, Real, Slice};
 pub(crate) use vectors::HostVectors;
 
 use crate::error::{Result, shape_err};
-use crate::program::{Kernel, Plan, Store};
-use element::{Elem, SliceMut};
+use crate::program::{Kernel, Plan};
 use fft::AxisPlans;
-use load::{Reader, Weights};
-use rayon::prelude::*;
+use region::Run;
+use std::sync::RwLock;
+use std::sync::atomic::AtomicBool;
 
 /// Elements that one task of a pointwise kernel handles.
 const CHUNK: usize = 1 << 13;
 
 /// Scratch and prepared transforms for one plan: what an apply needs for itself alone.
 pub struct HostInstance<T: Real> {
-    slots: Vec<Vec<T>>,
+    /// The plan gives steps that run at the same time different slots to write; a lock is never waited for.
+    slots: Vec<RwLock<Vec<T>>>,
     transforms: Vec<Option<AxisPlans<T>>>,
 }
 
 impl<T: Real> HostInstance<T> {
     /// Allocates what the plan needs.
     pub fn new(plan: &Plan) -> HostInstance<T> {
-        let slots = plan.memory.slots.iter().map(|&bytes| vec![T::zero(); bytes as usize / 4]).collect();
+        let slots = plan.memory.slots.iter().map(|&bytes| RwLock::new(vec![T::zero(); bytes as usize / 4])).collect();
         let transforms = plan.steps.iter().map(|s| match &s.kernel {
             Kernel::Fft { load, axes, inverse, centered, .. } => {
                 Some(AxisPlans::new(&load.extents, axes, *inverse, *centered))
@@ -42,11 +46,18 @@ impl<T: Real> HostInstance<T> {
         HostInstance { slots, transforms: transforms.collect() }
     }
 
-    /// Runs the plan on an input in C order.
+    /// Bytes of scratch.
+    pub fn bytes(&self) -> u64 {
+        let bytes = |s: &RwLock<Vec<T>>| s.read().unwrap_or_else(|e| e.into_inner()).len() * size_of::<T>();
+        self.slots.iter().map(bytes).sum::<usize>() as u64
+    }
+
+    /// Runs the plan on an input in C order, until it is done or `stop` is set.
     ///
     /// # Errors
-    /// The input has another length or dtype than the plan's.
-    pub fn run(&mut self, plan: &Plan, input: Slice<T>) -> Result<HostBuf<T>> {
+    /// The input has another length or dtype than the plan's, a sub-linop panicked (the message names it), or it was
+    /// stopped.
+    pub fn run(&mut self, plan: &Plan, input: Slice<T>, stop: &AtomicBool) -> Result<HostBuf<T>> {
         let want = &plan.values[0];
         if input.len() != want.len() || input.is_complex() != want.complex {
             return shape_err!(
@@ -58,86 +69,8 @@ impl<T: Real> HostInstance<T> {
             );
         }
         let out = &plan.values[plan.output.at()];
-        let mut output = HostBuf::zeros(out.len(), out.complex);
-        for (step, transforms) in plan.steps.iter().zip(&self.transforms) {
-            let y = step.store.value;
-            let slot = plan.memory.slot_of[y.at()];
-            // The written buffer is taken out, so that the others can be read beside it.
-            let mut taken = slot.map(|s| std::mem::take(&mut self.slots[s]));
-            let dst = match &mut taken {
-                Some(raw) => SliceMut::of(raw, plan.values[y.at()].len(), plan.values[y.at()].complex),
-                None => output.as_mut(),
-            };
-            let sources: Vec<Option<Slice<T>>> = step
-                .kernel
-                .loads()
-                .iter()
-                .map(|l| match plan.memory.slot_of[l.value.at()] {
-                    Some(s) if Some(s) == slot => None,
-                    Some(s) => {
-                        let v = &plan.values[l.value.at()];
-                        Some(Slice::of(&self.slots[s], v.len(), v.complex))
-                    }
-                    None => Some(input),
-                })
-                .collect();
-            match dst {
-                SliceMut::Real(d) => run_step(&step.kernel, &step.store, transforms.as_ref(), &sources, d),
-                SliceMut::Complex(d) => run_step(&step.kernel, &step.store, transforms.as_ref(), &sources, d),
-            }
-            if let (Some(s), Some(raw)) = (slot, taken) {
-                self.slots[s] = raw;
-            }
-        }
-        Ok(output)
-    }
-}
-
-fn run_step<T: Real, E: Elem<T>>(
-    kernel: &Kernel,
-    store: &Store,
-    transforms: Option<&AxisPlans<T>>,
-    sources: &[Option<Slice<T>>],
-    dst: &mut [E],
-) {
-    let len = kernel.output_len();
-    if let (Kernel::Map { load }, false) = (kernel, store.is_contiguous(len)) {
-        let reader = Reader::new(load, sources[0]);
-        let rows = dst.par_chunks_mut(store.pitch).take(len / store.run).enumerate();
-        rows.for_each(|(r, row)| reader.read(r * store.run, &mut row[store.start..store.start + store.run]));
-        return;
-    }
-    let dst = &mut dst[store.start..store.start + len];
-    match kernel {
-        Kernel::Zero { .. } => dst.par_chunks_mut(CHUNK).for_each(|d| d.fill(E::null())),
-        Kernel::Map { load } => {
-            let reader = Reader::new(load, sources[0]);
-            dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, d)| reader.read(c * CHUNK, d));
-        }
-        Kernel::Add { loads } => {
-            let readers: Vec<Reader<T>> = loads.iter().zip(sources).map(|(l, s)| Reader::new(l, *s)).collect();
-            dst.par_chunks_mut(CHUNK).enumerate().for_each_init(
-                || vec![E::null(); CHUNK],
-                |term, (c, d)| {
-                    readers[0].read(c * CHUNK, d);
-                    for r in &readers[1..] {
-                        let term = &mut term[..d.len()];
-                        r.read(c * CHUNK, term);
-                        d.iter_mut().zip(term.iter()).for_each(|(d, t)| *d = *d + *t);
-                    }
-                },
-            );
-        }
-        Kernel::Reduce { load, kept } => reduce::run(load, *kept, sources[0], dst),
-        Kernel::Gather { load, index } => gather::gather(load, index, sources[0], dst),
-        Kernel::Scatter { load, index } => gather::scatter(load, index, sources[0], dst),
-        Kernel::Fft { load, post, .. } => {
-            let reader = Reader::new(load, sources[0]);
-            let post = Weights::new(&post.extents, &post.factors, post.scale);
-            if let (Some(t), Some(d)) = (transforms, E::as_complex_mut(dst)) {
-                t.run(&reader, &post, d);
-            }
-        }
-        Kernel::FftPass { .. } => unreachable!("plans for the host hold whole transforms"),
+        let output = RwLock::new(HostBuf::zeros(out.len(), out.complex));
+        Run { instance: self, plan, input, output: &output, stop }.items(&plan.body, None)?;
+        Ok(output.into_inner().unwrap_or_else(|e| e.into_inner()))
     }
 }

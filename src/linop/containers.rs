@@ -174,6 +174,8 @@ impl Operator for Container {
             children.push(c.finish(v));
         }
         let (feed, join) = (self.feed.clone(), self.join.clone());
-        b.parallel(x, Parallel { children, feed, join, settings: self.settings.clone(), label: self.op.into() })
+        let (settings, label) = (self.settings.clone(), self.op.into());
+        let names = self.linops.iter().map(Linop::label).collect();
+        b.parallel(x, Parallel { children, feed, join, settings, label, names })
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::error::{Result, shape_err};
 use num_complex::Complex32;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 /// A constant tensor in C order, shared by handle. Two handles are equal when they are the same tensor (by id), which is
 /// what keys plans and device copies.
@@ -46,6 +47,46 @@ impl Constant {
     fn of(extents: Vec<usize>, data: ConstantData) -> Constant {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Constant(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), extents, data }))
+    }
+
+    /// Constants of one dtype and of equal extents behind an axis in front. The same ones give the same constant as long as
+    /// it lives, so that plans share its copy on a device.
+    ///
+    /// # Errors
+    /// There are none, or they differ in extents or dtype.
+    pub fn stacked(parts: &[Constant]) -> Result<Constant> {
+        static STACKED: OnceLock<Mutex<HashMap<Vec<u64>, Weak<Inner>>>> = OnceLock::new();
+        let Some(first) = parts.first() else { return shape_err!("no constants to stack") };
+        let (extents, complex) = (first.extents(), first.is_complex());
+        if let Some(p) = parts.iter().find(|p| p.extents() != extents || p.is_complex() != complex) {
+            return shape_err!("constants to stack differ: {first:?} and {p:?}");
+        }
+        let ids: Vec<u64> = parts.iter().map(Constant::id).collect();
+        let mut all = STACKED.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(known) = all.get(&ids).and_then(Weak::upgrade) {
+            return Ok(Constant(known));
+        }
+        all.retain(|_, c| c.strong_count() > 0);
+        let data = match complex {
+            true => ConstantData::C32(
+                parts
+                    .iter()
+                    .flat_map(|p| if let ConstantData::C32(d) = p.data() { &d[..] } else { &[] })
+                    .copied()
+                    .collect(),
+            ),
+            false => ConstantData::F32(
+                parts
+                    .iter()
+                    .flat_map(|p| if let ConstantData::F32(d) = p.data() { &d[..] } else { &[] })
+                    .copied()
+                    .collect(),
+            ),
+        };
+        let extents = std::iter::once(parts.len()).chain(extents.iter().copied()).collect();
+        let stacked = Constant::new(extents, data)?;
+        all.insert(ids, Arc::downgrade(&stacked.0));
+        Ok(stacked)
     }
 
     /// The identity of this tensor, unique in the process.

@@ -110,7 +110,7 @@ impl fmt::Display for Plan {
             }
             write!(f, " = {} {}", s.kernel.name(), loads.join(" + "))?;
             match &s.kernel {
-                Kernel::Reduce { load, kept } => write!(f, " over {:?}", &load.extents[*kept..])?,
+                Kernel::Reduce { load, kept, .. } => write!(f, " over {:?}", &load.extents[*kept..])?,
                 Kernel::Fft { axes, inverse, centered, post, .. } => {
                     write!(f, " on {axes:?}{}{}", direction(*inverse, *centered), times(post))?;
                 }

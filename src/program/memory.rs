@@ -1,6 +1,7 @@
 //! Which buffer each value of a plan lives in: liveness, whole buffers, size classes.
 
-use super::{Kernel, PlanValue, Step, Target, ValueId};
+use super::{Item, PlanValue, Region, Step, Target, ValueId};
+use std::collections::HashMap;
 
 /// The buffers of a plan, apart from its input and output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,63 +25,146 @@ pub fn size_class(bytes: u64) -> u64 {
     if power / 4 * 3 >= bytes.max(256) { power / 4 * 3 } else { power }
 }
 
-/// Assigns buffers: a value takes over the buffer of a source that dies in the same step where the kernel may overwrite it,
-/// else the smallest free buffer of its class, else a new one.
-pub(crate) fn assign(target: &Target, values: &[PlanValue], steps: &[Step], output: ValueId) -> MemoryPlan {
-    let mut last_read = vec![None; values.len()];
-    let mut first_write = vec![None; values.len()];
-    for (i, s) in steps.iter().enumerate() {
-        for l in s.kernel.loads() {
-            last_read[l.value.at()] = Some(i);
-        }
-        first_write[s.store.value.at()].get_or_insert(i);
-    }
-    let external = |v: usize| v == 0 || v == output.at();
-    let mut plan = MemoryPlan { slot_of: vec![None; values.len()], slots: Vec::new() };
-    let mut free: Vec<usize> = Vec::new();
-    for (i, s) in steps.iter().enumerate() {
-        let y = s.store.value.at();
-        let mut taken = None;
-        if !external(y) && first_write[y] == Some(i) {
-            let dies = |v: usize| !external(v) && last_read[v] == Some(i) && v != y;
-            let whole = s.store.is_contiguous(s.kernel.output_len()) && s.store.start == 0;
-            taken = s.kernel.loads().iter().enumerate().find_map(|(k, l)| {
-                let v = l.value.at();
-                let same = values[v].bytes() == values[y].bytes() && values[y].len() == s.kernel.output_len();
-                // Another load of the same kernel may read that value out of order.
-                let alone = s.kernel.loads().iter().filter(|o| o.value == l.value).count() == 1;
-                (whole && same && alone && dies(v) && s.kernel.may_overwrite(k, target)).then_some(v)
-            });
-            let slot = match taken {
-                Some(v) => plan.slot_of[v],
-                None => {
-                    let class = size_class(values[y].bytes());
-                    let found = free.iter().position(|&f| plan.slots[f] == class);
-                    Some(match found {
-                        Some(at) => free.swap_remove(at),
-                        None => {
-                            plan.slots.push(class);
-                            plan.slots.len() - 1
-                        }
-                    })
-                }
+/// Assigns buffers. A value takes over the buffer of a source that dies in the same step where the kernel may overwrite it,
+/// else a free one, else a new one. In a container every sub-linop in flight has buffers of its own: those of the sub-linop
+/// whose place it takes.
+pub(crate) fn assign(
+    target: &Target,
+    values: &[PlanValue],
+    steps: &[Step],
+    body: &[Item],
+    regions: &[Region],
+    output: ValueId,
+) -> MemoryPlan {
+    let plan = MemoryPlan { slot_of: vec![None; values.len()], slots: Vec::new() };
+    let mut a = Assign { target, values, steps, regions, output, plan };
+    a.body(body, &mut Vec::new(), &mut Vec::new());
+    a.plan
+}
+
+struct Assign<'a> {
+    target: &'a Target,
+    values: &'a [PlanValue],
+    steps: &'a [Step],
+    regions: &'a [Region],
+    output: ValueId,
+    plan: MemoryPlan,
+}
+
+impl Assign<'_> {
+    /// Gives the values that these items make buffers out of `free`, then out of those that lie idle around (`spare`).
+    fn body(&mut self, items: &[Item], free: &mut Vec<usize>, spare: &mut Vec<usize>) {
+        // Values of this body, with the last item that touches them.
+        let mut last: HashMap<usize, usize> = HashMap::new();
+        for (i, item) in items.iter().enumerate() {
+            let made = match *item {
+                Item::Step(s) => self.steps[s].store.value,
+                Item::Region(r) => self.regions[r].result,
             };
-            plan.slot_of[y] = slot;
+            if !self.is_external(made.at()) && self.plan.slot_of[made.at()].is_none() {
+                last.entry(made.at()).or_insert(i);
+            }
+            self.touched(item, &mut |v| {
+                if let Some(at) = last.get_mut(&v) {
+                    *at = i;
+                }
+            });
         }
-        let mut done: Vec<usize> = s.kernel.loads().iter().map(|l| l.value.at()).collect();
-        done.sort_unstable();
-        done.dedup();
-        for v in done {
-            if !external(v) && last_read[v] == Some(i) && taken != Some(v) {
-                free.extend(plan.slot_of[v]);
+        let mut dead: Vec<Vec<usize>> = vec![Vec::new(); items.len()];
+        last.iter().for_each(|(v, at)| dead[*at].push(*v));
+        for (i, item) in items.iter().enumerate() {
+            let mut taken = None;
+            match *item {
+                Item::Step(s) => {
+                    let y = self.steps[s].store.value.at();
+                    if last.contains_key(&y) && self.plan.slot_of[y].is_none() {
+                        taken = self.overwritten(s, |v| last.get(&v) == Some(&i));
+                        self.plan.slot_of[y] = Some(match taken.and_then(|v| self.plan.slot_of[v]) {
+                            Some(slot) => slot,
+                            None => self.take(y, free, spare),
+                        });
+                    }
+                }
+                Item::Region(r) => {
+                    let y = self.regions[r].result.at();
+                    if last.contains_key(&y) && self.plan.slot_of[y].is_none() {
+                        self.plan.slot_of[y] = Some(self.take(y, free, spare));
+                    }
+                    self.region(r, free);
+                }
+            }
+            let given_back = dead[i].iter().filter(|v| taken != Some(**v));
+            let mut slots: Vec<usize> = given_back.filter_map(|&v| self.plan.slot_of[v]).collect();
+            slots.sort_unstable();
+            free.extend(slots);
+        }
+    }
+
+    fn region(&mut self, r: usize, free: &mut Vec<usize>) {
+        let region = &self.regions[r];
+        let mut frames: Vec<Vec<usize>> = vec![Vec::new(); region.in_flight];
+        for (i, child) in region.children.iter().enumerate() {
+            let items: Vec<Item> = child.body.iter().chain(&child.join).copied().collect();
+            self.body(&items, &mut frames[i % region.in_flight], free);
+        }
+        free.extend(frames.into_iter().flatten());
+    }
+
+    /// All values that an item reads or writes, those of a container's sub-linops included.
+    fn touched(&self, item: &Item, f: &mut impl FnMut(usize)) {
+        match *item {
+            Item::Step(s) => {
+                f(self.steps[s].store.value.at());
+                self.steps[s].kernel.loads().iter().for_each(|l| f(l.value.at()));
+            }
+            Item::Region(r) => {
+                let children = self.regions[r].children.iter();
+                children.flat_map(|c| c.body.iter().chain(&c.join)).for_each(|i| self.touched(i, f));
             }
         }
-        // A value that nobody reads frees its buffer at once.
-        if !external(y) && last_read[y].is_none_or(|r| r < i) && !matches!(s.kernel, Kernel::Zero { .. }) {
-            free.extend(plan.slot_of[y]);
-        }
     }
-    plan
+
+    fn is_external(&self, v: usize) -> bool {
+        v == 0 || v == self.output.at()
+    }
+
+    /// A source of the step that dies in it and that its result may overwrite.
+    fn overwritten(&self, step: usize, dies: impl Fn(usize) -> bool) -> Option<usize> {
+        let s = &self.steps[step];
+        let y = s.store.value.at();
+        let whole = s.store.is_contiguous(s.kernel.output_len()) && s.store.start == 0;
+        s.kernel.loads().iter().enumerate().find_map(|(k, l)| {
+            let v = l.value.at();
+            let same =
+                self.values[v].bytes() == self.values[y].bytes() && self.values[y].len() == s.kernel.output_len();
+            // Another load of the same kernel may read that value out of order.
+            let alone = s.kernel.loads().iter().filter(|o| o.value == l.value).count() == 1;
+            (whole && same && alone && v != y && dies(v) && s.kernel.may_overwrite(k, self.target)).then_some(v)
+        })
+    }
+
+    /// A buffer for a value: a free one of its class or up to twice that, else the largest smaller one, enlarged, else a new
+    /// one.
+    fn take(&mut self, value: usize, free: &mut Vec<usize>, spare: &mut Vec<usize>) -> usize {
+        let class = size_class(self.values[value].bytes());
+        for list in [&mut *free, &mut *spare] {
+            let fits = |f: &usize| (class..=2 * class).contains(&self.plan.slots[*f]);
+            let best = (0..list.len()).filter(|&k| fits(&list[k])).min_by_key(|&k| self.plan.slots[list[k]]);
+            if let Some(k) = best {
+                return list.swap_remove(k);
+            }
+        }
+        for list in [free, spare] {
+            let smaller = |f: &usize| self.plan.slots[*f] < class;
+            let best = (0..list.len()).filter(|&k| smaller(&list[k])).max_by_key(|&k| self.plan.slots[list[k]]);
+            if let Some(k) = best {
+                self.plan.slots[list[k]] = class;
+                return list.swap_remove(k);
+            }
+        }
+        self.plan.slots.push(class);
+        self.plan.slots.len() - 1
+    }
 }
 
 #[cfg(test)]

@@ -5,25 +5,32 @@
 
 mod access;
 mod axis_map;
+mod batch;
 mod bluestein;
 mod builder;
 mod constant;
 mod display;
 mod memory;
 mod op;
+mod parallel;
 mod plan;
+mod region;
 mod schedule;
 mod simplify;
 mod target;
 mod transpose;
+mod waves;
 
 pub use access::{Access, AxisIndex, Factor, Load, Validity};
 pub use axis_map::AxisMap;
 pub use builder::Builder;
 pub use constant::{Constant, ConstantData};
 pub use memory::{MemoryPlan, size_class};
-pub use op::{Contract, IndexList, Inverse, MapAxis, Op, Parallel, Split, ThreadSettings};
-pub use plan::{Cost, Kernel, Plan, PlanValue, Post, Region, Step, Store};
+pub use op::{Contract, IndexList, Inverse, MapAxis, Op};
+pub use parallel::{Parallel, Split, ThreadSettings};
+pub use plan::{Cost, Kernel, Plan, PlanValue, Post, Step, Store};
+pub use region::{Child, Item, Region, Schedule};
+pub use schedule::PlanOptions;
 pub use target::Target;
 
 /// A value of a program: 0 is the input, `i + 1` the result of node `i`.

@@ -1,6 +1,6 @@
 //! The primitives that programs are made of.
 
-use super::{AxisMap, Constant, Program};
+use super::{AxisMap, Constant, Parallel};
 use num_complex::Complex64;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -82,56 +82,6 @@ pub struct Contract {
     pub x: Vec<u32>,
     /// A label for each axis of y.
     pub y: Vec<u32>,
-}
-
-/// How the input of a [`Parallel`] reaches its children, and how their outputs make its own.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Split {
-    /// Feed: every child takes the whole input. Join: the outputs are added, a left fold in index order.
-    Whole,
-    /// Children own consecutive slices of this axis, of these extents.
-    Slices {
-        /// The cut axis.
-        axis: usize,
-        /// Extents of the slices.
-        extents: Vec<usize>,
-    },
-}
-
-/// The structured node: independent children, one feed, one join. Add, concat, stack and block-diagonal lower to it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parallel {
-    /// The children.
-    pub children: Vec<Program>,
-    /// How the input is fed.
-    pub feed: Split,
-    /// How the outputs are joined.
-    pub join: Split,
-    /// How many may run at once.
-    pub settings: ThreadSettings,
-    /// The container's label.
-    pub label: String,
-}
-
-/// How a container may run its sub-linops. Decides when and where they run, never what is computed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct ThreadSettings {
-    /// Whether sub-linops may run at the same time.
-    #[serde(default = "yes")]
-    pub threaded: bool,
-    /// At most so many at once; None is one for each sub-linop.
-    #[serde(default)]
-    pub num_workers: Option<usize>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Default for ThreadSettings {
-    fn default() -> Self {
-        ThreadSettings { threaded: true, num_workers: None }
-    }
 }
 
 /// Indices into an axis, shared by handle, with the lists of the transpose made once.

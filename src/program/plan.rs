@@ -1,6 +1,6 @@
 //! The plan: what an executor runs, step by step, with every buffer decided.
 
-use super::{Factor, IndexList, Load, MemoryPlan, Target, ValueId};
+use super::{Factor, IndexList, Item, Load, MemoryPlan, Region, Target, ValueId};
 use num_complex::Complex64;
 
 /// A scheduled program: immutable, shared by all instances that run it.
@@ -10,8 +10,12 @@ pub struct Plan {
     pub target: Target,
     /// Stored values; 0 is the input.
     pub values: Vec<PlanValue>,
-    /// The kernels in order.
+    /// The kernels, in an order that is right one after the other.
     pub steps: Vec<Step>,
+    /// The steps again, with those of containers set apart.
+    pub body: Vec<Item>,
+    /// The steps that may run together, one set after the other.
+    pub waves: Vec<Vec<usize>>,
     /// The value that is the result.
     pub output: ValueId,
     /// Where each value lives.
@@ -70,6 +74,8 @@ pub enum Kernel {
         load: Load,
         /// Number of kept axes.
         kept: usize,
+        /// Sub-linops side by side in this kernel: what is decided by the number of sums is decided by those of one.
+        batch: usize,
     },
     /// The sum of the loads, from the first on.
     Add {
@@ -135,19 +141,6 @@ pub struct Post {
     pub factors: Vec<Factor>,
     /// Scalar.
     pub scale: Complex64,
-}
-
-/// A container in the plan.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Region {
-    /// Label of the container.
-    pub label: String,
-    /// How its sub-linops run.
-    pub schedule: String,
-    /// Why so.
-    pub reason: String,
-    /// Number of sub-linops.
-    pub linops: usize,
 }
 
 /// Bytes and flops of a step or a plan. Bytes are distinct elements read and written once each.
@@ -245,7 +238,7 @@ impl Kernel {
             Kernel::Zero { len } => *len,
             Kernel::Add { loads } => len(&loads[0]),
             Kernel::Map { load } | Kernel::Fft { load, .. } | Kernel::FftPass { load, .. } => len(load),
-            Kernel::Reduce { load, kept } => load.extents[..*kept].iter().product(),
+            Kernel::Reduce { load, kept, .. } => load.extents[..*kept].iter().product(),
             Kernel::Gather { load, index } => load.extents[0] * index.indices().len() * load.extents[2],
             Kernel::Scatter { load, index } => load.extents[0] * index.extent() * load.extents[2],
         }
@@ -266,11 +259,12 @@ impl Kernel {
     }
 
     /// Whether the result may overwrite the value that load `which` reads: every element is read only to make itself (or,
-    /// in a transform, by the workgroup or task that has read its lines whole). On the host only transforms do: the others
-    /// gain nothing there.
+    /// in a transform, by the workgroup or task that has read its lines whole). On the host a map gains nothing there, and
+    /// an addition reads the overwritten term first.
     pub fn may_overwrite(&self, which: usize, target: &Target) -> bool {
         match self {
-            Kernel::Map { .. } | Kernel::Add { .. } if *target == Target::Host => false,
+            Kernel::Map { .. } if *target == Target::Host => false,
+            Kernel::Add { .. } if *target == Target::Host && which > 0 => false,
             Kernel::Map { load } => load.is_in_order() && in_one_window(load, target),
             Kernel::Add { loads } => loads[which].is_in_order() && in_one_window(&loads[which], target),
             Kernel::Fft { load, .. } => load.is_in_order(),

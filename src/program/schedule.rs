@@ -1,6 +1,7 @@
 //! From a program to a plan: index maps and pointwise weights are fused into the kernels beside them, transforms are cut
 //! into passes, large values into panels.
 
+mod containers;
 mod transforms;
 
 use super::bluestein::legalize;
@@ -21,6 +22,14 @@ impl Program {
     /// # Errors
     /// [`Error::TooBig`] where one line of a transform exceeds the target's binding limit, or a value its largest buffer.
     pub fn schedule(&self, target: &Target, complex_input: bool) -> Result<Plan> {
+        self.schedule_with(target, complex_input, &PlanOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As for [`schedule`](Program::schedule).
+    pub fn schedule_with(&self, target: &Target, complex_input: bool, options: &PlanOptions) -> Result<Plan> {
         let legal;
         let program = match target {
             Target::Host => self,
@@ -31,7 +40,15 @@ impl Program {
                 &legal
             }
         };
-        let mut s = Scheduler { target: *target, values: vec![], steps: vec![], regions: vec![] };
+        let mut s = Scheduler {
+            target: *target,
+            options: options.clone(),
+            batch: 1,
+            values: vec![],
+            steps: vec![],
+            bodies: vec![vec![]],
+            regions: vec![],
+        };
         let input = s.value(program.input.clone(), complex_input);
         let x = Val { load: Load::whole(input, &program.input), complex: complex_input, sole: false };
         let y = s.program(program, x)?;
@@ -44,9 +61,20 @@ impl Program {
                 }
             }
         }
-        let memory = memory::assign(target, &s.values, &s.steps, output);
-        Ok(Plan { target: *target, values: s.values, steps: s.steps, output, memory, regions: s.regions })
+        let (body, mut regions) = (s.bodies.swap_remove(0), s.regions);
+        let waves = waves::waves(&body, &mut regions);
+        let memory = memory::assign(target, &s.values, &s.steps, &body, &regions, output);
+        Ok(Plan { target: *target, values: s.values, steps: s.steps, body, waves, output, memory, regions })
     }
+}
+
+/// What may be chosen when a program is planned. Nothing here changes a result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PlanOptions {
+    /// Sub-linops of a container that are in flight at once, at most.
+    pub lanes: Option<usize>,
+    /// Hardware queues to distribute sub-linops over; with 0 or 1 they share one.
+    pub queues: usize,
 }
 
 /// Whether all values fit a buffer, and all lines of transforms (padded for a chirp where need be) a binding. Linear indices
@@ -81,8 +109,13 @@ fn fits(p: &Program, max_buffer: u64, max_binding: u64) -> Result<()> {
 
 struct Scheduler {
     target: Target,
+    options: PlanOptions,
+    /// Sub-linops side by side in the kernels that are made now.
+    batch: usize,
     values: Vec<PlanValue>,
     steps: Vec<Step>,
+    /// The body under way, within those of the containers around it.
+    bodies: Vec<Vec<Item>>,
     regions: Vec<Region>,
 }
 
@@ -101,10 +134,17 @@ impl Scheduler {
         ValueId(self.values.len() as u32 - 1)
     }
 
+    /// Appends a step to the body under way.
+    fn push(&mut self, step: Step) {
+        let item = Item::Step(self.steps.len());
+        self.steps.push(step);
+        self.bodies.last_mut().expect("the plan's own body is there to the end").push(item);
+    }
+
     /// Appends a step that writes a new value.
     fn step(&mut self, kernel: Kernel, extents: &[usize], complex: bool) -> Val {
         let value = self.value(extents.to_vec(), complex);
-        self.steps.push(Step { store: Store::whole(value, kernel.output_len()), kernel });
+        self.push(Step { store: Store::whole(value, kernel.output_len()), kernel });
         Val { load: Load::whole(value, extents), complex, sole: true }
     }
 
@@ -287,7 +327,7 @@ impl Scheduler {
                 }
             }
         }
-        self.step(Kernel::Reduce { load, kept }, extents, complex)
+        self.step(Kernel::Reduce { load, kept, batch: self.batch }, extents, complex)
     }
 
     /// An einsum with a constant: repeat x along the labels it lacks, weight, sum over the labels that y lacks.
@@ -350,85 +390,5 @@ impl Scheduler {
             group.push(t.load);
         }
         self.step(Kernel::Add { loads: group }, extents, complex)
-    }
-
-    fn parallel(&mut self, x: Val, p: &Parallel, extents: &[usize]) -> Result<Val> {
-        self.regions.push(Region {
-            label: p.label.clone(),
-            schedule: "sequential".into(),
-            reason: "the only schedule of this version".into(),
-            linops: p.children.len(),
-        });
-        let x = match x.load.factors.is_empty() {
-            true => x,
-            false => self.stored(x),
-        };
-        let x = Val { sole: false, ..x };
-        let starts = |sizes: &[usize]| -> Vec<usize> {
-            sizes.iter().scan(0, |at, n| Some(std::mem::replace(at, *at + n))).collect()
-        };
-        let mut joined: Option<Val> = None;
-        let mut fold: Option<Val> = None;
-        for (i, child) in p.children.iter().enumerate() {
-            let fed = match &p.feed {
-                Split::Whole => x.clone(),
-                Split::Slices { axis, extents: sizes } => {
-                    let mut e = x.load.extents.clone();
-                    let map = AxisMap::affine(1, starts(sizes)[i] as i64, 1, e[*axis], sizes[i]);
-                    e[*axis] = sizes[i];
-                    let mut axes = builder::identity_axes(&x.load.extents);
-                    axes[*axis] = MapAxis::From(*axis, map);
-                    self.through(x.clone(), |l| l.mapped(&axes, &e))?
-                }
-            };
-            let first = self.steps.len();
-            let y = self.program(child, fed)?;
-            match &p.join {
-                Split::Whole => {
-                    fold = Some(match fold.take() {
-                        None => y,
-                        Some(acc) => self.add(vec![acc, y], extents),
-                    });
-                }
-                Split::Slices { axis, extents: sizes } => {
-                    let out = match joined.take() {
-                        Some(out) => out,
-                        None => {
-                            let value = self.value(extents.to_vec(), false);
-                            Val { load: Load::whole(value, extents), complex: false, sole: true }
-                        }
-                    };
-                    let inner: usize = extents[axis + 1..].iter().product();
-                    let store = Store {
-                        value: out.load.value,
-                        run: sizes[i] * inner,
-                        pitch: extents[*axis] * inner,
-                        start: starts(sizes)[i] * inner,
-                    };
-                    joined = Some(Val { complex: out.complex || y.complex, ..out });
-                    self.store_slice(y, store, first);
-                }
-            }
-        }
-        if let Some(out) = joined {
-            self.values[out.load.value.at()].complex = out.complex;
-            return Ok(out);
-        }
-        fold.ok_or_else(|| Error::Shape("a container needs at least one linop".into()))
-    }
-
-    /// Writes a child's result into its slice: its last kernel stores there itself where the slice is one stretch.
-    fn store_slice(&mut self, y: Val, store: Store, first: usize) {
-        let y = if y.load.is_plain() { y } else { self.fuse_into_store(&y).unwrap_or(y) };
-        let len: usize = y.load.extents.iter().product();
-        let own = self.steps.len() > first
-            && y.sole
-            && y.load.is_plain()
-            && store.is_contiguous(len)
-            && self.steps.last().is_some_and(|s| s.store == Store::whole(y.load.value, len));
-        match (own, self.steps.last_mut()) {
-            (true, Some(last)) => last.store = store,
-            _ => self.steps.push(Step { kernel: Kernel::Map { load: y.load }, store }),
-        }
     }
 }

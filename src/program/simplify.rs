@@ -163,8 +163,8 @@ impl Sweep {
                 let pairs = inner.children.iter().zip(&outer.children);
                 let children = pairs.map(|(a, b)| a.then(b)?.simplify()).collect::<Result<_>>()?;
                 let (feed, join) = (inner.feed.clone(), outer.join.clone());
-                let (settings, label) = (inner.settings.clone(), inner.label.clone());
-                self.b.parallel(z, Parallel { children, feed, join, settings, label }).map(Some)
+                let p = Parallel { children, feed, join, ..(**inner).clone() };
+                self.b.parallel(z, p).map(Some)
             }
             _ => Ok(None),
         }

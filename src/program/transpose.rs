@@ -74,7 +74,7 @@ fn transpose_node(b: &mut Builder, node: &Node, input: &[usize], y: ValueId) -> 
         Op::Parallel(p) => {
             let children = p.children.iter().map(Program::transpose).collect::<Result<_>>()?;
             let (feed, join) = (p.join.clone(), p.feed.clone());
-            b.parallel(y, Parallel { children, feed, join, settings: p.settings.clone(), label: p.label.clone() })
+            b.parallel(y, Parallel { children, feed, join, ..(**p).clone() })
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::program::Plan;
 use crate::tensor::{DType, HostArray, Tensor};
 use ndarray::{ArcArray, IxDyn};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 impl Linop {
     /// y = A x, on the device that holds x. On a GPU this checks, submits, and returns without waiting.
@@ -25,7 +26,7 @@ impl Linop {
                 // Leased: two applies never share an instance.
                 let leased = idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
                 let mut instance = leased.unwrap_or_else(|| HostInstance::new(plan));
-                let y = host_values(x).and_then(|x| instance.run(plan, x.as_slice()));
+                let y = host_values(x).and_then(|x| instance.run(plan, x.as_slice(), &AtomicBool::new(false)));
                 idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
                 let y = y?;
                 let extents = IxDyn(output.extents());
@@ -37,7 +38,7 @@ impl Linop {
                 Tensor::from_host(output, array)
             }
             #[cfg(feature = "gpu")]
-            Compiled::Gpu(c) => c.apply(x, output),
+            Compiled::Gpu(c) => Ok(c.apply(x, output)?.0),
         }
     }
 

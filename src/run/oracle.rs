@@ -6,6 +6,7 @@ use crate::linop::Linop;
 use crate::program::Target;
 use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex64;
+use std::sync::atomic::AtomicBool;
 
 /// y = A x on the host in f64 (weights stay f32), as the reference for results in f32.
 ///
@@ -14,6 +15,7 @@ use num_complex::Complex64;
 pub fn apply_f64(linop: &Linop, x: &ArrayD<Complex64>) -> Result<ArrayD<Complex64>> {
     linop.input()?.expect_extents(x.shape())?;
     let plan = linop.program()?.schedule(&Target::Host, true)?;
-    let y = HostInstance::<f64>::new(&plan).run(&plan, HostBuf::Complex(x.iter().copied().collect()).as_slice())?;
+    let x = HostBuf::Complex(x.iter().copied().collect());
+    let y = HostInstance::<f64>::new(&plan).run(&plan, x.as_slice(), &AtomicBool::new(false))?;
     ArrayD::from_shape_vec(IxDyn(linop.output()?.extents()), y.to_complex()).map_err(|e| Error::Shape(e.to_string()))
 }

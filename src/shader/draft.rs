@@ -164,7 +164,7 @@ impl Stepper<'_> {
         };
         let size = if row <= cap { cap / row * row } else { cap };
         let size = match &self.step.kernel {
-            Kernel::Reduce { load, kept } => {
+            Kernel::Reduce { load, kept, .. } => {
                 size.min((MOST_TERMS / load.extents[*kept..].iter().product::<usize>()).max(1))
             }
             _ => size,
@@ -246,7 +246,7 @@ impl Stepper<'_> {
     /// together their index may exceed 32 bits.
     fn reads(&self) -> Vec<Read> {
         match &self.step.kernel {
-            Kernel::Reduce { load, kept } => {
+            Kernel::Reduce { load, kept, .. } => {
                 let (load, mark) = load.collapsed_around(*kept);
                 vec![Read { load, mark }]
             }
@@ -258,7 +258,7 @@ impl Stepper<'_> {
     fn ranges(&self, load: &Load, chunk: Chunk) -> Vec<(i64, i64)> {
         let whole: usize = load.extents.iter().product();
         let (first, end) = match &self.step.kernel {
-            Kernel::Reduce { load: l, kept } => {
+            Kernel::Reduce { load: l, kept, .. } => {
                 let terms: usize = l.extents[*kept..].iter().product();
                 (chunk.first * terms, (chunk.first + chunk.count) * terms)
             }
@@ -354,7 +354,7 @@ impl Stepper<'_> {
         let list = |k: usize| bound.iter().zip(chosen).filter(|(b, _)| b.access.is_none()).nth(k).map(|(_, w)| *w);
         let mut head = [chunk.count as u32, chunk.first as u32, 1, 1, 1, 1, 0, 0];
         match kernel {
-            Kernel::Reduce { load, kept } => head[2] = load.extents[*kept..].iter().product::<usize>() as u32,
+            Kernel::Reduce { load, kept, .. } => head[2] = load.extents[*kept..].iter().product::<usize>() as u32,
             Kernel::Gather { load, .. } | Kernel::Scatter { load, .. } => {
                 let inner = load.extents[2];
                 head[3] = load.extents[1] as u32;
@@ -374,9 +374,9 @@ impl Stepper<'_> {
 
     fn file(&self) -> (&'static str, u64) {
         match &self.step.kernel {
-            Kernel::Reduce { load, kept } => {
+            Kernel::Reduce { load, kept, batch } => {
                 let (sums, terms) = load.extents.split_at(*kept);
-                let (sums, terms) = (sums.iter().product::<usize>(), terms.iter().product::<usize>());
+                let (sums, terms) = (sums.iter().product::<usize>() / batch, terms.iter().product::<usize>());
                 if terms >= GROUP_TERMS && sums <= GROUP_SUMS { ("reduce_group", 1) } else { ("reduce", 256) }
             }
             Kernel::Gather { .. } => ("gather", 256),
@@ -388,7 +388,8 @@ impl Stepper<'_> {
     /// Whether a read value lies in the buffer that is written.
     fn overwrites(&self, v: ValueId) -> bool {
         let slot = |v: ValueId| self.plan.memory.slot_of[v.at()];
-        slot(v).is_some() && slot(v) == slot(self.step.store.value)
+        let y = self.step.store.value;
+        v == y || slot(v).is_some() && slot(v) == slot(y)
     }
 
     /// Where a chunk's results lie.

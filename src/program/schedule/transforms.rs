@@ -64,7 +64,7 @@ impl Scheduler {
                 };
                 match (whole, self.steps.last_mut()) {
                     (true, Some(last)) => last.store = store,
-                    _ => self.steps.push(Step { kernel: Kernel::Map { load: done.load }, store }),
+                    _ => self.push(Step { kernel: Kernel::Map { load: done.load }, store }),
                 }
             }
         }

@@ -1,0 +1,59 @@
+//! One step of a plan on the host.
+
+use super::CHUNK;
+use super::element::{Elem, Real, Slice};
+use super::fft::AxisPlans;
+use super::load::{Reader, Weights};
+use super::{gather, reduce};
+use crate::program::{Kernel, Store};
+use rayon::prelude::*;
+
+/// Computes a kernel's results into their places in `dst`. A source that is None is what `dst` holds.
+pub(super) fn run_step<T: Real, E: Elem<T>>(
+    kernel: &Kernel,
+    store: &Store,
+    transforms: Option<&AxisPlans<T>>,
+    sources: &[Option<Slice<T>>],
+    dst: &mut [E],
+) {
+    let len = kernel.output_len();
+    if let (Kernel::Map { load }, false) = (kernel, store.is_contiguous(len)) {
+        let reader = Reader::new(load, sources[0]);
+        let rows = dst.par_chunks_mut(store.pitch).take(len / store.run).enumerate();
+        rows.for_each(|(r, row)| reader.read(r * store.run, &mut row[store.start..store.start + store.run]));
+        return;
+    }
+    let dst = &mut dst[store.start..store.start + len];
+    match kernel {
+        Kernel::Zero { .. } => dst.par_chunks_mut(CHUNK).for_each(|d| d.fill(E::null())),
+        Kernel::Map { load } => {
+            let reader = Reader::new(load, sources[0]);
+            dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, d)| reader.read(c * CHUNK, d));
+        }
+        Kernel::Add { loads } => {
+            let readers: Vec<Reader<T>> = loads.iter().zip(sources).map(|(l, s)| Reader::new(l, *s)).collect();
+            dst.par_chunks_mut(CHUNK).enumerate().for_each_init(
+                || vec![E::null(); CHUNK],
+                |term, (c, d)| {
+                    readers[0].read(c * CHUNK, d);
+                    for r in &readers[1..] {
+                        let term = &mut term[..d.len()];
+                        r.read(c * CHUNK, term);
+                        d.iter_mut().zip(term.iter()).for_each(|(d, t)| *d = *d + *t);
+                    }
+                },
+            );
+        }
+        Kernel::Reduce { load, kept, .. } => reduce::run(load, *kept, sources[0], dst),
+        Kernel::Gather { load, index } => gather::gather(load, index, sources[0], dst),
+        Kernel::Scatter { load, index } => gather::scatter(load, index, sources[0], dst),
+        Kernel::Fft { load, post, .. } => {
+            let reader = Reader::new(load, sources[0]);
+            let post = Weights::new(&post.extents, &post.factors, post.scale);
+            if let (Some(t), Some(d)) = (transforms, E::as_complex_mut(dst)) {
+                t.run(&reader, &post, d);
+            }
+        }
+        Kernel::FftPass { .. } => unreachable!("plans for the host hold whole transforms"),
+    }
+}
