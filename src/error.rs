@@ -1,5 +1,6 @@
 //! The one error type. Messages say what was expected, what came, and what to do.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Result with the crate's [`Error`].
@@ -92,6 +93,16 @@ impl Error {
             other => other,
         }
     }
+}
+
+/// A panic of somebody's code as an error.
+pub(crate) fn caught<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    // What a panic leaves half-written is scratch, or a result that nobody gets.
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|s| s.to_string());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Error::Panicked(text.unwrap_or_else(|| "no message".into())))
+    })
 }
 
 /// `Err(Error::Shape(format!(…)))`

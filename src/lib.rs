@@ -19,6 +19,7 @@ pub mod shader;
 pub mod check;
 mod run;
 pub mod solve;
+pub mod threadable;
 
 #[cfg(feature = "cli")]
 pub mod app;
@@ -27,8 +28,9 @@ pub mod io;
 
 pub use dim::{Dim, Shape};
 pub use error::{Error, Result};
-pub use linop::Linop;
-pub use run::{Device, apply_f64, clear_cache, set_cache_budget};
+pub use linop::{Linop, Threadable};
+pub use run::{ApplyReport, Device, apply_f64, clear_cache, lanes, set_cache_budget, set_lanes};
 pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
+pub use threadable::ThreadedApply;
 #[cfg(feature = "gpu")]
 pub use wgpu;

@@ -5,6 +5,7 @@ mod buffer;
 mod compiled;
 mod device;
 mod faults;
+mod pack;
 mod pipelines;
 mod pool;
 mod vectors;

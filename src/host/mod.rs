@@ -14,6 +14,7 @@ mod tasks;
 mod vectors;
 
 pub use element::{HostBuf, Real, Slice};
+pub(crate) use tasks::Tasks;
 pub(crate) use vectors::HostVectors;
 
 use crate::error::{Result, shape_err};

@@ -3,15 +3,13 @@
 //! No task ever waits: the one that finds its result next in line joins it, and all that have queued up behind it, while the
 //! others go on. So containers may nest, and all share the pool that is there.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use rayon::ScopeFifo;
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What is to be run.
-pub(super) struct Tasks<'a> {
+pub(crate) struct Tasks<'a> {
     /// Number of tasks.
     pub count: usize,
     /// Tasks that are begun and not yet joined, at most.
@@ -113,17 +111,6 @@ impl State {
             self.failed = Some((i, e));
         }
     }
-}
-
-/// A panic as an error.
-pub(crate) fn caught<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    // What a panic leaves half-written is scratch, or a result that nobody gets.
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| Err(Error::Panicked(message(&*panic))))
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| s.to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Adjoint and normal of any linop, derived from its program.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Threads};
 use crate::error::Result;
-use crate::program::{Builder, Program, ValueId};
+use crate::program::{Builder, Program, ThreadSettings, ValueId};
 use std::slice;
 use std::sync::Arc;
 
@@ -39,6 +39,24 @@ impl Operator for Adjoint {
         slice::from_ref(&self.linop)
     }
 
+    fn settings(&self) -> Option<&ThreadSettings> {
+        self.linop.settings()
+    }
+
+    fn with_settings(&self, settings: ThreadSettings) -> Option<Arc<dyn Operator>> {
+        self.linop.settings()?;
+        Some(Arc::new(Adjoint { linop: self.linop.with_settings(settings) }))
+    }
+
+    fn threads(&self) -> Option<Threads> {
+        self.linop.threads().map(|t| t.h())
+    }
+
+    fn with_threads(&self, threads: &Threads) -> Option<Result<Linop>> {
+        self.linop.threads()?;
+        Some(self.linop.with_threads(&threads.h()).map(|l| l.h()))
+    }
+
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let p = self.linop.adjoint_program()?;
         b.inline(&p, x)
@@ -61,6 +79,15 @@ impl Operator for Normal {
 
     fn children(&self) -> &[Linop] {
         slice::from_ref(&self.linop)
+    }
+
+    fn settings(&self) -> Option<&ThreadSettings> {
+        self.linop.settings()
+    }
+
+    fn with_settings(&self, settings: ThreadSettings) -> Option<Arc<dyn Operator>> {
+        self.linop.settings()?;
+        Some(Arc::new(Normal { linop: self.linop.with_settings(settings) }))
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {

@@ -1,9 +1,9 @@
 //! Containers of independent linops: add, concat, stack. All three lower to one `parallel` node.
 
-use super::{Linop, Operator, chain, scalar};
+use super::{Linop, Operator, Threadable, Threads, chain, scalar};
 use crate::dim::{Dim, Shape};
-use crate::error::{Result, shape_err};
-use crate::program::{Builder, Parallel, Split, ThreadSettings, ValueId};
+use crate::error::{Result, caught, shape_err};
+use crate::program::{Builder, Split, ThreadSettings, ValueId};
 use num_complex::Complex32;
 use std::sync::Arc;
 
@@ -19,7 +19,9 @@ pub fn add(linops: Vec<Linop>) -> Result<Linop> {
         input.expect(l.input()?).map_err(at)?;
         output.expect(l.output()?).map_err(at)?;
     }
-    Ok(build("add", linops, input, output, Split::Whole, Split::Whole, None))
+    let (feed, join, dims) = (Split::Whole, Split::Whole, [None, None]);
+    let threads = Threads::new(&linops);
+    Ok(Linop::of(input, output, Container { op: "add", threads, feed, join, inner: None, dims }))
 }
 
 /// y = Σ w_i A_i x.
@@ -50,7 +52,9 @@ pub fn concat(linops: Vec<Linop>, in_dim: Option<&str>, out_dim: Option<&str>) -
     let outputs = linops.iter().map(|l| l.output().cloned()).collect::<Result<Vec<_>>>()?;
     let (input, feed) = join_side(&inputs, in_dim, "input")?;
     let (output, join) = join_side(&outputs, out_dim, "output")?;
-    Ok(build("concat", linops, input, output, feed, join, None))
+    let dims = [in_dim, out_dim].map(|d| d.map(|d| (d.to_string(), 0)));
+    let threads = Threads::new(&linops);
+    Ok(Linop::of(input, output, Container { op: "concat", threads, feed, join, inner: None, dims }))
 }
 
 /// The shape that shapes make along `dim` (all equal without), and how it splits into them.
@@ -95,8 +99,10 @@ pub fn stack(linops: Vec<Linop>, in_dim: Option<(&str, usize)>, out_dim: Option<
     let count = linops.len();
     let (whole_in, feed) = stack_side(&input, in_dim, count, "in")?;
     let (whole_out, join) = stack_side(&output, out_dim, count, "out")?;
-    let inner = (input.extents().to_vec(), output.extents().to_vec());
-    Ok(build("stack", linops, whole_in, whole_out, feed, join, Some(inner)))
+    let inner = Some((input.extents().to_vec(), output.extents().to_vec()));
+    let dims = [in_dim, out_dim].map(|d| d.map(|(d, at)| (d.to_string(), at)));
+    let threads = Threads::new(&linops);
+    Ok(Linop::of(whole_in, whole_out, Container { op: "stack", threads, feed, join, inner, dims }))
 }
 
 fn stack_side(shape: &Shape, dim: Option<(&str, usize)>, count: usize, side: &str) -> Result<(Shape, Split)> {
@@ -110,28 +116,17 @@ fn stack_side(shape: &Shape, dim: Option<(&str, usize)>, count: usize, side: &st
     Ok((Shape::new(dims, extents)?, Split::Slices { axis: position, extents: vec![1; count] }))
 }
 
-fn build(
-    op: &'static str,
-    linops: Vec<Linop>,
-    input: Shape,
-    output: Shape,
-    feed: Split,
-    join: Split,
-    inner: Option<(Vec<usize>, Vec<usize>)>,
-) -> Linop {
-    let settings = ThreadSettings::default();
-    Linop::of(input, output, Container { op, linops, feed, join, inner, settings })
-}
-
+/// What a container is made of.
 #[derive(Clone, Debug)]
 struct Container {
     op: &'static str,
-    linops: Vec<Linop>,
+    threads: Threads,
     feed: Split,
     join: Split,
     /// For a stack: the extents of a sub-linop, which its slice of extent 1 is reshaped to and from.
     inner: Option<(Vec<usize>, Vec<usize>)>,
-    settings: ThreadSettings,
+    /// The dims that concat and stack were given, input then output, with the position of new ones.
+    dims: [Option<(String, usize)>; 2],
 }
 
 impl Operator for Container {
@@ -140,25 +135,42 @@ impl Operator for Container {
     }
 
     fn children(&self) -> &[Linop] {
-        &self.linops
+        self.threads.linops()
+    }
+
+    fn threads(&self) -> Option<Threads> {
+        Some(self.threads.clone())
+    }
+
+    fn with_threads(&self, threads: &Threads) -> Option<Result<Linop>> {
+        let linops = threads.linops().to_vec();
+        let [input, output] = self.dims.each_ref().map(|d| d.as_ref().map(|(dim, at)| (&dim[..], *at)));
+        let built = match self.op {
+            "add" => add(linops),
+            "concat" => concat(linops, input.map(|d| d.0), output.map(|d| d.0)),
+            _ => stack(linops, input, output),
+        };
+        Some(built.map(|l| l.with_settings(threads.settings().clone())))
     }
 
     fn settings(&self) -> Option<&ThreadSettings> {
-        Some(&self.settings)
+        Some(self.threads.settings())
     }
 
     fn with_settings(&self, settings: ThreadSettings) -> Option<Arc<dyn Operator>> {
-        Some(Arc::new(Container { settings, ..self.clone() }))
+        let mut c = self.clone();
+        c.threads.set_settings(settings);
+        Some(Arc::new(c))
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        let mut children = Vec::with_capacity(self.linops.len());
-        for (i, l) in self.linops.iter().enumerate() {
-            let p = l.program().map_err(|e| e.at(format!("linops[{i}]")))?;
-            let Some((input, output)) = &self.inner else {
-                children.push((*p).clone());
-                continue;
-            };
+        let (feed, join) = (self.feed.clone(), self.join.clone());
+        let Some((input, output)) = &self.inner else {
+            return self.threads.parallel(b, x, self.op, feed, join);
+        };
+        let mut children = Vec::with_capacity(self.children().len());
+        for (i, l) in self.children().iter().enumerate() {
+            let p = caught(|| l.program()).map_err(|e| e.at(format!("linops[{i}] ({})", l.label())))?;
             // A stacked slice keeps its axis, of extent 1.
             let with_axis = |split: &Split, extents: &[usize]| {
                 let mut e = extents.to_vec();
@@ -173,9 +185,6 @@ impl Operator for Container {
             let v = c.reshape(v, with_axis(&self.join, output))?;
             children.push(c.finish(v));
         }
-        let (feed, join) = (self.feed.clone(), self.join.clone());
-        let (settings, label) = (self.settings.clone(), self.op.into());
-        let names = self.linops.iter().map(Linop::label).collect();
-        b.parallel(x, Parallel { children, feed, join, settings, label, names })
+        self.threads.parallel_of(b, x, self.op, feed, join, children)
     }
 }

@@ -22,6 +22,7 @@ mod sampling;
 mod slice;
 mod subsample;
 mod sum;
+mod threadable;
 
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
@@ -38,6 +39,7 @@ pub use sampling::{sampling, sampling_at};
 pub use slice::{Stretch, embed, slice};
 pub use subsample::{downsample, upsample};
 pub use sum::sum;
+pub use threadable::{Threadable, Threads};
 
 use crate::dim::{Dim, Shape, join, parse_dims};
 use crate::error::{Error, Result};
@@ -82,6 +84,17 @@ pub trait Operator: fmt::Debug + Send + Sync {
         let _ = settings;
         None
     }
+
+    /// For containers of independent linops: those, with their settings.
+    fn threads(&self) -> Option<Threads> {
+        None
+    }
+
+    /// The same container of other linops; None for linops without.
+    fn with_threads(&self, threads: &Threads) -> Option<Result<Linop>> {
+        let _ = threads;
+        None
+    }
 }
 
 /// A linear operator y = A x between tensors of named dims. Cheap to clone; never changes.
@@ -108,7 +121,14 @@ pub(crate) struct Node {
     input: Shape,
     output: Shape,
     operator: Arc<dyn Operator>,
-    program: OnceLock<Arc<Program>>,
+    programs: Arc<Programs>,
+}
+
+/// The simplified programs of an operator, made when they are first asked for, and shared by its shallow copies: constants
+/// that are made on the way exist once.
+#[derive(Default)]
+struct Programs {
+    forward: OnceLock<Arc<Program>>,
     adjoint: OnceLock<Arc<Program>>,
     normal: OnceLock<Arc<Program>>,
 }
@@ -116,15 +136,7 @@ pub(crate) struct Node {
 impl Linop {
     /// A linop of your own kind.
     pub fn new(input: Shape, output: Shape, operator: Arc<dyn Operator>) -> Linop {
-        Linop(Ok(Arc::new(Node {
-            name: None,
-            input,
-            output,
-            operator,
-            program: OnceLock::new(),
-            adjoint: OnceLock::new(),
-            normal: OnceLock::new(),
-        })))
+        Linop(Ok(Arc::new(Node { name: None, input, output, operator, programs: Arc::default() })))
     }
 
     pub(crate) fn of(input: Shape, output: Shape, operator: impl Operator + 'static) -> Linop {
@@ -184,9 +196,48 @@ impl Linop {
     /// The same container with other settings for how its sub-linops run; other linops stay as they are.
     pub fn with_settings(&self, settings: ThreadSettings) -> Linop {
         self.rebuilt(|n| match n.operator.with_settings(settings) {
-            Some(operator) => Node { operator, ..n },
+            Some(operator) => Node { operator, programs: Arc::default(), ..n },
             None => n,
         })
+    }
+
+    /// How the sub-linops of a container may run; None for linops that are no containers of independent ones.
+    pub fn settings(&self) -> Option<&ThreadSettings> {
+        self.0.as_ref().ok()?.operator.settings()
+    }
+
+    /// The independent sub-linops of an add, concat, stack, an adjoint of one, or a container of your own; None for other
+    /// linops.
+    pub fn threads(&self) -> Option<Threads> {
+        self.0.as_ref().ok()?.operator.threads()
+    }
+
+    /// The same container of other linops and settings, under the same name.
+    ///
+    /// # Errors
+    /// The linops do not fit each other, or this is no container of independent linops.
+    pub fn with_threads(&self, threads: &Threads) -> Result<Linop> {
+        let node = self.node()?;
+        let built = node.operator.with_threads(threads).unwrap_or_else(|| {
+            let what = format!("{} holds no independent sub-linops; add, concat and stack do", self.label());
+            Err(Error::Shape(what))
+        });
+        let built = built.map_err(|e| e.at(self.label()))?;
+        // Dims that were renamed stay so.
+        let shape = |old: &Shape, new: &Shape| if old.extents() == new.extents() { old.clone() } else { new.clone() };
+        let (input, output) = (shape(&node.input, built.input()?), shape(&node.output, built.output()?));
+        let name = node.name.clone();
+        Ok(built.rebuilt(|n| Node { name, input, output, ..n }))
+    }
+
+    /// The same linop under an identity of its own; the data of its tensors are shared.
+    pub fn shallow_copy(&self) -> Linop {
+        self.rebuilt(|n| n)
+    }
+
+    /// Whether both are handles to one linop.
+    pub fn same(&self, other: &Linop) -> bool {
+        matches!((&self.0, &other.0), (Ok(a), Ok(b)) if Arc::ptr_eq(a, b))
     }
 
     fn rebuilt(&self, f: impl FnOnce(Node) -> Node) -> Linop {
@@ -197,9 +248,7 @@ impl Linop {
                 input: n.input.clone(),
                 output: n.output.clone(),
                 operator: n.operator.clone(),
-                program: OnceLock::new(),
-                adjoint: OnceLock::new(),
-                normal: OnceLock::new(),
+                programs: n.programs.clone(),
             })))),
         }
     }
@@ -225,12 +274,12 @@ impl Linop {
     /// The forward as a simplified program, made once.
     pub fn program(&self) -> Result<Arc<Program>> {
         let node = self.node()?;
-        if let Some(p) = node.program.get() {
+        if let Some(p) = node.programs.forward.get() {
             return Ok(p.clone());
         }
         if let Some(p) = node.operator.simplified() {
             let p = p?;
-            return Ok(node.program.get_or_init(|| p).clone());
+            return Ok(node.programs.forward.get_or_init(|| p).clone());
         }
         let mut b = Builder::new(node.input.extents());
         let y = self.forward(&mut b, ValueId::INPUT)?;
@@ -243,28 +292,28 @@ impl Linop {
             )));
         }
         let p = Arc::new(b.finish(y).simplify()?);
-        Ok(node.program.get_or_init(|| p).clone())
+        Ok(node.programs.forward.get_or_init(|| p).clone())
     }
 
     /// The adjoint as a simplified program, made once for all handles `a.h()`.
     fn adjoint_program(&self) -> Result<Arc<Program>> {
         let node = self.node()?;
-        if let Some(p) = node.adjoint.get() {
+        if let Some(p) = node.programs.adjoint.get() {
             return Ok(p.clone());
         }
         let p = Arc::new(self.program()?.transpose()?.simplify()?);
-        Ok(node.adjoint.get_or_init(|| p).clone())
+        Ok(node.programs.adjoint.get_or_init(|| p).clone())
     }
 
     /// The normal as a simplified program, made once for all handles `a.n()`.
     fn normal_program(&self) -> Result<Arc<Program>> {
         let node = self.node()?;
-        if let Some(p) = node.normal.get() {
+        if let Some(p) = node.programs.normal.get() {
             return Ok(p.clone());
         }
         let forward = self.program()?;
         let p = Arc::new(forward.then(&forward.transpose()?)?.simplify()?);
-        Ok(node.normal.get_or_init(|| p).clone())
+        Ok(node.programs.normal.get_or_init(|| p).clone())
     }
 
     /// Appends the forward to a program.

@@ -2,7 +2,8 @@
 
 use super::cache::{Compiled, compiled};
 use super::device::Device;
-use crate::error::{Error, Result};
+use super::report::ApplyReport;
+use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, HostInstance, Slice};
 use crate::linop::Linop;
 use crate::program::Plan;
@@ -17,16 +18,33 @@ impl Linop {
     /// # Errors
     /// x has other dims or extents than the input (named), the linop carries an error, or the device fails.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.run(x, &AtomicBool::new(false))?.0)
+    }
+
+    /// [`apply`](Linop::apply), with a report of what was done.
+    ///
+    /// # Errors
+    /// As for `apply`.
+    pub fn apply_reported(&self, x: &Tensor) -> Result<(Tensor, ApplyReport)> {
+        let (y, compiled, mut report) = self.run(x, &AtomicBool::new(false))?;
+        report.device = x.device().name();
+        report.containers = compiled.plan().regions.clone();
+        Ok((y, report))
+    }
+
+    /// Applies until done or until `stop` is set.
+    pub(super) fn run(&self, x: &Tensor, stop: &AtomicBool) -> Result<(Tensor, Arc<Compiled>, ApplyReport)> {
         self.input()?.expect(x.shape()).map_err(|e| e.at(format!("{}: input", self.label())))?;
         let device = x.device();
-        let compiled = compiled(&self.program()?, &device, x.dtype())?;
+        let program = caught(|| self.program()).map_err(|e| e.at(self.label()))?;
+        let compiled = compiled(&program, &device, x.dtype())?;
         let output = self.output()?.clone();
-        match &*compiled {
+        let (y, report) = match &*compiled {
             Compiled::Host { plan, idle } => {
                 // Leased: two applies never share an instance.
                 let leased = idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
                 let mut instance = leased.unwrap_or_else(|| HostInstance::new(plan));
-                let y = host_values(x).and_then(|x| instance.run(plan, x.as_slice(), &AtomicBool::new(false)));
+                let y = host_values(x).and_then(|x| instance.run(plan, x.as_slice(), stop));
                 idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
                 let y = y?;
                 let extents = IxDyn(output.extents());
@@ -35,11 +53,16 @@ impl Linop {
                     HostBuf::Real(v) => HostArray::F32(ArcArray::from_shape_vec(extents, v).map_err(shaped)?),
                     HostBuf::Complex(v) => HostArray::Complex32(ArcArray::from_shape_vec(extents, v).map_err(shaped)?),
                 };
-                Tensor::from_host(output, array)
+                (Tensor::from_host(output, array)?, ApplyReport::default())
             }
             #[cfg(feature = "gpu")]
-            Compiled::Gpu(c) => Ok(c.apply(x, output)?.0),
-        }
+            Compiled::Gpu(c) => {
+                let (y, done) = c.apply(x, output)?;
+                let (submits, passes, dispatches) = (done.submits, done.passes, done.dispatches);
+                (y, ApplyReport { submits, passes, dispatches, recorders: done.recorders, ..ApplyReport::default() })
+            }
+        };
+        Ok((y, compiled, report))
     }
 
     /// The plan that [`apply`](Linop::apply) runs on a device for inputs of this dtype: printed, it lists the kernels.
@@ -47,7 +70,7 @@ impl Linop {
     /// # Errors
     /// As for `apply`, short of running it.
     pub fn plan(&self, device: &Device, dtype: DType) -> Result<Plan> {
-        self.program()?.schedule(&device.target(), dtype == DType::Complex32)
+        self.program()?.schedule_with(&device.target(), dtype == DType::Complex32, &device.plan_options())
     }
 
     /// Compiles for a device ahead of the first apply.

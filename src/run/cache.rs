@@ -3,7 +3,7 @@
 use super::device::{Device, Kind};
 use crate::error::Result;
 use crate::host::HostInstance;
-use crate::program::{Node, Op, Plan, Program};
+use crate::program::{Node, Op, Plan, PlanOptions, Program};
 use crate::tensor::DType;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -33,6 +33,7 @@ struct Key {
     program: Arc<Program>,
     device: u64,
     dtype: DType,
+    options: PlanOptions,
 }
 
 struct Entry {
@@ -67,7 +68,8 @@ pub fn clear_cache() {
 
 /// The compiled plan of a program on a device.
 pub(crate) fn compiled(program: &Arc<Program>, device: &Device, dtype: DType) -> Result<Arc<Compiled>> {
-    let key = Key { program: program.clone(), device: device.id(), dtype };
+    let options = device.plan_options();
+    let key = Key { program: program.clone(), device: device.id(), dtype, options: options.clone() };
     {
         let mut c = cache().lock().unwrap_or_else(|e| e.into_inner());
         c.clock += 1;
@@ -78,7 +80,7 @@ pub(crate) fn compiled(program: &Arc<Program>, device: &Device, dtype: DType) ->
         }
     }
     // Compiled outside the lock: it may take long. Two threads may do it at once; one result is kept.
-    let plan = program.schedule(&device.target(), dtype == DType::Complex32)?;
+    let plan = program.schedule_with(&device.target(), dtype == DType::Complex32, &options)?;
     let bytes = plan.memory.scratch_bytes() + constant_bytes(&program.nodes);
     let compiled = Arc::new(match &device.0 {
         Kind::Host => Compiled::Host { plan, idle: Mutex::new(Vec::new()) },

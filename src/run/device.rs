@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
 use crate::host::HostVectors;
-use crate::program::Target;
+use crate::program::{PlanOptions, Target};
 use crate::tensor::Tensor;
 use crate::tensor::vectors::VectorOps;
 #[cfg(feature = "gpu")]
@@ -150,6 +150,11 @@ impl Device {
             #[cfg(feature = "gpu")]
             Kind::Gpu(g) => g.target(),
         }
+    }
+
+    /// What plans for this device may choose.
+    pub(crate) fn plan_options(&self) -> PlanOptions {
+        PlanOptions { lanes: super::lanes(), queues: 1 }
     }
 
     /// Waits until everything submitted so far is done. On the host nothing is ever pending.

@@ -5,12 +5,17 @@ mod cache;
 mod device;
 #[cfg(feature = "gpu")]
 mod interop;
+mod lanes;
 mod oracle;
+mod report;
 #[cfg(feature = "gpu")]
 mod self_test;
 mod wait;
 
 pub use cache::{clear_cache, set_cache_budget};
 pub use device::Device;
+pub(crate) use device::Kind;
+pub use lanes::{lanes, set_lanes};
+pub use report::ApplyReport;
 
 pub use oracle::apply_f64;

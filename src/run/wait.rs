@@ -2,17 +2,29 @@
 
 use super::device::Device;
 use crate::error::Result;
+use crate::linop::Linop;
 use crate::tensor::Tensor;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+
+impl Linop {
+    /// [`apply`](Linop::apply) for async callers, on a thread of its own; works under any executor. Dropping the future
+    /// cancels: on the host no kernel is begun any more, and what had begun ends by itself. On a GPU what is submitted runs
+    /// to its end, and nobody waits for it.
+    pub fn apply_async(&self, x: &Tensor) -> impl Future<Output = Result<Tensor>> + Send + use<> {
+        let (linop, x) = (self.clone(), x.clone());
+        on_thread(move |stop| Ok(linop.run(&x, stop)?.0))
+    }
+}
 
 impl Tensor {
     /// [`to`](Tensor::to) for async callers; works under any executor.
     pub fn to_async(&self, device: &Device) -> impl Future<Output = Result<Tensor>> + Send + use<> {
         let (tensor, device) = (self.clone(), device.clone());
-        on_thread(move || tensor.to(&device))
+        on_thread(move |_| tensor.to(&device))
     }
 }
 
@@ -20,7 +32,7 @@ impl Device {
     /// [`wait`](Device::wait) for async callers; works under any executor.
     pub fn wait_async(&self) -> impl Future<Output = Result<()>> + Send + use<> {
         let device = self.clone();
-        on_thread(move || device.wait())
+        on_thread(move |_| device.wait())
     }
 }
 
@@ -29,27 +41,38 @@ struct State<T> {
     waker: Option<Waker>,
 }
 
-struct OnThread<T>(Arc<Mutex<State<T>>>);
+struct OnThread<T> {
+    state: Arc<Mutex<State<T>>>,
+    /// Set when nobody waits any more.
+    stop: Arc<AtomicBool>,
+}
 
-fn on_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> OnThread<T> {
+fn on_thread<T: Send + 'static>(f: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> OnThread<T> {
     let state = Arc::new(Mutex::new(State { result: None, waker: None }));
-    let shared = state.clone();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (shared, stopped) = (state.clone(), stop.clone());
     std::thread::spawn(move || {
-        let result = f();
+        let result = f(&stopped);
         let mut s = shared.lock().unwrap_or_else(|e| e.into_inner());
         s.result = Some(result);
         if let Some(waker) = s.waker.take() {
             waker.wake();
         }
     });
-    OnThread(state)
+    OnThread { state, stop }
+}
+
+impl<T> Drop for OnThread<T> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 impl<T> Future for OnThread<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let mut s = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
         match s.result.take() {
             Some(result) => Poll::Ready(result),
             None => {
@@ -80,7 +103,7 @@ mod tests {
         let (woken, wakes) = mpsc::channel();
         let waker = Arc::new(Signal(woken)).into();
         let mut cx = Context::from_waker(&waker);
-        let mut future = Box::pin(on_thread(move || gate.recv().map(|()| 7)));
+        let mut future = Box::pin(on_thread(move |_| gate.recv().map(|()| 7)));
         assert!(future.as_mut().poll(&mut cx).is_pending());
         go.send(()).unwrap();
         wakes.recv().unwrap();
