@@ -3,6 +3,7 @@
 use super::Gpu;
 use super::buffer::{GpuBuffer, gpu_buffer};
 use super::pipelines::Pipeline;
+use super::queues::SharedBuffer;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::program::{Constant, ConstantData, Plan, ValueId};
@@ -71,7 +72,7 @@ struct Pair {
 
 impl CompiledPlan {
     pub fn new(gpu: &Arc<Gpu>, plan: Plan) -> Result<CompiledPlan> {
-        gpu.faults.check()?;
+        gpu.check()?;
         let mut all: Vec<(Draft, u64)> = Vec::new();
         for step in &plan.steps {
             let cost = plan.step_cost(step);
@@ -91,7 +92,7 @@ impl CompiledPlan {
         let mut dispatches = Vec::with_capacity(all.len());
         let mut bytes = 0;
         for (draft, cost) in &all {
-            let pipeline = gpu.pipelines.get(&gpu.device, &draft.name, &draft.text)?;
+            let pipeline = gpu.lane(0).pipeline(&draft.name, &draft.text)?;
             let mut entries = Vec::new();
             let (offset, size) = uniform(&draft.params);
             entries.push(Entry { number: 2, from: From::Params, offset, bytes: size });
@@ -117,7 +118,7 @@ impl CompiledPlan {
             dispatches.push(Dispatch { pipeline, entries, groups: gpu.fold(draft.groups)?, external, cut });
         }
         words.resize(words.len().next_multiple_of(64).max(64), 0);
-        let params = uniform_buffer(gpu, &words);
+        let params = uniform_buffer(gpu, &words)?;
         Ok(CompiledPlan { gpu: gpu.clone(), plan, dispatches, params, idle: Mutex::default() })
     }
 
@@ -127,7 +128,7 @@ impl CompiledPlan {
 
     /// Records and submits; does not wait.
     pub fn apply(&self, x: &Tensor, output: Shape) -> Result<Tensor> {
-        self.gpu.faults.check()?;
+        self.gpu.check()?;
         let complex = self.plan.values[self.plan.output.at()].complex;
         let y = self.gpu.tensor(output, if complex { DType::Complex32 } else { DType::F32 })?;
         let (Some(input), Some(out)) = (gpu_buffer(x), gpu_buffer(&y)) else {
@@ -139,11 +140,32 @@ impl CompiledPlan {
             None => self.instance()?,
         };
         let commands = self.record(&mut instance, input, out);
-        let done = self.gpu.submit(commands);
+        let done = self.submit(commands, &instance, input, out);
         // The next apply that leases this scratch submits later, on the same queue.
         self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
         done?;
         Ok(y)
+    }
+
+    fn submit(
+        &self,
+        commands: Vec<wgpu::CommandBuffer>,
+        instance: &Instance,
+        x: &GpuBuffer,
+        y: &GpuBuffer,
+    ) -> Result<()> {
+        if !self.gpu.lanes.tracked() {
+            return self.gpu.submit(0, commands, &[], &[]);
+        }
+        let entries = self.dispatches.iter().flat_map(|d| &d.entries);
+        let shared = entries.filter_map(|e| match &e.from {
+            From::Shared(b) => Some(b.shared()),
+            _ => None,
+        });
+        let reads: Vec<&SharedBuffer> = [self.params.shared(), x.shared()].into_iter().chain(shared).collect();
+        // Scratch may hold what another lane still reads for the plan that had the memory before.
+        let writes: Vec<&SharedBuffer> = instance.slots.iter().chain([y]).map(GpuBuffer::shared).collect();
+        self.gpu.submit(0, commands, &reads, &writes)
     }
 
     fn instance(&self) -> Result<Instance> {
@@ -230,15 +252,11 @@ fn place(plan: &Plan, v: ValueId) -> From {
     }
 }
 
-fn uniform_buffer(gpu: &Arc<Gpu>, words: &[u32]) -> GpuBuffer {
-    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("linops.params"),
-        size: 4 * words.len() as u64,
-        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    gpu.write(&buffer, bytemuck::cast_slice(words));
-    GpuBuffer::outside_pool(gpu, buffer)
+fn uniform_buffer(gpu: &Arc<Gpu>, words: &[u32]) -> Result<GpuBuffer> {
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let buffer = GpuBuffer::outside_pool(gpu, gpu.lanes.alloc(4 * words.len() as u64, usage)?);
+    gpu.write(&buffer, bytemuck::cast_slice(words))?;
+    Ok(buffer)
 }
 
 /// Constants and tables, each uploaded once.
@@ -266,7 +284,7 @@ impl Shared<'_> {
             Operand::Value(_) | Operand::Constant(_) => &[],
         };
         let buffer = Arc::new(self.gpu.alloc(bytes.len() as u64)?);
-        self.gpu.write(buffer.wgpu_buffer(), bytes);
+        self.gpu.write(&buffer, bytes)?;
         self.lists.push((operand.clone(), buffer.clone()));
         Ok(buffer)
     }
@@ -281,8 +299,8 @@ fn constant(gpu: &Arc<Gpu>, c: &Constant) -> Result<Arc<GpuBuffer>> {
     all.retain(|_, b| b.strong_count() > 0);
     let buffer = Arc::new(gpu.alloc(c.bytes())?);
     match c.data() {
-        ConstantData::F32(v) => gpu.write(buffer.wgpu_buffer(), bytemuck::cast_slice(v)),
-        ConstantData::C32(v) => gpu.write(buffer.wgpu_buffer(), bytemuck::cast_slice(v)),
+        ConstantData::F32(v) => gpu.write(&buffer, bytemuck::cast_slice(v))?,
+        ConstantData::C32(v) => gpu.write(&buffer, bytemuck::cast_slice(v))?,
     }
     all.insert(c.id(), Arc::downgrade(&buffer));
     Ok(buffer)

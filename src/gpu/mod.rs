@@ -7,6 +7,7 @@ mod device;
 mod faults;
 mod pipelines;
 mod pool;
+pub mod queues;
 mod vectors;
 
 pub use adapters::{AdapterReport, Choice, adapters};
