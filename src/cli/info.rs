@@ -47,8 +47,20 @@ fn adapters(printer: &Printer) -> Vec<Value> {
         printer.field("  driver", format_args!("{} {}", a.driver, a.driver_info));
         a.limits.iter().for_each(|(name, limit)| printer.line(format_args!("  {name:<28}{limit}")));
         printer.field("  features", a.features.join(", "));
+        queues(printer, &a.queues);
     }
     found.iter().map(|a| json!(a)).collect()
+}
+
+/// The rung that lanes stand on by default, and what there is for the one above.
+#[cfg(feature = "gpu")]
+fn queues(printer: &Printer, q: &linops::gpu::queues::QueuesReport) {
+    printer.field("  lanes", format_args!("{}: {}", q.rung, q.reason));
+    let most = q.hardware_queues.map_or("any number".to_string(), |n| n.to_string());
+    printer.field("  queues", format_args!("{most}: {}", q.hardware_reason));
+    for (k, f) in q.families.iter().enumerate() {
+        printer.line(format_args!("  queue family {k}{:<13}{} ({})", "", f.queues, f.flags.join(", ")));
+    }
 }
 
 /// There are none without GPU support.

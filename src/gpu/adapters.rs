@@ -1,5 +1,6 @@
 //! Which adapters there are, and which one is meant.
 
+use super::queues::{QueuesReport, outlook};
 use crate::error::{Error, Result};
 use std::sync::OnceLock;
 
@@ -35,6 +36,8 @@ pub struct AdapterReport {
     pub limits: Vec<(String, u64)>,
     /// Optional features of interest, as far as the adapter has them.
     pub features: Vec<String>,
+    /// Its queues, and how lanes would be carried.
+    pub queues: QueuesReport,
 }
 
 fn instance() -> &'static wgpu::Instance {
@@ -99,6 +102,7 @@ fn report(adapter: &wgpu::Adapter) -> AdapterReport {
             ("workgroups per dimension".into(), limits.max_compute_workgroups_per_dimension.into()),
         ],
         features: of_interest.iter().filter(|(_, f)| features.contains(*f)).map(|(n, _)| n.to_string()).collect(),
+        queues: outlook(adapter),
     }
 }
 

@@ -3,13 +3,13 @@
 use super::Gpu;
 use super::buffer::{GpuBuffer, gpu_buffer};
 use super::pipelines::Pipeline;
+use super::recorded::{Instance, Recorded};
+use super::segments::segments;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::program::{Constant, ConstantData, Plan, ValueId};
-use crate::shader::{Draft, Operand, drafts};
+use crate::shader::{Operand, drafts};
 use crate::tensor::{DType, Tensor};
-use rayon::prelude::*;
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -19,54 +19,45 @@ const SUBMIT_BYTES: u64 = 8 << 30;
 /// Flops that take as long as moving a byte, at least, on such a GPU.
 const FLOPS_PER_BYTE: u64 = 16;
 
-/// Dispatches that are worth a recording thread: about half a millisecond of encoding.
-const STRETCH: usize = 1024;
-
-/// Pairs of input and output whose bind groups an instance keeps.
-const KEPT_PAIRS: usize = 8;
-
 pub(crate) struct CompiledPlan {
-    gpu: Arc<Gpu>,
+    pub(super) gpu: Arc<Gpu>,
     plan: Plan,
-    dispatches: Vec<Dispatch>,
-    params: GpuBuffer,
+    pub(super) dispatches: Vec<Dispatch>,
+    pub(super) submissions: Vec<Submission>,
+    pub(super) params: GpuBuffer,
     idle: Mutex<Vec<Instance>>,
 }
 
 /// One dispatch with everything that does not change between applies.
-struct Dispatch {
-    pipeline: Arc<Pipeline>,
-    entries: Vec<Entry>,
-    groups: (u32, u32),
+pub(super) struct Dispatch {
+    pub pipeline: Arc<Pipeline>,
+    pub entries: Vec<Entry>,
+    pub groups: (u32, u32),
+    pub lane: usize,
     /// Whether the call's input or output is bound.
-    external: bool,
-    /// Starts a new submission.
-    cut: bool,
+    pub external: bool,
     /// Starts a new pass: a wave of several steps, or the first step behind one.
-    pass: bool,
+    pub pass: bool,
 }
 
-/// What an apply did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Recorded {
-    /// Submissions.
-    pub submits: usize,
-    /// Compute passes.
-    pub passes: usize,
-    /// Dispatches.
-    pub dispatches: usize,
-    /// The threads that recorded and finished command buffers, one entry for each buffer.
-    pub recorders: Vec<String>,
+/// Dispatches that are submitted together, with what they read and write.
+pub(super) struct Submission {
+    pub lane: usize,
+    pub dispatches: Range<usize>,
+    pub reads: Vec<From>,
+    pub writes: Vec<From>,
 }
 
-struct Entry {
-    number: u32,
-    from: From,
-    offset: u64,
-    bytes: u64,
+pub(super) struct Entry {
+    pub number: u32,
+    pub from: From,
+    pub offset: u64,
+    pub bytes: u64,
 }
 
-enum From {
+/// A buffer of a plan.
+#[derive(Clone)]
+pub(super) enum From {
     Params,
     Input,
     Output,
@@ -74,85 +65,29 @@ enum From {
     Shared(Arc<GpuBuffer>),
 }
 
-/// Scratch, and bind groups over it.
-struct Instance {
-    slots: Vec<GpuBuffer>,
-    /// For dispatches that bind nothing of the call.
-    own: Vec<Option<wgpu::BindGroup>>,
-    /// For the others.
-    pairs: VecDeque<Pair>,
-}
-
-/// Bind groups for one input and output, known by their buffers' ids.
-struct Pair {
-    buffers: (u64, u64),
-    groups: Vec<Option<wgpu::BindGroup>>,
+impl PartialEq for From {
+    fn eq(&self, other: &From) -> bool {
+        match (self, other) {
+            (From::Slot(a), From::Slot(b)) => a == b,
+            (From::Shared(a), From::Shared(b)) => Arc::ptr_eq(a, b),
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
 }
 
 impl CompiledPlan {
     pub fn new(gpu: &Arc<Gpu>, plan: Plan) -> Result<CompiledPlan> {
-        gpu.faults.check()?;
-        let mut all: Vec<(Draft, u64, bool)> = Vec::new();
-        let mut wide = false;
-        for wave in &plan.waves {
-            // What lies in one pass and touches different buffers may overlap; a barrier stands between two passes at most.
-            let mut pass = all.is_empty() || wide || wave.len() > 1;
-            wide = wave.len() > 1;
-            for &at in wave {
-                let step = &plan.steps[at];
-                let cost = plan.step_cost(step);
-                let made = drafts(&plan, step)?;
-                let work = (cost.read + cost.written).max(cost.flops / FLOPS_PER_BYTE);
-                let each = work / made.len().max(1) as u64;
-                all.extend(made.into_iter().map(|d| (d, each, std::mem::take(&mut pass))));
-            }
+        gpu.check()?;
+        let mut c = Compiler { gpu, plan: &plan, words: Vec::new(), shared: Vec::new(), dispatches: Vec::new() };
+        let mut submissions = Vec::new();
+        for segment in segments(&plan, gpu.lane_count()) {
+            c.segment(segment.lane, &segment.waves, &mut submissions)?;
         }
-        let mut words: Vec<u32> = Vec::new();
-        let mut uniform = |data: &[u32]| {
-            words.resize(words.len().next_multiple_of(64), 0);
-            let at = 4 * words.len() as u64;
-            words.extend(data);
-            (at, 4 * data.len() as u64)
-        };
-        let mut shared = Shared { gpu, lists: Vec::new() };
-        let mut dispatches = Vec::with_capacity(all.len());
-        let mut bytes = 0;
-        for (draft, cost, pass) in &all {
-            let pipeline = gpu.pipelines.get(&gpu.device, &draft.name, &draft.text)?;
-            let mut entries = Vec::new();
-            let (offset, size) = uniform(&draft.params);
-            entries.push(Entry { number: 2, from: From::Params, offset, bytes: size });
-            if let Some(p) = &draft.fft_params {
-                let (offset, size) = uniform(p);
-                entries.push(Entry { number: 0, from: From::Params, offset, bytes: size });
-            }
-            for b in &draft.bindings {
-                let from = match &b.operand {
-                    Operand::Value(v) => place(&plan, *v),
-                    other => From::Shared(shared.buffer(other)?),
-                };
-                entries.push(Entry { number: b.number, from, offset: b.offset, bytes: b.bytes });
-            }
-            // Only what the kernel declares and naga kept.
-            entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.number));
-            let external = entries.iter().any(|e| matches!(e.from, From::Input | From::Output));
-            bytes += cost;
-            let cut = bytes > SUBMIT_BYTES;
-            if cut {
-                bytes = *cost;
-            }
-            dispatches.push(Dispatch {
-                pipeline,
-                entries,
-                groups: gpu.fold(draft.groups)?,
-                external,
-                cut,
-                pass: *pass,
-            });
-        }
+        let mut words = c.words;
         words.resize(words.len().next_multiple_of(64).max(64), 0);
-        let params = uniform_buffer(gpu, &words);
-        Ok(CompiledPlan { gpu: gpu.clone(), plan, dispatches, params, idle: Mutex::default() })
+        let params = uniform_buffer(gpu, &words)?;
+        let dispatches = c.dispatches;
+        Ok(CompiledPlan { gpu: gpu.clone(), plan, dispatches, submissions, params, idle: Mutex::default() })
     }
 
     pub fn plan(&self) -> &Plan {
@@ -161,128 +96,143 @@ impl CompiledPlan {
 
     /// Records and submits; does not wait.
     pub fn apply(&self, x: &Tensor, output: Shape) -> Result<(Tensor, Recorded)> {
-        self.gpu.faults.check()?;
+        self.gpu.check()?;
         let complex = self.plan.values[self.plan.output.at()].complex;
         let y = self.gpu.tensor(output, if complex { DType::Complex32 } else { DType::F32 })?;
+        let copied;
+        let x = match gpu_buffer(x) {
+            // A caller's own buffer is on lane 0 alone.
+            Some(b) if !b.shared().everywhere() => {
+                copied = self.gpu.packed(std::slice::from_ref(x), x.shape().clone(), x.dtype())?;
+                &copied
+            }
+            _ => x,
+        };
         let (Some(input), Some(out)) = (gpu_buffer(x), gpu_buffer(&y)) else {
             return Err(Error::Device(format!("the tensor {} is not on {}", x.shape(), self.gpu.name())));
         };
         let leased = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut instance = match leased {
             Some(i) => i,
-            None => self.instance()?,
+            None => Instance::new(self, &self.plan.memory.slots)?,
         };
-        let done = self.record(&mut instance, input, out);
-        // The next apply that leases this scratch submits later, on the same queue.
+        let done = instance.run(self, input, out);
+        // The next apply that leases this scratch submits later: on the same queue, or ordered by what uses it.
         self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
         Ok((y, done?))
     }
+}
 
-    fn instance(&self) -> Result<Instance> {
-        let slots: Vec<GpuBuffer> =
-            self.plan.memory.slots.iter().map(|&bytes| self.gpu.alloc(bytes)).collect::<Result<_>>()?;
-        let own = |d: &Dispatch| (!d.external).then(|| self.bind(d, &slots, None));
-        Ok(Instance { own: self.dispatches.iter().map(own).collect(), slots, pairs: VecDeque::new() })
-    }
+struct Compiler<'a> {
+    gpu: &'a Arc<Gpu>,
+    plan: &'a Plan,
+    /// All uniforms, each from a multiple of 256 bytes on.
+    words: Vec<u32>,
+    /// Lists and tables, each uploaded once.
+    shared: Vec<(Operand, Arc<GpuBuffer>)>,
+    dispatches: Vec<Dispatch>,
+}
 
-    fn bind(&self, d: &Dispatch, slots: &[GpuBuffer], call: Option<(&GpuBuffer, &GpuBuffer)>) -> wgpu::BindGroup {
-        let buffer = |from: &From| -> wgpu::Buffer {
-            match (from, call) {
-                (From::Slot(s), _) => slots[*s].wgpu_buffer().clone(),
-                (From::Shared(b), _) => b.wgpu_buffer().clone(),
-                (From::Input, Some((x, _))) => x.wgpu_buffer().clone(),
-                (From::Output, Some((_, y))) => y.wgpu_buffer().clone(),
-                (From::Params, _) | (_, None) => self.params.wgpu_buffer().clone(),
-            }
-        };
-        let buffers: Vec<wgpu::Buffer> = d.entries.iter().map(|e| buffer(&e.from)).collect();
-        let entries: Vec<wgpu::BindGroupEntry> = d
-            .entries
-            .iter()
-            .zip(&buffers)
-            .map(|(e, buffer)| wgpu::BindGroupEntry {
-                binding: e.number,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer,
-                    offset: e.offset,
-                    size: wgpu::BufferSize::new(e.bytes),
-                }),
-            })
-            .collect();
-        let layout = &d.pipeline.layout;
-        self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("linops"),
-            layout,
-            entries: &entries,
-        })
-    }
-
-    /// Records and submits: long lists on several threads, which take consecutive stretches and finish them themselves.
-    fn record(&self, instance: &mut Instance, x: &GpuBuffer, y: &GpuBuffer) -> Result<Recorded> {
-        let key = (x.id(), y.id());
-        if !instance.pairs.iter().any(|p| p.buffers == key) {
-            let groups = self.dispatches.iter();
-            let groups = groups.map(|d| d.external.then(|| self.bind(d, &instance.slots, Some((x, y))))).collect();
-            instance.pairs.push_front(Pair { buffers: key, groups });
-            instance.pairs.truncate(KEPT_PAIRS);
-        }
-        let empty = Vec::new();
-        let call = instance.pairs.iter().find(|p| p.buffers == key).map_or(&empty, |p| &p.groups);
-        let groups: Vec<Option<&wgpu::BindGroup>> =
-            call.iter().zip(&instance.own).map(|(call, own)| call.as_ref().or(own.as_ref())).collect();
-        let mut recorded = Recorded { dispatches: self.dispatches.len(), ..Recorded::default() };
-        let mut from = 0;
-        while from < self.dispatches.len() {
-            let rest = self.dispatches[from + 1..].iter().position(|d| d.cut);
-            let end = rest.map_or(self.dispatches.len(), |n| from + 1 + n);
-            let threads = ((end - from) / STRETCH).clamp(1, rayon::current_num_threads());
-            let each = (end - from).div_ceil(threads);
-            let stretches: Vec<Range<usize>> = (from..end).step_by(each).map(|at| at..end.min(at + each)).collect();
-            let finished: Vec<(wgpu::CommandBuffer, usize, String)> = match &stretches[..] {
-                [one] => vec![self.stretch(one.clone(), &groups)],
-                many => many.par_iter().with_max_len(1).map(|s| self.stretch(s.clone(), &groups)).collect(),
-            };
-            let mut commands = Vec::with_capacity(finished.len());
-            for (buffer, passes, thread) in finished {
-                commands.push(buffer);
-                recorded.passes += passes;
-                recorded.recorders.push(thread);
-            }
-            self.gpu.submit(commands)?;
-            recorded.submits += 1;
-            from = end;
-        }
-        Ok(recorded)
-    }
-
-    /// Records and finishes one stretch of the dispatches: the buffer, its passes, and who did it.
-    fn stretch(
-        &self,
-        range: Range<usize>,
-        groups: &[Option<&wgpu::BindGroup>],
-    ) -> (wgpu::CommandBuffer, usize, String) {
-        let desc = wgpu::CommandEncoderDescriptor { label: Some("linops") };
-        let mut encoder = self.gpu.device.create_command_encoder(&desc);
-        let (mut at, mut passes) = (range.start, 0);
-        while at < range.end {
-            let next = self.dispatches[at + 1..range.end].iter().position(|d| d.pass);
-            let end = next.map_or(range.end, |n| at + 1 + n);
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let mut current: Option<&Arc<Pipeline>> = None;
-            for (d, group) in self.dispatches[at..end].iter().zip(&groups[at..end]) {
-                if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
-                    pass.set_pipeline(&d.pipeline.pipeline);
-                    current = Some(&d.pipeline);
+impl Compiler<'_> {
+    /// The dispatches of a segment, in one submission or, where they take long, several.
+    fn segment(&mut self, lane: usize, waves: &[Vec<usize>], submissions: &mut Vec<Submission>) -> Result<()> {
+        let fresh = |at: usize| Submission { lane, dispatches: at..at, reads: vec![From::Params], writes: Vec::new() };
+        let mut current = fresh(self.dispatches.len());
+        let (mut bytes, mut wide) = (0, true);
+        for wave in waves {
+            // What lies in one pass and touches different buffers may overlap; a barrier stands between two passes at most.
+            let mut pass = wide || wave.len() > 1;
+            wide = wave.len() > 1;
+            for &at in wave {
+                let step = &self.plan.steps[at];
+                let cost = self.plan.step_cost(step);
+                let drafts = drafts(self.plan, step)?;
+                let work = (cost.read + cost.written).max(cost.flops / FLOPS_PER_BYTE);
+                let each = work / drafts.len().max(1) as u64;
+                let dst = place(self.plan, step.store.value);
+                // A result that is stored in part, or on top of what it reads, needs what was there.
+                let len = step.kernel.output_len();
+                let partial = step.store != crate::program::Store::whole(step.store.value, len);
+                let mut reads: Vec<From> = step.kernel.loads().iter().map(|l| place(self.plan, l.value)).collect();
+                reads.extend(partial.then(|| dst.clone()));
+                for draft in drafts {
+                    bytes += each;
+                    if bytes > SUBMIT_BYTES && !current.dispatches.is_empty() {
+                        let at = current.dispatches.end;
+                        submissions.push(std::mem::replace(&mut current, fresh(at)));
+                        bytes = each;
+                    }
+                    let dispatch = self.dispatch(lane, draft, std::mem::take(&mut pass))?;
+                    let shared = dispatch.entries.iter().map(|e| &e.from).filter(|f| matches!(f, From::Shared(_)));
+                    for from in shared.chain(&reads) {
+                        add(&mut current.reads, from);
+                    }
+                    add(&mut current.writes, &dst);
+                    self.dispatches.push(dispatch);
+                    current.dispatches.end += 1;
                 }
-                pass.set_bind_group(0, *group, &[]);
-                pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
             }
-            passes += 1;
-            at = end;
         }
-        let thread = std::thread::current();
-        let name = thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_string);
-        (encoder.finish(), passes, name)
+        if !current.dispatches.is_empty() {
+            submissions.push(current);
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, lane: usize, draft: crate::shader::Draft, pass: bool) -> Result<Dispatch> {
+        let pipeline = self.gpu.lane(lane).pipeline(&draft.name, &draft.text)?;
+        let mut entries = Vec::new();
+        let (offset, bytes) = self.uniform(&draft.params);
+        entries.push(Entry { number: 2, from: From::Params, offset, bytes });
+        if let Some(p) = &draft.fft_params {
+            let (offset, bytes) = self.uniform(p);
+            entries.push(Entry { number: 0, from: From::Params, offset, bytes });
+        }
+        for b in &draft.bindings {
+            let from = match &b.operand {
+                Operand::Value(v) => place(self.plan, *v),
+                Operand::Constant(c) => From::Shared(constant(self.gpu, c)?),
+                list => From::Shared(self.list(list)?),
+            };
+            entries.push(Entry { number: b.number, from, offset: b.offset, bytes: b.bytes });
+        }
+        // Only what the kernel declares and naga kept.
+        entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.number));
+        let external = entries.iter().any(|e| matches!(e.from, From::Input | From::Output));
+        Ok(Dispatch { pipeline, entries, groups: self.gpu.fold(draft.groups)?, lane, external, pass })
+    }
+
+    fn uniform(&mut self, data: &[u32]) -> (u64, u64) {
+        self.words.resize(self.words.len().next_multiple_of(64), 0);
+        let at = 4 * self.words.len() as u64;
+        self.words.extend(data);
+        (at, 4 * data.len() as u64)
+    }
+
+    fn list(&mut self, operand: &Operand) -> Result<Arc<GpuBuffer>> {
+        let same = |o: &Operand| match (o, operand) {
+            // Lists are shared by handle and may be long; tables are made anew and are short.
+            (Operand::List(a), Operand::List(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a == b,
+        };
+        if let Some((_, b)) = self.shared.iter().find(|(o, _)| same(o)) {
+            return Ok(b.clone());
+        }
+        let bytes: &[u8] = match operand {
+            Operand::List(l) => bytemuck::cast_slice(l),
+            Operand::Table(t) => bytemuck::cast_slice(t),
+            Operand::Value(_) | Operand::Constant(_) => &[],
+        };
+        let buffer = Arc::new(self.gpu.alloc(bytes.len() as u64)?);
+        self.gpu.write(&buffer, bytes)?;
+        self.shared.push((operand.clone(), buffer.clone()));
+        Ok(buffer)
+    }
+}
+
+fn add(list: &mut Vec<From>, from: &From) {
+    if !list.contains(from) {
+        list.push(from.clone());
     }
 }
 
@@ -294,46 +244,11 @@ fn place(plan: &Plan, v: ValueId) -> From {
     }
 }
 
-fn uniform_buffer(gpu: &Arc<Gpu>, words: &[u32]) -> GpuBuffer {
-    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("linops.params"),
-        size: 4 * words.len() as u64,
-        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    gpu.write(&buffer, bytemuck::cast_slice(words));
-    GpuBuffer::outside_pool(gpu, buffer)
-}
-
-/// Constants and tables, each uploaded once.
-struct Shared<'a> {
-    gpu: &'a Arc<Gpu>,
-    lists: Vec<(Operand, Arc<GpuBuffer>)>,
-}
-
-impl Shared<'_> {
-    fn buffer(&mut self, operand: &Operand) -> Result<Arc<GpuBuffer>> {
-        if let Operand::Constant(c) = operand {
-            return constant(self.gpu, c);
-        }
-        let same = |o: &Operand| match (o, operand) {
-            // Lists are shared by handle and may be long; tables are made anew and are short.
-            (Operand::List(a), Operand::List(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a == b,
-        };
-        if let Some((_, b)) = self.lists.iter().find(|(o, _)| same(o)) {
-            return Ok(b.clone());
-        }
-        let bytes: &[u8] = match operand {
-            Operand::List(l) => bytemuck::cast_slice(l),
-            Operand::Table(t) => bytemuck::cast_slice(t),
-            Operand::Value(_) | Operand::Constant(_) => &[],
-        };
-        let buffer = Arc::new(self.gpu.alloc(bytes.len() as u64)?);
-        self.gpu.write(buffer.wgpu_buffer(), bytes);
-        self.lists.push((operand.clone(), buffer.clone()));
-        Ok(buffer)
-    }
+fn uniform_buffer(gpu: &Arc<Gpu>, words: &[u32]) -> Result<GpuBuffer> {
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let buffer = GpuBuffer::outside_pool(gpu, gpu.lanes.alloc(4 * words.len() as u64, usage)?);
+    gpu.write(&buffer, bytemuck::cast_slice(words))?;
+    Ok(buffer)
 }
 
 /// A constant's copy on the device: one for all plans that use it.
@@ -345,8 +260,8 @@ fn constant(gpu: &Arc<Gpu>, c: &Constant) -> Result<Arc<GpuBuffer>> {
     all.retain(|_, b| b.strong_count() > 0);
     let buffer = Arc::new(gpu.alloc(c.bytes())?);
     match c.data() {
-        ConstantData::F32(v) => gpu.write(buffer.wgpu_buffer(), bytemuck::cast_slice(v)),
-        ConstantData::C32(v) => gpu.write(buffer.wgpu_buffer(), bytemuck::cast_slice(v)),
+        ConstantData::F32(v) => gpu.write(&buffer, bytemuck::cast_slice(v))?,
+        ConstantData::C32(v) => gpu.write(&buffer, bytemuck::cast_slice(v))?,
     }
     all.insert(c.id(), Arc::downgrade(&buffer));
     Ok(buffer)

@@ -1,14 +1,14 @@
-//! One opened GPU: a wgpu device with its queue, memory and pipelines.
+//! One opened GPU: its lanes, memory and pipelines.
 
 use super::adapters::{Choice, choose};
 use super::buffer::GpuBuffer;
-use super::faults::Faults;
-use super::pipelines::Pipelines;
+use super::pipelines::{Pipeline, Pipelines};
 use super::pool::{Pool, PoolStats};
+use super::queues::{LaneCounts, LaneOptions, Lanes, LanesReport, SharedBuffer};
 use crate::error::{Error, Result};
 use crate::fft::KernelShape;
 use crate::program::Target;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -16,10 +16,8 @@ use std::time::Duration;
 /// How long a wait may take before it is an error.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Submissions in flight at most: enough to keep a GPU busy, few enough to keep its driver and memory calm.
-const IN_FLIGHT: usize = 48;
-
-/// Options that force a poorer device than the adapter is, and checks: for tests and for finding faults.
+/// Options that force a poorer device than the adapter is, and checks: for tests and for finding faults. And the number of
+/// queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GpuOptions {
     /// Storage bindings of at most so many bytes (a multiple of 4096).
@@ -32,16 +30,17 @@ pub struct GpuOptions {
     pub shape: Option<KernelShape>,
     /// Compile kernels with runtime checks.
     pub checked: bool,
+    /// Hardware queues to use, where the adapter has them; None: what `LINOPS_QUEUES` says, else one.
+    pub queues: Option<u32>,
 }
 
 /// An opened GPU.
 #[derive(Debug)]
 pub struct Gpu {
+    /// The device of lane 0. First: the compiler looks into wgpu's types where it meets them, and deeper it gives up.
     pub(super) device: wgpu::Device,
-    pub(super) queue: wgpu::Queue,
     pub(super) pool: Pool,
-    pub(super) pipelines: Pipelines,
-    pub(super) faults: Faults,
+    pub(super) lanes: Lanes,
     pub(super) max_buffer: u64,
     /// The verdict of the self-test.
     pub(crate) tested: OnceLock<Result<()>>,
@@ -49,9 +48,22 @@ pub struct Gpu {
     name: String,
     target: Target,
     id: u64,
-    in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
-    /// A caller's device is never waited for outside of an explicit wait.
-    throttled: bool,
+    /// One set for each lane.
+    pipelines: Vec<Pipelines>,
+}
+
+/// What records on one lane: everything but shared buffers belongs to it alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GpuLane<'a> {
+    pub device: &'a wgpu::Device,
+    pipelines: &'a Pipelines,
+}
+
+impl GpuLane<'_> {
+    /// The pipeline of a kernel, compiled once for each lane.
+    pub fn pipeline(&self, name: &str, text: &str) -> Result<Arc<Pipeline>> {
+        self.pipelines.get(self.device, name, text)
+    }
 }
 
 impl Gpu {
@@ -61,7 +73,7 @@ impl Gpu {
         let adapter = choose(choice)?;
         let name = adapter.get_info().name;
         let mut open = OPEN.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
-        open.retain(|g| g.faults.check().is_ok());
+        open.retain(|g| g.check().is_ok());
         if let Some(g) = open.iter().find(|g| g.name == name) {
             return Ok(g.clone());
         }
@@ -76,7 +88,6 @@ impl Gpu {
     }
 
     fn open_adapter(adapter: &wgpu::Adapter, options: GpuOptions) -> Result<Arc<Gpu>> {
-        let name = adapter.get_info().name;
         let limits = if options.default_limits { wgpu::Limits::default() } else { adapter.limits() };
         let desc = wgpu::DeviceDescriptor {
             label: Some("linops"),
@@ -84,26 +95,18 @@ impl Gpu {
             required_limits: limits,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&desc))
-            .map_err(|e| Error::Device(format!("the adapter \"{name}\" cannot be opened: {e}")))?;
-        let faults = Faults::listen(&device);
-        Ok(Gpu::around(adapter.get_info(), device, queue, faults, options, true))
+        let lanes = Lanes::open(adapter, &desc, LaneOptions { queues: options.queues })?;
+        Ok(Gpu::around(adapter.get_info(), lanes, options))
     }
 
     /// A GPU around a caller's own device and queue: only the limits that it has, no handler replaced.
     pub(crate) fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Arc<Gpu> {
-        Gpu::around(adapter.get_info(), device, queue, Faults::default(), GpuOptions::default(), false)
+        Gpu::around(adapter.get_info(), Lanes::around(device, queue), GpuOptions::default())
     }
 
-    fn around(
-        info: wgpu::AdapterInfo,
-        device: wgpu::Device,
-        queue: wgpu::Queue,
-        faults: Faults,
-        options: GpuOptions,
-        throttled: bool,
-    ) -> Arc<Gpu> {
+    fn around(info: wgpu::AdapterInfo, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let device = lanes.device(0).clone();
         let l = device.limits();
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let natural = if software { KernelShape::Cpu } else { KernelShape::Gpu };
@@ -118,19 +121,16 @@ impl Gpu {
             shape: options.shape.unwrap_or(natural),
         };
         Arc::new(Gpu {
-            device,
-            queue,
             pool: Pool::default(),
-            pipelines: Pipelines::new(options.checked),
-            faults,
+            pipelines: (0..lanes.count()).map(|_| Pipelines::new(options.checked)).collect(),
+            lanes,
+            device,
             max_buffer: l.max_buffer_size,
             tested: OnceLock::new(),
             constants: Mutex::default(),
             name: info.name,
             target,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            in_flight: Mutex::default(),
-            throttled,
         })
     }
 
@@ -139,14 +139,30 @@ impl Gpu {
         &self.name
     }
 
-    /// The wgpu device.
+    /// The wgpu device, of lane 0 where there are several.
     pub fn wgpu_device(&self) -> &wgpu::Device {
         &self.device
     }
 
-    /// The wgpu queue.
+    /// The wgpu queue, of lane 0 where there are several. With several hardware queues this crate's threads must not submit
+    /// at the same time: semaphores that are staged for their submission would go with yours.
     pub fn wgpu_queue(&self) -> &wgpu::Queue {
-        &self.queue
+        self.lanes.queue(0)
+    }
+
+    /// What carries the lanes, and why.
+    pub fn lanes(&self) -> &LanesReport {
+        self.lanes.report()
+    }
+
+    /// How many lanes work may be spread over: hardware queues in use.
+    pub fn lane_count(&self) -> usize {
+        self.lanes.count()
+    }
+
+    /// Submissions of a lane, and its waits for others, so far.
+    pub fn lane_counts(&self, lane: usize) -> LaneCounts {
+        self.lanes.counts(lane)
     }
 
     /// Accounting of device memory.
@@ -156,7 +172,7 @@ impl Gpu {
 
     /// Number of kernels compiled so far.
     pub fn kernels(&self) -> usize {
-        self.pipelines.len()
+        self.pipelines.iter().map(Pipelines::len).max().unwrap_or(0)
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -167,37 +183,29 @@ impl Gpu {
         self.id
     }
 
-    /// Submits, and holds the caller back while too much is in flight.
-    pub(super) fn submit(&self, commands: Vec<wgpu::CommandBuffer>) -> Result<()> {
-        let index = self.queue.submit(commands);
-        if !self.throttled {
-            return Ok(());
-        }
-        let oldest = {
-            let mut q = self.in_flight.lock().unwrap_or_else(|e| e.into_inner());
-            q.push_back(index);
-            (q.len() > IN_FLIGHT).then(|| q.pop_front()).flatten()
-        };
-        oldest.map_or(Ok(()), |index| self.wait_for(index))
+    pub(super) fn lane(&self, lane: usize) -> GpuLane<'_> {
+        GpuLane { device: self.lanes.device(lane), pipelines: &self.pipelines[lane % self.pipelines.len()] }
+    }
+
+    /// The first fault of the device, if there was one.
+    pub(super) fn check(&self) -> Result<()> {
+        self.lanes.check()
+    }
+
+    /// Submits on a lane what reads and writes these buffers, and holds the caller back while too much is in flight.
+    pub(super) fn submit(
+        &self,
+        lane: usize,
+        commands: Vec<wgpu::CommandBuffer>,
+        reads: &[&SharedBuffer],
+        writes: &[&SharedBuffer],
+    ) -> Result<()> {
+        self.lanes.submit(lane, commands, reads, writes, &[]).map(drop)
     }
 
     /// Waits for everything submitted so far.
     pub(crate) fn wait(&self) -> Result<()> {
-        let index = self.queue.submit([]);
-        self.wait_for(index)?;
-        self.faults.check()
-    }
-
-    pub(super) fn wait_for(&self, index: wgpu::SubmissionIndex) -> Result<()> {
-        let poll = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
-        match self.device.poll(poll) {
-            Ok(_) => Ok(()),
-            Err(e) => Err(match self.faults.check() {
-                Err(fault) => fault,
-                Ok(()) if matches!(e, wgpu::PollError::Timeout) => Error::Timeout { seconds: PATIENCE.as_secs() },
-                Ok(()) => Error::Device(format!("waiting for the device failed: {e}")),
-            }),
-        }
+        self.lanes.wait_all(PATIENCE)
     }
 
     /// Workgroups folded into two dimensions.

@@ -8,13 +8,16 @@ mod faults;
 mod pack;
 mod pipelines;
 mod pool;
+pub mod queues;
+mod recorded;
+mod segments;
 mod vectors;
 
 pub use adapters::{AdapterReport, Choice, adapters};
 pub use buffer::GpuBuffer;
-pub use compiled::Recorded;
 pub use device::{Gpu, GpuOptions};
 pub use pool::PoolStats;
+pub use recorded::Recorded;
 
 pub(crate) use buffer::gpu_buffer;
 pub(crate) use compiled::CompiledPlan;

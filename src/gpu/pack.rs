@@ -10,7 +10,7 @@ use std::sync::Arc;
 impl Gpu {
     /// Tensors of one dtype on this device, one after the other, as a tensor of one dim.
     pub(crate) fn packed(self: &Arc<Self>, parts: &[Tensor], shape: Shape, dtype: DType) -> Result<Tensor> {
-        self.faults.check()?;
+        self.check()?;
         let out = self.tensor(shape, dtype)?;
         let Some(target) = gpu_buffer(&out) else { return Err(Error::Device("a new tensor is not here".into())) };
         let desc = wgpu::CommandEncoderDescriptor { label: Some("linops.pack") };
@@ -25,7 +25,8 @@ impl Gpu {
             encoder.copy_buffer_to_buffer(source.wgpu_buffer(), 0, target.wgpu_buffer(), at, bytes);
             at += bytes;
         }
-        self.submit(vec![encoder.finish()])?;
+        let reads: Vec<_> = parts.iter().filter_map(gpu_buffer).map(|b| b.shared()).collect();
+        self.submit(0, vec![encoder.finish()], &reads, &[target.shared()])?;
         Ok(out)
     }
 }

@@ -1,6 +1,6 @@
 //! Device memory: whole buffers by size class, kept for reuse.
 
-use super::faults::from_wgpu;
+use super::queues::{Lanes, SharedBuffer};
 use crate::error::{Error, Result};
 use crate::program::size_class;
 use std::collections::BTreeMap;
@@ -23,13 +23,6 @@ pub(super) struct Pool {
     state: Mutex<State>,
 }
 
-/// A buffer and the number that it keeps for life.
-#[derive(Debug)]
-pub(super) struct Pooled {
-    pub buffer: wgpu::Buffer,
-    pub id: u64,
-}
-
 /// A number that no other buffer has.
 pub(super) fn new_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -38,7 +31,7 @@ pub(super) fn new_id() -> u64 {
 
 #[derive(Debug, Default)]
 struct State {
-    free: BTreeMap<u64, Vec<Pooled>>,
+    free: BTreeMap<u64, Vec<SharedBuffer>>,
     stats: PoolStats,
 }
 
@@ -48,7 +41,7 @@ const USAGE: wgpu::BufferUsages =
 
 impl Pool {
     /// A buffer of at least `bytes`, and its size class.
-    pub fn take(&self, device: &wgpu::Device, bytes: u64, max_buffer: u64) -> Result<(Pooled, u64)> {
+    pub fn take(&self, lanes: &Lanes, bytes: u64, max_buffer: u64) -> Result<(SharedBuffer, u64)> {
         if bytes > max_buffer {
             return Err(Error::TooBig { what: "a tensor on this device".into(), needed: bytes, limit: max_buffer });
         }
@@ -59,13 +52,13 @@ impl Pool {
                 s.stats.idle -= class;
                 b
             }
-            None => match create(device, class) {
+            None => match lanes.alloc(class, USAGE) {
                 Ok(b) => b,
                 Err(_) => {
                     // Give everything idle back, then try once more.
                     s.free.clear();
                     s.stats.idle = 0;
-                    create(device, class)?
+                    lanes.alloc(class, USAGE)?
                 }
             },
         };
@@ -74,8 +67,9 @@ impl Pool {
         Ok((buffer, class))
     }
 
-    /// Takes a buffer back. Work on it that is still queued comes before whatever the next owner submits.
-    pub fn give(&self, buffer: Pooled, class: u64) {
+    /// Takes a buffer back. Work on it that is still queued comes before whatever the next owner submits, on any lane: the
+    /// buffer remembers who used it last.
+    pub fn give(&self, buffer: SharedBuffer, class: u64) {
         let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
         s.stats.in_use -= class;
         s.stats.idle += class;
@@ -95,18 +89,5 @@ impl Pool {
 
     pub fn stats(&self) -> PoolStats {
         self.state.lock().unwrap_or_else(|e| e.into_inner()).stats
-    }
-}
-
-fn create(device: &wgpu::Device, size: u64) -> Result<Pooled> {
-    let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let desc = wgpu::BufferDescriptor { label: Some("linops.pool"), size, usage: USAGE, mapped_at_creation: false };
-    let buffer = device.create_buffer(&desc);
-    match pollster::block_on(scope.pop()) {
-        None => Ok(Pooled { buffer, id: new_id() }),
-        Some(e) => Err(match from_wgpu(e) {
-            Error::OutOfMemory(_) => Error::OutOfMemory(format!("the device has no {size} bytes left")),
-            other => other,
-        }),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Gpu;
 use super::buffer::{GpuBuffer, copyable, gpu_buffer};
+use super::queues::SharedBuffer;
 use crate::error::{Error, Result};
 use crate::program::Target;
 use crate::shader::expand;
@@ -36,7 +37,7 @@ impl GpuVectors {
         groups: u64,
     ) -> Result<()> {
         let gpu = self.gpu.clone();
-        let pipeline = gpu.pipelines.get(&gpu.device, kernel, &expand(kernel)?)?;
+        let pipeline = gpu.lane(0).pipeline(kernel, &expand(kernel)?)?;
         let mut words = params.to_vec();
         words.resize(words.len().next_multiple_of(4), 0);
         let size = 4 * words.len() as u64;
@@ -73,6 +74,18 @@ impl GpuVectors {
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups(x, y, 1);
         Ok(())
+    }
+
+    /// Submits what was recorded. Which of the held tensors was written is not kept: declared as both, they cost an order that
+    /// nobody misses.
+    fn submit(&self, commands: wgpu::CommandBuffer) -> Result<()> {
+        if !self.gpu.lanes.tracked() {
+            return self.gpu.submit(0, vec![commands], &[], &[]);
+        }
+        let own = self.partials.iter().chain([&self.scalars]);
+        let all: Vec<&SharedBuffer> =
+            self.held.iter().filter_map(gpu_buffer).chain(own).map(GpuBuffer::shared).collect();
+        self.gpu.submit(0, vec![commands], &all, &all)
     }
 
     /// Stretches of a vector that one binding holds: (first byte, elements).
@@ -117,18 +130,19 @@ impl VectorOps for GpuVectors {
     fn set(&mut self, s: Scalar, value: f32) -> Result<()> {
         // Ordered on the queue, so what was recorded before must go first.
         self.flush()?;
-        self.gpu.queue.write_buffer(self.scalars.wgpu_buffer(), 4 * s.0 as u64, bytemuck::bytes_of(&value));
-        Ok(())
+        self.gpu.lanes.write(self.scalars.shared(), 4 * s.0 as u64, bytemuck::bytes_of(&value))
     }
 
     fn dot(&mut self, x: &Tensor, y: &Tensor, s: Scalar) -> Result<()> {
+        let count = complex(x)?.1.div_ceil(DOT_GROUP);
+        if self.partials.as_ref().is_none_or(|p| p.wgpu_buffer().size() < 4 * count) {
+            // What is recorded speaks of the old ones, which go to somebody else now.
+            self.flush()?;
+            self.partials = Some(self.gpu.alloc(4 * count)?);
+        }
         self.held.extend([x.clone(), y.clone()]);
         let (x, y) = (complex(x)?, complex(y)?);
         let (xb, yb, len) = (x.0.wgpu_buffer().clone(), y.0.wgpu_buffer().clone(), x.1);
-        let count = len.div_ceil(DOT_GROUP);
-        if self.partials.as_ref().is_none_or(|p| p.wgpu_buffer().size() < 4 * count) {
-            self.partials = Some(self.gpu.alloc(4 * count)?);
-        }
         let Some(parts) = self.partials.as_ref().map(|p| p.wgpu_buffer().clone()) else { return Ok(()) };
         let scalars = self.scalars.wgpu_buffer().clone();
         for (offset, n) in self.stretches(len) {
@@ -162,13 +176,13 @@ impl VectorOps for GpuVectors {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let (target, _) = complex(&out)?;
         encoder.copy_buffer_to_buffer(source.wgpu_buffer(), 0, target.wgpu_buffer(), 0, 8 * len);
-        self.gpu.submit(vec![encoder.finish()])?;
+        self.gpu.submit(0, vec![encoder.finish()], &[source.shared()], &[target.shared()])?;
         Ok(out)
     }
 
     fn flush(&mut self) -> Result<()> {
         let done = match self.encoder.take() {
-            Some(e) => self.gpu.submit(vec![e.finish()]),
+            Some(e) => self.submit(e.finish()),
             None => Ok(()),
         };
         self.held.clear();
@@ -177,7 +191,7 @@ impl VectorOps for GpuVectors {
 
     fn read(&mut self, s: Scalar) -> Result<f64> {
         self.flush()?;
-        let bytes = self.gpu.read(self.scalars.wgpu_buffer(), self.scalars_bytes())?;
+        let bytes = self.gpu.read(&self.scalars, self.scalars_bytes())?;
         let at = 4 * s.0;
         Ok(bytemuck::pod_read_unaligned::<f32>(&bytes[at..at + 4]).into())
     }

@@ -154,7 +154,12 @@ impl Device {
 
     /// What plans for this device may choose.
     pub(crate) fn plan_options(&self) -> PlanOptions {
-        PlanOptions { lanes: super::lanes(), queues: 1 }
+        let queues = match &self.0 {
+            Kind::Host => 1,
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.lane_count(),
+        };
+        PlanOptions { lanes: super::lanes(), queues }
     }
 
     /// Waits until everything submitted so far is done. On the host nothing is ever pending.

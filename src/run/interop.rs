@@ -25,14 +25,16 @@ impl Tensor {
             let has = buffer.usage();
             return Err(Error::Device(format!("the buffer has the usage {has:?}; create it with STORAGE")));
         }
-        Ok(Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::outside_pool(gpu, buffer))))
+        Ok(Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::callers(gpu, buffer))))
     }
 
     /// The wgpu buffer that holds the values, if the tensor is on a GPU; nothing is copied. It is the tensor's as long as the
     /// tensor lives: keep the tensor until work of your own on the buffer is submitted, or take the buffer with
     /// [`into_wgpu_buffer`](Tensor::into_wgpu_buffer).
     pub fn wgpu_buffer(&self) -> Option<&wgpu::Buffer> {
-        Some(gpu_buffer(self)?.wgpu_buffer())
+        let buffer = gpu_buffer(self)?;
+        buffer.hand_out();
+        Some(buffer.wgpu_buffer())
     }
 
     /// The wgpu buffer that holds the values, for good: it is not reused by this crate any more.

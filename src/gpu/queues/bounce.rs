@@ -1,0 +1,21 @@
+//! Rung 3: the values of a buffer on another device, through the host.
+
+use super::Lanes;
+use super::submit::Used;
+use super::transfer::{get, put};
+use crate::error::Result;
+
+impl Lanes {
+    /// Brings a lane's copy of a buffer up to date, with the buffer's state locked by the caller.
+    pub(super) fn bring(&self, at: usize, used: &mut Used) -> Result<()> {
+        let Some(&from) = used.last.current.first() else { return Ok(()) };
+        if used.last.current.contains(&at) {
+            return Ok(());
+        }
+        let bytes = used.buffer.used();
+        let values = get(self.lane(from), used.buffer.on(from), bytes)?;
+        put(self.lane(at), used.buffer.on(at), 0, &values)?;
+        used.last.current.push(at);
+        Ok(())
+    }
+}

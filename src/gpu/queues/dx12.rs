@@ -1,0 +1,120 @@
+//! Rung 1 on DX12: every wgpu device of an adapter has a command queue of its own on the one `ID3D12Device`; fences order them.
+//!
+//! Written against the documented interface and type-checked; not run on Windows yet.
+
+use super::lane::Lane;
+use super::native::{Native, Opened};
+use super::open::request;
+use super::reaper::Reaper;
+use super::shared::out_of_memory;
+use crate::error::{Error, Result};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wgpu_hal as hal;
+use windows::Win32::Graphics::Direct3D12::{D3D12_FENCE_FLAG_NONE, ID3D12Fence};
+
+type Dx = hal::api::Dx12;
+
+/// How long the work before a failed submission may take before its value is given up.
+const RELEASE: Duration = Duration::from_secs(10);
+
+fn not_dx12() -> Error {
+    Error::Device("a lane is not DX12's".into())
+}
+
+/// # Errors
+/// A device cannot be opened, or no fence can be made.
+pub(super) fn open(adapter: &wgpu::Adapter, desc: &wgpu::DeviceDescriptor, n: usize) -> Result<Opened> {
+    let devices = (0..n).map(|_| request(adapter, desc)).collect::<Result<Vec<_>>>()?;
+    let fence = |device: &wgpu::Device| {
+        // SAFETY: nothing is destroyed through the guard.
+        let device = unsafe { device.as_hal::<Dx>() }.ok_or_else(not_dx12)?;
+        // SAFETY: the device is live while the guard is held.
+        unsafe { device.raw_device().CreateFence::<ID3D12Fence>(0, D3D12_FENCE_FLAG_NONE) }
+            .map_err(|e| Error::Device(format!("no fence between queues could be made: {e}")))
+    };
+    let fences = devices.iter().map(|(device, _)| fence(device)).collect::<Result<Vec<_>>>()?;
+    Ok(Opened { devices, native: Box::new(Dx12 { fences }) })
+}
+
+/// A fence per lane that counts its submissions.
+struct Dx12 {
+    fences: Vec<ID3D12Fence>,
+}
+
+// SAFETY: D3D12 fences may be used from any thread, and COM counts their references atomically.
+unsafe impl Send for Dx12 {}
+// SAFETY: as above.
+unsafe impl Sync for Dx12 {}
+
+impl fmt::Debug for Dx12 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dx12").field("lanes", &self.fences.len()).finish()
+    }
+}
+
+impl Native for Dx12 {
+    fn alloc(&self, lanes: &[Lane], desc: &wgpu::BufferDescriptor, reaper: &Arc<Reaper>) -> Result<Vec<wgpu::Buffer>> {
+        let [first, others @ ..] = lanes else { return Ok(Vec::new()) };
+        let native = hal::BufferDescriptor {
+            label: desc.label,
+            size: desc.size,
+            usage: wgpu::BufferUses::STORAGE_READ_WRITE | wgpu::BufferUses::COPY_SRC | wgpu::BufferUses::COPY_DST,
+            memory_flags: hal::MemoryFlags::empty(),
+        };
+        let made = {
+            // SAFETY: nothing is destroyed through the guard.
+            let device = unsafe { first.device.as_hal::<Dx>() }.ok_or_else(not_dx12)?;
+            // SAFETY: the size is not 0 and within the device's limits.
+            unsafe { hal::Device::create_buffer(&*device, &native) }
+        };
+        let made = made.map_err(|_| out_of_memory(desc.size))?;
+        // SAFETY: the reference counts; nothing is freed through it.
+        let memory = unsafe { made.raw_resource() }.clone();
+        // SAFETY: made by this very device, as `desc` says; cleared by the lanes before anybody else gets it.
+        let owner = unsafe { first.device.create_buffer_from_hal::<Dx>(made, desc) };
+        let mut all = vec![owner];
+        for lane in others {
+            // SAFETY: the memory is of the one D3D12 device that all lanes are around and is as `desc` says.
+            all.push(unsafe {
+                let alias = hal::dx12::Device::buffer_from_raw(memory.clone(), desc.size);
+                lane.device.create_buffer_from_hal::<Dx>(alias, desc)
+            });
+        }
+        Ok(all)
+    }
+
+    fn stage(&self, lanes: &[Lane], lane: usize, waits: &[(usize, u64)], value: u64) -> Result<()> {
+        // SAFETY: nothing is destroyed through the guard.
+        let queue = unsafe { lanes[lane].queue.as_hal::<Dx>() }.ok_or_else(not_dx12)?;
+        waits.iter().for_each(|&(other, value)| queue.add_wait_fence(self.fences[other].clone(), value));
+        queue.add_signal_fence(self.fences[lane].clone(), value);
+        Ok(())
+    }
+
+    fn unstage(&self, lanes: &[Lane], lane: usize, waits: &[(usize, u64)]) -> bool {
+        // SAFETY: nothing is destroyed through the guard.
+        let Some(queue) = (unsafe { lanes[lane].queue.as_hal::<Dx>() }) else { return true };
+        let left = queue.remove_signal_fence(&self.fences[lane]);
+        if left {
+            for &(other, _) in waits {
+                queue.remove_wait_fence(&self.fences[other]);
+            }
+        }
+        left
+    }
+
+    fn release(&self, lane: usize, value: u64) {
+        let (fence, start) = (&self.fences[lane], Instant::now());
+        // SAFETY: the fence is live. Nothing will signal `value`, whose submission was not made.
+        unsafe {
+            while fence.GetCompletedValue() < value - 1 && start.elapsed() < RELEASE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if fence.GetCompletedValue() < value - 1 || fence.Signal(value).is_err() {
+                tracing::error!("the value {value} of lane {lane} could not be signalled");
+            }
+        }
+    }
+}

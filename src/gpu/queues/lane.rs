@@ -1,0 +1,140 @@
+//! One lane: a wgpu device and queue, the lock that its submissions are made under, and how far it has come.
+
+use crate::error::{Error, Result};
+use crate::gpu::faults::Faults;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Submissions in flight at most: enough to keep a GPU busy, few enough to keep its driver and memory calm.
+const IN_FLIGHT: usize = 48;
+
+/// How long a wait may take before it is an error, where the caller names no limit.
+pub(in crate::gpu) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A submission that was made. It can be waited for, by the host or by another submission.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// Of the lanes that it belongs to.
+    pub(super) lanes: u64,
+    pub(super) lane: usize,
+    /// Number of the submission on its lane; on rung 1 the value of the lane's semaphore once it is done.
+    pub(super) value: u64,
+    pub(super) index: wgpu::SubmissionIndex,
+}
+
+impl Ticket {
+    /// The lane that it was submitted on.
+    pub fn lane(&self) -> usize {
+        self.lane
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub faults: Faults,
+    pub submits: AtomicU64,
+    pub waits: AtomicU64,
+    index: usize,
+    state: Mutex<State>,
+    in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
+}
+
+/// What the lane's lock guards, besides the act of submitting.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Number of the last submission that has a ticket.
+    pub value: u64,
+    pub poisoned: Option<Error>,
+    /// The submission that poisoned the lane did not reach the queue.
+    pub unmade: bool,
+}
+
+impl Lane {
+    pub fn new(index: usize, device: wgpu::Device, queue: wgpu::Queue, faults: Faults) -> Lane {
+        Lane {
+            device,
+            queue,
+            faults,
+            submits: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
+            index,
+            state: Mutex::default(),
+            in_flight: Mutex::default(),
+        }
+    }
+
+    /// The critical section of the lane.
+    ///
+    /// # Errors
+    /// An earlier submission has failed.
+    pub fn lock(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        match &state.poisoned {
+            Some(e) => Err(e.clone()),
+            None => Ok(state),
+        }
+    }
+
+    /// Submits inside the critical section.
+    ///
+    /// # Errors
+    /// The lane's device has reported a fault; the lane takes no more work.
+    pub fn submit(&self, state: &mut State, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex> {
+        let index = self.queue.submit(commands);
+        self.submits.fetch_add(1, Ordering::Relaxed);
+        match self.faults.check() {
+            Ok(()) => Ok(index),
+            Err(e) => {
+                // wgpu numbers a submission that failed all the same, but refuses to wait for it.
+                let poll = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(Duration::ZERO) };
+                state.unmade = matches!(self.poll(poll), Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))));
+                Err(self.poison(state, e))
+            }
+        }
+    }
+
+    pub fn poison(&self, state: &mut State, e: Error) -> Error {
+        let e = e.at(format!("lane {} takes no more work", self.index));
+        state.poisoned.get_or_insert(e).clone()
+    }
+
+    /// Submits what needs no order with other lanes.
+    pub fn submit_plain(&self, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex> {
+        let mut state = self.lock()?;
+        self.submit(&mut state, commands)
+    }
+
+    /// Holds the caller back while too much is in flight. Outside of any lock.
+    pub fn throttle(&self, index: wgpu::SubmissionIndex) -> Result<()> {
+        let oldest = {
+            let mut q = self.in_flight.lock().unwrap_or_else(|e| e.into_inner());
+            q.push_back(index);
+            (q.len() > IN_FLIGHT).then(|| q.pop_front()).flatten()
+        };
+        oldest.map_or(Ok(()), |index| self.wait_for(index, PATIENCE))
+    }
+
+    pub fn wait_for(&self, index: wgpu::SubmissionIndex, timeout: Duration) -> Result<()> {
+        match self.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(timeout) })? {
+            Ok(_) => Ok(()),
+            Err(e) => Err(match self.faults.check() {
+                Err(fault) => fault,
+                Ok(()) if matches!(e, wgpu::PollError::Timeout) => Error::Timeout { seconds: timeout.as_secs() },
+                Ok(()) => Error::Device(format!("waiting for the device failed: {e}")),
+            }),
+        }
+    }
+
+    /// wgpu panics, with nothing locked, where a device is lost while it is waited for.
+    fn poll(&self, poll: wgpu::PollType) -> Result<Result<wgpu::PollStatus, wgpu::PollError>> {
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.device.poll(poll)));
+        polled.map_err(|_| {
+            let lost = Error::DeviceLost("while it was waited for".into());
+            self.faults.check().err().unwrap_or(lost)
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! Several queues under one roof: lanes that record and submit independently, memory that all of them see, and the order
+//! between them.
+//!
+//! One API over a ladder of three rungs, chosen when the lanes are opened and told by [`Lanes::report`]:
+//! 1. [`Rung::HardwareQueues`] (feature `multi-queue`, asked for by [`LaneOptions::queues`] or `LINOPS_QUEUES`): N queues of one
+//!    GPU. On Vulkan one native device with N wgpu devices around it, buffers imported into all of them, one timeline semaphore
+//!    per lane; on Metal and DX12 N wgpu devices over the one native device, with shared events or fences.
+//! 2. [`Rung::OneQueue`]: one wgpu device and queue. All lanes are the same one; the order of submission is the order of work.
+//! 3. [`Rung::Devices`]: unrelated devices. A buffer has a copy per lane, brought up to date through the host when a lane reads.
+//!
+//! A submission declares the buffers it reads and writes. From the last writer of each buffer and its readers since follow the
+//! submissions of other lanes that it has to wait for (read after write, write after read, write after write); the caller cannot
+//! forget one. The wait is the device's, not the host's, except on rung 3. A [`Ticket`] exists only once its submission is made,
+//! so a consumer cannot be submitted before its producer, and no rung can deadlock.
+//!
+//! # Invariants
+//! All unsafe code about queues is in this room and leans on these:
+//! - **One lane, one queue index.** No two wgpu devices are built on one `VkQueue`, which is externally synchronised.
+//! - **Every submission of a lane is made under its lock**, and so is every call that may submit in secret (mapping, flushes):
+//!   semaphores staged for the next submission would go with whichever comes first. The queue of a lane is therefore not handed
+//!   out by this room; staging and submitting are one critical section.
+//! - **Buffers first, then the lane.** A submission locks the state of its buffers in the order of their numbers, then its lane,
+//!   and holds both until it is made: two submissions that share a buffer agree on who came first.
+//! - **No shared buffer is made by wgpu's `create_buffer`.** wgpu clears what it believes uninitialised at a lane's first use,
+//!   after another lane has written. Shared memory is allocated through hal and cleared here, once, before anybody sees it.
+//! - **One owner.** Lane 0 owns the `VkBuffer`; the other lanes hold aliases that destroy nothing. Every alias keeps the owner
+//!   alive; wgpu drops an alias once that lane's submissions are done. The owner is then put on a list and dropped outside of
+//!   wgpu's callbacks (see `reaper`). Shared buffers are never destroyed explicitly.
+//! - **The native device outlives its lanes.** Every lane's wgpu device holds it through its drop callback, which runs last; the
+//!   last one destroys the semaphores and then the device, once, while the instance is still alive.
+//! - **A failed submission poisons its lane.** What was staged is taken back or signalled from the host, what it would have
+//!   written is marked as failed, and everything that depends on it gets the error. Nothing is left to wait for.
+
+mod bounce;
+#[cfg(all(feature = "multi-queue", windows))]
+mod dx12;
+mod lane;
+#[cfg(all(feature = "multi-queue", target_vendor = "apple"))]
+mod metal;
+#[cfg(feature = "multi-queue")]
+mod native;
+mod open;
+#[cfg(feature = "multi-queue")]
+mod reaper;
+mod report;
+mod shared;
+mod submit;
+mod transfer;
+#[cfg(all(feature = "multi-queue", not(target_vendor = "apple")))]
+mod vulkan;
+
+pub use lane::Ticket;
+pub use open::LaneOptions;
+pub use report::{LaneCounts, LanesReport, QueueFamily, QueuesReport, Rung};
+pub use shared::SharedBuffer;
+
+pub(super) use report::outlook;
+
+use crate::error::Result;
+use lane::Lane;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Lanes over the queues of one GPU, or over several devices. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Lanes(Arc<Inner>);
+
+// Lanes before what carries them: their queues wait for their work when they are dropped.
+#[derive(Debug)]
+struct Inner {
+    lanes: Vec<Lane>,
+    carrier: Carrier,
+    report: LanesReport,
+    #[cfg(feature = "multi-queue")]
+    reaper: Arc<reaper::Reaper>,
+    /// Tells the tickets and buffers of these lanes from those of others.
+    id: u64,
+    /// A caller's queue is never waited for outside of an explicit wait.
+    throttled: bool,
+}
+
+/// What orders the lanes and makes their buffers.
+#[derive(Debug)]
+enum Carrier {
+    /// One queue: the order of submission.
+    OneQueue,
+    /// Several queues of one native device: its semaphores.
+    #[cfg(feature = "multi-queue")]
+    Native(Box<dyn native::Native>),
+    /// Several devices: the host.
+    Devices,
+}
+
+impl Lanes {
+    /// How many lanes there are: queues on rung 1, one on rung 2, devices on rung 3.
+    pub fn count(&self) -> usize {
+        self.0.lanes.len()
+    }
+
+    /// The wgpu device of a lane. Lanes are counted modulo [`count`](Lanes::count), so that work planned for more lanes runs on
+    /// fewer.
+    pub fn device(&self, lane: usize) -> &wgpu::Device {
+        &self.lane(lane).device
+    }
+
+    /// The rung, why it is that one, and the queues.
+    pub fn report(&self) -> &LanesReport {
+        &self.0.report
+    }
+
+    /// Submissions made, and waits for other lanes staged, so far on a lane.
+    pub fn counts(&self, lane: usize) -> LaneCounts {
+        let lane = self.lane(lane);
+        LaneCounts { submits: lane.submits.load(Ordering::Relaxed), waits: lane.waits.load(Ordering::Relaxed) }
+    }
+
+    /// The first fault of any lane's device; it stays.
+    ///
+    /// # Errors
+    /// A device was lost, or reported an error outside of a call.
+    pub fn check(&self) -> Result<()> {
+        self.0.lanes.iter().try_for_each(|l| l.faults.check())
+    }
+
+    /// Waits until a submission is done.
+    ///
+    /// # Errors
+    /// It is not done within `timeout`, the lane's device was lost, or the ticket is of other lanes.
+    pub fn wait(&self, ticket: &Ticket, timeout: Duration) -> Result<()> {
+        self.own(ticket)?;
+        let lane = self.lane(ticket.lane);
+        lane.wait_for(ticket.index.clone(), timeout)?;
+        lane.faults.check()
+    }
+
+    /// Waits until everything submitted so far, writes included, is done on all lanes.
+    ///
+    /// # Errors
+    /// One of the lanes is not done within `timeout`, or has failed; the others are waited for all the same.
+    pub fn wait_all(&self, timeout: Duration) -> Result<()> {
+        let waits = self.0.lanes.iter().map(|lane| {
+            let index = lane.submit_plain(Vec::new())?;
+            lane.wait_for(index, timeout)
+        });
+        let all: Vec<Result<()>> = waits.collect();
+        self.reap();
+        all.into_iter().collect::<Result<()>>()?;
+        self.check()
+    }
+
+    /// Whether submissions on different lanes need each other's order: not on rung 2.
+    pub(super) fn tracked(&self) -> bool {
+        !matches!(self.0.carrier, Carrier::OneQueue)
+    }
+
+    /// The queue of a lane, for a user who knows the rules of this room.
+    pub(super) fn queue(&self, lane: usize) -> &wgpu::Queue {
+        &self.lane(lane).queue
+    }
+
+    fn lane(&self, lane: usize) -> &Lane {
+        &self.0.lanes[lane % self.0.lanes.len()]
+    }
+
+    /// Drops buffers that wgpu has let go of.
+    fn reap(&self) {
+        #[cfg(feature = "multi-queue")]
+        self.0.reaper.reap();
+    }
+}

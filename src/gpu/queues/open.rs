@@ -1,0 +1,193 @@
+//! The ladder: the highest rung that was asked for and is there, with the reason why it is that one.
+
+use super::lane::Lane;
+use super::report::{Found, LanesReport, NOT_ASKED, Rung, find};
+use super::{Carrier, Inner, Lanes};
+use crate::error::{Error, Result, value_err};
+use crate::gpu::faults::Faults;
+use crate::gpu::pool::new_id;
+use std::sync::Arc;
+
+/// More queues than this are not opened: each costs its own pipelines and bind groups.
+#[cfg(feature = "multi-queue")]
+const MOST: u32 = 16;
+
+/// What lanes to open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LaneOptions {
+    /// Hardware queues of one GPU to use; fewer where it has fewer. None: what `LINOPS_QUEUES` says, else 1, which is one
+    /// ordinary wgpu device.
+    pub queues: Option<u32>,
+}
+
+impl LaneOptions {
+    /// The number asked for: the option, else the environment.
+    fn asked(&self) -> Result<Option<u32>> {
+        let asked = match (self.queues, std::env::var("LINOPS_QUEUES")) {
+            (Some(n), _) => Some(n),
+            (None, Ok(text)) if !text.is_empty() => match text.parse() {
+                Ok(n) => Some(n),
+                Err(_) => return value_err!("LINOPS_QUEUES is \"{text}\", expected a number of queues from 1 on"),
+            },
+            (None, _) => None,
+        };
+        match asked {
+            Some(0) => value_err!("0 queues were asked for, expected at least 1"),
+            other => Ok(other),
+        }
+    }
+}
+
+impl Lanes {
+    /// Opens an adapter on the highest rung that is asked for and there: several hardware queues, else one queue. The rung and
+    /// the reason are in [`report`](Lanes::report).
+    ///
+    /// # Errors
+    /// The adapter cannot be opened at all, or the number of queues is not one.
+    pub fn open(adapter: &wgpu::Adapter, desc: &wgpu::DeviceDescriptor, options: LaneOptions) -> Result<Lanes> {
+        let found = find(adapter);
+        let (reason, found) = match options.asked()? {
+            None => (NOT_ASKED.to_string(), found),
+            Some(1) => ("one queue was asked for".to_string(), found),
+            Some(n) => match Lanes::open_native(adapter, desc, n, found) {
+                Ok(lanes) => return Ok(lanes),
+                Err((reason, found)) => {
+                    tracing::warn!("one queue is used, {n} were asked for: {reason}");
+                    (format!("{n} queues were asked for, but {reason}"), found)
+                }
+            },
+        };
+        let (device, queue) = request(adapter, desc)?;
+        let report =
+            LanesReport { rung: Rung::OneQueue, reason, queues: 1, family: found.family, families: found.families };
+        Ok(Lanes::of(vec![(device, queue)], Carrier::OneQueue, report))
+    }
+
+    /// A device on each adapter, which share nothing: rung 3. An adapter may be named twice.
+    ///
+    /// # Errors
+    /// No adapter is given, or one cannot be opened.
+    pub fn over(adapters: &[wgpu::Adapter], desc: &wgpu::DeviceDescriptor) -> Result<Lanes> {
+        if adapters.is_empty() {
+            return value_err!("lanes over no adapter were asked for, expected at least one");
+        }
+        let devices = adapters.iter().map(|a| request(a, desc)).collect::<Result<Vec<_>>>()?;
+        let report = LanesReport {
+            rung: Rung::Devices,
+            reason: format!("{} devices that share no memory were asked for", devices.len()),
+            queues: devices.len(),
+            family: None,
+            families: Vec::new(),
+        };
+        Ok(Lanes::of(devices, Carrier::Devices, report))
+    }
+
+    /// A caller's own device: rung 2, no handler replaced, no wait outside of an explicit one.
+    pub(in crate::gpu) fn around(device: wgpu::Device, queue: wgpu::Queue) -> Lanes {
+        let report = LanesReport {
+            rung: Rung::OneQueue,
+            reason: "the device is the caller's own".into(),
+            queues: 1,
+            family: None,
+            families: Vec::new(),
+        };
+        Lanes::with(vec![Lane::new(0, device, queue, Faults::default())], Carrier::OneQueue, report, false)
+    }
+
+    fn of(devices: Vec<(wgpu::Device, wgpu::Queue)>, carrier: Carrier, report: LanesReport) -> Lanes {
+        let lane = |(k, (device, queue)): (usize, (wgpu::Device, wgpu::Queue))| {
+            let faults = Faults::listen(&device);
+            Lane::new(k, device, queue, faults)
+        };
+        Lanes::with(devices.into_iter().enumerate().map(lane).collect(), carrier, report, true)
+    }
+
+    fn with(lanes: Vec<Lane>, carrier: Carrier, report: LanesReport, throttled: bool) -> Lanes {
+        Lanes(Arc::new(Inner {
+            lanes,
+            carrier,
+            report,
+            #[cfg(feature = "multi-queue")]
+            reaper: Arc::default(),
+            id: new_id(),
+            throttled,
+        }))
+    }
+
+    #[cfg(not(feature = "multi-queue"))]
+    fn open_native(
+        _: &wgpu::Adapter,
+        _: &wgpu::DeviceDescriptor,
+        _: u32,
+        found: Found,
+    ) -> Result<Lanes, (String, Found)> {
+        Err((found.reason.clone(), found))
+    }
+
+    #[cfg(feature = "multi-queue")]
+    fn open_native(
+        adapter: &wgpu::Adapter,
+        desc: &wgpu::DeviceDescriptor,
+        asked: u32,
+        found: Found,
+    ) -> Result<Lanes, (String, Found)> {
+        let n = asked.min(found.queues.unwrap_or(u32::MAX)).min(MOST);
+        if n < 2 {
+            return Err((found.reason.clone(), found));
+        }
+        let opened = match adapter.get_info().backend {
+            #[cfg(not(target_vendor = "apple"))]
+            wgpu::Backend::Vulkan => super::vulkan::open(adapter, desc, n as usize, &found, &|_, raw| raw),
+            #[cfg(target_vendor = "apple")]
+            wgpu::Backend::Metal => super::metal::open(adapter, desc, n as usize),
+            #[cfg(windows)]
+            wgpu::Backend::Dx12 => super::dx12::open(adapter, desc, n as usize),
+            other => Err(Error::Device(format!("{other} has no rung 1"))),
+        };
+        match opened {
+            Ok(opened) => Ok(Lanes::natively(opened, format!("{n} of {asked} queues asked for"), found)),
+            Err(e) => Err((e.to_string(), found)),
+        }
+    }
+
+    #[cfg(feature = "multi-queue")]
+    fn natively(opened: super::native::Opened, reason: String, found: Found) -> Lanes {
+        let super::native::Opened { devices, native } = opened;
+        let report = LanesReport {
+            rung: Rung::HardwareQueues,
+            reason,
+            queues: devices.len(),
+            family: found.family,
+            families: found.families,
+        };
+        Lanes::of(devices, Carrier::Native(native), report)
+    }
+
+    /// Rung 1 over a Vulkan device whose functions are replaced: `hook` gets the device that was made and gives the table to
+    /// use. With it, a device of one queue can be given as many as a test wants.
+    ///
+    /// # Errors
+    /// The device cannot be made.
+    ///
+    /// # Safety
+    /// The functions of the table do what Vulkan says, `vkGetDeviceQueue` for `queues` queue indices.
+    #[doc(hidden)]
+    #[cfg(all(feature = "multi-queue", not(target_vendor = "apple")))]
+    pub unsafe fn open_through(
+        adapter: &wgpu::Adapter,
+        desc: &wgpu::DeviceDescriptor,
+        queues: usize,
+        hook: &dyn Fn(&ash::Instance, ash::Device) -> ash::Device,
+    ) -> Result<Lanes> {
+        let found = find(adapter);
+        let opened = super::vulkan::open(adapter, desc, queues, &found, hook)?;
+        Ok(Lanes::natively(opened, "the function table was replaced".into(), found))
+    }
+}
+
+/// An ordinary wgpu device.
+pub(super) fn request(adapter: &wgpu::Adapter, desc: &wgpu::DeviceDescriptor) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let name = adapter.get_info().name;
+    pollster::block_on(adapter.request_device(desc))
+        .map_err(|e| Error::Device(format!("the adapter \"{name}\" cannot be opened: {e}")))
+}

@@ -1,0 +1,170 @@
+//! Buffers that all lanes see, and who used them last.
+
+use super::lane::Ticket;
+use super::{Carrier, Lanes};
+use crate::error::{Error, Result};
+use crate::gpu::faults::from_wgpu;
+use crate::gpu::pool::new_id;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Memory that every lane can bind. Cheap to clone; a clone is the same memory.
+///
+/// Do not call `wgpu::Buffer::destroy` on it: that frees the memory without asking the other lanes.
+#[derive(Clone, Debug)]
+pub struct SharedBuffer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: u64,
+    lanes: u64,
+    /// One per lane; a single one where all lanes are the same, or only one lane can use it.
+    copies: Vec<wgpu::Buffer>,
+    everywhere: bool,
+    used: AtomicU64,
+    last: Mutex<LastUse>,
+}
+
+/// Who used a buffer last. Empty on rung 2, where nobody needs to know.
+#[derive(Debug, Default)]
+pub(super) struct LastUse {
+    pub writer: Option<Ticket>,
+    /// Readers since; the last one of each lane.
+    pub readers: Vec<Ticket>,
+    /// The last write failed, so the values are undefined.
+    pub failed: Option<Error>,
+    /// Rung 3: the lanes whose copies are up to date. None before anything was written.
+    pub current: Vec<usize>,
+}
+
+impl LastUse {
+    pub fn read(&mut self, by: &Ticket) {
+        self.readers.retain(|r| r.lane != by.lane);
+        self.readers.push(by.clone());
+    }
+
+    pub fn written(&mut self, by: &Ticket) {
+        self.writer = Some(by.clone());
+        self.readers.clear();
+        self.failed = None;
+        self.current = vec![by.lane];
+    }
+}
+
+impl SharedBuffer {
+    fn new(lanes: &Lanes, copies: Vec<wgpu::Buffer>, everywhere: bool) -> SharedBuffer {
+        let used = AtomicU64::new(copies[0].size());
+        SharedBuffer(Arc::new(Shared {
+            id: new_id(),
+            lanes: lanes.0.id,
+            copies,
+            everywhere,
+            used,
+            last: Mutex::default(),
+        }))
+    }
+
+    /// The buffer as a lane binds it.
+    pub fn on(&self, lane: usize) -> &wgpu::Buffer {
+        &self.0.copies[lane % self.0.copies.len()]
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.on(0).size()
+    }
+
+    /// Usages.
+    pub fn usage(&self) -> wgpu::BufferUsages {
+        self.on(0).usage()
+    }
+
+    /// Whether all lanes can use it. A caller's own buffer is lane 0's alone.
+    pub fn everywhere(&self) -> bool {
+        self.0.everywhere
+    }
+
+    /// Says that only the first bytes carry values from now on, so that rung 3 moves no more than these.
+    pub fn set_used(&self, bytes: u64) {
+        self.0.used.store(bytes.min(self.size()), Ordering::Relaxed);
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(self.size())
+    }
+
+    /// The same for every handle to this memory, and for no other.
+    pub(in crate::gpu) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(super) fn lanes(&self) -> u64 {
+        self.0.lanes
+    }
+
+    pub(super) fn last(&self) -> MutexGuard<'_, LastUse> {
+        self.0.last.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Lanes {
+    /// Memory for all lanes, cleared; of at least so many bytes, rounded up to whole words of 4.
+    ///
+    /// # Errors
+    /// No memory is left, or no buffer can be so large.
+    pub fn alloc(&self, bytes: u64, usage: wgpu::BufferUsages) -> Result<SharedBuffer> {
+        let size = bytes.max(4).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let limit = self.0.lanes.iter().map(|l| l.device.limits().max_buffer_size).min().unwrap_or(0);
+        if size > limit {
+            return Err(Error::TooBig { what: "a buffer on this device".into(), needed: size, limit });
+        }
+        self.reap();
+        // Clearing and moving through the host are copies.
+        let copied = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let usage = if self.tracked() { usage | copied } else { usage };
+        let desc = wgpu::BufferDescriptor { label: Some("linops"), size, usage, mapped_at_creation: false };
+        match &self.0.carrier {
+            Carrier::OneQueue | Carrier::Devices => {
+                let copies = self.0.lanes.iter().map(|l| create(&l.device, &desc)).collect::<Result<Vec<_>>>()?;
+                Ok(SharedBuffer::new(self, copies, true))
+            }
+            #[cfg(feature = "multi-queue")]
+            Carrier::Native(native) => {
+                let copies = native.alloc(&self.0.lanes, &desc, &self.0.reaper)?;
+                self.check()?;
+                let buffer = SharedBuffer::new(self, copies, true);
+                self.clear(&buffer)?;
+                Ok(buffer)
+            }
+        }
+    }
+
+    /// A caller's buffer, made on lane 0's device.
+    pub(in crate::gpu) fn foreign(&self, buffer: wgpu::Buffer) -> SharedBuffer {
+        SharedBuffer::new(self, vec![buffer], !self.tracked())
+    }
+
+    /// Undefined memory may hold what another process left there.
+    #[cfg(feature = "multi-queue")]
+    fn clear(&self, buffer: &SharedBuffer) -> Result<()> {
+        let mut encoder = self.device(0).create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.clear_buffer(buffer.on(0), 0, None);
+        self.submit(0, vec![encoder.finish()], &[], &[buffer], &[]).map(drop)
+    }
+}
+
+fn create(device: &wgpu::Device, desc: &wgpu::BufferDescriptor) -> Result<wgpu::Buffer> {
+    let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let buffer = device.create_buffer(desc);
+    match pollster::block_on(scope.pop()) {
+        None => Ok(buffer),
+        Some(e) => Err(match from_wgpu(e) {
+            Error::OutOfMemory(_) => out_of_memory(desc.size),
+            other => other,
+        }),
+    }
+}
+
+pub(super) fn out_of_memory(bytes: u64) -> Error {
+    Error::OutOfMemory(format!("the device has no {bytes} bytes left"))
+}

@@ -1,0 +1,143 @@
+//! From the host to a shared buffer and back, in the lanes' order.
+
+use super::Lanes;
+use super::lane::{Lane, PATIENCE};
+use super::shared::SharedBuffer;
+use crate::error::{Error, Result, value_err};
+use crate::gpu::faults::from_wgpu;
+use std::ops::Range;
+use std::sync::mpsc;
+
+/// Bytes that one transfer moves: staging memory stays small beside the tensors.
+pub(super) const TRANSFER: u64 = 64 << 20;
+
+impl Lanes {
+    /// Writes bytes into a buffer, after everything submitted before that uses it. Offset and length are multiples of 4.
+    ///
+    /// # Errors
+    /// The bytes do not fit, or a lane has failed.
+    pub fn write(&self, buffer: &SharedBuffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        let len = bytes.len() as u64;
+        let align = wgpu::COPY_BUFFER_ALIGNMENT;
+        if !offset.is_multiple_of(align) || !len.is_multiple_of(align) || offset.saturating_add(len) > buffer.size() {
+            let size = buffer.size();
+            return value_err!("{len} bytes at {offset} of a buffer of {size}; expected multiples of 4 that fit in it");
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if !self.tracked() {
+            return put(self.lane(0), buffer.on(0), offset, bytes);
+        }
+        // A lane that has the values already; they are kept where nothing is written.
+        let at = buffer.last().current.first().copied().unwrap_or(0);
+        let reads: &[&SharedBuffer] = if len == buffer.size() { &[] } else { &[buffer] };
+        for (k, part) in bytes.chunks(TRANSFER as usize).enumerate() {
+            let record = |lane: &Lane| {
+                lane.queue.write_buffer(buffer.on(at), offset + k as u64 * TRANSFER, part);
+                Ok(Vec::new())
+            };
+            self.submit_by(at, self.finishes_under_lock(), record, reads, &[buffer], &[])?;
+        }
+        Ok(())
+    }
+
+    /// Reads a buffer from its start, after everything submitted before that writes it. Waits.
+    ///
+    /// # Errors
+    /// The buffer is shorter or lacks the usage COPY_SRC, its writer has failed, or the device does not answer.
+    pub fn read(&self, buffer: &SharedBuffer, bytes: u64) -> Result<Vec<u8>> {
+        if bytes > buffer.size() {
+            return value_err!("{bytes} bytes of a buffer of {}", buffer.size());
+        }
+        if !buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
+            let has = buffer.usage();
+            return Err(Error::Device(format!(
+                "a buffer with the usage {has:?} cannot be copied from; create it with COPY_SRC, too"
+            )));
+        }
+        if !self.tracked() {
+            return get(self.lane(0), buffer.on(0), bytes);
+        }
+        // On the writer's lane nothing has to be waited for, and the held state keeps later writers away until it is read.
+        let last = buffer.last();
+        if let Some(e) = &last.failed {
+            return Err(e.clone().at("a buffer that is read has no values"));
+        }
+        let at = last.current.first().copied().unwrap_or(0);
+        get(self.lane(at), buffer.on(at), bytes)
+    }
+}
+
+/// Writes on one lane, outside of the lanes' order.
+pub(super) fn put(lane: &Lane, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+    for (k, part) in bytes.chunks(TRANSFER as usize).enumerate() {
+        let mut state = lane.lock()?;
+        lane.queue.write_buffer(buffer, offset + k as u64 * TRANSFER, part);
+        if bytes.len() as u64 > TRANSFER {
+            // Each part in a submission of its own, so that staging memory is freed on the way.
+            lane.submit(&mut state, Vec::new())?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads on one lane, outside of the lanes' order.
+pub(super) fn get(lane: &Lane, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
+    lane.faults.check()?;
+    let size = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(TRANSFER);
+    let scope = lane.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let staging = lane.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("linops.readback"),
+        size,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    if let Some(e) = pollster::block_on(scope.pop()) {
+        return Err(from_wgpu(e));
+    }
+    let mut out = Vec::with_capacity(bytes as usize);
+    while (out.len() as u64) < bytes {
+        let at = out.len() as u64;
+        part(lane, buffer, at..bytes.min(at + size), &staging, &mut out)?;
+    }
+    lane.faults.check()?;
+    Ok(out)
+}
+
+fn part(
+    lane: &Lane,
+    buffer: &wgpu::Buffer,
+    range: Range<u64>,
+    staging: &wgpu::Buffer,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let bytes = range.end - range.start;
+    let mut encoder = lane.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let copied = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+    encoder.copy_buffer_to_buffer(buffer, range.start, staging, 0, copied);
+    let commands = encoder.finish();
+    let (done, mapped) = mpsc::channel();
+    let index = {
+        let mut state = lane.lock()?;
+        let index = lane.submit(&mut state, vec![commands])?;
+        // Mapping may submit, so it belongs into the critical section. The receiver may be gone after a timeout; then nobody
+        // needs the message.
+        staging.map_async(wgpu::MapMode::Read, 0..copied, move |r| drop(done.send(r)));
+        index
+    };
+    lane.wait_for(index, PATIENCE)?;
+    match mapped.recv_timeout(PATIENCE) {
+        Ok(Ok(())) => {}
+        _ => {
+            let fault = lane.faults.check().err();
+            return Err(fault.unwrap_or(Error::Device("a buffer could not be mapped".into())));
+        }
+    }
+    let view =
+        staging.get_mapped_range(0..copied).map_err(|e| Error::Device(format!("a buffer could not be read: {e}")))?;
+    out.extend_from_slice(&view[..bytes as usize]);
+    drop(view);
+    staging.unmap();
+    Ok(())
+}
