@@ -2,7 +2,7 @@
 
 use super::common::{Common, expect_memory};
 use super::printer::Printer;
-use super::{DONE, input, output};
+use super::{DONE, input, lanes, output};
 use linops::{Device, Linop, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     expect_memory(&linop, &device)?;
     let x = x.to(&device)?;
     let start = Instant::now();
-    let y = linop.apply(&x)?;
+    let (y, report) = linop.apply_reported(&x)?;
     device.wait()?;
     let seconds = start.elapsed().as_secs_f64();
     let y = y.to(&Device::host())?;
@@ -68,6 +68,12 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "output": linop.output()?.to_string(),
         "dtype": y.dtype().to_string(),
         "seconds": seconds,
+        "rung": lanes::rung(&device),
+        "submits": report.submits,
+        "passes": report.passes,
+        "dispatches": report.dispatches,
+        "finished_by": report.recorders,
+        "containers": report.containers,
         "file": args.output.display().to_string(),
     }));
     Ok(DONE)

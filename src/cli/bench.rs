@@ -1,7 +1,11 @@
-//! `linops bench`: the time of a linop file on a device, beside a copy of as many bytes on the same device.
+//! `linops bench`: the time of a linop file on a device, beside a copy of as many bytes on the same device; without a file,
+//! what threads and lanes bring to sums of sub-linops.
 //!
 //! Runs alternate between the linop and the copy, so that a machine that slows down slows both; medians are reported, and
 //! the ratio of the two bandwidths is what to read.
+
+mod threads;
+mod workloads;
 
 use super::DONE;
 use super::common::{Common, bytes, expect_memory};
@@ -17,8 +21,8 @@ use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The linop file (.json)
-    file: PathBuf,
+    /// The linop file (.json); without it, sums of sub-linops are measured: threaded, unthreaded, and by lanes
+    file: Option<PathBuf>,
 
     /// Runs of each
     #[arg(long, value_name = "N", default_value = "30")]
@@ -55,8 +59,13 @@ impl Row {
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
-    let a = Linop::from_file(&args.file)?;
     let device = args.common.device()?;
+    let Some(file) = &args.file else {
+        let rows = threads::run(&device, args.runs.get(), args.common.lanes(), printer)?;
+        printer.json(&json!({ "device": device.name(), "lanes": args.common.lanes(), "rows": rows }));
+        return Ok(DONE);
+    };
+    let a = Linop::from_file(file)?;
     let wait = progress::spinner("measuring");
     let mut rows = Vec::new();
     for (direction, linop) in [("forward", a.clone()), ("adjoint", a.h()), ("normal", a.n())] {

@@ -6,11 +6,11 @@ use std::num::NonZeroUsize;
 
 #[derive(clap::Args)]
 pub struct Common {
-    /// Where to compute: auto (a hardware GPU, else the host), gpu, gpu:NAME or host
+    /// Where to compute: auto (a hardware GPU, else the host), gpu, gpu:NAME, host, or several GPUs: gpu:NAME,gpu:NAME
     #[arg(long, value_name = "DEVICE", value_parser = device_name)]
     device: Option<String>,
 
-    /// Use at most N lanes (independent queues of work); never changes a result
+    /// Run at most N sub-linops of a container at once; never changes a result
     #[arg(long, value_name = "N")]
     lanes: Option<NonZeroUsize>,
 
@@ -26,8 +26,8 @@ pub struct Common {
 fn device_name(text: &str) -> Result<String, String> {
     match text {
         "auto" | "gpu" | "host" => Ok(text.into()),
-        _ if text.strip_prefix("gpu:").is_some_and(|name| !name.is_empty()) => Ok(text.into()),
-        _ => Err("expected auto, gpu, gpu:NAME or host".into()),
+        _ if text.split(',').all(|t| t.strip_prefix("gpu:").is_some_and(|name| !name.is_empty())) => Ok(text.into()),
+        _ => Err("expected auto, gpu, gpu:NAME, host, or several as gpu:NAME,gpu:NAME".into()),
     }
 }
 
@@ -37,9 +37,16 @@ impl Common {
         Device::by_name(self.device.as_deref().unwrap_or("auto"))
     }
 
-    /// How many lanes there will be: all devices have one for now, and `--lanes` is an upper bound.
-    pub fn lanes(&self) -> usize {
-        self.lanes.map_or(1, |most| most.get().min(1))
+    /// The lanes that `--lanes` or the environment allows at most, if either does.
+    pub fn lanes(&self) -> Option<usize> {
+        linops::lanes()
+    }
+
+    /// Lets the whole run use no more lanes than `--lanes` says.
+    pub fn limit_lanes(&self) {
+        if let Some(n) = self.lanes {
+            linops::set_lanes(Some(n.get()));
+        }
     }
 
     /// The chosen device, or else all that are present: the host, and each adapter, software ones included.

@@ -41,8 +41,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         printer.line(format_args!("  {}", totals(&plan)));
         for region in &plan.regions {
             printer.line(format_args!(
-                "  container {} of {} linops: {} ({})",
-                region.label, region.linops, region.schedule, region.reason
+                "  container {} of {} linops: {}, {} in flight, {} waves ({})",
+                region.label, region.linops, region.schedule, region.in_flight, region.waves, region.reason
             ));
         }
         if args.wgsl {

@@ -13,6 +13,7 @@ mod info;
 mod input;
 mod interrupt;
 mod kspace;
+mod lanes;
 mod output;
 mod printer;
 mod progress;
@@ -67,6 +68,9 @@ pub fn main() -> ExitCode {
         }
     };
     interrupt::install();
+    if let Some(common) = args.verb.common() {
+        common.limit_lanes();
+    }
     let printer = Printer::new(args.verb.json());
     let result = args.verb.run(&printer).and_then(|code| printer.finish().map(|()| code));
     match result {
@@ -79,15 +83,23 @@ pub fn main() -> ExitCode {
 }
 
 impl Verb {
+    /// The options of a verb that computes.
+    fn common(&self) -> Option<&common::Common> {
+        match self {
+            Verb::Demo(a) => Some(&a.common),
+            Verb::Recon(a) => Some(&a.common),
+            Verb::Apply(a) => Some(&a.common),
+            Verb::Check(a) => Some(&a.common),
+            Verb::Explain(a) => Some(&a.common),
+            Verb::Bench(a) => Some(&a.common),
+            Verb::Info(_) => None,
+        }
+    }
+
     fn json(&self) -> bool {
         match self {
-            Verb::Demo(a) => a.common.json,
-            Verb::Recon(a) => a.common.json,
-            Verb::Apply(a) => a.common.json,
-            Verb::Check(a) => a.common.json,
-            Verb::Explain(a) => a.common.json,
-            Verb::Bench(a) => a.common.json,
             Verb::Info(a) => a.json,
+            other => other.common().is_some_and(|c| c.json),
         }
     }
 

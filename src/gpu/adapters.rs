@@ -106,7 +106,11 @@ fn report(adapter: &wgpu::Adapter) -> AdapterReport {
     }
 }
 
-pub(super) fn choose(choice: Choice) -> Result<wgpu::Adapter> {
+/// The adapter that is meant: to open [`Lanes`](super::queues::Lanes) on.
+///
+/// # Errors
+/// There is none; the message lists those there are.
+pub fn adapter(choice: Choice) -> Result<wgpu::Adapter> {
     let override_name = std::env::var("LINOPS_ADAPTER").ok().filter(|n| !n.is_empty());
     let choice = match (&override_name, choice) {
         (Some(name), Choice::Any | Choice::Hardware) => Choice::Named(name),

@@ -1,11 +1,11 @@
 //! One opened GPU: its lanes, memory and pipelines.
 
-use super::adapters::{Choice, choose};
+use super::adapters::{Choice, adapter};
 use super::buffer::GpuBuffer;
 use super::pipelines::{Pipeline, Pipelines};
 use super::pool::{Pool, PoolStats};
 use super::queues::{LaneCounts, LaneOptions, Lanes, LanesReport, SharedBuffer};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, value_err};
 use crate::fft::KernelShape;
 use crate::program::Target;
 use std::collections::HashMap;
@@ -70,7 +70,7 @@ impl Gpu {
     /// Opens an adapter with fixed options. The same adapter gives the same device as long as it works.
     pub(crate) fn open(choice: Choice) -> Result<Arc<Gpu>> {
         static OPEN: OnceLock<Mutex<Vec<Arc<Gpu>>>> = OnceLock::new();
-        let adapter = choose(choice)?;
+        let adapter = adapter(choice)?;
         let name = adapter.get_info().name;
         let mut open = OPEN.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
         open.retain(|g| g.check().is_ok());
@@ -84,19 +84,38 @@ impl Gpu {
 
     /// Opens an adapter with options, as a device of its own.
     pub(crate) fn open_with(choice: Choice, options: GpuOptions) -> Result<Arc<Gpu>> {
-        Gpu::open_adapter(&choose(choice)?, options)
+        Gpu::open_adapter(&adapter(choice)?, options)
     }
 
     fn open_adapter(adapter: &wgpu::Adapter, options: GpuOptions) -> Result<Arc<Gpu>> {
-        let limits = if options.default_limits { wgpu::Limits::default() } else { adapter.limits() };
-        let desc = wgpu::DeviceDescriptor {
+        let desc = Gpu::descriptor(std::slice::from_ref(adapter), &options);
+        let lanes = Lanes::open(adapter, &desc, LaneOptions { queues: options.queues })?;
+        Ok(Gpu::over_lanes(adapter, lanes, options))
+    }
+
+    /// A device that spreads containers over several adapters (rung 3): what all of them can do, values through the host.
+    pub(crate) fn open_over(choices: &[Choice], options: GpuOptions) -> Result<Arc<Gpu>> {
+        let adapters = choices.iter().map(|&c| adapter(c)).collect::<Result<Vec<_>>>()?;
+        let Some(first) = adapters.first() else { return value_err!("no adapter is named, expected at least one") };
+        let lanes = Lanes::over(&adapters, &Gpu::descriptor(&adapters, &options))?;
+        Ok(Gpu::over_lanes(first, lanes, options))
+    }
+
+    /// A device over lanes that were opened on this adapter.
+    pub(crate) fn over_lanes(adapter: &wgpu::Adapter, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
+        Gpu::around(adapter.get_info(), lanes, options)
+    }
+
+    /// What is asked of adapters: the limits that all of them have.
+    pub(crate) fn descriptor(adapters: &[wgpu::Adapter], options: &GpuOptions) -> wgpu::DeviceDescriptor<'static> {
+        let limits = adapters.iter().map(wgpu::Adapter::limits).reduce(|a, b| a.or_worse_values_from(&b));
+        let limits = if options.default_limits { None } else { limits };
+        wgpu::DeviceDescriptor {
             label: Some("linops"),
             required_features: wgpu::Features::empty(),
-            required_limits: limits,
+            required_limits: limits.unwrap_or_default(),
             ..Default::default()
-        };
-        let lanes = Lanes::open(adapter, &desc, LaneOptions { queues: options.queues })?;
-        Ok(Gpu::around(adapter.get_info(), lanes, options))
+        }
     }
 
     /// A GPU around a caller's own device and queue: only the limits that it has, no handler replaced.

@@ -13,7 +13,7 @@ mod recorded;
 mod segments;
 mod vectors;
 
-pub use adapters::{AdapterReport, Choice, adapters};
+pub use adapters::{AdapterReport, Choice, adapter, adapters};
 pub use buffer::GpuBuffer;
 pub use device::{Gpu, GpuOptions};
 pub use pool::PoolStats;

@@ -97,6 +97,22 @@ impl Device {
         Ok(Device(Kind::Gpu(Gpu::open_with(choice, options)?)))
     }
 
+    /// Several adapters as one device: the sub-linops of containers go to them in turn, values go through the host, and all
+    /// else runs on the first. An adapter may be named twice.
+    ///
+    /// # Errors
+    /// As for [`gpu_named`](Device::gpu_named); none is named.
+    #[cfg(feature = "gpu")]
+    pub fn gpus(choices: &[crate::gpu::Choice]) -> Result<Device> {
+        Ok(Device(Kind::Gpu(Gpu::open_over(choices, crate::gpu::GpuOptions::default())?)))
+    }
+
+    /// A device over lanes that were opened on this adapter, with the limits that they were opened with.
+    #[cfg(feature = "gpu")]
+    pub fn over(adapter: &wgpu::Adapter, lanes: crate::gpu::queues::Lanes, options: crate::gpu::GpuOptions) -> Device {
+        Device(Kind::Gpu(Gpu::over_lanes(adapter, lanes, options)))
+    }
+
     /// A device around a caller's own wgpu device and queue. Only the limits that it was created with are used, and none of
     /// its handlers is replaced.
     #[cfg(feature = "gpu")]
@@ -113,11 +129,21 @@ impl Device {
         }
     }
 
-    /// The device by the name that the command line takes: `auto`, `gpu`, `gpu:NAME`, `host`.
+    /// The device by the name that the command line takes: `auto`, `gpu`, `gpu:NAME`, `host`, or several adapters
+    /// `gpu:NAME,gpu:NAME` (see [`gpus`](Device::gpus)).
     ///
     /// # Errors
     /// Another name, or the device cannot be opened.
     pub fn by_name(name: &str) -> Result<Device> {
+        #[cfg(feature = "gpu")]
+        if name.contains(',') {
+            let parts: Vec<Option<&str>> = name.split(',').map(|n| n.strip_prefix("gpu:")).collect();
+            let choices = parts.iter().map(|p| p.filter(|n| !n.is_empty()).map(crate::gpu::Choice::Named));
+            return match choices.collect::<Option<Vec<_>>>() {
+                Some(all) => Device::gpus(&all),
+                None => Err(Error::Device(format!("\"{name}\" is no list of devices; expected gpu:NAME,gpu:NAME"))),
+            };
+        }
         match name {
             "auto" => Ok(Device::auto()),
             "gpu" => Device::gpu(),

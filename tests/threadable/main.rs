@@ -9,4 +9,6 @@ mod failures;
 #[cfg(feature = "gpu")]
 mod lanes;
 mod memory;
+#[cfg(feature = "gpu")]
+mod rungs;
 mod sets;
