@@ -123,7 +123,7 @@ impl Gpu {
         Gpu::around(adapter.get_info(), Lanes::around(device, queue), GpuOptions::default())
     }
 
-    fn around(info: wgpu::AdapterInfo, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
+    pub(crate) fn around(info: wgpu::AdapterInfo, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let device = lanes.device(0).clone();
         let l = device.limits();

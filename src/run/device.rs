@@ -120,6 +120,17 @@ impl Device {
         Device(Kind::Gpu(Gpu::from_wgpu(adapter, device, queue)))
     }
 
+    /// A GPU over lanes that were opened by hand: other rungs than [`gpu_with`](Device::gpu_with) opens. `adapter` is the one of
+    /// lane 0.
+    #[cfg(feature = "gpu")]
+    pub fn over_lanes(
+        adapter: &wgpu::Adapter,
+        lanes: crate::gpu::queues::Lanes,
+        options: crate::gpu::GpuOptions,
+    ) -> Device {
+        Device(Kind::Gpu(Gpu::around(adapter.get_info(), lanes, options)))
+    }
+
     /// The opened GPU, if this is one: its wgpu device and queue, memory accounting.
     #[cfg(feature = "gpu")]
     pub fn as_gpu(&self) -> Option<&Gpu> {

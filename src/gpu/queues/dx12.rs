@@ -12,7 +12,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wgpu_hal as hal;
-use windows::Win32::Graphics::Direct3D12::{D3D12_FENCE_FLAG_NONE, ID3D12Fence};
+use windows::Win32::Graphics::Direct3D12::{
+    D3D12_FENCE_FLAG_NONE, D3D12_HEAP_FLAG_NONE, D3D12_HEAP_PROPERTIES, D3D12_HEAP_TYPE_DEFAULT, D3D12_RESOURCE_DESC,
+    D3D12_RESOURCE_DIMENSION_BUFFER, D3D12_RESOURCE_FLAG_ALLOW_UNORDERED_ACCESS, D3D12_RESOURCE_STATE_COMMON,
+    D3D12_TEXTURE_LAYOUT_ROW_MAJOR, ID3D12Fence, ID3D12Resource,
+};
+use windows::Win32::Graphics::Dxgi::Common::DXGI_SAMPLE_DESC;
 
 type Dx = hal::api::Dx12;
 
@@ -55,34 +60,51 @@ impl fmt::Debug for Dx12 {
 }
 
 impl Native for Dx12 {
-    fn alloc(&self, lanes: &[Lane], desc: &wgpu::BufferDescriptor, reaper: &Arc<Reaper>) -> Result<Vec<wgpu::Buffer>> {
-        let [first, others @ ..] = lanes else { return Ok(Vec::new()) };
-        let native = hal::BufferDescriptor {
-            label: desc.label,
-            size: desc.size,
-            usage: wgpu::BufferUses::STORAGE_READ_WRITE | wgpu::BufferUses::COPY_SRC | wgpu::BufferUses::COPY_DST,
-            memory_flags: hal::MemoryFlags::empty(),
+    fn alloc(&self, lanes: &[Lane], desc: &wgpu::BufferDescriptor, _: &Arc<Reaper>) -> Result<Vec<wgpu::Buffer>> {
+        let [first, ..] = lanes else { return Ok(Vec::new()) };
+        // A resource with memory of its own. hal would take a part of a heap of lane 0, and give the part to somebody else while
+        // another lane still uses it.
+        let heap = D3D12_HEAP_PROPERTIES { Type: D3D12_HEAP_TYPE_DEFAULT, ..Default::default() };
+        let resource = D3D12_RESOURCE_DESC {
+            Dimension: D3D12_RESOURCE_DIMENSION_BUFFER,
+            // Uniform bindings are whole blocks of 256.
+            Width: desc.size.next_multiple_of(256),
+            Height: 1,
+            DepthOrArraySize: 1,
+            MipLevels: 1,
+            SampleDesc: DXGI_SAMPLE_DESC { Count: 1, Quality: 0 },
+            Layout: D3D12_TEXTURE_LAYOUT_ROW_MAJOR,
+            Flags: D3D12_RESOURCE_FLAG_ALLOW_UNORDERED_ACCESS,
+            ..Default::default()
         };
-        let made = {
+        let mut memory: Option<ID3D12Resource> = None;
+        {
             // SAFETY: nothing is destroyed through the guard.
             let device = unsafe { first.device.as_hal::<Dx>() }.ok_or_else(not_dx12)?;
-            // SAFETY: the size is not 0 and within the device's limits.
-            unsafe { hal::Device::create_buffer(&*device, &native) }
-        };
-        let made = made.map_err(|_| out_of_memory(desc.size))?;
-        // SAFETY: the reference counts; nothing is freed through it.
-        let memory = unsafe { made.raw_resource() }.clone();
-        // SAFETY: made by this very device, as `desc` says; cleared by the lanes before anybody else gets it.
-        let owner = unsafe { first.device.create_buffer_from_hal::<Dx>(made, desc) };
-        let mut all = vec![owner];
-        for lane in others {
-            // SAFETY: the memory is of the one D3D12 device that all lanes are around and is as `desc` says.
-            all.push(unsafe {
+            // SAFETY: the device is live while the guard is held, and the descriptions live until the call returns.
+            let made = unsafe {
+                device.raw_device().CreateCommittedResource(
+                    &heap,
+                    D3D12_HEAP_FLAG_NONE,
+                    &resource,
+                    D3D12_RESOURCE_STATE_COMMON,
+                    None,
+                    &mut memory,
+                )
+            };
+            made.map_err(|_| out_of_memory(desc.size))?;
+        }
+        let memory = memory.ok_or_else(|| out_of_memory(desc.size))?;
+        // Every import holds a reference to the memory: no owner, nothing for the reaper.
+        let import = |lane: &Lane| {
+            // SAFETY: the memory is of the one D3D12 device that all lanes are around and is as `desc` says; it is cleared by
+            // the lanes before anybody else gets it.
+            unsafe {
                 let alias = hal::dx12::Device::buffer_from_raw(memory.clone(), desc.size);
                 lane.device.create_buffer_from_hal::<Dx>(alias, desc)
-            });
-        }
-        Ok(all)
+            }
+        };
+        Ok(lanes.iter().map(import).collect())
     }
 
     fn stage(&self, lanes: &[Lane], lane: usize, waits: &[(usize, u64)], value: u64) -> Result<()> {

@@ -13,7 +13,12 @@ const IN_FLIGHT: usize = 48;
 /// How long a wait may take before it is an error, where the caller names no limit.
 pub(in crate::gpu) const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A submission that was made. It can be waited for, by the host or by another submission.
+/// A submission that was made. It can be waited for, by the host or by another submission. There is no other way to get one
+/// than to submit, so nothing can be made to wait for what is not on its way:
+///
+/// ```compile_fail
+/// let later = linops::gpu::queues::Ticket { lanes: 1, lane: 0, value: 7, index: todo!() };
+/// ```
 #[derive(Clone, Debug)]
 pub struct Ticket {
     /// Of the lanes that it belongs to.

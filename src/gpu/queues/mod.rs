@@ -66,7 +66,6 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Lanes(Arc<Inner>);
 
-// Lanes before what carries them: their queues wait for their work when they are dropped.
 #[derive(Debug)]
 struct Inner {
     lanes: Vec<Lane>,
@@ -90,6 +89,15 @@ enum Carrier {
     Native(Box<dyn native::Native>),
     /// Several devices: the host.
     Devices,
+}
+
+#[cfg(feature = "multi-queue")]
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A lane's queue waits for its work when it is dropped, and lets go of what the work used.
+        self.lanes.clear();
+        self.reaper.reap();
+    }
 }
 
 impl Lanes {

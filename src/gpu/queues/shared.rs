@@ -1,6 +1,8 @@
 //! Buffers that all lanes see, and who used them last.
 
 use super::lane::Ticket;
+#[cfg(feature = "multi-queue")]
+use super::reaper::Reaper;
 use super::{Carrier, Lanes};
 use crate::error::{Error, Result};
 use crate::gpu::faults::from_wgpu;
@@ -23,6 +25,16 @@ struct Shared {
     everywhere: bool,
     used: AtomicU64,
     last: Mutex<LastUse>,
+    #[cfg(feature = "multi-queue")]
+    reaper: Arc<Reaper>,
+}
+
+#[cfg(feature = "multi-queue")]
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.copies.clear();
+        self.reaper.reap();
+    }
 }
 
 /// Who used a buffer last. Empty on rung 2, where nobody needs to know.
@@ -61,6 +73,8 @@ impl SharedBuffer {
             everywhere,
             used,
             last: Mutex::default(),
+            #[cfg(feature = "multi-queue")]
+            reaper: lanes.0.reaper.clone(),
         }))
     }
 

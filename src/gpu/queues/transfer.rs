@@ -85,6 +85,9 @@ pub(super) fn put(lane: &Lane, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8])
 /// Reads on one lane, outside of the lanes' order.
 pub(super) fn get(lane: &Lane, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
     lane.faults.check()?;
+    if bytes == 0 {
+        return Ok(Vec::new());
+    }
     let size = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(TRANSFER);
     let scope = lane.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let staging = lane.device.create_buffer(&wgpu::BufferDescriptor {

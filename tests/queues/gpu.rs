@@ -1,0 +1,68 @@
+//! Linops and solvers on a device of several lanes: the same bits as on one queue.
+
+use crate::rig::{self, adapter, healthy};
+use crate::table::Behaviour;
+use linops::gpu::GpuOptions;
+use linops::gpu::queues::Lanes;
+use linops::linop::{self, FftOptions};
+use linops::{Device, Linop, Tensor};
+use ndarray::Array2;
+use num_complex::Complex32;
+
+fn device(lanes: Lanes) -> Device {
+    Device::over_lanes(adapter(), lanes, GpuOptions::default())
+}
+
+fn model() -> (Linop, Tensor) {
+    let value = |k: usize| Complex32::new((k * 7 % 13) as f32 - 6.0, (k * 5 % 11) as f32 - 5.0);
+    let weight = Tensor::from_array(Array2::from_shape_fn((20, 24), |(y, x)| value(31 * y + x)), "Y X").unwrap();
+    let f = linop::fft("Y=20 X=24", "Y X", FftOptions::default()).unwrap().out("Y X").unwrap();
+    let a = f * linop::diagonal("Y=20 X=24", &weight).unwrap();
+    (a.n(), weight)
+}
+
+fn bits(t: &Tensor) -> Vec<(u32, u32)> {
+    let host = t.to(&Device::host()).unwrap().to_array().unwrap();
+    host.iter().map(|z| (z.re.to_bits(), z.im.to_bits())).collect()
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn a_chain_of_applies_has_the_same_bits_on_any_rung() {
+    let (n, x) = model();
+    let run = |device: &Device| {
+        let mut y = x.to(device).unwrap();
+        for _ in 0..4 {
+            y = n.apply(&y).unwrap();
+        }
+        bits(&y)
+    };
+    let want = run(&device(rig::one_queue()));
+    let (lanes, watch) = rig::queues(3, Behaviour { chaos: Some(6), no_waits: false });
+    let several = device(lanes);
+    assert_eq!(several.as_gpu().unwrap().lane_count(), 3);
+    (0..3).for_each(|_| assert!(run(&several) == want));
+    assert!(run(&device(rig::devices(2))) == want);
+    several.wait().unwrap();
+    drop(several);
+    linops::clear_cache();
+    healthy(&watch);
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn a_solver_has_the_same_bits_on_any_rung() {
+    let (n, b) = model();
+    let run = |device: &Device| {
+        let rhs = b.to(device).unwrap();
+        let options = linops::solve::CgOptions { iterations: 5, ..Default::default() };
+        bits(&linops::solve::cg(&n, &rhs, &options).unwrap().x)
+    };
+    let want = run(&device(rig::one_queue()));
+    let (lanes, watch) = rig::queues(2, Behaviour { chaos: Some(8), no_waits: false });
+    let several = device(lanes);
+    assert!(run(&several) == want);
+    drop(several);
+    linops::clear_cache();
+    healthy(&watch);
+}

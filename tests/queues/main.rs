@@ -1,0 +1,20 @@
+//! Lanes over several queues, one queue and several devices: order, memory, failures, ends.
+//!
+//! Machines without a GPU have a Vulkan driver of one queue; `table` makes several of it.
+#![cfg(all(feature = "multi-queue", not(target_vendor = "apple")))]
+
+mod barriers;
+mod drops;
+mod failures;
+mod gpu;
+mod graphs;
+mod memory;
+mod open;
+mod rig;
+mod table;
+mod validation;
+
+/// Whether sweeps that take minutes run too: `LINOPS_FULL=1`.
+fn full() -> bool {
+    std::env::var("LINOPS_FULL").is_ok_and(|v| v == "1")
+}
