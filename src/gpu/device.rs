@@ -90,7 +90,7 @@ impl Gpu {
     fn open_adapter(adapter: &wgpu::Adapter, options: GpuOptions) -> Result<Arc<Gpu>> {
         let desc = Gpu::descriptor(std::slice::from_ref(adapter), &options);
         let lanes = Lanes::open(adapter, &desc, LaneOptions { queues: options.queues })?;
-        Ok(Gpu::over_lanes(adapter, lanes, options))
+        Ok(Gpu::around(adapter.get_info(), lanes, options))
     }
 
     /// A device that spreads containers over several adapters (rung 3): what all of them can do, values through the host.
@@ -98,12 +98,7 @@ impl Gpu {
         let adapters = choices.iter().map(|&c| adapter(c)).collect::<Result<Vec<_>>>()?;
         let Some(first) = adapters.first() else { return value_err!("no adapter is named, expected at least one") };
         let lanes = Lanes::over(&adapters, &Gpu::descriptor(&adapters, &options))?;
-        Ok(Gpu::over_lanes(first, lanes, options))
-    }
-
-    /// A device over lanes that were opened on this adapter.
-    pub(crate) fn over_lanes(adapter: &wgpu::Adapter, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
-        Gpu::around(adapter.get_info(), lanes, options)
+        Ok(Gpu::around(first.get_info(), lanes, options))
     }
 
     /// What is asked of adapters: the limits that all of them have.

@@ -107,12 +107,6 @@ impl Device {
         Ok(Device(Kind::Gpu(Gpu::open_over(choices, crate::gpu::GpuOptions::default())?)))
     }
 
-    /// A device over lanes that were opened on this adapter, with the limits that they were opened with.
-    #[cfg(feature = "gpu")]
-    pub fn over(adapter: &wgpu::Adapter, lanes: crate::gpu::queues::Lanes, options: crate::gpu::GpuOptions) -> Device {
-        Device(Kind::Gpu(Gpu::over_lanes(adapter, lanes, options)))
-    }
-
     /// A device around a caller's own wgpu device and queue. Only the limits that it was created with are used, and none of
     /// its handlers is replaced.
     #[cfg(feature = "gpu")]

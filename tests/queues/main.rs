@@ -3,7 +3,13 @@
 //! Machines without a GPU have a Vulkan driver of one queue; `table` makes several of it.
 #![cfg(all(feature = "multi-queue", not(target_vendor = "apple")))]
 
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../threadable/sets.rs"]
+mod sets;
+
 mod barriers;
+mod containers;
 mod drops;
 mod failures;
 mod gpu;
