@@ -14,6 +14,10 @@ const COLUMNS: usize = 16;
 /// Blocks up to this many elements are one task each; larger ones are cut along every axis.
 const BLOCK: usize = 1 << 18;
 
+/// So many blocks keep the cores busy; fewer are cut along every axis, too, unless they are as small as this.
+const BLOCKS: usize = 4;
+const SMALL: usize = 1 << 13;
+
 /// The transforms of one step.
 pub(super) struct AxisPlans<T: Real> {
     /// Innermost axis first.
@@ -44,7 +48,8 @@ impl<T: Real> AxisPlans<T> {
 
     /// Reads, transforms and weights every block of `dst`. A reader without a source finds its input there.
     pub fn run(&self, reader: &Reader<T>, post: &Weights, dst: &mut [Complex<T>]) {
-        if self.block <= BLOCK {
+        let whole = dst.len() >= BLOCKS * self.block || self.block <= SMALL;
+        if self.block <= BLOCK && whole {
             dst.par_chunks_mut(self.block).enumerate().for_each_init(Vec::new, |scratch, (b, block)| {
                 reader.read(b * self.block, block);
                 for axis in &self.axes {

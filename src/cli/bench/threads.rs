@@ -6,7 +6,10 @@ use linops::program::ThreadSettings;
 use linops::{Device, Error, Linop, Result, Tensor, set_lanes};
 use serde_json::{Value, json};
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long work of one kind goes on before it is measured.
+const SETTLED: Duration = Duration::from_millis(20);
 
 /// Measures the standard sums on a device; as JSON.
 pub fn run(device: &Device, runs: usize, lanes: Option<usize>, printer: &Printer) -> Result<Value> {
@@ -28,13 +31,24 @@ pub fn run(device: &Device, runs: usize, lanes: Option<usize>, printer: &Printer
     Ok(json!(rows))
 }
 
+/// Seconds of an apply in a row of them, once they have gone on for a while: an iteration's, not one that wakes sleeping
+/// cores. (A system may take several milliseconds until it gives a woken thread a core of its own.)
 fn timed(a: &Linop, x: &Tensor, device: &Device) -> Result<f64> {
-    let start = Instant::now();
-    let y = a.apply(x)?;
-    device.wait()?;
-    let seconds = start.elapsed().as_secs_f64();
-    drop(y);
-    Ok(seconds)
+    let once = || -> Result<f64> {
+        let start = Instant::now();
+        let y = a.apply(x)?;
+        device.wait()?;
+        let seconds = start.elapsed().as_secs_f64();
+        drop(y);
+        Ok(seconds)
+    };
+    let begin = Instant::now();
+    once()?;
+    while begin.elapsed() < SETTLED {
+        once()?;
+    }
+    let mut times = repeat(3, once)?;
+    Ok(median(&mut times))
 }
 
 fn repeat(runs: usize, mut f: impl FnMut() -> Result<f64>) -> Result<Vec<f64>> {
@@ -57,7 +71,7 @@ fn on_host(name: &str, a: &Linop, runs: usize, printer: &Printer) -> Result<Valu
         let t = timed(a, &x, &device)?;
         let u = timed(&plain, &x, &device)?;
         let s = one.install(|| timed(a, &x, &device))?;
-        let alone = seconds(|| spin() + spin());
+        let alone = seconds(|| (spin(), spin()));
         let both = two.install(|| seconds(|| rayon::join(spin, spin)));
         // The first rounds compile and fill caches.
         if k >= 2 {
@@ -124,13 +138,20 @@ fn by_lanes(
     Ok(json!({ "sum": name, "lanes": counts, "seconds": medians }))
 }
 
-fn seconds<R>(f: impl FnOnce() -> R) -> f64 {
-    let start = Instant::now();
-    black_box(f());
-    start.elapsed().as_secs_f64()
+/// Seconds of `f`, measured like an apply.
+fn seconds<R>(f: impl Fn() -> R) -> f64 {
+    let begin = Instant::now();
+    loop {
+        let start = Instant::now();
+        black_box(f());
+        if begin.elapsed() >= SETTLED {
+            return start.elapsed().as_secs_f64();
+        }
+    }
 }
 
-/// Some milliseconds of arithmetic that touches no memory.
+/// Some milliseconds of arithmetic that touches no memory. Never inlined: two of them would be interleaved on one core.
+#[inline(never)]
 fn spin() -> f32 {
     (0..black_box(1_500_000u32)).fold(1.0f32, |x, k| x * 0.999 + (k & 7) as f32 * 1e-3)
 }
