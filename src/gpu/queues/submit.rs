@@ -79,6 +79,7 @@ impl Lanes {
         let at = lane % self.count();
         let lane = self.lane(at);
         let (value, index) = if self.tracked() {
+            self.reap();
             self.ordered(at, host_waits, record, reads, writes, after)?
         } else {
             lane.healthy()?;
@@ -87,7 +88,6 @@ impl Lanes {
         if self.0.throttled {
             lane.throttle(index.clone())?;
         }
-        self.reap();
         Ok(Ticket { lanes: self.0.id, lane: at, value, index })
     }
 
