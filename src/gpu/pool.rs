@@ -4,8 +4,8 @@ use super::queues::{Lanes, SharedBuffer};
 use crate::error::{Error, Result};
 use crate::program::size_class;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 /// Accounting of a device's memory, in bytes of size classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,22 +46,29 @@ impl Pool {
             return Err(Error::TooBig { what: "a tensor on this device".into(), needed: bytes, limit: max_buffer });
         }
         let class = size_class(bytes).min(max_buffer / 4 * 4);
-        let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        let buffer = match s.free.get_mut(&class).and_then(Vec::pop) {
-            Some(b) => {
+        let free = {
+            let mut s = self.state();
+            let free = s.free.get_mut(&class).and_then(Vec::pop);
+            if free.is_some() {
                 s.stats.idle -= class;
-                b
             }
-            None => match lanes.alloc(class, USAGE) {
-                Ok(b) => b,
-                Err(_) => {
-                    // Give everything idle back, then try once more.
-                    s.free.clear();
-                    s.stats.idle = 0;
-                    lanes.alloc(class, USAGE)?
-                }
-            },
+            free
         };
+        // Not locked here: allocating may submit, and other threads give buffers back while they submit.
+        let buffer = match free.map_or_else(|| lanes.alloc(class, USAGE), Ok) {
+            Ok(b) => b,
+            Err(_) => {
+                // Give everything idle back, then try once more.
+                let idle = {
+                    let mut s = self.state();
+                    s.stats.idle = 0;
+                    std::mem::take(&mut s.free)
+                };
+                drop(idle);
+                lanes.alloc(class, USAGE)?
+            }
+        };
+        let mut s = self.state();
         s.stats.in_use += class;
         s.stats.peak = s.stats.peak.max(s.stats.in_use);
         Ok((buffer, class))
@@ -70,24 +77,31 @@ impl Pool {
     /// Takes a buffer back. Work on it that is still queued comes before whatever the next owner submits, on any lane: the
     /// buffer remembers who used it last.
     pub fn give(&self, buffer: SharedBuffer, class: u64) {
-        let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let mut dropped = Vec::new();
+        let mut s = self.state();
         s.stats.in_use -= class;
         s.stats.idle += class;
         s.free.entry(class).or_default().push(buffer);
         // At most as much idle as was ever in use, and a little.
         while s.stats.idle > s.stats.peak + (64 << 20) {
-            let Some(class) = s.free.iter().rev().find(|(_, b)| !b.is_empty()).map(|(c, _)| *c) else { return };
-            s.free.entry(class).or_default().pop();
+            let Some(class) = s.free.iter().rev().find(|(_, b)| !b.is_empty()).map(|(c, _)| *c) else { break };
+            dropped.extend(s.free.entry(class).or_default().pop());
             s.stats.idle -= class;
         }
+        drop(s);
+        drop(dropped);
     }
 
     /// A buffer that the caller has taken.
     pub fn forget(&self, class: u64) {
-        self.state.lock().unwrap_or_else(|e| e.into_inner()).stats.in_use -= class;
+        self.state().stats.in_use -= class;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     pub fn stats(&self) -> PoolStats {
-        self.state.lock().unwrap_or_else(|e| e.into_inner()).stats
+        self.state().stats
     }
 }

@@ -42,7 +42,7 @@ fn a_wave_in_one_pass_has_one_barrier() {
     // Eight independent dispatches: one, before the pass.
     let uniforms = barriers(&lanes, &[vec![]], &source);
     let count = |waves: &[Vec<&SharedBuffer>]| barriers(&lanes, waves, &source) - uniforms;
-    let one = count(&[all.clone()]);
+    let one = count(std::slice::from_ref(&all));
     let four = count(&vec![all.clone(); 4]);
     let chain = count(&[vec![all[0]; 8]]);
     // Two chains whose steps alternate in one pass: a barrier between almost any two.

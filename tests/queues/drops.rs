@@ -70,6 +70,40 @@ fn buffers_come_and_go_while_lanes_work() {
 
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn the_instance_may_go_before_the_lanes() {
+    let (lanes, watch) = {
+        let adapter = rig::another_adapter();
+        crate::table::lanes(&adapter, 2, Behaviour { chaos: Some(7), no_waits: false })
+    };
+    let kernel = Kernel::new(&lanes);
+    let (a, y) = (words(&lanes), words(&lanes));
+    busy(&lanes, &kernel, &a, &y);
+    drop((kernel, lanes, a, y));
+    healthy(&watch);
+}
+
+/// A bind group of a lane holds its alias longer than lanes and buffer live.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn a_bind_group_may_be_the_last() {
+    let (lanes, watch) = rig::queues(2, Behaviour { chaos: Some(5), no_waits: false });
+    let kernel = Kernel::new(&lanes);
+    let (a, y) = (words(&lanes), words(&lanes));
+    busy(&lanes, &kernel, &a, &y);
+    let (_, group) = kernel.bound(&lanes, 1, Step { keep: 1, add: 1 }, [&a, &a, &y]);
+    drop((kernel, lanes, a, y));
+    assert_eq!(watch.destroyed.load(SeqCst), 0);
+    drop(group);
+    // Owners that nobody is left to reap are dropped on a thread of their own.
+    let start = std::time::Instant::now();
+    while watch.destroyed.load(SeqCst) == 0 && start.elapsed() < SOON {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    healthy(&watch);
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn clones_of_lanes_and_buffers_are_the_same_ones() {
     let (lanes, watch) = rig::queues(2, Behaviour::default());
     let (twin, a) = (lanes.clone(), words(&lanes));

@@ -126,7 +126,7 @@ fn what_is_of_other_lanes_is_refused() {
     let ticket = two.submit(1, Vec::new(), &[], &[&theirs], &[]).unwrap();
     assert_eq!(ticket.lane(), 1);
     assert!(one.wait(&ticket, SOON).is_err());
-    assert!(one.submit(0, Vec::new(), &[], &[], &[ticket.clone()]).is_err());
-    two.submit(0, Vec::new(), &[], &[], &[ticket.clone()]).unwrap();
+    assert!(one.submit(0, Vec::new(), &[], &[], std::slice::from_ref(&ticket)).is_err());
+    two.submit(0, Vec::new(), &[], &[], std::slice::from_ref(&ticket)).unwrap();
     two.wait(&ticket, SOON).unwrap();
 }

@@ -51,9 +51,8 @@ fn differences(lanes: &Lanes, kernel: &Kernel, seed: u64, steps: usize) -> Vec<S
                     _ => &[&buffers[b], &buffers[y], &buffers[a]],
                 };
                 lanes.submit(lane, vec![commands], reads, &[&buffers[y]], &[]).unwrap();
-                for i in 0..WORDS {
-                    model[y][i] = op.of(model[y][i], model[a][i], model[b][i]);
-                }
+                let next = (0..WORDS).map(|i| op.of(model[y][i], model[a][i], model[b][i]));
+                model[y] = next.collect();
             }
         }
     }

@@ -15,18 +15,21 @@ pub const WORDS: usize = 1000;
 /// A Vulkan adapter; with `LINOPS_VALIDATION` set its instance has the validation layer on.
 pub fn adapter() -> &'static wgpu::Adapter {
     static ADAPTER: OnceLock<wgpu::Adapter> = OnceLock::new();
-    ADAPTER.get_or_init(|| {
-        let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
-        desc.backends = wgpu::Backends::VULKAN;
-        desc.flags = match std::env::var("LINOPS_VALIDATION") {
-            // Not DEBUG: old layers then complain of every shader's source language.
-            Ok(_) => wgpu::InstanceFlags::VALIDATION,
-            Err(_) => wgpu::InstanceFlags::empty(),
-        };
-        let instance = wgpu::Instance::new(desc);
-        let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
-        all.into_iter().next().expect("a Vulkan adapter (or set LINOPS_SKIP_GPU=1 to leave GPU tests out)")
-    })
+    ADAPTER.get_or_init(another_adapter)
+}
+
+/// An adapter of an instance of its own.
+pub fn another_adapter() -> wgpu::Adapter {
+    let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
+    desc.backends = wgpu::Backends::VULKAN;
+    desc.flags = match std::env::var("LINOPS_VALIDATION") {
+        // Not DEBUG: old layers then complain of every shader's source language.
+        Ok(_) => wgpu::InstanceFlags::VALIDATION,
+        Err(_) => wgpu::InstanceFlags::empty(),
+    };
+    let instance = wgpu::Instance::new(desc);
+    let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
+    all.into_iter().next().expect("a Vulkan adapter (or set LINOPS_SKIP_GPU=1 to leave GPU tests out)")
 }
 
 pub fn device_descriptor() -> wgpu::DeviceDescriptor<'static> {

@@ -2,7 +2,6 @@
 
 use super::Lanes;
 use super::submit::Used;
-use super::transfer::{get, put};
 use crate::error::Result;
 
 impl Lanes {
@@ -13,8 +12,8 @@ impl Lanes {
             return Ok(());
         }
         let bytes = used.buffer.used();
-        let values = get(self.lane(from), used.buffer.on(from), bytes)?;
-        put(self.lane(at), used.buffer.on(at), 0, &values)?;
+        let values = self.get(from, used.buffer.on(from), bytes)?;
+        self.put(at, used.buffer.on(at), 0, &values)?;
         used.last.current.push(at);
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::gpu::faults::Faults;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 /// Submissions in flight at most: enough to keep a GPU busy, few enough to keep its driver and memory calm.
@@ -44,17 +44,16 @@ pub(super) struct Lane {
     pub submits: AtomicU64,
     pub waits: AtomicU64,
     index: usize,
-    state: Mutex<State>,
+    /// Held while submitting; number of the last submission that has a ticket.
+    last: Mutex<u64>,
+    poisoned: OnceLock<Error>,
     in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
 }
 
-/// What the lane's lock guards, besides the act of submitting.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    /// Number of the last submission that has a ticket.
-    pub value: u64,
-    pub poisoned: Option<Error>,
-    /// The submission that poisoned the lane did not reach the queue.
+/// A submission that failed.
+pub(super) struct Refused {
+    pub error: Error,
+    /// It did not reach the queue.
     pub unmade: bool,
 }
 
@@ -67,7 +66,8 @@ impl Lane {
             submits: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             index,
-            state: Mutex::default(),
+            last: Mutex::default(),
+            poisoned: OnceLock::new(),
             in_flight: Mutex::default(),
         }
     }
@@ -76,41 +76,32 @@ impl Lane {
     ///
     /// # Errors
     /// An earlier submission has failed.
-    pub fn lock(&self) -> Result<MutexGuard<'_, State>> {
-        let state = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        match &state.poisoned {
-            Some(e) => Err(e.clone()),
-            None => Ok(state),
-        }
+    pub fn lock(&self) -> Result<MutexGuard<'_, u64>> {
+        let last = self.last.lock().unwrap_or_else(|e| e.into_inner());
+        self.healthy().map(|()| last)
     }
 
-    /// Submits inside the critical section.
+    pub fn healthy(&self) -> Result<()> {
+        self.poisoned.get().map_or(Ok(()), |e| Err(e.clone()))
+    }
+
+    /// Submits; on lanes that are ordered, inside the critical section.
     ///
     /// # Errors
     /// The lane's device has reported a fault; the lane takes no more work.
-    pub fn submit(&self, state: &mut State, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex> {
+    pub fn submit(&self, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex, Refused> {
         let index = self.queue.submit(commands);
         self.submits.fetch_add(1, Ordering::Relaxed);
-        match self.faults.check() {
-            Ok(()) => Ok(index),
-            Err(e) => {
-                // wgpu numbers a submission that failed all the same, but refuses to wait for it.
-                let poll = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(Duration::ZERO) };
-                state.unmade = matches!(self.poll(poll), Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))));
-                Err(self.poison(state, e))
-            }
-        }
+        let Err(e) = self.faults.check() else { return Ok(index) };
+        // wgpu numbers a submission that failed all the same, but refuses to wait for it.
+        let poll = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(Duration::ZERO) };
+        let unmade = matches!(self.poll(poll), Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))));
+        Err(Refused { error: self.poison(e), unmade })
     }
 
-    pub fn poison(&self, state: &mut State, e: Error) -> Error {
-        let e = e.at(format!("lane {} takes no more work", self.index));
-        state.poisoned.get_or_insert(e).clone()
-    }
-
-    /// Submits what needs no order with other lanes.
-    pub fn submit_plain(&self, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex> {
-        let mut state = self.lock()?;
-        self.submit(&mut state, commands)
+    /// The error that everybody gets from now on.
+    pub fn poison(&self, e: Error) -> Error {
+        self.poisoned.get_or_init(|| e.at(format!("lane {} takes no more work", self.index))).clone()
     }
 
     /// Holds the caller back while too much is in flight. Outside of any lock.

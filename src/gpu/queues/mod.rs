@@ -58,8 +58,8 @@ pub(super) use report::outlook;
 
 use crate::error::Result;
 use lane::Lane;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 /// Lanes over the queues of one GPU, or over several devices. Cheap to clone.
@@ -148,7 +148,10 @@ impl Lanes {
     /// One of the lanes is not done within `timeout`, or has failed; the others are waited for all the same.
     pub fn wait_all(&self, timeout: Duration) -> Result<()> {
         let waits = self.0.lanes.iter().map(|lane| {
-            let index = lane.submit_plain(Vec::new())?;
+            let index = {
+                let _section = self.section(lane)?;
+                lane.submit(Vec::new()).map_err(|r| r.error)?
+            };
             lane.wait_for(index, timeout)
         });
         let all: Vec<Result<()>> = waits.collect();
@@ -165,6 +168,15 @@ impl Lanes {
     /// The queue of a lane, for a user who knows the rules of this room.
     pub(super) fn queue(&self, lane: usize) -> &wgpu::Queue {
         &self.lane(lane).queue
+    }
+
+    /// The critical section of a lane. On one queue there is none: nothing is staged, wgpu orders submissions itself, and what a
+    /// caller's callbacks do inside of a submission is theirs.
+    fn section<'a>(&self, lane: &'a Lane) -> Result<Option<MutexGuard<'a, u64>>> {
+        match self.tracked() {
+            true => lane.lock().map(Some),
+            false => lane.healthy().map(|()| None),
+        }
     }
 
     fn lane(&self, lane: usize) -> &Lane {

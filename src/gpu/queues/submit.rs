@@ -1,6 +1,6 @@
 //! Submitting: waits derived from what is read and written, staged and submitted as one.
 
-use super::lane::{Lane, PATIENCE, Ticket};
+use super::lane::{Lane, PATIENCE, Refused, Ticket};
 use super::shared::{LastUse, SharedBuffer};
 use super::{Carrier, Lanes};
 use crate::error::{Error, Result};
@@ -42,7 +42,8 @@ impl Lanes {
     }
 
     /// [`submit`](Lanes::submit) with command buffers that are finished inside the lane's critical section: what
-    /// [`finishes_under_lock`](Lanes::finishes_under_lock) asks for. The closure must not come back to these lanes.
+    /// [`finishes_under_lock`](Lanes::finishes_under_lock) asks for. The closure must not come back to these lanes, be it by
+    /// reading, writing or allocating.
     ///
     /// # Errors
     /// As `submit`, and those of the closure, after which nothing is submitted.
@@ -78,17 +79,15 @@ impl Lanes {
         let at = lane % self.count();
         let lane = self.lane(at);
         let (value, index) = if self.tracked() {
+            self.reap();
             self.ordered(at, host_waits, record, reads, writes, after)?
         } else {
-            let mut state = lane.lock()?;
-            let index = record(lane).and_then(|commands| lane.submit(&mut state, commands))?;
-            state.value += 1;
-            (state.value, index)
+            lane.healthy()?;
+            (0, lane.submit(record(lane)?).map_err(|r| r.error)?)
         };
         if self.0.throttled {
             lane.throttle(index.clone())?;
         }
-        self.reap();
         Ok(Ticket { lanes: self.0.id, lane: at, value, index })
     }
 
@@ -119,25 +118,31 @@ impl Lanes {
             used.iter_mut().filter(|u| u.read).try_for_each(|u| self.bring(at, u))?;
         }
 
-        let mut state = lane.lock()?;
+        let fail = |used: &mut [Used], e: &Error| {
+            used.iter_mut().filter(|u| u.written).for_each(|u| u.last.failed = Some(e.clone()));
+        };
+        let mut last = lane.lock().inspect_err(|e| fail(&mut used, e))?;
         let commands = record(lane)?;
-        let value = state.value + 1;
-        let submitted = self.stage(at, &waits, value).and_then(|()| lane.submit(&mut state, commands));
+        let value = *last + 1;
+        let submitted = match self.stage(at, &waits, value) {
+            Ok(()) => lane.submit(commands),
+            Err(e) => Err(Refused { error: lane.poison(e), unmade: true }),
+        };
         let signal_left = self.unstage(at, &waits);
         let index = match submitted {
             Ok(index) if !signal_left => index,
             other => {
-                let refused = Error::Device("the device refused a submission".into());
-                let e = lane.poison(&mut state, other.err().unwrap_or(refused));
+                let missed = || lane.poison(Error::Device("the device refused a submission".into()));
+                let (e, unmade) = other.map_or_else(|r| (r.error, r.unmade), |_| (missed(), true));
                 // A fault may have come from elsewhere while this submission was made all the same; then it signals itself.
-                if signal_left || state.unmade {
+                if signal_left || unmade {
                     self.release(at, value);
                 }
-                used.iter_mut().filter(|u| u.written).for_each(|u| u.last.failed = Some(e.clone()));
+                fail(&mut used, &e);
                 return Err(e);
             }
         };
-        state.value = value;
+        *last = value;
         lane.waits.fetch_add(waits.len() as u64, Ordering::Relaxed);
         let ticket = Ticket { lanes: self.0.id, lane: at, value, index: index.clone() };
         for u in &mut used {

@@ -27,7 +27,7 @@ impl Lanes {
             return Ok(());
         }
         if !self.tracked() {
-            return put(self.lane(0), buffer.on(0), offset, bytes);
+            return self.put(0, buffer.on(0), offset, bytes);
         }
         // A lane that has the values already; they are kept where nothing is written.
         let at = buffer.last().current.first().copied().unwrap_or(0);
@@ -57,7 +57,7 @@ impl Lanes {
             )));
         }
         if !self.tracked() {
-            return get(self.lane(0), buffer.on(0), bytes);
+            return self.get(0, buffer.on(0), bytes);
         }
         // On the writer's lane nothing has to be waited for, and the held state keeps later writers away until it is read.
         let last = buffer.last();
@@ -65,82 +65,86 @@ impl Lanes {
             return Err(e.clone().at("a buffer that is read has no values"));
         }
         let at = last.current.first().copied().unwrap_or(0);
-        get(self.lane(at), buffer.on(at), bytes)
+        self.get(at, buffer.on(at), bytes)
     }
-}
 
-/// Writes on one lane, outside of the lanes' order.
-pub(super) fn put(lane: &Lane, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
-    for (k, part) in bytes.chunks(TRANSFER as usize).enumerate() {
-        let mut state = lane.lock()?;
-        lane.queue.write_buffer(buffer, offset + k as u64 * TRANSFER, part);
-        if bytes.len() as u64 > TRANSFER {
-            // Each part in a submission of its own, so that staging memory is freed on the way.
-            lane.submit(&mut state, Vec::new())?;
+    /// Writes on one lane, outside of the lanes' order.
+    pub(super) fn put(&self, at: usize, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        let lane = self.lane(at);
+        for (k, part) in bytes.chunks(TRANSFER as usize).enumerate() {
+            let _section = self.section(lane)?;
+            lane.queue.write_buffer(buffer, offset + k as u64 * TRANSFER, part);
+            if bytes.len() as u64 > TRANSFER {
+                // Each part in a submission of its own, so that staging memory is freed on the way.
+                lane.submit(Vec::new()).map_err(|r| r.error)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Reads on one lane, outside of the lanes' order.
-pub(super) fn get(lane: &Lane, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
-    lane.faults.check()?;
-    if bytes == 0 {
-        return Ok(Vec::new());
-    }
-    let size = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(TRANSFER);
-    let scope = lane.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let staging = lane.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("linops.readback"),
-        size,
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    if let Some(e) = pollster::block_on(scope.pop()) {
-        return Err(from_wgpu(e));
-    }
-    let mut out = Vec::with_capacity(bytes as usize);
-    while (out.len() as u64) < bytes {
-        let at = out.len() as u64;
-        part(lane, buffer, at..bytes.min(at + size), &staging, &mut out)?;
-    }
-    lane.faults.check()?;
-    Ok(out)
-}
-
-fn part(
-    lane: &Lane,
-    buffer: &wgpu::Buffer,
-    range: Range<u64>,
-    staging: &wgpu::Buffer,
-    out: &mut Vec<u8>,
-) -> Result<()> {
-    let bytes = range.end - range.start;
-    let mut encoder = lane.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    let copied = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
-    encoder.copy_buffer_to_buffer(buffer, range.start, staging, 0, copied);
-    let commands = encoder.finish();
-    let (done, mapped) = mpsc::channel();
-    let index = {
-        let mut state = lane.lock()?;
-        let index = lane.submit(&mut state, vec![commands])?;
-        // Mapping may submit, so it belongs into the critical section. The receiver may be gone after a timeout; then nobody
-        // needs the message.
-        staging.map_async(wgpu::MapMode::Read, 0..copied, move |r| drop(done.send(r)));
-        index
-    };
-    lane.wait_for(index, PATIENCE)?;
-    match mapped.recv_timeout(PATIENCE) {
-        Ok(Ok(())) => {}
-        _ => {
-            let fault = lane.faults.check().err();
-            return Err(fault.unwrap_or(Error::Device("a buffer could not be mapped".into())));
+    /// Reads on one lane, outside of the lanes' order.
+    pub(super) fn get(&self, at: usize, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
+        let lane = self.lane(at);
+        lane.faults.check()?;
+        if bytes == 0 {
+            return Ok(Vec::new());
         }
+        let size = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(TRANSFER);
+        let scope = lane.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let staging = lane.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("linops.readback"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        if let Some(e) = pollster::block_on(scope.pop()) {
+            return Err(from_wgpu(e));
+        }
+        let mut out = Vec::with_capacity(bytes as usize);
+        while (out.len() as u64) < bytes {
+            let from = out.len() as u64;
+            self.part(lane, buffer, from..bytes.min(from + size), &staging, &mut out)?;
+        }
+        lane.faults.check()?;
+        Ok(out)
     }
-    let view =
-        staging.get_mapped_range(0..copied).map_err(|e| Error::Device(format!("a buffer could not be read: {e}")))?;
-    out.extend_from_slice(&view[..bytes as usize]);
-    drop(view);
-    staging.unmap();
-    Ok(())
+
+    fn part(
+        &self,
+        lane: &Lane,
+        buffer: &wgpu::Buffer,
+        range: Range<u64>,
+        staging: &wgpu::Buffer,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let bytes = range.end - range.start;
+        let mut encoder = lane.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let copied = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        encoder.copy_buffer_to_buffer(buffer, range.start, staging, 0, copied);
+        let commands = encoder.finish();
+        let (done, mapped) = mpsc::channel();
+        let index = {
+            let _section = self.section(lane)?;
+            let index = lane.submit(vec![commands]).map_err(|r| r.error)?;
+            // Mapping may submit, so it belongs into the critical section. The receiver may be gone after a timeout; then nobody
+            // needs the message.
+            staging.map_async(wgpu::MapMode::Read, 0..copied, move |r| drop(done.send(r)));
+            index
+        };
+        lane.wait_for(index, PATIENCE)?;
+        match mapped.recv_timeout(PATIENCE) {
+            Ok(Ok(())) => {}
+            _ => {
+                let fault = lane.faults.check().err();
+                return Err(fault.unwrap_or(Error::Device("a buffer could not be mapped".into())));
+            }
+        }
+        let view = staging
+            .get_mapped_range(0..copied)
+            .map_err(|e| Error::Device(format!("a buffer could not be read: {e}")))?;
+        out.extend_from_slice(&view[..bytes as usize]);
+        drop(view);
+        staging.unmap();
+        Ok(())
+    }
 }
