@@ -5,7 +5,7 @@ use linops::gpu::queues::{LaneOptions, Lanes, SharedBuffer};
 use linops::wgpu;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub const SOON: Duration = Duration::from_secs(30);
 
@@ -51,6 +51,11 @@ pub fn queues(n: usize, behaviour: Behaviour) -> (Lanes, Arc<Watch>) {
 
 pub fn healthy(watch: &Watch) {
     assert_eq!(watch.stuck.load(SeqCst), 0, "a value did not come");
+    // The last owner may be dropped on a thread of its own.
+    let begin = Instant::now();
+    while watch.destroyed.load(SeqCst) == 0 && begin.elapsed() < SOON {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(watch.destroyed.load(SeqCst), 1, "the native device is destroyed once");
 }
 
