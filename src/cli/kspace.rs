@@ -1,7 +1,7 @@
 //! What `recon` reads: k-space, coil maps and mask, checked against each other.
 
 use super::input::{read_array, suffix, unknown};
-use linops::io::{Array as AnyArray, cfl_kspace, read_ismrmrd, read_npy};
+use linops::io::{Array as AnyArray, IsmrmrdScan, cfl_kspace, read_ismrmrd, read_npy};
 use linops::{Error, Result};
 use ndarray::{Array, Array2, Array3, ArrayD, Dimension, Ix2, Ix3};
 use num_complex::Complex32;
@@ -31,7 +31,9 @@ pub fn read_kspace(path: &Path) -> Result<Kspace> {
         }
         "cfl" | "hdr" => Ok(plain(cfl_kspace(path)?)),
         "h5" => {
-            let scan = read_ismrmrd(path, "dataset")?;
+            let IsmrmrdScan::Cartesian(scan) = read_ismrmrd(path, "dataset")? else {
+                return Err(Error::file(path, "is not Cartesian"));
+            };
             let notes = vec![scan.summary].into_iter().filter(|s| !s.is_empty()).collect();
             Ok(Kspace { values: scan.kspace, sampled: Some(scan.sampled), notes })
         }
