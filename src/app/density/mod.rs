@@ -4,9 +4,11 @@
 //! So a fully sampled Cartesian grid has weights of 1, and with the orthonormal non-uniform Fourier transform N and the
 //! weights W, Nᴴ W N is near the identity wherever sampling is dense enough.
 
+mod pipe;
 mod ramp;
 mod voronoi;
 
+pub use pipe::pipe_density;
 pub use ramp::ramp_density;
 pub use voronoi::voronoi_density;
 
