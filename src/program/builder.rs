@@ -1,6 +1,6 @@
 //! Builds programs node by node, checking extents on the way.
 
-use super::{AxisMap, Constant, Contract, IndexList, MapAxis, Node, Op, Parallel, Program, Split, ValueId};
+use super::{AxisMap, Constant, Contract, IndexList, MapAxis, Node, Op, Parallel, Points, Program, Split, ValueId};
 use crate::error::{Result, shape_err};
 use num_complex::Complex64;
 use std::collections::BTreeMap;
@@ -175,6 +175,28 @@ impl Builder {
         }
         e[axis] = index.extent();
         Ok(self.push(Op::Scatter { axis, index }, vec![x], e))
+    }
+
+    /// Interpolates the grid that the last axes of x are; they leave, and one that counts the points comes last.
+    pub fn interpolate(&mut self, x: ValueId, points: Points) -> Result<ValueId> {
+        let mut e = self.extents(x).to_vec();
+        let batch = e.len().saturating_sub(points.grid().len());
+        if e[batch..] != *points.grid() {
+            return shape_err!("{points:?} do not fit extents {e:?}");
+        }
+        e.truncate(batch);
+        e.push(points.count());
+        Ok(self.push(Op::Interpolate(points), vec![x], e))
+    }
+
+    /// The transpose of [`interpolate`](Builder::interpolate).
+    pub fn spread(&mut self, x: ValueId, points: Points) -> Result<ValueId> {
+        let mut e = self.extents(x).to_vec();
+        if e.pop() != Some(points.count()) {
+            return shape_err!("{points:?} do not fit extents {:?}", self.extents(x));
+        }
+        e.extend(points.grid());
+        Ok(self.push(Op::Spread(points), vec![x], e))
     }
 
     /// Discrete Fourier transform along axes, times `scale`.

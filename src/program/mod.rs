@@ -12,6 +12,7 @@ mod display;
 mod memory;
 mod op;
 mod plan;
+pub mod points;
 mod schedule;
 mod simplify;
 mod target;
@@ -24,6 +25,8 @@ pub use constant::{Constant, ConstantData};
 pub use memory::{MemoryPlan, size_class};
 pub use op::{Contract, IndexList, Inverse, MapAxis, Op, Parallel, Split, ThreadSettings};
 pub use plan::{Cost, Kernel, Plan, PlanValue, Post, Region, Step, Store};
+pub use points::Points;
+pub(crate) use schedule::nonuniform::NONUNIFORM_BLOCK;
 pub use target::Target;
 
 /// A value of a program: 0 is the input, `i + 1` the result of node `i`.

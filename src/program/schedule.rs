@@ -1,6 +1,7 @@
 //! From a program to a plan: index maps and pointwise weights are fused into the kernels beside them, transforms are cut
 //! into passes, large values into panels.
 
+pub(super) mod nonuniform;
 mod transforms;
 
 use super::bluestein::legalize;
@@ -139,7 +140,9 @@ impl Scheduler {
         | Kernel::Reduce { .. }
         | Kernel::Add { .. }
         | Kernel::Gather { .. }
-        | Kernel::Scatter { .. } = &step.kernel
+        | Kernel::Scatter { .. }
+        | Kernel::Interpolate { .. }
+        | Kernel::Spread { .. } = &step.kernel
         {
             let widens = v.load.scale.im != 0.0 && !self.values[v.load.value.at()].complex;
             if !v.load.factors.is_empty() || widens {
@@ -232,6 +235,8 @@ impl Scheduler {
                 let load = self.three_axes(x.clone(), *axis)?;
                 self.step(Kernel::Scatter { load, index: index.clone() }, extents, x.complex)
             }
+            Op::Interpolate(points) => self.interpolate(x, points, extents)?,
+            Op::Spread(points) => self.spread(x, points, extents)?,
             Op::Fft { axes, inverse, centered, scale } => match self.target.fft_limits() {
                 None => {
                     let post = Post::scalar(extents, *scale);
