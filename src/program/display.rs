@@ -48,6 +48,8 @@ impl fmt::Display for Describe<'_> {
             Op::Sum(axes) => write!(f, "sum {axes:?}"),
             Op::Gather { axis, index } => write!(f, "gather {index:?} on {axis}"),
             Op::Scatter { axis, index } => write!(f, "scatter {index:?} on {axis}"),
+            Op::Nufft(n) => write!(f, "nufft {n:?}"),
+            Op::NufftAdjoint(n) => write!(f, "nufft adjoint {n:?}"),
             Op::Interpolate(points) => write!(f, "interpolate {points:?}"),
             Op::Spread(points) => write!(f, "spread {points:?}"),
             Op::Fft { axes, inverse, centered, scale } => {

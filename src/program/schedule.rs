@@ -22,13 +22,14 @@ impl Program {
     /// # Errors
     /// [`Error::TooBig`] where one line of a transform exceeds the target's binding limit, or a value its largest buffer.
     pub fn schedule(&self, target: &Target, complex_input: bool) -> Result<Plan> {
+        let expanded = nufft::expand(self)?;
         let legal;
         let program = match target {
-            Target::Host => self,
+            Target::Host => &expanded,
             Target::Gpu { max_buffer, max_binding, .. } => {
                 // Before anything is made for values that cannot exist.
-                fits(self, *max_buffer, *max_binding)?;
-                legal = legalize(self)?;
+                fits(&expanded, *max_buffer, *max_binding)?;
+                legal = legalize(&expanded)?;
                 &legal
             }
         };
@@ -207,6 +208,7 @@ impl Scheduler {
         let x = inputs.swap_remove(0);
         Ok(match &node.op {
             Op::Zero | Op::Add => unreachable!("handled above"),
+            Op::Nufft(_) | Op::NufftAdjoint(_) => unreachable!("expanded before"),
             Op::Scale(c) => {
                 let mut x = x;
                 x.load.scale *= c;

@@ -4,12 +4,28 @@ use super::fields::Fields;
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
-use crate::linop::{self, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop};
+use crate::linop::{self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop, NufftOptions};
 
 impl Loader {
     pub(super) fn interpolate(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (locs, axes, options, out) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?, f.need_text("out")?);
         linop::interpolate(needed(input, f)?, &locs, &axes, &options, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) fn nufft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out")?);
+        let (tol, width, oversamp) = (f.number("tol")?, f.number("width")?, f.number("oversamp")?);
+        let accuracy = match (tol, width, oversamp) {
+            (Some(tol), None, None) => Accuracy::Tol(tol),
+            (None, None, None) => Accuracy::default(),
+            (None, width, oversamp) => {
+                Accuracy::Kernel { width: width.unwrap_or(4.0), oversamp: oversamp.unwrap_or(1.25) }
+            }
+            _ => return Err(f.wrong("tol", "goes without \"width\" and \"oversamp\"; give one or the others")),
+        };
+        let toeplitz = f.get("toeplitz").map(|_| f.flag("toeplitz", false)).transpose()?;
+        let options = NufftOptions { accuracy, toeplitz };
+        linop::nufft(needed(input, f)?, &locs, &axes, options, &out).map_err(|e| f.here(e))
     }
 
     pub(super) fn gridding(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {

@@ -71,9 +71,7 @@ impl Points {
             return shape_err!("{} coordinates for {d} axes; expected at least one point", locs.len());
         }
         let count = locs.len() / d;
-        if count >= MAX_POINTS {
-            return shape_err!("{count} points; a set has fewer than 2^31: cut it and add or concat the linops");
-        }
+        check_count(count)?;
         if let Some(at) = locs.iter().position(|x| !x.is_finite()) {
             return value_err!(
                 "the coordinate of point {} along axis {} is {}; expected a finite number",
@@ -199,6 +197,14 @@ impl Points {
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
+}
+
+/// Whether a set may have so many points.
+pub(crate) fn check_count(count: usize) -> Result<()> {
+    if count >= MAX_POINTS {
+        return shape_err!("{count} points; a set has fewer than 2^31: cut it into several linops and concat them");
+    }
+    Ok(())
 }
 
 impl PartialEq for Points {
