@@ -6,8 +6,10 @@
 mod element;
 mod fft;
 mod gather;
+mod interpolate;
 mod load;
 mod reduce;
+mod taps;
 mod vectors;
 
 pub use element::{HostBuf, Real, Slice};
@@ -68,6 +70,8 @@ impl<T: Real> HostInstance<T> {
                 Some(raw) => SliceMut::of(raw, plan.values[y.at()].len(), plan.values[y.at()].complex),
                 None => output.as_mut(),
             };
+            let work = step.kernel.work().and_then(|w| plan.memory.slot_of[w.at()]);
+            let mut own = work.map(|w| std::mem::take(&mut self.slots[w])).unwrap_or_default();
             let sources: Vec<Option<Slice<T>>> = step
                 .kernel
                 .loads()
@@ -82,8 +86,11 @@ impl<T: Real> HostInstance<T> {
                 })
                 .collect();
             match dst {
-                SliceMut::Real(d) => run_step(&step.kernel, &step.store, transforms.as_ref(), &sources, d),
-                SliceMut::Complex(d) => run_step(&step.kernel, &step.store, transforms.as_ref(), &sources, d),
+                SliceMut::Real(d) => run_step(&step.kernel, &step.store, transforms.as_ref(), &sources, &mut own, d),
+                SliceMut::Complex(d) => run_step(&step.kernel, &step.store, transforms.as_ref(), &sources, &mut own, d),
+            }
+            if let Some(w) = work {
+                self.slots[w] = own;
             }
             if let (Some(s), Some(raw)) = (slot, taken) {
                 self.slots[s] = raw;
@@ -98,6 +105,7 @@ fn run_step<T: Real, E: Elem<T>>(
     store: &Store,
     transforms: Option<&AxisPlans<T>>,
     sources: &[Option<Slice<T>>],
+    work: &mut [T],
     dst: &mut [E],
 ) {
     let len = kernel.output_len();
@@ -131,6 +139,8 @@ fn run_step<T: Real, E: Elem<T>>(
         Kernel::Reduce { load, kept } => reduce::run(load, *kept, sources[0], dst),
         Kernel::Gather { load, index } => gather::gather(load, index, sources[0], dst),
         Kernel::Scatter { load, index } => gather::scatter(load, index, sources[0], dst),
+        Kernel::Interpolate { load, points, .. } => interpolate::interpolate(load, points, sources[0], work, dst),
+        Kernel::Spread { load, points, .. } => interpolate::spread(load, points, sources[0], work, dst),
         Kernel::Fft { load, post, .. } => {
             let reader = Reader::new(load, sources[0]);
             let post = Weights::new(&post.extents, &post.factors, post.scale);

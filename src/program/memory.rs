@@ -16,6 +16,18 @@ impl MemoryPlan {
     pub fn scratch_bytes(&self) -> u64 {
         self.slots.iter().sum()
     }
+
+    /// A free buffer of the class that holds `bytes`, or a new one.
+    fn take(&mut self, free: &mut Vec<usize>, bytes: u64) -> usize {
+        let class = size_class(bytes);
+        match free.iter().position(|&f| self.slots[f] == class) {
+            Some(at) => free.swap_remove(at),
+            None => {
+                self.slots.push(class);
+                self.slots.len() - 1
+            }
+        }
+    }
 }
 
 /// The smallest 2^k or 1.5·2^k bytes that hold `bytes`, at least 256: at most a third of a buffer is unused.
@@ -40,6 +52,10 @@ pub(crate) fn assign(target: &Target, values: &[PlanValue], steps: &[Step], outp
     let mut free: Vec<usize> = Vec::new();
     for (i, s) in steps.iter().enumerate() {
         let y = s.store.value.at();
+        // Lives in this step alone; taken before the result's, so that the two differ.
+        if let Some(work) = s.kernel.work() {
+            plan.slot_of[work.at()] = Some(plan.take(&mut free, values[work.at()].bytes()));
+        }
         let mut taken = None;
         if !external(y) && first_write[y] == Some(i) {
             let dies = |v: usize| !external(v) && last_read[v] == Some(i) && v != y;
@@ -53,20 +69,11 @@ pub(crate) fn assign(target: &Target, values: &[PlanValue], steps: &[Step], outp
             });
             let slot = match taken {
                 Some(v) => plan.slot_of[v],
-                None => {
-                    let class = size_class(values[y].bytes());
-                    let found = free.iter().position(|&f| plan.slots[f] == class);
-                    Some(match found {
-                        Some(at) => free.swap_remove(at),
-                        None => {
-                            plan.slots.push(class);
-                            plan.slots.len() - 1
-                        }
-                    })
-                }
+                None => Some(plan.take(&mut free, values[y].bytes())),
             };
             plan.slot_of[y] = slot;
         }
+        free.extend(s.kernel.work().and_then(|w| plan.slot_of[w.at()]));
         let mut done: Vec<usize> = s.kernel.loads().iter().map(|l| l.value.at()).collect();
         done.sort_unstable();
         done.dedup();

@@ -10,8 +10,10 @@ mod builder;
 mod constant;
 mod display;
 mod memory;
+mod nufft;
 mod op;
 mod plan;
+pub mod points;
 mod schedule;
 mod simplify;
 mod target;
@@ -22,8 +24,11 @@ pub use axis_map::AxisMap;
 pub use builder::Builder;
 pub use constant::{Constant, ConstantData};
 pub use memory::{MemoryPlan, size_class};
+pub use nufft::{Accuracy, Nufft, Size};
 pub use op::{Contract, IndexList, Inverse, MapAxis, Op, Parallel, Split, ThreadSettings};
 pub use plan::{Cost, Kernel, Plan, PlanValue, Post, Region, Step, Store};
+pub use points::Points;
+pub(crate) use schedule::nonuniform::NONUNIFORM_BLOCK;
 pub use target::Target;
 
 /// A value of a program: 0 is the input, `i + 1` the result of node `i`.

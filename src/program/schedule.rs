@@ -1,6 +1,7 @@
 //! From a program to a plan: index maps and pointwise weights are fused into the kernels beside them, transforms are cut
 //! into passes, large values into panels.
 
+pub(super) mod nonuniform;
 mod transforms;
 
 use super::bluestein::legalize;
@@ -21,13 +22,14 @@ impl Program {
     /// # Errors
     /// [`Error::TooBig`] where one line of a transform exceeds the target's binding limit, or a value its largest buffer.
     pub fn schedule(&self, target: &Target, complex_input: bool) -> Result<Plan> {
+        let expanded = nufft::expand(self)?;
         let legal;
         let program = match target {
-            Target::Host => self,
+            Target::Host => &expanded,
             Target::Gpu { max_buffer, max_binding, .. } => {
                 // Before anything is made for values that cannot exist.
-                fits(self, *max_buffer, *max_binding)?;
-                legal = legalize(self)?;
+                fits(&expanded, *max_buffer, *max_binding)?;
+                legal = legalize(&expanded)?;
                 &legal
             }
         };
@@ -139,7 +141,9 @@ impl Scheduler {
         | Kernel::Reduce { .. }
         | Kernel::Add { .. }
         | Kernel::Gather { .. }
-        | Kernel::Scatter { .. } = &step.kernel
+        | Kernel::Scatter { .. }
+        | Kernel::Interpolate { .. }
+        | Kernel::Spread { .. } = &step.kernel
         {
             let widens = v.load.scale.im != 0.0 && !self.values[v.load.value.at()].complex;
             if !v.load.factors.is_empty() || widens {
@@ -204,6 +208,7 @@ impl Scheduler {
         let x = inputs.swap_remove(0);
         Ok(match &node.op {
             Op::Zero | Op::Add => unreachable!("handled above"),
+            Op::Nufft(_) | Op::NufftAdjoint(_) => unreachable!("expanded before"),
             Op::Scale(c) => {
                 let mut x = x;
                 x.load.scale *= c;
@@ -232,6 +237,8 @@ impl Scheduler {
                 let load = self.three_axes(x.clone(), *axis)?;
                 self.step(Kernel::Scatter { load, index: index.clone() }, extents, x.complex)
             }
+            Op::Interpolate(points) => self.interpolate(x, points, extents)?,
+            Op::Spread(points) => self.spread(x, points, extents)?,
             Op::Fft { axes, inverse, centered, scale } => match self.target.fft_limits() {
                 None => {
                     let post = Post::scalar(extents, *scale);
