@@ -30,13 +30,7 @@ pub struct NufftOptions {
 /// # Errors
 /// `axes` names other than 1 to 3 dims of the input, `locs` has another number of components or none, a coordinate is not
 /// finite, or an option is outside of its domain.
-pub fn nufft(
-    input: impl ToShape,
-    locs: &ArrayD<f64>,
-    axes: &str,
-    options: NufftOptions,
-    out: &str,
-) -> Result<Linop> {
+pub fn nufft(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, options: NufftOptions, out: &str) -> Result<Linop> {
     let input = input.to_shape()?;
     let layout = Layout::new(&input, locs, &parse_dims(axes)?, "nufft")?;
     let nufft = Nufft::new(&layout.grid, &layout.samples, flat_locs(locs), options.accuracy, options.toeplitz);

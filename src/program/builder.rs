@@ -1,6 +1,8 @@
 //! Builds programs node by node, checking extents on the way.
 
-use super::{AxisMap, Constant, Contract, IndexList, MapAxis, Node, Nufft, Op, Parallel, Points, Program, Split, ValueId};
+use super::{
+    AxisMap, Constant, Contract, IndexList, MapAxis, Node, Nufft, Op, Parallel, Points, Program, Split, ValueId,
+};
 use crate::error::{Result, shape_err};
 use num_complex::Complex64;
 use std::collections::BTreeMap;

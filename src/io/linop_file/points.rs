@@ -4,7 +4,9 @@ use super::fields::Fields;
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
-use crate::linop::{self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop, NufftOptions};
+use crate::linop::{
+    self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop, NufftOptions,
+};
 
 impl Loader {
     pub(super) fn interpolate(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {

@@ -34,7 +34,8 @@ impl Nufft {
         let passes = (2.0 - 0.5f64.powi(d - 1)) / f64::from(d);
         let convolution = cells * (2.0 * cells.log2() * passes + 12.0);
         let making = Size::reaching(self.kernel_tol(), sigma(d as usize), &doubled, false);
-        making.is_some_and(|s| s.grid.iter().product::<usize>() <= MOST_CELLS) && convolution < self.0.size.cost(self.count())
+        making.is_some_and(|s| s.grid.iter().product::<usize>() <= MOST_CELLS)
+            && convolution < self.0.size.cost(self.count())
     }
 
     /// Extents of the circulant: smooth, and at least twice the image's less one.

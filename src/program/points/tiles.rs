@@ -27,7 +27,7 @@ pub(super) fn extents(grid: &[usize]) -> (Vec<usize>, Vec<usize>) {
     match grid.len() {
         1 => (vec![2048], vec![256]),
         2 => (vec![32, 64], vec![16, 16]),
-        _ => (vec![16, 16, 32], vec![8, 8, 8]),
+        _ => (vec![16, 16, 32], vec![8, 8, 4]),
     }
 }
 

@@ -25,6 +25,9 @@ impl Scheduler {
         let mut want = vec![e[..e.len() - last.len()].iter().product()];
         want.extend(last);
         let x = self.through(x, |l| l.reshaped(&want))?;
+        // Kernels on a GPU have lists to bind beside the read.
+        let room = self.target != Target::Host && x.load.factors.len() > 1;
+        let x = if room { self.stored(x) } else { x };
         Ok((x.load, x.complex))
     }
 

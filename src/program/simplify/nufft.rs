@@ -23,7 +23,8 @@ impl Sweep {
         let extents = self.b.extents(x).to_vec();
         let batch = extents.len() - n.samples().len();
         // Weights along batch axes alone commute with the transform.
-        let (outside, inside): (Vec<_>, Vec<_>) = weights.into_iter().partition(|(_, a, _)| a.iter().all(|a| *a < batch));
+        let (outside, inside): (Vec<_>, Vec<_>) =
+            weights.into_iter().partition(|(_, a, _)| a.iter().all(|a| *a < batch));
         let mut axes: Vec<usize> = inside.iter().flat_map(|w| &w.1).copied().filter(|a| *a < batch).collect();
         axes.sort_unstable();
         axes.dedup();
