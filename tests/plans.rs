@@ -37,6 +37,9 @@ fn ops(p: &Program) -> Vec<&'static str> {
         Op::Contract(_) => "contract",
         Op::Add => "add",
         Op::Parallel(_) => "parallel",
+        Op::Nufft(_) | Op::NufftAdjoint(_) => "nufft",
+        Op::Interpolate(_) => "interpolate",
+        Op::Spread(_) => "spread",
     };
     let mut all = Vec::new();
     for n in p.nodes() {

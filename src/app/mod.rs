@@ -3,14 +3,22 @@
 mod bessel;
 pub mod coils;
 mod dense;
+pub mod density;
 pub mod fourier;
+pub mod least_squares;
 pub mod noise;
+pub mod noncartesian;
 pub mod phantom;
+pub mod sampled_scan;
 pub mod scan;
 pub mod sense;
 mod sensitivity;
+pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};
+pub use least_squares::{Reconstruction, SenseOptions};
+pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
 pub use phantom::{shepp_logan_image, shepp_logan_kspace};
+pub use sampled_scan::{SampleOptions, SampledScan, head_kspace, sample_scan};
 pub use scan::{Scan, ScanOptions, scan};
-pub use sense::{Reconstruction, Sense, SenseOptions, nrmse};
+pub use sense::{Sense, nrmse};

@@ -3,7 +3,7 @@
 use super::fourier::centred_dft;
 use super::noise::Generator;
 use super::phantom::shepp_logan_kspace;
-use super::sensitivity::{ORDER, ring};
+use super::sensitivity::{ORDER, Sensitivity, ring};
 use crate::error::value_err;
 use crate::{Error, Result};
 use ndarray::parallel::prelude::*;
@@ -65,29 +65,39 @@ pub fn scan(options: &ScanOptions) -> Result<Scan> {
     let body = Array2::from_shape_fn((ny, nx), |(ky, kx)| head[[2 * ky + order, 2 * kx + order]]);
     let mask = mask(options);
     let mut kspace = Array3::<Complex32>::zeros((coils, ny, nx));
-    let mut maps = Array3::<Complex32>::zeros((coils, ny, nx));
-    kspace.axis_iter_mut(Axis(0)).into_par_iter().zip(maps.axis_iter_mut(Axis(0))).zip(&sensitivities).for_each(
-        |((mut kspace, mut map), sensitivity)| {
-            for ((ky, kx), value) in kspace.indexed_iter_mut() {
-                // ρ̂(k − l/2): in half steps 2k − l, and the table starts at −ORDER.
-                let terms = sensitivity
-                    .coefficients
-                    .indexed_iter()
-                    .map(|((ly, lx), a)| a * head[[2 * ky + 2 * order - ly, 2 * kx + 2 * order - lx]]);
-                *value = narrow(terms.sum());
-            }
-            for ((y, x), value) in map.indexed_iter_mut() {
-                let place = |n: usize, extent: usize| (n as f64 - (extent / 2) as f64) / extent as f64;
-                *value = narrow(sensitivity.at(place(y, ny), place(x, nx)));
-            }
-        },
-    );
-    let mut generator = Generator::new(options.seed);
-    for value in &mut kspace {
-        *value += narrow(generator.complex_normal() * options.noise);
-    }
+    kspace.axis_iter_mut(Axis(0)).into_par_iter().zip(&sensitivities).for_each(|(mut kspace, sensitivity)| {
+        for ((ky, kx), value) in kspace.indexed_iter_mut() {
+            // ρ̂(k − l/2): in half steps 2k − l, and the table starts at −ORDER.
+            let terms = sensitivity
+                .coefficients
+                .indexed_iter()
+                .map(|((ly, lx), a)| a * head[[2 * ky + 2 * order - ly, 2 * kx + 2 * order - lx]]);
+            *value = narrow(terms.sum());
+        }
+    });
+    add_noise(kspace.iter_mut(), options.noise, options.seed);
     kspace *= &mask.mapv(Complex32::from);
-    Ok(Scan { kspace, maps, mask, reference: inverse(body) })
+    Ok(Scan { kspace, maps: maps(&sensitivities, ny, nx), mask, reference: inverse(body) })
+}
+
+/// The sensitivities at the pixels (coil, y, x).
+pub(super) fn maps(sensitivities: &[Sensitivity], ny: usize, nx: usize) -> Array3<Complex32> {
+    let place = |n: usize, extent: usize| (n as f64 - (extent / 2) as f64) / extent as f64;
+    let mut maps = Array3::zeros((sensitivities.len(), ny, nx));
+    maps.axis_iter_mut(Axis(0)).into_par_iter().zip(sensitivities).for_each(|(mut map, sensitivity)| {
+        for ((y, x), value) in map.indexed_iter_mut() {
+            *value = narrow(sensitivity.at(place(y, ny), place(x, nx)));
+        }
+    });
+    maps
+}
+
+/// Adds complex Gaussian noise of this standard deviation.
+pub(super) fn add_noise<'a>(values: impl Iterator<Item = &'a mut Complex32>, deviation: f64, seed: u64) {
+    let mut generator = Generator::new(seed);
+    for value in values {
+        *value += narrow(generator.complex_normal() * deviation);
+    }
 }
 
 fn check(options: &ScanOptions) -> Result<()> {
@@ -143,13 +153,14 @@ fn mask(options: &ScanOptions) -> Array2<f32> {
     })
 }
 
-fn inverse(mut kspace: Array2<Complex64>) -> Array2<Complex32> {
+/// The image of k-space on the grid.
+pub(super) fn inverse(mut kspace: Array2<Complex64>) -> Array2<Complex32> {
     centred_dft(kspace.view_mut(), Axis(0), true);
     centred_dft(kspace.view_mut(), Axis(1), true);
     kspace.mapv(narrow)
 }
 
-fn narrow(value: Complex64) -> Complex32 {
+pub(super) fn narrow(value: Complex64) -> Complex32 {
     Complex32::new(value.re as f32, value.im as f32)
 }
 

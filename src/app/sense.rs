@@ -3,48 +3,13 @@
 //! minimise ‖M F S x − y‖² + λ‖x‖² with coil sensitivities S, the centred orthonormal DFT F and the sampling mask M.
 //! Pruessmann et al., Magn. Reson. Med. 42:952 (1999); by conjugate gradients: 46:638 (2001).
 
+use super::least_squares::{Reconstruction, SenseOptions, adjoint, minimise};
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, FftOptions, Linop};
 use crate::run::Device;
-use crate::solve::{CgOptions, CgResult, Progress, Stop, cg};
 use crate::tensor::Tensor;
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Ix2};
 use num_complex::Complex32;
-use std::sync::atomic::AtomicBool;
-
-/// Options of [`Sense::solve`].
-#[derive(Clone, Copy)]
-pub struct SenseOptions<'a> {
-    /// λ ≥ 0, as in the objective: on the scale of Σ|S|² (1 for normalised maps), whatever the scale of the data.
-    pub lambda: f32,
-    /// Iterations at most.
-    pub iterations: usize,
-    /// Stop when the residual of the normal equations is below `tol` times their right-hand side; 0 runs all iterations.
-    pub tol: f32,
-    /// Called every few iterations.
-    pub progress: Option<&'a dyn Fn(Progress)>,
-    /// Set from elsewhere to stop; the image so far is returned.
-    pub cancel: Option<&'a AtomicBool>,
-}
-
-impl Default for SenseOptions<'_> {
-    fn default() -> Self {
-        SenseOptions { lambda: 0.01, iterations: 100, tol: 1e-6, progress: None, cancel: None }
-    }
-}
-
-/// What [`Sense::solve`] returns.
-#[derive(Clone, Debug)]
-pub struct Reconstruction {
-    /// The image (y, x).
-    pub image: Array2<Complex32>,
-    /// Iterations done.
-    pub iterations: usize,
-    /// Readings of the residual.
-    pub history: Vec<Progress>,
-    /// Why the solver stopped.
-    pub stop: Stop,
-}
 
 /// A Cartesian parallel-imaging model: y = M F S x.
 ///
@@ -113,9 +78,8 @@ impl Sense {
     /// # Errors
     /// The k-space (coil, ky, kx) has other extents than the model, or the device fails.
     pub fn zero_filled(&self, kspace: ArrayView3<Complex32>, device: &Device) -> Result<Array2<Complex32>> {
-        let scaled = Scaled::new(kspace);
-        let b = self.linop.h().apply(&scaled.tensor()?.to(device)?)?;
-        let mut image = scaled.restore(&b)?;
+        let image = adjoint(&self.linop, kspace.into_dyn(), "C Ky Kx", device)?.into_dimensionality::<Ix2>();
+        let mut image = image.map_err(|e| Error::Shape(e.to_string()))?;
         image.zip_mut_with(&self.power, |v, &p| {
             if p > 0.0 {
                 *v /= p;
@@ -135,52 +99,8 @@ impl Sense {
         options: &SenseOptions,
         device: &Device,
     ) -> Result<Reconstruction> {
-        if options.iterations == 0 {
-            return value_err!("the number of iterations is 0; expected at least 1");
-        }
-        let scaled = Scaled::new(kspace);
-        let b = self.linop.h().apply(&scaled.tensor()?.to(device)?)?;
-        let cg_options = CgOptions {
-            lambda: options.lambda,
-            iterations: options.iterations,
-            tol: options.tol,
-            progress: options.progress,
-            cancel: options.cancel,
-            ..Default::default()
-        };
-        let CgResult { x, iterations, history, stop } = cg(&self.linop.n(), &b, &cg_options)?;
-        Ok(Reconstruction { image: scaled.restore(&x)?, iterations, history, stop })
+        minimise(&self.linop, kspace.into_dyn(), "C Ky Kx", options, device)?.with_rank()
     }
-}
-
-/// k-space times the power of two that brings its largest part between ½ and 1. Raw data may be of the size 1e-6 or 1e6,
-/// whose squares are near the ends of f32; a power of two changes no digit of the result.
-struct Scaled {
-    kspace: Array3<Complex32>,
-    exponent: i32,
-}
-
-impl Scaled {
-    fn new(kspace: ArrayView3<Complex32>) -> Scaled {
-        let largest = kspace.iter().fold(0.0f32, |a, v| a.max(v.re.abs()).max(v.im.abs()));
-        let exponent = if largest > 0.0 && largest.is_finite() { largest.log2().floor() as i32 + 1 } else { 0 };
-        Scaled { kspace: kspace.mapv(|v| times_power(v, -exponent)), exponent }
-    }
-
-    fn tensor(&self) -> Result<Tensor> {
-        Tensor::from_array(self.kspace.clone(), "C Ky Kx")
-    }
-
-    fn restore(&self, image: &Tensor) -> Result<Array2<Complex32>> {
-        let array = image.to(&Device::host())?.to_array()?.into_dimensionality::<Ix2>();
-        Ok(array.map_err(|e| Error::Shape(e.to_string()))?.mapv(|v| times_power(v, self.exponent)))
-    }
-}
-
-/// v·2^exponent; in two steps, as 2^±140 is no normal f32.
-fn times_power(v: Complex32, exponent: i32) -> Complex32 {
-    let half = exponent / 2;
-    v * 2f32.powi(half) * 2f32.powi(exponent - half)
 }
 
 /// ‖image − reference‖ / ‖reference‖; 0 where both are 0.
@@ -194,7 +114,10 @@ pub fn nrmse(image: ArrayView2<Complex32>, reference: ArrayView2<Complex32>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::least_squares::times_power;
     use crate::app::{Scan, ScanOptions, scan};
+    use crate::solve::Stop;
+    use ndarray::Array3;
 
     fn small() -> Scan {
         scan(&ScanOptions { ny: 40, nx: 36, coils: 4, acceleration: 2, ..Default::default() }).unwrap()

@@ -1,23 +1,29 @@
 //! `linops demo`: a simulated scan, reconstructed without and with SENSE, as one picture.
 
 mod picture;
+mod subject;
 
 use super::common::Common;
 use super::interrupt::Solving;
 use super::printer::{Printer, complain, decimal};
-use super::recon::{outcome, residual, stop_name};
+use super::recon::{outcome, stop_name};
 use super::{DONE, INTERRUPTED, progress};
 use linops::Result;
-use linops::app::{ScanOptions, Sense, SenseOptions, nrmse, scan};
+use linops::app::{SenseOptions, nrmse};
 use linops::io::{Window, panels};
 use ndarray::Array2;
 use num_complex::Complex32;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
+use subject::Subject;
 
 #[derive(clap::Args)]
 pub struct Args {
+    /// Simulate golden-angle radial spokes instead of Cartesian lines
+    #[arg(long)]
+    radial: bool,
+
     #[command(flatten)]
     pub common: Common,
 }
@@ -31,47 +37,46 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let path = Path::new(FILE);
     let target = picture::reserve(path, args.common.force)?;
     let device = args.common.device()?;
-    let options = ScanOptions::default();
     let wait = progress::spinner("simulating the scan");
-    let scan = scan(&options)?;
+    let subject = if args.radial { subject::radial(&device) } else { subject::cartesian(&device) };
     wait.finish_and_clear();
-    let sense = Sense::new(scan.maps.view(), scan.mask.view())?;
-    let lines = scan.mask.column(0).iter().filter(|v| **v != 0.0).count();
-    let (coils, ny, nx) = scan.kspace.dim();
-    printer.field("scan", format_args!("{coils} coils, {ny} x {nx}, {lines} of {ny} lines, noise {}", options.noise));
+    let subject = subject?;
+    printer.field("scan", &subject.scan);
     printer.field("device", device.name());
 
-    let filled = sense.zero_filled(scan.kspace.view(), &device)?;
     let solving = Solving::begin();
     let solver = SenseOptions { lambda: LAMBDA, iterations: 60, tol: 1e-4, ..Default::default() };
     let bar = progress::iterations(solver.iterations);
     let show = |p| progress::reading(&bar, p);
     let solver = SenseOptions { progress: Some(&show), cancel: Some(solving.stop()), ..solver };
     let start = Instant::now();
-    let result = sense.solve(scan.kspace.view(), &solver, &device)?;
+    let result = (subject.solve)(&solver)?;
     let seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
 
-    let error = |image: &Array2<Complex32>| nrmse(image.view(), scan.reference.view());
-    let errors = (error(&filled), error(&result.image));
-    picture::write(target, &sheet(&scan.reference, &filled, &result.image, errors))?;
+    let error = |image: &Array2<Complex32>| nrmse(image.view(), subject.reference.view());
+    let errors = (error(&subject.plain), error(&result.image));
+    picture::write(target, &sheet(&subject, &result.image, errors))?;
     printer.field("SENSE", format_args!("{seconds:.3} s, {}", outcome(&result)));
-    printer.field("NRMSE", format_args!("zero-filled {:.4}, SENSE {:.4}", errors.0, errors.1));
+    printer.field("NRMSE", format_args!("{} {:.4}, SENSE {:.4}", subject.plain_name, errors.0, errors.1));
     printer.field("wrote", FILE);
-    printer.json(&json!({
+    let mut facts = json!({
         "device": device.name(),
         "lanes": args.common.lanes(),
         "host": device.is_host(),
-        "coils": coils, "ny": ny, "nx": nx, "lines": lines,
         "lambda": decimal(LAMBDA),
         "iterations": result.iterations,
-        "residual": residual(&result),
+        "residual": result.residual(),
         "stop": stop_name(result.stop),
         "seconds": seconds,
-        "nrmse": { "zero_filled": errors.0, "sense": errors.1 },
+        "nrmse": { subject.plain_name.replace('-', "_"): errors.0, "sense": errors.1 },
         "interrupted": solving.interrupted(),
         "file": FILE,
-    }));
+    });
+    if let (Some(facts), Value::Object(scan)) = (facts.as_object_mut(), &subject.facts) {
+        facts.extend(scan.clone());
+    }
+    printer.json(&facts);
     if solving.interrupted() {
         complain(&format!(
             "interrupted after {} iterations; the image so far was written to {FILE}",
@@ -82,13 +87,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     Ok(DONE)
 }
 
-/// Reference, zero-filled, SENSE, and how far SENSE is from the reference.
-fn sheet(
-    reference: &Array2<Complex32>,
-    filled: &Array2<Complex32>,
-    sense: &Array2<Complex32>,
-    errors: (f64, f64),
-) -> linops::io::Picture {
+/// Reference, the image without solving, SENSE, and how far SENSE is from the reference.
+fn sheet(subject: &Subject, sense: &Array2<Complex32>, errors: (f64, f64)) -> linops::io::Picture {
+    let Subject { reference, plain, plain_name, .. } = subject;
     let magnitude = |image: &Array2<Complex32>| image.mapv(|v| v.norm());
     let difference = magnitude(&(sense - reference));
     // The skull is the brightest; the window is for what is inside it.
@@ -97,13 +98,13 @@ fn sheet(
     let window = Window::Range(0.0, white);
     let captions = [
         "reference".to_string(),
-        format!("zero-filled, NRMSE {:.3}", errors.0),
+        format!("{plain_name}, NRMSE {:.3}", errors.0),
         format!("SENSE, NRMSE {:.3}", errors.1),
         format!("SENSE error × {factor}"),
     ];
     panels(&[
         (&captions[0], magnitude(reference), window),
-        (&captions[1], magnitude(filled), window),
+        (&captions[1], magnitude(plain), window),
         (&captions[2], magnitude(sense), window),
         (&captions[3], difference, Window::Range(0.0, white / factor as f32)),
     ])

@@ -1,7 +1,8 @@
-//! What `recon` reads: k-space, coil maps and mask, checked against each other.
+//! What `recon` reads of Cartesian data: k-space, coil maps and mask, checked against each other.
 
 use super::input::{read_array, suffix, unknown};
-use linops::io::{Array as AnyArray, cfl_kspace, read_ismrmrd, read_npy};
+use super::samples::{Samples, read_samples, samples_of};
+use linops::io::{Array as AnyArray, IsmrmrdScan, cfl_kspace, read_ismrmrd, read_npy};
 use linops::{Error, Result};
 use ndarray::{Array, Array2, Array3, ArrayD, Dimension, Ix2, Ix3};
 use num_complex::Complex32;
@@ -17,26 +18,46 @@ pub struct Kspace {
     pub notes: Vec<String>,
 }
 
-/// Reads k-space: `.npy` (coil, ky, kx), `.cfl` (BART x, y, 1, coil), ISMRMRD `.h5`.
-pub fn read_kspace(path: &Path) -> Result<Kspace> {
-    let plain = |values| Kspace { values, sampled: None, notes: Vec::new() };
+/// The data of a scan.
+pub enum Input {
+    /// Cartesian.
+    Grid(Kspace),
+    /// With the coordinates of each sample.
+    Samples(Samples),
+}
+
+/// Reads k-space: with a trajectory in a file of its own, as [`read_samples`] does; else `.npy` (coil, ky, kx), `.cfl` (BART x,
+/// y, 1, coil), or ISMRMRD `.h5`, which may bring a trajectory.
+pub fn read_input(path: &Path, trajectory: Option<&Path>) -> Result<Input> {
+    if let Some(trajectory) = trajectory {
+        return Ok(Input::Samples(read_samples(path, trajectory)?));
+    }
+    let plain = |values| Input::Grid(Kspace { values, sampled: None, notes: Vec::new() });
     match suffix(path).as_str() {
         "npy" => {
-            let array = read_npy(path)?;
-            if !matches!(array, AnyArray::C32(_) | AnyArray::C64(_)) {
-                let message = format!("k-space of dtype {}, expected complex values (c8 or c16)", array.dtype_name());
-                return Err(Error::file(path, message));
-            }
-            Ok(plain(with_rank::<_, Ix3>(path, array.into_complex(), "k-space", "coil, ky, kx")?))
+            let array = read_complex_npy(path)?;
+            Ok(plain(with_rank::<_, Ix3>(path, array, "k-space", "coil, ky, kx")?))
         }
         "cfl" | "hdr" => Ok(plain(cfl_kspace(path)?)),
-        "h5" => {
-            let scan = read_ismrmrd(path, "dataset")?;
-            let notes = vec![scan.summary].into_iter().filter(|s| !s.is_empty()).collect();
-            Ok(Kspace { values: scan.kspace, sampled: Some(scan.sampled), notes })
-        }
+        "h5" => match read_ismrmrd(path, "dataset")? {
+            IsmrmrdScan::Cartesian(scan) => {
+                let notes = vec![scan.summary].into_iter().filter(|s| !s.is_empty()).collect();
+                Ok(Input::Grid(Kspace { values: scan.kspace, sampled: Some(scan.sampled), notes }))
+            }
+            IsmrmrdScan::NonCartesian(scan) => Ok(Input::Samples(samples_of(path, scan, None)?)),
+        },
         other => Err(unknown(path, other, ".npy, .cfl or .h5")),
     }
+}
+
+/// Reads an `.npy` that must be complex.
+pub fn read_complex_npy(path: &Path) -> Result<ArrayD<Complex32>> {
+    let array = read_npy(path)?;
+    if !matches!(array, AnyArray::C32(_) | AnyArray::C64(_)) {
+        let message = format!("k-space of dtype {}, expected complex values (c8 or c16)", array.dtype_name());
+        return Err(Error::file(path, message));
+    }
+    Ok(array.into_complex())
 }
 
 /// Reads coil maps (coil, y, x) that fit the k-space.
@@ -64,7 +85,7 @@ pub fn read_mask(path: &Path, kspace: &Kspace) -> Result<Array2<f32>> {
 }
 
 /// Values in f64, so that nothing is rounded to 0 or 1; NaN where there is an imaginary part.
-fn exact(array: AnyArray) -> ArrayD<f64> {
+pub fn exact(array: AnyArray) -> ArrayD<f64> {
     let real = |re: f64, im: f64| if im == 0.0 { re } else { f64::NAN };
     match array {
         AnyArray::F32(a) => a.mapv(f64::from),
@@ -94,23 +115,36 @@ fn expect(path: &Path, what: &str, dims: &[(&str, usize)], came: &[usize]) -> Re
     Ok(())
 }
 
-/// Refuses NaN and infinity; or, if they are allowed, makes them 0 and gives their places.
-pub fn finite(
+/// Refuses NaN and infinity; or, if they are allowed, makes them 0 and gives their places. Axes without a name in `dims` are
+/// numbered.
+pub fn finite<D: Dimension>(
     path: &Path,
-    values: &mut Array3<Complex32>,
-    dims: [&str; 3],
+    values: &mut Array<Complex32, D>,
+    dims: &[&str],
     allow: bool,
-) -> Result<Vec<(usize, usize, usize)>> {
+) -> Result<Vec<Vec<usize>>> {
     let mut found = Vec::new();
-    for ((a, b, c), v) in values.indexed_iter_mut().filter(|(_, v)| !v.is_finite()) {
+    let extents = values.shape().to_vec();
+    for (index, v) in values.iter_mut().enumerate().filter(|(_, v)| !v.is_finite()) {
+        let at = unravel(index, &extents);
         if !allow {
-            let [x, y, z] = dims;
-            let message =
-                format!("NaN or infinity at [{x}={a}, {y}={b}, {z}={c}]; correct the data, or give --allow-nan");
+            let name = |axis: usize| dims.get(axis).map_or_else(|| format!("axis {axis}"), |name| name.to_string());
+            let place: Vec<String> = at.iter().enumerate().map(|(axis, n)| format!("{}={n}", name(axis))).collect();
+            let message = format!("NaN or infinity at [{}]; correct the data, or give --allow-nan", place.join(", "));
             return Err(Error::file(path, message));
         }
         *v = Complex32::default();
-        found.push((a, b, c));
+        found.push(at);
     }
     Ok(found)
+}
+
+/// The place of the `index`-th element in C order.
+fn unravel(mut index: usize, extents: &[usize]) -> Vec<usize> {
+    let mut at = vec![0; extents.len()];
+    for (place, n) in at.iter_mut().zip(extents).rev() {
+        *place = index % n;
+        index /= n;
+    }
+    at
 }

@@ -18,6 +18,7 @@ mod output;
 mod printer;
 mod progress;
 mod recon;
+mod samples;
 
 use clap::{Parser, Subcommand};
 use linops::Result;
@@ -36,7 +37,7 @@ struct Args {
 enum Verb {
     /// Simulate a multi-coil MRI scan, reconstruct it, and write demo.png
     Demo(demo::Args),
-    /// Reconstruct Cartesian multi-coil k-space by CG-SENSE
+    /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(recon::Args),
     /// Apply a linop file to an array
     Apply(apply::Args),

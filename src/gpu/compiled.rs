@@ -155,6 +155,7 @@ impl Compiler<'_> {
                 let partial = step.store != crate::program::Store::whole(step.store.value, len);
                 let mut reads: Vec<From> = step.kernel.loads().iter().map(|l| place(self.plan, l.value)).collect();
                 reads.extend(partial.then(|| dst.clone()));
+                let work = step.kernel.work().map(|w| place(self.plan, w));
                 for draft in drafts {
                     bytes += each;
                     if bytes > SUBMIT_BYTES && !current.dispatches.is_empty() {
@@ -167,7 +168,7 @@ impl Compiler<'_> {
                     for from in shared.chain(&reads) {
                         add(&mut current.reads, from);
                     }
-                    add(&mut current.writes, &dst);
+                    work.iter().chain([&dst]).for_each(|w| add(&mut current.writes, w));
                     self.dispatches.push(dispatch);
                     current.dispatches.end += 1;
                 }

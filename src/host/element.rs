@@ -11,9 +11,15 @@ pub trait Real: FftNum + Pod + Default + Elem<Self> {
     fn of(x: f32) -> Self;
     /// From a scalar that was made in f64.
     fn of_f64(x: f64) -> Self;
+    /// self·a + b, rounded once; fast only where the processor has an instruction for it.
+    fn fused(self, a: Self, b: Self) -> Self;
 }
 
 impl Real for f32 {
+    #[inline(always)]
+    fn fused(self, a: f32, b: f32) -> f32 {
+        self.mul_add(a, b)
+    }
     fn of(x: f32) -> f32 {
         x
     }
@@ -23,6 +29,10 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    #[inline(always)]
+    fn fused(self, a: f64, b: f64) -> f64 {
+        self.mul_add(a, b)
+    }
     fn of(x: f32) -> f64 {
         x.into()
     }
@@ -45,6 +55,14 @@ pub trait Elem<T>: Copy + Send + Sync + Add<Output = Self> + Mul<T, Output = Sel
     fn times_conj(self, w: Complex<T>) -> Self;
     /// The elements as complex ones, if they are.
     fn as_complex_mut(x: &mut [Self]) -> Option<&mut [Complex<T>]>;
+    /// Reals in one element.
+    const LANES: usize;
+    /// The elements as reals.
+    fn flat(x: &[Self]) -> &[T];
+    /// The elements as reals, to be written.
+    fn flat_mut(x: &mut [Self]) -> &mut [T];
+    /// Borrowed values, if they are of this type.
+    fn of_slice<'a>(x: &Slice<'a, T>) -> Option<&'a [Self]>;
 }
 
 macro_rules! real_elem {
@@ -68,13 +86,26 @@ macro_rules! real_elem {
             fn as_complex_mut(_: &mut [$t]) -> Option<&mut [Complex<$t>]> {
                 None
             }
+            const LANES: usize = 1;
+            fn flat(x: &[$t]) -> &[$t] {
+                x
+            }
+            fn flat_mut(x: &mut [$t]) -> &mut [$t] {
+                x
+            }
+            fn of_slice<'a>(x: &Slice<'a, $t>) -> Option<&'a [$t]> {
+                match x {
+                    Slice::Real(x) => Some(x),
+                    Slice::Complex(_) => None,
+                }
+            }
         }
     };
 }
 real_elem!(f32);
 real_elem!(f64);
 
-impl<T: FftNum> Elem<T> for Complex<T> {
+impl<T: FftNum + Pod> Elem<T> for Complex<T> {
     fn null() -> Self {
         Complex::new(T::zero(), T::zero())
     }
@@ -94,6 +125,19 @@ impl<T: FftNum> Elem<T> for Complex<T> {
     }
     fn as_complex_mut(x: &mut [Self]) -> Option<&mut [Complex<T>]> {
         Some(x)
+    }
+    const LANES: usize = 2;
+    fn flat(x: &[Self]) -> &[T] {
+        bytemuck::cast_slice(x)
+    }
+    fn flat_mut(x: &mut [Self]) -> &mut [T] {
+        bytemuck::cast_slice_mut(x)
+    }
+    fn of_slice<'a>(x: &Slice<'a, T>) -> Option<&'a [Self]> {
+        match x {
+            Slice::Real(_) => None,
+            Slice::Complex(x) => Some(x),
+        }
     }
 }
 

@@ -49,6 +49,12 @@ impl<'a, T: Real> Reader<'a, T> {
         Reader { load, source, scale, scaled }
     }
 
+    /// The source itself, where the load is just that.
+    pub fn plain<E: Elem<T>>(&self) -> Option<&'a [E]> {
+        let in_order = self.load.is_plain();
+        self.source.as_ref().filter(|_| in_order).and_then(E::of_slice)
+    }
+
     /// Elements `first..` of the load. Without a source, `out` holds them already and only weights are applied.
     pub fn read<E: Elem<T>>(&self, first: usize, out: &mut [E]) {
         for_rows(&self.load.extents, first, out.len(), |n, at, run| {

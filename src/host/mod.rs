@@ -6,10 +6,12 @@
 mod element;
 mod fft;
 mod gather;
+mod interpolate;
 mod load;
 mod reduce;
 mod region;
 mod step;
+mod taps;
 mod tasks;
 mod vectors;
 

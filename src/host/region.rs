@@ -131,11 +131,14 @@ impl<T: Real> Run<'_, T> {
             })
             .collect();
         let transforms = self.instance.transforms[s].as_ref();
+        let work = step.kernel.work().and_then(slot_of);
+        let mut own = work.map(|w| self.instance.slots[w].write().unwrap_or_else(PoisonError::into_inner));
+        let work: &mut [T] = own.as_deref_mut().map_or(&mut [], |own| own);
         self.with(y, places, &mut |dst, first| {
             let store = Store { start: step.store.start - first, ..step.store };
             match dst {
-                SliceMut::Real(d) => run_step(&step.kernel, &store, transforms, &sources, d),
-                SliceMut::Complex(d) => run_step(&step.kernel, &store, transforms, &sources, d),
+                SliceMut::Real(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
+                SliceMut::Complex(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
             }
         });
     }

@@ -4,16 +4,18 @@ use super::CHUNK;
 use super::element::{Elem, Real, Slice};
 use super::fft::AxisPlans;
 use super::load::{Reader, Weights};
-use super::{gather, reduce};
+use super::{gather, interpolate, reduce};
 use crate::program::{Kernel, Store};
 use rayon::prelude::*;
 
-/// Computes a kernel's results into their places in `dst`. A source that is None is what `dst` holds.
+/// Computes a kernel's results into their places in `dst`. A source that is None is what `dst` holds; `work` is what the kernel
+/// needs for itself.
 pub(super) fn run_step<T: Real, E: Elem<T>>(
     kernel: &Kernel,
     store: &Store,
     transforms: Option<&AxisPlans<T>>,
     sources: &[Option<Slice<T>>],
+    work: &mut [T],
     dst: &mut [E],
 ) {
     let len = kernel.output_len();
@@ -47,6 +49,8 @@ pub(super) fn run_step<T: Real, E: Elem<T>>(
         Kernel::Reduce { load, kept, .. } => reduce::run(load, *kept, sources[0], dst),
         Kernel::Gather { load, index } => gather::gather(load, index, sources[0], dst),
         Kernel::Scatter { load, index } => gather::scatter(load, index, sources[0], dst),
+        Kernel::Interpolate { load, points, .. } => interpolate::interpolate(load, points, sources[0], work, dst),
+        Kernel::Spread { load, points, .. } => interpolate::spread(load, points, sources[0], work, dst),
         Kernel::Fft { load, post, .. } => {
             let reader = Reader::new(load, sources[0]);
             let post = Weights::new(&post.extents, &post.factors, post.scale);

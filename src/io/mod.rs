@@ -14,7 +14,7 @@ mod png;
 
 pub use array::Array;
 pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
-pub use ismrmrd::{CartesianScan, read_ismrmrd};
+pub use ismrmrd::{CartesianScan, IsmrmrdScan, NonCartesianScan, read_ismrmrd};
 pub use npy::{read_npy, write_npy};
 pub use output::{Output, discard_unfinished};
 pub use png::{Picture, Window, panels, write_picture, write_png};

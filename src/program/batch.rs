@@ -93,6 +93,8 @@ fn op(ops: &[&Op]) -> Option<Op> {
             }))
         }
         Op::Zero | Op::Scale(_) | Op::Add if equal() => first.clone(),
+        // These work on the last axes, whatever stands in front.
+        Op::Nufft(_) | Op::NufftAdjoint(_) | Op::Interpolate(_) | Op::Spread(_) if equal() => first.clone(),
         // The rows' extents stand in the nodes.
         Op::Reshape if equal() => Op::Reshape,
         Op::Map(axes) if equal() => {

@@ -1,6 +1,8 @@
 //! Builds programs node by node, checking extents on the way.
 
-use super::{AxisMap, Constant, Contract, IndexList, MapAxis, Node, Op, Parallel, Program, Split, ValueId};
+use super::{
+    AxisMap, Constant, Contract, IndexList, MapAxis, Node, Nufft, Op, Parallel, Points, Program, Split, ValueId,
+};
 use crate::error::{Result, shape_err};
 use num_complex::Complex64;
 use std::collections::BTreeMap;
@@ -175,6 +177,39 @@ impl Builder {
         }
         e[axis] = index.extent();
         Ok(self.push(Op::Scatter { axis, index }, vec![x], e))
+    }
+
+    /// Non-uniform Fourier transform of the image that the last axes of x are; its samples' axes come last.
+    pub fn nufft(&mut self, x: ValueId, n: Nufft) -> Result<ValueId> {
+        let e = self.replaced(x, n.image(), n.samples())?;
+        Ok(self.push(Op::Nufft(n), vec![x], e))
+    }
+
+    /// The transpose of [`nufft`](Builder::nufft).
+    pub fn nufft_adjoint(&mut self, x: ValueId, n: Nufft) -> Result<ValueId> {
+        let e = self.replaced(x, n.samples(), n.image())?;
+        Ok(self.push(Op::NufftAdjoint(n), vec![x], e))
+    }
+
+    /// The extents of x with the last ones, which must be these, replaced.
+    fn replaced(&self, x: ValueId, last: &[usize], by: &[usize]) -> Result<Vec<usize>> {
+        let e = self.extents(x);
+        match e.strip_suffix(last) {
+            Some(batch) => Ok(batch.iter().chain(by).copied().collect()),
+            None => shape_err!("{last:?} are not the last of the extents {e:?}"),
+        }
+    }
+
+    /// Interpolates the grid that the last axes of x are; they leave, and one that counts the points comes last.
+    pub fn interpolate(&mut self, x: ValueId, points: Points) -> Result<ValueId> {
+        let e = self.replaced(x, points.grid(), &[points.count()])?;
+        Ok(self.push(Op::Interpolate(points), vec![x], e))
+    }
+
+    /// The transpose of [`interpolate`](Builder::interpolate).
+    pub fn spread(&mut self, x: ValueId, points: Points) -> Result<ValueId> {
+        let e = self.replaced(x, &[points.count()], points.grid())?;
+        Ok(self.push(Op::Spread(points), vec![x], e))
     }
 
     /// Discrete Fourier transform along axes, times `scale`.

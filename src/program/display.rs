@@ -48,6 +48,10 @@ impl fmt::Display for Describe<'_> {
             Op::Sum(axes) => write!(f, "sum {axes:?}"),
             Op::Gather { axis, index } => write!(f, "gather {index:?} on {axis}"),
             Op::Scatter { axis, index } => write!(f, "scatter {index:?} on {axis}"),
+            Op::Nufft(n) => write!(f, "nufft {n:?}"),
+            Op::NufftAdjoint(n) => write!(f, "nufft adjoint {n:?}"),
+            Op::Interpolate(points) => write!(f, "interpolate {points:?}"),
+            Op::Spread(points) => write!(f, "spread {points:?}"),
             Op::Fft { axes, inverse, centered, scale } => {
                 write!(f, "fft{} {axes:?}", direction(*inverse, *centered))?;
                 if *scale != 1.0 { write!(f, " × {scale:.7}") } else { Ok(()) }
@@ -122,6 +126,13 @@ impl fmt::Display for Plan {
                     f.write_str(&times(post))?;
                 }
                 Kernel::Gather { index, .. } | Kernel::Scatter { index, .. } => write!(f, " by {index:?}")?,
+                Kernel::Interpolate { points, work, .. } | Kernel::Spread { points, work, .. } => {
+                    write!(f, " {points:?}")?;
+                    if let Some(w) = work {
+                        let slot = self.memory.slot_of[w.at()].unwrap_or_default();
+                        write!(f, ", work {:?} (buffer {slot})", self.values[w.at()].extents)?;
+                    }
+                }
                 Kernel::Zero { .. } | Kernel::Map { .. } | Kernel::Add { .. } => {}
             }
             writeln!(f)?;

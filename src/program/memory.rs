@@ -77,6 +77,11 @@ impl Assign<'_> {
             match *item {
                 Item::Step(s) => {
                     let y = self.steps[s].store.value.at();
+                    // Lives in this step alone; taken before the result's, so that the two differ.
+                    let work = self.steps[s].kernel.work();
+                    if let Some(work) = work {
+                        self.plan.slot_of[work.at()] = Some(self.take(work.at(), free, spare));
+                    }
                     if last.contains_key(&y) && self.plan.slot_of[y].is_none() {
                         taken = self.overwritten(s, |v| last.get(&v) == Some(&i));
                         self.plan.slot_of[y] = Some(match taken.and_then(|v| self.plan.slot_of[v]) {
@@ -84,6 +89,7 @@ impl Assign<'_> {
                             None => self.take(y, free, spare),
                         });
                     }
+                    free.extend(work.and_then(|w| self.plan.slot_of[w.at()]));
                 }
                 Item::Region(r) => {
                     let y = self.regions[r].result.at();

@@ -11,9 +11,11 @@ mod builder;
 mod constant;
 mod display;
 mod memory;
+mod nufft;
 mod op;
 mod parallel;
 mod plan;
+pub mod points;
 mod region;
 mod schedule;
 mod simplify;
@@ -26,11 +28,14 @@ pub use axis_map::AxisMap;
 pub use builder::Builder;
 pub use constant::{Constant, ConstantData};
 pub use memory::{MemoryPlan, size_class};
+pub use nufft::{Accuracy, Nufft, Size};
 pub use op::{Contract, IndexList, Inverse, MapAxis, Op};
 pub use parallel::{Parallel, Split, ThreadSettings};
 pub use plan::{Cost, Kernel, Plan, PlanValue, Post, Step, Store};
+pub use points::Points;
 pub use region::{Child, Item, Region, Schedule};
 pub use schedule::PlanOptions;
+pub(crate) use schedule::nonuniform::NONUNIFORM_BLOCK;
 pub use target::Target;
 
 /// A value of a program: 0 is the input, `i + 1` the result of node `i`.

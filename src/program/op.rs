@@ -1,6 +1,6 @@
 //! The primitives that programs are made of.
 
-use super::{AxisMap, Constant, Parallel};
+use super::{AxisMap, Constant, Nufft, Parallel, Points};
 use num_complex::Complex64;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -41,6 +41,15 @@ pub enum Op {
         /// Where to.
         index: IndexList,
     },
+    /// Non-uniform Fourier transform: the last axes of x are the image's, the last axes of y the samples'. Expanded when it is
+    /// scheduled.
+    Nufft(Nufft),
+    /// Its adjoint.
+    NufftAdjoint(Nufft),
+    /// From a grid to points: the last axes of x are the grid's, the last axis of y counts the points.
+    Interpolate(Points),
+    /// The transpose of the interpolation: points spread onto the grid.
+    Spread(Points),
     /// Discrete Fourier transform along `axes` (ascending), exp(-2πi kn/N) or its conjugate, times `scale`.
     Fft {
         /// Transformed axes, ascending.
@@ -168,6 +177,8 @@ impl Hash for Op {
             Op::Map(axes) => axes.hash(state),
             Op::Sum(axes) => axes.hash(state),
             Op::Gather { axis, index } | Op::Scatter { axis, index } => (axis, index.address()).hash(state),
+            Op::Nufft(n) | Op::NufftAdjoint(n) => n.address().hash(state),
+            Op::Interpolate(points) | Op::Spread(points) => points.address().hash(state),
             Op::Fft { axes, inverse, centered, scale } => (axes, inverse, centered, scale.to_bits()).hash(state),
             Op::Contract(c) => (&c.weight, c.conj, &c.w, &c.x, &c.y).hash(state),
             Op::Parallel(p) => {

@@ -1,6 +1,6 @@
 //! The plan: what an executor runs, step by step, with every buffer decided.
 
-use super::{Factor, IndexList, Item, Load, MemoryPlan, Region, Target, ValueId};
+use super::{Factor, IndexList, Item, Load, MemoryPlan, Points, Region, Target, ValueId};
 use num_complex::Complex64;
 
 /// A scheduled program: immutable, shared by all instances that run it.
@@ -95,6 +95,24 @@ pub enum Kernel {
         load: Load,
         /// The index.
         index: IndexList,
+    },
+    /// From a grid to points.
+    Interpolate {
+        /// The read, of extents (batch, grid…).
+        load: Load,
+        /// The points.
+        points: Points,
+        /// A value that the kernel alone writes and reads.
+        work: Option<ValueId>,
+    },
+    /// From points to a grid.
+    Spread {
+        /// The read, of extents (batch, points).
+        load: Load,
+        /// The points.
+        points: Points,
+        /// A value that the kernel alone writes and reads.
+        work: Option<ValueId>,
     },
     /// Fourier transform along axes of the load (host).
     Fft {
@@ -213,6 +231,8 @@ impl Kernel {
             | Kernel::Reduce { load, .. }
             | Kernel::Gather { load, .. }
             | Kernel::Scatter { load, .. }
+            | Kernel::Interpolate { load, .. }
+            | Kernel::Spread { load, .. }
             | Kernel::Fft { load, .. }
             | Kernel::FftPass { load, .. } => std::slice::from_ref(load),
         }
@@ -226,6 +246,8 @@ impl Kernel {
             | Kernel::Reduce { load, .. }
             | Kernel::Gather { load, .. }
             | Kernel::Scatter { load, .. }
+            | Kernel::Interpolate { load, .. }
+            | Kernel::Spread { load, .. }
             | Kernel::Fft { load, .. }
             | Kernel::FftPass { load, .. } => std::slice::from_mut(load),
         }
@@ -241,6 +263,16 @@ impl Kernel {
             Kernel::Reduce { load, kept, .. } => load.extents[..*kept].iter().product(),
             Kernel::Gather { load, index } => load.extents[0] * index.indices().len() * load.extents[2],
             Kernel::Scatter { load, index } => load.extents[0] * index.extent() * load.extents[2],
+            Kernel::Interpolate { load, points, .. } => load.extents[0] * points.count(),
+            Kernel::Spread { load, points, .. } => load.extents[0] * points.grid().iter().product::<usize>(),
+        }
+    }
+
+    /// The value that the kernel needs for itself.
+    pub fn work(&self) -> Option<ValueId> {
+        match self {
+            Kernel::Interpolate { work, .. } | Kernel::Spread { work, .. } => *work,
+            _ => None,
         }
     }
 
@@ -253,6 +285,8 @@ impl Kernel {
             Kernel::Add { .. } => "add",
             Kernel::Gather { .. } => "gather",
             Kernel::Scatter { .. } => "scatter",
+            Kernel::Interpolate { .. } => "interpolate",
+            Kernel::Spread { .. } => "spread",
             Kernel::Fft { .. } => "fft",
             Kernel::FftPass { .. } => "fft pass",
         }
@@ -305,8 +339,18 @@ impl Plan {
                 (5.0 * n.log2() * len as f64) as u64
             }
             Kernel::FftPass { pass, outer, inner, .. } => pass.flops(*outer as u64, *inner as u64),
+            Kernel::Interpolate { load, points, .. } | Kernel::Spread { load, points, .. } => {
+                4 * (load.extents[0] * points.count() * points.taps().iter().product::<usize>()) as u64
+            }
             Kernel::Zero { .. } | Kernel::Map { .. } | Kernel::Gather { .. } => 0,
         };
+        if let Kernel::Interpolate { points, .. } | Kernel::Spread { points, .. } = &step.kernel {
+            cost.read += points.bytes();
+        }
+        if let Some(work) = step.kernel.work() {
+            cost.read += self.values[work.at()].bytes();
+            cost.written += self.values[work.at()].bytes();
+        }
         if let Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. } = &step.kernel {
             cost.read += post.factors.iter().map(|f| weights(f, &post.extents)).sum::<u64>();
             cost.flops += len * (2 + 6 * post.factors.len() as u64);

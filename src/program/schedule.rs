@@ -2,6 +2,7 @@
 //! into passes, large values into panels.
 
 mod containers;
+pub(super) mod nonuniform;
 mod transforms;
 
 use super::bluestein::legalize;
@@ -30,13 +31,14 @@ impl Program {
     /// # Errors
     /// As for [`schedule`](Program::schedule).
     pub fn schedule_with(&self, target: &Target, complex_input: bool, options: &PlanOptions) -> Result<Plan> {
+        let expanded = nufft::expand(self)?;
         let legal;
         let program = match target {
-            Target::Host => self,
+            Target::Host => &expanded,
             Target::Gpu { max_buffer, max_binding, .. } => {
                 // Before anything is made for values that cannot exist.
-                fits(self, *max_buffer, *max_binding)?;
-                legal = legalize(self)?;
+                fits(&expanded, *max_buffer, *max_binding)?;
+                legal = legalize(&expanded)?;
                 &legal
             }
         };
@@ -179,7 +181,9 @@ impl Scheduler {
         | Kernel::Reduce { .. }
         | Kernel::Add { .. }
         | Kernel::Gather { .. }
-        | Kernel::Scatter { .. } = &step.kernel
+        | Kernel::Scatter { .. }
+        | Kernel::Interpolate { .. }
+        | Kernel::Spread { .. } = &step.kernel
         {
             let widens = v.load.scale.im != 0.0 && !self.values[v.load.value.at()].complex;
             if !v.load.factors.is_empty() || widens {
@@ -244,6 +248,7 @@ impl Scheduler {
         let x = inputs.swap_remove(0);
         Ok(match &node.op {
             Op::Zero | Op::Add => unreachable!("handled above"),
+            Op::Nufft(_) | Op::NufftAdjoint(_) => unreachable!("expanded before"),
             Op::Scale(c) => {
                 let mut x = x;
                 x.load.scale *= c;
@@ -272,6 +277,8 @@ impl Scheduler {
                 let load = self.three_axes(x.clone(), *axis)?;
                 self.step(Kernel::Scatter { load, index: index.clone() }, extents, x.complex)
             }
+            Op::Interpolate(points) => self.interpolate(x, points, extents)?,
+            Op::Spread(points) => self.spread(x, points, extents)?,
             Op::Fft { axes, inverse, centered, scale } => match self.target.fft_limits() {
                 None => {
                     let post = Post::scalar(extents, *scale);

@@ -5,6 +5,8 @@
 //! followed by its scatter is a diagonal of counts, zeros spread, containers whose join and feed match merge child by child
 //! (so a stacked normal has n terms, not n²).
 
+mod nufft;
+
 use super::builder::is_identity_map;
 use super::*;
 use crate::error::Result;
@@ -154,6 +156,7 @@ impl Sweep {
             (Op::Sum(axes), Op::Map(map)) => self.sum_of_map(axes, map, z, mid),
             (Op::Mul { .. }, Op::Mul { .. }) => self.mul_mul(&node.op, op, z),
             (Op::Fft { .. }, _) => self.fft_pair(node, x),
+            (Op::NufftAdjoint(n), _) => self.nufft_normal(n, x),
             (Op::Scatter { axis, index }, Op::Gather { axis: a, index: i }) if axis == a && index == i => {
                 let counts = index.inverse().starts.windows(2).map(|w| (w[1] - w[0]) as f32).collect();
                 let w = Constant::new(vec![index.extent()], ConstantData::F32(counts))?;

@@ -60,6 +60,10 @@ fn transpose_node(b: &mut Builder, node: &Node, input: &[usize], y: ValueId) -> 
         Op::Sum(axes) => b.repeat(y, &axes.iter().map(|&a| (a, input[a])).collect::<Vec<_>>()),
         Op::Gather { axis, index } => b.scatter(y, *axis, index.clone()),
         Op::Scatter { axis, index } => b.gather(y, *axis, index.clone()),
+        Op::Nufft(n) => b.nufft_adjoint(y, n.clone()),
+        Op::NufftAdjoint(n) => b.nufft(y, n.clone()),
+        Op::Interpolate(points) => b.spread(y, points.clone()),
+        Op::Spread(points) => b.interpolate(y, points.clone()),
         Op::Fft { axes, inverse, centered, scale } => b.fft(y, axes, !inverse, *centered, *scale),
         Op::Contract(c) => {
             // Labels that only x has were summed over freely: their transpose repeats.

@@ -99,6 +99,8 @@ fn constant_bytes(nodes: &[Node]) -> u64 {
         Op::Mul { weight, .. } => weight.bytes(),
         Op::Contract(c) => c.weight.bytes(),
         Op::Gather { index, .. } | Op::Scatter { index, .. } => 4 * index.indices().len() as u64,
+        Op::Nufft(n) | Op::NufftAdjoint(n) => n.bytes(),
+        Op::Interpolate(points) | Op::Spread(points) => points.bytes(),
         Op::Parallel(p) => p.children.iter().map(|c| constant_bytes(c.nodes())).sum(),
         _ => 0,
     };

@@ -4,6 +4,7 @@
 //! span more than a binding, into windows: all kernels are linear in each operand, so what lies outside of a window reads as
 //! 0 and the windows' results add up. (An addition reads each term through windows of its own.)
 
+use super::nonuniform;
 use super::read::{Source, Window, load_function, weigh_function};
 use super::text::Text;
 use crate::error::{Error, Result};
@@ -76,6 +77,7 @@ pub fn drafts(plan: &Plan, step: &Step) -> Result<Vec<Draft>> {
     let s = Stepper { plan, step, limit: max_binding };
     match &step.kernel {
         Kernel::FftPass { .. } => Ok(vec![s.fft()?]),
+        Kernel::Interpolate { .. } | Kernel::Spread { .. } => nonuniform::drafts(&s),
         Kernel::Fft { .. } => Err(Error::Device("whole transforms run on the host only".into())),
         _ => s.chunks().into_iter().try_fold(Vec::new(), |mut all, chunk| {
             all.extend(s.chunk(chunk)?);
@@ -84,17 +86,17 @@ pub fn drafts(plan: &Plan, step: &Step) -> Result<Vec<Draft>> {
     }
 }
 
-struct Stepper<'a> {
-    plan: &'a Plan,
-    step: &'a Step,
+pub(super) struct Stepper<'a> {
+    pub plan: &'a Plan,
+    pub step: &'a Step,
     limit: u64,
 }
 
 /// Results `first..first + count`.
 #[derive(Clone, Copy)]
-struct Chunk {
-    first: usize,
-    count: usize,
+pub(super) struct Chunk {
+    pub first: usize,
+    pub count: usize,
 }
 
 /// An operand of one dispatch, before its windows are chosen.
@@ -125,12 +127,12 @@ struct Listed {
 }
 
 impl Stepper<'_> {
-    fn complex(&self) -> bool {
+    pub fn complex(&self) -> bool {
         self.plan.values[self.step.store.value.at()].complex
     }
 
     /// Elements of `element` bytes that any window holds, wherever it starts.
-    fn room(&self, element: u64) -> u64 {
+    pub fn room(&self, element: u64) -> u64 {
         (self.limit / element).saturating_sub(ALIGN).max(1)
     }
 
@@ -255,7 +257,7 @@ impl Stepper<'_> {
     }
 
     /// The box of indices of a read that a chunk of results needs.
-    fn ranges(&self, load: &Load, chunk: Chunk) -> Vec<(i64, i64)> {
+    pub fn ranges(&self, load: &Load, chunk: Chunk) -> Vec<(i64, i64)> {
         let whole: usize = load.extents.iter().product();
         let (first, end) = match &self.step.kernel {
             Kernel::Reduce { load: l, kept, .. } => {
@@ -496,13 +498,13 @@ fn collapse_post(post: &Post) -> Load {
 }
 
 /// A footprint within the operand: a read without valid indices touches nothing, and binds its first element.
-fn clamp((low, high): (i64, i64), len: usize) -> (i64, i64) {
+pub(super) fn clamp((low, high): (i64, i64), len: usize) -> (i64, i64) {
     let low = low.clamp(0, len as i64 - 1);
     (low, high.clamp(low, len as i64 - 1))
 }
 
 /// One window over a footprint if it fits, else guarded ones side by side.
-fn windows((low, high): (i64, i64), room: u64) -> Vec<Window> {
+pub(super) fn windows((low, high): (i64, i64), room: u64) -> Vec<Window> {
     let first = low as u64 / ALIGN * ALIGN;
     let end = high as u64 + 1;
     if end - first <= room + ALIGN {

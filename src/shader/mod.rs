@@ -4,6 +4,7 @@
 //! itself is the key of its pipeline.
 
 mod draft;
+mod nonuniform;
 mod read;
 mod template;
 mod text;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// The files that may be imported or assembled.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 16] = [
     ("complex", include_str!("../../shaders/complex.wgsl")),
     ("params", include_str!("../../shaders/params.wgsl")),
     ("index", include_str!("../../shaders/index.wgsl")),
@@ -12,6 +12,9 @@ const FILES: [(&str, &str); 13] = [
     ("reduce_group", include_str!("../../shaders/reduce_group.wgsl")),
     ("gather", include_str!("../../shaders/gather.wgsl")),
     ("scatter", include_str!("../../shaders/scatter.wgsl")),
+    ("interpolate", include_str!("../../shaders/interpolate.wgsl")),
+    ("spread", include_str!("../../shaders/spread.wgsl")),
+    ("spread_sum", include_str!("../../shaders/spread_sum.wgsl")),
     ("dot", include_str!("../../shaders/dot.wgsl")),
     ("dot_total", include_str!("../../shaders/dot_total.wgsl")),
     ("axpy", include_str!("../../shaders/axpy.wgsl")),

@@ -17,12 +17,13 @@ pub(super) struct Text {
     declared: String,
     pub(super) body: String,
     fft: Option<String>,
+    defined: Vec<(String, String)>,
 }
 
 impl Text {
     pub(super) fn new(complex: bool) -> Text {
         let (words, bindings) = (Words::default(), Vec::new());
-        Text { complex, words, bindings, declared: String::new(), body: String::new(), fft: None }
+        Text { complex, words, bindings, declared: String::new(), body: String::new(), fft: None, defined: Vec::new() }
     }
 
     pub(super) fn bind(&mut self, number: u32, operand: Operand, element: u64, w: Window, access: &str, name: &str) {
@@ -56,8 +57,13 @@ impl Text {
         let _ = write!(self.body, "fn store(lin: u32, v: T) {{\n    dst[{index}] {op} {value};\n}}\n");
     }
 
+    /// Replaces a word of the kernel's file.
+    pub(super) fn define(&mut self, name: &str, value: &str) {
+        self.defined.push((name.into(), value.into()));
+    }
+
     pub(super) fn finish(self, file: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
-        let main = expand(file)?;
+        let main = self.defined.iter().fold(expand(file)?, |text, (name, value)| text.replace(name, value));
         self.assemble(file, &main, head, groups)
     }
 

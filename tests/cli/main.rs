@@ -8,5 +8,6 @@ mod bad_input;
 mod harness;
 mod interrupt;
 mod linop_files;
+mod noncartesian;
 mod recon;
 mod usage;

@@ -12,14 +12,11 @@ const MAX_SPARSITY: usize = 256;
 
 /// Puts the lines in place, averages repeated ones and removes oversampling.
 pub(super) fn assemble(header: &Header, all: &[Acquisition]) -> Result<CartesianScan, String> {
+    header.expect_2d()?;
     let mut notes = Vec::new();
     let lines = select(header, all, &mut notes)?;
-    let first = lines[0];
-    let coils = first.channels;
+    let coils = channels(&lines)?;
     let [nx, ny] = header.encoded;
-    if let Some(other) = lines.iter().find(|a| a.channels != coils) {
-        return Err(format!("a line has {} channels, the first has {coils}; all must have the same", other.channels));
-    }
     let held: usize = lines.iter().map(|a| a.samples).sum();
     if coils == 0 || held == 0 || nx * ny / MAX_SPARSITY > held {
         return Err(format!(
@@ -41,8 +38,19 @@ pub(super) fn assemble(header: &Header, all: &[Acquisition]) -> Result<Cartesian
     Ok(crop(header, kspace, sampled, notes))
 }
 
+/// How many channels each of the lines has; there is at least one line.
+pub(super) fn channels(lines: &[&Acquisition]) -> Result<usize, String> {
+    let first = lines.first().map_or(0, |line| line.channels);
+    match lines.iter().find(|a| a.channels != first) {
+        Some(other) => {
+            Err(format!("a line has {} channels, the first has {first}; all must have the same", other.channels))
+        }
+        None => Ok(first),
+    }
+}
+
 /// The imaging lines of the first image, and notes on the others.
-fn select<'a, 'b>(
+pub(super) fn select<'a, 'b>(
     header: &Header,
     all: &'a [Acquisition<'b>],
     notes: &mut Vec<String>,

@@ -1,13 +1,15 @@
-//! 2-D Cartesian raw data from ISMRMRD (`.h5`) files.
+//! Raw data from ISMRMRD (`.h5`) files: 2-D Cartesian, and non-Cartesian with its trajectory.
 //!
 //! Format: Inati et al., "ISMRM Raw data format: A proposed standard for MRI raw datasets",
 //! Magn. Reson. Med. 77:411 (2017). The file is opened by `hdf5-pure`; [`heap`] resolves the
-//! variable-length samples, [`header`] the XML, and [`assemble`] puts the lines in place.
+//! variable-length samples, [`header`] the XML; [`assemble`] puts the lines of a Cartesian scan in place, and [`trajectory`]
+//! gathers those of any other.
 
 mod assemble;
 mod header;
 mod heap;
 mod records;
+mod trajectory;
 mod xml;
 
 #[cfg(test)]
@@ -19,6 +21,7 @@ use heap::GlobalHeap;
 use ndarray::{Array2, Array3};
 use num_complex::Complex32;
 use std::path::Path;
+pub use trajectory::NonCartesianScan;
 
 /// One 2-D image's worth of Cartesian multi-coil k-space.
 ///
@@ -39,16 +42,26 @@ pub struct CartesianScan {
     pub fov_mm: [f64; 2],
 }
 
-/// Reads a 2-D Cartesian scan from the group `group` (usually `dataset`) of an ISMRMRD file.
+/// What an ISMRMRD file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum IsmrmrdScan {
+    /// The header calls its trajectory `cartesian`.
+    Cartesian(CartesianScan),
+    /// The header calls it anything else.
+    NonCartesian(NonCartesianScan),
+}
+
+/// Reads a scan from the group `group` (usually `dataset`) of an ISMRMRD file.
 ///
-/// Noise, calibration-only, navigator and other non-imaging lines are skipped, reversed lines
-/// turned, repeated lines averaged, readout oversampling is removed. Of several slices, contrasts,
-/// phases, repetitions and sets the first is read; `summary` says so. Noise is not pre-whitened.
+/// Noise, calibration-only, navigator and other non-imaging lines are skipped; of several slices, contrasts, phases,
+/// repetitions and sets the first is read; the summary says so. Noise is not pre-whitened. Of a Cartesian scan, reversed lines
+/// are turned, repeated lines averaged, and readout oversampling is removed; of any other, the lines stay as they were
+/// acquired.
 ///
 /// # Errors
-/// [`Error::File`] when the file is missing, is no HDF5 or no ISMRMRD file, is damaged, is 3-D or
-/// not Cartesian, or holds no imaging line.
-pub fn read_ismrmrd(path: impl AsRef<Path>, group: &str) -> Result<CartesianScan> {
+/// [`Error::File`] when the file is missing, is no HDF5 or no ISMRMRD file, is damaged, is 3-D Cartesian, or holds no imaging
+/// line.
+pub fn read_ismrmrd(path: impl AsRef<Path>, group: &str) -> Result<IsmrmrdScan> {
     let path = path.as_ref();
     let fail = |message: String| Error::file(path, message);
     // Before hdf5-pure, for the messages about missing files and folders.
@@ -71,8 +84,13 @@ pub fn read_ismrmrd(path: impl AsRef<Path>, group: &str) -> Result<CartesianScan
         usize::from(superblock.offset_size),
         usize::from(superblock.length_size),
     );
-    let lines = records::acquisitions(&datatype, &raw, &mut heap).map_err(fail)?;
-    assemble::assemble(&header, &lines).map_err(fail)
+    let lines = records::acquisitions(&datatype, &raw, &mut heap, !header.is_cartesian()).map_err(fail)?;
+    let scan = if header.is_cartesian() {
+        assemble::assemble(&header, &lines).map(IsmrmrdScan::Cartesian)
+    } else {
+        trajectory::gather(&header, &lines).map(IsmrmrdScan::NonCartesian)
+    };
+    scan.map_err(fail)
 }
 
 fn no_group(file: &File, group: &str) -> String {

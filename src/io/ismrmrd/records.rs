@@ -30,8 +30,12 @@ pub(super) struct Acquisition<'a> {
     pub line: usize,
     pub partition: usize,
     pub image: [usize; 5],
+    /// Coordinates of each sample; 0 without a trajectory.
+    pub trajectory_dims: usize,
     /// f32 pairs, sample fastest, then channel.
     data: &'a [u8],
+    /// f32, dimension fastest, then sample.
+    trajectory: &'a [u8],
 }
 
 impl Acquisition<'_> {
@@ -41,10 +45,19 @@ impl Acquisition<'_> {
 
     /// One sample of one channel; the caller keeps to `channels` and `samples`.
     pub(super) fn value(&self, channel: usize, sample: usize) -> Complex32 {
-        let at = 8 * (channel * self.samples + sample);
-        let part = |b: &[u8]| f32::from_bits(little_endian(b) as u32);
-        Complex32::new(part(&self.data[at..at + 4]), part(&self.data[at + 4..at + 8]))
+        let at = 2 * (channel * self.samples + sample);
+        Complex32::new(float(self.data, at), float(self.data, at + 1))
     }
+
+    /// A coordinate of one sample; the caller keeps to `samples` and `trajectory_dims`.
+    pub(super) fn coordinate(&self, sample: usize, dim: usize) -> f32 {
+        float(self.trajectory, sample * self.trajectory_dims + dim)
+    }
+}
+
+/// The f32 at this index.
+fn float(bytes: &[u8], index: usize) -> f32 {
+    f32::from_bits(little_endian(&bytes[4 * index..4 * index + 4]) as u32)
 }
 
 /// Where a number lies in a record.
@@ -60,11 +73,12 @@ impl Field {
     }
 }
 
-/// Splits the raw table into acquisitions, resolving their samples.
+/// Splits the raw table into acquisitions, resolving their samples and, where it is asked for, their trajectories.
 pub(super) fn acquisitions<'a>(
     datatype: &Datatype,
     table: &[u8],
     heap: &mut GlobalHeap<'a>,
+    with_trajectory: bool,
 ) -> Result<Vec<Acquisition<'a>>, String> {
     let size = datatype.type_size() as usize;
     let (head_at, head) = member(datatype, "head")?;
@@ -76,6 +90,7 @@ pub(super) fn acquisitions<'a>(
     if data_at + heap.reference_size() > size {
         return Err("the member 'data' reaches beyond its record".into());
     }
+    let trajectory = if with_trajectory { trajectory(datatype, head, head_at, heap.reference_size())? } else { None };
     let top = |name: &str| field(head, head_at, name, size);
     let counter = |name: &str| field(idx, head_at + idx_at, name, size);
     let (flags, samples, channels) = (top("flags")?, top("number_of_samples")?, top("active_channels")?);
@@ -105,6 +120,17 @@ pub(super) fn acquisitions<'a>(
                     data.len()
                 )));
             }
+            let (trajectory_dims, trajectory) = match trajectory {
+                Some((dims, at)) => (dims.read(record), heap.resolve(&record[at..], 4).map_err(in_record)?),
+                None => (0, &[][..]),
+            };
+            if trajectory_dims > usize::from(u16::MAX) || trajectory.len() != 4 * samples * trajectory_dims {
+                return Err(in_record(format!(
+                    "a trajectory of {trajectory_dims} dimensions and {samples} samples needs {} numbers, it has {}",
+                    samples.saturating_mul(trajectory_dims),
+                    trajectory.len() / 4
+                )));
+            }
             Ok(Acquisition {
                 flags: flags.read(record) as u64,
                 samples,
@@ -116,10 +142,30 @@ pub(super) fn acquisitions<'a>(
                 line: line.read(record),
                 partition: partition.read(record),
                 image: image.map(|field| field.read(record)),
+                trajectory_dims,
                 data,
+                trajectory,
             })
         })
         .collect()
+}
+
+/// The field that counts a trajectory's dimensions, and where the reference to its values lies; `None` in records without.
+fn trajectory(
+    datatype: &Datatype,
+    head: &Datatype,
+    head_at: usize,
+    reference: usize,
+) -> Result<Option<(Field, usize)>, String> {
+    let size = datatype.type_size() as usize;
+    let (Ok((at, values)), Ok(dims)) = (member(datatype, "traj"), field(head, head_at, "trajectory_dimensions", size))
+    else {
+        return Ok(None);
+    };
+    if !is_vlen_f32(values) || at + reference > size {
+        return Err("the member 'traj' is not variable-length little-endian f4".into());
+    }
+    Ok(Some((dims, at)))
 }
 
 /// Offset and type of a member of a compound type.

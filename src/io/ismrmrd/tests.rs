@@ -11,8 +11,11 @@ struct Line {
     flags: u64,
     line: u16,
     slice: u16,
+    partition: u16,
     centre: u16,
     data: Vec<Vec<Complex32>>,
+    /// (sample, dim)
+    trajectory: Vec<Vec<f32>>,
 }
 
 const COILS: usize = 2;
@@ -27,9 +30,16 @@ fn line(ky: usize, nx: usize) -> Line {
         flags: 0,
         line: ky as u16,
         slice: 0,
+        partition: 0,
         centre: (nx / 2) as u16,
         data: (0..COILS).map(|c| (0..nx).map(|kx| value(c, ky, kx)).collect()).collect(),
+        trajectory: Vec::new(),
     }
+}
+
+/// A line of a non-Cartesian scan.
+fn along(number: usize, trajectory: &[&[f32]]) -> Line {
+    Line { trajectory: trajectory.iter().map(|k| k.to_vec()).collect(), ..line(number, trajectory.len()) }
 }
 
 fn turned(mut line: Line) -> Line {
@@ -65,8 +75,10 @@ fn record_type() -> Datatype {
         .u16_field("discard_post")
         .u16_field("center_sample")
         .u16_field("encoding_space_ref")
+        .u16_field("trajectory_dimensions")
         .field("idx", idx.build().unwrap());
-    CompoundTypeBuilder::new().field("head", head.build().unwrap()).field("data", vlen_f32()).build().unwrap()
+    let record = CompoundTypeBuilder::new().field("head", head.build().unwrap());
+    record.field("traj", vlen_f32()).field("data", vlen_f32()).build().unwrap()
 }
 
 fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
@@ -75,13 +87,17 @@ fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
     for (i, line) in lines.iter().enumerate() {
         let samples = line.data[0].len() as u16;
         table.extend(line.flags.to_le_bytes());
-        let head = [samples, line.data.len() as u16, 0, 0, line.centre, 0];
-        let idx = [line.line, 0, line.slice, 0, 0, 0, 0];
+        let dims = line.trajectory.first().map_or(0, Vec::len) as u16;
+        let head = [samples, line.data.len() as u16, 0, 0, line.centre, 0, dims];
+        let idx = [line.line, line.partition, line.slice, 0, 0, 0, 0];
         table.extend(head.iter().chain(&idx).flat_map(|v| v.to_le_bytes()));
         let values = line.data.iter().flatten();
-        let object: Vec<u8> = values.flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
-        table.extend(heap::reference(object.len() as u32 / 4, heap_address, i as u32 + 1));
-        objects.push(object);
+        let data: Vec<u8> = values.flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
+        let trajectory: Vec<u8> = line.trajectory.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+        for (object, index) in [(&trajectory, 2 * i + 2), (&data, 2 * i + 1)] {
+            table.extend(heap::reference(object.len() as u32 / 4, heap_address, index as u32));
+        }
+        objects.extend([data, trajectory]);
     }
     let mut file = FileBuilder::new();
     let mut group = file.create_group("dataset");
@@ -107,11 +123,25 @@ fn write(path: &Path, xml: &str, lines: &[Line]) {
     std::fs::write(path, build(xml, lines, at as u64)).unwrap();
 }
 
-fn scan(xml: &str, lines: &[Line]) -> Result<CartesianScan> {
+fn read(xml: &str, lines: &[Line]) -> Result<IsmrmrdScan> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("scan.h5");
     write(&path, xml, lines);
     read_ismrmrd(&path, "dataset")
+}
+
+fn scan(xml: &str, lines: &[Line]) -> Result<CartesianScan> {
+    match read(xml, lines)? {
+        IsmrmrdScan::Cartesian(scan) => Ok(scan),
+        IsmrmrdScan::NonCartesian(other) => panic!("not Cartesian: {}", other.summary),
+    }
+}
+
+fn curved(xml: &str, lines: &[Line]) -> Result<NonCartesianScan> {
+    match read(&xml.replace("cartesian", "Radial"), lines)? {
+        IsmrmrdScan::NonCartesian(scan) => Ok(scan),
+        IsmrmrdScan::Cartesian(other) => panic!("Cartesian: {}", other.summary),
+    }
 }
 
 #[test]
@@ -203,4 +233,63 @@ fn says_what_is_wrong() {
     assert!(message("dataset").contains("HDF5"));
     write(&path, &xml, &[line(0, 6)]);
     assert!(message("other").contains("the file has dataset"));
+}
+
+#[test]
+fn relative_coordinates_are_scaled_and_turned_round() {
+    let xml = header::sample([6, 4, 1], [6, 4, 1], 2);
+    let lines =
+        [along(0, &[&[-0.5, 0.25], &[0.0, 0.0], &[0.5, -0.25]]), along(1, &[&[0.1, 0.2], &[0.0, 0.0], &[0.3, 0.5]])];
+    let scan = curved(&xml, &lines).unwrap();
+    assert_eq!(scan.kspace.dim(), (COILS, 2, 3));
+    assert_eq!(scan.kspace[[1, 1, 2]], value(1, 1, 2));
+    let k = scan.trajectory.unwrap();
+    assert_eq!(k.dim(), (2, 3, 2));
+    // (y, x), and x times 6, y times 4.
+    assert_eq!((k[[0, 0, 0]], k[[0, 0, 1]], k[[0, 2, 1]]), (1.0, -3.0, 3.0));
+    assert!((k[[1, 0, 0]] - 0.8).abs() < 1e-6 && (k[[1, 0, 1]] - 0.6).abs() < 1e-6);
+    assert_eq!((scan.kind.as_str(), scan.units.contains("encoded matrix 4 x 6")), ("radial", true));
+}
+
+#[test]
+fn other_coordinates_are_cycles() {
+    let xml = header::sample([6, 4, 1], [6, 4, 1], 2);
+    // The third is not needed for a slice; samples may be discarded; the file's line order stays.
+    let mut lines =
+        [along(3, &[&[-3.0, 1.5, 9.0], &[0.5, 0.5, 9.0]]), along(1, &[&[2.0, 0.25, 9.0], &[0.0, 0.0, 9.0]])];
+    lines[1].flags = 1 << (flag::REVERSE - 1);
+    let scan = curved(&xml, &lines).unwrap();
+    let k = scan.trajectory.unwrap();
+    assert_eq!((k[[0, 0, 0]], k[[0, 0, 1]], k[[1, 0, 1]]), (1.5, -3.0, 2.0));
+    assert_eq!(scan.kspace[[0, 1, 0]], value(0, 1, 0));
+    assert!(scan.units.contains("cycles") && scan.summary.contains("2 of 3"), "{}", scan.summary);
+}
+
+#[test]
+fn a_stack_takes_z_from_the_partition() {
+    let xml = header::sample([8, 8, 4], [8, 8, 4], 4);
+    let mut lines = [along(0, &[&[-0.5, 0.0], &[0.5, 0.0]]), along(0, &[&[-0.5, 0.0], &[0.5, 0.0]])];
+    lines[1].partition = 3;
+    let k = curved(&xml, &lines).unwrap().trajectory.unwrap();
+    assert_eq!(k.dim(), (2, 2, 3));
+    assert_eq!((k[[0, 0, 0]], k[[1, 1, 0]], k[[1, 1, 2]]), (-2.0, 1.0, 4.0));
+    // With all three given, they are taken as they are.
+    let full = along(0, &[&[-0.5, 0.0, 0.5], &[0.5, 0.0, 0.25]]);
+    let k = curved(&xml, &[full]).unwrap().trajectory.unwrap();
+    assert_eq!((k[[0, 0, 0]], k[[0, 1, 0]], k[[0, 0, 2]]), (2.0, 1.0, -4.0));
+}
+
+#[test]
+fn says_what_is_wrong_with_a_trajectory() {
+    let xml = header::sample([6, 4, 1], [6, 4, 1], 2);
+    let error = |lines: &[Line]| curved(&xml, lines).unwrap_err().to_string();
+    let good = along(0, &[&[0.5, 0.0], &[0.0, 0.0]]);
+    assert_eq!(curved(&xml, &[line(0, 2)]).unwrap().trajectory, None);
+    assert!(error(&[good.clone(), line(1, 2)]).contains("a line has 0 trajectory dimensions, the first has 2"));
+    assert!(error(&[good.clone(), line(1, 3)]).contains("a line has 3 samples, the first has 2"));
+    assert!(error(&[along(0, &[&[0.5, f32::NAN], &[0.0, 0.0]])]).contains("NaN or infinite at line 0, sample 0"));
+    assert!(error(&[along(0, &[&[0.5], &[0.0]])]).contains("has 1 dimension"));
+    let mut short = good;
+    short.trajectory.pop();
+    assert!(error(&[short]).contains("needs 4 numbers, it has 2"));
 }

@@ -58,6 +58,17 @@ impl Loader {
         tensor().map_err(|e| f.at(field, e))
     }
 
+    /// Coordinates: kept in f64 until the plan is made.
+    pub(super) fn locs(&self, f: &Fields) -> Result<ArrayD<f64>> {
+        let value = f.get("locs").ok_or_else(|| f.wrong("locs", "is missing; expected the path of an array (…, D)"))?;
+        match self.array(f, "locs", value)? {
+            Array::F64(a) => Ok(a),
+            Array::F32(a) => Ok(a.mapv(f64::from)),
+            Array::I64(a) => Ok(a.mapv(|v| v as f64)),
+            other => Err(f.wrong("locs", format!("{value} has dtype {}; expected real numbers", other.dtype_name()))),
+        }
+    }
+
     /// Whole numbers.
     pub(super) fn indices(&self, f: &Fields, field: &str, value: &Value) -> Result<ArrayD<i64>> {
         match self.array(f, field, value)? {

@@ -78,6 +78,20 @@ impl<'a> Fields<'a> {
         n.ok_or_else(|| self.wrong(field, format!("is {v}; expected a whole number from 0 on")))
     }
 
+    /// A finite number.
+    pub fn number(&self, field: &str) -> Result<Option<f64>> {
+        let one = |v: &Value| v.as_f64().filter(|x| x.is_finite());
+        let wrong = |v: &Value| self.wrong(field, format!("is {v}; expected a finite number"));
+        self.get(field).map(|v| one(v).ok_or_else(|| wrong(v))).transpose()
+    }
+
+    /// A number, or a list of them.
+    pub fn numbers(&self, field: &str) -> Result<Option<Vec<f64>>> {
+        let Some(Value::Array(list)) = self.get(field) else { return Ok(self.number(field)?.map(|x| vec![x])) };
+        let numbers: Option<Vec<f64>> = list.iter().map(|v| v.as_f64().filter(|x| x.is_finite())).collect();
+        numbers.map(Some).ok_or_else(|| self.wrong(field, "expected a finite number or a list of them"))
+    }
+
     /// A list of dim names, joined by blanks.
     pub fn dims(&self, field: &str) -> Result<String> {
         let list = self

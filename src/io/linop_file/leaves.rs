@@ -37,6 +37,9 @@ impl Loader {
             "slice" => linop::slice(needed(input, f)?, &stretches(f)?),
             "embed" => linop::embed(needed(input, f)?, &stretches(f)?, f.need_extents("to")?),
             "sampling" => return self.sampling(f, input),
+            "interpolate" => return self.interpolate(f, input),
+            "nufft" => return self.nufft(f, input),
+            "gridding" => return self.gridding(f, input),
             "sum" => linop::sum(needed(input, f)?, &f.dims("axes")?),
             "repeat" => return repeat(f, input),
             "rearrange" => {

@@ -6,6 +6,7 @@ mod arrays;
 mod containers;
 mod fields;
 mod leaves;
+mod points;
 
 use crate::dim::{Bindings, Pattern, Shape};
 use crate::error::{Error, Result, shape_err};

@@ -33,7 +33,7 @@ impl Scheduler {
         let in_flight = p.settings.in_flight(n, self.options.lanes);
         let batched = self.batches(p, in_flight);
         let complex = match batched {
-            Some(batches) => self.batched(&c, &batches)?,
+            Some(batches) => self.in_batches(&c, &batches)?,
             None => self.side_by_side(&c, in_flight)?,
         };
         self.values[result.at()].complex = complex;
@@ -103,7 +103,7 @@ impl Scheduler {
         p.children.chunks(count).map(batch::together).collect()
     }
 
-    fn batched(&mut self, c: &Container, batches: &[Program]) -> Result<bool> {
+    fn in_batches(&mut self, c: &Container, batches: &[Program]) -> Result<bool> {
         let p = c.p;
         let count = p.children.len().div_ceil(batches.len());
         let reason = format!("{} sub-linops of one structure, {count} in a dispatch", p.children.len());

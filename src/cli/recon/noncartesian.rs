@@ -1,0 +1,315 @@
+//! Data with a trajectory: SENSE with the non-uniform Fourier transform, or gridding.
+
+use super::density::Density;
+use super::{ESTIMATING, default_mark, report};
+use crate::cli::kspace::finite;
+use crate::cli::printer::Printer;
+use crate::cli::samples::{Samples, read_image_maps};
+use crate::cli::{DONE, output, progress};
+use linops::app::noncartesian::{check_extent, fitting_matrix};
+use linops::app::{NonCartesian, SenseOptions, calibrate_maps, grid_coils};
+use linops::dim::Shape;
+use linops::io::Output;
+use linops::linop::{Accuracy, NufftOptions};
+use linops::{Device, Error, Result, Tensor};
+use ndarray::{ArrayD, Axis, IxDyn};
+use num_complex::Complex32;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Non-Cartesian data")]
+#[group(skip)]
+pub struct Args {
+    /// Trajectory in cycles per field of view: .npy (…, D), component d along axis d of maps and image; or .cfl (3, sample,
+    /// spoke) in the order x, y, z, x being the last axis of the image [default: that of an ISMRMRD file]
+    #[arg(long, value_name = "FILE")]
+    pub traj: Option<PathBuf>,
+
+    /// Density compensation W: a file (.npy or .cfl) with a weight for each sample, ramp (radial scans), pipe (any scan),
+    /// voronoi (2-D) or none [default: pipe]
+    #[arg(long, value_name = "FILE|METHOD", value_parser = Density::parse)]
+    dcf: Option<Density>,
+
+    /// Extents of the image, such as 256, 256x192 or 64x256x256 [default: those of the maps, else 2·⌈max |k|⌉ along each axis]
+    #[arg(long, value_name = "N", value_parser = matrix)]
+    matrix: Option<Matrix>,
+
+    /// Relative error of the non-uniform Fourier transform [default: 1e-4]
+    #[arg(long, value_name = "TOL", allow_hyphen_values = true)]
+    nufft_tol: Option<f64>,
+
+    /// Whether the normal is a Toeplitz convolution: where that is cheaper, always, or never
+    #[arg(long, value_name = "WHEN", value_enum)]
+    toeplitz: Option<Toeplitz>,
+
+    /// Only grid: write the density-compensated adjoint Sᴴ Nᴴ W y, or without maps the root of the sum of squares of the coils
+    #[arg(long, conflicts_with_all = ["lambda", "iterations", "tol", "toeplitz"])]
+    gridding_only: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Toeplitz {
+    Auto,
+    On,
+    Off,
+}
+
+/// One extent for all axes, or one each.
+#[derive(Debug, Clone, PartialEq)]
+struct Matrix(Vec<usize>);
+
+impl Matrix {
+    fn for_axes(&self, d: usize) -> Result<Vec<usize>> {
+        match self.0.as_slice() {
+            [n] => Ok(vec![*n; d]),
+            extents if extents.len() == d => Ok(extents.to_vec()),
+            extents => {
+                let message = format!(
+                    "--matrix has {} extents, expected {d} or one for all: the trajectory has {d} coordinates for each sample",
+                    extents.len()
+                );
+                Err(Error::Value(message))
+            }
+        }
+    }
+}
+
+fn matrix(text: &str) -> Result<Matrix, String> {
+    let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
+    let extents = extents.filter(|e| (1..=3).contains(&e.len()));
+    extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
+}
+
+impl Args {
+    /// What needs no file.
+    pub fn check(&self) -> Result<()> {
+        match self.nufft_tol {
+            Some(tol) if !(tol > 0.0 && tol < 1.0) => {
+                Err(Error::Value(format!("--nufft-tol is {tol}; expected a number between 0 and 1, such as 1e-4")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what means nothing for Cartesian data.
+    pub fn expect_none(&self, file: &Path) -> Result<()> {
+        let given = [
+            ("--dcf", self.dcf.is_some()),
+            ("--matrix", self.matrix.is_some()),
+            ("--nufft-tol", self.nufft_tol.is_some()),
+            ("--toeplitz", self.toeplitz.is_some()),
+            ("--gridding-only", self.gridding_only),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((name, _)) => {
+                let message =
+                    format!("{name} is for non-Cartesian data, and this is Cartesian; give the trajectory with --traj");
+                Err(Error::file(file, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How the weights are made.
+    fn dcf(&self) -> Density {
+        self.dcf.clone().unwrap_or(Density::Pipe)
+    }
+
+    /// The relative error of the transform.
+    fn tol(&self) -> f64 {
+        self.nufft_tol.unwrap_or(1e-4)
+    }
+
+    fn nufft(&self) -> NufftOptions {
+        let toeplitz = match self.toeplitz {
+            None | Some(Toeplitz::Auto) => None,
+            Some(when) => Some(when == Toeplitz::On),
+        };
+        NufftOptions { accuracy: Accuracy::Tol(self.tol()), toeplitz }
+    }
+}
+
+/// What is reconstructed from.
+struct Problem {
+    samples: Samples,
+    matrix: Vec<usize>,
+    /// Weights of the samples.
+    density: ArrayD<f64>,
+    /// `None` where only the coils' root of the sum of squares is asked for.
+    maps: Option<ArrayD<Complex32>>,
+    maps_from: String,
+}
+
+pub(super) fn run(
+    args: &super::Args,
+    samples: Samples,
+    options: SenseOptions,
+    target: Output,
+    device: &Device,
+    printer: &Printer,
+) -> Result<u8> {
+    let nufft = args.noncartesian.nufft();
+    let problem = prepare(args, samples, &target, device)?;
+    let Problem { samples, matrix, density, maps, .. } = &problem;
+    let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
+    let dims = image_dims(matrix.len());
+    let model = match maps {
+        Some(maps) => Some(NonCartesian::new(maps.view(), trajectory.view(), density.view(), nufft)?),
+        None => None,
+    };
+    describe(args, &problem, printer);
+    let facts = facts(args, &problem, device);
+    match model {
+        Some(model) if !args.noncartesian.gridding_only => {
+            let lambda = args.lambda.unwrap_or(options.lambda * model.scale());
+            let options = SenseOptions { lambda, ..options };
+            report::settings(args, &options, printer);
+            report::solve(args, options, target, dims, device, printer, facts, |options| {
+                model.solve(kspace, options, device)
+            })
+        }
+        model => {
+            printer.field("device", device.name());
+            let start = Instant::now();
+            let image = match model {
+                Some(model) => model.gridded(kspace, device)?,
+                None => root_of_squares(&grid_coils(kspace, trajectory, density, matrix, nufft, device)?),
+            };
+            let seconds = start.elapsed().as_secs_f64();
+            output::write(target, &Tensor::from_array(image, dims)?)?;
+            printer.field("gridded", format_args!("{seconds:.3} s"));
+            printer.field("wrote", args.output.display());
+            let mut facts = facts;
+            facts.insert("seconds".into(), json!(seconds));
+            facts.insert("file".into(), json!(args.output.display().to_string()));
+            printer.json(&Value::Object(facts));
+            Ok(DONE)
+        }
+    }
+}
+
+fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &Device) -> Result<Problem> {
+    let own = &args.noncartesian;
+    let nufft = own.nufft();
+    let trajectory_file = own.traj.as_ref().unwrap_or(&args.file);
+    let in_trajectory = |e: Error| Error::file(trajectory_file, e.to_string());
+    let d = samples.trajectory.len_of(Axis(samples.trajectory.ndim() - 1));
+    let coils = samples.values.len_of(Axis(0));
+    let mut maps = args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d)?))).transpose()?;
+    let asked = own.matrix.as_ref().map(|matrix| matrix.for_axes(d)).transpose()?;
+    let matrix = match (&maps, asked) {
+        (Some((path, maps)), Some(asked)) if maps.shape()[1..] != asked => {
+            let message = format!("coil maps of {:?} pixels, but --matrix asks for {asked:?}", &maps.shape()[1..]);
+            return Err(Error::file(path, message));
+        }
+        (Some((_, maps)), _) => maps.shape()[1..].to_vec(),
+        (None, Some(asked)) => asked,
+        (None, None) => fitting_matrix(samples.trajectory.view()).map_err(in_trajectory)?,
+    };
+    expect_size(coils, &matrix)?;
+    let reach = samples.trajectory.iter().fold(0.0f64, |r, k| r.max(k.abs()));
+    if reach > 0.0 && reach <= 0.5 {
+        let message = "all coordinates lie within ±0.5, where there is nothing but the mean of the image; they are to be in cycles \
+                       per field of view, so multiply them by the matrix";
+        return Err(Error::file(trajectory_file, message));
+    }
+    check_extent(samples.trajectory.view(), &matrix).map_err(in_trajectory)?;
+    let shape = Shape::new(linops::dim::parse_dims(image_dims(d))?, matrix.clone())?;
+    output::check_shape(target, &shape)?;
+
+    let bad = finite(&args.file, &mut samples.values, &["coil"], args.allow_nan)?;
+    let method = own.dcf();
+    let mut density = method.weights(samples.trajectory.view(), &matrix, device)?;
+    for at in &bad {
+        density[IxDyn(&at[1..])] = 0.0;
+    }
+    if !bad.is_empty() {
+        samples.notes.push(format!("{} values were NaN or infinite; their samples do not count", bad.len()));
+    }
+    if let Some((path, maps)) = &mut maps {
+        let bad = finite(path, maps, &["coil"], args.allow_nan)?;
+        if !bad.is_empty() {
+            samples.notes.push(format!("{} values of the maps were NaN or infinite, and are 0 now", bad.len()));
+        }
+    }
+    let (maps, maps_from) = match maps {
+        Some((path, maps)) => (Some(maps), format!("from {}", path.display())),
+        None if coils == 1 => {
+            let extents = [&[1], matrix.as_slice()].concat();
+            (Some(ArrayD::from_elem(extents, Complex32::from(1.0))), "1 everywhere, as there is one coil".into())
+        }
+        None if own.gridding_only => (None, "none: the root of the sum of squares of the coils".into()),
+        None => {
+            // Without compensation a calibration would see little but the centre of k-space.
+            let weights = match method {
+                Density::None => Density::Pipe.weights(samples.trajectory.view(), &matrix, device)?,
+                _ => density.clone(),
+            };
+            let wait = progress::spinner("estimating coil maps");
+            let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
+            let found = calibrate_maps(kspace, trajectory, weights.view(), &matrix, nufft, device);
+            wait.finish_and_clear();
+            let found = found.map_err(|e| e.at(ESTIMATING))?;
+            (Some(found.maps.into_dyn()), format!("estimated by {}", found.method))
+        }
+    };
+    Ok(Problem { samples, matrix, density, maps, maps_from })
+}
+
+/// Refuses images that are likelier a slip of the keyboard.
+fn expect_size(coils: usize, matrix: &[usize]) -> Result<()> {
+    let values = matrix.iter().try_fold(coils, |n, extent| n.checked_mul(*extent));
+    match values.filter(|n| *n <= 1 << 31) {
+        Some(_) => Ok(()),
+        None => {
+            Err(Error::Value(format!("{coils} coils of {matrix:?} pixels are too many values; use a smaller --matrix")))
+        }
+    }
+}
+
+fn image_dims(d: usize) -> &'static str {
+    ["Nx", "Ny Nx", "Nz Ny Nx"][d - 1]
+}
+
+/// √Σ|x|² over the coils (coil, image…).
+fn root_of_squares(coils: &ArrayD<Complex32>) -> ArrayD<Complex32> {
+    coils.map_axis(Axis(0), |values| Complex32::from(values.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()))
+}
+
+/// "256 x 256"
+fn by(extents: &[usize]) -> String {
+    extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
+}
+
+fn describe(args: &super::Args, problem: &Problem, printer: &Printer) {
+    let Problem { samples, matrix, maps_from, .. } = problem;
+    let own = &args.noncartesian;
+    let (coils, sizes) = (samples.values.len_of(Axis(0)), samples.values.shape());
+    printer.field("k-space", format_args!("{coils} coils, {} samples", by(&sizes[1..])));
+    samples.notes.iter().for_each(|note| printer.field("", note));
+    printer.field("trajectory", &samples.units);
+    printer.field("image", by(matrix));
+    printer.field("dcf", format_args!("{}{}", own.dcf().describe(), default_mark(own.dcf.is_some())));
+    printer.field("maps", maps_from);
+    printer.field("nufft tol", format_args!("{:e}{}", own.tol(), default_mark(own.nufft_tol.is_some())));
+}
+
+/// The same as JSON.
+fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, Value> {
+    let Problem { samples, matrix, maps_from, .. } = problem;
+    let own = &args.noncartesian;
+    Map::from_iter([
+        ("device".into(), json!(device.name())),
+        ("lanes".into(), json!(args.common.lanes())),
+        ("coils".into(), json!(samples.values.len_of(Axis(0)))),
+        ("samples".into(), json!(samples.values.shape()[1..])),
+        ("trajectory".into(), json!(samples.units)),
+        ("matrix".into(), json!(matrix)),
+        ("dcf".into(), json!(own.dcf().describe())),
+        ("maps".into(), json!(maps_from)),
+        ("nufft_tol".into(), json!(own.tol())),
+        ("notes".into(), json!(samples.notes)),
+    ])
+}

@@ -1,0 +1,159 @@
+//! What `recon` reads of non-Cartesian data: k-space, trajectory and coil maps, checked against each other.
+
+use super::input::{read_array, suffix, unknown};
+use super::kspace::{exact, read_complex_npy};
+use linops::io::{Cfl, IsmrmrdScan, NonCartesianScan, read_cfl, read_ismrmrd};
+use linops::{Error, Result};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use num_complex::Complex32;
+use std::path::Path;
+
+/// Measured samples anywhere in k-space.
+pub struct Samples {
+    /// Values (coil, …), the axes behind the coil as those of the trajectory before its last.
+    pub values: ArrayD<Complex32>,
+    /// Coordinates (…, D) in cycles per field of view, component d along axis d of the image.
+    pub trajectory: ArrayD<f64>,
+    /// In which units and order the file holds the coordinates, for the user.
+    pub units: String,
+    /// What there is to say about the files.
+    pub notes: Vec<String>,
+}
+
+/// Reads k-space, `.npy` (coil, …), `.cfl` (BART 1, sample, spoke, coil) or ISMRMRD `.h5`, with a trajectory from `.npy` (…, D)
+/// or `.cfl` (BART 3, sample, spoke).
+pub fn read_samples(path: &Path, trajectory: &Path) -> Result<Samples> {
+    let values = match suffix(path).as_str() {
+        "npy" => read_complex_npy(path)?,
+        "cfl" | "hdr" => bart_coils(path)?,
+        "h5" => {
+            return match read_ismrmrd(path, "dataset")? {
+                IsmrmrdScan::NonCartesian(scan) => samples_of(path, scan, Some(trajectory)),
+                IsmrmrdScan::Cartesian(_) => {
+                    Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"))
+                }
+            };
+        }
+        other => return Err(unknown(path, other, ".npy, .cfl or .h5")),
+    };
+    let (trajectory, units) = read_trajectory(trajectory)?;
+    Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, notes: Vec::new() })
+}
+
+/// The samples of an ISMRMRD file, with its own trajectory or one from a file.
+pub fn samples_of(path: &Path, scan: NonCartesianScan, trajectory: Option<&Path>) -> Result<Samples> {
+    let notes = vec![scan.summary];
+    let values = scan.kspace.into_dyn();
+    if let Some(file) = trajectory {
+        let (trajectory, units) = read_trajectory(file)?;
+        return Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, notes });
+    }
+    let Some(trajectory) = scan.trajectory else {
+        let message =
+            format!("its header says '{}', but its records hold no trajectory; give it with --traj", scan.kind);
+        return Err(Error::file(path, message));
+    };
+    let order = if trajectory.len_of(Axis(2)) == 3 { "(x, y, z)" } else { "(x, y)" };
+    let units = format!("{order} {}", scan.units);
+    Ok(Samples { values, trajectory: trajectory.into_dyn(), units, notes })
+}
+
+/// A trajectory (…, D) in the order of the image's axes, and what it was in the file.
+fn read_trajectory(path: &Path) -> Result<(ArrayD<f64>, String)> {
+    let bart = matches!(suffix(path).as_str(), "cfl" | "hdr");
+    let values = exact(read_array(path)?);
+    let shape = values.shape().to_vec();
+    let d = shape.last().copied().unwrap_or(0);
+    let expected = if bart { "BART's (3, sample, spoke)" } else { "(…, D)" };
+    if !(1..=3).contains(&d) || (bart && d == 1) || (!bart && shape.len() < 2) {
+        let message = format!(
+            "a trajectory of shape {shape:?} (last axis fastest), expected {expected} with 2 or 3 coordinates each"
+        );
+        return Err(Error::file(path, message));
+    }
+    if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+        let message = format!("the coordinate of sample {} is NaN, infinite or not real", index / d);
+        return Err(Error::file(path, message));
+    }
+    if !bart {
+        return Ok((values, "cycles per field of view, in the order of the image's axes".into()));
+    }
+    // BART leaves trailing dims of 1 out, a single sample's too.
+    let values = if shape.len() < 2 { values.insert_axis(Axis(0)) } else { values };
+    let last = Axis(values.ndim() - 1);
+    let flat = d == 3 && values.index_axis(last, 2).iter().all(|z| *z == 0.0);
+    let kept = if flat { 2 } else { d };
+    let mut turned = values.slice_axis(last, Slice::from(..kept)).to_owned();
+    turned.invert_axis(last);
+    let order = if kept == 2 { "(x, y)" } else { "(x, y, z)" };
+    Ok((turned.as_standard_layout().into_owned(), format!("{order} in cycles per field of view, as BART has them")))
+}
+
+/// BART's (…, …, …, coil) with the coil first.
+fn bart_coils(path: &Path) -> Result<ArrayD<Complex32>> {
+    let Cfl { dims, array } = read_cfl(path)?;
+    if let Some((index, extent)) = dims.iter().enumerate().skip(4).find(|(_, n)| **n != 1) {
+        let message = format!(
+            "BART dim {index} is {extent}, expected 1: non-Cartesian k-space is (1, sample, spoke, coil); cut it with `bart \
+             slice {index} 0`"
+        );
+        return Err(Error::file(path, message));
+    }
+    let extent = |index: usize| dims.get(index).copied().unwrap_or(1);
+    let shape = [extent(3), extent(2), extent(1), extent(0)];
+    array.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::file(path, e.to_string()))
+}
+
+/// The values (coil, …) with the axes of the trajectory; axes of extent 1, which BART adds, do not count.
+fn aligned(path: &Path, values: ArrayD<Complex32>, trajectory: &ArrayD<f64>) -> Result<ArrayD<Complex32>> {
+    let samples = &trajectory.shape()[..trajectory.ndim() - 1];
+    let came = values.shape().to_vec();
+    let without_ones = |extents: &[usize]| extents.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    match came.split_first() {
+        Some((&coils, rest)) if without_ones(rest) == without_ones(samples) => {
+            let extents: Vec<usize> = std::iter::once(coils).chain(samples.iter().copied()).collect();
+            values.into_shape_with_order(IxDyn(&extents)).map_err(|e| Error::file(path, e.to_string()))
+        }
+        _ => {
+            let wanted: Vec<String> = samples.iter().map(usize::to_string).collect();
+            let message = format!(
+                "k-space of shape {came:?}, expected (coil, {}) from the trajectory {:?}",
+                wanted.join(", "),
+                trajectory.shape()
+            );
+            Err(Error::file(path, message))
+        }
+    }
+}
+
+/// Reads coil maps for images of `d` axes, `.npy` (coil, image…) or `.cfl` (BART x, y, z, coil).
+pub fn read_image_maps(path: &Path, coils: usize, d: usize) -> Result<ArrayD<Complex32>> {
+    let maps = match suffix(path).as_str() {
+        "cfl" | "hdr" => {
+            let maps = bart_coils(path)?;
+            let d3 = maps.ndim() - 1;
+            // What the image lacks must be 1 there, z first.
+            if maps.shape()[1..1 + d3 - d].iter().any(|n| *n != 1) {
+                maps
+            } else {
+                let shape = [&maps.shape()[..1], &maps.shape()[1 + d3 - d..]].concat();
+                maps.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::file(path, e.to_string()))?
+            }
+        }
+        _ => read_array(path)?.into_complex(),
+    };
+    let axes = ["nz", "ny", "nx"];
+    if maps.ndim() != d + 1 {
+        let wanted = axes[3 - d..].join(", ");
+        let message = format!(
+            "coil maps of shape {:?}, expected (coil, {wanted}): the trajectory has {d} coordinates for each sample",
+            maps.shape()
+        );
+        return Err(Error::file(path, message));
+    }
+    if maps.shape()[0] != coils {
+        let message = format!("dim C of the maps has extent {}, expected {coils} from the k-space", maps.shape()[0]);
+        return Err(Error::file(path, message));
+    }
+    Ok(maps)
+}

@@ -1,0 +1,287 @@
+//! Interpolation and its transpose on the host, tile by tile.
+//!
+//! A task copies a tile and what footprints reach beyond it into a buffer with the coils of a block side by side, where the
+//! loops of [`taps`](super::taps) work. A tile of the spread is owned by its task: it adds up all footprints that touch the
+//! tile, in their order, and stores its cells once. So nothing is added to by two threads, and every sum's order is fixed.
+
+use super::element::{Elem, Real, Slice};
+use super::load::Reader;
+use super::taps::{Gather, Landing, Rows, Scatter, VECTOR};
+use crate::program::points::Tiles;
+use crate::program::{Load, NONUNIFORM_BLOCK, Points};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Points that one task handles, and a tile's parts hold.
+const POINTS: usize = 1 << 12;
+/// Samples that are put side by side together.
+const SAMPLES: usize = 1 << 10;
+
+/// A grid of one to three axes as one of three, and its tiles.
+struct Grid<'p> {
+    points: &'p Points,
+    tiles: &'p Tiles,
+    extents: [usize; 3],
+    tile: [usize; 3],
+    taps: [usize; 3],
+}
+
+/// A tile: its first cell, and how many it has.
+struct Tile {
+    origin: [usize; 3],
+    extents: [usize; 3],
+}
+
+impl<'p> Grid<'p> {
+    fn new(points: &'p Points) -> Grid<'p> {
+        let tiles = points.tiles();
+        let (extents, tile) = (three(points.grid(), 1), three(tiles.extents(), 1));
+        Grid { points, tiles, extents, tile, taps: three(points.taps(), 1) }
+    }
+
+    fn cells(&self) -> usize {
+        self.extents.iter().product()
+    }
+
+    fn tile(&self, t: usize) -> Tile {
+        let d = self.points.grid().len();
+        let origin = three(&self.tiles.origin(t)[..d], 0);
+        Tile { origin, extents: std::array::from_fn(|a| self.tile[a].min(self.extents[a] - origin[a])) }
+    }
+
+    fn rows(&self, buffer: [usize; 3], lanes: usize) -> Rows {
+        let pitch = [buffer[1] * buffer[2] * lanes, buffer[2] * lanes];
+        let (stride, radial) = (self.points.stride(), self.points.is_radial());
+        Rows { taps: self.taps, pitch, lanes, stride, radial }
+    }
+}
+
+/// One to three values as the last of three.
+fn three(values: &[usize], fill: usize) -> [usize; 3] {
+    let mut all = [fill; 3];
+    all[3 - values.len()..].copy_from_slice(values);
+    all
+}
+
+/// The batch in blocks whose weights are computed once.
+fn blocks(batch: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..batch).step_by(NONUNIFORM_BLOCK).map(move |b| b..batch.min(b + NONUNIFORM_BLOCK))
+}
+
+/// y[b, m] = Σ w·x[b, cell] over the footprint of point m.
+pub(super) fn interpolate<T: Real, E: Elem<T>>(
+    load: &Load,
+    points: &Points,
+    source: Option<Slice<T>>,
+    work: &mut [T],
+    dst: &mut [E],
+) {
+    let (grid, reader) = (Grid::new(points), Reader::new(load, source));
+    let count = points.count();
+    for block in blocks(load.extents[0]) {
+        let lanes = block.len() * E::LANES;
+        // Samples in walking order, the block's side by side; each tile has a run of them.
+        let mut runs = Vec::with_capacity(grid.tiles.len());
+        let mut rest = &mut work[..count * lanes];
+        for t in 0..grid.tiles.len() {
+            let (run, after) = rest.split_at_mut(grid.tiles.own(t).len() * lanes);
+            runs.push((t, run));
+            rest = after;
+        }
+        runs.into_par_iter().filter(|(_, run)| !run.is_empty()).for_each_init(Vec::new, |buffer, (t, run)| {
+            let tile = grid.tile(t);
+            let reach: [usize; 3] = std::array::from_fn(|a| tile.extents[a] + grid.taps[a] - 1);
+            let rows = grid.rows(reach, lanes);
+            fetch::<T, E>(&grid, &tile, reach, &reader, &block, buffer);
+            let own = grid.tiles.own(t);
+            let starts: Vec<u32> = points.cells()[own.clone()].iter().map(|c| start(&grid, &tile, c, &rows)).collect();
+            let part = |(k, (out, starts)): (usize, (&mut [T], &[u32]))| {
+                let first = own.start + k * POINTS;
+                Gather { rows, tile: buffer, weights: points.weights(), first, starts }.run(out);
+            };
+            run.par_chunks_mut(POINTS * lanes).zip(starts.par_chunks(POINTS)).enumerate().for_each(part);
+        });
+        // Into the caller's order: one read of a point's samples, then one stretch for each batch entry.
+        let (work, width) = (&work[..count * lanes], block.len());
+        let mut stretches: Vec<Vec<&mut [E]>> = Vec::new();
+        stretches.resize_with(count.div_ceil(SAMPLES), || Vec::with_capacity(width));
+        for row in dst[block.start * count..block.end * count].chunks_exact_mut(count) {
+            stretches.iter_mut().zip(row.chunks_mut(SAMPLES)).for_each(|(s, part)| s.push(part));
+        }
+        stretches.into_par_iter().zip(points.places().par_chunks(SAMPLES)).for_each(|(mut stretch, places)| {
+            for (i, &s) in places.iter().enumerate() {
+                let sample = &work[s as usize * lanes..][..lanes];
+                for (row, x) in stretch.iter_mut().zip(sample.chunks_exact(E::LANES)) {
+                    E::flat_mut(&mut row[i..=i]).copy_from_slice(x);
+                }
+            }
+        });
+    }
+}
+
+/// Where a footprint starts in the buffer of the tile that holds its first cell.
+fn start(grid: &Grid, tile: &Tile, cell: &[u32; 3], rows: &Rows) -> u32 {
+    let d = grid.points.grid().len();
+    let at = |a: usize| if a + d < 3 { 0 } else { cell[a + d - 3] as usize - tile.origin[a] };
+    (at(0) * rows.pitch[0] + at(1) * rows.pitch[1] + at(2) * rows.lanes) as u32
+}
+
+/// A tile and what lies behind its ends, around the ends of the grid, with the block's values side by side.
+fn fetch<T: Real, E: Elem<T>>(
+    grid: &Grid,
+    tile: &Tile,
+    reach: [usize; 3],
+    reader: &Reader<T>,
+    block: &Range<usize>,
+    buffer: &mut Vec<T>,
+) {
+    let lanes = block.len() * E::LANES;
+    buffer.resize(reach.iter().product::<usize>() * lanes + VECTOR * 2, T::zero());
+    let plain: Option<&[E]> = reader.plain();
+    let mut row = vec![E::null(); if plain.is_some() { 0 } else { reach[2] }];
+    for i in 0..reach[0] {
+        for j in 0..reach[1] {
+            let at = |a: usize, k: usize| (tile.origin[a] + k) % grid.extents[a];
+            let line = (at(0, i) * grid.extents[1] + at(1, j)) * grid.extents[2];
+            let to = &mut buffer[(i * reach[1] + j) * reach[2] * lanes..][..reach[2] * lanes];
+            // The row may run over the end of the axis once.
+            let head = reach[2].min(grid.extents[2] - tile.origin[2]);
+            for (cells, first) in [(0..head, tile.origin[2]), (head..reach[2], 0)] {
+                if cells.is_empty() {
+                    continue;
+                }
+                let to = &mut to[cells.start * lanes..cells.end * lanes];
+                for (c, b) in block.clone().enumerate() {
+                    let first = b * grid.cells() + line + first;
+                    let from = match plain {
+                        Some(x) => &x[first..first + cells.len()],
+                        None => {
+                            reader.read(first, &mut row[..cells.len()]);
+                            &row[..cells.len()]
+                        }
+                    };
+                    beside(E::flat(from), to, c, lanes, E::LANES);
+                }
+            }
+        }
+    }
+}
+
+/// Puts values of one coil into its lanes.
+#[inline(always)]
+fn beside<T: Copy>(from: &[T], to: &mut [T], coil: usize, lanes: usize, width: usize) {
+    for (x, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(lanes)) {
+        to[coil * width..(coil + 1) * width].copy_from_slice(x);
+    }
+}
+
+/// y[b, cell] = Σ w·x[b, m] over the points m whose footprint holds the cell.
+pub(super) fn spread<T: Real, E: Elem<T>>(
+    load: &Load,
+    points: &Points,
+    source: Option<Slice<T>>,
+    work: &mut [T],
+    dst: &mut [E],
+) {
+    let (grid, reader) = (Grid::new(points), Reader::new(load, source));
+    let (count, cells) = (points.count(), grid.cells());
+    for block in blocks(load.extents[0]) {
+        let lanes = block.len() * E::LANES;
+        // The block's samples side by side, in the caller's order: what a footprint needs is one line of memory.
+        let samples = &mut work[..count * lanes];
+        samples.par_chunks_mut(SAMPLES * lanes).enumerate().for_each_init(
+            || vec![E::null(); SAMPLES],
+            |row, (k, to)| {
+                let row = &mut row[..to.len() / lanes];
+                for (c, b) in block.clone().enumerate() {
+                    reader.read(b * count + k * SAMPLES, row);
+                    beside(E::flat(row), to, c, lanes, E::LANES);
+                }
+            },
+        );
+        let samples = &*samples;
+        let out = Disjoint(dst[block.start * cells..block.end * cells].as_mut_ptr());
+        (0..grid.tiles.len()).into_par_iter().for_each_init(Vec::new, |buffer, t| {
+            let tile = grid.tile(t);
+            // Rows are never cut: they have room for the longest on both sides.
+            let room = [tile.extents[0], tile.extents[1], tile.extents[2] + 2 * (grid.taps[2] - 1)];
+            let rows = grid.rows(room, lanes);
+            let len = room.iter().product::<usize>() * lanes + VECTOR * 2;
+            let entries = grid.tiles.entries(t);
+            let sum = |buffer: &mut Vec<T>, part: Range<usize>| {
+                buffer.clear();
+                buffer.resize(len, T::zero());
+                let mut footprints = Vec::with_capacity(SAMPLES);
+                for entries in entries[part].chunks(SAMPLES) {
+                    footprints.clear();
+                    footprints.extend(entries.iter().map(|e| landing(&grid, &tile, e, &rows)));
+                    Scatter { rows, weights: points.weights(), samples, footprints: &footprints }.run(buffer);
+                }
+            };
+            if entries.len() <= 4 * POINTS {
+                sum(buffer, 0..entries.len());
+            } else {
+                // A tile with many points in parts, added up in their order.
+                let size = (4 * POINTS).max(entries.len().div_ceil(16));
+                let part = |first: usize| {
+                    let mut buffer = Vec::new();
+                    sum(&mut buffer, first..entries.len().min(first + size));
+                    buffer
+                };
+                let firsts: Vec<usize> = (0..entries.len()).step_by(size).collect();
+                let parts: Vec<Vec<T>> = firsts.into_par_iter().map(part).collect();
+                let mut parts = parts.into_iter();
+                *buffer = parts.next().unwrap_or_default();
+                parts.for_each(|p| buffer.iter_mut().zip(p).for_each(|(b, p)| *b = *b + p));
+            }
+            for i in 0..tile.extents[0] {
+                for j in 0..tile.extents[1] {
+                    let from = &buffer[i * rows.pitch[0] + j * rows.pitch[1] + (grid.taps[2] - 1) * lanes..]
+                        [..tile.extents[2] * lanes];
+                    let line = (tile.origin[0] + i) * grid.extents[1] + tile.origin[1] + j;
+                    for c in 0..block.len() {
+                        let at = c * cells + line * grid.extents[2] + tile.origin[2];
+                        // SAFETY: the stretch lies in entry c of the block's part of `dst`: its row and columns are cells of
+                        // the tile, which lies in the grid. Tiles partition the grid and each is visited once, so no other
+                        // reference to the stretch exists, and `dst` is borrowed as long as the loop runs.
+                        let to = unsafe { out.stretch(at, tile.extents[2]) };
+                        for (to, x) in to.iter_mut().zip(from.chunks_exact(lanes)) {
+                            E::flat_mut(std::slice::from_mut(to)).copy_from_slice(&x[c * E::LANES..(c + 1) * E::LANES]);
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// A buffer that tasks write disjoint stretches of.
+struct Disjoint<E>(*mut E);
+
+// SAFETY: only `stretch` gives access, whose caller sees to it that stretches are disjoint; elements may be sent.
+unsafe impl<E: Send> Sync for Disjoint<E> {}
+
+impl<E> Disjoint<E> {
+    /// # Safety
+    /// `at..at + len` lies in the buffer, and no other reference to any of it is alive.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn stretch(&self, at: usize, len: usize) -> &mut [E] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(at), len) }
+    }
+}
+
+/// Where a footprint meets a tile's buffer.
+fn landing(grid: &Grid, tile: &Tile, e: &crate::program::points::Entry, rows: &Rows) -> Landing {
+    let d = grid.points.grid().len();
+    let first = |a: usize| if a + d < 3 { 0 } else { i64::from(e.first[a + d - 3]) };
+    let clip = |a: usize| {
+        let (f, taps, n) = (first(a), grid.taps[a] as i64, tile.extents[a] as i64);
+        ((-f).max(0), (n - f).min(taps))
+    };
+    let ((i0, i1), (j0, j1)) = (clip(0), clip(1));
+    let at = |a: usize, skipped: i64| (first(a) + skipped) as usize;
+    let start = at(0, i0) * rows.pitch[0] + at(1, j0) * rows.pitch[1] + at(2, grid.taps[2] as i64 - 1) * rows.lanes;
+    let sample = grid.points.order()[e.point as usize];
+    Landing { point: e.point, sample, start: start as u32, inside: [(i0 as u8, i1 as u8), (j0 as u8, j1 as u8)] }
+}

@@ -1,0 +1,70 @@
+//! Linops between grids and points.
+
+use super::fields::Fields;
+use super::{Loader, needed, renamed};
+use crate::dim::{Shape, parse_dims};
+use crate::error::Result;
+use crate::linop::{
+    self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop, NufftOptions,
+};
+
+impl Loader {
+    pub(super) fn interpolate(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (locs, axes, options, out) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?, f.need_text("out")?);
+        linop::interpolate(needed(input, f)?, &locs, &axes, &options, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) fn nufft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out")?);
+        let (tol, width, oversamp) = (f.number("tol")?, f.number("width")?, f.number("oversamp")?);
+        let accuracy = match (tol, width, oversamp) {
+            (Some(tol), None, None) => Accuracy::Tol(tol),
+            (None, None, None) => Accuracy::default(),
+            (None, width, oversamp) => {
+                Accuracy::Kernel { width: width.unwrap_or(4.0), oversamp: oversamp.unwrap_or(1.25) }
+            }
+            _ => return Err(f.wrong("tol", "goes without \"width\" and \"oversamp\"; give one or the others")),
+        };
+        let toeplitz = f.get("toeplitz").map(|_| f.flag("toeplitz", false)).transpose()?;
+        let options = NufftOptions { accuracy, toeplitz };
+        linop::nufft(needed(input, f)?, &locs, &axes, options, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) fn gridding(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (locs, axes, options) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?);
+        let to: Shape = f.need_extents("to")?.parse().map_err(|e| f.at("to", e))?;
+        let dims = parse_dims(&axes).map_err(|e| f.at("axes", e))?;
+        let extents = dims.iter().map(|d| to.require(*d).map(|a| to.extents()[a])).collect::<Result<Vec<_>>>();
+        let extents = extents.map_err(|e| f.at("to", e))?;
+        if dims.len() != to.rank() {
+            return Err(f.wrong("to", format!("gives {to}; expected the extents of \"{axes}\"")));
+        }
+        let to = Shape::new(dims, extents).map_err(|e| f.at("axes", e))?;
+        renamed(linop::gridding(needed(input, f)?, &locs, to, &options).map_err(|e| f.here(e))?, f)
+    }
+}
+
+fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
+    let default = InterpolateOptions::default();
+    let width = f.numbers("width")?.unwrap_or(default.width);
+    let (beta, order) = (f.number("beta")?, f.count("order")?);
+    let kernel = match f.text("kernel")?.as_deref() {
+        None | Some("kaiser_bessel") => InterpolationKernel::KaiserBessel { beta: beta.unwrap_or(1.0) },
+        Some("spline") => {
+            let order = order.unwrap_or(1);
+            InterpolationKernel::Spline { order: u8::try_from(order).unwrap_or(u8::MAX) }
+        }
+        Some(other) => return Err(f.wrong("kernel", format!("is \"{other}\"; expected kaiser_bessel or spline"))),
+    };
+    let norm = match f.count("norm")? {
+        None | Some(1) => KernelNorm::Product,
+        Some(2) => KernelNorm::Radial,
+        Some(other) => return Err(f.wrong("norm", format!("is {other}; expected 1 or 2"))),
+    };
+    let boundary = match f.text("boundary")?.as_deref() {
+        None | Some("circular") => Boundary::Circular,
+        Some("zero") => Boundary::Zero,
+        Some(other) => return Err(f.wrong("boundary", format!("is \"{other}\"; expected circular or zero"))),
+    };
+    Ok(InterpolateOptions { width, kernel, norm, boundary })
+}

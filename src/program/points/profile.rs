@@ -1,0 +1,203 @@
+//! Interpolation kernels of one variable on [-1, 1], in f64.
+
+use std::f64::consts::PI;
+
+/// Pieces of [0, 1] that a smooth profile is cut into.
+const PIECES: usize = 96;
+/// Coefficients of the polynomial on each; with these two the error is below 1e-12 of the largest value.
+const TERMS: usize = 8;
+
+/// An even function on [-1, 1], 0 outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Profile {
+    /// A B-spline as signal toolboxes define it: 1; 1 − |u|; the quadratic one.
+    Spline(u8),
+    /// A smooth function, by piecewise polynomials.
+    Smooth(Smooth),
+}
+
+/// Piecewise polynomials in the distance from the middle of a piece.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Smooth(Vec<[f64; TERMS]>);
+
+impl Profile {
+    /// The Kaiser–Bessel kernel I₀(β√(1 − u²)), not normalised (Beatty, Nishimura and Pauly, IEEE TMI 24:799, 2005).
+    pub fn kaiser_bessel(beta: f64) -> Profile {
+        Profile::Smooth(Smooth::fit(|u| bessel_i0_squared(beta * beta * (1.0 - u * u))))
+    }
+
+    /// The prolate spheroidal wave function ψ₀ of bandwidth `c`, 1 at 0: of all functions on [-1, 1] the one with the most
+    /// energy in |ω| ≤ c (Slepian and Pollak, Bell Syst. Tech. J. 40:43, 1961).
+    pub fn prolate(p: &Prolate) -> Profile {
+        Profile::Smooth(Smooth::fit(|u| p.at(u)))
+    }
+
+    /// The value at |u| ≤ 1; 0 outside.
+    pub fn at(&self, u: f64) -> f64 {
+        let u = u.abs();
+        if u > 1.0 {
+            return 0.0;
+        }
+        match self {
+            Profile::Spline(0) => 1.0,
+            Profile::Spline(1) => 1.0 - u,
+            Profile::Spline(_) if u > 1.0 / 3.0 => 9.0 / 8.0 * (1.0 - u) * (1.0 - u),
+            Profile::Spline(_) => 0.75 * (1.0 - 3.0 * u * u),
+            Profile::Smooth(s) => s.at(u),
+        }
+    }
+}
+
+impl Smooth {
+    /// Newton's interpolation at Chebyshev nodes, expanded about the middle of each piece.
+    fn fit(f: impl Fn(f64) -> f64) -> Smooth {
+        let half = 0.5 / PIECES as f64;
+        let nodes: [f64; TERMS] = std::array::from_fn(|j| (PI * (j as f64 + 0.5) / TERMS as f64).cos());
+        let piece = |k: usize| {
+            let middle = (k as f64 + 0.5) / PIECES as f64;
+            let mut d: [f64; TERMS] = std::array::from_fn(|j| f((middle + half * nodes[j]).min(1.0)));
+            for order in 1..TERMS {
+                for j in (order..TERMS).rev() {
+                    d[j] = (d[j] - d[j - 1]) / (nodes[j] - nodes[j - order]);
+                }
+            }
+            let mut c = [0.0; TERMS];
+            for j in (0..TERMS).rev() {
+                // c ← c·(x − node) + d.
+                for i in (1..TERMS).rev() {
+                    c[i] = c[i - 1] - nodes[j] * c[i];
+                }
+                c[0] = d[j] - nodes[j] * c[0];
+            }
+            c
+        };
+        Smooth((0..PIECES).map(piece).collect())
+    }
+
+    fn at(&self, u: f64) -> f64 {
+        let scaled = u * PIECES as f64;
+        let k = (scaled as usize).min(PIECES - 1);
+        let x = 2.0 * (scaled - k as f64) - 1.0;
+        self.0[k].iter().rev().fold(0.0, |sum, c| sum * x + c)
+    }
+}
+
+/// I₀(√z) by its power series, whose terms are all positive for z ≥ 0.
+fn bessel_i0_squared(z: f64) -> f64 {
+    let z = z.max(0.0) / 4.0;
+    let (mut term, mut sum, mut k) = (1.0, 1.0, 1.0);
+    while term > 1e-17 * sum {
+        term *= z / (k * k);
+        sum += term;
+        k += 1.0;
+    }
+    sum
+}
+
+/// ψ₀ of a bandwidth as a series in Legendre polynomials of even degree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prolate {
+    c: f64,
+    series: Vec<f64>,
+    /// ∫ψ₀ over [-1, 1].
+    integral: f64,
+}
+
+impl Prolate {
+    /// The lowest eigenvector of the tridiagonal matrix of the prolate differential operator (Xiao, Rokhlin and Yarvin,
+    /// Inverse Problems 17:805, 2001), by inverse iteration.
+    pub fn new(c: f64) -> Prolate {
+        let n = 24 + c.ceil() as usize;
+        let degree = |k: usize| 2.0 * k as f64;
+        let c2 = c * c;
+        let diagonal = |k: usize| {
+            let l = degree(k);
+            l * (l + 1.0) + c2 * (2.0 * l * (l + 1.0) - 1.0) / ((2.0 * l + 3.0) * (2.0 * l - 1.0))
+        };
+        let beside = |k: usize| {
+            let l = degree(k);
+            c2 * (l + 2.0) * (l + 1.0) / ((2.0 * l + 3.0) * ((2.0 * l + 1.0) * (2.0 * l + 5.0)).sqrt())
+        };
+        let mut v = vec![1.0; n];
+        for _ in 0..60 {
+            // Gaussian elimination; the matrix is positive definite.
+            let mut pivots = vec![0.0; n];
+            for k in 0..n {
+                pivots[k] = diagonal(k);
+                if k > 0 {
+                    let f = beside(k - 1) / pivots[k - 1];
+                    pivots[k] -= f * beside(k - 1);
+                    v[k] -= f * v[k - 1];
+                }
+            }
+            for k in (0..n).rev() {
+                let above = if k + 1 < n { beside(k) * v[k + 1] } else { 0.0 };
+                v[k] = (v[k] - above) / pivots[k];
+            }
+            let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            v.iter_mut().for_each(|x| *x /= norm);
+        }
+        // From normalised polynomials to Legendre's.
+        let series: Vec<f64> = v.iter().enumerate().map(|(k, x)| x * (degree(k) + 0.5).sqrt()).collect();
+        let mut p = Prolate { c, integral: 2.0 * series[0], series };
+        let at0 = p.at(0.0);
+        p.series.iter_mut().for_each(|x| *x /= at0);
+        p.integral /= at0;
+        p
+    }
+
+    /// ψ₀(u) for |u| ≤ 1.
+    pub fn at(&self, u: f64) -> f64 {
+        let (mut before, mut p, mut sum) = (0.0, 1.0, 0.0);
+        for (k, d) in self.series.iter().enumerate() {
+            sum += d * p;
+            for l in [2 * k, 2 * k + 1] {
+                let l = l as f64;
+                (before, p) = (p, ((2.0 * l + 1.0) * u * p - l * before) / (l + 1.0));
+            }
+        }
+        sum
+    }
+
+    /// ∫ ψ₀(u) exp(iωu) du for |ω| ≤ c: ψ₀ is its own Fourier transform, up to scale.
+    pub fn transform(&self, omega: f64) -> f64 {
+        self.integral * self.at(omega / self.c)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_follow_the_function() {
+        for beta in [0.5, 5.7, 14.0, 30.0] {
+            let p = Profile::kaiser_bessel(beta);
+            let top = p.at(0.0);
+            for k in 0..=1000 {
+                let u = k as f64 / 1000.0;
+                let want = bessel_i0_squared(beta * beta * (1.0 - u * u));
+                assert!((p.at(u) - want).abs() < 1e-12 * top, "{beta} {u}");
+                assert_eq!(p.at(u), p.at(-u));
+            }
+        }
+        assert_eq!((Profile::Spline(1).at(0.25), Profile::Spline(0).at(1.0)), (0.75, 1.0));
+        assert!((Profile::Spline(2).at(1.0 / 3.0) - 0.5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_prolate_function_is_its_own_transform() {
+        for c in [2.0, 7.0, 16.0, 30.0] {
+            let p = Prolate::new(c);
+            let n = 4000;
+            for omega in [0.0, 0.3 * c, 0.9 * c] {
+                let term = |k: usize| {
+                    let u = (k as f64 + 0.5) / n as f64;
+                    2.0 * p.at(u) * (omega * u).cos() / n as f64
+                };
+                let want: f64 = (0..n).map(term).sum();
+                assert!((p.transform(omega) - want).abs() < 1e-6, "{c} {omega} {} {want}", p.transform(omega));
+            }
+        }
+    }
+}

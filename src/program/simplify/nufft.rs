@@ -1,0 +1,46 @@
+//! NUFFTᴴ·W·NUFFT as a convolution.
+
+use super::*;
+use crate::program::nufft::Inner;
+
+impl Sweep {
+    /// The adjoint of a transform after weights after the transform itself.
+    pub(super) fn nufft_normal(&mut self, n: &Nufft, x: ValueId) -> Result<Option<ValueId>> {
+        let (mut at, mut weights) = (x, Vec::new());
+        let z = loop {
+            match self.producer(at) {
+                Some((Op::Mul { weight, axes, conj }, below, _)) => {
+                    weights.push((weight, axes, conj));
+                    at = below[0];
+                }
+                Some((Op::Nufft(m), below, _)) if m == *n => break below[0],
+                _ => return Ok(None),
+            }
+        };
+        if !n.prefers_toeplitz() {
+            return Ok(None);
+        }
+        let extents = self.b.extents(x).to_vec();
+        let batch = extents.len() - n.samples().len();
+        // Weights along batch axes alone commute with the transform.
+        let (outside, inside): (Vec<_>, Vec<_>) =
+            weights.into_iter().partition(|(_, a, _)| a.iter().all(|a| *a < batch));
+        let mut axes: Vec<usize> = inside.iter().flat_map(|w| &w.1).copied().filter(|a| *a < batch).collect();
+        axes.sort_unstable();
+        axes.dedup();
+        let over: Vec<usize> = axes.iter().copied().chain(batch..extents.len()).collect();
+        let kept: Vec<usize> = axes.iter().map(|&a| extents[a]).collect();
+        let whole: Vec<usize> = over.iter().map(|&a| extents[a]).collect();
+        let ones = ConstantData::C32(vec![Complex32::new(1.0, 0.0); whole.iter().product()]);
+        let mut product = Constant::new(whole, ones)?;
+        for (w, a, conj) in &inside {
+            product = multiply(&product, &over, false, w, a, *conj)?;
+        }
+        let values = (0..product.len()).map(|i| product.get(i)).collect();
+        let mut v = z;
+        for (weight, axes, conj) in outside.into_iter().rev() {
+            v = self.b.mul(v, weight, axes, conj)?;
+        }
+        n.toeplitz(&mut self.b, v, &Inner { axes, extents: kept, values }).map(Some)
+    }
+}

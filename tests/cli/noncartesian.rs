@@ -1,0 +1,265 @@
+//! `recon` with a trajectory. The data are analytic: no gridding made them.
+
+use crate::harness::{Folder, distance};
+use linops::app::density::ramp_density;
+use linops::app::trajectory::{golden_radial, koosh_ball, spiral};
+use linops::app::{SampleOptions, SampledScan, sample_scan};
+use linops::io::{Array, Output, write_cfl};
+use ndarray::{Array1, ArrayD, Axis, s};
+use num_complex::Complex32;
+
+const N: usize = 32;
+const SPOKES: usize = 24;
+const SAMPLES: usize = 48;
+
+/// A small radial scan as `k.npy`, `traj.npy`, `dcf.npy` and `maps.npy`.
+fn radial(folder: &Folder) -> (SampledScan, ArrayD<f64>) {
+    let trajectory = golden_radial(SPOKES, SAMPLES, N).unwrap().into_dyn();
+    let options = SampleOptions { ny: N, nx: N, coils: 4, noise: 0.005, seed: 2 };
+    let scan = sample_scan(trajectory.view(), &options).unwrap();
+    folder.complex("k.npy", &scan.kspace);
+    folder.complex("maps.npy", &scan.maps);
+    folder.array("traj.npy", &Array::F64(trajectory.clone()));
+    folder.array("dcf.npy", &Array::F64(ramp_density(trajectory.view()).unwrap()));
+    (scan, trajectory)
+}
+
+const GIVEN: &str = "recon k.npy --traj traj.npy --maps maps.npy --device host";
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn solves_with_toeplitz_and_with_the_pair() {
+    let folder = Folder::new();
+    let (scan, _) = radial(&folder);
+    let text = folder.good(&format!("{GIVEN} --dcf dcf.npy --lambda 0.01 --nufft-tol 1e-6 -o x.npy"));
+    for part in ["4 coils, 24 x 48 samples", "cycles per field of view", "32 x 32", "from dcf.npy", "1e-6", "solved"] {
+        assert!(text.contains(part), "no \"{part}\" in {text}");
+    }
+    let image = folder.read("x.npy");
+    assert_eq!(image.shape(), [N, N]);
+    let error = distance(&image, &scan.reference.clone().into_dyn());
+    assert!(error < 0.25, "{error}");
+    for (when, device) in [("on", "host"), ("off", "host"), ("auto", "gpu"), ("on", "gpu"), ("off", "gpu")] {
+        if device == "gpu" && crate::common::gpu().is_none() {
+            continue;
+        }
+        let args =
+            format!("recon k.npy --traj traj.npy --maps maps.npy --device {device} --toeplitz {when} -o y.npy --force");
+        let result = folder.json(&format!("{args} --dcf dcf.npy --lambda 0.01 --nufft-tol 1e-6"));
+        assert_eq!(result["matrix"], serde_json::json!([N, N]));
+        let apart = distance(&folder.read("y.npy"), &image);
+        assert!(apart < 1e-3, "{when} on {device}: {apart}");
+    }
+}
+
+#[test]
+fn every_density_compensation_sees_the_head() {
+    let folder = Folder::new();
+    let (scan, _) = radial(&folder);
+    for (method, default) in [("ramp", false), ("pipe", true), ("voronoi", false), ("none", false)] {
+        let given = if default { String::new() } else { format!("--dcf {method}") };
+        let text = folder.good(&format!("{GIVEN} {given} --iterations 30 -o {method}.npy"));
+        assert!(text.contains(&format!("{method}:")) && text.contains("pipe: 30") == default, "{text}");
+        let error = distance(&folder.read(&format!("{method}.npy")), &scan.reference.clone().into_dyn());
+        assert!(error < 0.3, "{method}: {error}");
+    }
+    // A file of the same weights, narrowed to single precision.
+    folder.good(&format!("{GIVEN} --dcf dcf.npy --iterations 30 -o file.npy"));
+    assert!(distance(&folder.read("file.npy"), &folder.read("ramp.npy")) < 1e-3);
+}
+
+#[test]
+fn bart_pairs_agree() {
+    let folder = Folder::new();
+    let (scan, trajectory) = radial(&folder);
+    folder.good(&format!("{GIVEN} --dcf dcf.npy -o x.npy"));
+    let cfl = |name: &str, array: Array| {
+        write_cfl(Output::create(folder.path(name), &["cfl"], true).unwrap(), &array).unwrap();
+    };
+    // BART: (1, sample, spoke, coil), (3, sample, spoke) as x, y, z, and maps (x, y, 1, coil).
+    cfl("k.cfl", Array::C32(scan.kspace.clone().insert_axis(Axis(3))));
+    let mut xyz = ArrayD::<f64>::zeros(vec![SPOKES, SAMPLES, 3]);
+    xyz.slice_mut(s![.., .., 0]).assign(&trajectory.index_axis(Axis(2), 1));
+    xyz.slice_mut(s![.., .., 1]).assign(&trajectory.index_axis(Axis(2), 0));
+    cfl("traj.cfl", Array::F64(xyz));
+    cfl("maps.cfl", Array::C32(scan.maps.clone().insert_axis(Axis(1)).into_dyn()));
+    cfl("dcf.cfl", Array::F32(ramp_density(trajectory.view()).unwrap().mapv(|w| w as f32).insert_axis(Axis(2))));
+    let text = folder.good("recon k --traj traj --maps maps.cfl --dcf dcf.cfl -o y.cfl --device host");
+    assert!(text.contains("(x, y) in cycles"), "{text}");
+    let apart = distance(&linops::io::read_cfl(folder.path("y")).unwrap().array, &folder.read("x.npy"));
+    assert!(apart < 1e-4, "{apart}");
+}
+
+#[test]
+fn the_image_has_the_extents_of_maps_matrix_or_trajectory() {
+    let folder = Folder::new();
+    let (scan, _) = radial(&folder);
+    let grid = "recon k.npy --traj traj.npy --gridding-only --device host --force";
+    // 2·⌈max |k|⌉: the spokes reach 16 along x, and a little less along y.
+    folder.good(&format!("{grid} -o x.npy"));
+    assert_eq!(folder.read("x.npy").shape(), [N, N]);
+    folder.good(&format!("{grid} --matrix 40x36 -o x.npy"));
+    assert_eq!(folder.read("x.npy").shape(), [40, 36]);
+    folder.good(&format!("{grid} --matrix 34 --maps maps.npy -o y.npy").replace("--matrix 34", "--matrix 32"));
+    assert_eq!(folder.read("y.npy").shape(), [N, N]);
+    folder.refused(&format!("{grid} --matrix 34 --maps maps.npy -o z.npy"), "--matrix asks for [34, 34]");
+    folder.refused(&format!("{grid} --matrix 32x32x32 -o z.npy"), "--matrix has 3 extents, expected 2");
+    folder.refused(&format!("{grid} --matrix 30 -o z.npy"), "beyond N/2 = 15");
+    folder.refused(&format!("{grid} --matrix 4000000 -o z.npy"), "too many");
+    let cut = scan.maps.slice(s![.., ..30, ..]).to_owned();
+    folder.complex("cut.npy", &cut);
+    folder.refused(
+        "recon k.npy --traj traj.npy --maps cut.npy -o z.npy --device host",
+        "reaches 16.0 along image axis 0",
+    );
+}
+
+#[test]
+fn gridding_is_the_compensated_adjoint() {
+    let folder = Folder::new();
+    let (scan, _) = radial(&folder);
+    folder.good(&format!("{GIVEN} --dcf dcf.npy --gridding-only -o x.npy"));
+    let result =
+        folder.json("recon k.npy --traj traj.npy --dcf dcf.npy --gridding-only --matrix 32 -o y.npy --device host");
+    assert!(result["maps"].as_str().unwrap().contains("root of the sum of squares"), "{result}");
+    let (combined, root) = (folder.read("x.npy"), folder.read("y.npy"));
+    assert!(root.iter().all(|v| v.im == 0.0 && v.re >= 0.0));
+    // Sᴴ times S·x, and √Σ|S·x|².
+    let power = scan.maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0)).into_dyn();
+    let reference = scan.reference.clone().into_dyn();
+    assert!(distance(&combined, &(&reference * &power.mapv(Complex32::from))) < 0.35);
+    let magnitude = reference.mapv(|v| Complex32::from(v.norm())) * power.mapv(|p| Complex32::from(p.sqrt()));
+    assert!(distance(&root, &magnitude) < 0.35);
+    folder.good(&format!("{GIVEN} --gridding-only -o x.png"));
+}
+
+#[test]
+fn maps_are_estimated_or_left_out() {
+    let folder = Folder::new();
+    let (scan, _) = radial(&folder);
+    let text = folder.good("recon k.npy --traj traj.npy -o x.npy --device host");
+    assert!(text.contains("ESPIRiT") && text.contains("gridded"), "{text}");
+    // Estimated maps have unit norm, and so the image is that of the root of the sum of squares.
+    let power = scan.maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0)).into_dyn();
+    let expected = scan.reference.mapv(|v| v.norm()).into_dyn() * power.mapv(f32::sqrt);
+    let found = folder.read("x.npy").mapv(|v| Complex32::from(v.norm()));
+    let error = distance(&found, &expected.mapv(Complex32::from));
+    assert!(error < 0.35, "{error}");
+    folder.complex("one.npy", &scan.kspace.slice(s![..1, .., ..]).to_owned());
+    let text = folder.good("recon one.npy --traj traj.npy -o one_x.npy --device host");
+    assert!(text.contains("one coil"), "{text}");
+}
+
+#[test]
+fn volumes() {
+    let folder = Folder::new();
+    // A Gaussian blob off the centre, whose transform is a Gaussian too.
+    let (n, sigma, centre) = (10, 0.12, [0.1, -0.05, 0.15]);
+    let trajectory = koosh_ball(220, n, n).unwrap().into_dyn();
+    let kspace: Vec<Complex32> = trajectory
+        .lanes(Axis(2))
+        .into_iter()
+        .map(|k| {
+            let square: f64 = k.iter().map(|k| k * k).sum();
+            let phase: f64 = k.iter().zip(centre).map(|(k, c)| k * c).sum();
+            let tau = std::f64::consts::TAU;
+            let size =
+                (n as f64).powf(1.5) * (sigma * tau.sqrt()).powi(3) * (-tau * tau * sigma * sigma * square / 2.0).exp();
+            let value = num_complex::Complex64::from_polar(size, -tau * phase);
+            Complex32::new(value.re as f32, value.im as f32)
+        })
+        .collect();
+    folder.complex("k.npy", &ArrayD::from_shape_vec(vec![1, 220, n], kspace).unwrap());
+    folder.array("traj.npy", &Array::F64(trajectory));
+    for (dcf, limit) in [("ramp", 0.05), ("pipe", 0.05), ("none", 0.05)] {
+        let args =
+            format!("recon k.npy --traj traj.npy --dcf {dcf} --lambda 1e-4 --iterations 40 --device host --force");
+        folder.good(&format!("{args} -o x.npy"));
+        let image = folder.read("x.npy");
+        let blob = ArrayD::from_shape_fn(vec![n, n, n], |i| {
+            let place = |axis: usize| (i[axis] as f64 - 5.0) / n as f64 - centre[axis];
+            let square: f64 = (0..3).map(|axis| place(axis).powi(2)).sum();
+            Complex32::from((-square / (2.0 * sigma * sigma)).exp() as f32)
+        });
+        let error = distance(&image, &blob);
+        assert!(error < limit, "{dcf}: {error}");
+    }
+    folder.refused("recon k.npy --traj traj.npy -o x.png --device host", "2 dims");
+    folder.refused("recon k.npy --traj traj.npy --dcf voronoi -o y.npy --device host", "(…, 2)");
+    let two = ArrayD::<Complex32>::zeros(vec![2, 220, n]);
+    folder.complex("two.npy", &(two + Complex32::from(1.0)));
+    folder.refused("recon two.npy --traj traj.npy -o y.npy --device host", "give them by --maps");
+}
+
+#[test]
+fn nan_samples_do_not_count_if_allowed() {
+    let folder = Folder::new();
+    let (mut scan, trajectory) = radial(&folder);
+    scan.kspace[[1, 7, 20]] = Complex32::new(f32::NAN, 0.0);
+    folder.complex("nan.npy", &scan.kspace);
+    let rest = "--traj traj.npy --maps maps.npy --device host";
+    folder.refused(&format!("recon nan.npy {rest} -o x.npy"), "[coil=1, axis 1=7, axis 2=20]");
+    folder.good(&format!("recon nan.npy {rest} --dcf ramp --allow-nan -o x.npy"));
+    let mut weights = ramp_density(trajectory.view()).unwrap();
+    weights[[7, 20]] = 0.0;
+    folder.array("holes.npy", &Array::F64(weights));
+    let text = folder.good(&format!("recon k.npy {rest} --dcf holes.npy -o y.npy --lambda 0.01"));
+    assert!(text.contains("0.01"), "{text}");
+    folder.good(&format!("recon nan.npy {rest} --dcf ramp --allow-nan --lambda 0.01 -o x.npy --force"));
+    assert!(distance(&folder.read("x.npy"), &folder.read("y.npy")) < 1e-6);
+}
+
+#[test]
+fn files_that_do_not_fit() {
+    let folder = Folder::new();
+    let (scan, trajectory) = radial(&folder);
+    let with = |name: &str, change: &dyn Fn(&mut ArrayD<f64>)| {
+        let mut changed = trajectory.clone();
+        change(&mut changed);
+        folder.array(name, &Array::F64(changed));
+    };
+    with("nan_traj.npy", &|k| k[[3, 4, 1]] = f64::NAN);
+    with("relative.npy", &|k| *k /= N as f64);
+    with("short.npy", &|k| *k = k.slice(s![..20, .., ..]).to_owned().into_dyn());
+    with("first.npy", &|k| *k = k.clone().permuted_axes(vec![2, 0, 1]).as_standard_layout().into_owned());
+    with("four.npy", &|k| *k = ndarray::concatenate![Axis(2), *k, *k]);
+    with("spiral.npy", &|k| *k = spiral(SPOKES, SAMPLES, N, 2.0).unwrap().into_dyn());
+    with("line.npy", &|k| k.slice_mut(s![.., .., 0]).fill(0.0));
+    folder.array("negative.npy", &Array::F64(ArrayD::from_elem(vec![SPOKES, SAMPLES], -1.0)));
+    folder.array("zeros.npy", &Array::F64(ArrayD::zeros(vec![SPOKES, SAMPLES])));
+    folder.array("few.npy", &Array::F64(Array1::ones(5).into_dyn()));
+    folder.complex("flat.npy", &scan.kspace.index_axis(Axis(0), 0).to_owned());
+    folder.real("real.npy", &scan.kspace.mapv(|v| v.re));
+    folder.complex("three.npy", &scan.maps.slice(s![..3, .., ..]).to_owned());
+    folder.complex("plane.npy", &scan.maps.index_axis(Axis(0), 0).to_owned());
+    for (args, part) in [
+        ("k.npy --traj missing.npy", "missing.npy: no such file"),
+        ("k.npy --traj nan_traj.npy", "nan_traj.npy: the coordinate of sample 148 is NaN"),
+        ("k.npy --traj maps.npy", "expected (…, D)"),
+        ("k.npy --traj relative.npy", "multiply them by the matrix"),
+        ("k.npy --traj short.npy", "expected (coil, 20, 48)"),
+        ("k.npy --traj first.npy", "expected (…, D)"),
+        ("k.npy --traj four.npy", "expected (…, D)"),
+        ("flat.npy --traj traj.npy", "k-space of shape [24, 48], expected (coil, 24, 48)"),
+        ("real.npy --traj traj.npy", "expected complex"),
+        ("k.npy --traj traj.npy --dcf few.npy", "few.npy: density compensation of shape [5], expected [24, 48]"),
+        ("k.npy --traj traj.npy --dcf negative.npy", "the weight of sample 0 is -1"),
+        ("k.npy --traj traj.npy --dcf zeros.npy", "0 everywhere"),
+        ("k.npy --traj traj.npy --dcf missing.npy", "no such file"),
+        ("k.npy --traj spiral.npy --dcf ramp", "not a straight line"),
+        ("k.npy --traj line.npy --dcf voronoi --matrix 32", "one line"),
+        ("k.npy --traj traj.npy --maps three.npy", "dim C of the maps has extent 3, expected 4"),
+        ("k.npy --traj traj.npy --maps plane.npy", "expected (coil, ny, nx)"),
+        ("k.npy --traj traj.npy --mask dcf.npy", "--mask is for Cartesian data"),
+        ("k.npy --traj traj.npy --nufft-tol 0", "--nufft-tol is 0"),
+        ("k.npy --traj traj.npy --nufft-tol nan", "--nufft-tol is NaN"),
+        ("k.npy --maps maps.npy --gridding-only", "--gridding-only is for non-Cartesian data"),
+        ("k.npy --maps maps.npy --matrix 32", "give the trajectory with --traj"),
+    ] {
+        folder.refused(&format!("recon {args} -o x.npy --device host"), part);
+    }
+    for args in ["--dcf nonsense", "--matrix 0", "--matrix 8x", "--toeplitz maybe", "--gridding-only --lambda 1"] {
+        let out = folder.run(&format!("recon k.npy --traj traj.npy -o x.npy {args}"));
+        assert_eq!(out.code, 2, "{args}: {}", out.stderr);
+    }
+}
