@@ -138,6 +138,8 @@ impl Compiler<'_> {
     fn segment(&mut self, lane: usize, waves: &[Vec<usize>], submissions: &mut Vec<Submission>) -> Result<()> {
         let fresh = |at: usize| Submission { lane, dispatches: at..at, reads: vec![From::Params], writes: Vec::new() };
         let mut current = fresh(self.dispatches.len());
+        // What this submission has written whole is not read from elsewhere.
+        let mut made: Vec<From> = Vec::new();
         let (mut bytes, mut wide) = (0, true);
         for wave in waves {
             // What lies in one pass and touches different buffers may overlap; a barrier stands between two passes at most.
@@ -161,16 +163,20 @@ impl Compiler<'_> {
                     if bytes > SUBMIT_BYTES && !current.dispatches.is_empty() {
                         let at = current.dispatches.end;
                         submissions.push(std::mem::replace(&mut current, fresh(at)));
+                        made.clear();
                         bytes = each;
                     }
                     let dispatch = self.dispatch(lane, draft, std::mem::take(&mut pass))?;
                     let shared = dispatch.entries.iter().map(|e| &e.from).filter(|f| matches!(f, From::Shared(_)));
-                    for from in shared.chain(&reads) {
+                    for from in shared.chain(reads.iter().filter(|r| !made.contains(r))) {
                         add(&mut current.reads, from);
                     }
                     work.iter().chain([&dst]).for_each(|w| add(&mut current.writes, w));
                     self.dispatches.push(dispatch);
                     current.dispatches.end += 1;
+                }
+                if !partial {
+                    add(&mut made, &dst);
                 }
             }
         }

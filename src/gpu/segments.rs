@@ -55,9 +55,11 @@ impl Splitter<'_> {
                     self.spread(r, lane)
                 }
                 Item::Region(r) => {
-                    for child in &self.plan.regions[r].children {
-                        self.items(&child.body, lane, false);
-                        self.items(&child.join, lane, false);
+                    let region = &self.plan.regions[r];
+                    let outermost = outermost && region.in_flight == 1;
+                    for child in &region.children {
+                        self.items(&child.body, lane, outermost);
+                        self.items(&child.join, lane, outermost);
                     }
                 }
             }

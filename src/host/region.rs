@@ -18,47 +18,30 @@ pub(super) struct Run<'a, T: Real> {
     pub stop: &'a AtomicBool,
 }
 
-/// Where a sub-linop may write, besides its own scratch.
-pub(super) trait Places<T>: Sync {
-    /// Calls `f` with the place of a value and the index of the first element that lies there; false if it is not here.
-    fn write(&self, value: ValueId, f: &mut dyn FnMut(SliceMut<T>, usize)) -> bool;
-}
-
-/// The stretch of a joined value that one sub-linop owns, and those of the containers around.
-struct Stretch<'a, 'p, T> {
+/// The stretch of a joined value that one sub-linop owns.
+pub(super) struct Stretch<'p, T> {
     value: ValueId,
     start: usize,
     part: Mutex<SliceMut<'p, T>>,
-    around: Option<&'a dyn Places<T>>,
-}
-
-impl<T: Real> Places<T> for Stretch<'_, '_, T> {
-    fn write(&self, value: ValueId, f: &mut dyn FnMut(SliceMut<T>, usize)) -> bool {
-        if value != self.value {
-            return self.around.is_some_and(|a| a.write(value, f));
-        }
-        f(self.part.lock().unwrap_or_else(PoisonError::into_inner).reborrow(), self.start);
-        true
-    }
 }
 
 impl<T: Real> Run<'_, T> {
-    pub fn items(&self, items: &[Item], places: Option<&dyn Places<T>>) -> Result<()> {
+    pub fn items(&self, items: &[Item], stretch: Option<&Stretch<T>>) -> Result<()> {
         for item in items {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Cancelled);
             }
             match *item {
-                Item::Step(s) => self.step(s, places),
-                Item::Region(r) => self.region(&self.plan.regions[r], places)?,
+                Item::Step(s) => self.step(s, stretch),
+                Item::Region(r) => self.region(&self.plan.regions[r])?,
             }
         }
         Ok(())
     }
 
-    fn region(&self, region: &Region, around: Option<&dyn Places<T>>) -> Result<()> {
-        let child = |i: usize| self.items(&region.children[i].body, around);
-        let join = |i: usize| self.items(&region.children[i].join, around);
+    fn region(&self, region: &Region) -> Result<()> {
+        let child = |i: usize| self.items(&region.children[i].body, None);
+        let join = |i: usize| self.items(&region.children[i].join, None);
         let tasks = tasks::Tasks { count: region.children.len(), in_flight: region.in_flight, stop: self.stop };
         let named = |(i, e): (usize, Error)| {
             let name = &region.children[i].name;
@@ -69,40 +52,38 @@ impl<T: Real> Run<'_, T> {
         }
         // All store at the same time, each into its own stretch of the result.
         let mut done = Ok(());
-        self.with(region.result, around, &mut |mut rest, first| {
+        self.with(region.result, None, &mut |mut rest| {
             let mut stretches = Vec::with_capacity(region.children.len());
             for c in &region.children {
                 let part;
                 (part, rest) = rest.split_at(c.stretch.len());
-                let (value, start) = (region.result, first + c.stretch.start);
-                stretches.push(Stretch { value, start, part: Mutex::new(part), around });
+                stretches.push(Stretch { value: region.result, start: c.stretch.start, part: Mutex::new(part) });
             }
             let both = |i: usize| {
-                let own: Option<&dyn Places<T>> = Some(&stretches[i]);
-                self.items(&region.children[i].body, own)?;
-                self.items(&region.children[i].join, own)
+                self.items(&region.children[i].body, Some(&stretches[i]))?;
+                self.items(&region.children[i].join, Some(&stretches[i]))
             };
             done = tasks.run(&both, &|_| Ok(())).map_err(named);
         });
         done
     }
 
-    /// The value's place, to be written, and the index of the first element that lies in it.
-    fn with(&self, value: ValueId, places: Option<&dyn Places<T>>, f: &mut dyn FnMut(SliceMut<T>, usize)) {
-        if places.is_some_and(|p| p.write(value, f)) {
-            return;
+    /// Calls `f` with the value's place, to be written: its stretch, where it is one.
+    fn with(&self, value: ValueId, stretch: Option<&Stretch<T>>, f: &mut dyn FnMut(SliceMut<T>)) {
+        if let Some(s) = stretch.filter(|s| s.value == value) {
+            return f(s.part.lock().unwrap_or_else(PoisonError::into_inner).reborrow());
         }
         match self.plan.memory.slot_of[value.at()] {
             Some(slot) => {
                 let mut raw = self.instance.slots[slot].write().unwrap_or_else(PoisonError::into_inner);
                 let v = &self.plan.values[value.at()];
-                f(SliceMut::of(&mut raw, v.len(), v.complex), 0)
+                f(SliceMut::of(&mut raw, v.len(), v.complex));
             }
-            None => f(self.output.write().unwrap_or_else(PoisonError::into_inner).as_mut(), 0),
+            None => f(self.output.write().unwrap_or_else(PoisonError::into_inner).as_mut()),
         }
     }
 
-    fn step(&self, s: usize, places: Option<&dyn Places<T>>) {
+    fn step(&self, s: usize, stretch: Option<&Stretch<T>>) {
         let step = &self.plan.steps[s];
         let y = step.store.value;
         let slot_of = |v: ValueId| self.plan.memory.slot_of[v.at()];
@@ -134,12 +115,11 @@ impl<T: Real> Run<'_, T> {
         let work = step.kernel.work().and_then(slot_of);
         let mut own = work.map(|w| self.instance.slots[w].write().unwrap_or_else(PoisonError::into_inner));
         let work: &mut [T] = own.as_deref_mut().map_or(&mut [], |own| own);
-        self.with(y, places, &mut |dst, first| {
-            let store = Store { start: step.store.start - first, ..step.store };
-            match dst {
-                SliceMut::Real(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
-                SliceMut::Complex(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
-            }
+        let first = stretch.filter(|s| s.value == y).map_or(0, |s| s.start);
+        let store = Store { start: step.store.start - first, ..step.store };
+        self.with(y, stretch, &mut |dst| match dst {
+            SliceMut::Real(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
+            SliceMut::Complex(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
         });
     }
 }

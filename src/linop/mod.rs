@@ -228,9 +228,12 @@ impl Linop {
             Err(Error::Shape(what))
         });
         let built = built.map_err(|e| e.at(self.label()))?;
-        // Dims that were renamed stay so.
-        let shape = |old: &Shape, new: &Shape| if old.extents() == new.extents() { old.clone() } else { new.clone() };
-        let (input, output) = (shape(&node.input, built.input()?), shape(&node.output, built.output()?));
+        // Dims that were renamed stay so, where the same dims would be there without.
+        let before = node.operator.threads().and_then(|t| node.operator.with_threads(&t)).transpose()?;
+        let before = before.as_ref().unwrap_or(&built);
+        let kept = |named: &Shape, old: &Shape, new: &Shape| if old == new { named.clone() } else { new.clone() };
+        let input = kept(&node.input, before.input()?, built.input()?);
+        let output = kept(&node.output, before.output()?, built.output()?);
         let name = node.name.clone();
         Ok(built.rebuilt(|n| Node { name, input, output, ..n }))
     }

@@ -46,7 +46,7 @@ pub trait Threadable {
 
     /// Sub-linops in flight at once, at most; by default as many as there are.
     fn num_workers(&self) -> usize {
-        self.settings().num_workers.unwrap_or(self.linops().len())
+        self.settings().num_workers.map_or(self.linops().len(), |n| n.max(1))
     }
 }
 

@@ -15,6 +15,17 @@ pub(super) fn largest(p: &Program) -> usize {
     nodes.max().unwrap_or(1).max(p.input.iter().product())
 }
 
+/// How many of `count` sub-linops go into one dispatch: at most `in_flight` and `room`. A power of two, so that a batch's
+/// buffers are no larger than as many buffers of one; and with those of a small rest still no more than allowed.
+pub(super) fn size(count: usize, in_flight: usize, room: usize) -> usize {
+    let fits = |size: &usize| {
+        let rest = count % size;
+        rest == 0 || 2 * rest >= *size || size + rest <= in_flight
+    };
+    let most = in_flight.min(room).min(count);
+    (0..usize::BITS - 1).map(|k| 1 << k).take_while(|size| *size <= most).filter(fits).last().unwrap_or(1)
+}
+
 /// One program for all, input and output with an axis of `programs.len()` in front; None where they differ in more than
 /// their weights.
 pub(super) fn together(programs: &[Program]) -> Option<Program> {
@@ -24,20 +35,22 @@ pub(super) fn together(programs: &[Program]) -> Option<Program> {
         return None;
     }
     let front = |e: &[usize]| -> Vec<usize> { std::iter::once(programs.len()).chain(e.iter().copied()).collect() };
+    // Compared before anything is copied.
+    let ops = |i: usize| -> Vec<&Op> { programs.iter().map(|p| &p.nodes[i].op).collect() };
+    (0..first.nodes.len()).all(|i| op(&ops(i), &|w| Some((w[0].clone(), false))).is_some()).then_some(())?;
     let mut nodes = Vec::with_capacity(first.nodes.len());
     for (i, node) in first.nodes.iter().enumerate() {
         let all: Vec<&Node> = programs.iter().map(|p| &p.nodes[i]).collect();
         if !all.iter().all(|n| n.inputs == node.inputs && n.extents == node.extents) {
             return None;
         }
-        let ops: Vec<&Op> = all.iter().map(|n| &n.op).collect();
-        nodes.push(Node { op: op(&ops)?, inputs: node.inputs.clone(), extents: front(&node.extents) });
+        nodes.push(Node { op: op(&ops(i), &stack)?, inputs: node.inputs.clone(), extents: front(&node.extents) });
     }
     Some(Program { input: front(&first.input), nodes, output: first.output })
 }
 
 /// The op that does for all rows what these do for one each.
-fn op(ops: &[&Op]) -> Option<Op> {
+fn op(ops: &[&Op], stack: &dyn Fn(&[Constant]) -> Option<(Constant, bool)>) -> Option<Op> {
     let first = *ops.first()?;
     let moved = |axes: &[usize]| -> Vec<usize> { axes.iter().map(|a| a + 1).collect() };
     let equal = || ops.iter().all(|o| *o == first);

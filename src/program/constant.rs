@@ -62,11 +62,10 @@ impl Constant {
             return shape_err!("constants to stack differ: {first:?} and {p:?}");
         }
         let ids: Vec<u64> = parts.iter().map(Constant::id).collect();
-        let mut all = STACKED.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(known) = all.get(&ids).and_then(Weak::upgrade) {
+        let all = || STACKED.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(known) = all().get(&ids).and_then(Weak::upgrade) {
             return Ok(Constant(known));
         }
-        all.retain(|_, c| c.strong_count() > 0);
         let data = match complex {
             true => ConstantData::C32(
                 parts
@@ -85,6 +84,12 @@ impl Constant {
         };
         let extents = std::iter::once(parts.len()).chain(extents.iter().copied()).collect();
         let stacked = Constant::new(extents, data)?;
+        let mut all = all();
+        all.retain(|_, c| c.strong_count() > 0);
+        // Somebody else may have been faster.
+        if let Some(known) = all.get(&ids).and_then(Weak::upgrade) {
+            return Ok(Constant(known));
+        }
         all.insert(ids, Arc::downgrade(&stacked.0));
         Ok(stacked)
     }

@@ -38,7 +38,7 @@ pub(crate) fn assign(
 ) -> MemoryPlan {
     let plan = MemoryPlan { slot_of: vec![None; values.len()], slots: Vec::new() };
     let mut a = Assign { target, values, steps, regions, output, plan };
-    a.body(body, &mut Vec::new(), &mut Vec::new());
+    a.body(body, &mut Vec::new());
     a.plan
 }
 
@@ -52,8 +52,8 @@ struct Assign<'a> {
 }
 
 impl Assign<'_> {
-    /// Gives the values that these items make buffers out of `free`, then out of those that lie idle around (`spare`).
-    fn body(&mut self, items: &[Item], free: &mut Vec<usize>, spare: &mut Vec<usize>) {
+    /// Gives the values that these items make buffers, free ones where there are any.
+    fn body(&mut self, items: &[Item], free: &mut Vec<usize>) {
         // Values of this body, with the last item that touches them.
         let mut last: HashMap<usize, usize> = HashMap::new();
         for (i, item) in items.iter().enumerate() {
@@ -80,13 +80,13 @@ impl Assign<'_> {
                     // Lives in this step alone; taken before the result's, so that the two differ.
                     let work = self.steps[s].kernel.work();
                     if let Some(work) = work {
-                        self.plan.slot_of[work.at()] = Some(self.take(work.at(), free, spare));
+                        self.plan.slot_of[work.at()] = Some(self.take(work.at(), free));
                     }
                     if last.contains_key(&y) && self.plan.slot_of[y].is_none() {
                         taken = self.overwritten(s, |v| last.get(&v) == Some(&i));
                         self.plan.slot_of[y] = Some(match taken.and_then(|v| self.plan.slot_of[v]) {
                             Some(slot) => slot,
-                            None => self.take(y, free, spare),
+                            None => self.take(y, free),
                         });
                     }
                     free.extend(work.and_then(|w| self.plan.slot_of[w.at()]));
@@ -94,7 +94,7 @@ impl Assign<'_> {
                 Item::Region(r) => {
                     let y = self.regions[r].result.at();
                     if last.contains_key(&y) && self.plan.slot_of[y].is_none() {
-                        self.plan.slot_of[y] = Some(self.take(y, free, spare));
+                        self.plan.slot_of[y] = Some(self.take(y, free));
                     }
                     self.region(r, free);
                 }
@@ -106,12 +106,35 @@ impl Assign<'_> {
         }
     }
 
+    /// Plans every sub-linop as if it were alone. Those that take each other's place share a frame: buffer by buffer, from the
+    /// largest down, as much as the largest of them needs.
     fn region(&mut self, r: usize, free: &mut Vec<usize>) {
         let region = &self.regions[r];
-        let mut frames: Vec<Vec<usize>> = vec![Vec::new(); region.in_flight];
+        let start = self.plan.slots.len();
+        // The buffers of each frame by rank; those of each sub-linop, largest first.
+        let mut frames: Vec<Vec<u64>> = vec![Vec::new(); region.in_flight];
+        let mut children: Vec<Vec<usize>> = Vec::with_capacity(region.children.len());
         for (i, child) in region.children.iter().enumerate() {
             let items: Vec<Item> = child.body.iter().chain(&child.join).copied().collect();
-            self.body(&items, &mut frames[i % region.in_flight], free);
+            let first = self.plan.slots.len();
+            self.body(&items, &mut Vec::new());
+            let mut own: Vec<usize> = (first..self.plan.slots.len()).collect();
+            own.sort_by_key(|&s| std::cmp::Reverse(self.plan.slots[s]));
+            let frame = &mut frames[i % region.in_flight];
+            frame.resize(frame.len().max(own.len()), 0);
+            frame.iter_mut().zip(&own).for_each(|(f, &s)| *f = self.plan.slots[s].max(*f));
+            children.push(own);
+        }
+        let planned: Vec<u64> = self.plan.slots.drain(start..).collect();
+        let frames: Vec<Vec<usize>> =
+            frames.iter().map(|sizes| sizes.iter().map(|&class| self.take_class(class, free)).collect()).collect();
+        let mut place = vec![0; planned.len()];
+        for (i, own) in children.iter().enumerate() {
+            own.iter().zip(&frames[i % region.in_flight]).for_each(|(s, f)| place[s - start] = *f);
+        }
+        // Only values of these sub-linops have buffers from `start` on as yet.
+        for slot in self.plan.slot_of.iter_mut().flatten().filter(|s| **s >= start) {
+            *slot = place[*slot - start];
         }
         free.extend(frames.into_iter().flatten());
     }
@@ -141,35 +164,35 @@ impl Assign<'_> {
         let whole = s.store.is_contiguous(s.kernel.output_len()) && s.store.start == 0;
         s.kernel.loads().iter().enumerate().find_map(|(k, l)| {
             let v = l.value.at();
-            let same =
-                self.values[v].bytes() == self.values[y].bytes() && self.values[y].len() == s.kernel.output_len();
+            let (a, b) = (&self.values[v], &self.values[y]);
+            let same = (a.len(), a.complex) == (b.len(), b.complex) && b.len() == s.kernel.output_len();
             // Another load of the same kernel may read that value out of order.
             let alone = s.kernel.loads().iter().filter(|o| o.value == l.value).count() == 1;
             (whole && same && alone && v != y && dies(v) && s.kernel.may_overwrite(k, self.target)).then_some(v)
         })
     }
 
-    /// A buffer for a value: a free one of its class or up to twice that, else the largest smaller one, enlarged, else a new
-    /// one.
-    fn take(&mut self, value: usize, free: &mut Vec<usize>, spare: &mut Vec<usize>) -> usize {
-        let class = size_class(self.values[value].bytes());
-        for list in [&mut *free, &mut *spare] {
-            let fits = |f: &usize| (class..=2 * class).contains(&self.plan.slots[*f]);
-            let best = (0..list.len()).filter(|&k| fits(&list[k])).min_by_key(|&k| self.plan.slots[list[k]]);
-            if let Some(k) = best {
-                return list.swap_remove(k);
+    fn take(&mut self, value: usize, free: &mut Vec<usize>) -> usize {
+        self.take_class(size_class(self.values[value].bytes()), free)
+    }
+
+    /// A buffer: a free one of this class or up to twice that, else the largest smaller one, enlarged, else a new one.
+    fn take_class(&mut self, class: u64, free: &mut Vec<usize>) -> usize {
+        let slots = &self.plan.slots;
+        let all = || 0..free.len();
+        let fitting = all().filter(|&k| (class..=2 * class).contains(&slots[free[k]])).min_by_key(|&k| slots[free[k]]);
+        let smaller = all().filter(|&k| slots[free[k]] < class).max_by_key(|&k| slots[free[k]]);
+        match fitting.or(smaller) {
+            Some(k) => {
+                let slot = free.swap_remove(k);
+                self.plan.slots[slot] = class.max(self.plan.slots[slot]);
+                slot
+            }
+            None => {
+                self.plan.slots.push(class);
+                self.plan.slots.len() - 1
             }
         }
-        for list in [free, spare] {
-            let smaller = |f: &usize| self.plan.slots[*f] < class;
-            let best = (0..list.len()).filter(|&k| smaller(&list[k])).max_by_key(|&k| self.plan.slots[list[k]]);
-            if let Some(k) = best {
-                self.plan.slots[list[k]] = class;
-                return list.swap_remove(k);
-            }
-        }
-        self.plan.slots.push(class);
-        self.plan.slots.len() - 1
     }
 }
 

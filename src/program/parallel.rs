@@ -55,6 +55,12 @@ impl Default for ThreadSettings {
 }
 
 impl ThreadSettings {
+    /// What both allow.
+    pub(crate) fn both(&self, other: &ThreadSettings) -> ThreadSettings {
+        let num_workers = self.num_workers.into_iter().chain(other.num_workers).min();
+        ThreadSettings { threaded: self.threaded && other.threaded, num_workers }
+    }
+
     /// How many of `linops` sub-linops may be in flight, where a device has so many lanes (None: any number).
     pub fn in_flight(&self, linops: usize, lanes: Option<usize>) -> usize {
         let most = if self.threaded { self.num_workers.unwrap_or(linops) } else { 1 };

@@ -46,6 +46,7 @@ impl Program {
             target: *target,
             options: options.clone(),
             batch: 1,
+            spread: false,
             values: vec![],
             steps: vec![],
             bodies: vec![vec![]],
@@ -114,6 +115,8 @@ struct Scheduler {
     options: PlanOptions,
     /// Sub-linops side by side in the kernels that are made now.
     batch: usize,
+    /// Within a container that is spread over queues.
+    spread: bool,
     values: Vec<PlanValue>,
     steps: Vec<Step>,
     /// The body under way, within those of the containers around it.

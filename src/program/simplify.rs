@@ -166,7 +166,8 @@ impl Sweep {
                 let pairs = inner.children.iter().zip(&outer.children);
                 let children = pairs.map(|(a, b)| a.then(b)?.simplify()).collect::<Result<_>>()?;
                 let (feed, join) = (inner.feed.clone(), outer.join.clone());
-                let p = Parallel { children, feed, join, ..(**inner).clone() };
+                let settings = inner.settings.both(&outer.settings);
+                let p = Parallel { children, feed, join, settings, ..(**inner).clone() };
                 self.b.parallel(z, p).map(Some)
             }
             _ => Ok(None),

@@ -6,7 +6,7 @@ use super::report::ApplyReport;
 use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, HostInstance, Slice};
 use crate::linop::Linop;
-use crate::program::Plan;
+use crate::program::{Plan, Program};
 use crate::tensor::{DType, HostArray, Tensor};
 use ndarray::{ArcArray, IxDyn};
 use std::sync::Arc;
@@ -32,11 +32,16 @@ impl Linop {
         Ok((y, report))
     }
 
+    /// The program; a user's operator that panics is an error.
+    fn lowered(&self) -> Result<Arc<Program>> {
+        caught(|| self.program()).map_err(|e| e.at(self.label()))
+    }
+
     /// Applies until done or until `stop` is set.
     pub(super) fn run(&self, x: &Tensor, stop: &AtomicBool) -> Result<(Tensor, Arc<Compiled>, ApplyReport)> {
         self.input()?.expect(x.shape()).map_err(|e| e.at(format!("{}: input", self.label())))?;
         let device = x.device();
-        let program = caught(|| self.program()).map_err(|e| e.at(self.label()))?;
+        let program = self.lowered()?;
         let compiled = compiled(&program, &device, x.dtype())?;
         let output = self.output()?.clone();
         let (y, report) = match &*compiled {
@@ -70,7 +75,7 @@ impl Linop {
     /// # Errors
     /// As for `apply`, short of running it.
     pub fn plan(&self, device: &Device, dtype: DType) -> Result<Plan> {
-        self.program()?.schedule_with(&device.target(), dtype == DType::Complex32, &device.plan_options())
+        self.lowered()?.schedule_with(&device.target(), dtype == DType::Complex32, &device.plan_options())
     }
 
     /// Compiles for a device ahead of the first apply.
@@ -78,7 +83,7 @@ impl Linop {
     /// # Errors
     /// As for `apply`.
     pub fn prepare(&self, device: &Device, dtype: DType) -> Result<()> {
-        let c: Arc<Compiled> = compiled(&self.program()?, device, dtype)?;
+        let c: Arc<Compiled> = compiled(&self.lowered()?, device, dtype)?;
         debug_assert_eq!(c.plan().values[0].extents, self.input()?.extents());
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Waiting without blocking the caller: the blocking wait, on a thread of its own, as a future.
 
 use super::device::Device;
-use crate::error::Result;
+use crate::error::{Result, caught};
 use crate::linop::Linop;
 use crate::tensor::Tensor;
 use std::future::Future;
@@ -42,17 +42,17 @@ struct State<T> {
 }
 
 struct OnThread<T> {
-    state: Arc<Mutex<State<T>>>,
+    state: Arc<Mutex<State<Result<T>>>>,
     /// Set when nobody waits any more.
     stop: Arc<AtomicBool>,
 }
 
-fn on_thread<T: Send + 'static>(f: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> OnThread<T> {
+fn on_thread<T: Send + 'static>(f: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static) -> OnThread<T> {
     let state = Arc::new(Mutex::new(State { result: None, waker: None }));
     let stop = Arc::new(AtomicBool::new(false));
     let (shared, stopped) = (state.clone(), stop.clone());
     std::thread::spawn(move || {
-        let result = f(&stopped);
+        let result = caught(|| f(&stopped));
         let mut s = shared.lock().unwrap_or_else(|e| e.into_inner());
         s.result = Some(result);
         if let Some(waker) = s.waker.take() {
@@ -69,9 +69,9 @@ impl<T> Drop for OnThread<T> {
 }
 
 impl<T> Future for OnThread<T> {
-    type Output = T;
+    type Output = Result<T>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
         match s.result.take() {
             Some(result) => Poll::Ready(result),
@@ -103,7 +103,7 @@ mod tests {
         let (woken, wakes) = mpsc::channel();
         let waker = Arc::new(Signal(woken)).into();
         let mut cx = Context::from_waker(&waker);
-        let mut future = Box::pin(on_thread(move |_| gate.recv().map(|()| 7)));
+        let mut future = Box::pin(on_thread(move |_| Ok(gate.recv().map_or(0, |()| 7))));
         assert!(future.as_mut().poll(&mut cx).is_pending());
         go.send(()).unwrap();
         wakes.recv().unwrap();

@@ -78,7 +78,8 @@ pub trait ThreadedApply: Threadable {
     }
 
     /// The sum of the sub-linops' results, a left fold in their order, on the device of the first input. One input goes to
-    /// all, a list one each. At most [`num_workers`](Threadable::num_workers) results exist at once beside the sum.
+    /// all, a list one each. At most [`num_workers`](Threadable::num_workers) results exist at once beside the sum. A list
+    /// is copied into one tensor first, on its device; through the host where its dtypes differ.
     ///
     /// # Errors
     /// As for [`threaded_apply`](ThreadedApply::threaded_apply); outputs of different shapes.

@@ -18,26 +18,29 @@ struct Container<'a> {
 
 impl Scheduler {
     pub(super) fn parallel(&mut self, x: Val, p: &Parallel, extents: &[usize]) -> Result<Val> {
-        let x = match x.load.factors.is_empty() {
-            true => x,
-            false => self.stored(x),
-        };
+        // Nothing is fused across a container's edge: what is, would depend on how its sub-linops run.
+        let x = if is_index_map(&x.load) { x } else { self.stored(x) };
         let x = Val { sole: false, ..x };
         if let ([child], Split::Whole, Split::Whole) = (&p.children[..], &p.feed, &p.join) {
+            let listed = self.regions.len();
             self.regions.push(region(p, Schedule::Sequential, "there is one sub-linop", 1, ValueId::INPUT));
-            return self.program(child, x);
+            let before = self.steps.len();
+            let y = self.program(child, x)?;
+            let y = self.settled(y);
+            self.regions[listed].waves = self.steps.len() - before;
+            return Ok(Val { sole: false, ..y });
         }
         let result = self.value(extents.to_vec(), false);
         let c = Container { p, x, extents, result };
         let n = p.children.len();
         let in_flight = p.settings.in_flight(n, self.options.lanes);
-        let batched = self.batches(p, in_flight);
+        let batched = self.batches(p, in_flight, self.values[c.x.load.value.at()].len());
         let complex = match batched {
             Some(batches) => self.in_batches(&c, &batches)?,
             None => self.side_by_side(&c, in_flight)?,
         };
         self.values[result.at()].complex = complex;
-        Ok(Val { load: Load::whole(result, extents), complex, sole: true })
+        Ok(Val { load: Load::whole(result, extents), complex, sole: false })
     }
 
     /// Every sub-linop by itself, in a region of the plan.
@@ -49,8 +52,8 @@ impl Scheduler {
             (1, _) if p.settings.num_workers == Some(1) => (Schedule::Sequential, "num_workers is 1".into()),
             (1, _) => (Schedule::Sequential, "there is one lane".into()),
             (_, Target::Host) => (Schedule::Tasks, "on the host's threads".into()),
-            (_, Target::Gpu { .. }) if self.options.queues > 1 => {
-                (Schedule::Queues, format!("{} hardware queues", self.options.queues))
+            (_, Target::Gpu { .. }) if self.options.queues > 1 && !self.spread => {
+                (Schedule::Queues, format!("{} queues", self.options.queues))
             }
             (_, Target::Gpu { .. }) => {
                 (Schedule::Waves, "the sub-linops differ, or do not fit a binding together".into())
@@ -63,6 +66,8 @@ impl Scheduler {
         let at = self.regions.len();
         self.regions.push(this);
         let mut complex = false;
+        let spread = self.spread;
+        self.spread |= schedule == Schedule::Queues;
         for (i, child) in p.children.iter().enumerate() {
             self.bodies.push(Vec::new());
             let fed = self.fed(c, i, None)?;
@@ -76,6 +81,7 @@ impl Scheduler {
             let name = p.names.get(i).cloned().unwrap_or_default();
             self.regions[at].children.push(Child { name, body, join, stretch });
         }
+        self.spread = spread;
         if let Some(body) = self.bodies.last_mut() {
             body.push(Item::Region(at));
         }
@@ -84,7 +90,7 @@ impl Scheduler {
 
     /// The sub-linops as programs of several each, where their structure, settings and sizes allow it. Only on a GPU: the
     /// host's tasks keep one sub-linop's values in a core's cache.
-    fn batches(&self, p: &Parallel, in_flight: usize) -> Option<Vec<Program>> {
+    fn batches(&self, p: &Parallel, in_flight: usize, input: usize) -> Option<Vec<Program>> {
         if self.target == Target::Host || in_flight < 2 {
             return None;
         }
@@ -96,8 +102,8 @@ impl Scheduler {
         // Cut into windows, a sum would have another order.
         let room = (self.target.max_binding() / 8).saturating_sub(64) as usize;
         let largest = p.children.iter().map(batch::largest).max()?;
-        let count = in_flight.min(room / largest);
-        if count < 2 {
+        let count = batch::size(p.children.len(), in_flight, room / largest);
+        if count < 2 || input > room {
             return None;
         }
         p.children.chunks(count).map(batch::together).collect()
@@ -105,7 +111,7 @@ impl Scheduler {
 
     fn in_batches(&mut self, c: &Container, batches: &[Program]) -> Result<bool> {
         let p = c.p;
-        let count = p.children.len().div_ceil(batches.len());
+        let count = batches.first().map_or(1, |b| b.input_extents()[0]);
         let reason = format!("{} sub-linops of one structure, {count} in a dispatch", p.children.len());
         let listed = self.regions.len();
         self.regions.push(region(p, Schedule::Batched, &reason, count, c.result));
@@ -131,16 +137,24 @@ impl Scheduler {
                 }
                 Split::Whole => {
                     let y = Val { sole: false, ..y };
-                    let mut parts = Vec::with_capacity(count);
-                    for k in 0..count {
-                        let one = self.part(&y, 0, k, 1)?;
-                        parts.push(self.through(one, |l| l.reshaped(c.extents))?);
-                    }
-                    let unweighted = y.load.factors.is_empty() && y.load.scale == num_complex::Complex64::ONE;
+                    let one = |y: &Val, k: usize| {
+                        let mut e = y.load.extents.clone();
+                        let map = AxisMap::affine(1, k as i64, 1, e[0], 1);
+                        e[0] = 1;
+                        let mut axes = builder::identity_axes(&y.load.extents);
+                        axes[0] = MapAxis::From(0, map);
+                        y.load.mapped(&axes, &e)?.reshaped(c.extents)
+                    };
+                    // Stored once, where a part of it cannot be read as it is.
+                    let y = if one(&y, 0).is_some() { y } else { self.stored(y) };
+                    let parts = (0..count).map(|k| one(&y, k).map(|load| Val { load, ..y }));
+                    let Some(parts) = parts.collect::<Option<Vec<Val>>>() else {
+                        return Err(Error::Shape(format!("a part of {:?} cannot be planned", y.load.extents)));
+                    };
                     let mut parts = parts.into_iter();
                     let mut next = at;
-                    // The first two in one kernel, where nothing but their sum is computed.
-                    if let (0, true, 2..) = (at, unweighted, count) {
+                    // The first two in one kernel.
+                    if let (0, 2..) = (at, count) {
                         let loads = parts.by_ref().take(2).map(|v| v.load).collect();
                         let store = Store::whole(c.result, c.extents.iter().product());
                         self.push(Step { kernel: Kernel::Add { loads }, store });
@@ -182,9 +196,11 @@ impl Scheduler {
         }
     }
 
-    /// A result with its weights and scalars in its last kernel, where that takes them: the same for all schedules.
+    /// A result without weights and scalars, which go into its last kernel where that takes them: the same for all
+    /// schedules. What only moves values may be left to who reads them.
     fn settled(&mut self, y: Val) -> Val {
-        if y.load.is_plain() { y } else { self.fuse_into_store(&y).unwrap_or(y) }
+        // `stored` fuses where it can.
+        if is_index_map(&y.load) { y } else { self.stored(y) }
     }
 
     /// A stretch of one axis.
@@ -224,7 +240,10 @@ impl Scheduler {
     /// Writes a result into its place: its last kernel stores there itself where the place is one stretch.
     fn store_slice(&mut self, y: Val, store: Store, first: usize) {
         let len: usize = y.load.extents.iter().product();
+        // Its last kernel, if that is not another container's.
+        let body = self.bodies.iter().rev().find(|b| !b.is_empty());
         let own = self.steps.len() > first
+            && body.is_some_and(|b| b.last() == Some(&Item::Step(self.steps.len() - 1)))
             && y.sole
             && y.load.is_plain()
             && store.is_contiguous(len)
@@ -234,6 +253,11 @@ impl Scheduler {
             _ => self.push(Step { kernel: Kernel::Map { load: y.load }, store }),
         }
     }
+}
+
+/// Whether values are only moved, repeated or left out.
+fn is_index_map(load: &Load) -> bool {
+    load.factors.is_empty() && load.scale == num_complex::Complex64::ONE
 }
 
 fn region(p: &Parallel, schedule: Schedule, reason: &str, in_flight: usize, result: ValueId) -> Region {
