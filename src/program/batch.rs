@@ -3,27 +3,33 @@
 use super::*;
 use crate::error::Result;
 
-/// Elements of the largest value or weight of a program.
-pub(super) fn largest(p: &Program) -> usize {
-    let own = |n: &Node| match &n.op {
-        Op::Mul { weight, .. } => weight.len(),
-        Op::Contract(c) => c.weight.len(),
-        Op::Parallel(par) => par.children.iter().map(largest).max().unwrap_or(1),
-        _ => 1,
-    };
-    let nodes = p.nodes.iter().map(|n| own(n).max(n.extents.iter().product()));
-    nodes.max().unwrap_or(1).max(p.input.iter().product())
+/// Elements of the values of a program, and of its weights.
+fn lengths(p: &Program, values: &mut Vec<usize>, weights: &mut Vec<usize>) {
+    values.push(p.input.iter().product());
+    for node in &p.nodes {
+        values.push(node.extents.iter().product());
+        match &node.op {
+            Op::Mul { weight, .. } => weights.push(weight.len()),
+            Op::Contract(c) => weights.push(c.weight.len()),
+            Op::Parallel(par) => par.children.iter().for_each(|c| lengths(c, values, weights)),
+            _ => {}
+        }
+    }
 }
 
-/// How many of `count` sub-linops go into one dispatch: at most `in_flight` and `room`. A power of two, so that a batch's
-/// buffers are no larger than as many buffers of one; and with those of a small rest still no more than allowed.
-pub(super) fn size(count: usize, in_flight: usize, room: usize) -> usize {
-    let fits = |size: &usize| {
+/// How many of `count` sub-linops like this one go into one dispatch: at most `in_flight`, no value or weight of them
+/// together above `room` elements, and no buffer larger than as many buffers of one; with those of a small rest, too.
+pub(super) fn size(like: &Program, count: usize, in_flight: usize, room: usize) -> usize {
+    let (mut values, mut weights) = (Vec::new(), Vec::new());
+    lengths(like, &mut values, &mut weights);
+    let largest = values.iter().chain(&weights).copied().max().unwrap_or(1);
+    let fits = |&size: &usize| {
         let rest = count % size;
-        rest == 0 || 2 * rest >= *size || size + rest <= in_flight
+        let class = |n: usize| size_class(8 * n as u64);
+        (rest == 0 || 2 * rest >= size || size + rest <= in_flight)
+            && values.iter().all(|&n| class(size * n) <= size as u64 * class(n))
     };
-    let most = in_flight.min(room).min(count);
-    (0..usize::BITS - 1).map(|k| 1 << k).take_while(|size| *size <= most).filter(fits).last().unwrap_or(1)
+    (1..=in_flight.min(count).min(room / largest)).rev().find(fits).unwrap_or(1)
 }
 
 /// One program for all, input and output with an axis of `programs.len()` in front; None where they differ in more than

@@ -101,8 +101,7 @@ impl Scheduler {
         }
         // Cut into windows, a sum would have another order.
         let room = (self.target.max_binding() / 8).saturating_sub(64) as usize;
-        let largest = p.children.iter().map(batch::largest).max()?;
-        let count = batch::size(p.children.len(), in_flight, room / largest);
+        let count = batch::size(p.children.first()?, p.children.len(), in_flight, room);
         if count < 2 || input > room {
             return None;
         }
