@@ -55,10 +55,10 @@ pub struct Args {
     allow_nan: bool,
 
     #[command(flatten)]
-    noncartesian: noncartesian::Args,
+    pub common: Common,
 
     #[command(flatten)]
-    pub common: Common,
+    noncartesian: noncartesian::Args,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {

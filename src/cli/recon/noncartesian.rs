@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "TOL", allow_hyphen_values = true)]
     nufft_tol: Option<f64>,
 
-    /// Whether the normal is a Toeplitz convolution: where that is cheaper, always, or never
+    /// Whether the normal is a Toeplitz convolution: where that is cheaper, always, or never [default: auto]
     #[arg(long, value_name = "WHEN", value_enum)]
     toeplitz: Option<Toeplitz>,
 
