@@ -1,6 +1,7 @@
 //! From a program to a plan: index maps and pointwise weights are fused into the kernels beside them, transforms are cut
 //! into passes, large values into panels.
 
+mod crop;
 pub(super) mod nonuniform;
 mod transforms;
 
@@ -45,6 +46,9 @@ impl Program {
                     return Err(Error::TooBig { what, needed: v.bytes(), limit: *max_buffer });
                 }
             }
+        }
+        if *target == Target::Host {
+            s.crop(output);
         }
         let memory = memory::assign(target, &s.values, &s.steps, output);
         Ok(Plan { target: *target, values: s.values, steps: s.steps, output, memory, regions: s.regions })
@@ -243,7 +247,8 @@ impl Scheduler {
                 None => {
                     let post = Post::scalar(extents, *scale);
                     let (axes, inverse, centered) = (axes.clone(), *inverse, *centered);
-                    self.step(Kernel::Fft { load: x.load, axes, inverse, centered, post }, extents, true)
+                    let keep = extents.iter().map(|&n| (0, n)).collect();
+                    self.step(Kernel::Fft { load: x.load, axes, inverse, centered, post, keep }, extents, true)
                 }
                 Some(limits) => {
                     let call = FftAxes { axes, inverse: *inverse, centered: *centered, scale: *scale, limits };
