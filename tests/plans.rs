@@ -36,6 +36,9 @@ fn ops(p: &Program) -> Vec<&'static str> {
         Op::Fft { .. } => "fft",
         Op::Contract(_) => "contract",
         Op::Add => "add",
+        Op::Nufft(_) | Op::NufftAdjoint(_) => "nufft",
+        Op::Interpolate(_) => "interpolate",
+        Op::Spread(_) => "spread",
         Op::Parallel(_) => "parallel",
     };
     let mut all = Vec::new();

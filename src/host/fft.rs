@@ -55,7 +55,7 @@ impl<T: Real> AxisPlans<T> {
             let inner = extents[a + 1..].iter().product();
             let kept = (a + 1..extents.len()).all(|b| keep[b] == (0, extents[b]));
             let columns = match kept {
-                true => vec![0..inner],
+                true => std::iter::once(0..inner).collect(),
                 false => runs(&each(&extents[a + 1..], |index| {
                     index.iter().zip(&keep[a + 1..]).all(|(i, k)| (k.0..k.1).contains(i))
                 })),
