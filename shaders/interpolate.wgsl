@@ -1,5 +1,6 @@
 // y[b, m] = Σ w·x[b, cell] over a point's footprint. An invocation has one point and a block of the batch, for which it
 // computes cells and weights once. A record is: place of the point's result, first cell along each axis, weights.
+// `count` is the number of points, `results` that of batch entries, `extent` the words of a record.
 
 #import index
 

@@ -1,4 +1,5 @@
-// The parts of tiles with many footprints, added up in their order.
+// The parts of tiles with many footprints, added up in their order. `count` is the number of tiles, `begin` the first of them, `results` the
+// number of batch entries.
 
 #import index
 

@@ -96,7 +96,8 @@ fn dot_test_of(forward: &Linop, adjoint: &Linop, device: &Device, seed: u64) -> 
 
 /// Normal test: the linop's normal applied to a random complex x against Aᴴ(A x), as relative l2 error.
 ///
-/// The report names the entry with the largest difference. The same seed gives the same x.
+/// Where the linop approximates (non-uniform transforms), its normal may be another approximation: four times its error is
+/// allowed. The report names the entry with the largest difference. The same seed gives the same x.
 ///
 /// # Errors
 /// As for [`dot_test`].
@@ -121,7 +122,8 @@ fn normal_test_of(normal: &Linop, linop: &Linop, device: &Device, seed: u64) -> 
         got,
         expected,
     });
-    Ok(Report { test: "normal test", device: device.name(), error, tolerance: TOLERANCE, worst })
+    let tolerance = TOLERANCE.max(4.0 * linop.program()?.approximation());
+    Ok(Report { test: "normal test", device: device.name(), error, tolerance, worst })
 }
 
 /// The named indices of element `at` of a linop's output.

@@ -4,11 +4,11 @@
 mod common;
 
 use common::catalogue::cases;
-use common::data::{complex, indices, mask};
+use common::data::{Random, complex, indices, mask};
 use common::kernels::{dispatches, poorest, small_bindings};
 use linops::Linop;
 use linops::fft::KernelShape;
-use linops::linop::{self, FftOptions};
+use linops::linop::{self, FftOptions, NufftOptions};
 use linops::program::Target;
 use linops::shader::{Reflected, validate};
 use naga::back::{hlsl, msl, spv};
@@ -76,7 +76,19 @@ fn windowed() -> Vec<Linop> {
         d("A=40 B=50", "B=50 A=40"),
         linop::stack(stack.clone(), None, Some(("S", 1))).unwrap(),
         linop::add(stack).unwrap(),
+        nufft("C=2 Ny=12 Nx=10", 150),
+        nufft("C=5 Nz=6 Ny=3 Nx=4", 40),
     ]
+}
+
+/// A non-uniform transform over all dims but C, whose normal goes through its points.
+fn nufft(shape: &str, points: usize) -> Linop {
+    let dims: Vec<&str> = shape.split(' ').map(|d| d.split('=').next().unwrap()).filter(|d| *d != "C").collect();
+    let mut r = Random(5);
+    let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[points, dims.len()]), |_| 2.0 * f64::from(r.uniform()));
+    let accuracy = linop::Accuracy::Kernel { width: 4.0, oversamp: 2.0 };
+    let options = NufftOptions { accuracy, toeplitz: Some(false) };
+    linop::nufft(shape, &locs, &dims.join(" "), options, "C K").unwrap()
 }
 
 /// naga's judgement under no optional capability, as for the poorest device.
@@ -189,6 +201,10 @@ fn sizes_are_no_part_of_a_kernel() {
     of("dense", &|n| linop::dense(format!("N={n} T=2"), &complex(format!("M=4 N={n}"), 1), "M T"), 2);
     let joined = |n: usize| linop::stack(vec![linop::flip(format!("N={n}"), "N")?; 3], None, Some(("S", 1)));
     of("stack", &joined, 1);
+    let points = |n: usize| Ok(nufft("C=3 Ny=8 Nx=8", n));
+    // The kernels of the FFT along both axes are among them.
+    of("nufft", &points, 3);
+    of("nufft, adjoint", &|n| Ok(points(n)?.h()), 4);
     // A transform's text holds its length, but neither the batch nor what is beside it.
     of("fft", &|n| linop::fft(format!("C={n} N=48"), "N", FftOptions::default()), 1);
 }
@@ -224,6 +240,8 @@ fn representative_plans() {
         ("sampling_adjoint", sampling.h()),
         ("sampling_normal", sampling.n()),
         ("stacked_normal", frames.n()),
+        ("nufft_forward", nufft("C=4 Ny=12 Nx=10", 300)),
+        ("nufft_adjoint", nufft("C=4 Ny=12 Nx=10", 3000).h()),
         ("dense", linop::dense("N=60 T=4", &complex("M=30 N=60", 4), "M T").unwrap()),
     ] {
         insta::assert_snapshot!(name, listing(&a, KernelShape::Gpu));
@@ -237,6 +255,8 @@ fn representative_kernels() {
         ("kernel_diagonal", linop::diagonal("Y=8 X=9", &complex("C=2 Y=8 X=9", 1)).unwrap(), KernelShape::Gpu),
         ("kernel_transpose", linop::rearrange("A=8 B=9", "A B -> B A", "").unwrap(), KernelShape::Gpu),
         ("kernel_sum", linop::sum("A=8 B=9", "A").unwrap(), KernelShape::Gpu),
+        ("kernel_nufft_forward", nufft("C=4 Ny=16 Nx=16", 30), KernelShape::Cpu),
+        ("kernel_nufft_adjoint", nufft("C=4 Ny=16 Nx=16", 3000).h(), KernelShape::Cpu),
         ("kernel_fft_workgroup", fft("C=4 N=60"), KernelShape::Gpu),
         ("kernel_fft_registers", fft("C=4 N=8"), KernelShape::Cpu),
     ] {

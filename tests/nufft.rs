@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::data::{Random, complex, distance, wide};
+use common::data::{Random, complex, distance, inner, norm, wide, widened};
+use common::{apply_on, bits, devices};
 use linops::linop::{self, Accuracy, NufftOptions};
-use linops::{Device, Linop};
+use linops::{Device, Linop, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex64;
 use std::f64::consts::TAU;
@@ -59,30 +60,210 @@ fn law(width: f64, sigma: f64, axes: usize) -> f64 {
     t * (-(width - 1.0) * std::f64::consts::PI * (1.0 - 1.0 / sigma).sqrt()).exp()
 }
 
+/// Aᴴ u by the same sums.
+fn exact_adjoint(u: &ArrayD<Complex64>, locs: &ArrayD<f64>, image: &[usize]) -> ArrayD<Complex64> {
+    let scale = 1.0 / (image.iter().product::<usize>() as f64).sqrt();
+    ArrayD::from_shape_fn(IxDyn(image), |i| {
+        let term = |(m, u): (usize, &Complex64)| {
+            let along = |a: usize| locs[[m, a]] * (i[a] as f64 - (image[a] / 2) as f64) / image[a] as f64;
+            let turns: f64 = (0..image.len()).map(along).sum();
+            u * Complex64::from_polar(scale, TAU * (turns - turns.round()))
+        };
+        u.iter().enumerate().map(term).sum()
+    })
+}
+
 #[test]
-fn scan() {
-    for (image, count) in [(vec![64], 3000), (vec![32, 32], 3000), (vec![16, 16, 16], 3000), (vec![22, 18], 100)] {
+fn a_tolerance_is_kept() {
+    for (image, count) in [(vec![61], 700), (vec![22, 33], 700), (vec![9, 14, 10], 700), (vec![1, 20], 100)] {
         let locs = random_points(count, &image, 1);
         let (shape, _) = dims(&image);
-        let x = complex(&shape, 2);
-        let want = exact(&wide(&x), &locs);
-        for tol in [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 5e-7] {
-            let a = made(&image, &locs, Accuracy::Tol(tol));
-            let y = distance(&common::apply_on(&Device::host(), &a, &x).unwrap(), &want);
-            println!("{image:?} tol {tol:.0e}: {y:.1e} {:.2} {a}", y / tol);
-        }
-        for sigma in [1.25, 1.5, 2.0] {
-            let mut line = format!("{image:?} {sigma}:");
-            for width in 2..10 {
-                let a = made(&image, &locs, Accuracy::Kernel { width: width as f64, oversamp: sigma });
-                let y = linops::apply_f64(&a, &wide(&x)).unwrap();
-                let e64 = (&y - &want).iter().map(|z| z.norm_sqr()).sum::<f64>().sqrt()
-                    / want.iter().map(|z| z.norm_sqr()).sum::<f64>().sqrt();
-                let e32 = distance(&common::apply_on(&Device::host(), &a, &x).unwrap(), &want);
-                let l = law(width as f64, sigma, image.len());
-                line += &format!(" w{width} {e32:.1e} ({:.2}, f64 {:.2})", e32 / l, e64 / l);
+        let (x, u) = (complex(&shape, 2), complex(format!("K={count}"), 3));
+        let (y, v) = (exact(&wide(&x), &locs), exact_adjoint(&wide(&u), &locs, &image));
+        for device in devices() {
+            for tol in [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6] {
+                let a = made(&image, &locs, Accuracy::Tol(tol));
+                let forward = distance(&apply_on(&device, &a, &x).unwrap(), &y);
+                let adjoint = distance(&apply_on(&device, &a.h(), &u).unwrap(), &v);
+                let most = 1.5 * tol + 1e-6;
+                assert!(
+                    forward < most && adjoint < most,
+                    "{image:?} {tol} on {}: {forward:e} {adjoint:e}",
+                    device.name()
+                );
             }
-            println!("{line}");
         }
     }
+}
+
+#[test]
+fn errors_of_a_kernel_follow_the_law() {
+    for (image, count) in [(vec![64], 2000), (vec![32, 32], 2000), (vec![16, 16, 16], 2000)] {
+        let locs = random_points(count, &image, 4);
+        let x = wide(&complex(dims(&image).0, 5));
+        let want = exact(&x, &locs);
+        for sigma in [1.25, 1.5, 2.0] {
+            for width in 3..8 {
+                let a = made(&image, &locs, Accuracy::Kernel { width: width as f64, oversamp: sigma });
+                let y = linops::apply_f64(&a, &x).unwrap();
+                let error = norm(&(&y - &want)) / norm(&want);
+                let law = law(width as f64, sigma, image.len());
+                // The narrow kernels leave a little more at random points than FINUFFT's law says, the wide ones less.
+                assert!(
+                    error < if width < 6 { 2.0 } else { 1.7 } * law,
+                    "{image:?} {sigma} {width}: {error:e} {law:e}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn coordinates_keep_their_digits_on_long_axes() {
+    let n = 1 << 18;
+    let locs = random_points(40, &[n], 6);
+    let x = complex(format!("Nx={n}"), 7);
+    let want = exact(&wide(&x), &locs);
+    let a = made(&[n], &locs, Accuracy::Tol(1e-5));
+    for device in devices() {
+        let error = distance(&apply_on(&device, &a, &x).unwrap(), &want);
+        assert!(error < 2e-5, "{error:e} on {}", device.name());
+    }
+}
+
+#[test]
+fn many_points_in_one_place_are_added_up_in_parts() {
+    // All in a few cells, as in the centre of a radial scan, most of them more than once.
+    let mut r = Random(8);
+    let locs = ArrayD::from_shape_fn(IxDyn(&[70_000, 2]), |_| f64::from((r.uniform() * 40.0).round()) / 40.0);
+    let options = NufftOptions { accuracy: Accuracy::Tol(1e-4), toeplitz: Some(false) };
+    let a = linop::nufft("C=3 Ny=40 Nx=36", &locs, "Ny Nx", options, "C K").unwrap();
+    let u = complex(a.output().unwrap(), 9);
+    let want = linops::apply_f64(&a.h(), &wide(&u)).unwrap();
+    for device in devices() {
+        let run = || apply_on(&device, &a.h(), &u).unwrap();
+        let v = run();
+        assert!(distance(&v, &want) < 3e-6, "{:e} on {}", distance(&v, &want), device.name());
+        assert!(bits(&v) == bits(&run()), "two runs differ on {}", device.name());
+    }
+    let threads = |n| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+        let x = complex(a.input().unwrap(), 10);
+        let on = |a: &Linop, x: &Tensor| bits(&apply_on(&Device::host(), a, x).unwrap());
+        pool.install(|| (on(&a.h(), &u), on(&a, &x)))
+    };
+    assert!(threads(1) == threads(3));
+}
+
+/// Spokes through the centre, with the ramp's weights.
+fn radial(spokes: usize, samples: usize, n: usize) -> (ArrayD<f64>, ArrayD<f32>) {
+    let radius = |s: usize| (s as f64 - (samples / 2) as f64) / samples as f64 * n as f64;
+    let locs = ArrayD::from_shape_fn(IxDyn(&[spokes, samples, 2]), |i| {
+        let angle = i[0] as f64 * std::f64::consts::PI / spokes as f64;
+        radius(i[1]) * if i[2] == 0 { angle.sin() } else { angle.cos() }
+    });
+    let dcf = ArrayD::from_shape_fn(IxDyn(&[spokes, samples]), |i| (radius(i[1]).abs() as f32 / n as f32).max(0.01));
+    (locs, dcf)
+}
+
+#[test]
+fn normals_are_convolutions() {
+    let (locs, dcf) = radial(13, 34, 22);
+    let root = Tensor::from_array(dcf.mapv(f32::sqrt), "R K").unwrap();
+    let maps = linop::diagonal("Ny=22 Nx=17", &complex("C=3 Ny=22 Nx=17", 1)).unwrap();
+    for tol in [1e-3, 1e-4, 1e-5, 1e-6] {
+        let of = |toeplitz| {
+            let options = NufftOptions { accuracy: Accuracy::Tol(tol), toeplitz };
+            let f = linop::nufft("C=3 Ny=22 Nx=17", &locs, "Ny Nx", options, "C R K").unwrap();
+            let weighted = linop::diagonal(f.output().unwrap(), &root).unwrap() * &f;
+            let complex_weights = linop::diagonal(f.output().unwrap(), &complex("C=3 R=13 K=34", 2)).unwrap() * &f;
+            let coils = linop::diagonal(f.output().unwrap(), &complex("C=3", 3)).unwrap() * &weighted;
+            let single = linop::nufft("Ny=22 Nx=17", &locs, "Ny Nx", options, "R K").unwrap();
+            let sense = &weighted * &maps;
+            let stacked = linop::stack(
+                vec![sense.clone(), &sense * linop::flip("Ny=22 Nx=17", "Ny").unwrap()],
+                None,
+                Some(("S", 0)),
+            );
+            vec![f, weighted, complex_weights, coils, single, sense, stacked.unwrap()]
+        };
+        for (a, pair) in of(Some(true)).iter().zip(of(Some(false))) {
+            let listed = a.n().program().unwrap().to_string();
+            assert!(!listed.contains("nufft") && pair.n().program().unwrap().to_string().contains("nufft"), "{listed}");
+            let x = complex(a.input().unwrap(), 4);
+            for device in devices() {
+                let y = apply_on(&device, &pair, &x).unwrap();
+                let y = Tensor::from_array(y, &a.output().unwrap().to_string()).unwrap();
+                let want = apply_on(&device, &pair.h(), &y).unwrap();
+                let error = distance(&apply_on(&device, &a.n(), &x).unwrap(), &widened(&want));
+                assert!(error < 4.0 * tol + 2e-6, "{a} tol {tol} on {}: {error:e}", device.name());
+            }
+            // Exactly self-adjoint, but for rounding.
+            let u = complex(a.input().unwrap(), 5);
+            let on = |x: &Tensor| widened(&apply_on(&Device::host(), &a.n(), x).unwrap());
+            let (nx, nu) = (on(&x), on(&u));
+            let difference = (inner(&nx, &wide(&u)) - inner(&wide(&x), &nu)).norm();
+            assert!(difference < 2e-6 * norm(&nx) * norm(&wide(&u)), "{a}");
+        }
+    }
+}
+
+#[test]
+fn the_cheaper_normal_is_chosen() {
+    let normal = |count: usize| {
+        let locs = random_points(count, &[32, 32], 1);
+        made(&[32, 32], &locs, Accuracy::Tol(1e-3)).n().program().unwrap().to_string()
+    };
+    assert!(normal(10).contains("nufft"));
+    assert!(!normal(60_000).contains("nufft"));
+}
+
+#[test]
+fn the_lattice_is_exact_on_its_points() {
+    let mut r = Random(3);
+    let image = [12, 10];
+    // Whole numbers of lattice cells: k = cell·N/P.
+    let (p, q) = (18.0, 15.0);
+    let locs = ArrayD::from_shape_fn(IxDyn(&[60, 2]), |i| {
+        let (n, cells) = if i[1] == 0 { (12.0, p) } else { (10.0, q) };
+        (r.below(cells as usize) as f64 - (cells / 2.0f64).floor()) * n / cells
+    });
+    let x = complex("C=2 Ny=12 Nx=10", 4);
+    let a = linop::nufft_lattice("C=2 Ny=12 Nx=10", &locs, "Ny Nx", 1.5, "C K").unwrap();
+    let y = apply_on(&Device::host(), &a, &x).unwrap();
+    for c in 0..2 {
+        let coil = wide(&x).index_axis(ndarray::Axis(0), c).to_owned();
+        assert_eq!(coil.shape(), image);
+        let got = y.index_axis(ndarray::Axis(0), c).to_owned();
+        assert!(distance(&got, &exact(&coil, &locs)) < 2e-6);
+    }
+}
+
+#[test]
+fn bad_input_is_refused() {
+    let at = |shape: &[usize], k: f64| ArrayD::from_elem(IxDyn(shape), k);
+    let nufft = |locs: &ArrayD<f64>, axes: &str, accuracy| {
+        linop::nufft("C=2 Ny=8 Nx=6", locs, axes, NufftOptions { accuracy, toeplitz: None }, "C K").map(|_| ())
+    };
+    let tol = Accuracy::default();
+    let fails = |r: linops::Result<()>, say: &str| {
+        let e = r.unwrap_err().to_string();
+        assert!(e.contains(say), "{e}");
+    };
+    fails(nufft(&at(&[5, 2], f64::NAN), "Ny Nx", tol), "point 0");
+    fails(nufft(&at(&[5, 2], f64::INFINITY), "Ny Nx", tol), "inf");
+    fails(nufft(&at(&[5, 3], 0.0), "Ny Nx", tol), "one component for each dim");
+    fails(nufft(&at(&[5, 1], 0.0), "Ny Nx", tol), "[5, 1]");
+    fails(nufft(&at(&[0, 2], 0.0), "Ny Nx", tol), "at least one point");
+    fails(nufft(&at(&[5, 2], 0.0), "Ny Nz", tol), "Nz");
+    fails(nufft(&at(&[5, 2], 0.0), "Ny Nx", Accuracy::Tol(1e-9)), "tol is");
+    fails(nufft(&at(&[5, 2], 0.0), "Ny Nx", Accuracy::Tol(f64::NAN)), "tol is");
+    fails(nufft(&at(&[5, 2], 0.0), "Ny Nx", Accuracy::Kernel { width: 0.5, oversamp: 2.0 }), "width is");
+    fails(nufft(&at(&[5, 2], 0.0), "Ny Nx", Accuracy::Kernel { width: 4.0, oversamp: 1.0 }), "oversamp is");
+    let four = linop::nufft("A=2 B=2 C=2 D=2", &at(&[5, 4], 0.0), "A B C D", NufftOptions::default(), "K").map(|_| ());
+    fails(four, "expected 1, 2 or 3");
+    let gridding = linop::gridding("C=2 K=4", &at(&[5, 2], 0.0), "Ny=8 Nx=6", &Default::default()).map(|_| ());
+    fails(gridding, "[5]");
+    let wide = linop::InterpolateOptions { width: vec![4.0; 3], ..Default::default() };
+    fails(linop::interpolate("Ny=8 Nx=6", &at(&[5, 2], 0.0), "Ny Nx", &wide, "K").map(|_| ()), "3 widths");
 }

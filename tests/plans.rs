@@ -36,10 +36,10 @@ fn ops(p: &Program) -> Vec<&'static str> {
         Op::Fft { .. } => "fft",
         Op::Contract(_) => "contract",
         Op::Add => "add",
-        Op::Parallel(_) => "parallel",
         Op::Nufft(_) | Op::NufftAdjoint(_) => "nufft",
         Op::Interpolate(_) => "interpolate",
         Op::Spread(_) => "spread",
+        Op::Parallel(_) => "parallel",
     };
     let mut all = Vec::new();
     for n in p.nodes() {

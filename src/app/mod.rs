@@ -1,4 +1,4 @@
-//! Host-side imaging pieces: simulated scans, coil maps, and what they need.
+//! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data.
 
 mod bessel;
 pub mod coils;

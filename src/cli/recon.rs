@@ -13,6 +13,7 @@ use super::output;
 use super::printer::Printer;
 use linops::app::SenseOptions;
 use linops::{Error, Result};
+use report::Job;
 use std::path::PathBuf;
 
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
@@ -54,10 +55,10 @@ pub struct Args {
     allow_nan: bool,
 
     #[command(flatten)]
-    noncartesian: noncartesian::Args,
+    pub common: Common,
 
     #[command(flatten)]
-    pub common: Common,
+    noncartesian: noncartesian::Args,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
@@ -71,10 +72,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     args.noncartesian.check()?;
     let target = output::reserve(&args.output, args.common.force)?;
     let device = args.common.device()?;
+    let job = Job { args, target, device: &device, printer };
     match read_input(&args.file, args.noncartesian.traj.as_deref())? {
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;
-            cartesian::run(args, kspace, options, target, &device, printer)
+            cartesian::run(job, kspace, options)
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {
@@ -82,7 +84,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
                     "--mask is for Cartesian data; with a trajectory, give 0 to samples that do not count by --dcf";
                 return Err(Error::Value(message.into()));
             }
-            noncartesian::run(args, samples, options, target, &device, printer)
+            noncartesian::run(job, samples, options)
         }
     }
 }

@@ -94,8 +94,8 @@ fn bart_coils(path: &Path) -> Result<ArrayD<Complex32>> {
     let Cfl { dims, array } = read_cfl(path)?;
     if let Some((index, extent)) = dims.iter().enumerate().skip(4).find(|(_, n)| **n != 1) {
         let message = format!(
-            "BART dim {index} is {extent}, expected 1: non-Cartesian k-space is (1, sample, spoke, coil); cut it with `bart \
-             slice {index} 0`"
+            "BART dim {index} is {extent}, expected 1: k-space with a trajectory is (1, sample, spoke, coil), maps are (x, y, \
+             z, coil); cut it with `bart slice {index} 0`"
         );
         return Err(Error::file(path, message));
     }

@@ -3,9 +3,11 @@
 use super::CHUNK;
 use super::element::Real;
 use super::load::{Reader, Weights};
+use crate::program::{Load, Validity};
 use num_complex::Complex;
 use rayon::prelude::*;
 use rustfft::{Fft, FftDirection, FftPlanner};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Columns that are transposed into scratch together: two cache lines of complex f32.
@@ -31,16 +33,38 @@ struct Axis<T: Real> {
     n: usize,
     inner: usize,
     shift: usize,
+    /// Within a block, which parts (n, inner) are not zero; all where the list is empty.
+    live: Vec<bool>,
+    /// The columns that are wanted.
+    columns: Vec<Range<usize>>,
 }
 
 impl<T: Real> AxisPlans<T> {
-    pub fn new(extents: &[usize], axes: &[usize], inverse: bool, centered: bool) -> AxisPlans<T> {
+    /// What the load pads with zeros is not transformed before another axis fills it, nor what is not kept after that.
+    pub fn new(load: &Load, axes: &[usize], inverse: bool, centered: bool, keep: &[(usize, usize)]) -> AxisPlans<T> {
+        let extents = &load.extents;
         let mut planner = FftPlanner::new();
         let direction = if inverse { FftDirection::Inverse } else { FftDirection::Forward };
         let axis = |&a: &usize| {
             let n = extents[a];
             let shift = if centered { n / 2 } else { 0 };
-            Axis { fft: planner.plan_fft(n, direction), n, inner: extents[a + 1..].iter().product(), shift }
+            let padded = |b: usize| load.valid[b] != Validity::total(extents[b]);
+            let outer = axes[0]..a;
+            let live = match outer.clone().any(padded) {
+                true => each(&extents[outer.clone()], |index| {
+                    outer.clone().zip(index).all(|(b, &i)| load.valid[b].holds(i as i64))
+                }),
+                false => Vec::new(),
+            };
+            let inner = extents[a + 1..].iter().product();
+            let kept = (a + 1..extents.len()).all(|b| keep[b] == (0, extents[b]));
+            let columns = match kept {
+                true => std::iter::once(0..inner).collect(),
+                false => runs(&each(&extents[a + 1..], |index| {
+                    index.iter().zip(&keep[a + 1..]).all(|(i, k)| (k.0..k.1).contains(i))
+                })),
+            };
+            Axis { fft: planner.plan_fft(n, direction), n, inner, shift, live, columns }
         };
         let block = extents[axes[0]..].iter().product();
         AxisPlans { axes: axes.iter().rev().map(axis).collect(), block }
@@ -53,7 +77,8 @@ impl<T: Real> AxisPlans<T> {
             dst.par_chunks_mut(self.block).enumerate().for_each_init(Vec::new, |scratch, (b, block)| {
                 reader.read(b * self.block, block);
                 for axis in &self.axes {
-                    block.chunks_exact_mut(axis.n * axis.inner).for_each(|part| axis.lines(part, scratch));
+                    let parts = block.chunks_exact_mut(axis.n * axis.inner).enumerate();
+                    parts.filter(|(k, _)| axis.is_live(*k)).for_each(|(_, part)| axis.lines(part, scratch));
                 }
                 post.apply(b * self.block, block);
             });
@@ -65,20 +90,58 @@ impl<T: Real> AxisPlans<T> {
             if axis.inner == 1 {
                 // Whole lines, several to a task.
                 let lines = (CHUNK / axis.n).max(1);
-                dst.par_chunks_mut(lines * axis.n).for_each_init(Vec::new, |scratch, lines| {
-                    lines.chunks_exact_mut(axis.n).for_each(|line| axis.lines(line, scratch));
+                dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(Vec::new, |scratch, (c, part)| {
+                    let part = part.chunks_exact_mut(axis.n).enumerate();
+                    let live = part.filter(|(k, _)| axis.is_live(c * lines + k));
+                    live.for_each(|(_, line)| axis.lines(line, scratch));
                 });
             } else if dst.len() / part >= 8 {
-                dst.par_chunks_mut(part).for_each_init(Vec::new, |scratch, part| axis.lines(part, scratch));
+                let parts = dst.par_chunks_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
+                parts.for_each_init(Vec::new, |scratch, (_, part)| axis.lines(part, scratch));
             } else {
-                dst.chunks_exact_mut(part).for_each(|part| axis.columns(part));
+                let parts = dst.chunks_exact_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
+                parts.for_each(|(_, part)| axis.tiles(part));
             }
         }
         dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
     }
 }
 
+/// Whether each index of a box, in C order, is of a kind.
+fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
+    let mut index = vec![0; extents.len()];
+    let mut all = Vec::new();
+    for _ in 0..extents.iter().product::<usize>() {
+        all.push(is(&index));
+        for a in (0..extents.len()).rev() {
+            index[a] += 1;
+            if index[a] < extents[a] {
+                break;
+            }
+            index[a] = 0;
+        }
+    }
+    all
+}
+
+/// The stretches of consecutive `true`.
+fn runs(wanted: &[bool]) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for (i, _) in wanted.iter().enumerate().filter(|(_, w)| **w) {
+        match all.last_mut() {
+            Some(last) if last.end == i => last.end += 1,
+            _ => all.push(i..i + 1),
+        }
+    }
+    all
+}
+
 impl<T: Real> Axis<T> {
+    /// Whether a part has values other than zero.
+    fn is_live(&self, part: usize) -> bool {
+        self.live.is_empty() || self.live[part % self.live.len()]
+    }
+
     /// Transforms all lines of (n, inner).
     fn lines(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         let (n, inner, c) = (self.n, self.inner, self.shift);
@@ -96,8 +159,9 @@ impl<T: Real> Axis<T> {
             x[..c].copy_from_slice(&line[n - c..]);
             return;
         }
-        for i in (0..inner).step_by(COLUMNS) {
-            let width = COLUMNS.min(inner - i);
+        let starts = self.columns.iter().flat_map(|c| c.clone().step_by(COLUMNS).map(move |i| (i, c.end)));
+        for (i, end) in starts {
+            let width = COLUMNS.min(end - i);
             let (lines, rest) = scratch.split_at_mut(n * width);
             self.pack(x.chunks_exact(inner).map(|row| &row[i..i + width]), lines);
             self.fft.process_with_scratch(lines, rest);
@@ -106,12 +170,19 @@ impl<T: Real> Axis<T> {
     }
 
     /// The same for one large (n, inner), in parallel over columns.
-    fn columns(&self, x: &mut [Complex<T>]) {
+    fn tiles(&self, x: &mut [Complex<T>]) {
+        let count = self.columns.iter().map(|c| c.len().div_ceil(COLUMNS)).sum();
         let mut tiles: Vec<Vec<&mut [Complex<T>]>> = Vec::new();
-        tiles.resize_with(self.inner.div_ceil(COLUMNS), || Vec::with_capacity(self.n));
+        tiles.resize_with(count, || Vec::with_capacity(self.n));
         for row in x.chunks_exact_mut(self.inner) {
-            for (tile, part) in tiles.iter_mut().zip(row.chunks_mut(COLUMNS)) {
-                tile.push(part);
+            let (mut rest, mut at) = (row, 0);
+            let mut tiles = tiles.iter_mut();
+            for c in &self.columns {
+                let (before, after) = rest.split_at_mut(c.end - at);
+                let kept = &mut before[c.start - at..];
+                (rest, at) = (after, c.end);
+                // The pieces first: a tile that is asked for in vain would be lost.
+                kept.chunks_mut(COLUMNS).zip(tiles.by_ref()).for_each(|(part, tile)| tile.push(part));
             }
         }
         tiles.par_iter_mut().for_each_init(Vec::new, |scratch, rows| {

@@ -41,8 +41,8 @@ impl<T: Real> HostInstance<T> {
     pub fn new(plan: &Plan) -> HostInstance<T> {
         let slots = plan.memory.slots.iter().map(|&bytes| RwLock::new(vec![T::zero(); bytes as usize / 4])).collect();
         let transforms = plan.steps.iter().map(|s| match &s.kernel {
-            Kernel::Fft { load, axes, inverse, centered, .. } => {
-                Some(AxisPlans::new(&load.extents, axes, *inverse, *centered))
+            Kernel::Fft { load, axes, inverse, centered, keep, .. } => {
+                Some(AxisPlans::new(load, axes, *inverse, *centered, keep))
             }
             _ => None,
         });

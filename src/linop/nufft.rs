@@ -1,9 +1,9 @@
 //! The non-uniform Fourier transform.
 
 use super::interpolate::{Layout, flat_locs};
-use super::{Linop, Operator};
-use crate::dim::{ToShape, parse_dims};
-use crate::error::Result;
+use super::{Align, FftOptions, Linop, Operator, chain, fft, pad, sampling_at, scalar};
+use crate::dim::{Shape, ToShape, parse_dims};
+use crate::error::{Result, value_err};
 use crate::program::{Accuracy, Builder, Nufft, ValueId};
 use ndarray::ArrayD;
 
@@ -37,6 +37,40 @@ pub fn nufft(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, options: Nufft
     let nufft = nufft.map_err(|e| e.at("nufft"))?;
     let output = layout.output(out, "nufft")?;
     Ok(Linop::of(input, output, Operation { layout, nufft }))
+}
+
+/// The non-uniform transform at the nearest points of a lattice: pad to ⌊oversamp·N⌋, centred FFT, [`sampling_at`]. Scaled as
+/// [`nufft`], which it equals where all k·oversamp are whole.
+///
+/// # Errors
+/// As for `nufft`; `oversamp` is not in 1..=8.
+pub fn nufft_lattice(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, oversamp: f64, out: &str) -> Result<Linop> {
+    let input = input.to_shape()?;
+    let dims = parse_dims(axes)?;
+    let layout = Layout::new(&input, locs, &dims, "nufft_lattice")?;
+    if !(1.0..=8.0).contains(&oversamp) {
+        return value_err!("nufft_lattice: oversamp is {oversamp}; expected 1 to 8");
+    }
+    if let Some(k) = locs.iter().find(|k| !k.is_finite()) {
+        return value_err!("nufft_lattice: a location is {k}; expected finite cycles per field of view");
+    }
+    let grid: Vec<usize> = layout.grid.iter().map(|&n| (oversamp * n as f64 + 1e-9) as usize).collect();
+    let to = Shape::new(dims.clone(), grid.clone())?;
+    let padded = pad(&input, to, Align::Center)?;
+    let names: Vec<String> =
+        dims.iter().map(|d| Ok(padded.output()?.dims()[input.require(*d)?].to_string())).collect::<Result<_>>()?;
+    let transform = fft(padded.output()?, &names.join(" "), FftOptions { centered: true, ..FftOptions::default() })?;
+    let transform = transform.out(&crate::dim::join(padded.output()?.dims()))?;
+    let ratio: f64 = layout.grid.iter().zip(&grid).map(|(&n, &p)| p as f64 / n as f64).product();
+    let scaled = scalar(transform.output()?, ratio.sqrt() as f32)?;
+    let nearest = |a: usize| -> ArrayD<i64> {
+        let (n, p) = (layout.grid[a] as f64, grid[a]);
+        let cell = |k: &f64| ((k - n * (k / n).round()) * p as f64 / n).round() as i64 + (p / 2) as i64;
+        locs.index_axis(ndarray::Axis(locs.ndim() - 1), a).mapv(|k| cell(&k).rem_euclid(p as i64))
+    };
+    let indices: Vec<(&str, ArrayD<i64>)> = names.iter().enumerate().map(|(a, d)| (d.as_str(), nearest(a))).collect();
+    let sampled = sampling_at(scaled.output()?, &indices, out)?;
+    chain(vec![padded, transform, scaled, sampled])
 }
 
 #[derive(Debug)]

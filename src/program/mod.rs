@@ -111,6 +111,16 @@ impl Program {
         Ok(b.finish(out))
     }
 
+    /// The largest relative error of what is approximated: 0 where nothing is but by rounding.
+    pub fn approximation(&self) -> f64 {
+        let of = |n: &Node| match &n.op {
+            Op::Nufft(n) | Op::NufftAdjoint(n) => n.error(),
+            Op::Parallel(p) => p.children.iter().map(Program::approximation).fold(0.0, f64::max),
+            _ => 0.0,
+        };
+        self.nodes.iter().map(of).fold(0.0, f64::max)
+    }
+
     /// How often each value is read, the output counted once.
     pub(crate) fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len() + 1];

@@ -126,6 +126,8 @@ pub enum Kernel {
         centered: bool,
         /// Weights and scalar on the result.
         post: Post,
+        /// First and end of what is read of the result, axis by axis; the rest need not be made.
+        keep: Vec<(usize, usize)>,
     },
     /// One pass of a Fourier transform along the middle axis of (outer, n, inner) (GPU).
     FftPass {

@@ -2,6 +2,7 @@
 //! into passes, large values into panels.
 
 mod containers;
+mod crop;
 pub(super) mod nonuniform;
 mod transforms;
 
@@ -63,6 +64,9 @@ impl Program {
                     return Err(Error::TooBig { what, needed: v.bytes(), limit: *max_buffer });
                 }
             }
+        }
+        if *target == Target::Host {
+            s.crop(output);
         }
         let (body, mut regions) = (s.bodies.swap_remove(0), s.regions);
         let waves = waves::waves(&body, &mut regions);
@@ -286,7 +290,8 @@ impl Scheduler {
                 None => {
                     let post = Post::scalar(extents, *scale);
                     let (axes, inverse, centered) = (axes.clone(), *inverse, *centered);
-                    self.step(Kernel::Fft { load: x.load, axes, inverse, centered, post }, extents, true)
+                    let keep = extents.iter().map(|&n| (0, n)).collect();
+                    self.step(Kernel::Fft { load: x.load, axes, inverse, centered, post, keep }, extents, true)
                 }
                 Some(limits) => {
                     let call = FftAxes { axes, inverse: *inverse, centered: *centered, scale: *scale, limits };

@@ -356,7 +356,6 @@ fn tiles_of(
     add: bool,
 ) -> Result<Draft> {
     let (points, words) = (job.points, width(job.points));
-    let d = points.grid().len();
     let (mut t, mut number) = (Text::new(job.s.complex()), 4);
     t.bind(3, Operand::Value(job.s.step.store.value), job.element(), dst, "read_write", "dst");
     job.read(&mut t, first, entries, source, &mut number)?;
@@ -397,13 +396,13 @@ fn tiles_of(
         checks.push(format!("i{a} < {taps}"));
     }
     let _ = writeln!(f, "        if ({}) {{", checks.join(" && "));
-    let _ = writeln!(f, "            let r = (s - {begin}) * {}u + {skip};", "WIDTH");
+    let record = t.words.u32(words as u32);
+    let _ = writeln!(f, "            let r = (s - {begin}) * {record} + {skip};");
     let _ = writeln!(f, "            let m = records[r];\n            let w = {weight};");
     for c in 0..block {
         let _ = writeln!(f, "            sum{c} += w * value(at{c} + m, 0u);");
     }
     f += "        }\n    }\n";
-    debug_assert!(d <= 3);
     let stores = |f: &mut String, pad: &str, index: &dyn Fn(usize) -> String, name: &str| {
         for c in 0..block {
             let _ =
@@ -419,8 +418,7 @@ fn tiles_of(
     f += "    if (cell != 0xffffffffu) {\n";
     stores(&mut f, "        ", &own, "dst");
     f += "    }\n}\n";
-    let record = t.words.u32(words as u32);
-    t.body += &f.replace("WIDTHu", &record);
+    t.body += &f;
     t.define("BLOCK", &format!("{block}u"));
     let (begin, end) = belonging(&lists.made.parts, tiles);
     let head = [(end - begin) as u32, 0, 0, 0, entries as u32, 0, begin as u32, 0];

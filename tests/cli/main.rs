@@ -7,6 +7,7 @@ mod common;
 mod bad_input;
 mod harness;
 mod interrupt;
+mod ismrmrd;
 mod linop_files;
 mod noncartesian;
 mod recon;

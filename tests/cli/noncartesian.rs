@@ -170,7 +170,7 @@ fn volumes() {
         })
         .collect();
     folder.complex("k.npy", &ArrayD::from_shape_vec(vec![1, 220, n], kspace).unwrap());
-    folder.array("traj.npy", &Array::F64(trajectory));
+    folder.array("traj.npy", &Array::F64(trajectory.clone()));
     for (dcf, limit) in [("ramp", 0.05), ("pipe", 0.05), ("none", 0.05)] {
         let args =
             format!("recon k.npy --traj traj.npy --dcf {dcf} --lambda 1e-4 --iterations 40 --device host --force");
@@ -184,11 +184,23 @@ fn volumes() {
         let error = distance(&image, &blob);
         assert!(error < limit, "{dcf}: {error}");
     }
+    // BART's order: x, y, z, with maps (x, y, z, coil).
+    let cfl = |name: &str, array: Array| {
+        write_cfl(Output::create(folder.path(name), &["cfl"], true).unwrap(), &array).unwrap();
+    };
+    let mut xyz = trajectory;
+    xyz.invert_axis(Axis(2));
+    cfl("traj.cfl", Array::F64(xyz));
+    cfl("maps.cfl", Array::F32(ArrayD::ones(vec![1, n, n, n])));
+    let args = "recon k.npy --traj traj --maps maps --dcf none --lambda 1e-4 --iterations 40 --device host -o y.npy";
+    let text = folder.good(args);
+    assert!(text.contains("(x, y, z) in cycles"), "{text}");
+    assert!(distance(&folder.read("y.npy"), &folder.read("x.npy")) < 1e-4);
     folder.refused("recon k.npy --traj traj.npy -o x.png --device host", "2 dims");
-    folder.refused("recon k.npy --traj traj.npy --dcf voronoi -o y.npy --device host", "(…, 2)");
+    folder.refused("recon k.npy --traj traj.npy --dcf voronoi -o z.npy --device host", "(…, 2)");
     let two = ArrayD::<Complex32>::zeros(vec![2, 220, n]);
     folder.complex("two.npy", &(two + Complex32::from(1.0)));
-    folder.refused("recon two.npy --traj traj.npy -o y.npy --device host", "give them by --maps");
+    folder.refused("recon two.npy --traj traj.npy -o z.npy --device host", "give them by --maps");
 }
 
 #[test]

@@ -35,6 +35,16 @@ fn demo_reconstructs_the_phantom() {
 }
 
 #[test]
+fn demo_reconstructs_spokes() {
+    let folder = Folder::new();
+    let result = folder.json("demo --radial --device host");
+    assert_eq!(result["spokes"], 64);
+    picture(&folder, "demo.png");
+    let nrmse = |name: &str| result["nrmse"][name].as_f64().unwrap();
+    assert!(nrmse("sense") < 0.13 && nrmse("sense") < 0.5 * nrmse("gridded"), "{result}");
+}
+
+#[test]
 fn demo_keeps_a_picture_that_is_not_its_own() {
     let folder = Folder::new();
     folder.text("demo.png", "mine");

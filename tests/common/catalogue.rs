@@ -1,8 +1,11 @@
 //! Every linop, with extents that are odd, prime or 1: what table-driven tests run through.
 
-use super::data::{complex, indices, mask, real};
-use linops::linop::{self, Align, FftOptions, Norm, Stretch};
+use super::data::{Random, complex, indices, mask, real};
+use linops::linop::{
+    self, Accuracy, Align, FftOptions, InterpolateOptions, InterpolationKernel, Norm, NufftOptions, Stretch,
+};
 use linops::{Linop, Result};
+use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex32;
 
 /// One linop of the table.
@@ -25,6 +28,7 @@ pub fn cases() -> Vec<Case> {
     moves(&mut table).unwrap();
     sums_and_samples(&mut table).unwrap();
     dense(&mut table).unwrap();
+    points(&mut table).unwrap();
     containers(&mut table).unwrap();
     compositions(&mut table).unwrap();
     table.0
@@ -123,6 +127,43 @@ fn dense(t: &mut Table) -> Result<()> {
     t.complex("dense, sums a dim of the weight alone", linop::dense("N=5", &complex("M=3 K=2 N=5", 5), "M")?);
     t.complex("dense, to a scalar", linop::dense("N=5 T=2", &complex("T=2 N=5", 6), "")?);
     t.complex("dense, transposing", linop::dense("A=3 N=5 B=2", &complex("N=5 M=4", 7), "B M A")?);
+    Ok(())
+}
+
+fn points(t: &mut Table) -> Result<()> {
+    let locs = |shape: &[usize], extent: f64, seed| {
+        let mut r = Random(seed);
+        // Some on cells and some on the edges between them.
+        ArrayD::from_shape_fn(IxDyn(shape), |i| {
+            let at = f64::from(r.uniform()) * extent;
+            if i[0] % 3 == 0 { (2.0 * at).round() / 2.0 } else { at }
+        })
+    };
+    let kernel =
+        |width: &[f64], kernel, norm, boundary| InterpolateOptions { width: width.to_vec(), kernel, norm, boundary };
+    let (kb, spline) = (InterpolationKernel::KaiserBessel { beta: 5.0 }, |order| InterpolationKernel::Spline { order });
+    use linop::{Boundary::*, KernelNorm::*};
+    let one = kernel(&[3.0], spline(1), Product, Circular);
+    t.real("interpolate, 1-D", linop::interpolate("C=2 N=9", &locs(&[7, 1], 12.0, 1), "N", &one, "C S")?);
+    let two = kernel(&[2.5, 4.0], kb, Product, Zero);
+    t.real("interpolate, 2-D", linop::interpolate("Y=7 C=3 X=5", &locs(&[2, 4, 2], 6.0, 2), "X Y", &two, "C T S")?);
+    let disc = kernel(&[4.0], kb, Radial, Circular);
+    t.real("interpolate, radial kernel", linop::interpolate("Y=7 X=6", &locs(&[6, 2], 9.0, 3), "Y X", &disc, "S")?);
+    let three = kernel(&[3.0], spline(2), Product, Circular);
+    t.real("interpolate, 3-D", linop::interpolate("Z=4 Y=5 X=3", &locs(&[5, 3], 5.0, 4), "Z Y X", &three, "S")?);
+    let wide = kernel(&[7.0], spline(0), Product, Zero);
+    t.real("interpolate, wider than the grid", linop::interpolate("N=4", &locs(&[5, 1], 4.0, 5), "N", &wide, "S")?);
+    t.real("gridding", linop::gridding("C=5 S=6", &locs(&[6, 2], 9.0, 6), "Y=7 X=6", &disc)?);
+    let weighted = linop::diagonal("C=2 S=6", &complex("C=2 S=6", 7))?;
+    t.complex("gridding of weights", linop::gridding("C=2 S=6", &locs(&[6, 1], 9.0, 7), "N=9", &one)? * weighted);
+    let pair = |tol| NufftOptions { accuracy: Accuracy::Tol(tol), toeplitz: Some(false) };
+    let nufft = |input: &str, d: usize, axes: &str, out: &str| {
+        linop::nufft(input, &locs(&[2, 4, d], 5.0, 8), axes, pair(1e-3), out)
+    };
+    t.complex("nufft, 1-D", nufft("C=2 N=11", 1, "N", "C R S")?);
+    t.complex("nufft, 2-D, axes turned", nufft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
+    t.complex("nufft, 3-D", nufft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
+    t.complex("nufft, nearest", linop::nufft_lattice("Y=6 X=5", &locs(&[7, 2], 5.0, 9), "Y X", 1.5, "S")?);
     Ok(())
 }
 

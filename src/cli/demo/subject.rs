@@ -21,8 +21,11 @@ pub struct Subject {
     /// The reconstruction without solving.
     pub plain: Array2<Complex32>,
     /// The reconstruction by SENSE.
-    pub solve: Box<dyn Fn(&SenseOptions) -> Result<Reconstruction>>,
+    pub solve: Box<Solve>,
 }
+
+/// Solves with these options.
+type Solve = dyn Fn(&SenseOptions) -> Result<Reconstruction>;
 
 /// Every third line of 256 × 256, and those around the centre.
 pub fn cartesian(device: &Device) -> Result<Subject> {

@@ -1,12 +1,11 @@
 //! Cartesian data: SENSE with a sampling mask.
 
-use super::{Args, report};
+use super::Args;
+use super::report::Job;
 use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
-use crate::cli::printer::Printer;
 use crate::cli::progress;
 use linops::app::{Sense, SenseOptions, estimate_maps};
-use linops::io::Output;
-use linops::{Device, Error, Result};
+use linops::{Error, Result};
 use ndarray::{Array2, Array3, Axis};
 use num_complex::Complex32;
 use serde_json::{Map, json};
@@ -21,14 +20,8 @@ struct Problem {
     notes: Vec<String>,
 }
 
-pub(super) fn run(
-    args: &Args,
-    kspace: Kspace,
-    options: SenseOptions,
-    target: Output,
-    device: &Device,
-    printer: &Printer,
-) -> Result<u8> {
+pub(super) fn run(job: Job, kspace: Kspace, options: SenseOptions) -> Result<u8> {
+    let Job { args, device, printer, .. } = job;
     let problem = prepare(args, kspace)?;
     let sense = Sense::new(problem.maps.view(), problem.mask.view())?;
     let lambda = args.lambda.unwrap_or(match args.maps {
@@ -43,7 +36,6 @@ pub(super) fn run(
     problem.notes.iter().for_each(|note| printer.field("", note));
     printer.field("maps", &problem.maps_from);
     printer.field("mask", format_args!("{sampled} of {} locations, {}", ny * nx, problem.mask_from));
-    report::settings(args, &options, printer);
     let facts = Map::from_iter([
         ("device".into(), json!(device.name())),
         ("lanes".into(), json!(args.common.lanes())),
@@ -55,9 +47,7 @@ pub(super) fn run(
         ("sampled".into(), json!(sampled)),
         ("notes".into(), json!(problem.notes)),
     ]);
-    report::solve(args, options, target, "Ny Nx", device, printer, facts, |options| {
-        sense.solve(problem.kspace.view(), options, device)
-    })
+    job.solve(options, "Ny Nx", facts, |options| sense.solve(problem.kspace.view(), options, device))
 }
 
 fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {

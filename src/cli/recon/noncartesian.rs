@@ -1,22 +1,22 @@
 //! Data with a trajectory: SENSE with the non-uniform Fourier transform, or gridding.
 
 use super::density::Density;
-use super::{ESTIMATING, default_mark, report};
+use super::report::Job;
+use super::{ESTIMATING, default_mark};
 use crate::cli::kspace::finite;
 use crate::cli::printer::Printer;
 use crate::cli::samples::{Samples, read_image_maps};
-use crate::cli::{DONE, output, progress};
+use crate::cli::{output, progress};
 use linops::app::noncartesian::{check_extent, fitting_matrix};
 use linops::app::{NonCartesian, SenseOptions, calibrate_maps, grid_coils};
 use linops::dim::Shape;
 use linops::io::Output;
 use linops::linop::{Accuracy, NufftOptions};
-use linops::{Device, Error, Result, Tensor};
+use linops::{Device, Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Non-Cartesian data")]
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "TOL", allow_hyphen_values = true)]
     nufft_tol: Option<f64>,
 
-    /// Whether the normal is a Toeplitz convolution: where that is cheaper, always, or never
+    /// Whether the normal is a Toeplitz convolution: where that is cheaper, always, or never [default: auto]
     #[arg(long, value_name = "WHEN", value_enum)]
     toeplitz: Option<Toeplitz>,
 
@@ -142,16 +142,10 @@ struct Problem {
     maps_from: String,
 }
 
-pub(super) fn run(
-    args: &super::Args,
-    samples: Samples,
-    options: SenseOptions,
-    target: Output,
-    device: &Device,
-    printer: &Printer,
-) -> Result<u8> {
+pub(super) fn run(job: Job, samples: Samples, options: SenseOptions) -> Result<u8> {
+    let Job { args, device, printer, .. } = job;
     let nufft = args.noncartesian.nufft();
-    let problem = prepare(args, samples, &target, device)?;
+    let problem = prepare(args, samples, &job.target, device)?;
     let Problem { samples, matrix, density, maps, .. } = &problem;
     let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
     let dims = image_dims(matrix.len());
@@ -162,31 +156,15 @@ pub(super) fn run(
     describe(args, &problem, printer);
     let facts = facts(args, &problem, device);
     match model {
-        Some(model) if !args.noncartesian.gridding_only => {
+        Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || model.gridded(kspace, device)),
+        Some(model) => {
             let lambda = args.lambda.unwrap_or(options.lambda * model.scale());
-            let options = SenseOptions { lambda, ..options };
-            report::settings(args, &options, printer);
-            report::solve(args, options, target, dims, device, printer, facts, |options| {
-                model.solve(kspace, options, device)
-            })
+            job.solve(SenseOptions { lambda, ..options }, dims, facts, |options| model.solve(kspace, options, device))
         }
-        model => {
-            printer.field("device", device.name());
-            let start = Instant::now();
-            let image = match model {
-                Some(model) => model.gridded(kspace, device)?,
-                None => root_of_squares(&grid_coils(kspace, trajectory, density, matrix, nufft, device)?),
-            };
-            let seconds = start.elapsed().as_secs_f64();
-            output::write(target, &Tensor::from_array(image, dims)?)?;
-            printer.field("gridded", format_args!("{seconds:.3} s"));
-            printer.field("wrote", args.output.display());
-            let mut facts = facts;
-            facts.insert("seconds".into(), json!(seconds));
-            facts.insert("file".into(), json!(args.output.display().to_string()));
-            printer.json(&Value::Object(facts));
-            Ok(DONE)
-        }
+        None => job.grid(dims, facts, || {
+            let coils = grid_coils(kspace, trajectory, density, matrix, nufft, device)?;
+            Ok(root_of_squares(&coils))
+        }),
     }
 }
 

@@ -8,63 +8,87 @@ use linops::app::{Reconstruction, SenseOptions};
 use linops::io::Output;
 use linops::solve::Stop;
 use linops::{Device, Result, Tensor};
-use ndarray::Dimension;
+use ndarray::{ArrayD, Dimension};
+use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
-/// Prints λ, iterations and tolerance.
-pub(super) fn settings(args: &Args, options: &SenseOptions, printer: &Printer) {
-    let SenseOptions { lambda, iterations, tol, .. } = options;
-    printer.field("lambda", format_args!("{lambda}{}", default_mark(args.lambda.is_some())));
-    printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
-    printer.field("tol", format_args!("{tol:e}{}", default_mark(args.tol.is_some())));
+/// A reconstruction: what was asked, and where things go.
+pub(super) struct Job<'a> {
+    pub args: &'a Args,
+    pub target: Output,
+    pub device: &'a Device,
+    pub printer: &'a Printer,
 }
 
-/// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem.
-pub(super) fn solve<D: Dimension>(
-    args: &Args,
-    options: SenseOptions,
-    target: Output,
-    dims: &str,
-    device: &Device,
-    printer: &Printer,
-    mut facts: Map<String, Value>,
-    solver: impl FnOnce(&SenseOptions) -> Result<Reconstruction<D>>,
-) -> Result<u8> {
-    printer.field("device", device.name());
-    let solving = Solving::begin();
-    let bar = progress::iterations(options.iterations);
-    let show = |p| progress::reading(&bar, p);
-    let options = SenseOptions { progress: Some(&show), cancel: Some(solving.stop()), ..options };
-    let start = Instant::now();
-    let result = solver(&options)?;
-    let seconds = start.elapsed().as_secs_f64();
-    bar.finish_and_clear();
-    output::write(target, &Tensor::from_array(result.image.clone(), dims)?)?;
+impl Job<'_> {
+    /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem.
+    pub(super) fn solve<D: Dimension>(
+        self,
+        options: SenseOptions,
+        dims: &str,
+        mut facts: Map<String, Value>,
+        solver: impl FnOnce(&SenseOptions) -> Result<Reconstruction<D>>,
+    ) -> Result<u8> {
+        let SenseOptions { lambda, iterations, tol, .. } = options;
+        let Job { args, target, device, printer } = self;
+        printer.field("lambda", format_args!("{lambda}{}", default_mark(args.lambda.is_some())));
+        printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
+        printer.field("tol", format_args!("{tol:e}{}", default_mark(args.tol.is_some())));
+        printer.field("device", device.name());
+        let solving = Solving::begin();
+        let bar = progress::iterations(iterations);
+        let show = |p| progress::reading(&bar, p);
+        let start = Instant::now();
+        let result = solver(&SenseOptions { progress: Some(&show), cancel: Some(solving.stop()), ..options })?;
+        let seconds = start.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        output::write(target, &Tensor::from_array(result.image.clone(), dims)?)?;
 
-    printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
-    printer.field("wrote", args.output.display());
-    let path = args.output.display();
-    let solved = json!({
-        "lambda": decimal(options.lambda), "tol": decimal(options.tol), "max_iterations": options.iterations,
-        "iterations": result.iterations,
-        "residual": result.residual(),
-        "stop": stop_name(result.stop),
-        "history": result.history.iter().map(|p| json!([p.iteration, p.residual])).collect::<Vec<_>>(),
-        "seconds": seconds,
-        "interrupted": solving.interrupted(),
-        "file": path.to_string(),
-    });
-    if let Value::Object(solved) = solved {
-        facts.extend(solved);
+        let path = args.output.display();
+        printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
+        printer.field("wrote", &path);
+        facts.extend([
+            ("lambda".into(), json!(decimal(lambda))),
+            ("tol".into(), json!(decimal(tol))),
+            ("max_iterations".into(), json!(iterations)),
+            ("iterations".into(), json!(result.iterations)),
+            ("residual".into(), json!(result.residual())),
+            ("stop".into(), json!(stop_name(result.stop))),
+            ("history".into(), result.history.iter().map(|p| json!([p.iteration, p.residual])).collect()),
+            ("seconds".into(), json!(seconds)),
+            ("interrupted".into(), json!(solving.interrupted())),
+            ("file".into(), json!(path.to_string())),
+        ]);
+        printer.json(&Value::Object(facts));
+        if solving.interrupted() {
+            let n = result.iterations;
+            complain(&format!("interrupted after {n} iterations; the image so far was written to {path}"));
+            return Ok(INTERRUPTED);
+        }
+        Ok(DONE)
     }
-    printer.json(&Value::Object(facts));
-    if solving.interrupted() {
-        let n = result.iterations;
-        complain(&format!("interrupted after {n} iterations; the image so far was written to {path}"));
-        return Ok(INTERRUPTED);
+
+    /// Writes an image (dims `dims`) that takes no solving.
+    pub(super) fn grid(
+        self,
+        dims: &str,
+        mut facts: Map<String, Value>,
+        image: impl FnOnce() -> Result<ArrayD<Complex32>>,
+    ) -> Result<u8> {
+        let Job { args, target, device, printer } = self;
+        printer.field("device", device.name());
+        let start = Instant::now();
+        let image = image()?;
+        let seconds = start.elapsed().as_secs_f64();
+        output::write(target, &Tensor::from_array(image, dims)?)?;
+        let path = args.output.display();
+        printer.field("gridded", format_args!("{seconds:.3} s"));
+        printer.field("wrote", &path);
+        facts.extend([("seconds".into(), json!(seconds)), ("file".into(), json!(path.to_string()))]);
+        printer.json(&Value::Object(facts));
+        Ok(DONE)
     }
-    Ok(DONE)
 }
 
 /// How a solve ended, for people.

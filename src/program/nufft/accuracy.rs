@@ -43,8 +43,7 @@ impl Accuracy {
     pub(super) fn size(self, image: &[usize], points: usize) -> Result<Size> {
         match self {
             Accuracy::Tol(tol) => {
-                // Written so that NaN is refused.
-                if !(tol >= LEAST && tol < 1.0) {
+                if !(LEAST..1.0).contains(&tol) {
                     return value_err!("tol is {tol}; expected {LEAST:.0e} (what float32 reaches) to 1");
                 }
                 let size = FACTORS.iter().filter_map(|&s| Size::reaching(tol, s, image, true));
@@ -97,11 +96,18 @@ impl Size {
         (width <= most).then_some(Size { width, grid })
     }
 
+    /// Relative l2 error that a transform of an image may have.
+    pub(super) fn error(&self, image: &[usize]) -> f64 {
+        let sigma = image.iter().zip(&self.grid).map(|(&n, &p)| p as f64 / n as f64).fold(f64::INFINITY, f64::min);
+        let t = 0.24 * 1.4f64.powi(image.len() as i32 - 1);
+        t * (-PI * (self.width - 1.0) * (1.0 - 1.0 / sigma).sqrt()).exp()
+    }
+
     /// Nominal operations of one transform: those of the FFT move more memory than those of the footprints.
     pub(super) fn cost(&self, points: usize) -> f64 {
         let cells: f64 = self.grid.iter().map(|&n| n as f64).product();
         let taps = self.width.ceil().powi(self.grid.len() as i32);
-        cells * (2.0 * cells.log2() + 12.0) + points as f64 * (2.0 * taps + 30.0)
+        cells * (4.0 * cells.log2() + 20.0) + points as f64 * (2.0 * taps + 30.0)
     }
 
     /// The kernel along an axis: as much bandwidth as aliases leave (Barnett, Magland and af Klinteberg, SIAM J. Sci. Comput.

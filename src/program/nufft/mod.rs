@@ -91,6 +91,11 @@ impl Nufft {
         &self.0.size
     }
 
+    /// Relative l2 error that it may have.
+    pub fn error(&self) -> f64 {
+        self.0.size.error(&self.0.image)
+    }
+
     fn prepared(&self) -> Result<&Prepared> {
         let Held { image, locs, size, prepared, .. } = &*self.0;
         prepared.get_or_init(|| Prepared::new(image, locs, size)).as_ref().map_err(Clone::clone)

@@ -32,7 +32,7 @@ impl Nufft {
         // Padded rows are zero and cropped ones not wanted: of D passes over the grid 2 − 2^(1−D) are made.
         let d = doubled.len() as i32;
         let passes = (2.0 - 0.5f64.powi(d - 1)) / f64::from(d);
-        let convolution = cells * (2.0 * cells.log2() * passes + 12.0);
+        let convolution = cells * (4.0 * cells.log2() * passes + 20.0);
         let making = Size::reaching(self.kernel_tol(), sigma(d as usize), &doubled, false);
         making.is_some_and(|s| s.grid.iter().product::<usize>() <= MOST_CELLS)
             && convolution < self.0.size.cost(self.count())
@@ -45,11 +45,7 @@ impl Nufft {
 
     /// What the kernel's own error may be: little of what is allowed to the transform.
     fn kernel_tol(&self) -> f64 {
-        let image = &self.0.image;
-        let Size { width, grid } = &self.0.size;
-        let sigma = image.iter().zip(grid).map(|(&n, &p)| p as f64 / n as f64).fold(f64::INFINITY, f64::min);
-        let own = (-std::f64::consts::PI * (width - 1.0) * (1.0 - 1.0 / sigma).sqrt()).exp();
-        (0.02 * own).clamp(1e-7, 1e-4)
+        (0.1 * self.0.size.error(&self.0.image)).clamp(1e-7, 1e-4)
     }
 
     /// Appends AᴴWA, applied to x whose last axes are the image's.

@@ -67,7 +67,7 @@ impl Points {
         if !(1..=3).contains(&d) {
             return shape_err!("points in {d} axes; interpolation knows 1, 2 and 3");
         }
-        if locs.is_empty() || locs.len() % d != 0 {
+        if locs.is_empty() || !locs.len().is_multiple_of(d) {
             return shape_err!("{} coordinates for {d} axes; expected at least one point", locs.len());
         }
         let count = locs.len() / d;
