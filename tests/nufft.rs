@@ -209,6 +209,35 @@ fn normals_are_convolutions() {
 }
 
 #[test]
+fn normals_mix_the_batch() {
+    let (locs, dcf) = radial(11, 20, 12);
+    let locs = locs.into_shape_with_order(IxDyn(&[11, 20, 2])).unwrap();
+    let root = Tensor::from_array(dcf.mapv(f32::sqrt), "T K").unwrap();
+    let of = |toeplitz| {
+        let options = NufftOptions { accuracy: Accuracy::Tol(1e-5), toeplitz: Some(toeplitz) };
+        let f = linop::nufft("A=3 C=2 Ny=12 Nx=10", &locs, "Ny Nx", options, "A C T K").unwrap();
+        // A temporal basis: each spoke sees a mixture of three images.
+        let basis = linop::dense(f.output().unwrap(), &complex("A=3 T=11", 1), "C T K").unwrap();
+        let weighted = linop::diagonal(basis.output().unwrap(), &root).unwrap() * &basis * &f;
+        // Two coils out of three.
+        let g = linop::nufft("C=3 Ny=12 Nx=10", &locs, "Ny Nx", options, "C T K").unwrap();
+        let compressed = linop::dense(g.output().unwrap(), &complex("V=2 C=3", 2), "V T K").unwrap() * &g;
+        [weighted, compressed]
+    };
+    for (a, pair) in of(true).iter().zip(of(false)) {
+        a.check().unwrap();
+        let listed = a.n().program().unwrap().to_string();
+        assert!(!listed.contains("nufft"), "{listed}");
+        let x = complex(a.input().unwrap(), 3);
+        for device in devices() {
+            let want = apply_on(&device, &pair.n(), &x).unwrap();
+            let error = distance(&apply_on(&device, &a.n(), &x).unwrap(), &widened(&want));
+            assert!(error < 5e-5, "{a} on {}: {error:e}", device.name());
+        }
+    }
+}
+
+#[test]
 fn the_cheaper_normal_is_chosen() {
     let normal = |count: usize| {
         let locs = random_points(count, &[32, 32], 1);

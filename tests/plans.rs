@@ -193,7 +193,7 @@ fn simplified_programs_compute_the_same() {
 fn lifetimes(plan: &Plan) -> Vec<Option<(usize, usize)>> {
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; plan.values.len()];
     for (i, step) in plan.steps.iter().enumerate() {
-        for v in step.kernel.loads().iter().map(|l| l.value).chain([step.store.value]) {
+        for v in step.kernel.loads().iter().map(|l| l.value).chain([step.store.value]).chain(step.kernel.work()) {
             let life = lives[v.at()].get_or_insert((i, i));
             life.1 = i;
         }

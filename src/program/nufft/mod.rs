@@ -3,10 +3,12 @@
 
 mod accuracy;
 mod expand;
+mod mixing;
 mod toeplitz;
 
 pub use accuracy::{Accuracy, Size};
 pub(crate) use expand::expand;
+pub(crate) use mixing::Mixing;
 pub(crate) use toeplitz::Inner;
 
 use super::points::{Footprint, Profile, Prolate};

@@ -1,10 +1,10 @@
 //! The normal of a non-uniform transform as a convolution: AᴴWA is a Toeplitz matrix, the crop of a circulant one of twice the
 //! size, whatever the points (Fessler et al., IEEE Trans. Signal Process. 53:3393, 2005).
 
-use super::{Nufft, Prepared, Size};
+use super::{Mixing, Nufft, Prepared, Size};
 use crate::error::Result;
 use crate::fft::next_smooth;
-use crate::program::{AxisMap, Builder, Constant, ConstantData, Points, ValueId};
+use crate::program::{AxisMap, Builder, Constant, ConstantData, Contract, Points, ValueId};
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 
@@ -48,23 +48,48 @@ impl Nufft {
         (0.1 * self.0.size.error(&self.0.image)).clamp(1e-7, 1e-4)
     }
 
+    /// The same where W mixes batch entries: a matrix for each frequency.
+    pub(crate) fn toeplitz_mixing(&self, b: &mut Builder, x: ValueId, m: &Mixing) -> Result<ValueId> {
+        let (image, doubled) = (&self.0.image, self.doubled());
+        let rank = b.extents(x).len();
+        let batch = rank - image.len();
+        let spectrum = self.spectrum(&m.inner, &doubled)?;
+        let axes: Vec<usize> = (batch..rank).collect();
+        let v = self.resized(b, x, image, &doubled)?;
+        let v = b.fft(v, &axes, false, false, 1.0)?;
+        // Mixed axes of the result have labels of their own.
+        let own = |a: usize| if m.inner.axes.contains(&a) { rank + a } else { a } as u32;
+        let mixed = m.inner.axes.iter();
+        let w = mixed.clone().map(|&a| own(a)).chain(mixed.map(|&a| a as u32)).chain(axes.iter().map(|&a| a as u32));
+        let labels = Contract {
+            weight: spectrum,
+            conj: false,
+            w: w.collect(),
+            x: (0..rank as u32).collect(),
+            y: (0..rank).map(own).collect(),
+        };
+        let v = b.contract(v, labels)?;
+        let v = b.fft(v, &axes, true, false, 1.0)?;
+        self.resized(b, v, &doubled, image)
+    }
+
+    /// The image's axes padded or cropped at their ends.
+    fn resized(&self, b: &mut Builder, x: ValueId, from: &[usize], to: &[usize]) -> Result<ValueId> {
+        let batch = b.extents(x).len() - from.len();
+        (0..from.len()).try_fold(x, |v, a| b.map_axis(v, batch + a, AxisMap::affine(1, 0, 1, from[a], to[a]), to[a]))
+    }
+
     /// Appends AᴴWA, applied to x whose last axes are the image's.
     pub(crate) fn toeplitz(&self, b: &mut Builder, x: ValueId, w: &Inner) -> Result<ValueId> {
         let (image, doubled) = (&self.0.image, self.doubled());
         let batch = b.extents(x).len() - image.len();
         let spectrum = self.spectrum(w, &doubled)?;
         let axes: Vec<usize> = (batch..batch + image.len()).collect();
-        let resize = |b: &mut Builder, mut v: ValueId, from: &[usize], to: &[usize]| -> Result<ValueId> {
-            for a in 0..image.len() {
-                v = b.map_axis(v, batch + a, AxisMap::affine(1, 0, 1, from[a], to[a]), to[a])?;
-            }
-            Ok(v)
-        };
-        let v = resize(b, x, image, &doubled)?;
+        let v = self.resized(b, x, image, &doubled)?;
         let v = b.fft(v, &axes, false, false, 1.0)?;
         let v = b.mul(v, spectrum, w.axes.iter().chain(&axes).copied().collect(), false)?;
         let v = b.fft(v, &axes, true, false, 1.0)?;
-        resize(b, v, &doubled, image)
+        self.resized(b, v, &doubled, image)
     }
 
     /// The eigenvalues of the circulant, over its size: real where W is real, so that the normal is exactly self-adjoint.

@@ -1,19 +1,22 @@
 //! NUFFTᴴ·W·NUFFT as a convolution.
 
 use super::*;
-use crate::program::nufft::Inner;
+use crate::program::nufft::{Inner, Mixing};
 
 impl Sweep {
     /// The adjoint of a transform after weights after the transform itself.
     pub(super) fn nufft_normal(&mut self, n: &Nufft, x: ValueId) -> Result<Option<ValueId>> {
-        let (mut at, mut weights) = (x, Vec::new());
-        let z = loop {
+        let (mut at, mut weights, mut between) = (x, Vec::new(), Vec::new());
+        let (z, inner_extents) = loop {
             match self.producer(at) {
-                Some((Op::Mul { weight, axes, conj }, below, _)) => {
-                    weights.push((weight, axes, conj));
+                Some((op @ (Op::Mul { .. } | Op::Contract(_)), below, _)) => {
+                    if let Op::Mul { weight, axes, conj } = &op {
+                        weights.push((weight.clone(), axes.clone(), *conj));
+                    }
+                    between.push(op);
                     at = below[0];
                 }
-                Some((Op::Nufft(m), below, _)) if m == *n => break below[0],
+                Some((Op::Nufft(m), below, extents)) if m == *n => break (below[0], extents),
                 _ => return Ok(None),
             }
         };
@@ -22,6 +25,11 @@ impl Sweep {
         }
         let extents = self.b.extents(x).to_vec();
         let batch = extents.len() - n.samples().len();
+        if weights.len() < between.len() {
+            between.reverse();
+            let mixed = Mixing::of(&between, &inner_extents, &extents, batch)?;
+            return mixed.map(|m| n.toeplitz_mixing(&mut self.b, z, &m)).transpose();
+        }
         // Weights along batch axes alone commute with the transform.
         let (outside, inside): (Vec<_>, Vec<_>) =
             weights.into_iter().partition(|(_, a, _)| a.iter().all(|a| *a < batch));
