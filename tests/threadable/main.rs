@@ -5,10 +5,12 @@ mod common;
 
 mod api;
 mod bits;
+mod edges;
 mod failures;
 #[cfg(feature = "gpu")]
 mod lanes;
 mod memory;
+mod random;
 #[cfg(feature = "gpu")]
 mod rungs;
 mod sets;

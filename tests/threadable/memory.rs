@@ -1,7 +1,9 @@
 //! At most `num_workers` private results exist at once.
 
 use crate::common::data::complex;
+use crate::common::devices;
 use crate::sets::{alike, unlike};
+use linops::linop::FftOptions;
 use linops::program::{Schedule, Target, ThreadSettings, size_class};
 use linops::{DType, Device, Linop, linop};
 
@@ -28,6 +30,53 @@ fn host_scratch_is_bounded_by_the_workers() {
                 assert!(plan.memory.scratch_bytes() <= k as u64 * bound, "{k} workers\n{plan}");
                 assert_eq!(plan.target, Target::Host);
             }
+        }
+    }
+}
+
+/// Sub-linops that need `of` times as much each.
+fn unequal(of: &[usize]) -> Vec<Linop> {
+    let one = |(k, &m): (usize, &usize)| {
+        let repeat = linop::repeat("N=1024", format!("M={m}")).unwrap();
+        let f = linop::fft(repeat.output().unwrap(), "N", FftOptions::default()).unwrap();
+        let weight = linop::diagonal(f.output().unwrap(), &complex(f.output().unwrap(), k as u64)).unwrap();
+        let sum = linop::sum(f.output().unwrap(), "M").unwrap();
+        (sum * weight * f * repeat).out("N").unwrap()
+    };
+    of.iter().enumerate().map(one).collect()
+}
+
+#[test]
+fn unequal_sub_linops_share_frames_of_the_largest() {
+    for of in [&[64, 16, 4, 1][..], &[1, 4, 16, 64], &[81, 27, 9, 3, 1]] {
+        for device in devices() {
+            let linops = unequal(of);
+            for k in 1..=of.len() {
+                let plan = workers(&linop::add(linops.clone()).unwrap(), k).plan(&device, DType::Complex32).unwrap();
+                let bound = k as u64 * largest(&linops, &device);
+                assert!(plan.memory.scratch_bytes() <= bound, "{of:?}, {k} workers: bound {bound}\n{plan}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn batches_take_no_more_than_as_many_alone() {
+    let Some(device) = crate::common::gpu() else { return };
+    for (rows, n) in [(256, 3), (256, 5), (256, 7), (256, 9), (100, 3), (100, 6), (100, 12), (191, 5)] {
+        let shape = format!("Y={rows} X=64");
+        let one = |k| {
+            let f = linop::fft(&shape[..], "X", FftOptions::default()).unwrap().out("Y X").unwrap();
+            f * linop::diagonal(&shape[..], &complex(&shape[..], k)).unwrap()
+        };
+        let linops: Vec<Linop> = (0..n as u64).map(one).collect();
+        for k in 2..=n {
+            let plan = workers(&linop::add(linops.clone()).unwrap(), k).plan(&device, DType::Complex32).unwrap();
+            let bound = k as u64 * largest(&linops, &device);
+            assert!(plan.memory.scratch_bytes() <= bound, "{n} of {rows}, {k} workers: bound {bound}\n{plan}");
+            assert!(plan.regions[0].schedule == Schedule::Batched && plan.regions[0].in_flight <= k);
         }
     }
 }

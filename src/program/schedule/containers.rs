@@ -19,7 +19,8 @@ struct Container<'a> {
 impl Scheduler {
     pub(super) fn parallel(&mut self, x: Val, p: &Parallel, extents: &[usize]) -> Result<Val> {
         // Nothing is fused across a container's edge: what is, would depend on how its sub-linops run.
-        let x = if is_index_map(&x.load) { x } else { self.stored(x) };
+        // (Weights of sub-linops would leave a zero that a fused pad reads as it is, and make -0 of one that is stored.)
+        let x = if is_index_map(&x.load) && x.load.is_total() { x } else { self.stored(x) };
         let x = Val { sole: false, ..x };
         if let ([child], Split::Whole, Split::Whole) = (&p.children[..], &p.feed, &p.join) {
             let listed = self.regions.len();

@@ -13,7 +13,9 @@ impl Scheduler {
             if value == output || !whole || written > 1 {
                 continue;
             }
-            let extents = self.values[value.at()].extents.clone();
+            // Its own extents: a container's result may have others, in the same order.
+            let Kernel::Fft { load, .. } = &self.steps[i].kernel else { continue };
+            let extents = load.extents.clone();
             let loads = self.steps.iter().flat_map(|s| s.kernel.loads()).filter(|l| l.value == value);
             // The smallest box that holds all that is read.
             let read = loads.map(|l| read_box(l, &extents)).reduce(|a, b| {
