@@ -55,8 +55,11 @@ pub(super) fn together(programs: &[Program]) -> Option<Program> {
     Some(Program { input: front(&first.input), nodes, output: first.output })
 }
 
+/// What makes one weight of several, and says whether it has an axis for them.
+type Stack<'a> = &'a dyn Fn(&[Constant]) -> Option<(Constant, bool)>;
+
 /// The op that does for all rows what these do for one each.
-fn op(ops: &[&Op], stack: &dyn Fn(&[Constant]) -> Option<(Constant, bool)>) -> Option<Op> {
+fn op(ops: &[&Op], stack: Stack) -> Option<Op> {
     let first = *ops.first()?;
     let moved = |axes: &[usize]| -> Vec<usize> { axes.iter().map(|a| a + 1).collect() };
     let equal = || ops.iter().all(|o| *o == first);
