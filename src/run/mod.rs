@@ -14,6 +14,7 @@ mod wait;
 
 pub use cache::{clear_cache, set_cache_budget};
 pub use device::Device;
+#[cfg(feature = "gpu")]
 pub(crate) use device::Kind;
 pub use lanes::{lanes, set_lanes};
 pub use report::ApplyReport;
