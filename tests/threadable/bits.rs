@@ -125,10 +125,12 @@ fn sixty_four_sub_linops_over_and_over() {
 
 /// The host, and a GPU that no other test uses.
 fn own_devices() -> Vec<Device> {
-    let mut all = vec![Device::host()];
     #[cfg(feature = "gpu")]
-    all.extend(crate::common::gpu_with(linops::gpu::GpuOptions::default()));
-    all
+    return std::iter::once(Device::host())
+        .chain(crate::common::gpu_with(linops::gpu::GpuOptions::default()))
+        .collect();
+    #[cfg(not(feature = "gpu"))]
+    vec![Device::host()]
 }
 
 /// Bytes in use, most bytes ever in use, and idle ones.

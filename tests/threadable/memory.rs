@@ -4,7 +4,9 @@ use crate::common::data::complex;
 use crate::common::devices;
 use crate::sets::{alike, unlike};
 use linops::linop::FftOptions;
-use linops::program::{Schedule, Target, ThreadSettings, size_class};
+#[cfg(feature = "gpu")]
+use linops::program::Schedule;
+use linops::program::{Target, ThreadSettings, size_class};
 use linops::{DType, Device, Linop, linop};
 
 fn workers(a: &Linop, k: usize) -> Linop {
