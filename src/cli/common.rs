@@ -42,11 +42,18 @@ impl Common {
         linops::lanes()
     }
 
-    /// Lets the whole run use no more lanes than `--lanes` says.
-    pub fn limit_lanes(&self) {
-        if let Some(n) = self.lanes {
-            linops::set_lanes(Some(n.get()));
+    /// Lets the whole run use no more lanes than `--lanes` says, or else the environment.
+    pub fn limit_lanes(&self) -> Result<()> {
+        let said = std::env::var("LINOPS_LANES").ok().filter(|text| !text.is_empty());
+        match (self.lanes, said) {
+            (Some(n), _) => linops::set_lanes(Some(n.get())),
+            (None, Some(text)) if text.parse::<NonZeroUsize>().is_err() => {
+                let what = format!("LINOPS_LANES is \"{text}\", expected a number of lanes from 1 on");
+                return Err(Error::Value(what));
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     /// The chosen device, or else all that are present: the host, and each adapter, software ones included.

@@ -8,6 +8,7 @@ mod bad_input;
 mod harness;
 mod interrupt;
 mod ismrmrd;
+mod lanes;
 mod linop_files;
 mod noncartesian;
 mod recon;
