@@ -32,15 +32,17 @@ fn every_container_has_the_bits_of_one_queue() {
             for (what, a) in [("", a.clone()), ("adjoint of ", a.h()), ("normal of ", a.n())] {
                 let x = complex(a.input().unwrap(), 1);
                 let want = on(&one, &a, &x);
-                for count in [None, Some(2), Some(3)] {
+                for count in [None, Some(2), Some(3), Some(unlike().len() + 3)] {
                     let a = workers(&a, count);
                     let schedule = a.plan(&several, DType::Complex32).unwrap().regions[0].schedule;
                     assert_eq!(schedule, Schedule::Queues, "{what}{name}");
                     let same = (0..3).all(|_| on(&several, &a, &x) == want);
                     assert!(same, "{what}{name}, {count:?} workers, {queues} queues");
                 }
-                let serial = workers(&a, Some(1));
-                assert!(on(&several, &serial, &x) == want, "{what}{name}, one worker");
+                let serial = a.with_settings(ThreadSettings { threaded: false, num_workers: None });
+                for serial in [workers(&a, Some(1)), serial] {
+                    assert!(on(&several, &serial, &x) == want, "{what}{name}, one after the other");
+                }
             }
         }
         let gpu = several.as_gpu().unwrap();

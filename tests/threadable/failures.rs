@@ -35,7 +35,6 @@ fn broken(panics: bool) -> Linop {
 
 #[test]
 fn one_error_names_the_sub_linop_and_the_device_goes_on() {
-    std::panic::set_hook(Box::new(|_| {}));
     for panics in [false, true] {
         let mut linops = alike(6);
         linops[3] = broken(panics);
@@ -110,5 +109,29 @@ fn what_is_dropped_or_cancelled_in_flight_leaves_nothing_behind() {
         device.wait().unwrap();
         let again = a.apply(&x).unwrap().to(&linops::Device::host()).unwrap().to_array().unwrap();
         assert_eq!(want, again);
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn a_failure_leaks_nothing() {
+    let options = linops::gpu::GpuOptions::default();
+    let Some(device) = crate::common::gpu_with(options) else { return };
+    let x = complex(SHAPE, 1).to(&device).unwrap();
+    let sound = linop::add(alike(6)).unwrap();
+    drop(sound.apply(&x).unwrap());
+    let held = device.as_gpu().unwrap().memory();
+    for panics in [false, true] {
+        let mut linops = alike(6);
+        linops[3] = broken(panics);
+        for _ in 0..10 {
+            let threads = linop::Threads::new(&linops);
+            assert!(linop::add(linops.clone()).unwrap().apply(&x).is_err());
+            assert!(threads.threaded_apply_sum_reduce(&x).is_err());
+        }
+        drop(sound.apply(&x).unwrap());
+        let now = device.as_gpu().unwrap().memory();
+        assert_eq!((now.in_use, now.peak, now.idle), (held.in_use, held.peak, held.idle));
     }
 }

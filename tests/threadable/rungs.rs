@@ -28,10 +28,12 @@ fn several_devices_give_the_bits_of_one() {
         for (what, a) in [("", a.clone()), ("adjoint of ", a.h()), ("normal of ", a.n())] {
             let x = complex(a.input().unwrap(), 1);
             let want = bits(&apply_on(&one, &a, &x).unwrap());
-            for workers in [None, Some(2), Some(1)] {
-                let a = a.with_settings(ThreadSettings { threaded: true, num_workers: workers });
+            let more = Some(unlike().len() + 3);
+            for (threaded, workers) in [(true, None), (true, more), (true, Some(2)), (true, Some(1)), (false, None)] {
+                let a = a.with_settings(ThreadSettings { threaded, num_workers: workers });
                 let schedule = a.plan(&two, DType::Complex32).unwrap().regions[0].schedule;
-                assert_eq!(schedule, if workers == Some(1) { Schedule::Sequential } else { Schedule::Queues });
+                let serial = !threaded || workers == Some(1);
+                assert_eq!(schedule, if serial { Schedule::Sequential } else { Schedule::Queues });
                 for _ in 0..3 {
                     let y = bits(&apply_on(&two, &a, &x).unwrap());
                     assert!(y == want, "{what}{name}, {workers:?} workers");
