@@ -43,20 +43,26 @@ fn eight() -> Result<Vec<Linop>> {
     ])
 }
 
-/// The median of `runs` applies, in milliseconds, and the last result.
-fn time(a: &Linop, x: &Tensor, runs: usize) -> Result<(f64, Tensor)> {
+/// Medians of applies of both in turn, in milliseconds, and their last results. The first rounds compile and wake the cores.
+fn times(both: [&Linop; 2], x: &Tensor) -> Result<([f64; 2], [Tensor; 2])> {
     let device = x.device();
-    let mut y = a.apply(x)?;
-    device.wait()?;
-    let mut times = Vec::with_capacity(runs);
-    for _ in 0..runs {
-        let start = Instant::now();
-        y = a.apply(x)?;
-        device.wait()?;
-        times.push(1e3 * start.elapsed().as_secs_f64());
+    let mut last = [both[0].apply(x)?, both[1].apply(x)?];
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..30 {
+        for ((a, last), times) in both.iter().zip(&mut last).zip(&mut times) {
+            let start = Instant::now();
+            *last = a.apply(x)?;
+            device.wait()?;
+            if round >= 10 {
+                times.push(1e3 * start.elapsed().as_secs_f64());
+            }
+        }
     }
-    times.sort_by(f64::total_cmp);
-    Ok((times[runs / 2], y))
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    Ok((times.map(median), last))
 }
 
 fn bits(y: &Tensor) -> Result<Vec<(u32, u32)>> {
@@ -82,8 +88,7 @@ fn main() -> Result<()> {
             region.label, region.linops, region.schedule, region.in_flight, region.reason
         );
     }
-    let (threaded, y) = time(&a, &x, 15)?;
-    let (unthreaded, z) = time(&plain, &x, 15)?;
+    let ([threaded, unthreaded], [y, z]) = times([&a, &plain], &x)?;
     println!("threaded {threaded:.2} ms, one after the other {unthreaded:.2} ms: {:.2} x", threaded / unthreaded);
     let equal = bits(&y)? == bits(&z)?;
     println!("bits     {}", if equal { "equal" } else { "DIFFERENT" });
