@@ -85,7 +85,7 @@ fn a_tolerance_is_kept() {
                 let a = made(&image, &locs, Accuracy::Tol(tol));
                 let forward = distance(&apply_on(&device, &a, &x).unwrap(), &y);
                 let adjoint = distance(&apply_on(&device, &a.h(), &u).unwrap(), &v);
-                let most = 1.5 * tol + 1e-6;
+                let most = 1.1 * tol;
                 assert!(
                     forward < most && adjoint < most,
                     "{image:?} {tol} on {}: {forward:e} {adjoint:e}",
@@ -98,7 +98,7 @@ fn a_tolerance_is_kept() {
 
 #[test]
 fn errors_of_a_kernel_follow_the_law() {
-    for (image, count) in [(vec![64], 2000), (vec![32, 32], 2000), (vec![16, 16, 16], 2000)] {
+    for (image, count) in [(vec![128], 2000), (vec![100, 100], 3000), (vec![40, 40, 40], 1000)] {
         let locs = random_points(count, &image, 4);
         let x = wide(&complex(dims(&image).0, 5));
         let want = exact(&x, &locs);
@@ -108,11 +108,9 @@ fn errors_of_a_kernel_follow_the_law() {
                 let y = linops::apply_f64(&a, &x).unwrap();
                 let error = norm(&(&y - &want)) / norm(&want);
                 let law = law(width as f64, sigma, image.len());
-                // The narrow kernels leave a little more at random points than FINUFFT's law says, the wide ones less.
-                assert!(
-                    error < if width < 6 { 2.0 } else { 1.7 } * law,
-                    "{image:?} {sigma} {width}: {error:e} {law:e}"
-                );
+                // Along one axis no kernel of three cells does better than some 1.6 times FINUFFT's law.
+                let most = if width < 4 { 2.0 } else { 1.5 };
+                assert!(error < most * law, "{image:?} {sigma} {width}: {error:e} {law:e}");
             }
         }
     }

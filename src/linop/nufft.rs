@@ -21,9 +21,9 @@ pub struct NufftOptions {
 /// `locs` is (…, D) with k in cycles per field of view, −N/2 to N/2 and periodic beyond; component d belongs to the d-th dim of
 /// `axes`. These dims leave; the sample dims, one for each leading axis of `locs`, come last. `out` names the output dims.
 ///
-/// With `Accuracy::Tol` the relative l2 error against this sum is about the tolerance, for random points and data; the plan
+/// With `Accuracy::Tol` the relative l2 error against this sum is within the tolerance, for random points and data; the plan
 /// chooses kernel width and grid by cost. Coordinates are prepared in f64, so the error does not grow with N. The kernel is the
-/// prolate spheroidal function of the given width; the grid is the next one from ⌊oversamp·N⌋ on with factors 2, 3 and 5.
+/// one of the given width with the least l2 error; the grid is the next one from ⌊oversamp·N⌋ on with factors 2, 3 and 5.
 ///
 /// The normal AᴴA, also with weights between the two and linops around them, needs no points where a convolution is cheaper.
 ///

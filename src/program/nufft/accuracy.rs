@@ -1,7 +1,7 @@
 //! How wide the kernel and how fine the grid must be.
 
 use crate::error::{Result, value_err};
-use crate::program::points::{MAX_WIDTH, Prolate};
+use crate::program::points::{MAX_WIDTH, Window};
 use std::f64::consts::PI;
 
 /// What is asked of a non-uniform transform.
@@ -79,8 +79,8 @@ fn grid(n: usize, sigma: f64) -> usize {
 
 impl Size {
     /// The narrowest kernel that reaches a tolerance on a grid of this factor or finer: w = ln(t/tol)/(π√(1 − 1/σ)) + 1 is
-    /// FINUFFT's law for the prolate kernel; t = 0.24·1.4^(D−1) is fitted to the l2 error at random points. Wide kernels on coarse grids cancel more
-    /// digits than `narrow` (float32) has.
+    /// FINUFFT's law for prolate kernels; t = 0.24·1.4^(D−1) fits the l2 error of [`Window`] at random points. Wide kernels
+    /// on coarse grids cancel more digits than `narrow` (float32) has.
     pub(super) fn reaching(tol: f64, sigma: f64, image: &[usize], narrow: bool) -> Option<Size> {
         let grid: Vec<usize> = image.iter().map(|&n| grid(n, sigma)).collect();
         let least = image.iter().zip(&grid).map(|(&n, &p)| p as f64 / n as f64).fold(f64::INFINITY, f64::min);
@@ -110,12 +110,14 @@ impl Size {
         cells * (4.0 * cells.log2() + 20.0) + points as f64 * (2.0 * taps + 30.0)
     }
 
-    /// The kernel along an axis: as much bandwidth as aliases leave (Barnett, Magland and af Klinteberg, SIAM J. Sci. Comput.
-    /// 41:C479, 2019).
-    pub(super) fn prolate(&self, n: usize, axis: usize) -> Prolate {
-        let sigma = self.grid[axis] as f64 / n as f64;
-        // A little less bandwidth than aliases leave gives the least l2 error over the image.
-        let less = if sigma < 1.4 { 0.2 } else { 0.15 };
-        Prolate::new((PI * self.width * (1.0 - 0.5 / sigma) - less).max(PI * self.width * 0.5 / sigma))
+    /// The kernel along each axis.
+    pub(super) fn windows(&self, image: &[usize]) -> Vec<Window> {
+        let sigma = |a: usize| self.grid[a] as f64 / image[a] as f64;
+        let mut windows: Vec<Window> = Vec::new();
+        for a in 0..image.len() {
+            let same = (0..a).find(|&b| sigma(b) == sigma(a));
+            windows.push(same.map_or_else(|| Window::new(self.width, sigma(a)), |b| windows[b].clone()));
+        }
+        windows
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use expand::expand;
 pub(crate) use mixing::Mixing;
 pub(crate) use toeplitz::Inner;
 
-use super::points::{Footprint, Profile, Prolate};
+use super::points::{Footprint, Profile};
 use super::{AxisMap, Builder, Constant, ConstantData, Points, ValueId};
 use crate::error::{Result, shape_err, value_err};
 use std::f64::consts::PI;
@@ -140,8 +140,8 @@ impl Prepared {
     fn new(image: &[usize], locs: &[f64], size: &Size) -> Result<Prepared> {
         let d = image.len();
         let (w, grid) = (size.width, &size.grid);
-        let prolates: Vec<Prolate> = (0..d).map(|a| size.prolate(image[a], a)).collect();
-        let profile = prolates.iter().map(Profile::prolate).collect();
+        let windows = size.windows(image);
+        let profile = windows.iter().map(Profile::window).collect();
         // The right edge is left out: a point on a cell would need one cell more for two values of nearly nothing.
         let footprint = Footprint { width: vec![w; d], profile, radial: false, circular: true, closed: false };
         let cells: Vec<f64> = locs
@@ -155,11 +155,11 @@ impl Prepared {
             })
             .collect();
         let points = Points::new(&cells, grid, &footprint)?;
-        let apodisation = prolates.iter().enumerate().map(|(a, prolate)| {
+        let apodisation = windows.iter().enumerate().map(|(a, window)| {
             let (n, p) = (image[a], grid[a] as f64);
             let value = |i: usize| {
                 let omega = PI * w * (i as f64 - (n / 2) as f64) / p;
-                1.0 / (w / 2.0 * prolate.transform(omega) * (n as f64).sqrt())
+                1.0 / (w / 2.0 * window.transform(omega) * (n as f64).sqrt())
             };
             Constant::new(vec![n], ConstantData::F32((0..n).map(|i| value(i) as f32).collect()))
         });

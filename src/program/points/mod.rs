@@ -2,10 +2,13 @@
 //! order in which kernels walk them.
 
 mod profile;
+mod prolate;
 mod tiles;
+mod window;
 
-pub use profile::{Profile, Prolate};
+pub use profile::Profile;
 pub use tiles::{Entry, Parts, Tiles};
+pub use window::Window;
 
 use crate::error::{Result, shape_err, value_err};
 use rayon::prelude::*;

@@ -1,5 +1,6 @@
 //! Interpolation kernels of one variable on [-1, 1], in f64.
 
+use super::window::Window;
 use std::f64::consts::PI;
 
 /// Pieces of [0, 1] that a smooth profile is cut into.
@@ -26,10 +27,9 @@ impl Profile {
         Profile::Smooth(Smooth::fit(|u| bessel_i0_squared(beta * beta * (1.0 - u * u))))
     }
 
-    /// The prolate spheroidal wave function ψ₀ of bandwidth `c`, 1 at 0: of all functions on [-1, 1] the one with the most
-    /// energy in |ω| ≤ c (Slepian and Pollak, Bell Syst. Tech. J. 40:43, 1961).
-    pub fn prolate(p: &Prolate) -> Profile {
-        Profile::Smooth(Smooth::fit(|u| p.at(u)))
+    /// The kernel of a non-uniform transform.
+    pub fn window(w: &Window) -> Profile {
+        Profile::Smooth(w.profile().clone())
     }
 
     /// The value at |u| ≤ 1; 0 outside.
@@ -50,7 +50,7 @@ impl Profile {
 
 impl Smooth {
     /// Newton's interpolation at Chebyshev nodes, expanded about the middle of each piece.
-    fn fit(f: impl Fn(f64) -> f64) -> Smooth {
+    pub(super) fn fit(f: impl Fn(f64) -> f64) -> Smooth {
         let half = 0.5 / PIECES as f64;
         let nodes: [f64; TERMS] = std::array::from_fn(|j| (PI * (j as f64 + 0.5) / TERMS as f64).cos());
         let piece = |k: usize| {
@@ -74,7 +74,8 @@ impl Smooth {
         Smooth((0..PIECES).map(piece).collect())
     }
 
-    fn at(&self, u: f64) -> f64 {
+    /// The value at 0 ≤ u ≤ 1.
+    pub(super) fn at(&self, u: f64) -> f64 {
         let scaled = u * PIECES as f64;
         let k = (scaled as usize).min(PIECES - 1);
         let x = 2.0 * (scaled - k as f64) - 1.0;
@@ -92,77 +93,6 @@ fn bessel_i0_squared(z: f64) -> f64 {
         k += 1.0;
     }
     sum
-}
-
-/// ψ₀ of a bandwidth as a series in Legendre polynomials of even degree.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prolate {
-    c: f64,
-    series: Vec<f64>,
-    /// ∫ψ₀ over [-1, 1].
-    integral: f64,
-}
-
-impl Prolate {
-    /// The lowest eigenvector of the tridiagonal matrix of the prolate differential operator (Xiao, Rokhlin and Yarvin,
-    /// Inverse Problems 17:805, 2001), by inverse iteration.
-    pub fn new(c: f64) -> Prolate {
-        let n = 24 + c.ceil() as usize;
-        let degree = |k: usize| 2.0 * k as f64;
-        let c2 = c * c;
-        let diagonal = |k: usize| {
-            let l = degree(k);
-            l * (l + 1.0) + c2 * (2.0 * l * (l + 1.0) - 1.0) / ((2.0 * l + 3.0) * (2.0 * l - 1.0))
-        };
-        let beside = |k: usize| {
-            let l = degree(k);
-            c2 * (l + 2.0) * (l + 1.0) / ((2.0 * l + 3.0) * ((2.0 * l + 1.0) * (2.0 * l + 5.0)).sqrt())
-        };
-        let mut v = vec![1.0; n];
-        for _ in 0..60 {
-            // Gaussian elimination; the matrix is positive definite.
-            let mut pivots = vec![0.0; n];
-            for k in 0..n {
-                pivots[k] = diagonal(k);
-                if k > 0 {
-                    let f = beside(k - 1) / pivots[k - 1];
-                    pivots[k] -= f * beside(k - 1);
-                    v[k] -= f * v[k - 1];
-                }
-            }
-            for k in (0..n).rev() {
-                let above = if k + 1 < n { beside(k) * v[k + 1] } else { 0.0 };
-                v[k] = (v[k] - above) / pivots[k];
-            }
-            let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-            v.iter_mut().for_each(|x| *x /= norm);
-        }
-        // From normalised polynomials to Legendre's.
-        let series: Vec<f64> = v.iter().enumerate().map(|(k, x)| x * (degree(k) + 0.5).sqrt()).collect();
-        let mut p = Prolate { c, integral: 2.0 * series[0], series };
-        let at0 = p.at(0.0);
-        p.series.iter_mut().for_each(|x| *x /= at0);
-        p.integral /= at0;
-        p
-    }
-
-    /// ψ₀(u) for |u| ≤ 1.
-    pub fn at(&self, u: f64) -> f64 {
-        let (mut before, mut p, mut sum) = (0.0, 1.0, 0.0);
-        for (k, d) in self.series.iter().enumerate() {
-            sum += d * p;
-            for l in [2 * k, 2 * k + 1] {
-                let l = l as f64;
-                (before, p) = (p, ((2.0 * l + 1.0) * u * p - l * before) / (l + 1.0));
-            }
-        }
-        sum
-    }
-
-    /// ∫ ψ₀(u) exp(iωu) du for |ω| ≤ c: ψ₀ is its own Fourier transform, up to scale.
-    pub fn transform(&self, omega: f64) -> f64 {
-        self.integral * self.at(omega / self.c)
-    }
 }
 
 #[cfg(test)]
@@ -183,21 +113,5 @@ mod tests {
         }
         assert_eq!((Profile::Spline(1).at(0.25), Profile::Spline(0).at(1.0)), (0.75, 1.0));
         assert!((Profile::Spline(2).at(1.0 / 3.0) - 0.5).abs() < 1e-15);
-    }
-
-    #[test]
-    fn the_prolate_function_is_its_own_transform() {
-        for c in [2.0, 7.0, 16.0, 30.0] {
-            let p = Prolate::new(c);
-            let n = 4000;
-            for omega in [0.0, 0.3 * c, 0.9 * c] {
-                let term = |k: usize| {
-                    let u = (k as f64 + 0.5) / n as f64;
-                    2.0 * p.at(u) * (omega * u).cos() / n as f64
-                };
-                let want: f64 = (0..n).map(term).sum();
-                assert!((p.transform(omega) - want).abs() < 1e-6, "{c} {omega} {} {want}", p.transform(omega));
-            }
-        }
     }
 }
