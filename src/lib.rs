@@ -29,7 +29,7 @@ pub mod io;
 pub use dim::{Dim, Shape};
 pub use error::{Error, Result};
 pub use linop::{Linop, Threadable};
-pub use run::{ApplyReport, Device, apply_f64, clear_cache, lanes, set_cache_budget, set_lanes};
+pub use run::{ApplyReport, Device, MemoryUse, TaskMemory, apply_f64, clear_cache, lanes, set_cache_budget, set_lanes};
 pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
 pub use threadable::ThreadedApply;
 #[cfg(feature = "gpu")]

@@ -7,7 +7,7 @@ use common::data::{complex, mask, real};
 use common::{gpu, gpu_with};
 use linops::gpu::{GpuOptions, PoolStats};
 use linops::linop::{self, FftOptions};
-use linops::{Device, Linop, Tensor, clear_cache};
+use linops::{DType, Device, Linop, MemoryUse, TaskMemory, Tensor, clear_cache};
 
 /// A device of its own, so that no other test changes its accounting.
 fn own_gpu() -> Option<Device> {
@@ -179,4 +179,64 @@ fn a_tensor_that_no_buffer_holds_is_too_big() {
     let x = Tensor::from_host("N=1".parse().unwrap(), linops::HostArray::F32(one)).unwrap().to(&device).unwrap();
     let e = a.apply(&x).unwrap_err();
     assert!(matches!(e.root(), linops::Error::TooBig { .. }), "{e}");
+}
+
+/// Radial points with most of them near the centre, where tiles have many.
+fn radial_nufft(toeplitz: bool) -> Linop {
+    let k = |m: usize, a: usize| {
+        let (angle, radius) = ((m / 64) as f64 * 2.4, (m % 64) as f64 - 32.0);
+        radius * 0.6 * if a == 0 { angle.cos() } else { angle.sin() }
+    };
+    let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[64 * 100, 2]), |i| k(i[0], i[1]));
+    let options = linop::NufftOptions { toeplitz: Some(toeplitz), ..Default::default() };
+    linop::nufft("C=3 Y=40 X=48", &locs, "Y X", options, "C K").unwrap()
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn the_pool_holds_what_a_plan_states() {
+    let blue = linop::fft("C=2 X=101", "X", FftOptions::default()).unwrap();
+    let sampling = linop::sampling("C=2 Y=20 X=30", &mask("Y=20 X=30", 0.4, 3), "C K").unwrap();
+    for (name, a) in [
+        ("sense", sense()),
+        ("sense normal", sense().n()),
+        ("bluestein", blue),
+        ("sampling normal", sampling.n()),
+        ("nufft", radial_nufft(false)),
+        ("nufft adjoint", radial_nufft(false).h()),
+        ("pair normal", radial_nufft(false).n()),
+        ("toeplitz normal", radial_nufft(true).n()),
+    ] {
+        let Some(device) = own_gpu() else { return };
+        let stated = MemoryUse::of(&a.plan(&device, DType::Complex32).unwrap()).unwrap();
+        assert_eq!(stated.tasks, TaskMemory::default());
+        let before = memory(&device).in_use;
+        a.prepare(&device, DType::Complex32).unwrap();
+        let uploaded = memory(&device).in_use;
+        assert_eq!(uploaded - before, stated.constants + stated.tables, "{name}: constants and tables");
+        let x = complex(a.input().unwrap(), 1).to(&device).unwrap();
+        assert_eq!(memory(&device).in_use - uploaded, stated.input, "{name}: input");
+        let y = a.apply(&x).unwrap();
+        device.wait().unwrap();
+        let values = stated.input + stated.scratch + stated.output;
+        assert_eq!(memory(&device).in_use - uploaded, values, "{name}: values");
+        assert_eq!(memory(&device).peak - before, stated.peak(), "{name}: peak");
+        drop((x, y));
+        assert_eq!(memory(&device).in_use - uploaded, stated.scratch, "{name}: kept");
+    }
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn plans_share_constants_and_have_their_own_tables() {
+    let Some(device) = own_gpu() else { return };
+    let a = sense();
+    let before = memory(&device).in_use;
+    a.prepare(&device, DType::Complex32).unwrap();
+    let first = memory(&device).in_use - before;
+    a.h().prepare(&device, DType::Complex32).unwrap();
+    let second = memory(&device).in_use - before - first;
+    let stated = |a: &Linop| MemoryUse::of(&a.plan(&device, DType::Complex32).unwrap()).unwrap();
+    assert_eq!(stated(&a.h()).constants, stated(&a).constants);
+    assert_eq!((first, second), (stated(&a).constants + stated(&a).tables, stated(&a.h()).tables));
 }

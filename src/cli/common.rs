@@ -1,7 +1,6 @@
 //! Options that every computing verb takes, and the devices they choose.
 
-use linops::program::Plan;
-use linops::{DType, Device, Error, Linop, Result};
+use linops::{DType, Device, Error, Linop, MemoryUse, Result};
 use std::num::NonZeroUsize;
 
 #[derive(clap::Args)]
@@ -71,15 +70,11 @@ impl Common {
     }
 }
 
-/// Bytes of input, output and scratch of a plan; constants are not counted.
-pub fn peak(plan: &Plan) -> u64 {
-    plan.values[0].bytes() + plan.values[plan.output.at()].bytes() + plan.memory.scratch_bytes()
-}
-
 /// Checks that what a linop needs can be had at all: a linop file of a few bytes may ask for terabytes, and an allocation
 /// that fails later ends the program without a message.
 pub fn expect_memory(linop: &Linop, device: &Device) -> Result<()> {
-    let needed = peak(&linop.plan(device, DType::Complex32)?);
+    // The constants are there already.
+    let needed = MemoryUse::of(&linop.plan(device, DType::Complex32)?)?.apply();
     let granted = usize::try_from(needed).is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok());
     if granted {
         return Ok(());

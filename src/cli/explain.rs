@@ -1,10 +1,10 @@
 //! `linops explain`: what a linop file says, and what runs for it.
 
 use super::DONE;
-use super::common::{Common, bytes, count, peak};
+use super::common::{Common, bytes, count};
 use super::printer::Printer;
 use linops::program::{Plan, PlanValue, Step};
-use linops::{DType, Error, Linop, Result};
+use linops::{DType, Error, Linop, MemoryUse, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -38,7 +38,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         for step in &plan.steps {
             printer.line(format_args!("  {}", step_line(&plan, step)));
         }
+        let memory = MemoryUse::of(&plan)?;
         printer.line(format_args!("  {}", totals(&plan)));
+        printer.line(format_args!("  {}", memory_line(&plan, &memory)));
         for region in &plan.regions {
             printer.line(format_args!(
                 "  container {} of {} linops: {}, {} in flight, {} waves ({})",
@@ -57,7 +59,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         if containers.is_null() {
             containers = json!(plan.regions);
         }
-        plans.insert(name.to_string(), value(&plan));
+        plans.insert(name.to_string(), value(&plan, &memory));
     }
     printer.json(&json!({
         "linop": linop.to_string(),
@@ -87,18 +89,34 @@ fn step_line(plan: &Plan, step: &Step) -> String {
 fn totals(plan: &Plan) -> String {
     let cost = plan.cost();
     format!(
-        "{} kernels, read {}, write {}, {} flop; memory peak {} ({} of scratch in {} buffers)",
+        "{} kernels, read {}, write {}, {} flop",
         plan.steps.len(),
         bytes(cost.read),
         bytes(cost.written),
-        count(cost.flops),
-        bytes(peak(plan)),
-        bytes(plan.memory.scratch_bytes()),
-        plan.memory.slots.len()
+        count(cost.flops)
     )
 }
 
-fn value(plan: &Plan) -> Value {
+/// What the memory is for, and how much it is at most.
+fn memory_line(plan: &Plan, m: &MemoryUse) -> String {
+    let mut line = format!(
+        "memory at most {}: input {}, output {}, scratch {} in {} buffers, constants {}, tables {}",
+        bytes(m.peak()),
+        bytes(m.input),
+        bytes(m.output),
+        bytes(m.scratch),
+        plan.memory.slots.len(),
+        bytes(m.constants),
+        bytes(m.tables)
+    );
+    if m.tasks.threads > 0 {
+        let (threads, all) = (m.tasks.threads, bytes(m.tasks.bytes()));
+        line += &format!(", tasks {all} ({threads} x {}, {} shared)", bytes(m.tasks.each), bytes(m.tasks.shared));
+    }
+    line
+}
+
+fn value(plan: &Plan, memory: &MemoryUse) -> Value {
     let steps = plan.steps.iter().map(|s| {
         let y = &plan.values[s.store.value.at()];
         json!({ "kernel": s.kernel.name(), "extents": y.extents, "dtype": dtype(y), "cost": plan.step_cost(s) })
@@ -106,8 +124,8 @@ fn value(plan: &Plan) -> Value {
     json!({
         "steps": steps.collect::<Vec<_>>(),
         "cost": plan.cost(),
-        "scratch_bytes": plan.memory.scratch_bytes(),
-        "peak_bytes": peak(plan),
+        "memory": memory,
+        "peak_bytes": memory.peak(),
         "containers": plan.regions,
     })
 }

@@ -217,19 +217,10 @@ impl Compiler<'_> {
     }
 
     fn list(&mut self, operand: &Operand) -> Result<Arc<GpuBuffer>> {
-        let same = |o: &Operand| match (o, operand) {
-            // Lists are shared by handle and may be long; tables are made anew and are short.
-            (Operand::List(a), Operand::List(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a == b,
-        };
-        if let Some((_, b)) = self.shared.iter().find(|(o, _)| same(o)) {
+        if let Some((_, b)) = self.shared.iter().find(|(o, _)| o.is_same(operand)) {
             return Ok(b.clone());
         }
-        let bytes: &[u8] = match operand {
-            Operand::List(l) => bytemuck::cast_slice(l),
-            Operand::Table(t) => bytemuck::cast_slice(t),
-            Operand::Value(_) | Operand::Constant(_) => &[],
-        };
+        let bytes = operand.table();
         let buffer = Arc::new(self.gpu.alloc(bytes.len() as u64)?);
         self.gpu.write(&buffer, bytes)?;
         self.shared.push((operand.clone(), buffer.clone()));

@@ -1,9 +1,9 @@
 //! Fourier transforms on the host: rustfft along each axis, one task for each block of the batch while it is in cache.
 
-use super::CHUNK;
 use super::element::Real;
 use super::load::{Reader, Weights};
-use crate::program::{Load, Validity};
+use super::{CHUNK, Taken};
+use crate::program::{Kernel, Load, Validity};
 use num_complex::Complex;
 use rayon::prelude::*;
 use rustfft::{Fft, FftDirection, FftPlanner};
@@ -70,11 +70,47 @@ impl<T: Real> AxisPlans<T> {
         AxisPlans { axes: axes.iter().rev().map(axis).collect(), block }
     }
 
+    /// The transforms of a kernel, if it is one.
+    pub fn of(kernel: &Kernel) -> Option<AxisPlans<T>> {
+        match kernel {
+            Kernel::Fft { load, axes, inverse, centered, keep, .. } => {
+                Some(AxisPlans::new(load, axes, *inverse, *centered, keep))
+            }
+            _ => None,
+        }
+    }
+
+    /// What [`run`](AxisPlans::run) takes for so many results.
+    pub fn taken(&self, len: usize) -> Taken {
+        let each = self.scratch() * size_of::<Complex<T>>();
+        // The list of a part's tiles, and of the rows in each.
+        let list = |a: &Axis<T>| a.tiles() * (size_of::<Vec<&mut [T]>>() + a.n * size_of::<&mut [T]>());
+        let cut = self.axes.iter().filter(|a| !self.by_blocks(len) && a.inner > 1 && !a.has_parts(len));
+        Taken { each: each as u64, once: cut.map(list).max().unwrap_or(0) as u64 }
+    }
+
+    /// Bytes of twiddle factors and the like, at most: a length without small factors goes by a convolution of up to four
+    /// times the size.
+    pub fn table_bytes(&self) -> u64 {
+        let of = |a: &Axis<T>| (16 * a.n + 512) * size_of::<Complex<T>>() + a.live.len() + 16 * a.columns.len();
+        self.axes.iter().map(of).sum::<usize>() as u64
+    }
+
+    /// Elements that a task needs beside the values. Asked for at once: growing takes the old and the new.
+    fn scratch(&self) -> usize {
+        self.axes.iter().map(Axis::scratch).max().unwrap_or(0)
+    }
+
+    /// Whether each block is one task.
+    fn by_blocks(&self, len: usize) -> bool {
+        self.block <= BLOCK && (len >= BLOCKS * self.block || self.block <= SMALL)
+    }
+
     /// Reads, transforms and weights every block of `dst`. A reader without a source finds its input there.
     pub fn run(&self, reader: &Reader<T>, post: &Weights, dst: &mut [Complex<T>]) {
-        let whole = dst.len() >= BLOCKS * self.block || self.block <= SMALL;
-        if self.block <= BLOCK && whole {
-            dst.par_chunks_mut(self.block).enumerate().for_each_init(Vec::new, |scratch, (b, block)| {
+        if self.by_blocks(dst.len()) {
+            let room = || Vec::with_capacity(self.scratch());
+            dst.par_chunks_mut(self.block).enumerate().for_each_init(room, |scratch, (b, block)| {
                 reader.read(b * self.block, block);
                 for axis in &self.axes {
                     let parts = block.chunks_exact_mut(axis.n * axis.inner).enumerate();
@@ -87,20 +123,21 @@ impl<T: Real> AxisPlans<T> {
         dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(c * CHUNK, part));
         for axis in &self.axes {
             let part = axis.n * axis.inner;
+            let room = || Vec::with_capacity(axis.scratch());
             if axis.inner == 1 {
                 // Whole lines, several to a task.
                 let lines = (CHUNK / axis.n).max(1);
-                dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(Vec::new, |scratch, (c, part)| {
+                dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(room, |scratch, (c, part)| {
                     let part = part.chunks_exact_mut(axis.n).enumerate();
                     let live = part.filter(|(k, _)| axis.is_live(c * lines + k));
                     live.for_each(|(_, line)| axis.lines(line, scratch));
                 });
-            } else if dst.len() / part >= 8 {
+            } else if axis.has_parts(dst.len()) {
                 let parts = dst.par_chunks_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
-                parts.for_each_init(Vec::new, |scratch, (_, part)| axis.lines(part, scratch));
+                parts.for_each_init(room, |scratch, (_, part)| axis.lines(part, scratch));
             } else {
                 let parts = dst.chunks_exact_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
-                parts.for_each(|(_, part)| axis.tiles(part));
+                parts.for_each(|(_, part)| axis.by_tiles(part));
             }
         }
         dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
@@ -142,6 +179,16 @@ impl<T: Real> Axis<T> {
         self.live.is_empty() || self.live[part % self.live.len()]
     }
 
+    /// Whether there are as many parts (n, inner) as keep the cores busy.
+    fn has_parts(&self, len: usize) -> bool {
+        len / (self.n * self.inner) >= 8
+    }
+
+    /// Stretches of columns that are transformed together.
+    fn tiles(&self) -> usize {
+        self.columns.iter().map(|c| c.len().div_ceil(COLUMNS)).sum()
+    }
+
     /// Transforms all lines of (n, inner).
     fn lines(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         let (n, inner, c) = (self.n, self.inner, self.shift);
@@ -170,10 +217,9 @@ impl<T: Real> Axis<T> {
     }
 
     /// The same for one large (n, inner), in parallel over columns.
-    fn tiles(&self, x: &mut [Complex<T>]) {
-        let count = self.columns.iter().map(|c| c.len().div_ceil(COLUMNS)).sum();
+    fn by_tiles(&self, x: &mut [Complex<T>]) {
         let mut tiles: Vec<Vec<&mut [Complex<T>]>> = Vec::new();
-        tiles.resize_with(count, || Vec::with_capacity(self.n));
+        tiles.resize_with(self.tiles(), || Vec::with_capacity(self.n));
         for row in x.chunks_exact_mut(self.inner) {
             let (mut rest, mut at) = (row, 0);
             let mut tiles = tiles.iter_mut();
@@ -185,7 +231,8 @@ impl<T: Real> Axis<T> {
                 kept.chunks_mut(COLUMNS).zip(tiles.by_ref()).for_each(|(part, tile)| tile.push(part));
             }
         }
-        tiles.par_iter_mut().for_each_init(Vec::new, |scratch, rows| {
+        let room = || Vec::with_capacity(self.scratch());
+        tiles.par_iter_mut().for_each_init(room, |scratch, rows| {
             let width = rows[0].len();
             self.reserve(width, scratch);
             let (lines, rest) = scratch.split_at_mut(self.n * width);
@@ -193,6 +240,11 @@ impl<T: Real> Axis<T> {
             self.fft.process_with_scratch(lines, rest);
             self.unpack(lines, rows.iter_mut().map(|row| &mut **row));
         });
+    }
+
+    /// Elements that the transform of as many lines as go together needs.
+    fn scratch(&self) -> usize {
+        self.n * COLUMNS.min(self.inner) + self.fft.get_inplace_scratch_len()
     }
 
     /// Room for so many lines, and for what the transform needs beside them.

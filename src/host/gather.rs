@@ -2,6 +2,7 @@
 
 use super::element::{Elem, Real, Slice};
 use super::load::Reader;
+use super::{CHUNK, Taken};
 use crate::program::{IndexList, Load};
 use rayon::prelude::*;
 
@@ -42,7 +43,31 @@ pub(super) fn scatter<T: Real, E: Elem<T>>(load: &Load, index: &IndexList, sourc
     lines(load, source, terms * inner, dst, index.extent() * inner, add);
 }
 
-/// Runs `f(input line, output line)` for every outer index; the input line is read through the load first.
+/// Elements of input that are read through the load together, in whole lines.
+const READ: usize = 1 << 19;
+
+/// Lines that are read together.
+fn together(outer: usize, input: usize) -> usize {
+    (READ / input).clamp(1, outer)
+}
+
+/// Bytes of an index list, and of its transpose where the kernel scatters.
+pub(super) fn list_bytes(index: &IndexList, scatters: bool) -> u64 {
+    let mut words = index.indices().len();
+    if scatters {
+        words += index.inverse().starts.len() + index.inverse().readers.len();
+    }
+    (size_of::<u32>() * words) as u64
+}
+
+/// What a gather or scatter takes whose results have so many bytes; `same` says whether its source has as many.
+pub(super) fn taken(load: &Load, same: bool, element: usize) -> Taken {
+    let input = load.extents[1] * load.extents[2];
+    let copied = if same && load.collapsed().is_plain() { 0 } else { together(load.extents[0], input) * input };
+    Taken { each: 0, once: (copied * element) as u64 }
+}
+
+/// Runs `f(input line, output line)` for every outer index; what is not the source as it stands is read through the load first.
 fn lines<T: Real, E: Elem<T>>(
     load: &Load,
     source: Option<Slice<T>>,
@@ -52,13 +77,16 @@ fn lines<T: Real, E: Elem<T>>(
     f: impl Fn(&[E], &mut [E]) + Sync,
 ) {
     let reader = Reader::new(load, source);
-    dst.par_chunks_mut(output).enumerate().for_each_init(
-        || vec![E::null(); input],
-        |line, (o, d)| {
-            line.par_chunks_mut(super::CHUNK)
-                .enumerate()
-                .for_each(|(c, part)| reader.read(o * input + c * super::CHUNK, part));
-            f(line, d);
-        },
-    );
+    if let Some(x) = reader.plain() {
+        dst.par_chunks_mut(output).zip(x.par_chunks(input)).for_each(|(d, x)| f(x, d));
+        return;
+    }
+    let lines = together(load.extents[0], input);
+    let mut read = vec![E::null(); lines * input];
+    for (k, d) in dst.chunks_mut(lines * output).enumerate() {
+        let first = k * lines * input;
+        let read = &mut read[..d.len() / output * input];
+        read.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(first + c * CHUNK, part));
+        d.par_chunks_mut(output).zip(read.par_chunks(input)).for_each(|(d, x)| f(x, d));
+    }
 }

@@ -4,6 +4,7 @@
 //! loops of [`taps`](super::taps) work. A tile of the spread is owned by its task: it adds up all footprints that touch the
 //! tile, in their order, and stores its cells once. So nothing is added to by two threads, and every sum's order is fixed.
 
+use super::Taken;
 use super::element::{Elem, Real, Slice};
 use super::load::Reader;
 use super::taps::{Gather, Landing, Rows, Scatter, VECTOR};
@@ -49,6 +50,23 @@ impl<'p> Grid<'p> {
         Tile { origin, extents: std::array::from_fn(|a| self.tile[a].min(self.extents[a] - origin[a])) }
     }
 
+    /// Reals of the largest tile with what lies behind its ends.
+    fn reach(&self, lanes: usize) -> usize {
+        let along = |a: usize| self.tile[a].min(self.extents[a]) + self.taps[a] - 1;
+        (0..3).map(along).product::<usize>() * lanes + VECTOR * 2
+    }
+
+    /// Cells of the buffer that a tile is summed in: rows are never cut, they have room for the longest on both sides.
+    fn room(&self, tile: [usize; 3]) -> [usize; 3] {
+        [tile[0], tile[1], tile[2] + 2 * (self.taps[2] - 1)]
+    }
+
+    /// Reals of the buffer that the largest tile is summed in.
+    fn sum(&self, lanes: usize) -> usize {
+        let tile = std::array::from_fn(|a| self.tile[a].min(self.extents[a]));
+        self.room(tile).iter().product::<usize>() * lanes + VECTOR * 2
+    }
+
     fn rows(&self, buffer: [usize; 3], lanes: usize) -> Rows {
         let pitch = [buffer[1] * buffer[2] * lanes, buffer[2] * lanes];
         let (stride, radial) = (self.points.stride(), self.points.is_radial());
@@ -80,26 +98,31 @@ pub(super) fn interpolate<T: Real, E: Elem<T>>(
     let count = points.count();
     for block in blocks(load.extents[0]) {
         let lanes = block.len() * E::LANES;
-        // Samples in walking order, the block's side by side; each tile has a run of them.
-        let mut runs = Vec::with_capacity(grid.tiles.len());
+        // Samples in walking order, the block's side by side: runs of points of one tile.
+        let mut runs = Vec::with_capacity(runs(grid.tiles));
         let mut rest = &mut work[..count * lanes];
         for t in 0..grid.tiles.len() {
-            let (run, after) = rest.split_at_mut(grid.tiles.own(t).len() * lanes);
-            runs.push((t, run));
-            rest = after;
+            let own = grid.tiles.own(t);
+            for first in own.clone().step_by(POINTS) {
+                let (run, after) = rest.split_at_mut(POINTS.min(own.end - first) * lanes);
+                runs.push((t, first, run));
+                rest = after;
+            }
         }
-        runs.into_par_iter().filter(|(_, run)| !run.is_empty()).for_each_init(Vec::new, |buffer, (t, run)| {
+        let room = || (None, Vec::with_capacity(grid.reach(lanes)), Vec::with_capacity(POINTS));
+        runs.into_par_iter().for_each_init(room, |(fetched, buffer, starts), (t, first, run)| {
             let tile = grid.tile(t);
             let reach: [usize; 3] = std::array::from_fn(|a| tile.extents[a] + grid.taps[a] - 1);
             let rows = grid.rows(reach, lanes);
-            fetch::<T, E>(&grid, &tile, reach, &reader, &block, buffer);
-            let own = grid.tiles.own(t);
-            let starts: Vec<u32> = points.cells()[own.clone()].iter().map(|c| start(&grid, &tile, c, &rows)).collect();
-            let part = |(k, (out, starts)): (usize, (&mut [T], &[u32]))| {
-                let first = own.start + k * POINTS;
-                Gather { rows, tile: buffer, weights: points.weights(), first, starts }.run(out);
-            };
-            run.par_chunks_mut(POINTS * lanes).zip(starts.par_chunks(POINTS)).enumerate().for_each(part);
+            // Runs of one tile follow each other.
+            if *fetched != Some(t) {
+                fetch::<T, E>(&grid, &tile, reach, &reader, &block, buffer);
+                *fetched = Some(t);
+            }
+            starts.clear();
+            let cells = &points.cells()[first..first + run.len() / lanes];
+            starts.extend(cells.iter().map(|c| start(&grid, &tile, c, &rows)));
+            Gather { rows, tile: buffer, weights: points.weights(), first, starts }.run(run);
         });
         // Into the caller's order: one read of a point's samples, then one stretch for each batch entry.
         let (work, width) = (&work[..count * lanes], block.len());
@@ -201,39 +224,24 @@ pub(super) fn spread<T: Real, E: Elem<T>>(
         );
         let samples = &*samples;
         let out = Disjoint(dst[block.start * cells..block.end * cells].as_mut_ptr());
-        (0..grid.tiles.len()).into_par_iter().for_each_init(Vec::new, |buffer, t| {
+        // The sum of some of a tile's footprints.
+        let sum = |buffer: &mut Vec<T>, t: usize, part: Range<usize>| {
             let tile = grid.tile(t);
-            // Rows are never cut: they have room for the longest on both sides.
-            let room = [tile.extents[0], tile.extents[1], tile.extents[2] + 2 * (grid.taps[2] - 1)];
+            let room = grid.room(tile.extents);
             let rows = grid.rows(room, lanes);
-            let len = room.iter().product::<usize>() * lanes + VECTOR * 2;
-            let entries = grid.tiles.entries(t);
-            let sum = |buffer: &mut Vec<T>, part: Range<usize>| {
-                buffer.clear();
-                buffer.resize(len, T::zero());
-                let mut footprints = Vec::with_capacity(SAMPLES);
-                for entries in entries[part].chunks(SAMPLES) {
-                    footprints.clear();
-                    footprints.extend(entries.iter().map(|e| landing(&grid, &tile, e, &rows)));
-                    Scatter { rows, weights: points.weights(), samples, footprints: &footprints }.run(buffer);
-                }
-            };
-            if entries.len() <= 4 * POINTS {
-                sum(buffer, 0..entries.len());
-            } else {
-                // A tile with many points in parts, added up in their order.
-                let size = (4 * POINTS).max(entries.len().div_ceil(16));
-                let part = |first: usize| {
-                    let mut buffer = Vec::new();
-                    sum(&mut buffer, first..entries.len().min(first + size));
-                    buffer
-                };
-                let firsts: Vec<usize> = (0..entries.len()).step_by(size).collect();
-                let parts: Vec<Vec<T>> = firsts.into_par_iter().map(part).collect();
-                let mut parts = parts.into_iter();
-                *buffer = parts.next().unwrap_or_default();
-                parts.for_each(|p| buffer.iter_mut().zip(p).for_each(|(b, p)| *b = *b + p));
+            buffer.clear();
+            buffer.resize(room.iter().product::<usize>() * lanes + VECTOR * 2, T::zero());
+            let mut footprints = Vec::with_capacity(SAMPLES);
+            for entries in grid.tiles.entries(t)[part].chunks(SAMPLES) {
+                footprints.clear();
+                footprints.extend(entries.iter().map(|e| landing(&grid, &tile, e, &rows)));
+                Scatter { rows, weights: points.weights(), samples, footprints: &footprints }.run(buffer);
             }
+        };
+        let add = |to: &mut [T], part: &[T]| to.iter_mut().zip(part).for_each(|(t, p)| *t = *t + *p);
+        let store = |t: usize, buffer: &[T]| {
+            let tile = grid.tile(t);
+            let rows = grid.rows(grid.room(tile.extents), lanes);
             for i in 0..tile.extents[0] {
                 for j in 0..tile.extents[1] {
                     let from = &buffer[i * rows.pitch[0] + j * rows.pitch[1] + (grid.taps[2] - 1) * lanes..]
@@ -251,8 +259,103 @@ pub(super) fn spread<T: Real, E: Elem<T>>(
                     }
                 }
             }
+        };
+        let groups = groups(grid.tiles, rayon::current_num_threads());
+        for group in &groups {
+            let parts = group.iter().flat_map(|&t| parts(grid.tiles.entries(t).len()).map(move |p| (t, p)));
+            let parts: Vec<(usize, Range<usize>)> = parts.collect();
+            let sums = parts.par_iter().with_max_len(1).map(|(t, part)| {
+                let mut buffer = Vec::with_capacity(grid.sum(lanes));
+                sum(&mut buffer, *t, part.clone());
+                (*t, buffer)
+            });
+            let mut sums: Vec<(usize, Vec<T>)> = sums.collect();
+            sums.par_chunk_by_mut(|a, b| a.0 == b.0).for_each(|of_tile| {
+                if let [(t, total), rest @ ..] = of_tile {
+                    rest.iter().for_each(|(_, part)| add(total, part));
+                    store(*t, total);
+                }
+            });
+        }
+        let shared: Vec<usize> = groups.into_iter().flatten().collect();
+        let rest: Vec<usize> = (0..grid.tiles.len()).filter(|t| shared.binary_search(t).is_err()).collect();
+        let room = || (Vec::with_capacity(grid.sum(lanes)), Vec::new());
+        rest.into_par_iter().for_each_init(room, |(total, part), t| {
+            for (k, entries) in parts(grid.tiles.entries(t).len()).enumerate() {
+                if k == 0 {
+                    sum(total, t, entries);
+                    continue;
+                }
+                part.clear();
+                part.reserve_exact(grid.sum(lanes));
+                sum(part, t, entries);
+                add(total, part);
+            }
+            store(t, total);
         });
     }
+}
+
+/// A tile's footprints in the parts that are summed each by itself and added up in their order: few points are one part.
+fn parts(entries: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = (4 * POINTS).max(entries.div_ceil(16));
+    (0..entries.max(1)).step_by(size).map(move |first| first..entries.min(first + size))
+}
+
+/// Tiles with so many of all footprints that threads would wait for the one that sums them: their parts are summed by all
+/// threads, in groups of a few tiles each, as the sums of a group's parts are held until they are added up. Decides where the
+/// parts are summed, not what they are.
+fn groups(tiles: &Tiles, threads: usize) -> Vec<Vec<usize>> {
+    let most = (tiles.all().len() / (4 * threads)).max(4 * POINTS);
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut room = 0;
+    for t in (0..tiles.len()).filter(|&t| threads > 1 && tiles.entries(t).len() > most) {
+        if room == 0 {
+            groups.push(Vec::new());
+            room = 2 * threads;
+        }
+        groups.last_mut().into_iter().for_each(|g| g.push(t));
+        room = room.saturating_sub(parts(tiles.entries(t).len()).count());
+    }
+    groups
+}
+
+/// Runs of points that an interpolation's tasks handle.
+fn runs(tiles: &Tiles) -> usize {
+    (0..tiles.len()).map(|t| tiles.own(t).len().div_ceil(POINTS)).sum()
+}
+
+/// Bytes of the tables that an interpolation reads, or a spread.
+pub(super) fn table_bytes(points: &Points, interpolates: bool) -> u64 {
+    let places = if interpolates { size_of_val(points.places()) } else { 0 };
+    points.bytes() + points.tiles().bytes() + places as u64
+}
+
+/// What an interpolation takes whose values have so many bytes.
+pub(super) fn interpolate_taken(load: &Load, points: &Points, element: usize) -> Taken {
+    let (grid, block) = (Grid::new(points), load.extents[0].min(NONUNIFORM_BLOCK));
+    let lanes = block * element / size_of::<f32>();
+    let row = (grid.tile[2] + grid.taps[2]) * element;
+    let each = size_of::<f32>() * (grid.reach(lanes) + POINTS) + row;
+    let run = size_of::<(usize, usize, &mut [f32])>();
+    let stretch = size_of::<Vec<&mut [f32]>>() + block * size_of::<&mut [f32]>();
+    // First the one, then the other.
+    let once = (runs(grid.tiles) * run).max(points.count().div_ceil(SAMPLES) * stretch);
+    Taken { each: each as u64, once: once as u64 }
+}
+
+/// What a spread takes whose values have so many bytes.
+pub(super) fn spread_taken(load: &Load, points: &Points, element: usize, threads: usize) -> Taken {
+    let (grid, block) = (Grid::new(points), load.extents[0].min(NONUNIFORM_BLOCK));
+    let sum = size_of::<f32>() * grid.sum(block * element / size_of::<f32>());
+    let count = |t: usize| parts(grid.tiles.entries(t).len()).count();
+    let groups = groups(grid.tiles, threads);
+    let most = groups.iter().map(|g| g.iter().map(|&t| count(t)).sum::<usize>()).max().unwrap_or(0);
+    // A tile's sum, and that of one part where there are several.
+    let buffers = 1 + usize::from((0..grid.tiles.len()).any(|t| count(t) > 1));
+    let each = (buffers * sum + SAMPLES * size_of::<Landing>()).max(SAMPLES * element);
+    let once = most * (sum + size_of::<(usize, Vec<f32>)>() + size_of::<(usize, Range<usize>)>());
+    Taken { each: each as u64, once: (once + size_of::<usize>() * 2 * grid.tiles.len()) as u64 }
 }
 
 /// A buffer that tasks write disjoint stretches of.

@@ -8,6 +8,7 @@ mod fft;
 mod gather;
 mod interpolate;
 mod load;
+mod memory;
 mod reduce;
 mod region;
 mod step;
@@ -16,11 +17,12 @@ mod tasks;
 mod vectors;
 
 pub use element::{HostBuf, Real, Slice};
+pub(crate) use memory::{Taken, constant_bytes, table_bytes, taken};
 pub(crate) use tasks::Tasks;
 pub(crate) use vectors::HostVectors;
 
 use crate::error::{Result, shape_err};
-use crate::program::{Kernel, Plan};
+use crate::program::Plan;
 use fft::AxisPlans;
 use region::Run;
 use std::sync::RwLock;
@@ -40,12 +42,7 @@ impl<T: Real> HostInstance<T> {
     /// Allocates what the plan needs.
     pub fn new(plan: &Plan) -> HostInstance<T> {
         let slots = plan.memory.slots.iter().map(|&bytes| RwLock::new(vec![T::zero(); bytes as usize / 4])).collect();
-        let transforms = plan.steps.iter().map(|s| match &s.kernel {
-            Kernel::Fft { load, axes, inverse, centered, keep, .. } => {
-                Some(AxisPlans::new(load, axes, *inverse, *centered, keep))
-            }
-            _ => None,
-        });
+        let transforms = plan.steps.iter().map(|s| AxisPlans::of(&s.kernel));
         HostInstance { slots, transforms: transforms.collect() }
     }
 

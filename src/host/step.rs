@@ -4,9 +4,14 @@ use super::CHUNK;
 use super::element::{Elem, Real, Slice};
 use super::fft::AxisPlans;
 use super::load::{Reader, Weights};
-use super::{gather, interpolate, reduce};
+use super::{Taken, gather, interpolate, reduce};
 use crate::program::{Kernel, Store};
 use rayon::prelude::*;
+
+/// What an addition of elements of so many bytes takes.
+pub(super) fn add_taken(element: usize) -> Taken {
+    Taken { each: (CHUNK * element) as u64, once: 0 }
+}
 
 /// Computes a kernel's results into their places in `dst`. A source that is None is what `dst` holds; `work` is what the kernel
 /// needs for itself.

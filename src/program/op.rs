@@ -148,7 +148,7 @@ impl IndexList {
         })
     }
 
-    fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
 }

@@ -1,7 +1,8 @@
 //! The plan: what an executor runs, step by step, with every buffer decided.
 
-use super::{Factor, IndexList, Item, Load, MemoryPlan, Points, Region, Target, ValueId};
+use super::{Constant, Factor, IndexList, Item, Load, MemoryPlan, Points, Region, Target, ValueId};
 use num_complex::Complex64;
+use std::collections::HashSet;
 
 /// A scheduled program: immutable, shared by all instances that run it.
 #[derive(Clone, Debug)]
@@ -278,6 +279,14 @@ impl Kernel {
         }
     }
 
+    /// What is multiplied to the result.
+    pub fn post(&self) -> Option<&Post> {
+        match self {
+            Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. } => Some(post),
+            _ => None,
+        }
+    }
+
     /// A short name for listings.
     pub fn name(&self) -> &'static str {
         match self {
@@ -361,6 +370,14 @@ impl Plan {
             cost.read += 4 * index.indices().len() as u64;
         }
         cost
+    }
+
+    /// The weights of all steps, each once.
+    pub fn weights(&self) -> Vec<&Constant> {
+        let reads = self.steps.iter().flat_map(|s| s.kernel.loads()).flat_map(|l| &l.factors);
+        let results = self.steps.iter().filter_map(|s| s.kernel.post()).flat_map(|p| &p.factors);
+        let mut seen = HashSet::new();
+        reads.chain(results).map(|f| &f.weight).filter(|w| seen.insert(w.id())).collect()
     }
 
     /// Bytes and flops of the whole plan.

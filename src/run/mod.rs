@@ -6,6 +6,7 @@ mod device;
 #[cfg(feature = "gpu")]
 mod interop;
 mod lanes;
+mod memory;
 mod oracle;
 mod report;
 #[cfg(feature = "gpu")]
@@ -17,6 +18,7 @@ pub use device::Device;
 #[cfg(feature = "gpu")]
 pub(crate) use device::Kind;
 pub use lanes::{lanes, set_lanes};
+pub use memory::{MemoryUse, TaskMemory};
 pub use report::ApplyReport;
 
 pub use oracle::apply_f64;

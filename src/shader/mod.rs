@@ -8,9 +8,11 @@ mod nonuniform;
 mod read;
 mod template;
 mod text;
+mod uploads;
 mod validate;
 mod words;
 
 pub use draft::{Binding, Draft, Operand, drafts};
 pub use template::expand;
+pub use uploads::Uploads;
 pub use validate::{Reflected, Slot, validate};

@@ -72,13 +72,25 @@ fn check_passes_on_every_device() {
 fn explain_shows_tree_plans_and_containers() {
     let folder = folder();
     let text = folder.good("explain sense.json --device host");
-    for part in ["├ fft", "forward:", "adjoint:", "normal:", "memory peak", "flop"] {
+    for part in ["├ fft", "forward:", "adjoint:", "normal:", "memory at most", "constants", "tasks", "flop"] {
         assert!(text.contains(part), "no \"{part}\" in {text}");
     }
     let result = folder.json("explain sum.json --device host");
     assert!(!result["plans"]["forward"]["steps"].as_array().unwrap().is_empty());
     let container = &result["containers"][0];
     assert!(container["schedule"].is_string() && container["reason"].is_string(), "{result}");
+    let result = folder.json("explain sense.json --device host");
+    let plan = &result["plans"]["forward"];
+    let memory = &plan["memory"];
+    // Maps of 3 x 6 x 5 complex values, and a mask of 6 x 5 real ones.
+    let (image, coils) = (8 * 30, 8 * 3 * 30);
+    assert_eq!(
+        (&memory["input"], &memory["output"], &memory["constants"]),
+        (&image.into(), &coils.into(), &(coils + image / 2).into())
+    );
+    assert!(
+        memory["tasks"]["threads"].as_u64() > Some(0) && plan["peak_bytes"].as_u64() > memory["constants"].as_u64()
+    );
     folder.refused("explain sense.json --wgsl --device host", "--device gpu");
     if crate::common::gpu().is_some() {
         assert!(folder.good("explain sense.json --wgsl --device gpu").contains("@compute"));

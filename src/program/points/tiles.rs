@@ -134,7 +134,7 @@ impl Tiles {
 
     /// Bytes of the lists.
     pub fn bytes(&self) -> u64 {
-        (12 * self.entries.len() + 8 * self.starts.len()) as u64
+        (size_of_val(&self.entries[..]) + size_of_val(&self.starts[..]) + size_of_val(&self.own[..])) as u64
     }
 }
 

@@ -1,0 +1,206 @@
+//! What `MemoryUse` states is what is used: the heap is counted while linops are applied on the host.
+
+#[path = "common/data.rs"]
+#[allow(dead_code)]
+mod data;
+
+use data::{Random, complex, mask};
+use linops::linop::{self, Accuracy, FftOptions, NufftOptions};
+use linops::{DType, Device, Linop, MemoryUse, Tensor, clear_cache};
+use ndarray::{ArrayD, IxDyn};
+use peak_alloc::PeakAlloc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// What describes a program and its plan, and what threads leave behind.
+const DESCRIPTION: u64 = 96 << 10;
+
+/// The heap is the whole process'.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn heap() -> u64 {
+    HEAP.current_usage() as u64
+}
+
+fn points(count: usize, image: &[usize], width: f64) -> ArrayD<f64> {
+    let mut r = Random(count as u64);
+    ArrayD::from_shape_fn(IxDyn(&[count, image.len()]), |i| 0.5 * width * f64::from(r.uniform()) * image[i[1]] as f64)
+}
+
+fn nufft(coils: usize, image: &str, locs: &ArrayD<f64>, toeplitz: bool) -> Linop {
+    let axes = image.split(' ').map(|d| d.split('=').next().unwrap()).collect::<Vec<_>>().join(" ");
+    let options = NufftOptions { accuracy: Accuracy::Tol(1e-4), toeplitz: Some(toeplitz) };
+    linop::nufft(format!("C={coils} {image}"), locs, &axes, options, "C K").unwrap()
+}
+
+fn sense() -> Linop {
+    let centered = FftOptions { centered: true, ..FftOptions::default() };
+    let f = linop::fft("C=8 Y=96 X=100", "Y X", centered).unwrap().out("C Y X").unwrap();
+    linop::diagonal("C=8 Y=96 X=100", &mask("Y=96 X=100", 0.5, 1)).unwrap()
+        * f
+        * linop::diagonal("Y=96 X=100", &complex("C=8 Y=96 X=100", 2)).unwrap()
+}
+
+/// Linops that between them run every kernel of the host, and every way that transforms and spreads are cut.
+fn cases() -> Vec<(&'static str, Linop)> {
+    let (plane, space) = ([90, 70], [20, 24, 18]);
+    let spread = points(20_000, &plane, 1.0);
+    let centre = points(150_000, &plane, 0.02);
+    let flat = nufft(5, "Y=90 X=70", &spread, false);
+    let heavy = nufft(3, "Y=90 X=70", &centre, false);
+    let cube = nufft(9, "Z=20 Y=24 X=18", &points(90_000, &space, 0.4), false);
+    let sampling = linop::sampling("C=6 Y=60 X=50", &mask("Y=60 X=50", 0.3, 4), "C K").unwrap();
+    let weighted = sampling.clone() * linop::diagonal("C=6 Y=60 X=50", &complex("C=6 Y=60 X=50", 5)).unwrap();
+    let fft = |shape: &str, axes: &str| linop::fft(shape, axes, FftOptions::default()).unwrap();
+    let parts = (0..6).map(|k| {
+        let f = fft("Y=64 X=60", "Y X").out("Y X").unwrap();
+        f * linop::diagonal("Y=64 X=60", &complex("Y=64 X=60", k)).unwrap()
+    });
+    let nuffts = (0..4).map(|k| nufft(2, "Y=40 X=44", &points(30_000 + 1000 * k, &[40, 44], 0.03), false));
+    vec![
+        ("nufft", flat.clone()),
+        ("nufft adjoint", flat.h()),
+        ("pair normal", flat.n()),
+        ("toeplitz normal", nufft(5, "Y=90 X=70", &spread, true).n()),
+        ("heavy centre", heavy.clone()),
+        ("heavy centre, adjoint", heavy.h()),
+        ("heavy centre, normal", heavy.n()),
+        // As many as threads, and more: each is summed by one of them.
+        ("many heavy tiles", nufft(2, "X=16000", &points(250_000, &[16_000], 1.0), false).h()),
+        ("3-D", cube.clone()),
+        ("3-D, adjoint", cube.h()),
+        ("sense", sense()),
+        ("sense normal", sense().n()),
+        ("sampling", sampling.clone()),
+        ("sampling of a product", weighted.clone()),
+        ("sampling, adjoint", sampling.h()),
+        ("sampling of a product, normal", weighted.n()),
+        ("sum", linop::sum("A=50 B=60 C=70", "B").unwrap()),
+        ("sum of all", linop::sum("A=50 B=60 C=70", "A B C").unwrap()),
+        ("dense", linop::dense("N=300 A=80", &complex("M=40 N=300", 6), "M").unwrap()),
+        ("long lines", fft("A=3 X=30000", "X")),
+        ("one large transform", fft("Y=600 X=500", "Y X")),
+        ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
+        ("awkward lengths", fft("Y=401 X=509", "Y X")),
+        ("add", linop::add(parts.clone().collect()).unwrap()),
+        ("stack", linop::stack(parts.collect(), None, Some(("P", 0))).unwrap()),
+        ("nuffts side by side", linop::stack(nuffts.map(|a| a.n()).collect(), None, Some(("P", 0))).unwrap()),
+    ]
+}
+
+#[test]
+fn an_apply_uses_what_is_stated() {
+    let _alone = alone();
+    // They stay to the end: what a thread gives back as it ends would be counted.
+    let pools: Vec<_> =
+        [1, 2, 3, 8].map(|n| (n, rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap())).into();
+    for (name, a) in cases() {
+        let x = complex(a.input().unwrap(), 7);
+        let mut first = None;
+        for &(threads, ref pool) in &pools {
+            let y = pool.install(|| a.apply(&x).unwrap().to_array().unwrap());
+            let bits: Vec<(u32, u32)> = y.iter().map(|z| (z.re.to_bits(), z.im.to_bits())).collect();
+            assert!(first.get_or_insert_with(|| bits.clone()) == &bits, "{name}: {threads} threads give other bits");
+            drop((y, bits));
+            pool.install(|| {
+                let stated = MemoryUse::of(&a.plan(&Device::host(), DType::Complex32).unwrap()).unwrap();
+                assert_eq!(stated.tasks.threads, threads);
+                clear_cache();
+                let before = heap();
+                drop(a.apply(&x).unwrap());
+                // Kept for the next apply: scratch to the byte, and the tables of transforms.
+                let kept = heap() - before;
+                let most = stated.scratch + stated.tables + DESCRIPTION;
+                assert!((stated.scratch..=most).contains(&kept), "{name}: {kept} kept, stated {stated:?}");
+                for _ in 0..3 {
+                    let before = heap();
+                    HEAP.reset_peak_usage();
+                    let y = a.apply(&x).unwrap();
+                    let used = HEAP.peak_usage() as u64 - before;
+                    let most = stated.output + stated.tasks.bytes();
+                    assert!(
+                        (stated.output..=most).contains(&used),
+                        "{name}, {threads} threads: {used} used, at most {most}: {stated:?}"
+                    );
+                    drop(y);
+                }
+            });
+        }
+    }
+    clear_cache();
+}
+
+/// A bound that is far from what is used says nothing: with one thread, where every buffer is taken for sure, it is near.
+#[test]
+fn the_bound_of_tasks_is_near() {
+    let _alone = alone();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for (name, a) in cases() {
+        let x = complex(a.input().unwrap(), 7);
+        pool.install(|| {
+            let stated = MemoryUse::of(&a.plan(&Device::host(), DType::Complex32).unwrap()).unwrap();
+            drop(a.apply(&x).unwrap());
+            let before = heap();
+            HEAP.reset_peak_usage();
+            let y = a.apply(&x).unwrap();
+            let tasks = HEAP.peak_usage() as u64 - before - stated.output;
+            drop(y);
+            let (bytes, small) = (stated.tasks.bytes(), 32 << 10);
+            assert!(bytes <= 3 * tasks + small, "{name}: {tasks} used by tasks, {bytes} stated");
+        });
+    }
+    clear_cache();
+}
+
+#[test]
+fn constants_are_what_linops_hold() {
+    let _alone = alone();
+    // Made with all that comes along, then measured again: what the first of a kind leaves behind does not count.
+    for _ in 0..2 {
+        let locs = points(40_000, &[64, 80], 1.0);
+        let weight = complex("C=4 Y=64 X=80", 9);
+        let index = mask("Y=64 X=80", 0.4, 3);
+        type Make<'a> = Box<dyn Fn() -> Linop + 'a>;
+        let made: Vec<(&str, Make, u64)> = vec![
+            ("diagonal", Box::new(|| linop::diagonal("Y=64 X=80", &weight).unwrap()), 0),
+            ("sampling", Box::new(|| linop::sampling("C=2 Y=64 X=80", &index, "C K").unwrap()), 0),
+            ("sampling, adjoint", Box::new(|| linop::sampling("C=2 Y=64 X=80", &index, "C K").unwrap().h()), 0),
+            // The linop keeps the coordinates, too.
+            ("nufft", Box::new(|| nufft(2, "Y=64 X=80", &locs, false)), 16 * 40_000),
+            ("nufft adjoint", Box::new(|| nufft(2, "Y=64 X=80", &locs, false).h()), 16 * 40_000),
+            ("pair", Box::new(|| nufft(2, "Y=64 X=80", &locs, false).n()), 16 * 40_000),
+            ("toeplitz", Box::new(|| nufft(2, "Y=64 X=80", &locs, true).n()), 16 * 40_000),
+        ];
+        for (name, make, besides) in &made {
+            let before = heap();
+            let a = make();
+            let device = Device::host();
+            let stated = MemoryUse::of(&a.plan(&device, DType::Complex32).unwrap()).unwrap().constants;
+            drop(a.apply(&Tensor::zeros(a.input().unwrap(), DType::Complex32).unwrap()).unwrap());
+            clear_cache();
+            let held = heap() - before;
+            let most = stated + besides + DESCRIPTION;
+            assert!((stated..=most).contains(&held), "{name}: {held} held, {stated} stated, {besides} besides");
+        }
+    }
+}
+
+#[test]
+fn tables_of_transforms_are_bounded() {
+    let _alone = alone();
+    for n in (1..130).chain([243, 251, 256, 509, 625, 1009, 1021, 1024, 2003, 2048, 3001, 4093, 5040, 10007, 65537]) {
+        let a = linop::fft(format!("X={n}"), "X", FftOptions::default()).unwrap();
+        let x = complex(format!("X={n}"), 1);
+        let stated = MemoryUse::of(&a.plan(&Device::host(), DType::Complex32).unwrap()).unwrap();
+        clear_cache();
+        let before = heap();
+        drop(a.apply(&x).unwrap());
+        let tables = heap() - before - stated.scratch;
+        assert!(tables <= stated.tables + (16 << 10), "{n}: {tables} kept, {} stated", stated.tables);
+    }
+}
