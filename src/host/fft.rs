@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Columns that are transposed into scratch together: two cache lines of complex f32.
-const COLUMNS: usize = 16;
+pub(super) const COLUMNS: usize = 16;
 
 /// Blocks up to this many elements are one task each; larger ones are cut along every axis.
 const BLOCK: usize = 1 << 18;
@@ -28,15 +28,16 @@ pub(super) struct AxisPlans<T: Real> {
     block: usize,
 }
 
-struct Axis<T: Real> {
-    fft: Arc<dyn Fft<T>>,
-    n: usize,
-    inner: usize,
-    shift: usize,
-    /// Within a block, which parts (n, inner) are not zero; all where the list is empty.
-    live: Vec<bool>,
+/// One axis of a block of parts (n, inner).
+pub(super) struct Axis<T: Real> {
+    pub fft: Arc<dyn Fft<T>>,
+    pub n: usize,
+    pub inner: usize,
+    pub shift: usize,
+    /// Which parts are not zero, or wanted; all where the list is empty.
+    pub live: Vec<bool>,
     /// The columns that are wanted.
-    columns: Vec<Range<usize>>,
+    pub columns: Vec<Range<usize>>,
 }
 
 impl<T: Real> AxisPlans<T> {
@@ -76,10 +77,7 @@ impl<T: Real> AxisPlans<T> {
         if self.block <= BLOCK && whole {
             dst.par_chunks_mut(self.block).enumerate().for_each_init(Vec::new, |scratch, (b, block)| {
                 reader.read(b * self.block, block);
-                for axis in &self.axes {
-                    let parts = block.chunks_exact_mut(axis.n * axis.inner).enumerate();
-                    parts.filter(|(k, _)| axis.is_live(*k)).for_each(|(_, part)| axis.lines(part, scratch));
-                }
+                self.axes.iter().for_each(|axis| axis.live_lines(block, scratch));
                 post.apply(b * self.block, block);
             });
             return;
@@ -108,7 +106,7 @@ impl<T: Real> AxisPlans<T> {
 }
 
 /// Whether each index of a box, in C order, is of a kind.
-fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
+pub(super) fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
     let mut index = vec![0; extents.len()];
     let mut all = Vec::new();
     for _ in 0..extents.iter().product::<usize>() {
@@ -125,7 +123,7 @@ fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
 }
 
 /// The stretches of consecutive `true`.
-fn runs(wanted: &[bool]) -> Vec<Range<usize>> {
+pub(super) fn runs(wanted: &[bool]) -> Vec<Range<usize>> {
     let mut all: Vec<Range<usize>> = Vec::new();
     for (i, _) in wanted.iter().enumerate().filter(|(_, w)| **w) {
         match all.last_mut() {
@@ -140,6 +138,12 @@ impl<T: Real> Axis<T> {
     /// Whether a part has values other than zero.
     fn is_live(&self, part: usize) -> bool {
         self.live.is_empty() || self.live[part % self.live.len()]
+    }
+
+    /// Transforms the lines of a block.
+    pub fn live_lines(&self, block: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+        let parts = block.chunks_exact_mut(self.n * self.inner).enumerate();
+        parts.filter(|(k, _)| self.is_live(*k)).for_each(|(_, part)| self.lines(part, scratch));
     }
 
     /// Transforms all lines of (n, inner).
