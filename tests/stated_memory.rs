@@ -67,6 +67,8 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("nufft adjoint", flat.h()),
         ("pair normal", flat.n()),
         ("toeplitz normal", nufft(5, "Y=90 X=70", &spread, true).n()),
+        ("toeplitz normal in 3-D", nufft(1, "Z=40 Y=36 X=44", &points(60_000, &[40, 36, 44], 1.0), true).n()),
+        ("toeplitz normal of many coils", nufft(70, "Y=24 X=20", &points(3_000, &[24, 20], 1.0), true).n()),
         ("heavy centre", heavy.clone()),
         ("heavy centre, adjoint", heavy.h()),
         ("heavy centre, normal", heavy.n()),
@@ -84,6 +86,10 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("sum of all", linop::sum("A=50 B=60 C=70", "A B C").unwrap()),
         ("dense", linop::dense("N=300 A=80", &complex("M=40 N=300", 6), "M").unwrap()),
         ("long lines", fft("A=3 X=30000", "X")),
+        ("one large filter", {
+            let f = fft("Y=600 X=500", "Y X").out("Y X").unwrap();
+            (linop::diagonal("Y=600 X=500", &mask("Y=600 X=500", 0.5, 8)).unwrap() * f).n()
+        }),
         ("one large transform", fft("Y=600 X=500", "Y X")),
         ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
         ("awkward lengths", fft("Y=401 X=509", "Y X")),

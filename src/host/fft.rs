@@ -3,7 +3,7 @@
 use super::element::Real;
 use super::load::{Reader, Weights};
 use super::{CHUNK, Taken};
-use crate::program::{Kernel, Load, Validity};
+use crate::program::{Load, Validity};
 use num_complex::Complex;
 use rayon::prelude::*;
 use rustfft::{Fft, FftDirection, FftPlanner};
@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Columns that are transposed into scratch together: two cache lines of complex f32.
-const COLUMNS: usize = 16;
+pub(super) const COLUMNS: usize = 16;
 
 /// Blocks up to this many elements are one task each; larger ones are cut along every axis.
 const BLOCK: usize = 1 << 18;
@@ -28,15 +28,16 @@ pub(super) struct AxisPlans<T: Real> {
     block: usize,
 }
 
-struct Axis<T: Real> {
-    fft: Arc<dyn Fft<T>>,
-    n: usize,
-    inner: usize,
-    shift: usize,
-    /// Within a block, which parts (n, inner) are not zero; all where the list is empty.
-    live: Vec<bool>,
+/// One axis of a block of parts (n, inner).
+pub(super) struct Axis<T: Real> {
+    pub fft: Arc<dyn Fft<T>>,
+    pub n: usize,
+    pub inner: usize,
+    pub shift: usize,
+    /// Which parts are not zero, or wanted; all where the list is empty.
+    pub live: Vec<bool>,
     /// The columns that are wanted.
-    columns: Vec<Range<usize>>,
+    pub columns: Vec<Range<usize>>,
 }
 
 impl<T: Real> AxisPlans<T> {
@@ -70,16 +71,6 @@ impl<T: Real> AxisPlans<T> {
         AxisPlans { axes: axes.iter().rev().map(axis).collect(), block }
     }
 
-    /// The transforms of a kernel, if it is one.
-    pub fn of(kernel: &Kernel) -> Option<AxisPlans<T>> {
-        match kernel {
-            Kernel::Fft { load, axes, inverse, centered, keep, .. } => {
-                Some(AxisPlans::new(load, axes, *inverse, *centered, keep))
-            }
-            _ => None,
-        }
-    }
-
     /// What [`run`](AxisPlans::run) takes for so many results.
     pub fn taken(&self, len: usize) -> Taken {
         let each = self.scratch() * size_of::<Complex<T>>();
@@ -89,11 +80,9 @@ impl<T: Real> AxisPlans<T> {
         Taken { each: each as u64, once: cut.map(list).max().unwrap_or(0) as u64 }
     }
 
-    /// Bytes of twiddle factors and the like, at most: a length without small factors goes by a convolution of up to four
-    /// times the size.
+    /// Bytes of twiddle factors and the like, at most.
     pub fn table_bytes(&self) -> u64 {
-        let of = |a: &Axis<T>| (16 * a.n + 512) * size_of::<Complex<T>>() + a.live.len() + 16 * a.columns.len();
-        self.axes.iter().map(of).sum::<usize>() as u64
+        self.axes.iter().map(Axis::table_bytes).sum::<usize>() as u64
     }
 
     /// Elements that a task needs beside the values. Asked for at once: growing takes the old and the new.
@@ -112,10 +101,7 @@ impl<T: Real> AxisPlans<T> {
             let room = || Vec::with_capacity(self.scratch());
             dst.par_chunks_mut(self.block).enumerate().for_each_init(room, |scratch, (b, block)| {
                 reader.read(b * self.block, block);
-                for axis in &self.axes {
-                    let parts = block.chunks_exact_mut(axis.n * axis.inner).enumerate();
-                    parts.filter(|(k, _)| axis.is_live(*k)).for_each(|(_, part)| axis.lines(part, scratch));
-                }
+                self.axes.iter().for_each(|axis| axis.live_lines(block, scratch));
                 post.apply(b * self.block, block);
             });
             return;
@@ -144,8 +130,14 @@ impl<T: Real> AxisPlans<T> {
     }
 }
 
+/// Bytes of the tables for lines of `n`, at most: a length without small factors goes by a convolution of up to four times
+/// the size.
+pub(super) fn line_bytes<T>(n: usize) -> usize {
+    (16 * n + 512) * size_of::<Complex<T>>()
+}
+
 /// Whether each index of a box, in C order, is of a kind.
-fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
+pub(super) fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
     let mut index = vec![0; extents.len()];
     let mut all = Vec::new();
     for _ in 0..extents.iter().product::<usize>() {
@@ -162,7 +154,7 @@ fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
 }
 
 /// The stretches of consecutive `true`.
-fn runs(wanted: &[bool]) -> Vec<Range<usize>> {
+pub(super) fn runs(wanted: &[bool]) -> Vec<Range<usize>> {
     let mut all: Vec<Range<usize>> = Vec::new();
     for (i, _) in wanted.iter().enumerate().filter(|(_, w)| **w) {
         match all.last_mut() {
@@ -187,6 +179,12 @@ impl<T: Real> Axis<T> {
     /// Stretches of columns that are transformed together.
     fn tiles(&self) -> usize {
         self.columns.iter().map(|c| c.len().div_ceil(COLUMNS)).sum()
+    }
+
+    /// Transforms the lines of a block.
+    pub fn live_lines(&self, block: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+        let parts = block.chunks_exact_mut(self.n * self.inner).enumerate();
+        parts.filter(|(k, _)| self.is_live(*k)).for_each(|(_, part)| self.lines(part, scratch));
     }
 
     /// Transforms all lines of (n, inner).
@@ -242,8 +240,13 @@ impl<T: Real> Axis<T> {
         });
     }
 
+    /// Bytes of twiddle factors and the like, at most.
+    pub fn table_bytes(&self) -> usize {
+        line_bytes::<T>(self.n) + self.live.len() + 16 * self.columns.len()
+    }
+
     /// Elements that the transform of as many lines as go together needs.
-    fn scratch(&self) -> usize {
+    pub fn scratch(&self) -> usize {
         self.n * COLUMNS.min(self.inner) + self.fft.get_inplace_scratch_len()
     }
 

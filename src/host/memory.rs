@@ -4,8 +4,7 @@
 //! one more buffer for each level. So a thread holds the buffers of one task at a time, and their sum is bounded by the number
 //! of threads, whatever runs side by side.
 
-use super::fft::AxisPlans;
-use super::{gather, interpolate, reduce, step};
+use super::{Prepared, gather, interpolate, reduce, step};
 use crate::program::{Item, Kernel, Plan, Step};
 use std::collections::HashMap;
 
@@ -56,7 +55,7 @@ pub(crate) fn constant_bytes(plan: &Plan) -> u64 {
 
 /// Bytes of the tables that an instance makes for its transforms, at most.
 pub(crate) fn table_bytes(plan: &Plan) -> u64 {
-    plan.steps.iter().filter_map(|s| AxisPlans::<f32>::of(&s.kernel)).map(|t| t.table_bytes()).sum()
+    plan.steps.iter().map(|s| Prepared::<f32>::of(&s.kernel).table_bytes()).sum()
 }
 
 fn of_items(plan: &Plan, items: &[Item], threads: usize) -> Taken {
@@ -89,9 +88,11 @@ fn of_step(plan: &Plan, step: &Step, threads: usize) -> Taken {
         }
         Kernel::Interpolate { load, points, .. } => interpolate::interpolate_taken(load, points, element),
         Kernel::Spread { load, points, .. } => interpolate::spread_taken(load, points, element, threads),
-        Kernel::Fft { .. } => {
-            AxisPlans::<f32>::of(&step.kernel).map_or_else(Taken::default, |t| t.taken(step.kernel.output_len()))
-        }
+        Kernel::Fft { .. } | Kernel::Filter { .. } => match Prepared::<f32>::of(&step.kernel) {
+            Prepared::Nothing => Taken::default(),
+            Prepared::Fft(t) => t.taken(step.kernel.output_len()),
+            Prepared::Filter(t) => t.taken(),
+        },
     };
     let factors = |loads: &[crate::program::Load]| loads.iter().map(|l| 1 + l.factors.len()).sum::<usize>();
     // Those behind a transform are not counted among its reads.

@@ -5,6 +5,7 @@
 
 mod element;
 mod fft;
+mod filter;
 mod gather;
 mod interpolate;
 mod load;
@@ -22,8 +23,9 @@ pub(crate) use tasks::Tasks;
 pub(crate) use vectors::HostVectors;
 
 use crate::error::{Result, shape_err};
-use crate::program::Plan;
+use crate::program::{Kernel, Plan};
 use fft::AxisPlans;
+use filter::FilterPlan;
 use region::Run;
 use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
@@ -31,18 +33,46 @@ use std::sync::atomic::AtomicBool;
 /// Elements that one task of a pointwise kernel handles.
 const CHUNK: usize = 1 << 13;
 
+/// What a step prepares once.
+enum Prepared<T: Real> {
+    Nothing,
+    Fft(AxisPlans<T>),
+    Filter(FilterPlan<T>),
+}
+
+impl<T: Real> Prepared<T> {
+    fn of(kernel: &Kernel) -> Prepared<T> {
+        match kernel {
+            Kernel::Fft { load, axes, inverse, centered, keep, .. } => {
+                Prepared::Fft(AxisPlans::new(load, axes, *inverse, *centered, keep))
+            }
+            Kernel::Filter { load, filter, .. } => Prepared::Filter(FilterPlan::new(filter, load)),
+            _ => Prepared::Nothing,
+        }
+    }
+
+    /// Bytes of the tables, at most.
+    fn table_bytes(&self) -> u64 {
+        match self {
+            Prepared::Nothing => 0,
+            Prepared::Fft(t) => t.table_bytes(),
+            Prepared::Filter(t) => t.table_bytes(),
+        }
+    }
+}
+
 /// Scratch and prepared transforms for one plan: what an apply needs for itself alone.
 pub struct HostInstance<T: Real> {
     /// The plan gives steps that run at the same time different slots to write; a lock is never waited for.
     slots: Vec<RwLock<Vec<T>>>,
-    transforms: Vec<Option<AxisPlans<T>>>,
+    transforms: Vec<Prepared<T>>,
 }
 
 impl<T: Real> HostInstance<T> {
     /// Allocates what the plan needs.
     pub fn new(plan: &Plan) -> HostInstance<T> {
         let slots = plan.memory.slots.iter().map(|&bytes| RwLock::new(vec![T::zero(); bytes as usize / 4])).collect();
-        let transforms = plan.steps.iter().map(|s| AxisPlans::of(&s.kernel));
+        let transforms = plan.steps.iter().map(|s| Prepared::of(&s.kernel));
         HostInstance { slots, transforms: transforms.collect() }
     }
 

@@ -111,15 +111,15 @@ impl<T: Real> Run<'_, T> {
                 }
             })
             .collect();
-        let transforms = self.instance.transforms[s].as_ref();
+        let prepared = &self.instance.transforms[s];
         let work = step.kernel.work().and_then(slot_of);
         let mut own = work.map(|w| self.instance.slots[w].write().unwrap_or_else(PoisonError::into_inner));
         let work: &mut [T] = own.as_deref_mut().map_or(&mut [], |own| own);
         let first = stretch.filter(|s| s.value == y).map_or(0, |s| s.start);
         let store = Store { start: step.store.start - first, ..step.store };
         self.with(y, stretch, &mut |dst| match dst {
-            SliceMut::Real(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
-            SliceMut::Complex(d) => run_step(&step.kernel, &store, transforms, &sources, work, d),
+            SliceMut::Real(d) => run_step(&step.kernel, &store, prepared, &sources, work, d),
+            SliceMut::Complex(d) => run_step(&step.kernel, &store, prepared, &sources, work, d),
         });
     }
 }

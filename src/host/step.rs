@@ -1,8 +1,8 @@
 //! One step of a plan on the host.
 
 use super::CHUNK;
+use super::Prepared;
 use super::element::{Elem, Real, Slice};
-use super::fft::AxisPlans;
 use super::load::{Reader, Weights};
 use super::{Taken, gather, interpolate, reduce};
 use crate::program::{Kernel, Store};
@@ -18,7 +18,7 @@ pub(super) fn add_taken(element: usize) -> Taken {
 pub(super) fn run_step<T: Real, E: Elem<T>>(
     kernel: &Kernel,
     store: &Store,
-    transforms: Option<&AxisPlans<T>>,
+    prepared: &Prepared<T>,
     sources: &[Option<Slice<T>>],
     work: &mut [T],
     dst: &mut [E],
@@ -59,8 +59,17 @@ pub(super) fn run_step<T: Real, E: Elem<T>>(
         Kernel::Fft { load, post, .. } => {
             let reader = Reader::new(load, sources[0]);
             let post = Weights::new(&post.extents, &post.factors, post.scale);
-            if let (Some(t), Some(d)) = (transforms, E::as_complex_mut(dst)) {
+            if let (Prepared::Fft(t), Some(d)) = (prepared, E::as_complex_mut(dst)) {
                 t.run(&reader, &post, d);
+            }
+        }
+        Kernel::Filter { load, filter, post, work: room } => {
+            let reader = Reader::new(load, sources[0]);
+            let post = Weights::new(&post.extents, &post.factors, post.scale);
+            // A buffer may be larger than what is needed of it.
+            let needed = if room.is_some() { filter.work(load).map_or(0, |e| e.iter().product()) } else { 0 };
+            if let (Prepared::Filter(t), Some(d)) = (prepared, E::as_complex_mut(dst)) {
+                t.run(&reader, &post, bytemuck::cast_slice_mut(&mut work[..2 * needed]), d);
             }
         }
         Kernel::FftPass { .. } => unreachable!("plans for the host hold whole transforms"),

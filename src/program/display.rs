@@ -118,6 +118,13 @@ impl fmt::Display for Plan {
                 Kernel::Fft { axes, inverse, centered, post, .. } => {
                     write!(f, " on {axes:?}{}{}", direction(*inverse, *centered), times(post))?;
                 }
+                Kernel::Filter { filter, post, .. } => {
+                    write!(f, " on {:?} × {:?}", filter.axes, filter.spectrum.table)?;
+                    if filter.kept() != filter.extents {
+                        write!(f, " keep {:?}", filter.keep)?;
+                    }
+                    f.write_str(&times(post))?;
+                }
                 Kernel::FftPass { pass, outer, inner, inverse, shift, post, first, last, .. } => {
                     write!(f, " {} of ({outer}, n, {inner})", pass.key())?;
                     if *first || *last {
@@ -126,14 +133,14 @@ impl fmt::Display for Plan {
                     f.write_str(&times(post))?;
                 }
                 Kernel::Gather { index, .. } | Kernel::Scatter { index, .. } => write!(f, " by {index:?}")?,
-                Kernel::Interpolate { points, work, .. } | Kernel::Spread { points, work, .. } => {
+                Kernel::Interpolate { points, .. } | Kernel::Spread { points, .. } => {
                     write!(f, " {points:?}")?;
-                    if let Some(w) = work {
-                        let slot = self.memory.slot_of[w.at()].unwrap_or_default();
-                        write!(f, ", work {:?} (buffer {slot})", self.values[w.at()].extents)?;
-                    }
                 }
                 Kernel::Zero { .. } | Kernel::Map { .. } | Kernel::Add { .. } => {}
+            }
+            if let Some(w) = s.kernel.work() {
+                let slot = self.memory.slot_of[w.at()].unwrap_or_default();
+                write!(f, ", work {:?} (buffer {slot})", self.values[w.at()].extents)?;
             }
             writeln!(f)?;
         }

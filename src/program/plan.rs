@@ -1,6 +1,6 @@
 //! The plan: what an executor runs, step by step, with every buffer decided.
 
-use super::{Constant, Factor, IndexList, Item, Load, MemoryPlan, Points, Region, Target, ValueId};
+use super::{Constant, Factor, Filter, IndexList, Item, Load, MemoryPlan, Points, Region, Target, ValueId};
 use num_complex::Complex64;
 use std::collections::HashSet;
 
@@ -130,6 +130,17 @@ pub enum Kernel {
         /// First and end of what is read of the result, axis by axis; the rest need not be made.
         keep: Vec<(usize, usize)>,
     },
+    /// Fourier transform, weights, and the transform back (host).
+    Filter {
+        /// The read.
+        load: Load,
+        /// Axes, weights, and what is made of the result.
+        filter: Box<Filter>,
+        /// Weights and scalar on the result.
+        post: Post,
+        /// A value that the kernel alone writes and reads; without one it works in its result.
+        work: Option<ValueId>,
+    },
     /// One pass of a Fourier transform along the middle axis of (outer, n, inner) (GPU).
     FftPass {
         /// The read, of as many elements as (outer, n, inner).
@@ -237,6 +248,7 @@ impl Kernel {
             | Kernel::Interpolate { load, .. }
             | Kernel::Spread { load, .. }
             | Kernel::Fft { load, .. }
+            | Kernel::Filter { load, .. }
             | Kernel::FftPass { load, .. } => std::slice::from_ref(load),
         }
     }
@@ -252,6 +264,7 @@ impl Kernel {
             | Kernel::Interpolate { load, .. }
             | Kernel::Spread { load, .. }
             | Kernel::Fft { load, .. }
+            | Kernel::Filter { load, .. }
             | Kernel::FftPass { load, .. } => std::slice::from_mut(load),
         }
     }
@@ -263,6 +276,7 @@ impl Kernel {
             Kernel::Zero { len } => *len,
             Kernel::Add { loads } => len(&loads[0]),
             Kernel::Map { load } | Kernel::Fft { load, .. } | Kernel::FftPass { load, .. } => len(load),
+            Kernel::Filter { filter, .. } => filter.kept().iter().product(),
             Kernel::Reduce { load, kept, .. } => load.extents[..*kept].iter().product(),
             Kernel::Gather { load, index } => load.extents[0] * index.indices().len() * load.extents[2],
             Kernel::Scatter { load, index } => load.extents[0] * index.extent() * load.extents[2],
@@ -274,7 +288,7 @@ impl Kernel {
     /// The value that the kernel needs for itself.
     pub fn work(&self) -> Option<ValueId> {
         match self {
-            Kernel::Interpolate { work, .. } | Kernel::Spread { work, .. } => *work,
+            Kernel::Interpolate { work, .. } | Kernel::Spread { work, .. } | Kernel::Filter { work, .. } => *work,
             _ => None,
         }
     }
@@ -282,7 +296,9 @@ impl Kernel {
     /// What is multiplied to the result.
     pub fn post(&self) -> Option<&Post> {
         match self {
-            Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. } => Some(post),
+            Kernel::Fft { post, .. } | Kernel::Filter { post, .. } | Kernel::FftPass { post, last: true, .. } => {
+                Some(post)
+            }
             _ => None,
         }
     }
@@ -299,6 +315,7 @@ impl Kernel {
             Kernel::Interpolate { .. } => "interpolate",
             Kernel::Spread { .. } => "spread",
             Kernel::Fft { .. } => "fft",
+            Kernel::Filter { .. } => "filter",
             Kernel::FftPass { .. } => "fft pass",
         }
     }
@@ -313,6 +330,7 @@ impl Kernel {
             Kernel::Map { load } => load.is_in_order() && in_one_window(load, target),
             Kernel::Add { loads } => loads[which].is_in_order() && in_one_window(&loads[which], target),
             Kernel::Fft { load, .. } => load.is_in_order(),
+            Kernel::Filter { load, work, .. } => load.is_in_order() && work.is_none(),
             Kernel::FftPass { load, pass, .. } => load.is_in_order() && pass.in_place(),
             _ => false,
         }
@@ -332,11 +350,14 @@ impl Plan {
         let len = step.kernel.output_len() as u64;
         let loads = step.kernel.loads();
         let weights = |f: &Factor, e: &[usize]| distinct(&f.access, e) * if f.weight.is_complex() { 8 } else { 4 };
+        // What a load pads with zeros is not read.
+        let read = |l: &Load| -> Vec<usize> { l.valid.iter().zip(&l.extents).map(|(v, &n)| v.count(n)).collect() };
         let mut cost = Cost { written: len * self.values[step.store.value.at()].element_bytes(), ..Cost::default() };
         for l in loads {
-            let elements: u64 = l.extents.iter().map(|&n| n as u64).product();
-            cost.read += distinct(&l.source, &l.extents) * self.values[l.value.at()].element_bytes();
-            cost.read += l.factors.iter().map(|f| weights(f, &l.extents)).sum::<u64>();
+            let valid = read(l);
+            let elements: u64 = valid.iter().map(|&n| n as u64).product();
+            cost.read += distinct(&l.source, &valid) * self.values[l.value.at()].element_bytes();
+            cost.read += l.factors.iter().map(|f| weights(f, &valid)).sum::<u64>();
             let scaled = u64::from(l.scale != Complex64::new(1.0, 0.0));
             cost.flops += elements * (6 * l.factors.len() as u64 + 2 * scaled);
         }
@@ -349,6 +370,7 @@ impl Plan {
                 let n: f64 = axes.iter().map(|&a| load.extents[a] as f64).product();
                 (5.0 * n.log2() * len as f64) as u64
             }
+            Kernel::Filter { load, filter, .. } => filter.flops(load),
             Kernel::FftPass { pass, outer, inner, .. } => pass.flops(*outer as u64, *inner as u64),
             Kernel::Interpolate { load, points, .. } | Kernel::Spread { load, points, .. } => {
                 4 * (load.extents[0] * points.count() * points.taps().iter().product::<usize>()) as u64
@@ -362,7 +384,13 @@ impl Plan {
             cost.read += self.values[work.at()].bytes();
             cost.written += self.values[work.at()].bytes();
         }
-        if let Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. } = &step.kernel {
+        if let Kernel::Filter { filter, .. } = &step.kernel {
+            let table = &filter.spectrum.table;
+            cost.read += table.len() as u64 * if table.is_complex() { 8 } else { 4 };
+        }
+        if let Kernel::Fft { post, .. } | Kernel::Filter { post, .. } | Kernel::FftPass { post, last: true, .. } =
+            &step.kernel
+        {
             cost.read += post.factors.iter().map(|f| weights(f, &post.extents)).sum::<u64>();
             cost.flops += len * (2 + 6 * post.factors.len() as u64);
         }

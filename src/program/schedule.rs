@@ -3,6 +3,7 @@
 
 mod containers;
 mod crop;
+mod filter;
 pub(super) mod nonuniform;
 mod transforms;
 
@@ -67,6 +68,7 @@ impl Program {
         }
         if *target == Target::Host {
             s.crop(output);
+            s.settle_filters(output);
         }
         let (body, mut regions) = (s.bodies.swap_remove(0), s.regions);
         let waves = waves::waves(&body, &mut regions);
@@ -199,7 +201,9 @@ impl Scheduler {
             step.kernel.loads_mut().iter_mut().for_each(|l| l.scale *= v.load.scale);
             return Some(Val { load: Load::whole(v.load.value, &v.load.extents), complex: v.complex, sole: true });
         }
-        let (Kernel::Fft { post, .. } | Kernel::FftPass { post, last: true, .. }) = &mut step.kernel else {
+        let (Kernel::Fft { post, .. } | Kernel::Filter { post, .. } | Kernel::FftPass { post, last: true, .. }) =
+            &mut step.kernel
+        else {
             return None;
         };
         if !post.factors.is_empty() || loads + v.load.factors.len() > room {
@@ -288,6 +292,9 @@ impl Scheduler {
             Op::Spread(points) => self.spread(x, points, extents)?,
             Op::Fft { axes, inverse, centered, scale } => match self.target.fft_limits() {
                 None => {
+                    if let Some(filtered) = self.filter(&x, &node.op)? {
+                        return Ok(filtered);
+                    }
                     let post = Post::scalar(extents, *scale);
                     let (axes, inverse, centered) = (axes.clone(), *inverse, *centered);
                     let keep = extents.iter().map(|&n| (0, n)).collect();

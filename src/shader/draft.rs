@@ -78,7 +78,9 @@ pub fn drafts(plan: &Plan, step: &Step) -> Result<Vec<Draft>> {
     match &step.kernel {
         Kernel::FftPass { .. } => Ok(vec![s.fft()?]),
         Kernel::Interpolate { .. } | Kernel::Spread { .. } => nonuniform::drafts(&s),
-        Kernel::Fft { .. } => Err(Error::Device("whole transforms run on the host only".into())),
+        Kernel::Fft { .. } | Kernel::Filter { .. } => {
+            Err(Error::Device("whole transforms run on the host only".into()))
+        }
         _ => s.chunks().into_iter().try_fold(Vec::new(), |mut all, chunk| {
             all.extend(s.chunk(chunk)?);
             Ok(all)

@@ -7,25 +7,32 @@ impl Scheduler {
     /// Says of every whole transform which box of its result is read.
     pub(super) fn crop(&mut self, output: ValueId) {
         for i in 0..self.steps.len() {
-            let value = self.steps[i].store.value;
-            let whole = self.steps[i].store == Store::whole(value, self.values[value.at()].len());
-            let written = self.steps.iter().filter(|s| s.store.value == value).count();
-            if value == output || !whole || written > 1 {
+            if !matches!(self.steps[i].kernel, Kernel::Fft { .. }) {
                 continue;
             }
-            // Its own extents: a container's result may have others, in the same order.
-            let Kernel::Fft { load, .. } = &self.steps[i].kernel else { continue };
-            let extents = load.extents.clone();
-            let loads = self.steps.iter().flat_map(|s| s.kernel.loads()).filter(|l| l.value == value);
-            // The smallest box that holds all that is read.
-            let read = loads.map(|l| read_box(l, &extents)).reduce(|a, b| {
-                let (a, b) = (a?, b?);
-                Some(a.iter().zip(&b).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1))).collect())
-            });
-            if let (Some(Some(read)), Kernel::Fft { keep, .. }) = (read, &mut self.steps[i].kernel) {
+            if let (Some(read), Kernel::Fft { keep, .. }) = (self.read_of(i, output), &mut self.steps[i].kernel) {
                 *keep = read;
             }
         }
+    }
+
+    /// The smallest box of a step's result, within the extents of its read, that holds all that is read; None where that
+    /// is not known.
+    pub(super) fn read_of(&self, i: usize, output: ValueId) -> Option<Vec<(usize, usize)>> {
+        let value = self.steps[i].store.value;
+        let whole = self.steps[i].store == Store::whole(value, self.values[value.at()].len());
+        let written = self.steps.iter().filter(|s| s.store.value == value).count();
+        if value == output || !whole || written > 1 {
+            return None;
+        }
+        // Its own extents: a container's result may have others, in the same order.
+        let extents = &self.steps[i].kernel.loads().first()?.extents;
+        let loads = self.steps.iter().flat_map(|s| s.kernel.loads()).filter(|l| l.value == value);
+        let boxes = loads.map(|l| read_box(l, extents));
+        let both = |a: Option<Vec<(usize, usize)>>, b: Option<Vec<(usize, usize)>>| {
+            Some(a?.iter().zip(&b?).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1))).collect())
+        };
+        boxes.reduce(both)?
     }
 }
 
@@ -59,4 +66,23 @@ fn read_box(load: &Load, extents: &[usize]) -> Option<Vec<(usize, usize)>> {
     }
     let moving = load.source.axes.iter().filter(|a| !matches!(a, AxisIndex::Linear { stride: 0 })).count();
     (base == 0 && found == moving && load.is_total()).then_some(ranges)
+}
+
+/// A load whose box is known, of a value of which only `keep` is stored from now on.
+pub(super) fn cut_out(load: &mut Load, extents: &[usize], keep: &[(usize, usize)]) {
+    let kept: Vec<usize> = keep.iter().map(|k| k.1 - k.0).collect();
+    let (old, new) = (c_strides(extents), c_strides(&kept));
+    let mut rest = load.source.base;
+    let mut base = 0;
+    for (a, &stride) in old.iter().enumerate() {
+        base += (rest / stride - keep[a].0 as i64) * new[a];
+        rest %= stride;
+    }
+    load.source.base = base;
+    for axis in &mut load.source.axes {
+        let AxisIndex::Linear { stride } = axis else { continue };
+        if let Some(a) = (0..old.len()).find(|&a| extents[a] > 1 && old[a] == *stride) {
+            *stride = new[a];
+        }
+    }
 }
