@@ -3,6 +3,7 @@
 
 mod accuracy;
 mod expand;
+mod hermitian;
 mod mixing;
 mod toeplitz;
 
