@@ -10,7 +10,7 @@ mod toeplitz;
 pub use accuracy::{Accuracy, Size};
 pub(crate) use expand::expand;
 pub(crate) use mixing::Mixing;
-pub(crate) use toeplitz::Inner;
+pub(crate) use toeplitz::{Inner, ToeplitzChoice};
 
 use super::points::{Footprint, Profile, Prolate};
 use super::{AxisMap, Builder, Constant, ConstantData, Points, ValueId};

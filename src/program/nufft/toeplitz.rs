@@ -15,6 +15,27 @@ use rayon::prelude::*;
 /// Cells of the grid that the kernel is made on, at most: 1 GiB in f64.
 const MOST_CELLS: usize = 1 << 26;
 
+/// Whether the normal of a transform shall be a convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ToeplitzChoice {
+    /// The linop says so.
+    Asked(bool),
+    /// The convolution takes so many times the operations of the pair of transforms.
+    Compared(f64),
+    /// Its kernel takes too much memory to make.
+    TooLarge,
+}
+
+impl ToeplitzChoice {
+    pub fn is_convolution(self) -> bool {
+        match self {
+            ToeplitzChoice::Asked(choice) => choice,
+            ToeplitzChoice::Compared(ratio) => ratio < 1.0,
+            ToeplitzChoice::TooLarge => false,
+        }
+    }
+}
+
 /// W as the transform sees it: constant along batch axes, or not, and a value for each sample.
 pub(crate) struct Inner {
     /// Batch axes along which it changes, ascending.
@@ -26,24 +47,26 @@ pub(crate) struct Inner {
 }
 
 impl Nufft {
-    /// Whether the normal shall be a convolution; decided by cost where the linop does not say.
-    pub(crate) fn prefers_toeplitz(&self) -> bool {
+    /// Whether the normal shall be a convolution, and why.
+    pub(crate) fn toeplitz_choice(&self) -> ToeplitzChoice {
         if let Some(choice) = self.0.toeplitz {
-            return choice;
+            return ToeplitzChoice::Asked(choice);
         }
         let doubled = self.doubled();
+        let making = Size::reaching(self.kernel_tol(), sigma(doubled.len()), &doubled, false);
+        if making.is_none_or(|s| s.grid.iter().product::<usize>() > MOST_CELLS) {
+            return ToeplitzChoice::TooLarge;
+        }
         let cells: f64 = doubled.iter().map(|&n| n as f64).product();
         // Padded rows are zero and cropped ones not wanted: of D passes over the grid 2 − 2^(1−D) are made.
         let d = doubled.len() as i32;
         let passes = (2.0 - 0.5f64.powi(d - 1)) / f64::from(d);
         let convolution = cells * (4.0 * cells.log2() * passes + 20.0);
-        let making = Size::reaching(self.kernel_tol(), sigma(d as usize), &doubled, false);
-        making.is_some_and(|s| s.grid.iter().product::<usize>() <= MOST_CELLS)
-            && convolution < self.0.size.cost(self.count())
+        ToeplitzChoice::Compared(convolution / self.0.size.cost(self.count()))
     }
 
     /// Extents of the circulant: smooth, and at least twice the image's less one.
-    fn doubled(&self) -> Vec<usize> {
+    pub(crate) fn doubled(&self) -> Vec<usize> {
         self.0.image.iter().map(|&n| next_smooth((2 * n).saturating_sub(1).max(1))).collect()
     }
 
