@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::data::{Random, complex, distance, inner, norm, wide, widened};
+use common::data::{Random, complex, distance, inner, norm, real, wide, widened};
 use common::{apply_on, bits, devices};
 use linops::linop::{self, Accuracy, NufftOptions};
-use linops::{Device, Linop, Tensor};
+use linops::{Device, Linop, Shape, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex64;
 use std::f64::consts::TAU;
@@ -232,6 +232,93 @@ fn normals_mix_the_batch() {
             let error = distance(&apply_on(&device, &a.n(), &x).unwrap(), &widened(&want));
             assert!(error < 5e-5, "{a} on {}: {error:e}", device.name());
         }
+    }
+}
+
+/// A basis of `k` for `t` frames of one spoke each, or of `k` = `a`·`c` where both are mixed.
+fn mixing(image: &str, k: usize, real_basis: bool, toeplitz: bool) -> Linop {
+    let axes = image.split(' ').map(|d| &d[..2]).collect::<Vec<_>>().join(" ");
+    let shape: Shape = image.parse().unwrap();
+    let locs = random_points(13 * 9, shape.extents(), 8).into_shape_with_order(IxDyn(&[13, 9, shape.rank()])).unwrap();
+    let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+    let f = linop::nufft(format!("A={k} C=2 {image}"), &locs, &axes, options, "A C T K").unwrap();
+    let dims = format!("A={k} T=13");
+    let basis = if real_basis { real(&dims, 1) } else { complex(&dims, 1) };
+    let basis = linop::dense(f.output().unwrap(), &basis, "C T K").unwrap();
+    let root = linop::diagonal(basis.output().unwrap(), &real("T=13 K=9", 2)).unwrap();
+    root * basis * f
+}
+
+#[test]
+fn half_of_a_mixing_kernel_is_held() {
+    for image in ["Ny=11 Nx=8", "Nx=17", "Nz=4 Ny=5 Nx=3"] {
+        let shape: Shape = image.parse().unwrap();
+        let cells: usize = shape.extents().iter().map(|n| linops::fft::next_smooth(2 * n - 1)).product();
+        for k in [1, 2, 3, 4, 5, 8] {
+            for real_basis in [false, true] {
+                let (a, pair) = (mixing(image, k, real_basis, true), mixing(image, k, real_basis, false));
+                let (n, pair) = (a.n(), pair.n());
+                assert!(!n.program().unwrap().to_string().contains("nufft"));
+                let x = complex(a.input().unwrap(), 3);
+                // Both in f64: what is left is the error of the two transforms and of the kernel, which is held in f32.
+                let (y, want) =
+                    (linops::apply_f64(&n, &wide(&x)).unwrap(), linops::apply_f64(&pair, &wide(&x)).unwrap());
+                let error = norm(&(&y - &want)) / norm(&want);
+                assert!(error < 4e-6, "{image} {k}: {error:e}");
+                for device in devices() {
+                    let error = distance(&apply_on(&device, &n, &x).unwrap(), &y);
+                    assert!(error < 2e-6, "{image} {k} on {}: {error:e}", device.name());
+                }
+                // Self-adjoint to the last digits of f64.
+                let u = wide(&complex(a.input().unwrap(), 4));
+                let nu = linops::apply_f64(&n, &u).unwrap();
+                let difference = (inner(&y, &u) - inner(&wide(&x), &nu)).norm();
+                assert!(difference < 1e-14 * norm(&y) * norm(&u), "{image} {k}: {difference:e}");
+                // K² reals for each frequency; of a real symmetric matrix half of these.
+                let plan = n.plan(&Device::host(), linops::DType::Complex32).unwrap();
+                let held: usize = plan.weights().iter().map(|w| w.bytes() as usize).sum();
+                let reals = if real_basis { k * (k + 1) / 2 } else { k * k };
+                assert_eq!(held, 4 * reals * cells, "{image} {k}");
+            }
+        }
+    }
+}
+
+#[test]
+fn several_axes_are_mixed_as_one() {
+    let locs = random_points(60, &[9, 10], 1).into_shape_with_order(IxDyn(&[60, 2])).unwrap();
+    let of = |toeplitz| {
+        let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+        let f = linop::nufft("A=3 B=2 C=2 Ny=9 Nx=10", &locs, "Ny Nx", options, "A B C K").unwrap();
+        linop::dense(f.output().unwrap(), &complex("A=3 C=2 V=4", 2), "V B K").unwrap() * f
+    };
+    let (n, pair) = (of(true).n(), of(false).n());
+    assert!(!n.program().unwrap().to_string().contains("nufft"));
+    let x = complex(n.input().unwrap(), 3);
+    let want = linops::apply_f64(&pair, &wide(&x)).unwrap();
+    for device in devices() {
+        let error = distance(&apply_on(&device, &n, &x).unwrap(), &want);
+        assert!(error < 6e-6, "{}: {error:e}", device.name());
+    }
+}
+
+#[test]
+fn what_is_not_hermitian_keeps_its_whole_matrix() {
+    let locs = random_points(50, &[9, 10], 1).into_shape_with_order(IxDyn(&[50, 2])).unwrap();
+    let of = |toeplitz| {
+        let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+        let f = linop::nufft("A=3 Ny=9 Nx=10", &locs, "Ny Nx", options, "A K").unwrap();
+        let mixed = linop::dense(f.output().unwrap(), &complex("V=3 A=3", 2), "V K").unwrap();
+        let back = linop::dense(mixed.output().unwrap(), &complex("A=3 V=3", 5), "A K").unwrap();
+        f.h() * back * mixed * f
+    };
+    let (a, pair) = (of(true), of(false));
+    assert!(!a.program().unwrap().to_string().contains("nufft"));
+    let x = complex(a.input().unwrap(), 3);
+    let want = linops::apply_f64(&pair, &wide(&x)).unwrap();
+    for device in devices() {
+        let error = distance(&apply_on(&device, &a, &x).unwrap(), &want);
+        assert!(error < 6e-6, "{}: {error:e}", device.name());
     }
 }
 

@@ -32,6 +32,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.line(format_args!("\ndevice {}", device.name()));
     let (mut plans, mut texts) = (serde_json::Map::new(), Vec::new());
     let mut containers = Value::Null;
+    let normals = linop.nufft_normals()?;
     for (name, linop) in &directions {
         let plan = linop.plan(&device, DType::Complex32)?;
         printer.line(format_args!("\n{name}: {} -> {}", linop.input()?, linop.output()?));
@@ -41,6 +42,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let memory = MemoryUse::of(&plan)?;
         printer.line(format_args!("  {}", totals(&plan)));
         printer.line(format_args!("  {}", memory_line(&plan, &memory)));
+        if *name == "normal" {
+            for n in &normals {
+                printer.line(format_args!("  normal of {}: {n}", n.transform));
+            }
+        }
         for region in &plan.regions {
             printer.line(format_args!(
                 "  container {} of {} linops: {}, {} in flight, {} waves ({})",
@@ -68,6 +74,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "device": device.name(),
         "containers": containers,
         "plans": plans,
+        "nufft_normals": normals,
         "wgsl": texts,
     }));
     Ok(DONE)

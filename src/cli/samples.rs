@@ -64,11 +64,12 @@ fn read_trajectory(path: &Path) -> Result<(ArrayD<f64>, String)> {
     let values = exact(read_array(path)?);
     let shape = values.shape().to_vec();
     let d = shape.last().copied().unwrap_or(0);
-    let expected = if bart { "BART's (3, sample, spoke)" } else { "(…, D)" };
+    let expected = match bart {
+        true => "BART's (3, sample, spoke)",
+        false => "(…, D) with D from 1 to 3: the coordinates of each sample last",
+    };
     if !(1..=3).contains(&d) || (bart && d == 1) || (!bart && shape.len() < 2) {
-        let message = format!(
-            "a trajectory of shape {shape:?} (last axis fastest), expected {expected} with 2 or 3 coordinates each"
-        );
+        let message = format!("a trajectory of shape {shape:?} (last axis fastest), expected {expected}");
         return Err(Error::file(path, message));
     }
     if let Some(index) = values.iter().position(|v| !v.is_finite()) {
@@ -146,14 +147,18 @@ pub fn read_image_maps(path: &Path, coils: usize, d: usize) -> Result<ArrayD<Com
     if maps.ndim() != d + 1 {
         let wanted = axes[3 - d..].join(", ");
         let message = format!(
-            "coil maps of shape {:?}, expected (coil, {wanted}): the trajectory has {d} coordinates for each sample",
-            maps.shape()
+            "coil maps of shape {:?}, expected (coil, {wanted}): the trajectory has {d} coordinate{} for each sample",
+            maps.shape(),
+            if d == 1 { "" } else { "s" }
         );
         return Err(Error::file(path, message));
     }
     if maps.shape()[0] != coils {
         let message = format!("dim C of the maps has extent {}, expected {coils} from the k-space", maps.shape()[0]);
         return Err(Error::file(path, message));
+    }
+    if maps.iter().all(|v| *v == Complex32::default()) {
+        return Err(Error::file(path, "the coil maps are 0 everywhere; there is nothing to reconstruct"));
     }
     Ok(maps)
 }

@@ -34,7 +34,7 @@ pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
 pub use identity::{identity, scalar, zero};
 pub use interpolate::{Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, gridding, interpolate};
-pub use nufft::{NufftOptions, nufft, nufft_lattice};
+pub use nufft::{NufftNormal, NufftOptions, nufft, nufft_lattice};
 pub use pad::{Align, crop, pad};
 pub use rearrange::rearrange;
 pub use repeat::{repeat, repeat_to};

@@ -4,7 +4,7 @@ use super::interpolate::{Layout, flat_locs};
 use super::{Align, FftOptions, Linop, Operator, chain, fft, pad, sampling_at, scalar};
 use crate::dim::{Shape, ToShape, parse_dims};
 use crate::error::{Result, value_err};
-use crate::program::{Accuracy, Builder, Nufft, ValueId};
+use crate::program::{Accuracy, Builder, Nufft, ToeplitzChoice, ValueId};
 use ndarray::ArrayD;
 
 /// Options of [`nufft`].
@@ -71,6 +71,54 @@ pub fn nufft_lattice(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, oversa
     let indices: Vec<(&str, ArrayD<i64>)> = names.iter().enumerate().map(|(a, d)| (d.as_str(), nearest(a))).collect();
     let sampled = sampling_at(scaled.output()?, &indices, out)?;
     chain(vec![padded, transform, scaled, sampled])
+}
+
+/// How the normal of a non-uniform transform is computed.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct NufftNormal {
+    /// The transform: points, image, kernel.
+    pub transform: String,
+    /// Whether the normal is a convolution (Toeplitz); else the transform and its adjoint.
+    pub toeplitz: bool,
+    /// Why so.
+    pub reason: String,
+}
+
+impl std::fmt::Display for NufftNormal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = if self.toeplitz { "a convolution (Toeplitz)" } else { "transform and adjoint" };
+        write!(f, "{what}: {}", self.reason)
+    }
+}
+
+impl Linop {
+    /// How the normal AᴴA computes that of each non-uniform transform in A, and why: the choice that
+    /// [`NufftOptions::toeplitz`] leaves open.
+    ///
+    /// # Errors
+    /// The linop carries an error.
+    pub fn nufft_normals(&self) -> Result<Vec<NufftNormal>> {
+        let (forward, normal) = (self.program()?, self.n().program()?);
+        let remaining = normal.transforms();
+        let of = |n: &&Nufft| {
+            let toeplitz = !remaining.contains(n);
+            let grid = n.doubled().iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+            let reason = match n.toeplitz_choice() {
+                choice if choice.is_convolution() != toeplitz => {
+                    "what stands between the two is no weight or mixture of batch entries".into()
+                }
+                ToeplitzChoice::Asked(_) => "as asked for".into(),
+                ToeplitzChoice::Compared(ratio) => {
+                    format!(
+                        "a convolution on {grid} takes about {ratio:.2} times the operations of transform and adjoint"
+                    )
+                }
+                ToeplitzChoice::TooLarge => format!("the kernel of a convolution on {grid} is too large to make"),
+            };
+            NufftNormal { transform: format!("{n:?}"), toeplitz, reason }
+        };
+        Ok(forward.transforms().iter().map(of).collect())
+    }
 }
 
 #[derive(Debug)]

@@ -30,6 +30,7 @@ pub use builder::Builder;
 pub use constant::{Constant, ConstantData};
 pub use filter::{Filter, Spectrum};
 pub use memory::{MemoryPlan, size_class};
+pub(crate) use nufft::ToeplitzChoice;
 pub use nufft::{Accuracy, Nufft, Size};
 pub use op::{Contract, IndexList, Inverse, MapAxis, Op};
 pub use parallel::{Parallel, Split, ThreadSettings};
@@ -121,6 +122,25 @@ impl Program {
             _ => 0.0,
         };
         self.nodes.iter().map(of).fold(0.0, f64::max)
+    }
+
+    /// Its non-uniform transforms, each once; those of which it has the adjoint alone do not count.
+    pub fn transforms(&self) -> Vec<&Nufft> {
+        let mut all: Vec<&Nufft> = Vec::new();
+        for node in &self.nodes {
+            match &node.op {
+                Op::Nufft(n) => all.push(n),
+                Op::Parallel(p) => all.extend(p.children.iter().flat_map(Program::transforms)),
+                _ => {}
+            }
+        }
+        let mut seen = Vec::new();
+        all.retain(|n| {
+            let new = !seen.contains(&n.address());
+            seen.push(n.address());
+            new
+        });
+        all
     }
 
     /// How often each value is read, the output counted once.

@@ -98,6 +98,30 @@ fn explain_shows_tree_plans_and_containers() {
 }
 
 #[test]
+fn explain_tells_how_the_normal_of_a_transform_is_computed() {
+    let folder = folder();
+    let of = |points: usize, toeplitz: &str| {
+        let k = |i: usize, a: usize| ((i * (7 + 4 * a)) % 97) as f64 / 97.0 * 20.0 - 10.0;
+        let locs = ArrayD::from_shape_fn(vec![points, 2], |i| k(i[0], i[1]));
+        folder.array("locs.npy", &Array::F64(locs));
+        let rest = format!(r#""locs": "locs.npy", "axes": ["Ny", "Nx"], "out": "K"{toeplitz}"#);
+        folder.text("nufft.json", &format!(r#"{{ "op": "nufft", "in": "Ny=20 Nx=20", {rest} }}"#));
+        let told = folder.json("explain nufft.json --device host");
+        let normal = told["nufft_normals"][0].clone();
+        let kernels = told["plans"]["normal"]["steps"].as_array().unwrap().clone();
+        let pair = kernels.iter().any(|s| s["kernel"] == "interpolate");
+        assert_eq!(normal["toeplitz"], !pair, "{told}");
+        assert!(folder.good("explain nufft.json --device host").contains(normal["reason"].as_str().unwrap()));
+        (!pair, normal["reason"].as_str().unwrap().to_string())
+    };
+    assert!(matches!(of(5, ""), (false, reason) if reason.contains("times the operations")));
+    assert!(matches!(of(40_000, ""), (true, reason) if reason.contains("times the operations")));
+    assert_eq!(of(5, r#", "toeplitz": true"#), (true, "as asked for".into()));
+    assert_eq!(of(40_000, r#", "toeplitz": false"#), (false, "as asked for".into()));
+    assert_eq!(folder.json("explain sense.json --device host")["nufft_normals"], serde_json::json!([]));
+}
+
+#[test]
 fn bench_measures_beside_a_copy() {
     let folder = folder();
     assert!(folder.good("bench sense.json --device host --runs 3").contains("GB/s"));

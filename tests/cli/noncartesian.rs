@@ -32,7 +32,15 @@ fn solves_with_toeplitz_and_with_the_pair() {
     let folder = Folder::new();
     let (scan, _) = radial(&folder);
     let text = folder.good(&format!("{GIVEN} --dcf dcf.npy --lambda 0.01 --nufft-tol 1e-6 -o x.npy"));
-    for part in ["4 coils, 24 x 48 samples", "cycles per field of view", "32 x 32", "from dcf.npy", "1e-6", "solved"] {
+    for part in [
+        "4 coils, 24 x 48 samples",
+        "times the operations of transform and adjoint",
+        "cycles per field of view",
+        "32 x 32",
+        "from dcf.npy",
+        "1e-6",
+        "solved",
+    ] {
         assert!(text.contains(part), "no \"{part}\" in {text}");
     }
     let image = folder.read("x.npy");
@@ -47,6 +55,11 @@ fn solves_with_toeplitz_and_with_the_pair() {
             format!("recon k.npy --traj traj.npy --maps maps.npy --device {device} --toeplitz {when} -o y.npy --force");
         let result = folder.json(&format!("{args} --dcf dcf.npy --lambda 0.01 --nufft-tol 1e-6"));
         assert_eq!(result["matrix"], serde_json::json!([N, N]));
+        let reason = result["toeplitz_reason"].as_str().unwrap();
+        match when {
+            "auto" => assert!(reason.contains("times the operations"), "{reason}"),
+            _ => assert_eq!((reason, &result["toeplitz"]), ("as asked for", &(when == "on").into())),
+        }
         let apart = distance(&folder.read("y.npy"), &image);
         assert!(apart < 1e-3, "{when} on {device}: {apart}");
     }
@@ -243,6 +256,11 @@ fn files_that_do_not_fit() {
     folder.complex("flat.npy", &scan.kspace.index_axis(Axis(0), 0).to_owned());
     folder.real("real.npy", &scan.kspace.mapv(|v| v.re));
     folder.complex("three.npy", &scan.maps.slice(s![..3, .., ..]).to_owned());
+    folder.complex("none.npy", &(&scan.maps * Complex32::default()));
+    folder.complex("small.npy", &scan.maps.slice(s![.., 4..28, 4..28]).to_owned());
+    folder.complex("imaginary.npy", &ArrayD::from_elem(vec![SPOKES, SAMPLES], Complex32::i()));
+    with("one.npy", &|k| *k = k.slice(s![.., .., ..1]).to_owned().into_dyn());
+    folder.text("empty.npy", "");
     folder.complex("plane.npy", &scan.maps.index_axis(Axis(0), 0).to_owned());
     for (args, part) in [
         ("k.npy --traj missing.npy", "missing.npy: no such file"),
@@ -262,8 +280,16 @@ fn files_that_do_not_fit() {
         ("k.npy --traj line.npy --dcf voronoi --matrix 32", "one line"),
         ("k.npy --traj traj.npy --maps three.npy", "dim C of the maps has extent 3, expected 4"),
         ("k.npy --traj traj.npy --maps plane.npy", "expected (coil, ny, nx)"),
+        ("k.npy --traj traj.npy --maps none.npy", "none.npy: the coil maps are 0 everywhere"),
+        ("k.npy --traj traj.npy --maps small.npy", "the image has the extents of the maps small.npy"),
+        ("k.npy --traj traj.npy --dcf imaginary.npy", "the weight of sample 0 is NaN or not real"),
+        ("k.npy --traj one.npy --maps maps.npy", "the trajectory has 1 coordinate for each sample"),
+        ("k.npy --traj empty.npy", "empty.npy: not an .npy file"),
+        ("empty.npy --traj traj.npy", "empty.npy: not an .npy file"),
         ("k.npy --traj traj.npy --mask dcf.npy", "--mask is for Cartesian data"),
         ("k.npy --traj traj.npy --nufft-tol 0", "--nufft-tol is 0"),
+        // Before anything is computed or read.
+        ("missing.npy --traj traj.npy --nufft-tol 4.9e-7", "expected a number from 5e-7 (what float32 reaches)"),
         ("k.npy --traj traj.npy --nufft-tol nan", "--nufft-tol is NaN"),
         ("k.npy --maps maps.npy --gridding-only", "--gridding-only is for non-Cartesian data"),
         ("k.npy --maps maps.npy --matrix 32", "give the trajectory with --traj"),

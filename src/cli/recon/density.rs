@@ -72,7 +72,8 @@ fn read(path: &PathBuf, samples: &[usize]) -> Result<ArrayD<f64>> {
         return Err(Error::file(path, message));
     }
     if let Some((index, w)) = array.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < 0.0) {
-        let message = format!("the weight of sample {index} is {w}; expected a real, finite number from 0 on");
+        let came = if w.is_nan() { "NaN or not real".into() } else { w.to_string() };
+        let message = format!("the weight of sample {index} is {came}; expected a real, finite number from 0 on");
         return Err(Error::file(path, message));
     }
     if array.iter().all(|w| *w == 0.0) {

@@ -86,8 +86,12 @@ impl Args {
     /// What needs no file.
     pub fn check(&self) -> Result<()> {
         match self.nufft_tol {
-            Some(tol) if !(tol > 0.0 && tol < 1.0) => {
-                Err(Error::Value(format!("--nufft-tol is {tol}; expected a number between 0 and 1, such as 1e-4")))
+            Some(tol) if !(Accuracy::LEAST_TOL..1.0).contains(&tol) => {
+                let least = Accuracy::LEAST_TOL;
+                let message = format!(
+                    "--nufft-tol is {tol}; expected a number from {least:e} (what float32 reaches) to below 1, such as 1e-4"
+                );
+                Err(Error::Value(message))
             }
             _ => Ok(()),
         }
@@ -154,11 +158,16 @@ pub(super) fn run(job: Job, samples: Samples, options: SenseOptions) -> Result<u
         None => None,
     };
     describe(args, &problem, printer);
-    let facts = facts(args, &problem, device);
+    let mut facts = facts(args, &problem, device);
     match model {
         Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || model.gridded(kspace, device)),
         Some(model) => {
             let lambda = args.lambda.unwrap_or(options.lambda * model.scale());
+            for normal in model.linop().nufft_normals()? {
+                printer.field("normal", &normal);
+                facts.insert("toeplitz".into(), json!(normal.toeplitz));
+                facts.insert("toeplitz_reason".into(), json!(normal.reason));
+            }
             job.solve(SenseOptions { lambda, ..options }, dims, facts, |options| model.solve(kspace, options, device))
         }
         None => job.grid(dims, facts, || {
@@ -193,7 +202,13 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
                        per field of view, so multiply them by the matrix";
         return Err(Error::file(trajectory_file, message));
     }
-    check_extent(samples.trajectory.view(), &matrix).map_err(in_trajectory)?;
+    check_extent(samples.trajectory.view(), &matrix).map_err(|e| match &maps {
+        Some((path, _)) => {
+            let message = format!("{e}; the image has the extents of the maps {}", path.display());
+            Error::file(trajectory_file, message)
+        }
+        None => in_trajectory(e),
+    })?;
     let shape = Shape::new(linops::dim::parse_dims(image_dims(d))?, matrix.clone())?;
     output::check_shape(target, &shape)?;
 

@@ -35,16 +35,17 @@ pub struct Size {
 
 /// Oversampling factors that are weighed against each other.
 const FACTORS: [f64; 6] = [1.25, 1.375, 1.5, 1.625, 1.75, 2.0];
-/// The smallest tolerance that float32 reaches.
-const LEAST: f64 = 5e-7;
 
 impl Accuracy {
+    /// The smallest tolerance that float32 reaches.
+    pub const LEAST_TOL: f64 = 5e-7;
+
     /// The cheapest size that is accurate enough, for so many points.
     pub(super) fn size(self, image: &[usize], points: usize) -> Result<Size> {
         match self {
             Accuracy::Tol(tol) => {
-                if !(LEAST..1.0).contains(&tol) {
-                    return value_err!("tol is {tol}; expected {LEAST:.0e} (what float32 reaches) to 1");
+                if !(Self::LEAST_TOL..1.0).contains(&tol) {
+                    return value_err!("tol is {tol}; expected {:.0e} (what float32 reaches) to 1", Self::LEAST_TOL);
                 }
                 let size = FACTORS.iter().filter_map(|&s| Size::reaching(tol, s, image, true));
                 let best = size.min_by(|a, b| a.cost(points).total_cmp(&b.cost(points)));

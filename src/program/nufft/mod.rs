@@ -3,13 +3,14 @@
 
 mod accuracy;
 mod expand;
+mod hermitian;
 mod mixing;
 mod toeplitz;
 
 pub use accuracy::{Accuracy, Size};
 pub(crate) use expand::expand;
 pub(crate) use mixing::Mixing;
-pub(crate) use toeplitz::Inner;
+pub(crate) use toeplitz::{Inner, ToeplitzChoice};
 
 use super::points::{Footprint, Profile};
 use super::{AxisMap, Builder, Constant, ConstantData, Points, ValueId};

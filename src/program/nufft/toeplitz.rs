@@ -1,7 +1,11 @@
 //! The normal of a non-uniform transform as a convolution: AᴴWA is a Toeplitz matrix, the crop of a circulant one of twice the
 //! size, whatever the points (Fessler et al., IEEE Trans. Signal Process. 53:3393, 2005).
+//!
+//! What is held of it is half of what a complex kernel takes. For real weights p[−n] = p[n]*, so the eigenvalues are real, and
+//! for a general trajectory they have no further symmetry. Where W mixes batch entries there is a Hermitian matrix for each
+//! frequency, held [by its diagonals](super::hermitian).
 
-use super::{Mixing, Nufft, Prepared, Size};
+use super::{Mixing, Nufft, Prepared, Size, hermitian};
 use crate::error::Result;
 use crate::fft::next_smooth;
 use crate::program::{AxisMap, Builder, Constant, ConstantData, Contract, Points, ValueId};
@@ -10,6 +14,27 @@ use rayon::prelude::*;
 
 /// Cells of the grid that the kernel is made on, at most: 1 GiB in f64.
 const MOST_CELLS: usize = 1 << 26;
+
+/// Whether the normal of a transform shall be a convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ToeplitzChoice {
+    /// The linop says so.
+    Asked(bool),
+    /// The convolution takes so many times the operations of the pair of transforms.
+    Compared(f64),
+    /// Its kernel takes too much memory to make.
+    TooLarge,
+}
+
+impl ToeplitzChoice {
+    pub fn is_convolution(self) -> bool {
+        match self {
+            ToeplitzChoice::Asked(choice) => choice,
+            ToeplitzChoice::Compared(ratio) => ratio < 1.0,
+            ToeplitzChoice::TooLarge => false,
+        }
+    }
+}
 
 /// W as the transform sees it: constant along batch axes, or not, and a value for each sample.
 pub(crate) struct Inner {
@@ -22,24 +47,26 @@ pub(crate) struct Inner {
 }
 
 impl Nufft {
-    /// Whether the normal shall be a convolution; decided by cost where the linop does not say.
-    pub(crate) fn prefers_toeplitz(&self) -> bool {
+    /// Whether the normal shall be a convolution, and why.
+    pub(crate) fn toeplitz_choice(&self) -> ToeplitzChoice {
         if let Some(choice) = self.0.toeplitz {
-            return choice;
+            return ToeplitzChoice::Asked(choice);
         }
         let doubled = self.doubled();
+        let making = Size::reaching(self.kernel_tol(), sigma(doubled.len()), &doubled, false);
+        if making.is_none_or(|s| s.grid.iter().product::<usize>() > MOST_CELLS) {
+            return ToeplitzChoice::TooLarge;
+        }
         let cells: f64 = doubled.iter().map(|&n| n as f64).product();
         // Padded rows are zero and cropped ones not wanted: of D passes over the grid 2 − 2^(1−D) are made.
         let d = doubled.len() as i32;
         let passes = (2.0 - 0.5f64.powi(d - 1)) / f64::from(d);
         let convolution = cells * (4.0 * cells.log2() * passes + 20.0);
-        let making = Size::reaching(self.kernel_tol(), sigma(d as usize), &doubled, false);
-        making.is_some_and(|s| s.grid.iter().product::<usize>() <= MOST_CELLS)
-            && convolution < self.0.size.cost(self.count())
+        ToeplitzChoice::Compared(convolution / self.0.size.cost(self.count()))
     }
 
     /// Extents of the circulant: smooth, and at least twice the image's less one.
-    fn doubled(&self) -> Vec<usize> {
+    pub(crate) fn doubled(&self) -> Vec<usize> {
         self.0.image.iter().map(|&n| next_smooth((2 * n).saturating_sub(1).max(1))).collect()
     }
 
@@ -53,24 +80,49 @@ impl Nufft {
         let (image, doubled) = (&self.0.image, self.doubled());
         let rank = b.extents(x).len();
         let batch = rank - image.len();
-        let spectrum = self.spectrum(&m.inner, &doubled)?;
-        let axes: Vec<usize> = (batch..rank).collect();
-        let v = self.resized(b, x, image, &doubled)?;
-        let v = b.fft(v, &axes, false, false, 1.0)?;
-        // Mixed axes of the result have labels of their own.
-        let own = |a: usize| if m.inner.axes.contains(&a) { rank + a } else { a } as u32;
-        let mixed = m.inner.axes.iter();
-        let w = mixed.clone().map(|&a| own(a)).chain(mixed.map(|&a| a as u32)).chain(axes.iter().map(|&a| a as u32));
-        let labels = Contract {
-            weight: spectrum,
-            conj: false,
-            w: w.collect(),
-            x: (0..rank as u32).collect(),
-            y: (0..rank).map(own).collect(),
+        let mixed = &m.inner.axes;
+        let halves = m.inner.is_hermitian();
+        // One axis that is mixed: several as one, in front of the image's.
+        let apart: Vec<usize> = (0..batch).filter(|a| !mixed.contains(a)).collect();
+        let order: Vec<usize> = apart.iter().chain(mixed).copied().chain(batch..rank).collect();
+        let joined = halves && mixed.len() > 1;
+        let mut v = x;
+        if joined {
+            v = b.permute(v, &order)?;
+            let extents = b.extents(v);
+            let one = std::iter::once(m.inner.order());
+            let extents = extents[..apart.len()].iter().copied().chain(one).chain(image.iter().copied()).collect();
+            v = b.reshape(v, extents)?;
+        }
+        let last = b.extents(v).len() - image.len();
+        let axes: Vec<usize> = (last..last + image.len()).collect();
+        v = self.resized(b, v, image, &doubled)?;
+        v = b.fft(v, &axes, false, false, 1.0)?;
+        v = if halves {
+            let axis = if joined { apart.len() } else { mixed.first().copied().unwrap_or(0) };
+            hermitian::apply(b, v, &self.diagonals(&m.inner, &doubled)?, axis, last)?
+        } else {
+            // Mixed axes of the result have labels of their own.
+            let own = |a: usize| if mixed.contains(&a) { rank + a } else { a } as u32;
+            let w = mixed.iter().map(|&a| own(a)).chain(mixed.iter().chain(&axes).map(|&a| a as u32));
+            let labels = Contract {
+                weight: self.spectrum(&m.inner, &doubled)?,
+                conj: false,
+                w: w.collect(),
+                x: (0..rank as u32).collect(),
+                y: (0..rank).map(own).collect(),
+            };
+            b.contract(v, labels)?
         };
-        let v = b.contract(v, labels)?;
-        let v = b.fft(v, &axes, true, false, 1.0)?;
-        self.resized(b, v, &doubled, image)
+        v = b.fft(v, &axes, true, false, 1.0)?;
+        v = self.resized(b, v, &doubled, image)?;
+        if joined {
+            let extents = order.iter().map(|&a| b.extents(x)[a]).collect();
+            v = b.reshape(v, extents)?;
+            let back: Vec<usize> = (0..rank).filter_map(|a| order.iter().position(|&o| o == a)).collect();
+            v = b.permute(v, &back)?;
+        }
+        Ok(v)
     }
 
     /// The image's axes padded or cropped at their ends.
@@ -94,55 +146,94 @@ impl Nufft {
 
     /// The eigenvalues of the circulant, over its size: real where W is real, so that the normal is exactly self-adjoint.
     fn spectrum(&self, w: &Inner, doubled: &[usize]) -> Result<Constant> {
-        let image = &self.0.image;
-        let d = image.len();
-        let count = self.count();
-        // p[n] = Σ w exp(2πi k·n/N) for |n| < N is the adjoint onto an image of twice the size, at twice the frequencies.
+        let circulant = Circulant::new(self, doubled)?;
+        let all: Vec<Complex64> = w.values.chunks_exact(self.count()).flat_map(|w| circulant.spectrum(w)).collect();
+        let extents = w.extents.iter().chain(doubled).copied().collect();
+        constant(extents, &all, w.values.iter().all(|w| w.im == 0.0))
+    }
+
+    /// The same for a Hermitian W, diagonal by diagonal: what is below the main one are conjugates.
+    fn diagonals(&self, w: &Inner, doubled: &[usize]) -> Result<Vec<Constant>> {
+        let circulant = Circulant::new(self, doubled)?;
+        let real = w.values.iter().all(|w| w.im == 0.0);
+        let diagonal = |d: usize| {
+            let rows = w.diagonal(d);
+            let extents = std::iter::once(rows.len()).chain(doubled.iter().copied()).collect();
+            let row = |(below, w): (bool, Vec<Complex32>)| {
+                let spectrum = circulant.spectrum(&w).into_iter();
+                spectrum.map(move |v| if below { v.conj() } else { v })
+            };
+            let all: Vec<Complex64> = rows.into_iter().flat_map(row).collect();
+            constant(extents, &all, real || d == 0)
+        };
+        (0..=w.order() / 2).map(diagonal).collect()
+    }
+}
+
+fn constant(extents: Vec<usize>, values: &[Complex64], real: bool) -> Result<Constant> {
+    let data = match real {
+        true => ConstantData::F32(values.iter().map(|c| c.re as f32).collect()),
+        false => ConstantData::C32(values.iter().map(|c| Complex32::new(c.re as f32, c.im as f32)).collect()),
+    };
+    Constant::new(extents, data)
+}
+
+/// Makes the eigenvalues of circulants for weights of the samples of a transform.
+struct Circulant<'a> {
+    image: &'a [usize],
+    doubled: &'a [usize],
+    twice: Vec<usize>,
+    size: Size,
+    made: Prepared,
+    scale: f64,
+}
+
+impl<'a> Circulant<'a> {
+    /// p[n] = Σ w exp(2πi k·n/N) for |n| < N is the adjoint onto an image of twice the size, at twice the frequencies.
+    fn new(n: &'a Nufft, doubled: &'a [usize]) -> Result<Circulant<'a>> {
+        let image = &n.0.image;
         let twice: Vec<usize> = image.iter().map(|&n| 2 * n).collect();
-        let locs: Vec<f64> = self.0.locs.iter().map(|k| 2.0 * k).collect();
-        let size = match Size::reaching(self.kernel_tol(), sigma(d), &twice, false) {
+        let locs: Vec<f64> = n.0.locs.iter().map(|k| 2.0 * k).collect();
+        let size = match Size::reaching(n.kernel_tol(), sigma(image.len()), &twice, false) {
             Some(size) => size,
-            None => self.0.size.clone(),
+            None => n.0.size.clone(),
         };
         let made = Prepared::new(&twice, &locs, &size)?;
         let scale: f64 = doubled.iter().map(|&n| 1.0 / n as f64).product::<f64>()
             * twice.iter().map(|&n| (n as f64).sqrt()).product::<f64>()
             / image.iter().map(|&n| n as f64).product::<f64>();
-        let mut all: Vec<Complex64> = Vec::new();
-        for w in w.values.chunks_exact(count) {
-            let grid = spread(&made.points, w);
-            let grid = transform(grid, &size.grid, true, true);
-            // Crop to twice the image (its middle at N), weigh, and wrap around the origin of the circulant.
-            let mut circulant = vec![Complex64::default(); doubled.iter().product()];
-            let mut index = vec![0usize; d];
-            for _ in 0..twice.iter().product::<usize>() {
-                let offset = |a: usize| index[a] as i64 - image[a] as i64;
-                // n = -N occurs nowhere in the matrix.
-                if (0..d).all(|a| offset(a) > -(image[a] as i64)) {
-                    let (mut from, mut to, mut weight) = (0, 0, scale);
-                    for a in 0..d {
-                        from = from * size.grid[a] + (size.grid[a] / 2) + index[a] - image[a];
-                        to = to * doubled[a] + offset(a).rem_euclid(doubled[a] as i64) as usize;
-                        weight *= f64::from(made.apodisation[a].get(index[a]).re);
-                    }
-                    circulant[to] = grid[from] * weight;
+        Ok(Circulant { image, doubled, twice, size, made, scale })
+    }
+
+    /// The eigenvalues for one weight a sample, over the circulant's size.
+    fn spectrum(&self, w: &[Complex32]) -> Vec<Complex64> {
+        let Circulant { image, doubled, twice, size, made, scale } = self;
+        let d = image.len();
+        let grid = transform(spread(&made.points, w), &size.grid, true, true);
+        // Crop to twice the image (its middle at N), weigh, and wrap around the origin of the circulant.
+        let mut circulant = vec![Complex64::default(); doubled.iter().product()];
+        let mut index = vec![0usize; d];
+        for _ in 0..twice.iter().product::<usize>() {
+            let offset = |a: usize| index[a] as i64 - image[a] as i64;
+            // n = -N occurs nowhere in the matrix.
+            if (0..d).all(|a| offset(a) > -(image[a] as i64)) {
+                let (mut from, mut to, mut weight) = (0, 0, *scale);
+                for a in 0..d {
+                    from = from * size.grid[a] + (size.grid[a] / 2) + index[a] - image[a];
+                    to = to * doubled[a] + offset(a).rem_euclid(doubled[a] as i64) as usize;
+                    weight *= f64::from(made.apodisation[a].get(index[a]).re);
                 }
-                for a in (0..d).rev() {
-                    index[a] += 1;
-                    if index[a] < twice[a] {
-                        break;
-                    }
-                    index[a] = 0;
-                }
+                circulant[to] = grid[from] * weight;
             }
-            all.extend(transform(circulant, doubled, false, false));
+            for a in (0..d).rev() {
+                index[a] += 1;
+                if index[a] < twice[a] {
+                    break;
+                }
+                index[a] = 0;
+            }
         }
-        let extents: Vec<usize> = w.extents.iter().chain(doubled).copied().collect();
-        let data = match w.values.iter().all(|w| w.im == 0.0) {
-            true => ConstantData::F32(all.iter().map(|c| c.re as f32).collect()),
-            false => ConstantData::C32(all.iter().map(|c| Complex32::new(c.re as f32, c.im as f32)).collect()),
-        };
-        Constant::new(extents, data)
+        transform(circulant, doubled, false, false)
     }
 }
 

@@ -20,7 +20,7 @@ impl Sweep {
                 _ => return Ok(None),
             }
         };
-        if !n.prefers_toeplitz() {
+        if !n.toeplitz_choice().is_convolution() {
             return Ok(None);
         }
         let extents = self.b.extents(x).to_vec();
