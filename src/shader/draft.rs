@@ -419,17 +419,19 @@ impl Stepper<'_> {
     }
 
     fn fft(&self) -> Result<Draft> {
-        let Kernel::FftPass { load, pass, outer, inner, first, last, inverse, shift, post } = &self.step.kernel else {
+        let Kernel::FftPass { load, pass, outer, inner, first, last, inverse, shift, middle, post, keep } =
+            &self.step.kernel
+        else {
             return Err(Error::Device("not a transform".into()));
         };
         let len = self.step.kernel.output_len();
-        let chunk = Chunk { first: 0, count: len };
-        let dst = self.destination(chunk)?;
+        let dst = self.destination(Chunk { first: 0, count: len })?;
         let mut t = Text::new(true);
         t.bind(3, Operand::Value(self.step.store.value), 8, dst, "read_write", "dst");
         let load = load.collapsed();
         let rank = load.extents.len();
-        let ranges = self.ranges(&load, chunk);
+        let read = load.extents.iter().product::<usize>();
+        let ranges = self.ranges(&load, Chunk { first: 0, count: read });
         let value = &self.plan.values[load.value.at()];
         let one = |footprint, element| match &windows(footprint, self.room(element))[..] {
             [one] => Ok(*one),
@@ -465,6 +467,14 @@ impl Stepper<'_> {
         let text = load_function("fetch", &load, rank, true, &source, &pre, &mut t.words);
         t.body += &text;
         t.body += "fn load(lin: u32) -> T {\n    return fetch(lin, 0u);\n}\n";
+        if let Some(middle) = middle {
+            let collapsed = collapse_post(middle);
+            let ranges: Vec<(i64, i64)> = collapsed.extents.iter().map(|&n| (0, n as i64 - 1)).collect();
+            let named = weights(&mut t, &collapsed.factors, &ranges)?;
+            let own: Vec<Source> = named.iter().map(|(n, c, w)| Source { name: n, complex: *c, window: *w }).collect();
+            let (extents, scale) = (&collapsed.extents, middle.scale);
+            t.body += &weigh_function("middle", extents, &collapsed.factors, scale, true, &own, &mut t.words);
+        }
         // The scalar goes into the pass, the weights into the store.
         let real = post.scale.im == 0.0;
         let collapsed = collapse_post(post);
@@ -478,7 +488,13 @@ impl Stepper<'_> {
                 weigh_function("weigh", &collapsed.extents, &collapsed.factors, scale, true, &after, &mut t.words);
             t.body += &text;
         }
-        t.store(&self.step.store, len, dst, weighted.then_some("weigh"), false);
+        let weigh = weighted.then_some("weigh");
+        if len < read {
+            let n = read / (outer * inner);
+            t.store_kept((n, *inner), *keep, &self.step.store, len, dst, weigh);
+        } else {
+            t.store(&self.step.store, len, dst, weigh, false);
+        }
         let call = FftCall {
             inverse: *inverse,
             shift: *shift as u32,
