@@ -4,7 +4,7 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use linops::linop::{self, Accuracy, Align, NufftOptions};
 use linops::{DType, Device, Linop, Tensor};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use std::hint::black_box;
 use std::time::Instant;
@@ -80,11 +80,67 @@ fn mixing(k: usize, n: usize, device: &Device) -> linops::Result<()> {
     Ok(())
 }
 
+/// Spokes through the centre of an image of 256², 96 of 512 samples.
+fn radial() -> ArrayD<f64> {
+    ArrayD::from_shape_fn(IxDyn(&[96 * 512, 2]), |i| {
+        let angle = (i[0] / 512) as f64 * std::f64::consts::PI / 96.0;
+        ((i[0] % 512) as f64 / 512.0 - 0.5) * 256.0 * if i[1] == 0 { angle.sin() } else { angle.cos() }
+    })
+}
+
+/// The normal of 8 coils both ways in turn, so that a noisy machine is noisy for both.
+fn paired() {
+    let spokes = |count: usize| radial().slice_axis(Axis(0), (0..count * 512).into()).to_owned();
+    let (plane, volume) = ([256, 256].as_slice(), [64, 64, 64].as_slice());
+    for (what, image, locs, tol) in [
+        ("96×512 radial", plane, spokes(96), 1e-4),
+        ("24×512 radial", plane, spokes(24), 1e-4),
+        ("12×512 radial", plane, spokes(12), 1e-4),
+        ("65536 points", plane, spread_out(65_536, plane), 1e-3),
+        ("10000 points", plane, spread_out(10_000, plane), 1e-3),
+        ("20000 points in 64³", volume, spread_out(20_000, volume), 1e-3),
+        ("100000 points in 64³", volume, spread_out(100_000, volume), 1e-3),
+    ] {
+        let of = |toeplitz| {
+            let options = NufftOptions { accuracy: Accuracy::Tol(tol), toeplitz };
+            let names = &["Nz", "Ny", "Nx"][3 - image.len()..];
+            let extents: String = names.iter().zip(image).map(|(d, n)| format!(" {d}={n}")).collect();
+            linop::nufft(format!("C={COILS}{extents}"), &locs, &names.join(" "), options, "C K").unwrap().n()
+        };
+        let (pair, convolution) = (of(Some(false)), of(Some(true)));
+        let chosen = if of(None).program().unwrap().to_string().contains("nufft") { "pair" } else { "convolution" };
+        let x = data(&pair);
+        let time = |a: &Linop| {
+            let start = Instant::now();
+            black_box(a.apply(black_box(&x)).unwrap());
+            start.elapsed().as_secs_f64() * 1e3
+        };
+        let count = if image.len() == 2 { 200 } else { 20 };
+        let mut times: Vec<[f64; 3]> = (0..count)
+            .map(|_| {
+                let (p, c) = (time(&pair), time(&convolution));
+                [p, c, c / p]
+            })
+            .collect();
+        let median = |times: &mut Vec<[f64; 3]>, k: usize| {
+            times.sort_by(|a, b| a[k].total_cmp(&b[k]));
+            (times[times.len() / 2][k], times[0][k])
+        };
+        let (p, c, r) = (median(&mut times, 0), median(&mut times, 1), median(&mut times, 2));
+        println!(
+            "normal of {what}, tol {tol:e}, {count} in turn: pair {:.2} ms (least {:.2}), convolution {:.2} ms (least {:.2}), \
+             ratio {:.2}; chosen: {chosen}",
+            p.0, p.1, c.0, c.1, r.0
+        );
+    }
+}
+
 fn bench(c: &mut Criterion) {
     for (k, n) in [(2, 192), (3, 192), (5, 192), (8, 192), (5, 64)] {
         mixing(k, n, &Device::host()).expect("the linops fit");
     }
     let device = Device::host();
+    paired();
     for (image, count) in [(vec![256, 256], 65_536), (vec![256, 256], 500_000), (vec![64, 64, 64], 262_144)] {
         for tol in [1e-3, 1e-6] {
             let a = nufft(&image, count, tol, false);

@@ -147,6 +147,26 @@ fn a_filter_is_its_parts() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn filters_under_narrow_limits() {
+    use linops::gpu::GpuOptions;
+    let small = GpuOptions { max_binding: Some(64 << 10), ..GpuOptions::default() };
+    let poor = GpuOptions { default_limits: true, ..GpuOptions::default() };
+    for options in [small, poor] {
+        let Some(device) = common::gpu_with(options) else { return };
+        // All whose lines fit a binding.
+        for case in cases().iter().filter(|c| c.shape != "X=9000") {
+            let parts = parts(case);
+            let a = linop::chain(parts.clone()).unwrap();
+            let x = complex(case.shape, 11);
+            let error = distance(&apply_on(&device, &a, &x).unwrap(), &one_by_one(&parts, &wide(&x)));
+            assert!(error < 4e-6, "{a}: {error:e}");
+        }
+    }
+}
+
 #[test]
 fn adjoints_of_filters_are_adjoint() {
     for (k, case) in cases().iter().enumerate() {

@@ -42,6 +42,13 @@ fn texts() -> &'static BTreeMap<String, String> {
                 add("windows", &a.h(), &target, true);
             }
         }
+        for n in [5, 8, 12, 16, 60, 100, 128, 512, 1001, 2048] {
+            for dims in [format!("C=3 N={n}"), format!("N={n} C=5")] {
+                for target in SHAPES.map(poorest) {
+                    add(&format!("filter {n}"), &filter(&dims, n), &target, true);
+                }
+            }
+        }
         for n in lengths() {
             for dims in [format!("C=3 N={n}"), format!("N={n} C=5")] {
                 let options = FftOptions { centered: n % 2 == 0, inverse: n % 3 == 0, ..FftOptions::default() };
@@ -57,6 +64,16 @@ fn texts() -> &'static BTreeMap<String, String> {
 /// Lengths with every radix, in one pass and in several, and those that go through a convolution.
 fn lengths() -> Vec<usize> {
     (2..=64).chain([100, 125, 128, 169, 256, 343, 512, 1001, 1024, 1331, 2048, 4096, 8192, 16384, 101, 1021]).collect()
+}
+
+/// A padded convolution along N.
+fn filter(dims: &str, n: usize) -> Linop {
+    let pad = linop::pad(dims, format!("N={}", 2 * n), linop::Align::Start).unwrap();
+    let names: Vec<&str> = dims.split(' ').map(|d| d.split('=').next().unwrap()).collect();
+    let pad = pad.out(&names.join(" ")).unwrap();
+    let f = linop::fft(pad.output().unwrap(), "N", FftOptions::default()).unwrap().out(&names.join(" ")).unwrap();
+    let weights = linop::diagonal(f.output().unwrap(), &complex(format!("N={}", 2 * n), 1)).unwrap();
+    pad.h() * f.h() * weights * &f * &pad
 }
 
 /// Linops whose reads span several bindings of 4096 bytes.
@@ -76,6 +93,8 @@ fn windowed() -> Vec<Linop> {
         d("A=40 B=50", "B=50 A=40"),
         linop::stack(stack.clone(), None, Some(("S", 1))).unwrap(),
         linop::add(stack).unwrap(),
+        filter("A=20 N=30", 30),
+        filter("N=30 A=20", 30),
         nufft("C=2 Ny=12 Nx=10", 150),
         nufft("C=5 Nz=6 Ny=3 Nx=4", 40),
     ]
@@ -216,6 +235,14 @@ fn sense(coils: usize) -> Linop {
     linop::diagonal(f.output().unwrap(), &mask("Y=32 X=48", 0.4, 2)).unwrap() * f * maps
 }
 
+/// A convolution of images, padded to twice the size.
+fn convolution() -> Linop {
+    let pad = linop::pad("C=2 Y=16 X=24", "Y=32 X=48", linop::Align::Start).unwrap().out("C Y X").unwrap();
+    let f = linop::fft("C=2 Y=32 X=48", "Y X", FftOptions::default()).unwrap().out("C Y X").unwrap();
+    let weights = linop::diagonal("C=2 Y=32 X=48", &complex("Y=32 X=48", 1)).unwrap();
+    pad.h() * f.h() * weights * f * pad
+}
+
 /// The program, the plan, and each kernel of it with the number of its dispatches' workgroups.
 fn listing(a: &Linop, shape: KernelShape) -> String {
     let program = a.program().unwrap();
@@ -240,6 +267,7 @@ fn representative_plans() {
         ("sampling_adjoint", sampling.h()),
         ("sampling_normal", sampling.n()),
         ("stacked_normal", frames.n()),
+        ("convolution", convolution()),
         ("nufft_forward", nufft("C=4 Ny=12 Nx=10", 300)),
         ("nufft_adjoint", nufft("C=4 Ny=12 Nx=10", 3000).h()),
         ("dense", linop::dense("N=60 T=4", &complex("M=30 N=60", 4), "M T").unwrap()),
@@ -259,6 +287,7 @@ fn representative_kernels() {
         ("kernel_nufft_adjoint", nufft("C=4 Ny=16 Nx=16", 3000).h(), KernelShape::Cpu),
         ("kernel_fft_workgroup", fft("C=4 N=60"), KernelShape::Gpu),
         ("kernel_fft_registers", fft("C=4 N=8"), KernelShape::Cpu),
+        ("kernel_filter", filter("C=4 N=32", 32), KernelShape::Gpu),
     ] {
         let texts: Vec<String> = dispatches(&a, &poorest(shape), true).unwrap().into_iter().map(|d| d.text).collect();
         insta::assert_snapshot!(name, texts.join("\n// next\n"));

@@ -14,11 +14,14 @@ pub(super) const INVOCATIONS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct GlobalPass {
     pub(super) step: Step,
+    /// Whether weights and the transform back follow.
+    pub(super) filter: bool,
 }
 
 impl GlobalPass {
     pub(super) fn key(&self) -> String {
-        format!("global-{}-{}", self.step.radix, self.step.role())
+        let filter = if self.filter { "-filter" } else { "" };
+        format!("global-{}-{}{filter}", self.step.radix, self.step.role())
     }
 
     pub(super) fn twiddles(&self) -> Vec<[f32; 2]> {
@@ -53,7 +56,13 @@ impl GlobalPass {
                 |slot| if slot == 0 { "k".into() } else { format!("{slot}u * fft.done + k") },
             );
         }
-        let y = code.dft(&x);
+        let mut y = code.dft(&x);
+        if self.filter {
+            let position = |q| at("column + fft.shift_out", q, "fft.columns");
+            let weighted: Vec<String> =
+                y.iter().enumerate().map(|(q, v)| code.bind(&super::middle("base", &position(q), v))).collect();
+            y = code.dft(&weighted);
+        }
         let shift = if step.last() { " + fft.shift_out" } else { "" };
         code.line(&format!("let start_out = {}{shift};", step.output_start("column", "")));
         code.line(&format!("let stride = {};", step.output_stride()));

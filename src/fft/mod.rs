@@ -88,7 +88,7 @@ pub fn plan(n: usize, inner: usize, limits: &FftLimits) -> Vec<FftPass> {
         return Vec::new();
     }
     let inner = inner.max(1);
-    let global = |step| Kind::Global(GlobalPass { step });
+    let global = |step| Kind::Global(GlobalPass { step, filter: false });
     let kinds: Vec<Kind> = match limits.shape {
         _ if n == 1 => Step::chain(&[1]).into_iter().map(global).collect(),
         KernelShape::Cpu => Step::chain(&lengths(n, CPU_RADIX)).into_iter().map(global).collect(),
@@ -119,7 +119,7 @@ fn workgroup(step: Step, inner: usize, limits: &FftLimits) -> WorkgroupPass {
     };
     let tile = packing::tile(step.radix, &stages, columns, limits);
     let turned = step.first() && !step.last() && inner < COALESCED && stages.len() > 1;
-    WorkgroupPass { step, stages, tile, turned }
+    WorkgroupPass { step, stages, tile, turned, filter: false }
 }
 
 impl FftPass {
@@ -128,6 +128,23 @@ impl FftPass {
     pub fn in_place(&self) -> bool {
         let step = self.step();
         step.first() && step.last()
+    }
+
+    /// The pass that goes on: coefficients times weights, and the transform of the other sign, so that it makes a filter. None
+    /// where the transform takes more than this pass.
+    pub fn filter(&self) -> Option<FftPass> {
+        let kind = match self.kind.clone() {
+            Kind::Global(pass) => Kind::Global(GlobalPass { filter: true, ..pass }),
+            Kind::Workgroup(pass) => Kind::Workgroup(WorkgroupPass { filter: true, ..pass }),
+        };
+        self.in_place().then_some(FftPass { kind })
+    }
+
+    fn is_filter(&self) -> bool {
+        match &self.kind {
+            Kind::Global(pass) => pass.filter,
+            Kind::Workgroup(pass) => pass.filter,
+        }
     }
 
     /// Identifies [`source`](Self::source): equal keys have equal text.
@@ -141,7 +158,8 @@ impl FftPass {
 
     /// WGSL of the pass: `struct FftParams`, helpers and the entry point `main`. The caller adds
     /// `fn load(lin: u32) -> vec2<f32>`, `fn store(lin: u32, v: vec2<f32>)`, `var<uniform> fft: FftParams` and
-    /// `var<storage, read> twiddle: array<vec2<f32>>`. Each element is loaded and stored once.
+    /// `var<storage, read> twiddle: array<vec2<f32>>`; for a [filter](Self::filter) also
+    /// `fn middle(lin: u32, v: vec2<f32>) -> vec2<f32>`, the weighted coefficient. Each element is loaded and stored once.
     pub fn source(&self) -> String {
         let main = match &self.kind {
             Kind::Global(pass) => pass.main(),
@@ -187,7 +205,8 @@ impl FftPass {
             only(first, shift),
             only(last, shift),
             only(first, call.inverse.into()),
-            only(last, call.inverse.into()),
+            // A filter ends with the transform of the other sign.
+            only(last, (call.inverse != self.is_filter()).into()),
             (if last { call.scale } else { 1.0 }).to_bits(),
         ];
         words.resize(words.len().next_multiple_of(4), 0);
@@ -207,7 +226,8 @@ impl FftPass {
     pub fn flops(&self, outer: u64, inner: u64) -> u64 {
         let step = self.step();
         let line = 5.0 * step.radix as f64 * (step.radix as f64).log2();
-        (line * (outer * inner) as f64 * step.lines() as f64) as u64
+        let transforms = if self.is_filter() { 2.0 } else { 1.0 };
+        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64
     }
 
     fn step(&self) -> Step {
@@ -216,6 +236,12 @@ impl FftPass {
             Kind::Workgroup(pass) => pass.step,
         }
     }
+}
+
+/// The weighted coefficient at a position, made ready for the transform of the other sign.
+fn middle(base: &str, position: &str, value: &str) -> String {
+    let position = format!("{base} + fft_wrap({position}, fft.total)");
+    format!("fft_swap(middle({position}, fft_swap({value}, fft.swap_in)), fft.swap_out)")
 }
 
 /// The entry point around the lines of a body.

@@ -12,6 +12,7 @@ const PLAIN: &str = "
 @group(0) @binding(3) var<storage, read_write> y: array<vec2<f32>>;
 fn load(lin: u32) -> vec2<f32> { return x[lin]; }
 fn store(lin: u32, v: vec2<f32>) { y[lin] = v; }
+fn middle(lin: u32, v: vec2<f32>) -> vec2<f32> { return v * x[lin].x; }
 ";
 
 fn limits(shape: KernelShape) -> FftLimits {
@@ -30,7 +31,9 @@ fn kernels() -> HashMap<String, FftPass> {
     for shape in [KernelShape::Gpu, KernelShape::Cpu] {
         for n in sweep() {
             for inner in [1, 3, 8, 200] {
-                all.extend(plan(n, inner, &limits(shape)).into_iter().map(|pass| (pass.key(), pass)));
+                let passes = plan(n, inner, &limits(shape));
+                let filters: Vec<FftPass> = passes.iter().filter_map(FftPass::filter).collect();
+                all.extend(passes.into_iter().chain(filters).map(|pass| (pass.key(), pass)));
             }
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct WorkgroupPass {
     /// Whether the lanes of the last stage run along the line, not the columns: where it is the line that is stored
     /// contiguously.
     pub(super) turned: bool,
+    /// Whether weights and the transform back follow, in the same workgroup memory.
+    pub(super) filter: bool,
 }
 
 impl WorkgroupPass {
@@ -33,6 +35,9 @@ impl WorkgroupPass {
         }
         if self.turned {
             key.push_str("-turned");
+        }
+        if self.filter {
+            key.push_str("-filter");
         }
         key
     }
@@ -68,8 +73,14 @@ impl WorkgroupPass {
         code.line(&format!("let column0 = (group - tile * fft.tiles) * {}u;", self.tile.columns));
 
         let stages = Step::chain(&self.stages);
+        let transforms = if self.filter { 2 } else { 1 };
+        let all = transforms * stages.len();
         let mut offset = 0;
-        for (s, stage) in stages.iter().enumerate() {
+        for s in 0..all {
+            let stage = &stages[s % stages.len()];
+            if s % stages.len() == 0 {
+                offset = 0;
+            }
             code.line(&format!("// stage {s}: radix {}", stage.radix));
             let rounds: Vec<Round> = (0..self.tile.rounds(stage.n, stage.radix)).map(|u| Round { s, u }).collect();
             let mut results = Vec::new();
@@ -82,10 +93,12 @@ impl WorkgroupPass {
             }
             for (round, x) in rounds.iter().zip(inputs) {
                 let x = self.twist(&mut code, stage, round, offset, x);
-                results.push(code.dft(&x));
+                let y = code.dft(&x);
+                // The coefficients are there, and the way back begins.
+                results.push(if s + 1 < all && self.is_last(s) { self.weigh(&mut code, stage, round, y) } else { y });
             }
             offset += table_len(stage);
-            if s + 1 == stages.len() {
+            if s + 1 == all {
                 for (round, y) in rounds.iter().zip(&results) {
                     self.put(&mut code, stage, round, y);
                 }
@@ -99,12 +112,17 @@ impl WorkgroupPass {
             }
             code.line("workgroupBarrier();");
         }
-        let memory = if stages.len() > 1 {
+        let memory = if all > 1 {
             format!("var<workgroup> fft_lines: array<vec2<f32>, {}>;\n\n", self.tile.memory(self.step.radix))
         } else {
             String::new()
         };
         memory + &super::entry_point(self.tile.invocations, &code.into_text())
+    }
+
+    /// Whether a stage ends a transform.
+    fn is_last(&self, s: usize) -> bool {
+        (s + 1).is_multiple_of(self.stages.len())
     }
 
     /// Butterflies of a stage in the whole tile.
@@ -120,7 +138,7 @@ impl WorkgroupPass {
     /// Binds the butterfly `b`, column `c` and outer step `o` of a lane, and what else the stage needs of them.
     fn bind_lane(&self, code: &mut Code, stage: &Step, round: &Round) {
         let (Tile { columns, outer, invocations, .. }, lines) = (self.tile, stage.lines());
-        let last = round.s + 1 == self.stages.len();
+        let last = self.is_last(round.s);
         let id = if round.u == 0 { "lid".to_string() } else { format!("lid + {}u", round.u * invocations) };
         let bound = self.butterflies(stage) - 1;
         // Lanes without a butterfly repeat the last one; only what they write is held back.
@@ -235,6 +253,27 @@ impl WorkgroupPass {
         if partial {
             code.line("}");
         }
+    }
+
+    /// Multiplies the coefficients by the caller's weights.
+    fn weigh(&self, code: &mut Code, stage: &Step, round: &Round, y: Vec<String>) -> Vec<String> {
+        let start = round.name("start_middle");
+        code.line(&format!(
+            "let {start} = {} + {} * fft.columns + fft.shift_out;",
+            round.name("column"),
+            round.name("b")
+        ));
+        let weighted: Vec<String> = y.iter().map(|_| code.fresh()).collect();
+        for v in &weighted {
+            code.line(&format!("var {v} = vec2<f32>();"));
+        }
+        code.line(&format!("if ({}) {{", round.name("inside")));
+        for (q, (v, y)) in weighted.iter().zip(&y).enumerate() {
+            let position = format!("{start} + {}u * fft.columns", q * stage.lines());
+            code.line(&format!("    {v} = {};", super::middle(&round.name("base"), &position, y)));
+        }
+        code.line("}");
+        weighted
     }
 
     /// Stores the results of the last stage to the array.

@@ -125,10 +125,16 @@ impl fmt::Display for Plan {
                     }
                     f.write_str(&times(post))?;
                 }
-                Kernel::FftPass { pass, outer, inner, inverse, shift, post, first, last, .. } => {
+                Kernel::FftPass { pass, outer, inner, inverse, shift, middle, post, keep, first, last, load } => {
                     write!(f, " {} of ({outer}, n, {inner})", pass.key())?;
                     if *first || *last {
                         f.write_str(direction(*inverse, *shift > 0))?;
+                    }
+                    if let Some(middle) = middle {
+                        write!(f, " middle{}", times(middle))?;
+                    }
+                    if *last && (keep.1 - keep.0) * outer * inner < load.extents.iter().product() {
+                        write!(f, " keep {}..{}", keep.0, keep.1)?;
                     }
                     f.write_str(&times(post))?;
                 }

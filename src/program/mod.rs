@@ -17,6 +17,7 @@ mod op;
 mod parallel;
 mod plan;
 pub mod points;
+mod prune;
 mod region;
 mod schedule;
 mod simplify;

@@ -159,8 +159,12 @@ pub enum Kernel {
         inverse: bool,
         /// Index of the origin.
         shift: usize,
+        /// Weights on the coefficients, where the transform back follows in the same pass.
+        middle: Option<Post>,
         /// Weights and scalar on the result, in the last pass.
         post: Post,
+        /// First and end of what is stored along the axis.
+        keep: (usize, usize),
     },
 }
 
@@ -275,7 +279,8 @@ impl Kernel {
         match self {
             Kernel::Zero { len } => *len,
             Kernel::Add { loads } => len(&loads[0]),
-            Kernel::Map { load } | Kernel::Fft { load, .. } | Kernel::FftPass { load, .. } => len(load),
+            Kernel::Map { load } | Kernel::Fft { load, .. } => len(load),
+            Kernel::FftPass { outer, inner, keep, .. } => outer * (keep.1 - keep.0) * inner,
             Kernel::Filter { filter, .. } => filter.kept().iter().product(),
             Kernel::Reduce { load, kept, .. } => load.extents[..*kept].iter().product(),
             Kernel::Gather { load, index } => load.extents[0] * index.indices().len() * load.extents[2],
@@ -393,6 +398,10 @@ impl Plan {
         {
             cost.read += post.factors.iter().map(|f| weights(f, &post.extents)).sum::<u64>();
             cost.flops += len * (2 + 6 * post.factors.len() as u64);
+        }
+        if let Kernel::FftPass { middle: Some(middle), load, .. } = &step.kernel {
+            cost.read += middle.factors.iter().map(|f| weights(f, &middle.extents)).sum::<u64>();
+            cost.flops += load.extents.iter().map(|&n| n as u64).product::<u64>() * 6 * middle.factors.len() as u64;
         }
         if let Kernel::Gather { index, .. } | Kernel::Scatter { index, .. } = &step.kernel {
             cost.read += 4 * index.indices().len() as u64;

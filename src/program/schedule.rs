@@ -9,6 +9,7 @@ mod transforms;
 
 use super::bluestein::legalize;
 use super::plan::Post;
+use super::prune::prune;
 use super::*;
 use crate::error::{Error, Result};
 use crate::fft;
@@ -40,7 +41,7 @@ impl Program {
             Target::Gpu { max_buffer, max_binding, .. } => {
                 // Before anything is made for values that cannot exist.
                 fits(&expanded, *max_buffer, *max_binding)?;
-                legal = legalize(&expanded)?;
+                legal = legalize(&prune(&expanded)?)?;
                 &legal
             }
         };
@@ -159,6 +160,16 @@ impl Scheduler {
         Val { load: Load::whole(value, extents), complex, sole: true }
     }
 
+    /// The step that made what is read in order here, if it is the last one and nothing else reads its result.
+    fn just_made(&mut self, x: &Val) -> Option<&mut Step> {
+        let (value, extents) = (x.load.value, &x.load.extents);
+        let whole = x.sole && x.load.is_in_order() && self.values[value.at()].extents == *extents;
+        let last = Item::Step(self.steps.len().checked_sub(1)?);
+        let own = self.bodies.last().is_some_and(|b| b.last() == Some(&last));
+        let store = Store::whole(value, extents.iter().product());
+        self.steps.last_mut().filter(|s| whole && own && s.store == store)
+    }
+
     /// The value as a stored one, in C order.
     fn stored(&mut self, v: Val) -> Val {
         if v.load.is_plain() {
@@ -271,7 +282,10 @@ impl Scheduler {
                 let complex = x.complex || weight.is_complex();
                 Val { load: x.load.times(weight, axes, *conj), complex, sole: x.sole }
             }
-            Op::Map(axes) => self.through(x, |l| l.mapped(axes, extents))?,
+            Op::Map(axes) => match self.crop_pass(&x, axes) {
+                Some((x, axes)) => self.through(x, |l| l.mapped(&axes, extents))?,
+                None => self.through(x, |l| l.mapped(axes, extents))?,
+            },
             Op::Reshape => self.through(x, |l| l.reshaped(extents))?,
             Op::Sum(axes) => {
                 let kept: Vec<usize> = (0..x.load.extents.len()).filter(|a| !axes.contains(a)).collect();
@@ -302,7 +316,10 @@ impl Scheduler {
                 }
                 Some(limits) => {
                     let call = FftAxes { axes, inverse: *inverse, centered: *centered, scale: *scale, limits };
-                    self.fft(x, &call)?
+                    match self.filter_pass(&x, &call) {
+                        Some(filtered) => filtered,
+                        None => self.fft(x, &call)?,
+                    }
                 }
             },
             Op::Parallel(p) => self.parallel(x, p, extents)?,

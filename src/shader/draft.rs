@@ -5,11 +5,10 @@
 //! 0 and the windows' results add up. (An addition reads each term through windows of its own.)
 
 use super::nonuniform;
-use super::read::{Source, Window, load_function, weigh_function};
+use super::read::{Source, Window, load_function};
 use super::text::Text;
 use crate::error::{Error, Result};
-use crate::fft::FftCall;
-use crate::program::{Access, Constant, Factor, Kernel, Load, Plan, Post, Step, Target, ValueId};
+use crate::program::{Access, Constant, Kernel, Load, Plan, Step, Target, ValueId};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -91,7 +90,7 @@ pub fn drafts(plan: &Plan, step: &Step) -> Result<Vec<Draft>> {
 pub(super) struct Stepper<'a> {
     pub plan: &'a Plan,
     pub step: &'a Step,
-    limit: u64,
+    pub limit: u64,
 }
 
 /// Results `first..first + count`.
@@ -390,14 +389,14 @@ impl Stepper<'_> {
     }
 
     /// Whether a read value lies in the buffer that is written.
-    fn overwrites(&self, v: ValueId) -> bool {
+    pub fn overwrites(&self, v: ValueId) -> bool {
         let slot = |v: ValueId| self.plan.memory.slot_of[v.at()];
         let y = self.step.store.value;
         v == y || slot(v).is_some() && slot(v) == slot(y)
     }
 
     /// Where a chunk's results lie.
-    fn destination(&self, chunk: Chunk) -> Result<Window> {
+    pub fn destination(&self, chunk: Chunk) -> Result<Window> {
         let store = &self.step.store;
         let at = |i: usize| (i / store.run * store.pitch + store.start + i % store.run) as i64;
         let (first, last) = (chunk.first, chunk.first + chunk.count - 1);
@@ -417,86 +416,6 @@ impl Stepper<'_> {
             }),
         }
     }
-
-    fn fft(&self) -> Result<Draft> {
-        let Kernel::FftPass { load, pass, outer, inner, first, last, inverse, shift, post } = &self.step.kernel else {
-            return Err(Error::Device("not a transform".into()));
-        };
-        let len = self.step.kernel.output_len();
-        let chunk = Chunk { first: 0, count: len };
-        let dst = self.destination(chunk)?;
-        let mut t = Text::new(true);
-        t.bind(3, Operand::Value(self.step.store.value), 8, dst, "read_write", "dst");
-        let load = load.collapsed();
-        let rank = load.extents.len();
-        let ranges = self.ranges(&load, chunk);
-        let value = &self.plan.values[load.value.at()];
-        let one = |footprint, element| match &windows(footprint, self.room(element))[..] {
-            [one] => Ok(*one),
-            _ => Err(Error::TooBig {
-                what: "one operand of a transform".into(),
-                needed: element * (footprint.1 - footprint.0) as u64,
-                limit: self.limit,
-            }),
-        };
-        let own = self.overwrites(load.value);
-        let source_window =
-            if own { dst } else { one(clamp(load.source.footprint(&ranges), value.len()), value.element_bytes())? };
-        if !own {
-            t.bind(4, Operand::Value(load.value), value.element_bytes(), source_window, "read", "x");
-        }
-        let source = Source { name: if own { "dst" } else { "x" }, complex: value.complex, window: source_window };
-        let mut number = 5;
-        let mut weights =
-            |t: &mut Text, factors: &[Factor], ranges: &[(i64, i64)]| -> Result<Vec<(String, bool, Window)>> {
-                let mut all = Vec::new();
-                for f in factors {
-                    let element = if f.weight.is_complex() { 8 } else { 4 };
-                    let w = one(clamp(f.access.footprint(ranges), f.weight.len()), element)?;
-                    let name = format!("w{number}");
-                    t.bind(number, Operand::Constant(f.weight.clone()), element, w, "read", &name);
-                    all.push((name, f.weight.is_complex(), w));
-                    number += 1;
-                }
-                Ok(all)
-            };
-        let named = weights(&mut t, &load.factors, &ranges)?;
-        let pre: Vec<Source> = named.iter().map(|(n, c, w)| Source { name: n, complex: *c, window: *w }).collect();
-        let text = load_function("fetch", &load, rank, true, &source, &pre, &mut t.words);
-        t.body += &text;
-        t.body += "fn load(lin: u32) -> T {\n    return fetch(lin, 0u);\n}\n";
-        // The scalar goes into the pass, the weights into the store.
-        let real = post.scale.im == 0.0;
-        let collapsed = collapse_post(post);
-        let ranges: Vec<(i64, i64)> = collapsed.extents.iter().map(|&n| (0, n as i64 - 1)).collect();
-        let named = weights(&mut t, &collapsed.factors, &ranges)?;
-        let after: Vec<Source> = named.iter().map(|(n, c, w)| Source { name: n, complex: *c, window: *w }).collect();
-        let weighted = !collapsed.factors.is_empty() || !real;
-        if weighted {
-            let scale = if real { num_complex::Complex64::new(1.0, 0.0) } else { post.scale };
-            let text =
-                weigh_function("weigh", &collapsed.extents, &collapsed.factors, scale, true, &after, &mut t.words);
-            t.body += &text;
-        }
-        t.store(&self.step.store, len, dst, weighted.then_some("weigh"), false);
-        let call = FftCall {
-            inverse: *inverse,
-            shift: *shift as u32,
-            scale: if real { post.scale.re as f32 } else { 1.0 },
-            batch0: 0,
-        };
-        let (outer, inner) = (*outer as u32, *inner as u32);
-        t.fft(pass.source(), Arc::new(pass.twiddles()));
-        let mut d = t.finish_with(&pass.key(), [0; 8], pass.groups(outer.into(), inner.into()))?;
-        d.fft_params = Some(pass.params(outer, inner, *first, *last, &call));
-        Ok(d)
-    }
-}
-
-fn collapse_post(post: &Post) -> Load {
-    let mut load = Load::whole(ValueId::INPUT, &post.extents);
-    load.factors = post.factors.clone();
-    load.collapsed()
 }
 
 /// A footprint within the operand: a read without valid indices touches nothing, and binds its first element.

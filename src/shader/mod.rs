@@ -8,6 +8,7 @@ mod nonuniform;
 mod read;
 mod template;
 mod text;
+mod transforms;
 mod uploads;
 mod validate;
 mod words;

@@ -45,6 +45,37 @@ impl Text {
 
     /// `fn store(lin, v)`.
     pub(super) fn store(&mut self, store: &Store, len: usize, dst: Window, weigh: Option<&str>, add: bool) {
+        self.store_as("store", store, len, dst, weigh, add);
+    }
+
+    /// The same for results (outer, n, inner) of which only `keep` is stored along n: `lin` counts all.
+    pub(super) fn store_kept(
+        &mut self,
+        (n, inner): (usize, usize),
+        keep: (usize, usize),
+        store: &Store,
+        len: usize,
+        dst: Window,
+        weigh: Option<&str>,
+    ) {
+        self.store_as("store_inside", store, len, dst, weigh, false);
+        let (n, inner) = (self.words.u32(n as u32), self.words.u32(inner as u32));
+        let (first, count) = (self.words.u32(keep.0 as u32), self.words.u32((keep.1 - keep.0) as u32));
+        let _ = write!(
+            self.body,
+            "fn store(lin: u32, v: T) {{
+    let row = lin / {inner};
+    let outer = row / {n};
+    let k = row - outer * {n} - {first};
+    if (k < {count}) {{
+        store_inside((outer * {count} + k) * {inner} + lin - row * {inner}, v);
+    }}
+}}
+"
+        );
+    }
+
+    fn store_as(&mut self, name: &str, store: &Store, len: usize, dst: Window, weigh: Option<&str>, add: bool) {
         let offset = self.words.signed(store.start as i64 - dst.first as i64);
         let index = if store.is_contiguous(len) {
             format!("lin + {offset}")
@@ -54,7 +85,7 @@ impl Text {
         };
         let value = weigh.map_or("v".to_string(), |f| format!("{f}(lin, v)"));
         let op = if add { "+=" } else { "=" };
-        let _ = write!(self.body, "fn store(lin: u32, v: T) {{\n    dst[{index}] {op} {value};\n}}\n");
+        let _ = write!(self.body, "fn {name}(lin: u32, v: T) {{\n    dst[{index}] {op} {value};\n}}\n");
     }
 
     /// Replaces a word of the kernel's file.

@@ -12,8 +12,9 @@ pub(crate) use expand::expand;
 pub(crate) use mixing::Mixing;
 pub(crate) use toeplitz::{Inner, ToeplitzChoice};
 
+use super::builder::identity_axes;
 use super::points::{Footprint, Profile};
-use super::{AxisMap, Builder, Constant, ConstantData, Points, ValueId};
+use super::{AxisMap, Builder, Constant, ConstantData, MapAxis, Points, ValueId};
 use crate::error::{Result, shape_err, value_err};
 use std::f64::consts::PI;
 use std::sync::{Arc, OnceLock};
@@ -119,11 +120,14 @@ impl Nufft {
         for (a, w) in apodisation.iter().enumerate() {
             v = b.mul(v, w.clone(), vec![batch + a], false)?;
         }
+        let (mut padded, mut extents) = (identity_axes(b.extents(v)), b.extents(v).to_vec());
         for a in 0..image.len() {
             // Index N/2 of the image is index P/2 of the grid.
             let off = (image[a] / 2) as i64 - (grid[a] / 2) as i64;
-            v = b.map_axis(v, batch + a, AxisMap::affine(1, off, 1, image[a], grid[a]), grid[a])?;
+            padded[batch + a] = MapAxis::From(batch + a, AxisMap::affine(1, off, 1, image[a], grid[a]));
+            extents[batch + a] = grid[a];
         }
+        v = b.map(v, padded, extents)?;
         let axes: Vec<usize> = (batch..batch + image.len()).collect();
         v = b.fft(v, &axes, false, true, 1.0)?;
         v = b.interpolate(v, points.clone())?;

@@ -61,7 +61,8 @@ impl Nufft {
         // Padded rows are zero and cropped ones not wanted: of D passes over the grid 2 − 2^(1−D) are made.
         let d = doubled.len() as i32;
         let passes = (2.0 - 0.5f64.powi(d - 1)) / f64::from(d);
-        let convolution = cells * (4.0 * cells.log2() * passes + 20.0);
+        // Half of what a transform of its own costs: weights and both transforms go through memory together.
+        let convolution = cells * (2.2 * cells.log2() * passes + 8.0);
         ToeplitzChoice::Compared(convolution / self.0.size.cost(self.count()))
     }
 

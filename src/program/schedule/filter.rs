@@ -9,16 +9,10 @@ impl Scheduler {
     pub(super) fn filter(&mut self, x: &Val, f: &Op) -> Result<Option<Val>> {
         let Op::Fft { axes, inverse, centered, scale } = f else { return Ok(None) };
         let extents = &x.load.extents;
-        let value = x.load.value;
-        let whole = x.load.is_in_order() && self.values[value.at()].extents == *extents;
-        if !x.sole || !whole || x.load.factors.is_empty() {
+        if x.load.factors.is_empty() {
             return Ok(None);
         }
-        let own = self.bodies.last().is_some_and(|b| b.last() == Some(&Item::Step(self.steps.len().wrapping_sub(1))));
-        let len = extents.iter().product();
-        let Some(step) = self.steps.last_mut().filter(|s| own && s.store == Store::whole(value, len)) else {
-            return Ok(None);
-        };
+        let Some(step) = self.just_made(x) else { return Ok(None) };
         let Kernel::Fft { load, axes: a, inverse: i, centered: c, post, .. } = &step.kernel else { return Ok(None) };
         let moving: Vec<usize> = axes.iter().copied().filter(|&a| extents[a] > 1).collect();
         if a != axes || i == inverse || c != centered || !post.factors.is_empty() || moving.is_empty() {
@@ -28,7 +22,7 @@ impl Scheduler {
         let filter = Filter::new(extents, &moving, (*i, *c), &x.load.factors, by)?;
         let post = Post::scalar(extents, *scale);
         step.kernel = Kernel::Filter { load: load.clone(), filter: Box::new(filter), post, work: None };
-        Ok(Some(Val { load: Load::whole(value, extents), complex: true, sole: true }))
+        Ok(Some(Val { load: Load::whole(x.load.value, extents), complex: true, sole: true }))
     }
 
     /// Cuts the results of filters to what is read of them, and gives them the room that they then need.

@@ -16,6 +16,72 @@ impl Scheduler {
         Ok(v)
     }
 
+    /// The inverse along one axis of the pass that was just planned, after weights that were not applied yet: both in that
+    /// pass. None where it is not that, or they do not fit.
+    pub(super) fn filter_pass(&mut self, x: &Val, f: &FftAxes) -> Option<Val> {
+        let &[axis] = f.axes else { return None };
+        let extents = &x.load.extents;
+        let (own_outer, own_n): (usize, usize) = (extents[..axis].iter().product(), extents[axis]);
+        if x.load.factors.is_empty() {
+            return None;
+        }
+        let (room, limit) = (self.target.max_factors(), self.target.max_binding() / 8);
+        let step = self.just_made(x)?;
+        let Kernel::FftPass { load, pass, outer, inner, last: true, inverse, shift, middle, post, keep, .. } =
+            &mut step.kernel
+        else {
+            return None;
+        };
+        let same = *outer == own_outer && *keep == (0, own_n) && outer_len(extents, *inner) == own_outer * own_n;
+        let origin = if f.centered { own_n / 2 } else { 0 };
+        let fits = load.factors.len() + x.load.factors.len() <= room
+            && x.load.factors.iter().all(|w| (w.weight.len() as u64) < limit);
+        if !same || !fits || *inverse == f.inverse || *shift != origin || middle.is_some() || !post.factors.is_empty() {
+            return None;
+        }
+        *pass = pass.filter()?;
+        let scale = post.scale * x.load.scale;
+        *middle = Some(Post { extents: extents.clone(), factors: x.load.factors.clone(), scale });
+        *post = Post::scalar(extents, f.scale);
+        Some(Val { load: Load::whole(x.load.value, extents), complex: true, sole: true })
+    }
+
+    /// A crop of the axis whose last pass was just planned: the rest is not stored. Gives what is left to be mapped.
+    pub(super) fn crop_pass(&mut self, x: &Val, axes: &[MapAxis]) -> Option<(Val, Vec<MapAxis>)> {
+        if !x.load.factors.is_empty() {
+            return None;
+        }
+        let extents = x.load.extents.clone();
+        let step = self.just_made(x)?;
+        let Kernel::FftPass { outer, inner, last: true, post, keep, .. } = &mut step.kernel else { return None };
+        let n = keep.1;
+        let whole = keep.0 == 0 && *outer * n * *inner == extents.iter().product::<usize>();
+        let axis = (0..extents.len())
+            .find(|&a| extents[a] == n && extents[..a].iter().product::<usize>() == *outer && n > 1)?;
+        let crops = |m: &MapAxis| match m {
+            MapAxis::From(a, m) if *a == axis => {
+                let len = usize::try_from(m.hi).ok()?;
+                (m.num == 1 && m.is_total(len) && !m.wrap && len < n).then_some((m.off as usize, len))
+            }
+            _ => None,
+        };
+        let (at, (first, len)) = axes.iter().enumerate().find_map(|(k, m)| Some((k, crops(m)?)))?;
+        if !whole || !post.factors.is_empty() {
+            return None;
+        }
+        let mut kept = extents;
+        kept[axis] = len;
+        *keep = (first, first + len);
+        post.extents = kept.clone();
+        let value = x.load.value;
+        step.store = Store::whole(value, kept.iter().product());
+        self.values[value.at()].extents = kept.clone();
+        let load = Load { scale: x.load.scale, ..Load::whole(value, &kept) };
+        let mut axes = axes.to_vec();
+        axes[at] = MapAxis::From(axis, AxisMap::identity(len));
+        Some((Val { load, ..*x }, axes))
+    }
+
     fn fft_axis(&mut self, v: Val, f: &AxisFft) -> Result<Val> {
         let e = v.load.extents.clone();
         let (outer, n) = (e[..f.axis].iter().product::<usize>(), e[f.axis]);
@@ -87,7 +153,9 @@ impl Scheduler {
                 last: k == last,
                 inverse: f.inverse,
                 shift: f.shift,
+                middle: None,
                 post,
+                keep: (0, n),
             };
             v = self.step(kernel, extents, true);
         }
@@ -111,4 +179,9 @@ struct AxisFft {
     shift: usize,
     scale: f64,
     limits: FftLimits,
+}
+
+/// Elements of everything before the last axes, which together hold `inner`.
+fn outer_len(extents: &[usize], inner: usize) -> usize {
+    extents.iter().product::<usize>() / inner
 }
