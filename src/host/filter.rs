@@ -105,8 +105,7 @@ impl<T: Real> FilterPlan<T> {
             }),
             (true, false) => {
                 let rooms = work.len() / room;
-                let mut turns: Vec<Vec<(usize, &mut [Complex<T>])>> = Vec::new();
-                turns.resize_with(rooms, Vec::new);
+                let mut turns: Vec<Vec<_>> = (0..rooms).map(|_| Vec::new()).collect();
                 dst.chunks_mut(out).enumerate().for_each(|(b, d)| turns[b % rooms].push((b, d)));
                 let tasks = work.par_chunks_mut(room).zip(turns);
                 tasks.for_each_init(Vec::new, |scratch, (block, turns)| {
