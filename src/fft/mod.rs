@@ -2,7 +2,8 @@
 //!
 //! [`plan`] turns a length into passes, one dispatch each, over the logical C-order array (outer, N, inner). A pass
 //! writes its WGSL itself: straight-line butterflies, generated for its radices, around the caller's `load` and `store`,
-//! which is where padding, coil maps and masks are fused. Two shapes come from the same butterflies: stages in workgroup
+//! which is where padding, coil maps and masks are fused. A pass that holds whole lines can go on to a filter: the caller's
+//! weights and the transform back, without a store in between. Two shapes come from the same butterflies: stages in workgroup
 //! memory for GPUs, and one butterfly per invocation for CPU adapters.
 //!
 //! | room | holds |

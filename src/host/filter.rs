@@ -45,9 +45,6 @@ pub(super) struct FilterPlan<T: Real> {
     in_blocks: bool,
 }
 
-/// A block and where its result goes.
-type Turn<'d, T> = (usize, &'d mut [Complex<T>]);
-
 impl<T: Real> FilterPlan<T> {
     pub fn new(filter: &Filter, load: &Load) -> FilterPlan<T> {
         let (extents, first) = (&filter.extents, filter.first());
@@ -137,8 +134,7 @@ impl<T: Real> FilterPlan<T> {
             }),
             (true, false) => {
                 let rooms = work.len() / room;
-                let mut turns: Vec<Vec<Turn<T>>> = Vec::new();
-                turns.resize_with(rooms, Vec::new);
+                let mut turns: Vec<Vec<_>> = (0..rooms).map(|_| Vec::new()).collect();
                 dst.chunks_mut(out).enumerate().for_each(|(b, d)| turns[b % rooms].push((b, d)));
                 let tasks = work.par_chunks_mut(room).zip(turns);
                 tasks.for_each_init(buffer, |scratch, (block, turns)| {

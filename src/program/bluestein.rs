@@ -3,7 +3,7 @@
 //! Bluestein (IEEE Trans. Audio Electroacoust. 18:451, 1970): with nk = (n² + k² − (k − n)²)/2 a transform of length N is a
 //! pointwise chirp, a circular convolution of smooth length M ≥ 2N − 1, and a chirp again. The origin of a centred transform
 //! goes into the chirps' phase. All of it is built from primitives that fuse: chirp and padding into the load of the first
-//! transform, the kernel's spectrum into that of the second.
+//! transform, crop and chirp into the store of the second, and both transforms into one pass where a line fits it.
 
 use super::*;
 use crate::error::Result;

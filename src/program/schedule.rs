@@ -1,5 +1,5 @@
 //! From a program to a plan: index maps and pointwise weights are fused into the kernels beside them, transforms are cut
-//! into passes, large values into panels.
+//! into passes, large values into panels; a transform, weights and the transform back become a filter.
 
 mod containers;
 mod crop;

@@ -1,4 +1,5 @@
-//! Fourier transforms in a plan for a GPU: axis by axis, in the passes that a length needs, large values in panels.
+//! Fourier transforms in a plan for a GPU: axis by axis, in the passes that a length needs, large values in panels. A pass
+//! stores what is read of its axis, and goes on through weights to the transform back where that follows.
 
 use super::*;
 use crate::fft::FftLimits;
@@ -21,7 +22,8 @@ impl Scheduler {
     pub(super) fn filter_pass(&mut self, x: &Val, f: &FftAxes) -> Option<Val> {
         let &[axis] = f.axes else { return None };
         let extents = &x.load.extents;
-        let (own_outer, own_n): (usize, usize) = (extents[..axis].iter().product(), extents[axis]);
+        let n = extents[axis];
+        let around = (extents[..axis].iter().product::<usize>(), extents[axis + 1..].iter().product::<usize>());
         if x.load.factors.is_empty() {
             return None;
         }
@@ -32,8 +34,8 @@ impl Scheduler {
         else {
             return None;
         };
-        let same = *outer == own_outer && *keep == (0, own_n) && outer_len(extents, *inner) == own_outer * own_n;
-        let origin = if f.centered { own_n / 2 } else { 0 };
+        let same = (*outer, *inner) == around && *keep == (0, n);
+        let origin = if f.centered { n / 2 } else { 0 };
         let fits = load.factors.len() + x.load.factors.len() <= room
             && x.load.factors.iter().all(|w| (w.weight.len() as u64) < limit);
         if !same || !fits || *inverse == f.inverse || *shift != origin || middle.is_some() || !post.factors.is_empty() {
@@ -179,9 +181,4 @@ struct AxisFft {
     shift: usize,
     scale: f64,
     limits: FftLimits,
-}
-
-/// Elements of everything before the last axes, which together hold `inner`.
-fn outer_len(extents: &[usize], inner: usize) -> usize {
-    extents.iter().product::<usize>() / inner
 }
