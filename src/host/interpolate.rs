@@ -5,9 +5,10 @@
 //! tile, in their order, and stores its cells once. So nothing is added to by two threads, and every sum's order is fixed.
 
 use super::element::{Elem, Real, Slice};
+use super::horner::{EVALUATED, Horner};
 use super::load::Reader;
 use super::taps::{Gather, Landing, Rows, Scatter, VECTOR};
-use crate::program::points::Tiles;
+use crate::program::points::{Tiles, Weights};
 use crate::program::{Load, NONUNIFORM_BLOCK, Points};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -24,6 +25,8 @@ struct Grid<'p> {
     extents: [usize; 3],
     tile: [usize; 3],
     taps: [usize; 3],
+    /// Where weights are not in a table.
+    horner: Option<Horner<'p>>,
 }
 
 /// A tile: its first cell, and how many it has.
@@ -33,10 +36,14 @@ struct Tile {
 }
 
 impl<'p> Grid<'p> {
-    fn new(points: &'p Points) -> Grid<'p> {
+    fn new(points: &'p Points, weights: Weights) -> Grid<'p> {
+        let horner = match weights {
+            Weights::Table => None,
+            Weights::Polynomials => points.polynomials().map(Horner::new),
+        };
         let tiles = points.tiles();
         let (extents, tile) = (three(points.grid(), 1), three(tiles.extents(), 1));
-        Grid { points, tiles, extents, tile, taps: three(points.taps(), 1) }
+        Grid { points, tiles, extents, tile, taps: three(points.taps(), 1), horner }
     }
 
     fn cells(&self) -> usize {
@@ -52,7 +59,8 @@ impl<'p> Grid<'p> {
     fn rows(&self, buffer: [usize; 3], lanes: usize) -> Rows {
         let pitch = [buffer[1] * buffer[2] * lanes, buffer[2] * lanes];
         let (stride, radial) = (self.points.stride(), self.points.is_radial());
-        Rows { taps: self.taps, pitch, lanes, stride, radial }
+        let spacing = self.horner.as_ref().map_or(stride, Horner::spacing);
+        Rows { taps: self.taps, pitch, lanes, stride, spacing, radial }
     }
 }
 
@@ -72,11 +80,12 @@ fn blocks(batch: usize) -> impl Iterator<Item = Range<usize>> {
 pub(super) fn interpolate<T: Real, E: Elem<T>>(
     load: &Load,
     points: &Points,
+    weights: Weights,
     source: Option<Slice<T>>,
     work: &mut [T],
     dst: &mut [E],
 ) {
-    let (grid, reader) = (Grid::new(points), Reader::new(load, source));
+    let (grid, reader) = (Grid::new(points, weights), Reader::new(load, source));
     let count = points.count();
     for block in blocks(load.extents[0]) {
         let lanes = block.len() * E::LANES;
@@ -97,7 +106,14 @@ pub(super) fn interpolate<T: Real, E: Elem<T>>(
             let starts: Vec<u32> = points.cells()[own.clone()].iter().map(|c| start(&grid, &tile, c, &rows)).collect();
             let part = |(k, (out, starts)): (usize, (&mut [T], &[u32]))| {
                 let first = own.start + k * POINTS;
-                Gather { rows, tile: buffer, weights: points.weights(), first, starts }.run(out);
+                let Some(horner) = &grid.horner else {
+                    return Gather { rows, tile: buffer, weights: points.weights(), first, starts }.run(out);
+                };
+                let mut weights = horner.buffer();
+                for (k, (out, starts)) in out.chunks_mut(EVALUATED * lanes).zip(starts.chunks(EVALUATED)).enumerate() {
+                    horner.fill(starts.len(), |p| first + k * EVALUATED + p, &mut weights);
+                    Gather { rows, tile: buffer, weights: &weights, first: 0, starts }.run(out);
+                }
             };
             run.par_chunks_mut(POINTS * lanes).zip(starts.par_chunks(POINTS)).enumerate().for_each(part);
         });
@@ -179,11 +195,12 @@ fn beside<T: Copy>(from: &[T], to: &mut [T], coil: usize, lanes: usize, width: u
 pub(super) fn spread<T: Real, E: Elem<T>>(
     load: &Load,
     points: &Points,
+    weights: Weights,
     source: Option<Slice<T>>,
     work: &mut [T],
     dst: &mut [E],
 ) {
-    let (grid, reader) = (Grid::new(points), Reader::new(load, source));
+    let (grid, reader) = (Grid::new(points, weights), Reader::new(load, source));
     let (count, cells) = (points.count(), grid.cells());
     for block in blocks(load.extents[0]) {
         let lanes = block.len() * E::LANES;
@@ -212,10 +229,19 @@ pub(super) fn spread<T: Real, E: Elem<T>>(
                 buffer.clear();
                 buffer.resize(len, T::zero());
                 let mut footprints = Vec::with_capacity(SAMPLES);
-                for entries in entries[part].chunks(SAMPLES) {
+                let mut weights = grid.horner.as_ref().map(Horner::buffer);
+                for entries in entries[part].chunks(if weights.is_some() { EVALUATED } else { SAMPLES }) {
                     footprints.clear();
                     footprints.extend(entries.iter().map(|e| landing(&grid, &tile, e, &rows)));
-                    Scatter { rows, weights: points.weights(), samples, footprints: &footprints }.run(buffer);
+                    let weights = match (&grid.horner, &mut weights) {
+                        (Some(horner), Some(weights)) => {
+                            horner.fill(entries.len(), |k| entries[k].point as usize, weights);
+                            footprints.iter_mut().zip(0..).for_each(|(f, k)| f.point = k);
+                            &weights[..]
+                        }
+                        _ => points.weights(),
+                    };
+                    Scatter { rows, weights, samples, footprints: &footprints }.run(buffer);
                 }
             };
             if entries.len() <= 4 * POINTS {

@@ -6,6 +6,7 @@
 mod element;
 mod fft;
 mod gather;
+mod horner;
 mod interpolate;
 mod load;
 mod reduce;

@@ -1,6 +1,7 @@
 //! Programs and plans as text, for people and for snapshot tests: stable, without addresses or ids.
 
 use super::plan::Post;
+use super::points::Weights;
 use super::*;
 use num_complex::Complex64;
 use std::fmt;
@@ -126,8 +127,12 @@ impl fmt::Display for Plan {
                     f.write_str(&times(post))?;
                 }
                 Kernel::Gather { index, .. } | Kernel::Scatter { index, .. } => write!(f, " by {index:?}")?,
-                Kernel::Interpolate { points, work, .. } | Kernel::Spread { points, work, .. } => {
-                    write!(f, " {points:?}")?;
+                Kernel::Interpolate { points, weights, work, .. } | Kernel::Spread { points, weights, work, .. } => {
+                    let from = match weights {
+                        Weights::Table => "a table",
+                        Weights::Polynomials => "polynomials",
+                    };
+                    write!(f, " {points:?}, weights from {from}")?;
                     if let Some(w) = work {
                         let slot = self.memory.slot_of[w.at()].unwrap_or_default();
                         write!(f, ", work {:?} (buffer {slot})", self.values[w.at()].extents)?;
