@@ -1,5 +1,5 @@
-// The parts of tiles with many footprints, added up in their order. `count` is the number of tiles, `begin` the first of them, `results` the
-// number of batch entries.
+// The parts of tiles with many footprints, added up in their order. `count` is the number of tiles,
+// `results` the number of batch entries.
 
 #import index
 
@@ -11,7 +11,7 @@ fn main(
 ) {
     let g = group_index(wid, nwg);
     let b = g / p.count;
-    let tile = g - b * p.count + p.begin;
+    let tile = g - b * p.count;
     if (b < p.results) {
         tile_sum(tile, b, lid);
     }

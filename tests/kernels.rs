@@ -49,6 +49,12 @@ fn texts() -> &'static BTreeMap<String, String> {
                 }
             }
         }
+        for (shape, width) in [("C=5 Nx=40", 7.0), ("C=1 Ny=20 Nx=24", 9.0), ("C=9 Nz=16 Ny=12 Nx=10", 6.0)] {
+            for a in [nufft_of(shape, 100, width), nufft_of(shape, 100, width - 0.5)] {
+                add("nufft", &a, &poorest(KernelShape::Gpu), true);
+                add("nufft", &a.h(), &poorest(KernelShape::Gpu), true);
+            }
+        }
         for n in lengths() {
             for dims in [format!("C=3 N={n}"), format!("N={n} C=5")] {
                 let options = FftOptions { centered: n % 2 == 0, inverse: n % 3 == 0, ..FftOptions::default() };
@@ -96,16 +102,21 @@ fn windowed() -> Vec<Linop> {
         filter("A=20 N=30", 30),
         filter("N=30 A=20", 30),
         nufft("C=2 Ny=12 Nx=10", 150),
+        nufft("C=2 Ny=12 Nx=10", 3000),
         nufft("C=5 Nz=6 Ny=3 Nx=4", 40),
     ]
 }
 
 /// A non-uniform transform over all dims but C, whose normal goes through its points.
 fn nufft(shape: &str, points: usize) -> Linop {
+    nufft_of(shape, points, 4.0)
+}
+
+fn nufft_of(shape: &str, points: usize, width: f64) -> Linop {
     let dims: Vec<&str> = shape.split(' ').map(|d| d.split('=').next().unwrap()).filter(|d| *d != "C").collect();
     let mut r = Random(5);
     let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[points, dims.len()]), |_| 2.0 * f64::from(r.uniform()));
-    let accuracy = linop::Accuracy::Kernel { width: 4.0, oversamp: 2.0 };
+    let accuracy = linop::Accuracy::Kernel { width, oversamp: 2.0 };
     let options = NufftOptions { accuracy, toeplitz: Some(false) };
     linop::nufft(shape, &locs, &dims.join(" "), options, "C K").unwrap()
 }
@@ -285,6 +296,8 @@ fn representative_kernels() {
         ("kernel_sum", linop::sum("A=8 B=9", "A").unwrap(), KernelShape::Gpu),
         ("kernel_nufft_forward", nufft("C=4 Ny=16 Nx=16", 30), KernelShape::Cpu),
         ("kernel_nufft_adjoint", nufft("C=4 Ny=16 Nx=16", 3000).h(), KernelShape::Cpu),
+        ("kernel_nufft_forward_gpu", nufft("C=2 Ny=16 Nx=16", 30), KernelShape::Gpu),
+        ("kernel_nufft_adjoint_gpu", nufft("C=2 Ny=16 Nx=16", 30).h(), KernelShape::Gpu),
         ("kernel_fft_workgroup", fft("C=4 N=60"), KernelShape::Gpu),
         ("kernel_fft_registers", fft("C=4 N=8"), KernelShape::Cpu),
         ("kernel_filter", filter("C=4 N=32", 32), KernelShape::Gpu),

@@ -187,6 +187,39 @@ fn containers_beyond_one_binding() -> Result<()> {
     Ok(())
 }
 
+/// A non-uniform transform at points that fill the image, and as many again in its centre.
+fn nufft(dims: &str, axes: &str, count: usize) -> Linop {
+    let names: Vec<&str> = axes.split(' ').collect();
+    let extent =
+        |d: &str| dims.split(&format!("{d}=")).nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap();
+    let steps = [0.754_877_666_246_693, 0.569_840_290_998_053, 0.438_579_119_310_345];
+    let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[2 * count, names.len()]), |i| {
+        let k = ((i[0] as f64 * steps[i[1]]).fract() - 0.5) * extent(names[i[1]]);
+        if i[0] < count { k } else { 0.05 * k }
+    });
+    let accuracy = linop::Accuracy::Kernel { width: 4.0, oversamp: 1.5 };
+    linop::nufft(dims, &locs, axes, linop::NufftOptions { accuracy, toeplitz: Some(false) }, "C K").unwrap()
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn point_sets_beyond_one_binding() {
+    for shape in [linops::fft::KernelShape::Gpu, linops::fft::KernelShape::Cpu] {
+        let options = GpuOptions { max_binding: Some(SMALL), shape: Some(shape), ..GpuOptions::default() };
+        let Some(device) = gpu_with(options) else { return };
+        check(
+            &device,
+            vec![
+                // Records, footprints and partial sums each take many bindings.
+                ("plane", nufft("C=3 Y=40 X=36", "Y X", 5000)),
+                ("plane beyond one binding", nufft("C=2 Y=90 X=80", "Y X", 2000)),
+                ("volume", nufft("C=2 Z=12 Y=10 X=14", "Z Y X", 1500)),
+                ("line", nufft("C=9 X=300", "X", 4000)),
+            ],
+        );
+    }
+}
+
 /// Linops of all kinds of kernel, of moderate size.
 fn samples() -> Vec<(&'static str, Linop)> {
     let f = linop::fft("C=3 Y=40 X=34", "Y X", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
@@ -201,6 +234,7 @@ fn samples() -> Vec<(&'static str, Linop)> {
         ("outer sum", linop::sum("A=301 B=70", "A").unwrap()),
         ("sum of all", linop::sum("A=301 B=70", "A B").unwrap()),
         ("transposed", linop::rearrange("A=173 B=211", "A B -> B A", "").unwrap()),
+        ("NUFFT", nufft("C=3 Y=20 X=18", "Y X", 1000)),
         ("repeats", linop::sampling_at("A=50", &[("A", indices(&[7000], 50, 3))], "S").unwrap()),
         ("dense", linop::dense("N=90 T=7", &complex("M=40 N=90", 4), "M T").unwrap()),
         ("add", linop::flip("A=90 B=70", "A").unwrap() + linop::roll("A=90 B=70", &[("B", 3)]).unwrap()),

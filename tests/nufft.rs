@@ -4,7 +4,10 @@ mod common;
 
 use common::data::{Random, complex, distance, inner, norm, real, wide, widened};
 use common::{apply_on, bits, devices};
-use linops::linop::{self, Accuracy, NufftOptions};
+use linops::host::{HostBuf, HostInstance};
+use linops::linop::{self, Accuracy, InterpolateOptions, InterpolationKernel, NufftOptions};
+use linops::program::points::Weights;
+use linops::program::{PlanOptions, Target};
 use linops::{Device, Linop, Shape, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex64;
@@ -54,6 +57,22 @@ fn made(image: &[usize], locs: &ArrayD<f64>, accuracy: Accuracy) -> Linop {
     linop::nufft(shape, locs, &axes, NufftOptions { accuracy, toeplitz: None }, "K").unwrap()
 }
 
+/// The host, and both shapes of GPU kernels.
+fn all_devices() -> Vec<Device> {
+    #[allow(unused_mut)]
+    let mut all = devices();
+    #[cfg(feature = "gpu")]
+    all.extend(gpu_shape(None));
+    all
+}
+
+/// The adapter as if it were a GPU.
+#[cfg(feature = "gpu")]
+fn gpu_shape(weights: Option<Weights>) -> Option<Device> {
+    let shape = Some(linops::fft::KernelShape::Gpu);
+    common::gpu_with(linops::gpu::GpuOptions { shape, weights, ..Default::default() })
+}
+
 /// The error that a kernel of this width should have.
 fn law(width: f64, sigma: f64, axes: usize) -> f64 {
     let t = 0.18 * 1.4f64.powi(axes as i32 - 1);
@@ -80,7 +99,7 @@ fn a_tolerance_is_kept() {
         let (shape, _) = dims(&image);
         let (x, u) = (complex(&shape, 2), complex(format!("K={count}"), 3));
         let (y, v) = (exact(&wide(&x), &locs), exact_adjoint(&wide(&u), &locs, &image));
-        for device in devices() {
+        for device in all_devices() {
             for tol in [1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6] {
                 let a = made(&image, &locs, Accuracy::Tol(tol));
                 let forward = distance(&apply_on(&device, &a, &x).unwrap(), &y);
@@ -138,7 +157,7 @@ fn many_points_in_one_place_are_added_up_in_parts() {
     let a = linop::nufft("C=3 Ny=40 Nx=36", &locs, "Ny Nx", options, "C K").unwrap();
     let u = complex(a.output().unwrap(), 9);
     let want = linops::apply_f64(&a.h(), &wide(&u)).unwrap();
-    for device in devices() {
+    for device in all_devices() {
         let run = || apply_on(&device, &a.h(), &u).unwrap();
         let v = run();
         assert!(distance(&v, &want) < 3e-6, "{:e} on {}", distance(&v, &want), device.name());
@@ -151,6 +170,96 @@ fn many_points_in_one_place_are_added_up_in_parts() {
         pool.install(|| (on(&a.h(), &u), on(&a, &x)))
     };
     assert!(threads(1) == threads(3));
+}
+
+const WAYS: [Weights; 2] = [Weights::Table, Weights::Polynomials];
+
+/// A x on the host with weights from there.
+fn on_host(a: &Linop, x: &Tensor, weights: Weights) -> ArrayD<Complex64> {
+    let options = PlanOptions { weights: Some(weights), ..PlanOptions::default() };
+    let plan = a.program().unwrap().schedule_with(&Target::Host, true, &options).unwrap();
+    let listed = plan.to_string();
+    assert_eq!(listed.contains("polynomials"), weights == Weights::Polynomials, "{listed}");
+    let x = HostBuf::Complex(x.to_array().unwrap().iter().copied().collect());
+    let y = HostInstance::<f32>::new(&plan).run(&plan, x.as_slice(), &Default::default()).unwrap();
+    let y = y.to_complex().into_iter().map(|z| Complex64::new(z.re.into(), z.im.into())).collect();
+    ArrayD::from_shape_vec(IxDyn(a.output().unwrap().extents()), y).unwrap()
+}
+
+#[test]
+fn tables_and_polynomials_agree() {
+    #[cfg(feature = "gpu")]
+    let on_gpu = WAYS.map(|w| {
+        (gpu_shape(Some(w)), common::gpu_with(linops::gpu::GpuOptions { weights: Some(w), ..Default::default() }))
+    });
+    for (image, count) in [(vec![61], 300), (vec![22, 35], 700), (vec![9, 14, 10], 400)] {
+        for width in 2..=8 {
+            let locs = random_points(count, &image, width);
+            let accuracy = Accuracy::Kernel { width: width as f64, oversamp: if width % 2 == 0 { 2.0 } else { 1.4 } };
+            let (shape, axes) = dims(&image);
+            let options = NufftOptions { accuracy, toeplitz: Some(false) };
+            let a = linop::nufft(format!("C=3 {shape}"), &locs, &axes, options, "C K").unwrap();
+            for op in [a.clone(), a.h()] {
+                let x = complex(op.input().unwrap(), 11);
+                let [tables, polynomials] = WAYS.map(|w| on_host(&op, &x, w));
+                let error = norm(&(&tables - &polynomials)) / norm(&tables);
+                assert!(error > 0.0 && error < 1e-6, "{image:?} width {width} on the host: {error:e}");
+                #[cfg(feature = "gpu")]
+                for (w, (gpu, cpu)) in WAYS.iter().zip(&on_gpu) {
+                    for (what, device) in [("GPU", gpu), ("CPU", cpu)] {
+                        // The CPU's shape has no kernels of its own for most widths.
+                        let Some(device) = device.as_ref().filter(|_| what == "GPU" || width == 5) else { continue };
+                        let y = apply_on(device, &op, &x).unwrap();
+                        let error = distance(&y, &tables);
+                        assert!(error < 1e-6, "{image:?} width {width}, {w:?}, {what} shape: {error:e}");
+                        assert!(bits(&y) == bits(&apply_on(device, &op, &x).unwrap()), "two runs differ");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_come_from_where_it_is_faster() {
+    let listed = |a: &Linop, target: &Target| a.program().unwrap().schedule(target, true).unwrap().to_string();
+    let nufft = |coils: usize, count: usize| {
+        let options = NufftOptions { accuracy: Accuracy::Kernel { width: 7.0, oversamp: 2.0 }, toeplitz: None };
+        let locs = random_points(count, &[40, 40], 1);
+        linop::nufft(format!("C={coils} Ny=40 Nx=40"), &locs, "Ny Nx", options, "C K").unwrap()
+    };
+    // Few coils and a table beyond the caches: 56 bytes a point.
+    for (coils, count, polynomials) in [(1, 400_000, true), (2, 400_000, true), (3, 400_000, false), (1, 1000, false)] {
+        let a = nufft(coils, count);
+        for op in [a.clone(), a.h()] {
+            let text = listed(&op, &Target::Host);
+            assert_eq!(text.contains("weights from polynomials"), polynomials, "{coils} {count}:\n{text}");
+            assert_eq!(text.contains("weights from a table"), !polynomials);
+        }
+    }
+    use linops::fft::KernelShape;
+    for coils in [1, 16] {
+        let a = nufft(coils, 1000);
+        for op in [a.clone(), a.h()] {
+            assert!(listed(&op, &Target::default_gpu(KernelShape::Gpu)).contains("weights from polynomials"));
+            assert!(listed(&op, &Target::default_gpu(KernelShape::Cpu)).contains("weights from a table"));
+        }
+    }
+    // Corners, fractions of cells, norms, cut footprints, footprints as long as the axis: tables only.
+    let smooth = InterpolationKernel::KaiserBessel { beta: 8.0 };
+    let at = |image: &[usize], o: InterpolateOptions| {
+        let locs = random_points(50, image, 2).mapv(|k| k + 4.0);
+        let a = linop::interpolate("Ny=9 Nx=8", &locs, "Ny Nx", &o, "K").unwrap();
+        listed(&a, &Target::default_gpu(KernelShape::Gpu)).contains("weights from polynomials")
+    };
+    let with = |width: f64| InterpolateOptions { width: vec![width], kernel: smooth, ..Default::default() };
+    assert!(at(&[9, 8], with(4.0)));
+    assert!(!at(&[9, 8], with(4.5)));
+    assert!(!at(&[9, 8], with(8.0)));
+    assert!(!at(&[9, 8], InterpolateOptions { kernel: InterpolationKernel::Spline { order: 1 }, ..with(4.0) }));
+    assert!(!at(&[9, 8], InterpolateOptions { norm: linop::KernelNorm::Radial, ..with(4.0) }));
+    let zero = InterpolateOptions { boundary: linop::Boundary::Zero, ..with(4.0) };
+    assert!(at(&[2, 2], zero.clone()) && !at(&[9, 8], zero));
 }
 
 /// Spokes through the centre, with the ramp's weights.

@@ -8,6 +8,7 @@ use super::queues::{LaneCounts, LaneOptions, Lanes, LanesReport, SharedBuffer};
 use crate::error::{Error, Result, value_err};
 use crate::fft::KernelShape;
 use crate::program::Target;
+use crate::program::points::Weights;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -28,6 +29,8 @@ pub struct GpuOptions {
     pub default_limits: bool,
     /// The kernels' shape, instead of the one that fits the adapter.
     pub shape: Option<KernelShape>,
+    /// Where kernels between grids and points take weights from, instead of what is faster.
+    pub weights: Option<Weights>,
     /// Compile kernels with runtime checks.
     pub checked: bool,
     /// Hardware queues to use, where the adapter has them; None: what `LINOPS_QUEUES` says, else one.
@@ -47,6 +50,7 @@ pub struct Gpu {
     pub(super) constants: Mutex<HashMap<u64, Weak<GpuBuffer>>>,
     name: String,
     target: Target,
+    weights: Option<Weights>,
     id: u64,
     /// One set for each lane.
     pipelines: Vec<Pipelines>,
@@ -144,8 +148,13 @@ impl Gpu {
             constants: Mutex::default(),
             name: info.name,
             target,
+            weights: options.weights,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
+    }
+
+    pub(crate) fn weights(&self) -> Option<Weights> {
+        self.weights
     }
 
     /// The adapter's name.

@@ -13,6 +13,18 @@ pub trait Real: FftNum + Pod + Default + Elem<Self> {
     fn of_f64(x: f64) -> Self;
     /// self·a + b, rounded once; fast only where the processor has an instruction for it.
     fn fused(self, a: Self, b: Self) -> Self;
+
+    /// to + w·x for eight neighbours, rounded once.
+    ///
+    /// # Safety
+    /// The processor has AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn fused_vector(to: &mut [Self; 8], w: Self, x: &[Self; 8]) {
+        for (to, x) in to.iter_mut().zip(x) {
+            *to = w.fused(*x, *to);
+        }
+    }
 }
 
 impl Real for f32 {
@@ -20,6 +32,18 @@ impl Real for f32 {
     fn fused(self, a: f32, b: f32) -> f32 {
         self.mul_add(a, b)
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn fused_vector(to: &mut [f32; 8], w: f32, x: &[f32; 8]) {
+        use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps};
+        // SAFETY: the caller vouches for the features; each pointer has eight values behind it.
+        unsafe {
+            let sum = _mm256_fmadd_ps(_mm256_set1_ps(w), _mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(to.as_ptr()));
+            _mm256_storeu_ps(to.as_mut_ptr(), sum);
+        }
+    }
+
     fn of(x: f32) -> f32 {
         x
     }

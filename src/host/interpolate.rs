@@ -6,9 +6,10 @@
 
 use super::Taken;
 use super::element::{Elem, Real, Slice};
+use super::horner::{EVALUATED, Horner};
 use super::load::Reader;
 use super::taps::{Gather, Landing, Rows, Scatter, VECTOR};
-use crate::program::points::Tiles;
+use crate::program::points::{Tiles, Weights};
 use crate::program::{Load, NONUNIFORM_BLOCK, Points};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -25,6 +26,8 @@ struct Grid<'p> {
     extents: [usize; 3],
     tile: [usize; 3],
     taps: [usize; 3],
+    /// Where weights are not in a table.
+    horner: Option<Horner<'p>>,
 }
 
 /// A tile: its first cell, and how many it has.
@@ -34,10 +37,14 @@ struct Tile {
 }
 
 impl<'p> Grid<'p> {
-    fn new(points: &'p Points) -> Grid<'p> {
+    fn new(points: &'p Points, weights: Weights) -> Grid<'p> {
+        let horner = match weights {
+            Weights::Table => None,
+            Weights::Polynomials => points.polynomials().map(Horner::new),
+        };
         let tiles = points.tiles();
         let (extents, tile) = (three(points.grid(), 1), three(tiles.extents(), 1));
-        Grid { points, tiles, extents, tile, taps: three(points.taps(), 1) }
+        Grid { points, tiles, extents, tile, taps: three(points.taps(), 1), horner }
     }
 
     fn cells(&self) -> usize {
@@ -61,6 +68,11 @@ impl<'p> Grid<'p> {
         [tile[0], tile[1], tile[2] + 2 * (self.taps[2] - 1)]
     }
 
+    /// Room for the weights of a few points.
+    fn evaluated(&self) -> Vec<f32> {
+        self.horner.as_ref().map_or_else(Vec::new, Horner::buffer)
+    }
+
     /// Reals of the buffer that the largest tile is summed in.
     fn sum(&self, lanes: usize) -> usize {
         let tile = std::array::from_fn(|a| self.tile[a].min(self.extents[a]));
@@ -70,7 +82,8 @@ impl<'p> Grid<'p> {
     fn rows(&self, buffer: [usize; 3], lanes: usize) -> Rows {
         let pitch = [buffer[1] * buffer[2] * lanes, buffer[2] * lanes];
         let (stride, radial) = (self.points.stride(), self.points.is_radial());
-        Rows { taps: self.taps, pitch, lanes, stride, radial }
+        let spacing = self.horner.as_ref().map_or(stride, Horner::spacing);
+        Rows { taps: self.taps, pitch, lanes, stride, spacing, radial }
     }
 }
 
@@ -90,11 +103,12 @@ fn blocks(batch: usize) -> impl Iterator<Item = Range<usize>> {
 pub(super) fn interpolate<T: Real, E: Elem<T>>(
     load: &Load,
     points: &Points,
+    weights: Weights,
     source: Option<Slice<T>>,
     work: &mut [T],
     dst: &mut [E],
 ) {
-    let (grid, reader) = (Grid::new(points), Reader::new(load, source));
+    let (grid, reader) = (Grid::new(points, weights), Reader::new(load, source));
     let count = points.count();
     for block in blocks(load.extents[0]) {
         let lanes = block.len() * E::LANES;
@@ -109,8 +123,8 @@ pub(super) fn interpolate<T: Real, E: Elem<T>>(
                 rest = after;
             }
         }
-        let room = || (None, Vec::with_capacity(grid.reach(lanes)), Vec::with_capacity(POINTS));
-        runs.into_par_iter().for_each_init(room, |(fetched, buffer, starts), (t, first, run)| {
+        let room = || (None, Vec::with_capacity(grid.reach(lanes)), Vec::with_capacity(POINTS), grid.evaluated());
+        runs.into_par_iter().for_each_init(room, |(fetched, buffer, starts, evaluated), (t, first, run)| {
             let tile = grid.tile(t);
             let reach: [usize; 3] = std::array::from_fn(|a| tile.extents[a] + grid.taps[a] - 1);
             let rows = grid.rows(reach, lanes);
@@ -122,7 +136,13 @@ pub(super) fn interpolate<T: Real, E: Elem<T>>(
             starts.clear();
             let cells = &points.cells()[first..first + run.len() / lanes];
             starts.extend(cells.iter().map(|c| start(&grid, &tile, c, &rows)));
-            Gather { rows, tile: buffer, weights: points.weights(), first, starts }.run(run);
+            let Some(horner) = &grid.horner else {
+                return Gather { rows, tile: buffer, weights: points.weights(), first, starts }.run(run);
+            };
+            for (k, (out, starts)) in run.chunks_mut(EVALUATED * lanes).zip(starts.chunks(EVALUATED)).enumerate() {
+                horner.fill(starts.len(), |p| first + k * EVALUATED + p, evaluated);
+                Gather { rows, tile: buffer, weights: evaluated, first: 0, starts }.run(out);
+            }
         });
         // Into the caller's order: one read of a point's samples, then one stretch for each batch entry.
         let (work, width) = (&work[..count * lanes], block.len());
@@ -202,11 +222,12 @@ fn beside<T: Copy>(from: &[T], to: &mut [T], coil: usize, lanes: usize, width: u
 pub(super) fn spread<T: Real, E: Elem<T>>(
     load: &Load,
     points: &Points,
+    weights: Weights,
     source: Option<Slice<T>>,
     work: &mut [T],
     dst: &mut [E],
 ) {
-    let (grid, reader) = (Grid::new(points), Reader::new(load, source));
+    let (grid, reader) = (Grid::new(points, weights), Reader::new(load, source));
     let (count, cells) = (points.count(), grid.cells());
     for block in blocks(load.extents[0]) {
         let lanes = block.len() * E::LANES;
@@ -231,11 +252,20 @@ pub(super) fn spread<T: Real, E: Elem<T>>(
             let rows = grid.rows(room, lanes);
             buffer.clear();
             buffer.resize(room.iter().product::<usize>() * lanes + VECTOR * 2, T::zero());
-            let mut footprints = Vec::with_capacity(SAMPLES);
-            for entries in grid.tiles.entries(t)[part].chunks(SAMPLES) {
+            let (mut footprints, mut evaluated) = (Vec::with_capacity(SAMPLES), grid.evaluated());
+            let several = if grid.horner.is_some() { EVALUATED } else { SAMPLES };
+            for entries in grid.tiles.entries(t)[part].chunks(several) {
                 footprints.clear();
                 footprints.extend(entries.iter().map(|e| landing(&grid, &tile, e, &rows)));
-                Scatter { rows, weights: points.weights(), samples, footprints: &footprints }.run(buffer);
+                let weights = match &grid.horner {
+                    None => points.weights(),
+                    Some(horner) => {
+                        horner.fill(entries.len(), |k| entries[k].point as usize, &mut evaluated);
+                        footprints.iter_mut().zip(0..).for_each(|(f, k)| f.point = k);
+                        &evaluated
+                    }
+                };
+                Scatter { rows, weights, samples, footprints: &footprints }.run(buffer);
             }
         };
         let add = |to: &mut [T], part: &[T]| to.iter_mut().zip(part).for_each(|(t, p)| *t = *t + *p);
@@ -326,17 +356,17 @@ fn runs(tiles: &Tiles) -> usize {
 }
 
 /// Bytes of the tables that an interpolation reads, or a spread.
-pub(super) fn table_bytes(points: &Points, interpolates: bool) -> u64 {
+pub(super) fn table_bytes(points: &Points, weights: Weights, interpolates: bool) -> u64 {
     let places = if interpolates { size_of_val(points.places()) } else { 0 };
-    points.bytes() + points.tiles().bytes() + places as u64
+    points.bytes_with(weights) + points.tiles().bytes() + places as u64
 }
 
 /// What an interpolation takes whose values have so many bytes.
-pub(super) fn interpolate_taken(load: &Load, points: &Points, element: usize) -> Taken {
-    let (grid, block) = (Grid::new(points), load.extents[0].min(NONUNIFORM_BLOCK));
+pub(super) fn interpolate_taken(load: &Load, points: &Points, weights: Weights, element: usize) -> Taken {
+    let (grid, block) = (Grid::new(points, weights), load.extents[0].min(NONUNIFORM_BLOCK));
     let lanes = block * element / size_of::<f32>();
     let row = (grid.tile[2] + grid.taps[2]) * element;
-    let each = size_of::<f32>() * (grid.reach(lanes) + POINTS) + row;
+    let each = size_of::<f32>() * (grid.reach(lanes) + POINTS + grid.evaluated().len()) + row;
     let run = size_of::<(usize, usize, &mut [f32])>();
     let stretch = size_of::<Vec<&mut [f32]>>() + block * size_of::<&mut [f32]>();
     // First the one, then the other.
@@ -345,15 +375,16 @@ pub(super) fn interpolate_taken(load: &Load, points: &Points, element: usize) ->
 }
 
 /// What a spread takes whose values have so many bytes.
-pub(super) fn spread_taken(load: &Load, points: &Points, element: usize, threads: usize) -> Taken {
-    let (grid, block) = (Grid::new(points), load.extents[0].min(NONUNIFORM_BLOCK));
+pub(super) fn spread_taken(load: &Load, points: &Points, weights: Weights, element: usize, threads: usize) -> Taken {
+    let (grid, block) = (Grid::new(points, weights), load.extents[0].min(NONUNIFORM_BLOCK));
     let sum = size_of::<f32>() * grid.sum(block * element / size_of::<f32>());
     let count = |t: usize| parts(grid.tiles.entries(t).len()).count();
     let groups = groups(grid.tiles, threads);
     let most = groups.iter().map(|g| g.iter().map(|&t| count(t)).sum::<usize>()).max().unwrap_or(0);
     // A tile's sum, and that of one part where there are several.
     let buffers = 1 + usize::from((0..grid.tiles.len()).any(|t| count(t) > 1));
-    let each = (buffers * sum + SAMPLES * size_of::<Landing>()).max(SAMPLES * element);
+    let evaluated = size_of::<f32>() * grid.evaluated().len();
+    let each = (buffers * sum + SAMPLES * size_of::<Landing>() + evaluated).max(SAMPLES * element);
     let once = most * (sum + size_of::<(usize, Vec<f32>)>() + size_of::<(usize, Range<usize>)>());
     Taken { each: each as u64, once: (once + size_of::<usize>() * 2 * grid.tiles.len()) as u64 }
 }

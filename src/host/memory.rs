@@ -41,8 +41,12 @@ pub(crate) fn constant_bytes(plan: &Plan) -> u64 {
     let mut lists: HashMap<usize, u64> = HashMap::new();
     for step in &plan.steps {
         let (tables, at, bytes) = match &step.kernel {
-            Kernel::Interpolate { points: p, .. } => (&mut points, p.address(), interpolate::table_bytes(p, true)),
-            Kernel::Spread { points: p, .. } => (&mut points, p.address(), interpolate::table_bytes(p, false)),
+            Kernel::Interpolate { points: p, weights, .. } => {
+                (&mut points, p.address(), interpolate::table_bytes(p, *weights, true))
+            }
+            Kernel::Spread { points: p, weights, .. } => {
+                (&mut points, p.address(), interpolate::table_bytes(p, *weights, false))
+            }
             Kernel::Gather { index, .. } => (&mut lists, index.address(), gather::list_bytes(index, false)),
             Kernel::Scatter { index, .. } => (&mut lists, index.address(), gather::list_bytes(index, true)),
             _ => continue,
@@ -86,8 +90,12 @@ fn of_step(plan: &Plan, step: &Step, threads: usize) -> Taken {
             let same = plan.values[load.value.at()].element_bytes() as usize == element;
             gather::taken(load, same, element)
         }
-        Kernel::Interpolate { load, points, .. } => interpolate::interpolate_taken(load, points, element),
-        Kernel::Spread { load, points, .. } => interpolate::spread_taken(load, points, element, threads),
+        Kernel::Interpolate { load, points, weights, .. } => {
+            interpolate::interpolate_taken(load, points, *weights, element)
+        }
+        Kernel::Spread { load, points, weights, .. } => {
+            interpolate::spread_taken(load, points, *weights, element, threads)
+        }
         Kernel::Fft { .. } | Kernel::Filter { .. } => match Prepared::<f32>::of(&step.kernel) {
             Prepared::Nothing => Taken::default(),
             Prepared::Fft(t) => t.taken(step.kernel.output_len()),

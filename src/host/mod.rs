@@ -7,6 +7,7 @@ mod element;
 mod fft;
 mod filter;
 mod gather;
+mod horner;
 mod interpolate;
 mod load;
 mod memory;

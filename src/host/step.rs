@@ -54,8 +54,12 @@ pub(super) fn run_step<T: Real, E: Elem<T>>(
         Kernel::Reduce { load, kept, .. } => reduce::run(load, *kept, sources[0], dst),
         Kernel::Gather { load, index } => gather::gather(load, index, sources[0], dst),
         Kernel::Scatter { load, index } => gather::scatter(load, index, sources[0], dst),
-        Kernel::Interpolate { load, points, .. } => interpolate::interpolate(load, points, sources[0], work, dst),
-        Kernel::Spread { load, points, .. } => interpolate::spread(load, points, sources[0], work, dst),
+        Kernel::Interpolate { load, points, weights, .. } => {
+            interpolate::interpolate(load, points, *weights, sources[0], work, dst);
+        }
+        Kernel::Spread { load, points, weights, .. } => {
+            interpolate::spread(load, points, *weights, sources[0], work, dst);
+        }
         Kernel::Fft { load, post, .. } => {
             let reader = Reader::new(load, sources[0]);
             let post = Weights::new(&post.extents, &post.factors, post.scale);

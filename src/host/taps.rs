@@ -23,6 +23,8 @@ pub(super) struct Rows {
     pub lanes: usize,
     /// Weights of one point.
     pub stride: usize,
+    /// From one point's weights to the next's.
+    pub spacing: usize,
     /// Whether these are one table over the footprint.
     pub radial: bool,
 }
@@ -42,7 +44,7 @@ impl Rows {
 
     fn weights<'w>(&self, all: &'w [f32], point: usize) -> Weights<'w> {
         const ONE: &[f32] = &[1.0];
-        let (along, last) = all[point * self.stride..][..self.stride].split_at(self.stride - self.taps[2]);
+        let (along, last) = all[point * self.spacing..][..self.stride].split_at(self.stride - self.taps[2]);
         let (first, second) = along.split_at(along.len().saturating_sub(self.taps[1]));
         let or_one = |w: &'w [f32]| if w.is_empty() { ONE } else { w };
         Weights { first: or_one(first), second: or_one(second), last }
@@ -53,7 +55,7 @@ impl Rows {
     fn for_taps<T: Real>(&self, all: &[f32], point: usize, mut f: impl FnMut(usize, usize, usize, T)) {
         let [p, q, r] = self.taps;
         if self.radial {
-            for (at, &w) in all[point * self.stride..][..self.stride].iter().enumerate() {
+            for (at, &w) in all[point * self.spacing..][..self.stride].iter().enumerate() {
                 f(at / (q * r), at / r % q, at % r, T::of(w));
             }
             return;
@@ -72,9 +74,9 @@ impl Rows {
 pub(super) struct Gather<'a, T> {
     pub rows: Rows,
     pub tile: &'a [T],
-    /// Weights of all points.
+    /// Weights of these points at least.
     pub weights: &'a [f32],
-    /// The first of the points.
+    /// The place of the first one's weights.
     pub first: usize,
     /// Where each footprint starts in the tile.
     pub starts: &'a [u32],
@@ -83,7 +85,7 @@ pub(super) struct Gather<'a, T> {
 /// Footprints to be added to a tile.
 pub(super) struct Scatter<'a, T> {
     pub rows: Rows,
-    /// Weights of all points.
+    /// Weights of these points at least.
     pub weights: &'a [f32],
     /// Samples of all points.
     pub samples: &'a [T],
@@ -176,14 +178,24 @@ fn add<T: Real, const FMA: bool>(to: T, a: T, b: T) -> T {
     if FMA { a.fused(b, to) } else { to + a * b }
 }
 
+/// One vector of a row. Written as loops alone it is unrolled before it is vectorised where a stretch has 5 to 10 vectors, and
+/// then takes three times as long.
+#[inline(always)]
+fn add_vector<T: Real, const FMA: bool>(to: &mut [T; VECTOR], w: T, x: &[T; VECTOR]) {
+    #[cfg(target_arch = "x86_64")]
+    if FMA {
+        // SAFETY: FMA is set only in functions that have both features.
+        return unsafe { T::fused_vector(to, w, x) };
+    }
+    for (to, x) in to.iter_mut().zip(x) {
+        *to = add::<T, FMA>(*to, w, *x);
+    }
+}
+
 #[inline(always)]
 fn add_row<T: Real, const V: usize, const FMA: bool>(to: &mut [[T; VECTOR]; V], w: T, row: &[T]) {
     let (row, _) = row.as_chunks::<VECTOR>();
-    for (to, row) in to.iter_mut().zip(row) {
-        for (to, x) in to.iter_mut().zip(row) {
-            *to = add::<T, FMA>(*to, w, *x);
-        }
-    }
+    to.iter_mut().zip(row).for_each(|(to, x)| add_vector::<T, FMA>(to, w, x));
 }
 
 #[inline(always)]
@@ -240,11 +252,7 @@ fn scatter_rows<T: Real, const V: usize, const FMA: bool>(s: &Scatter<T>, tile: 
                 let at = f.start as usize + i * pitch[0] + j * pitch[1];
                 let (to, _) = tile[at..at + V * VECTOR].as_chunks_mut::<VECTOR>();
                 let w = T::of(a) * T::of(b);
-                for (to, row) in to.iter_mut().zip(&row) {
-                    for (to, x) in to.iter_mut().zip(row) {
-                        *to = add::<T, FMA>(*to, w, *x);
-                    }
-                }
+                to.iter_mut().zip(&row).for_each(|(to, x)| add_vector::<T, FMA>(to, w, x));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Programs and plans as text, for people and for snapshot tests: stable, without addresses or ids.
 
 use super::plan::Post;
+use super::points::Weights;
 use super::*;
 use num_complex::Complex64;
 use std::fmt;
@@ -139,8 +140,12 @@ impl fmt::Display for Plan {
                     f.write_str(&times(post))?;
                 }
                 Kernel::Gather { index, .. } | Kernel::Scatter { index, .. } => write!(f, " by {index:?}")?,
-                Kernel::Interpolate { points, .. } | Kernel::Spread { points, .. } => {
-                    write!(f, " {points:?}")?;
+                Kernel::Interpolate { points, weights, .. } | Kernel::Spread { points, weights, .. } => {
+                    let from = match weights {
+                        Weights::Table => "a table",
+                        Weights::Polynomials => "polynomials",
+                    };
+                    write!(f, " {points:?}, weights from {from}")?;
                 }
                 Kernel::Zero { .. } | Kernel::Map { .. } | Kernel::Add { .. } => {}
             }

@@ -40,6 +40,8 @@ pub use points::Points;
 pub use region::{Child, Item, Region, Schedule};
 pub use schedule::PlanOptions;
 pub(crate) use schedule::nonuniform::NONUNIFORM_BLOCK;
+#[cfg(feature = "gpu")]
+pub(crate) use schedule::nonuniform::{spread_batch, spread_parts};
 pub use target::Target;
 
 /// A value of a program: 0 is the input, `i + 1` the result of node `i`.

@@ -1,6 +1,9 @@
 //! The plan: what an executor runs, step by step, with every buffer decided.
 
-use super::{Constant, Factor, Filter, IndexList, Item, Load, MemoryPlan, Points, Region, Target, ValueId};
+use super::points::Weights;
+use super::{
+    Constant, Factor, Filter, IndexList, Item, Load, MemoryPlan, NONUNIFORM_BLOCK, Points, Region, Target, ValueId,
+};
 use num_complex::Complex64;
 use std::collections::HashSet;
 
@@ -103,6 +106,8 @@ pub enum Kernel {
         load: Load,
         /// The points.
         points: Points,
+        /// Where their weights come from.
+        weights: Weights,
         /// A value that the kernel alone writes and reads.
         work: Option<ValueId>,
     },
@@ -112,6 +117,8 @@ pub enum Kernel {
         load: Load,
         /// The points.
         points: Points,
+        /// Where their weights come from.
+        weights: Weights,
         /// A value that the kernel alone writes and reads.
         work: Option<ValueId>,
     },
@@ -382,8 +389,15 @@ impl Plan {
             }
             Kernel::Zero { .. } | Kernel::Map { .. } | Kernel::Gather { .. } => 0,
         };
-        if let Kernel::Interpolate { points, .. } | Kernel::Spread { points, .. } = &step.kernel {
-            cost.read += points.bytes();
+        if let Kernel::Interpolate { load, points, weights, .. } | Kernel::Spread { load, points, weights, .. } =
+            &step.kernel
+        {
+            cost.read += points.read_bytes(*weights);
+            if let (Weights::Polynomials, Some(p)) = (weights, points.polynomials()) {
+                // Once for each block of the batch.
+                let each: usize = p.pieces.iter().map(|p| 2 * p.terms() * p.taps()).sum();
+                cost.flops += (load.extents[0].div_ceil(NONUNIFORM_BLOCK) * points.count() * each) as u64;
+            }
         }
         if let Some(work) = step.kernel.work() {
             cost.read += self.values[work.at()].bytes();

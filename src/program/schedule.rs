@@ -9,6 +9,7 @@ mod transforms;
 
 use super::bluestein::legalize;
 use super::plan::Post;
+use super::points::Weights;
 use super::prune::prune;
 use super::*;
 use crate::error::{Error, Result};
@@ -78,13 +79,15 @@ impl Program {
     }
 }
 
-/// What may be chosen when a program is planned. Nothing here changes a result.
+/// What may be chosen when a program is planned. Nothing here changes a result, but `weights` in its last digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PlanOptions {
     /// Sub-linops of a container that are in flight at once, at most.
     pub lanes: Option<usize>,
     /// Hardware queues to distribute sub-linops over; with 0 or 1 they share one.
     pub queues: usize,
+    /// Where kernels between grids and points take weights from, wherever both ways are offered; None: the faster one.
+    pub weights: Option<Weights>,
 }
 
 /// Whether all values fit a buffer, and all lines of transforms (padded for a chirp where need be) a binding. Linear indices

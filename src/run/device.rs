@@ -185,12 +185,12 @@ impl Device {
 
     /// What plans for this device may choose.
     pub(crate) fn plan_options(&self) -> PlanOptions {
-        let queues = match &self.0 {
-            Kind::Host => 1,
+        let (queues, weights) = match &self.0 {
+            Kind::Host => (1, None),
             #[cfg(feature = "gpu")]
-            Kind::Gpu(g) => g.lane_count(),
+            Kind::Gpu(g) => (g.lane_count(), g.weights()),
         };
-        PlanOptions { lanes: super::lanes(), queues }
+        PlanOptions { lanes: super::lanes(), queues, weights }
     }
 
     /// Waits until everything submitted so far is done. On the host nothing is ever pending.

@@ -105,10 +105,10 @@ impl Nufft {
         prepared.get_or_init(|| Prepared::new(image, locs, size)).as_ref().map_err(Clone::clone)
     }
 
-    /// Bytes of its coordinates and tables.
+    /// Bytes of its coordinates, and of what has been prepared.
     pub fn bytes(&self) -> u64 {
-        let stride: u64 = self.0.image.len() as u64 * (8 + 4 * self.0.size.width.ceil() as u64) + 16;
-        self.count() as u64 * stride
+        let prepared = self.0.prepared.get().and_then(|p| p.as_ref().ok());
+        8 * self.0.locs.len() as u64 + prepared.map_or(0, |p| p.points.bytes())
     }
 
     /// The forward, in primitives; the last axes of x are the image's.

@@ -1,16 +1,19 @@
-//! Points between the cells of a grid, prepared in f64: for each its first cell, the weights of the cells around it, and the
-//! order in which kernels walk them.
+//! Points between the cells of a grid, prepared in f64: for each its first cell, the weights of the cells around it or what
+//! they are computed from, and the order in which kernels walk them.
 
+mod pieces;
 mod profile;
 mod prolate;
 mod tiles;
 mod window;
 
+pub use pieces::Pieces;
 pub use profile::Profile;
 pub use tiles::{Entry, Parts, Tiles};
 pub use window::Window;
 
 use crate::error::{Result, shape_err, value_err};
+use pieces::Fractional;
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
@@ -36,12 +39,37 @@ struct Inner {
     /// Place of each sorted point in the order of the caller.
     order: Vec<u32>,
     cells: Vec<[u32; 3]>,
-    weights: Vec<f32>,
+    form: Form,
     tile: Vec<usize>,
     bin: Vec<usize>,
     places: OnceLock<Vec<u32>>,
     tiles: OnceLock<Tiles>,
     bins: OnceLock<Tiles>,
+}
+
+/// How a set holds its weights.
+enum Form {
+    Table(Vec<f32>),
+    Fractional(Fractional),
+}
+
+/// Where a kernel takes weights from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Weights {
+    /// A table, made when the program is planned: one weight for each point, axis and tap.
+    Table,
+    /// Polynomials in the point's place within a cell, one for each axis and tap; only where
+    /// [`Points::polynomials`] offers them.
+    Polynomials,
+}
+
+/// The weights of a set of points as polynomials.
+#[derive(Clone, Copy, Debug)]
+pub struct Polynomials<'p> {
+    /// Along each axis.
+    pub pieces: &'p [Pieces],
+    /// What they are polynomials of, in walking order: along all axes for the first point, for the second …
+    pub fractions: &'p [f32],
 }
 
 /// How points become weights.
@@ -104,33 +132,48 @@ impl Points {
             sorted(count, tiles::keys(grid, &tile, &bin), key)
         };
         drop(starts);
-        let stride = if spread.radial { taps.iter().product() } else { taps.iter().sum::<usize>() };
-        let mut weights = vec![0f32; count * stride];
         let mut placed = vec![[0u32; 3]; count];
-        weights.par_chunks_mut(CHUNK * stride).zip(placed.par_chunks_mut(CHUNK)).zip(order.par_chunks(CHUNK)).for_each(
-            |((weights, placed), order)| {
-                for ((w, c), &m) in weights.chunks_exact_mut(stride).zip(placed).zip(order) {
-                    let axes = inside(m as usize);
-                    *c = cells(&axes, &taps, grid, spread);
-                    fill(w, &axes, c, &taps, grid, spread);
-                }
-            },
-        );
+        let whole = || {
+            locs.par_chunks_exact(d).all(|t| {
+                t.iter().enumerate().all(|(a, &t)| {
+                    let axis = Axis::new(t, grid[a], spread, a);
+                    spread.circular || (axis.first >= 0 && axis.first + taps[a] as i64 <= grid[a] as i64)
+                })
+            })
+        };
+        let form = match polynomials(&taps, grid, spread).filter(|_| whole()) {
+            Some(pieces) => {
+                let mut fractions = vec![0f32; count * d];
+                let parts = fractions.par_chunks_mut(CHUNK * d).zip(placed.par_chunks_mut(CHUNK));
+                parts.zip(order.par_chunks(CHUNK)).for_each(|((fractions, placed), order)| {
+                    for ((f, c), &m) in fractions.chunks_exact_mut(d).zip(placed).zip(order) {
+                        let axes = inside(m as usize);
+                        *c = cells(&axes, &taps, grid, spread);
+                        for ((f, axis), width) in f.iter_mut().zip(&axes).zip(&spread.width) {
+                            *f = (axis.first as f64 - (axis.t - width / 2.0) - 0.5) as f32;
+                        }
+                    }
+                });
+                let (profiles, table) = (spread.profile.clone(), OnceLock::new());
+                Form::Fractional(Fractional { pieces, profiles, fractions, table })
+            }
+            None => {
+                let stride = if spread.radial { taps.iter().product() } else { taps.iter().sum::<usize>() };
+                let mut weights = vec![0f32; count * stride];
+                let parts = weights.par_chunks_mut(CHUNK * stride).zip(placed.par_chunks_mut(CHUNK));
+                parts.zip(order.par_chunks(CHUNK)).for_each(|((weights, placed), order)| {
+                    for ((w, c), &m) in weights.chunks_exact_mut(stride).zip(placed).zip(order) {
+                        let axes = inside(m as usize);
+                        *c = cells(&axes, &taps, grid, spread);
+                        fill(w, &axes, c, &taps, grid, spread);
+                    }
+                });
+                Form::Table(weights)
+            }
+        };
         let (grid, radial) = (grid.to_vec(), spread.radial);
         let (places, tiles, bins) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Points(Arc::new(Inner {
-            grid,
-            taps,
-            radial,
-            order,
-            cells: placed,
-            weights,
-            tile,
-            bin,
-            places,
-            tiles,
-            bins,
-        })))
+        Ok(Points(Arc::new(Inner { grid, taps, radial, order, cells: placed, form, tile, bin, places, tiles, bins })))
     }
 
     /// Number of points.
@@ -174,12 +217,27 @@ impl Points {
 
     /// The weights of each point, in walking order: all of axis 0, then of axis 1 …; or the whole footprint in C order.
     pub fn weights(&self) -> &[f32] {
-        &self.0.weights
+        match &self.0.form {
+            Form::Table(weights) => weights,
+            Form::Fractional(f) => f.table(),
+        }
+    }
+
+    /// The same weights as polynomials: where the kernel is smooth, spans a whole number of cells, is a product along the axes,
+    /// and no footprint is cut or as long as an axis.
+    pub fn polynomials(&self) -> Option<Polynomials<'_>> {
+        match &self.0.form {
+            Form::Table(_) => None,
+            Form::Fractional(f) => Some(Polynomials { pieces: &f.pieces, fractions: &f.fractions }),
+        }
     }
 
     /// Weights of one point.
     pub fn stride(&self) -> usize {
-        self.0.weights.len() / self.count()
+        match &self.0.form {
+            Form::Table(weights) => weights.len() / self.count(),
+            Form::Fractional(f) => f.stride(),
+        }
     }
 
     /// The tiles of the host: a few thousand cells each.
@@ -192,9 +250,32 @@ impl Points {
         self.0.bins.get_or_init(|| Tiles::new(self, &self.0.bin))
     }
 
-    /// Bytes that the weights, cells and order take.
+    /// Bytes that the weights as they are now, cells and order take.
     pub fn bytes(&self) -> u64 {
-        (4 * self.0.weights.len() + 16 * self.count()) as u64
+        let weights = match &self.0.form {
+            Form::Table(weights) => weights.len(),
+            Form::Fractional(f) => f.fractions.len() + f.table.get().map_or(0, Vec::len),
+        };
+        (4 * weights + 16 * self.count()) as u64
+    }
+
+    /// Bytes of all that is held where weights come from there: cells, order, weights or what they are computed from.
+    pub fn bytes_with(&self, weights: Weights) -> u64 {
+        let each = match (&self.0.form, weights) {
+            (Form::Fractional(f), Weights::Table) => f.stride() + self.grid().len(),
+            (Form::Fractional(_), Weights::Polynomials) => self.grid().len(),
+            (Form::Table(_), _) => self.stride(),
+        };
+        (self.count() * (4 * each + 16)) as u64
+    }
+
+    /// Bytes of what a kernel reads of them: cells, order, and weights or fractions.
+    pub fn read_bytes(&self, weights: Weights) -> u64 {
+        let each = match weights {
+            Weights::Table => self.stride(),
+            Weights::Polynomials => self.grid().len(),
+        };
+        (self.count() * (4 * each + 16)) as u64
     }
 
     pub(crate) fn address(&self) -> usize {
@@ -255,6 +336,15 @@ fn cells(axes: &[Axis], taps: &[usize], grid: &[usize], spread: &Footprint) -> [
         };
     }
     cells
+}
+
+/// The polynomials along each axis, where taps and the pieces of a smooth kernel are the same cells.
+fn polynomials(taps: &[usize], grid: &[usize], spread: &Footprint) -> Option<Vec<Pieces>> {
+    let aligned = |a: usize| spread.width[a] == taps[a] as f64 && taps[a] < grid[a];
+    if spread.radial || !(0..taps.len()).all(aligned) {
+        return None;
+    }
+    spread.profile.iter().zip(taps).map(|(p, &taps)| Pieces::fit(p, taps)).collect()
 }
 
 /// Adds the weight of every cell within reach to its place in the footprint.

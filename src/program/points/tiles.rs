@@ -175,7 +175,7 @@ fn touched(
     });
 }
 
-/// Footprints that one part of a tile sums.
+/// Footprints that one part of a tile sums at most.
 const PART: usize = 1024;
 
 /// The tiles cut into parts of a fixed number of footprints, so that a tile with many does not take longer than the others.
@@ -191,19 +191,20 @@ pub struct Parts {
 }
 
 impl Tiles {
-    /// The parts; a tile without footprints has one that is empty.
-    pub fn parts(&self) -> Parts {
+    /// The parts, of at most `most` footprints; a tile without footprints has one that is empty.
+    pub fn parts(&self, most: usize) -> Parts {
+        let part = most.clamp(1, PART);
         let (mut parts, mut heavy, mut slots) = (Vec::new(), Vec::new(), 0u32);
         for t in 0..self.len() {
             let (first, end) = (self.starts[t], self.starts[t + 1]);
-            if end - first <= PART {
+            if end - first <= part {
                 parts.push([t as u32, first as u32, end as u32, 0]);
                 continue;
             }
             let before = slots;
-            for at in (first..end).step_by(PART) {
+            for at in (first..end).step_by(part) {
                 slots += 1;
-                parts.push([t as u32, at as u32, (at + PART).min(end) as u32, slots]);
+                parts.push([t as u32, at as u32, (at + part).min(end) as u32, slots]);
             }
             heavy.push([t as u32, before, slots]);
         }

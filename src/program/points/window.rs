@@ -9,7 +9,7 @@ use super::profile::Smooth;
 use super::prolate::Prolate;
 use std::f64::consts::PI;
 
-/// Coefficients of the polynomial.
+/// Coefficients of the polynomial, at most.
 const TERMS: usize = 10;
 /// Modes that the mean is taken over, from the middle of the image to its edge.
 const MODES: usize = 24;
@@ -33,10 +33,12 @@ impl Window {
         let edge = PI * width * 0.5 / sigma;
         // A little less bandwidth than the aliases leave.
         let prolate = Prolate::new((PI * width - edge - 0.15).max(edge));
-        let basis = |u: f64| {
+        // Narrow kernels gain little from many terms, and each of their taps would have to follow half of all wiggles.
+        let terms = ((2.0 * width).ceil() as usize).min(TERMS);
+        let basis = |u: f64| -> [f64; TERMS] {
             let even = even_legendre(u);
             let psi = prolate.at(u);
-            even.map(|p| psi * p)
+            std::array::from_fn(|k| if k < terms { psi * even[k] } else { 0.0 })
         };
         // Even functions: twice the half.
         let nodes: Vec<(f64, [f64; TERMS])> = gauss_legendre(NODES)

@@ -1,7 +1,8 @@
 //! Interpolation and its transpose in a plan.
 
 use super::*;
-use crate::program::points::Points;
+use crate::fft::KernelShape;
+use crate::program::points::{Parts, Points, Weights};
 
 /// Batch entries (coils) that one pass over the points handles: their weights are computed once.
 pub(crate) const NONUNIFORM_BLOCK: usize = 8;
@@ -9,14 +10,33 @@ pub(crate) const NONUNIFORM_BLOCK: usize = 8;
 impl Scheduler {
     pub(super) fn interpolate(&mut self, x: Val, points: &Points, extents: &[usize]) -> Result<Val> {
         let (load, complex) = self.batched(x, points.grid())?;
+        let weights = self.weights(load.extents[0], points, false);
         let work = self.work(load.extents[0], points, complex, false);
-        Ok(self.step(Kernel::Interpolate { load, points: points.clone(), work }, extents, complex))
+        Ok(self.step(Kernel::Interpolate { load, points: points.clone(), weights, work }, extents, complex))
     }
 
     pub(super) fn spread(&mut self, x: Val, points: &Points, extents: &[usize]) -> Result<Val> {
         let (load, complex) = self.batched(x, &[points.count()])?;
+        let weights = self.weights(load.extents[0], points, true);
         let work = self.work(load.extents[0], points, complex, true);
-        Ok(self.step(Kernel::Spread { load, points: points.clone(), work }, extents, complex))
+        Ok(self.step(Kernel::Spread { load, points: points.clone(), weights, work }, extents, complex))
+    }
+
+    /// Where weights come from, for so many batch entries. Sub-linops side by side decide as each alone does.
+    fn weights(&self, batch: usize, points: &Points, spread: bool) -> Weights {
+        let stages = spread_batch(&self.target, points, Weights::Polynomials).is_some();
+        let weights = match (points.polynomials(), self.options.weights) {
+            (None, _) => Weights::Table,
+            // Only what is staged is computed once for all cells.
+            _ if spread && self.target != Target::Host && !stages => Weights::Table,
+            (_, Some(forced)) => forced,
+            _ => favoured(&self.target, batch.div_ceil(self.batch), points),
+        };
+        if weights == Weights::Table {
+            // Made now, not by the first apply.
+            points.weights();
+        }
+        weights
     }
 
     /// The load under extents (batch, last axes).
@@ -37,10 +57,48 @@ impl Scheduler {
         match self.target {
             Target::Host => Some(self.value(vec![points.count(), batch.min(NONUNIFORM_BLOCK)], complex)),
             Target::Gpu { .. } if spread => {
-                let parts = points.bins().parts();
+                let parts = spread_parts(points, &self.target);
                 (parts.slots > 0).then(|| self.value(vec![batch, parts.slots, points.bins().cells()], complex))
             }
             Target::Gpu { .. } => None,
         }
     }
+}
+
+/// The parts of a spread's tiles: the lists of each fit a binding.
+pub(crate) fn spread_parts(points: &Points, target: &Target) -> Parts {
+    points.bins().parts((target.max_binding() / 8).saturating_sub(64) as usize)
+}
+
+/// How many footprints a spread stages in workgroup memory at a time: packed first cell, weights, samples of a block. None where
+/// it stages none: on CPUs, where workgroup memory is slower than any other, or because too few would fit.
+pub(crate) fn spread_batch(target: &Target, points: &Points, weights: Weights) -> Option<usize> {
+    let Target::Gpu { workgroup_memory, max_invocations, shape, .. } = *target else { return None };
+    if shape == KernelShape::Cpu && weights == Weights::Table || max_invocations < 256 {
+        return None;
+    }
+    let each = 4 + 4 * points.stride() + 8 * NONUNIFORM_BLOCK;
+    [32, 16, 8].into_iter().find(|batch| batch * each <= workgroup_memory as usize)
+}
+
+/// A table of weights that no longer stays in a CPU's caches.
+const LARGE_TABLE: usize = 16 << 20;
+/// Batch entries for which a pass over the points waits for the table rather than for the grid.
+const FEW: usize = 2;
+
+/// The faster of both ways.
+///
+/// On the host polynomials take 3 ns for a point and axis pair; a table that stays in the caches takes less, and one that does
+/// not takes as long, so that memory and the time to make it decide. With many coils both vanish beside the footprints.
+///
+/// On a GPU each block of the batch reads the records again. In 2-D with 6 taps a table is 48 bytes of a record's 60,
+/// fractions are 8 of 20; the 70 multiply-adds that replace 40 bytes are less than what any GPU does while it reads them (5 to
+/// 20 for a byte). So polynomials win for any number of coils. A CPU that plays a GPU has no such surplus.
+fn favoured(target: &Target, batch: usize, points: &Points) -> Weights {
+    let table = 4 * points.count() * points.stride();
+    let polynomials = match target {
+        Target::Host => batch <= FEW && table > LARGE_TABLE,
+        Target::Gpu { shape, .. } => *shape == KernelShape::Gpu,
+    };
+    if polynomials { Weights::Polynomials } else { Weights::Table }
 }
