@@ -64,7 +64,10 @@ fn mixing(k: usize, n: usize, device: &Device) -> linops::Result<()> {
         t.sort_by(f64::total_cmp);
         t[t.len() / 2]
     };
-    (0..3).for_each(|_| drop((time(&halves), time(&whole))));
+    for _ in 0..3 {
+        time(&halves);
+        time(&whole);
+    }
     let pairs: Vec<(f64, f64)> = (0..41).map(|_| (time(&halves), time(&whole))).collect();
     let bytes = |a: &Linop| -> linops::Result<u64> {
         Ok(a.plan(device, DType::Complex32)?.weights().iter().map(|w| w.bytes()).sum())

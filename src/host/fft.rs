@@ -20,6 +20,32 @@ const BLOCK: usize = 1 << 18;
 const BLOCKS: usize = 4;
 const SMALL: usize = 1 << 13;
 
+/// Results of a transform whose memory is found by making it; that of larger ones is bounded by shape.
+const EXACT: usize = 1 << 24;
+
+/// Bytes of the tables for one length, at most: one without small factors goes by a convolution of up to four times the size.
+fn twiddle_bytes<T>(n: usize) -> u64 {
+    (16 * n as u64 + 512) * size_of::<Complex<T>>() as u64
+}
+
+/// What a transform of a value of these extents takes and the bytes of its tables, at most.
+fn bound<T>(extents: &[usize], axes: &[usize]) -> (Taken, u64) {
+    let element = size_of::<Complex<T>>() as u64;
+    let (mut taken, mut tables) = (Taken::default(), 0);
+    for &a in axes {
+        let (n, inner) = (extents[a] as u64, extents[a + 1..].iter().map(|&n| n as u64).product::<u64>());
+        let outer: u64 = extents[axes[0]..a].iter().map(|&n| n as u64).product();
+        // A convolution's scratch is twice its length.
+        let scratch = n * inner.min(COLUMNS as u64) + 8 * n + 512;
+        let list = inner.div_ceil(COLUMNS as u64) * (24 + 16 * n);
+        let own = Taken { each: scratch * element, once: if inner > 1 { list } else { 0 } };
+        taken = taken.or(own);
+        // A mark for each part, and a stretch for every second column.
+        tables += twiddle_bytes::<T>(extents[a]) + outer + 8 * inner + 16;
+    }
+    (taken, tables)
+}
+
 /// The transforms of one step.
 pub(super) struct AxisPlans<T: Real> {
     /// Innermost axis first.
@@ -70,6 +96,16 @@ impl<T: Real> AxisPlans<T> {
         AxisPlans { axes: axes.iter().rev().map(axis).collect(), block }
     }
 
+    /// What a kernel takes and the bytes of its tables, if it is a transform. Those of large ones are not made for that: they
+    /// may be larger than this machine.
+    pub fn cost(kernel: &Kernel) -> Option<(Taken, u64)> {
+        let (Kernel::Fft { load, axes, .. }, len) = (kernel, kernel.output_len()) else { return None };
+        if len <= EXACT {
+            return AxisPlans::<T>::of(kernel).map(|t| (t.taken(len), t.table_bytes()));
+        }
+        Some(bound::<T>(&load.extents, axes))
+    }
+
     /// The transforms of a kernel, if it is one.
     pub fn of(kernel: &Kernel) -> Option<AxisPlans<T>> {
         match kernel {
@@ -81,7 +117,7 @@ impl<T: Real> AxisPlans<T> {
     }
 
     /// What [`run`](AxisPlans::run) takes for so many results.
-    pub fn taken(&self, len: usize) -> Taken {
+    fn taken(&self, len: usize) -> Taken {
         let each = self.scratch() * size_of::<Complex<T>>();
         // The list of a part's tiles, and of the rows in each.
         let list = |a: &Axis<T>| a.tiles() * (size_of::<Vec<&mut [T]>>() + a.n * size_of::<&mut [T]>());
@@ -89,11 +125,10 @@ impl<T: Real> AxisPlans<T> {
         Taken { each: each as u64, once: cut.map(list).max().unwrap_or(0) as u64 }
     }
 
-    /// Bytes of twiddle factors and the like, at most: a length without small factors goes by a convolution of up to four
-    /// times the size.
-    pub fn table_bytes(&self) -> u64 {
-        let of = |a: &Axis<T>| (16 * a.n + 512) * size_of::<Complex<T>>() + a.live.len() + 16 * a.columns.len();
-        self.axes.iter().map(of).sum::<usize>() as u64
+    /// Bytes of twiddle factors and the like, at most.
+    fn table_bytes(&self) -> u64 {
+        let lists = |a: &Axis<T>| a.live.len() + 16 * a.columns.len();
+        self.axes.iter().map(|a| twiddle_bytes::<T>(a.n) + lists(a) as u64).sum()
     }
 
     /// Elements that a task needs beside the values. Asked for at once: growing takes the old and the new.
@@ -275,5 +310,37 @@ impl<T: Real> Axis<T> {
                 *v = line[m];
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{Program, Target};
+
+    fn transform(extents: &[usize], axes: &[usize]) -> Kernel {
+        let mut b = crate::program::Builder::new(extents);
+        let y = b.fft(crate::program::ValueId::INPUT, axes, false, true, 1.0).unwrap();
+        let program: Program = b.finish(y);
+        program.schedule(&Target::Host, true).unwrap().steps[0].kernel.clone()
+    }
+
+    #[test]
+    fn the_bound_by_shape_holds_what_is_made() {
+        let lengths = (2..200).chain([251, 509, 1009, 1021, 2003, 3001, 4093, 5040, 10_007, 65_537, 100_003]);
+        let mut cases: Vec<(Vec<usize>, Vec<usize>)> = lengths.map(|n| (vec![n], vec![0])).collect();
+        cases.extend([(vec![700, 600], vec![0, 1]), (vec![60, 50, 47], vec![0, 1, 2]), (vec![601, 401], vec![0])]);
+        for (extents, axes) in cases {
+            let kernel = transform(&extents, &axes);
+            let (exact, tables) = AxisPlans::<f32>::cost(&kernel).unwrap();
+            let (most, most_tables) = bound::<f32>(&extents, &axes);
+            assert!(exact.each <= most.each && exact.once <= most.once && tables <= most_tables, "{extents:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_machine_holds_is_stated_without_making_it() {
+        let (taken, tables) = AxisPlans::<f32>::cost(&transform(&[1 << 40, 3], &[0, 1])).unwrap();
+        assert!(taken.each > 1 << 40 && tables > 1 << 40);
     }
 }

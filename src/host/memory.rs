@@ -56,7 +56,7 @@ pub(crate) fn constant_bytes(plan: &Plan) -> u64 {
 
 /// Bytes of the tables that an instance makes for its transforms, at most.
 pub(crate) fn table_bytes(plan: &Plan) -> u64 {
-    plan.steps.iter().filter_map(|s| AxisPlans::<f32>::of(&s.kernel)).map(|t| t.table_bytes()).sum()
+    plan.steps.iter().filter_map(|s| AxisPlans::<f32>::cost(&s.kernel)).map(|(_, tables)| tables).sum()
 }
 
 fn of_items(plan: &Plan, items: &[Item], threads: usize) -> Taken {
@@ -89,9 +89,7 @@ fn of_step(plan: &Plan, step: &Step, threads: usize) -> Taken {
         }
         Kernel::Interpolate { load, points, .. } => interpolate::interpolate_taken(load, points, element),
         Kernel::Spread { load, points, .. } => interpolate::spread_taken(load, points, element, threads),
-        Kernel::Fft { .. } => {
-            AxisPlans::<f32>::of(&step.kernel).map_or_else(Taken::default, |t| t.taken(step.kernel.output_len()))
-        }
+        Kernel::Fft { .. } => AxisPlans::<f32>::cost(&step.kernel).map_or_else(Taken::default, |(taken, _)| taken),
     };
     let factors = |loads: &[crate::program::Load]| loads.iter().map(|l| 1 + l.factors.len()).sum::<usize>();
     // Those behind a transform are not counted among its reads.

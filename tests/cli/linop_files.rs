@@ -105,7 +105,7 @@ fn explain_tells_how_the_normal_of_a_transform_is_computed() {
         let locs = ArrayD::from_shape_fn(vec![points, 2], |i| k(i[0], i[1]));
         folder.array("locs.npy", &Array::F64(locs));
         let rest = format!(r#""locs": "locs.npy", "axes": ["Ny", "Nx"], "out": "K"{toeplitz}"#);
-        folder.text("nufft.json", &format!(r#"{{ "op": "nufft", "in": "Ny=20 Nx=20", {rest} }}"#));
+        folder.text("nufft.json", format!(r#"{{ "op": "nufft", "in": "Ny=20 Nx=20", {rest} }}"#));
         let told = folder.json("explain nufft.json --device host");
         let normal = told["nufft_normals"][0].clone();
         let kernels = told["plans"]["normal"]["steps"].as_array().unwrap().clone();
