@@ -3,7 +3,7 @@
 use super::element::Real;
 use super::load::{Reader, Weights};
 use super::{CHUNK, Taken};
-use crate::program::{Load, Validity};
+use crate::program::{Kernel, Load, Validity};
 use num_complex::Complex;
 use rayon::prelude::*;
 use rustfft::{Fft, FftDirection, FftPlanner};
@@ -19,6 +19,27 @@ const BLOCK: usize = 1 << 18;
 /// So many blocks keep the cores busy; fewer are cut along every axis, too, unless they are as small as this.
 const BLOCKS: usize = 4;
 const SMALL: usize = 1 << 13;
+
+/// Results of a transform whose memory is found by making it; that of larger ones is bounded by shape.
+const EXACT: usize = 1 << 24;
+
+/// What a transform of a value of these extents takes and the bytes of its tables, at most.
+fn bound<T>(extents: &[usize], axes: &[usize]) -> (Taken, u64) {
+    let element = size_of::<Complex<T>>() as u64;
+    let (mut taken, mut tables) = (Taken::default(), 0);
+    for &a in axes {
+        let (n, inner) = (extents[a] as u64, extents[a + 1..].iter().map(|&n| n as u64).product::<u64>());
+        let outer: u64 = extents[axes[0]..a].iter().map(|&n| n as u64).product();
+        // A convolution's scratch is twice its length.
+        let scratch = n * inner.min(COLUMNS as u64) + 8 * n + 512;
+        let list = inner.div_ceil(COLUMNS as u64) * (24 + 16 * n);
+        let own = Taken { each: scratch * element, once: if inner > 1 { list } else { 0 } };
+        taken = taken.or(own);
+        // A mark for each part, and a stretch for every second column.
+        tables += line_bytes::<T>(extents[a]) as u64 + outer + 8 * inner + 16;
+    }
+    (taken, tables)
+}
 
 /// The transforms of one step.
 pub(super) struct AxisPlans<T: Real> {
@@ -71,8 +92,28 @@ impl<T: Real> AxisPlans<T> {
         AxisPlans { axes: axes.iter().rev().map(axis).collect(), block }
     }
 
+    /// What a kernel takes and the bytes of its tables, if it is a transform. Those of large ones are not made for that: they
+    /// may be larger than this machine.
+    pub fn cost(kernel: &Kernel) -> Option<(Taken, u64)> {
+        let (Kernel::Fft { load, axes, .. }, len) = (kernel, kernel.output_len()) else { return None };
+        if len <= EXACT {
+            return AxisPlans::of(kernel).map(|t: AxisPlans<T>| (t.taken(len), t.table_bytes()));
+        }
+        Some(bound::<T>(&load.extents, axes))
+    }
+
+    /// The transforms of a kernel, if it is one.
+    pub fn of(kernel: &Kernel) -> Option<AxisPlans<T>> {
+        match kernel {
+            Kernel::Fft { load, axes, inverse, centered, keep, .. } => {
+                Some(AxisPlans::new(load, axes, *inverse, *centered, keep))
+            }
+            _ => None,
+        }
+    }
+
     /// What [`run`](AxisPlans::run) takes for so many results.
-    pub fn taken(&self, len: usize) -> Taken {
+    fn taken(&self, len: usize) -> Taken {
         let each = self.scratch() * size_of::<Complex<T>>();
         // The list of a part's tiles, and of the rows in each.
         let list = |a: &Axis<T>| a.tiles() * (size_of::<Vec<&mut [T]>>() + a.n * size_of::<&mut [T]>());
@@ -81,7 +122,7 @@ impl<T: Real> AxisPlans<T> {
     }
 
     /// Bytes of twiddle factors and the like, at most.
-    pub fn table_bytes(&self) -> u64 {
+    fn table_bytes(&self) -> u64 {
         self.axes.iter().map(Axis::table_bytes).sum::<usize>() as u64
     }
 
@@ -278,5 +319,37 @@ impl<T: Real> Axis<T> {
                 *v = line[m];
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{Program, Target};
+
+    fn transform(extents: &[usize], axes: &[usize]) -> Kernel {
+        let mut b = crate::program::Builder::new(extents);
+        let y = b.fft(crate::program::ValueId::INPUT, axes, false, true, 1.0).unwrap();
+        let program: Program = b.finish(y);
+        program.schedule(&Target::Host, true).unwrap().steps[0].kernel.clone()
+    }
+
+    #[test]
+    fn the_bound_by_shape_holds_what_is_made() {
+        let lengths = (2..200).chain([251, 509, 1009, 1021, 2003, 3001, 4093, 5040, 10_007, 65_537, 100_003]);
+        let mut cases: Vec<(Vec<usize>, Vec<usize>)> = lengths.map(|n| (vec![n], vec![0])).collect();
+        cases.extend([(vec![700, 600], vec![0, 1]), (vec![60, 50, 47], vec![0, 1, 2]), (vec![601, 401], vec![0])]);
+        for (extents, axes) in cases {
+            let kernel = transform(&extents, &axes);
+            let (exact, tables) = AxisPlans::<f32>::cost(&kernel).unwrap();
+            let (most, most_tables) = bound::<f32>(&extents, &axes);
+            assert!(exact.each <= most.each && exact.once <= most.once && tables <= most_tables, "{extents:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_machine_holds_is_stated_without_making_it() {
+        let (taken, tables) = AxisPlans::<f32>::cost(&transform(&[1 << 40, 3], &[0, 1])).unwrap();
+        assert!(taken.each > 1 << 40 && tables > 1 << 40);
     }
 }

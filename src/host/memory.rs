@@ -4,7 +4,9 @@
 //! one more buffer for each level. So a thread holds the buffers of one task at a time, and their sum is bounded by the number
 //! of threads, whatever runs side by side.
 
-use super::{Prepared, gather, interpolate, reduce, step};
+use super::fft::AxisPlans;
+use super::filter::FilterPlan;
+use super::{gather, interpolate, reduce, step};
 use crate::program::{Item, Kernel, Plan, Step};
 use std::collections::HashMap;
 
@@ -59,7 +61,11 @@ pub(crate) fn constant_bytes(plan: &Plan) -> u64 {
 
 /// Bytes of the tables that an instance makes for its transforms, at most.
 pub(crate) fn table_bytes(plan: &Plan) -> u64 {
-    plan.steps.iter().map(|s| Prepared::<f32>::of(&s.kernel).table_bytes()).sum()
+    let of = |s: &Step| match &s.kernel {
+        Kernel::Filter { load, filter, .. } => FilterPlan::<f32>::new(filter, load).table_bytes(),
+        kernel => AxisPlans::<f32>::cost(kernel).map_or(0, |(_, tables)| tables),
+    };
+    plan.steps.iter().map(of).sum()
 }
 
 fn of_items(plan: &Plan, items: &[Item], threads: usize) -> Taken {
@@ -96,11 +102,8 @@ fn of_step(plan: &Plan, step: &Step, threads: usize) -> Taken {
         Kernel::Spread { load, points, weights, .. } => {
             interpolate::spread_taken(load, points, *weights, element, threads)
         }
-        Kernel::Fft { .. } | Kernel::Filter { .. } => match Prepared::<f32>::of(&step.kernel) {
-            Prepared::Nothing => Taken::default(),
-            Prepared::Fft(t) => t.taken(step.kernel.output_len()),
-            Prepared::Filter(t) => t.taken(),
-        },
+        Kernel::Fft { .. } => AxisPlans::<f32>::cost(&step.kernel).map_or_else(Taken::default, |(taken, _)| taken),
+        Kernel::Filter { load, filter, .. } => FilterPlan::<f32>::new(filter, load).taken(),
     };
     let factors = |loads: &[crate::program::Load]| loads.iter().map(|l| 1 + l.factors.len()).sum::<usize>();
     // Those behind a transform are not counted among its reads.

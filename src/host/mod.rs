@@ -44,20 +44,8 @@ enum Prepared<T: Real> {
 impl<T: Real> Prepared<T> {
     fn of(kernel: &Kernel) -> Prepared<T> {
         match kernel {
-            Kernel::Fft { load, axes, inverse, centered, keep, .. } => {
-                Prepared::Fft(AxisPlans::new(load, axes, *inverse, *centered, keep))
-            }
             Kernel::Filter { load, filter, .. } => Prepared::Filter(FilterPlan::new(filter, load)),
-            _ => Prepared::Nothing,
-        }
-    }
-
-    /// Bytes of the tables, at most.
-    fn table_bytes(&self) -> u64 {
-        match self {
-            Prepared::Nothing => 0,
-            Prepared::Fft(t) => t.table_bytes(),
-            Prepared::Filter(t) => t.table_bytes(),
+            _ => AxisPlans::of(kernel).map_or(Prepared::Nothing, Prepared::Fft),
         }
     }
 }

@@ -101,11 +101,11 @@ fn explain_shows_tree_plans_and_containers() {
 fn explain_tells_how_the_normal_of_a_transform_is_computed() {
     let folder = folder();
     let of = |points: usize, toeplitz: &str| {
-        let k = |i: usize, a: usize| ((i * (7 + 4 * a)) % 97) as f64 / 97.0 * 20.0 - 10.0;
+        let k = |i: usize, a: usize| ((i * (7 + 4 * a)) % 97) as f64 / 97.0 * 256.0 - 128.0;
         let locs = ArrayD::from_shape_fn(vec![points, 2], |i| k(i[0], i[1]));
         folder.array("locs.npy", &Array::F64(locs));
         let rest = format!(r#""locs": "locs.npy", "axes": ["Ny", "Nx"], "out": "K"{toeplitz}"#);
-        folder.text("nufft.json", format!(r#"{{ "op": "nufft", "in": "Ny=20 Nx=20", {rest} }}"#));
+        folder.text("nufft.json", format!(r#"{{ "op": "nufft", "in": "Ny=256 Nx=256", {rest} }}"#));
         let told = folder.json("explain nufft.json --device host");
         let normal = told["nufft_normals"][0].clone();
         let kernels = told["plans"]["normal"]["steps"].as_array().unwrap().clone();
