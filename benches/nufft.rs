@@ -99,6 +99,7 @@ fn paired() {
     let (plane, volume) = ([256, 256].as_slice(), [64, 64, 64].as_slice());
     for (what, image, locs, tol) in [
         ("96×512 radial", plane, spokes(96), 1e-4),
+        ("96×512 radial", plane, spokes(96), 1e-6),
         ("24×512 radial", plane, spokes(24), 1e-4),
         ("12×512 radial", plane, spokes(12), 1e-4),
         ("65536 points", plane, spread_out(65_536, plane), 1e-3),
