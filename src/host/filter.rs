@@ -171,7 +171,7 @@ impl<T: Real> FilterPlan<T> {
     fn block(&self, reader: &Reader<T>, b: usize, block: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         self.fill(reader, b, 0, &mut block[..self.live.len() * self.row], scratch);
         let mut rows: Vec<&mut [Complex<T>]> = block.chunks_exact_mut(self.row).collect();
-        self.filter_columns(&mut rows, self.table_rows[b] * self.row, scratch);
+        self.filter_columns(&mut rows, (b, 0), scratch);
         self.finish(&mut block[..self.kept.len() * self.row], scratch);
     }
 
@@ -189,11 +189,10 @@ impl<T: Real> FilterPlan<T> {
         for row in block.chunks_exact_mut(self.row) {
             row.chunks_mut(width).zip(&mut pieces).for_each(|(part, piece)| piece.push(part));
         }
-        let first = self.table_rows[b] * self.row;
         pieces
             .par_iter_mut()
             .enumerate()
-            .for_each_init(buffer, |scratch, (p, rows)| self.filter_columns(rows, first + p * width, scratch));
+            .for_each_init(buffer, |scratch, (p, rows)| self.filter_columns(rows, (b, p * width), scratch));
         let kept = &mut block[..self.kept.len() * self.row];
         kept.par_chunks_mut(lines * self.row).for_each_init(buffer, |scratch, part| self.finish(part, scratch));
     }
@@ -215,10 +214,17 @@ impl<T: Real> FilterPlan<T> {
         }
     }
 
-    /// The first axis of some columns: there, weighted, and back. Live rows go in, kept ones come out; the columns' weights
-    /// begin in column `first` of the table.
-    fn filter_columns(&self, rows: &mut [&mut [Complex<T>]], first: usize, scratch: &mut Vec<Complex<T>>) {
+    /// The first axis of some columns, from column `first` of block `b` on: there, weighted, and back. Live rows go in, kept
+    /// ones come out.
+    fn filter_columns(
+        &self,
+        rows: &mut [&mut [Complex<T>]],
+        (b, first): (usize, usize),
+        scratch: &mut Vec<Complex<T>>,
+    ) {
         let (n, pitch) = (self.n, self.n + GAP);
+        let columns = self.table.extents()[1];
+        let weights = |column: usize| (self.table_rows[b] * columns + if columns > 1 { column } else { 0 }) * n;
         let total = rows.first().map_or(0, |r| r.len());
         let null = Complex::new(T::zero(), T::zero());
         let spare = self.there.get_inplace_scratch_len().max(self.back.get_inplace_scratch_len());
@@ -239,7 +245,7 @@ impl<T: Real> FilterPlan<T> {
             for (j, line) in lines.chunks_exact_mut(pitch).enumerate() {
                 let line = &mut line[..n];
                 self.there.process_with_scratch(line, spare);
-                self.weigh(line, (first + c + j) * n);
+                self.weigh(line, weights(first + c + j));
                 self.back.process_with_scratch(line, spare);
             }
             for (row, i) in rows.iter_mut().zip(self.kept.clone()) {

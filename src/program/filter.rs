@@ -20,7 +20,8 @@ const ROOMS: usize = 64;
 /// What is multiplied between the transforms.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
-    /// Weights of extents (row, column, n): n along the first filtered axis, columns along the axes behind it.
+    /// Weights of extents (row, column, n): n along the first filtered axis, columns along the axes behind it; one column where
+    /// all have the same.
     pub table: Constant,
     /// For each axis before the filtered ones, how many rows of the table one index goes.
     pub steps: Vec<usize>,
@@ -69,7 +70,9 @@ impl Filter {
             steps[a] = rows;
             rows *= extents[a];
         }
-        let (columns, n): (usize, usize) = (extents[first + 1..].iter().product(), extents[first]);
+        let behind: Vec<usize> = (first + 1..extents.len()).collect();
+        let differ = behind.iter().any(|&a| varies(a));
+        let (columns, n) = (if differ { extents[first + 1..].iter().product() } else { 1 }, extents[first]);
         // Where a weight lies: a part for each of the table's three axes.
         let sums = |f: &Factor, axes: &mut dyn Iterator<Item = usize>| {
             axes.fold(vec![0], |sums: Vec<i64>, a| {
@@ -79,7 +82,7 @@ impl Filter {
         };
         let offsets = weights.iter().map(|f| {
             let row = sums(f, &mut (0..first).filter(|&a| steps[a] > 0));
-            (row, sums(f, &mut (first + 1..extents.len())), along(f, first))
+            (row, if differ { sums(f, &mut behind.iter().copied()) } else { vec![0] }, along(f, first))
         });
         let offsets: Vec<(Vec<i64>, Vec<i64>, Vec<i64>)> = offsets.collect();
         let value = |i: usize| {
