@@ -230,14 +230,12 @@ fn weights_come_from_where_it_is_faster() {
         let locs = random_points(count, &[40, 40], 1);
         linop::nufft(format!("C={coils} Ny=40 Nx=40"), &locs, "Ny Nx", options, "C K").unwrap()
     };
-    // Few coils and a table beyond the caches: 56 bytes a point.
+    // Spreading few coils with a table beyond the caches: 56 bytes a point.
     for (coils, count, polynomials) in [(1, 400_000, true), (2, 400_000, true), (3, 400_000, false), (1, 1000, false)] {
         let a = nufft(coils, count);
-        for op in [a.clone(), a.h()] {
-            let text = listed(&op, &Target::Host);
-            assert_eq!(text.contains("weights from polynomials"), polynomials, "{coils} {count}:\n{text}");
-            assert_eq!(text.contains("weights from a table"), !polynomials);
-        }
+        assert!(listed(&a, &Target::Host).contains("weights from a table"));
+        let text = listed(&a.h(), &Target::Host);
+        assert_eq!(text.contains("weights from polynomials"), polynomials, "{coils} {count}:\n{text}");
     }
     use linops::fft::KernelShape;
     for coils in [1, 16] {

@@ -30,7 +30,7 @@ impl Scheduler {
             // Only what is staged is computed once for all cells.
             _ if spread && self.target != Target::Host && !stages => Weights::Table,
             (_, Some(forced)) => forced,
-            _ => favoured(&self.target, batch.div_ceil(self.batch), points),
+            _ => favoured(&self.target, batch.div_ceil(self.batch), points, spread),
         };
         if weights == Weights::Table {
             // Made now, not by the first apply.
@@ -83,21 +83,23 @@ pub(crate) fn spread_batch(target: &Target, points: &Points, weights: Weights) -
 
 /// A table of weights that no longer stays in a CPU's caches.
 const LARGE_TABLE: usize = 16 << 20;
-/// Batch entries for which a pass over the points waits for the table rather than for the grid.
+/// Batch entries for which a spread waits for the table rather than for the grid.
 const FEW: usize = 2;
 
 /// The faster of both ways.
 ///
-/// On the host polynomials take 3 ns for a point and axis pair; a table that stays in the caches takes less, and one that does
-/// not takes as long, so that memory and the time to make it decide. With many coils both vanish beside the footprints.
+/// On the host polynomials take 3 ns for a point in 2-D, and some more to pass on what they give. A table that stays in the
+/// caches takes less. One that does not takes as long in an interpolation, which reads it once and in order; a spread reads it
+/// again for each tile that a footprint touches, and there polynomials save a tenth. With many coils both vanish beside the
+/// footprints.
 ///
 /// On a GPU each block of the batch reads the records again. In 2-D with 6 taps a table is 48 bytes of a record's 60,
 /// fractions are 8 of 20; the 70 multiply-adds that replace 40 bytes are less than what any GPU does while it reads them (5 to
-/// 20 for a byte). So polynomials win for any number of coils. A CPU that plays a GPU has no such surplus.
-fn favoured(target: &Target, batch: usize, points: &Points) -> Weights {
+/// 20 for a byte). So polynomials should win for any number of coils. A CPU that plays a GPU has no such surplus.
+fn favoured(target: &Target, batch: usize, points: &Points, spread: bool) -> Weights {
     let table = 4 * points.count() * points.stride();
     let polynomials = match target {
-        Target::Host => batch <= FEW && table > LARGE_TABLE,
+        Target::Host => spread && batch <= FEW && table > LARGE_TABLE,
         Target::Gpu { shape, .. } => *shape == KernelShape::Gpu,
     };
     if polynomials { Weights::Polynomials } else { Weights::Table }
