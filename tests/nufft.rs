@@ -189,9 +189,7 @@ fn on_host(a: &Linop, x: &Tensor, weights: Weights) -> ArrayD<Complex64> {
 #[test]
 fn tables_and_polynomials_agree() {
     #[cfg(feature = "gpu")]
-    let on_gpu = WAYS.map(|w| {
-        (gpu_shape(Some(w)), common::gpu_with(linops::gpu::GpuOptions { weights: Some(w), ..Default::default() }))
-    });
+    let on_gpu = WAYS.map(|w| gpu_shape(Some(w)));
     for (image, count) in [(vec![61], 300), (vec![22, 35], 700), (vec![9, 14, 10], 400)] {
         for width in 2..=8 {
             let locs = random_points(count, &image, width);
@@ -205,17 +203,32 @@ fn tables_and_polynomials_agree() {
                 let error = norm(&(&tables - &polynomials)) / norm(&tables);
                 assert!(error > 0.0 && error < 1e-6, "{image:?} width {width} on the host: {error:e}");
                 #[cfg(feature = "gpu")]
-                for (w, (gpu, cpu)) in WAYS.iter().zip(&on_gpu) {
-                    for (what, device) in [("GPU", gpu), ("CPU", cpu)] {
-                        // The CPU's shape has no kernels of its own for most widths.
-                        let Some(device) = device.as_ref().filter(|_| what == "GPU" || width == 5) else { continue };
-                        let y = apply_on(device, &op, &x).unwrap();
-                        let error = distance(&y, &tables);
-                        assert!(error < 1e-6, "{image:?} width {width}, {w:?}, {what} shape: {error:e}");
-                        assert!(bits(&y) == bits(&apply_on(device, &op, &x).unwrap()), "two runs differ");
-                    }
+                for (w, device) in WAYS.iter().zip(&on_gpu) {
+                    let Some(device) = device else { continue };
+                    let run = || apply_on(device, &op, &x).unwrap();
+                    let y = run();
+                    let error = distance(&y, &tables);
+                    assert!(error < 1e-6, "{image:?} width {width}, {w:?} on {}: {error:e}", device.name());
+                    assert!(bits(&y) == bits(&run()), "two runs differ");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn weights_beyond_workgroup_memory() {
+    // 11³ weights a point: not even eight points of them are staged.
+    let kernel = InterpolationKernel::KaiserBessel { beta: 20.0 };
+    let o = InterpolateOptions { width: vec![11.0], kernel, norm: linop::KernelNorm::Radial, ..Default::default() };
+    let locs = random_points(60, &[20, 18, 22], 5);
+    let a = linop::interpolate("C=2 Nz=20 Ny=18 Nx=22", &locs, "Nz Ny Nx", &o, "C K").unwrap();
+    for op in [a.clone(), a.h()] {
+        let x = complex(op.input().unwrap(), 6);
+        let want = linops::apply_f64(&op, &wide(&x)).unwrap();
+        for device in all_devices() {
+            let error = distance(&apply_on(&device, &op, &x).unwrap(), &want);
+            assert!(error < 2e-6, "{error:e} on {}", device.name());
         }
     }
 }
@@ -228,19 +241,21 @@ fn weights_come_from_where_it_is_faster() {
         let locs = random_points(count, &[40, 40], 1);
         linop::nufft(format!("C={coils} Ny=40 Nx=40"), &locs, "Ny Nx", options, "C K").unwrap()
     };
-    // Spreading few coils with a table beyond the caches: 56 bytes a point.
+    // Few coils and a table beyond the caches: 56 bytes a point.
     for (coils, count, polynomials) in [(1, 400_000, true), (2, 400_000, true), (3, 400_000, false), (1, 1000, false)] {
         let a = nufft(coils, count);
-        assert!(listed(&a, &Target::Host).contains("weights from a table"));
-        let text = listed(&a.h(), &Target::Host);
-        assert_eq!(text.contains("weights from polynomials"), polynomials, "{coils} {count}:\n{text}");
+        for op in [a.clone(), a.h()] {
+            let text = listed(&op, &Target::Host);
+            assert_eq!(text.contains("weights from polynomials"), polynomials, "{coils} {count}:\n{text}");
+        }
     }
     use linops::fft::KernelShape;
     for coils in [1, 16] {
         let a = nufft(coils, 1000);
         for op in [a.clone(), a.h()] {
-            assert!(listed(&op, &Target::default_gpu(KernelShape::Gpu)).contains("weights from polynomials"));
-            assert!(listed(&op, &Target::default_gpu(KernelShape::Cpu)).contains("weights from a table"));
+            for shape in [KernelShape::Gpu, KernelShape::Cpu] {
+                assert!(listed(&op, &Target::default_gpu(shape)).contains("weights from polynomials"));
+            }
         }
     }
     // Corners, fractions of cells, norms, cut footprints, footprints as long as the axis: tables only.

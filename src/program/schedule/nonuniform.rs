@@ -1,7 +1,6 @@
 //! Interpolation and its transpose in a plan.
 
 use super::*;
-use crate::fft::KernelShape;
 use crate::program::points::{Parts, Points, Weights};
 
 /// Batch entries (coils) that one pass over the points handles: their weights are computed once.
@@ -24,13 +23,13 @@ impl Scheduler {
 
     /// Where weights come from, for so many batch entries. Sub-linops side by side decide as each alone does.
     fn weights(&self, batch: usize, points: &Points, spread: bool) -> Weights {
-        let stages = spread_batch(&self.target, points, Weights::Polynomials).is_some();
+        let stages = spread_batch(&self.target, points).is_some();
         let weights = match (points.polynomials(), self.options.weights) {
             (None, _) => Weights::Table,
             // Only what is staged is computed once for all cells.
             _ if spread && self.target != Target::Host && !stages => Weights::Table,
             (_, Some(forced)) => forced,
-            _ => favoured(&self.target, batch.div_ceil(self.batch), points, spread),
+            _ => favoured(&self.target, batch.div_ceil(self.batch), points),
         };
         if weights == Weights::Table {
             // Made now, not by the first apply.
@@ -71,36 +70,37 @@ pub(crate) fn spread_parts(points: &Points, target: &Target) -> Parts {
 }
 
 /// How many footprints a spread stages in workgroup memory at a time: packed first cell, weights, samples of a block. None where
-/// it stages none: on CPUs, where workgroup memory is slower than any other, or because too few would fit.
-pub(crate) fn spread_batch(target: &Target, points: &Points, weights: Weights) -> Option<usize> {
-    let Target::Gpu { workgroup_memory, max_invocations, shape, .. } = *target else { return None };
-    if shape == KernelShape::Cpu && weights == Weights::Table || max_invocations < 256 {
+/// too few would fit. On a CPU that plays a GPU too it takes no longer for one coil and three quarters of the time for eight.
+pub(crate) fn spread_batch(target: &Target, points: &Points) -> Option<usize> {
+    let Target::Gpu { workgroup_memory, max_invocations, .. } = *target else { return None };
+    let each = 4 + 4 * points.stride() + 8 * NONUNIFORM_BLOCK;
+    if max_invocations < 256 {
         return None;
     }
-    let each = 4 + 4 * points.stride() + 8 * NONUNIFORM_BLOCK;
     [32, 16, 8].into_iter().find(|batch| batch * each <= workgroup_memory as usize)
 }
 
 /// A table of weights that no longer stays in a CPU's caches.
 const LARGE_TABLE: usize = 16 << 20;
-/// Batch entries for which a spread waits for the table rather than for the grid.
+/// Batch entries beside which the weights' own cost shows.
 const FEW: usize = 2;
 
-/// The faster of both ways.
+/// The better of both ways; the same for an interpolation and its adjoint, so that both have the same weights to the last bit.
 ///
 /// On the host polynomials take 3 ns for a point in 2-D, and some more to pass on what they give. A table that stays in the
-/// caches takes less. One that does not takes as long in an interpolation, which reads it once and in order; a spread reads it
-/// again for each tile that a footprint touches, and there polynomials save a tenth. With many coils both vanish beside the
-/// footprints.
+/// caches takes less. A larger one takes about as long for few coils (an interpolation reads it once and in order, a spread
+/// again for each tile that a footprint touches): there polynomials save its memory, several times that of the points. With
+/// many coils a table is small beside the samples, and faster.
 ///
 /// On a GPU each block of the batch reads the records again. In 2-D with 6 taps a table is 48 bytes of a record's 60,
 /// fractions are 8 of 20; the 70 multiply-adds that replace 40 bytes are less than what any GPU does while it reads them (5 to
-/// 20 for a byte). So polynomials should win for any number of coils. A CPU that plays a GPU has no such surplus.
-fn favoured(target: &Target, batch: usize, points: &Points, spread: bool) -> Weights {
+/// 20 for a byte). So polynomials should win for any number of coils. On a CPU that plays a GPU, where each load is dear, an
+/// interpolation takes a quarter of the time for one coil and nine tenths for eight.
+fn favoured(target: &Target, batch: usize, points: &Points) -> Weights {
     let table = 4 * points.count() * points.stride();
     let polynomials = match target {
-        Target::Host => spread && batch <= FEW && table > LARGE_TABLE,
-        Target::Gpu { shape, .. } => *shape == KernelShape::Gpu,
+        Target::Host => batch <= FEW && table > LARGE_TABLE,
+        Target::Gpu { .. } => true,
     };
     if polynomials { Weights::Polynomials } else { Weights::Table }
 }

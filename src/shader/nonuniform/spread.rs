@@ -38,7 +38,7 @@ struct Slab<'a> {
 
 pub(super) fn drafts(job: &Job, work: Option<ValueId>) -> Result<Vec<Draft>> {
     let (s, points, lists) = (job.s, job.points, Lists::new(job));
-    let staged = spread_batch(&s.plan.target, points, job.weights);
+    let staged = spread_batch(&s.plan.target, points);
     let block = if staged.is_some() { STAGED_BLOCK } else { BLOCK };
     let room = s.room(8) as usize;
     let entries = job.entries(lists.slots() * CELLS, block);
@@ -213,7 +213,7 @@ impl Slab<'_> {
     }
 }
 
-/// Each invocation walks the list by itself: where workgroup memory is no faster than any other.
+/// Each invocation walks the list by itself: where the weights of a few footprints are more than workgroup memory.
 fn alone(job: &Job, t: &mut Text, f: &mut String, common: &Common) {
     let Common { block, places, begin, count, row, low, results } = common;
     let weight = job.weight(t);
