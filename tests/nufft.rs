@@ -412,6 +412,27 @@ fn half_of_a_mixing_kernel_is_held() {
 }
 
 #[test]
+fn an_einsum_that_mixes_nothing_is_a_weight() {
+    let locs = random_points(80, &[9, 10], 1);
+    for batch in ["", "C=1 ", "C=3 "] {
+        let of = |toeplitz| {
+            let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+            let out = format!("{}K", if batch.is_empty() { "" } else { "C " });
+            let f = linop::nufft(format!("{batch}Ny=9 Nx=10"), &locs, "Ny Nx", options, &out).unwrap();
+            linop::dense(f.output().unwrap(), &complex("K=80", 2), &out).unwrap() * f
+        };
+        let (n, pair) = (of(true).n(), of(false).n());
+        assert!(!n.program().unwrap().to_string().contains("nufft"));
+        let x = complex(n.input().unwrap(), 3);
+        let want = linops::apply_f64(&pair, &wide(&x)).unwrap();
+        for device in devices() {
+            let error = distance(&apply_on(&device, &n, &x).unwrap(), &want);
+            assert!(error < 4e-6, "{batch} on {}: {error:e}", device.name());
+        }
+    }
+}
+
+#[test]
 fn several_axes_are_mixed_as_one() {
     let locs = random_points(60, &[9, 10], 1).into_shape_with_order(IxDyn(&[60, 2])).unwrap();
     let of = |toeplitz| {

@@ -63,16 +63,14 @@ impl Filter {
         let first = axes[0];
         let along =
             |f: &Factor, a: usize| -> Vec<i64> { (0..extents[a]).map(|m| f.access.axes[a].at(index(a, m))).collect() };
-        let varies = |a: usize| weights.iter().any(|f| f.access.stride(a) != Some(0));
         let mut steps = vec![0; first];
-        let mut rows = 1;
-        for a in (0..first).rev().filter(|&a| varies(a)) {
-            steps[a] = rows;
-            rows *= extents[a];
+        let mut below = 1;
+        for a in (0..first).rev().filter(|&a| varies(weights, a)) {
+            steps[a] = below;
+            below *= extents[a];
         }
-        let behind: Vec<usize> = (first + 1..extents.len()).collect();
-        let differ = behind.iter().any(|&a| varies(a));
-        let (columns, n) = (if differ { extents[first + 1..].iter().product() } else { 1 }, extents[first]);
+        let [rows, columns, n] = Filter::table(extents, first, weights);
+        let behind = if columns > 1 { first + 1..extents.len() } else { 0..0 };
         // Where a weight lies: a part for each of the table's three axes.
         let sums = |f: &Factor, axes: &mut dyn Iterator<Item = usize>| {
             axes.fold(vec![0], |sums: Vec<i64>, a| {
@@ -82,7 +80,7 @@ impl Filter {
         };
         let offsets = weights.iter().map(|f| {
             let row = sums(f, &mut (0..first).filter(|&a| steps[a] > 0));
-            (row, if differ { sums(f, &mut behind.iter().copied()) } else { vec![0] }, along(f, first))
+            (row, sums(f, &mut behind.clone()), along(f, first))
         });
         let offsets: Vec<(Vec<i64>, Vec<i64>, Vec<i64>)> = offsets.collect();
         let value = |i: usize| {
@@ -104,6 +102,13 @@ impl Filter {
             spectrum: Spectrum { table, steps, scale },
             keep: extents.iter().map(|&n| (0, n)).collect(),
         })
+    }
+
+    /// Extents of the table that holds the product of some weights.
+    pub fn table(extents: &[usize], first: usize, weights: &[Factor]) -> [usize; 3] {
+        let rows = (0..first).filter(|&a| varies(weights, a)).map(|a| extents[a]).product();
+        let differ = (first + 1..extents.len()).any(|a| varies(weights, a));
+        [rows, if differ { extents[first + 1..].iter().product() } else { 1 }, extents[first]]
     }
 
     /// The first filtered axis: what lies from there on is a block, filtered independently of the others.
@@ -182,6 +187,11 @@ impl Filter {
         let axes: Vec<MapAxis> = (0..kept.len()).map(cut).collect();
         load.mapped(&axes, &kept).map(|l| l.factors)
     }
+}
+
+/// Whether weights change along an axis.
+fn varies(weights: &[Factor], axis: usize) -> bool {
+    weights.iter().any(|f| f.access.stride(axis) != Some(0))
 }
 
 impl Validity {

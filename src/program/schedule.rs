@@ -199,7 +199,11 @@ impl Scheduler {
             return None;
         }
         let step = self.steps.last_mut().filter(|s| s.store == Store::whole(v.load.value, len))?;
-        let loads = step.kernel.loads().iter().map(|l| l.factors.len()).sum::<usize>();
+        let middle = match &step.kernel {
+            Kernel::FftPass { middle: Some(middle), .. } => middle.factors.len(),
+            _ => 0,
+        };
+        let loads = middle + step.kernel.loads().iter().map(|l| l.factors.len()).sum::<usize>();
         if let Kernel::Map { .. }
         | Kernel::Reduce { .. }
         | Kernel::Add { .. }

@@ -19,11 +19,13 @@ impl Inner {
     pub(super) fn is_hermitian(&self) -> bool {
         let k = self.order();
         let samples = self.values.len() / (k * k);
-        let of = |r: usize, c: usize| &self.values[(r * k + c) * samples..][..samples];
-        let size = |v: &Complex32| v.re.abs().max(v.im.abs());
-        let most = 8.0 * f32::EPSILON * k as f32 * self.values.iter().map(size).fold(0.0, f32::max);
-        let alike = |r: usize, c: usize| of(r, c).iter().zip(of(c, r)).all(|(a, b)| size(&(a - b.conj())) <= most);
-        (0..k).all(|r| (0..=r).all(|c| alike(r, c)))
+        let entry = |r: usize, c: usize, s: usize| self.values[(r * k + c) * samples + s];
+        let size = |v: Complex32| v.re.abs().max(v.im.abs());
+        (0..samples).all(|s| {
+            let largest = (0..k * k).map(|i| size(entry(i / k, i % k, s))).fold(0.0, f32::max);
+            let most = 8.0 * f32::EPSILON * k as f32 * largest;
+            (0..k).all(|r| (0..=r).all(|c| size(entry(r, c, s) - entry(c, r, s).conj()) <= most))
+        })
     }
 
     /// The entries of one diagonal, row after row: those above the main one, and the conjugates of those below it. Says which

@@ -78,6 +78,9 @@ impl Nufft {
 
     /// The same where W mixes batch entries: a matrix for each frequency.
     pub(crate) fn toeplitz_mixing(&self, b: &mut Builder, x: ValueId, m: &Mixing) -> Result<ValueId> {
+        if m.inner.axes.is_empty() {
+            return self.toeplitz(b, x, &m.inner);
+        }
         let (image, doubled) = (&self.0.image, self.doubled());
         let rank = b.extents(x).len();
         let batch = rank - image.len();
@@ -100,7 +103,7 @@ impl Nufft {
         v = self.resized(b, v, image, &doubled)?;
         v = b.fft(v, &axes, false, false, 1.0)?;
         v = if halves {
-            let axis = if joined { apart.len() } else { mixed.first().copied().unwrap_or(0) };
+            let axis = if joined { apart.len() } else { mixed[0] };
             hermitian::apply(b, v, &self.diagonals(&m.inner, &doubled)?, axis, last)?
         } else {
             // Mixed axes of the result have labels of their own.

@@ -3,6 +3,9 @@
 use super::crop::cut_out;
 use super::*;
 
+/// Weights of a filter that may be any multiple of those that they are made of.
+const SMALL_TABLE: usize = 1 << 16;
+
 impl Scheduler {
     /// The inverse of the transform that was just planned, after weights that were not applied yet: one filter. None where
     /// it is not that.
@@ -16,6 +19,11 @@ impl Scheduler {
         let Kernel::Fft { load, axes: a, inverse: i, centered: c, post, .. } = &step.kernel else { return Ok(None) };
         let moving: Vec<usize> = axes.iter().copied().filter(|&a| extents[a] > 1).collect();
         if a != axes || i == inverse || c != centered || !post.factors.is_empty() || moving.is_empty() {
+            return Ok(None);
+        }
+        // One table holds the product of all weights, which may be much larger than these.
+        let table = Filter::table(extents, moving[0], &x.load.factors).iter().product::<usize>();
+        if table > SMALL_TABLE && table > 4 * x.load.factors.iter().map(|f| f.weight.len()).sum::<usize>() {
             return Ok(None);
         }
         let by = post.scale * x.load.scale;
