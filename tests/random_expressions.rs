@@ -247,7 +247,9 @@ proptest! {
         let (ax, ahu) = (on_host(&a, &x), on_host(&a.h(), &u));
         let (x, u) = (wide(&x), wide(&u));
         let error = (inner(&ax, &u) - inner(&x, &ahu)).norm();
-        prop_assert!(error <= 1e-5 * (norm(&ax) * norm(&u)).max(norm(&x) * norm(&ahu)).max(1e-6), "{error}\n{a}");
+        // Terms may cancel to nothing but their rounding.
+        let size = (norm(&ax) * norm(&u)).max(norm(&x) * norm(&ahu)).max(0.1 * norm(&x) * norm(&u));
+        prop_assert!(error <= 1e-5 * size, "{error}\n{a}");
     }
 
     #[test]
