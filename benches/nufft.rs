@@ -3,10 +3,8 @@
 //! SigPy beside them.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use linops::host::{HostBuf, HostInstance};
+use linops::internal::{HostBuf, HostInstance, PlanOptions, Target, Weights};
 use linops::linop::{self, Accuracy, Align, NufftOptions};
-use linops::program::points::Weights;
-use linops::program::{PlanOptions, Target};
 use linops::{DType, Device, Linop, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
@@ -178,7 +176,7 @@ fn case(c: &mut Criterion, coils: usize, image: &[usize], count: usize, tol: f64
         for (from, weights) in [("table", Weights::Table), ("polynomials", Weights::Polynomials)] {
             let options = PlanOptions { weights: Some(weights), ..PlanOptions::default() };
             let plan = program.schedule_with(&Target::Host, true, &options).unwrap();
-            let mut instance = HostInstance::<f32>::new(&plan);
+            let mut instance = HostInstance::<f32>::new(&plan).unwrap();
             let mut run = || instance.run(&plan, black_box(x.as_slice()), &Default::default()).unwrap();
             g.bench_function(BenchmarkId::new(what, from), |b| b.iter(&mut run));
         }

@@ -1,20 +1,29 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
-// The rooms, from the names of dims to the command line; each uses only what stands above it (`fft` uses nothing at all).
+// The rooms, from the names of dims to the command line; each uses only what stands above it.
 pub mod dim;
 mod error;
-pub mod fft;
+mod made;
 mod tensor;
 
-pub mod linop;
-pub mod program;
+mod access;
+mod loops;
+mod shader;
+
+mod plan;
+mod points;
+
+mod ir;
+mod primitive;
+
+mod planner;
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
-pub mod host;
-#[cfg(feature = "gpu")]
-pub mod shader;
+mod host;
+
+pub mod linop;
 
 pub mod check;
 mod run;
@@ -25,6 +34,31 @@ pub mod threadable;
 pub mod app;
 #[cfg(feature = "cli")]
 pub mod io;
+
+pub mod program {
+    //! What linops of your own are written with: a [`Builder`] of programs, and the constants and maps that it takes.
+    pub use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
+    pub use crate::ir::{Builder, Split, ThreadSettings};
+    pub use crate::primitive::contract::Contract;
+    pub use crate::primitive::gather::IndexList;
+}
+
+#[doc(hidden)]
+pub mod internal {
+    //! What the crate's own tests and command line look into. Not part of its promises.
+    pub use crate::access::{Access, AxisIndex, Factor, Load, Store};
+    #[cfg(feature = "gpu")]
+    pub use crate::gpu::queues;
+    pub use crate::host::{HostBuf, HostInstance, Slice};
+    pub use crate::ir::{Node, Program};
+    pub use crate::plan::{Cost, Item, Plan, PlanOptions, PlanValue, Region, Schedule, Step, Target, size_class};
+    pub use crate::points::Weights;
+    pub use crate::primitive::fft::next_smooth;
+    pub use crate::primitive::{Sample, samples};
+    pub use crate::shader::{Binding, Draft, GpuLimits, KernelShape, List, Operand};
+    #[cfg(feature = "gpu")]
+    pub use crate::shader::{Reflected, Slot, validate};
+}
 
 pub use dim::{Dim, Shape};
 pub use error::{Error, Result};

@@ -39,7 +39,7 @@ fn devices() -> &'static [(String, Device)] {
 
 #[cfg(feature = "gpu")]
 fn gpus() -> Vec<(String, Device)> {
-    use linops::{fft::KernelShape, gpu::GpuOptions};
+    use linops::gpu::{GpuOptions, KernelShape};
     let one = |shape| {
         let device = common::gpu_with(GpuOptions { shape: Some(shape), ..GpuOptions::default() })?;
         Some((format!("{} as {shape:?}", device.name()), device))

@@ -4,8 +4,8 @@ mod common;
 
 use common::data::{complex, distance, inner, norm, real, wide};
 use common::{apply_on, bits};
+use linops::internal::Target;
 use linops::linop::{self, Align, FftOptions, Norm};
-use linops::program::{Kernel, Target};
 use linops::{Device, Linop, Tensor, apply_f64};
 use ndarray::ArrayD;
 use num_complex::Complex64;
@@ -22,7 +22,7 @@ fn devices() -> &'static [(String, Device)] {
 
 #[cfg(feature = "gpu")]
 fn gpus() -> Vec<(String, Device)> {
-    use linops::{fft::KernelShape, gpu::GpuOptions};
+    use linops::gpu::{GpuOptions, KernelShape};
     let one = |shape| {
         let device = common::gpu_with(GpuOptions { shape: Some(shape), ..GpuOptions::default() })?;
         Some((format!("{} as {shape:?}", device.name()), device))
@@ -109,7 +109,7 @@ fn one_by_one(parts: &[Linop], x: &ArrayD<Complex64>) -> ArrayD<Complex64> {
 /// The steps of the plan for the host, by name.
 fn kernels(a: &Linop) -> Vec<&'static str> {
     let plan = a.program().unwrap().schedule(&Target::Host, true).unwrap();
-    plan.steps.iter().map(|s| s.kernel.name()).collect()
+    plan.steps.iter().map(|s| s.name()).collect()
 }
 
 fn bluestein(extents: &[usize]) -> bool {
@@ -207,7 +207,7 @@ fn what_stands_around_a_filter_is_fused() {
     let plan = a.program().unwrap().schedule(&Target::Host, true).unwrap();
     let filter = &plan.steps[0];
     assert_eq!(plan.values[filter.store.value.at()].extents, [5, 7, 12], "{plan}");
-    let Kernel::Filter { work: Some(work), .. } = &filter.kernel else { panic!("{plan}") };
+    let Some(work) = filter.scratch else { panic!("{plan}") };
     // Nine rows of the first axis are not zero.
     assert_eq!(plan.values[work.at()].extents, [5, 9, 21], "{plan}");
     let x = complex("Y=9 X=11", 5);

@@ -7,10 +7,8 @@ use common::catalogue::cases;
 use common::data::{Random, complex, indices, mask};
 use common::kernels::{dispatches, poorest, small_bindings};
 use linops::Linop;
-use linops::fft::KernelShape;
+use linops::internal::{KernelShape, Reflected, Slot, Target, validate};
 use linops::linop::{self, FftOptions, NufftOptions};
-use linops::program::Target;
-use linops::shader::{Reflected, validate};
 use naga::back::{hlsl, msl, spv};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -140,7 +138,7 @@ fn naga_accepts_and_translates_every_kernel() {
     for (what, r) in &all {
         assert!(r.workgroup_size <= 256, "{what}: {} invocations", r.workgroup_size);
         // What the default limits allow: 8 storage buffers and 12 uniforms in one stage.
-        assert!(r.bindings.iter().filter(|b| b.1 != linops::shader::Slot::Uniform).count() <= 8, "{what}");
+        assert!(r.bindings.iter().filter(|b| b.1 != Slot::Uniform).count() <= 8, "{what}");
         assert!(!spirv(what, r).is_empty());
         let text = msl::write_string(&r.module, &r.info, &msl::Options::default(), &msl::PipelineOptions::default());
         assert!(text.unwrap_or_else(|e| panic!("{what}: {e}")).0.contains("kernel void"), "{what}");

@@ -204,7 +204,7 @@ fn nufft(dims: &str, axes: &str, count: usize) -> Linop {
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn point_sets_beyond_one_binding() {
-    for shape in [linops::fft::KernelShape::Gpu, linops::fft::KernelShape::Cpu] {
+    for shape in [linops::internal::KernelShape::Gpu, linops::internal::KernelShape::Cpu] {
         let options = GpuOptions { max_binding: Some(SMALL), shape: Some(shape), ..GpuOptions::default() };
         let Some(device) = gpu_with(options) else { return };
         check(

@@ -3,7 +3,7 @@
 use super::DONE;
 use super::common::{Common, bytes, count};
 use super::printer::Printer;
-use linops::program::{Plan, PlanValue, Step};
+use linops::internal::{Plan, PlanValue, Step};
 use linops::{DType, Error, Linop, MemoryUse, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ fn step_line(plan: &Plan, step: &Step) -> String {
     let (cost, y) = (plan.step_cost(step), &plan.values[step.store.value.at()]);
     format!(
         "{:<9} -> {:<24} read {:>9}  write {:>9}  {:>8} flop",
-        step.kernel.name(),
+        step.name(),
         format!("{} {:?}", dtype(y), y.extents),
         bytes(cost.read),
         bytes(cost.written),
@@ -126,7 +126,7 @@ fn memory_line(plan: &Plan, m: &MemoryUse) -> String {
 fn value(plan: &Plan, memory: &MemoryUse) -> Value {
     let steps = plan.steps.iter().map(|s| {
         let y = &plan.values[s.store.value.at()];
-        json!({ "kernel": s.kernel.name(), "extents": y.extents, "dtype": dtype(y), "cost": plan.step_cost(s) })
+        json!({ "kernel": s.name(), "extents": y.extents, "dtype": dtype(y), "cost": plan.step_cost(s) })
     });
     json!({
         "steps": steps.collect::<Vec<_>>(),
@@ -146,7 +146,7 @@ fn dtype(value: &PlanValue) -> &'static str {
 fn kernels(plan: &Plan) -> Result<Vec<(String, String)>> {
     let mut all: Vec<(String, String)> = Vec::new();
     for step in &plan.steps {
-        for draft in linops::shader::drafts(plan, step)? {
+        for draft in step.drafts(plan)? {
             if !all.iter().any(|(_, text)| *text == draft.text) {
                 all.push((draft.name, draft.text));
             }

@@ -109,7 +109,12 @@ impl Gpu {
 
     /// Writes bytes from the start of a buffer on.
     pub(super) fn write(&self, buffer: &GpuBuffer, bytes: &[u8]) -> Result<()> {
-        self.lanes.write(&buffer.buffer, 0, bytes)
+        self.write_at(buffer, 0, bytes)
+    }
+
+    /// Writes bytes from byte `at` of a buffer on.
+    pub(super) fn write_at(&self, buffer: &GpuBuffer, at: u64, bytes: &[u8]) -> Result<()> {
+        self.lanes.write(&buffer.buffer, at, bytes)
     }
 
     /// Copies a host tensor here.

@@ -5,19 +5,14 @@ use super::buffer::{GpuBuffer, gpu_buffer};
 use super::pipelines::Pipeline;
 use super::recorded::{Instance, Recorded};
 use super::segments::segments;
+use crate::access::{Constant, ConstantData, Store, ValueId};
 use crate::dim::Shape;
 use crate::error::{Error, Result};
-use crate::program::{Constant, ConstantData, Plan, ValueId};
-use crate::shader::{Operand, drafts};
+use crate::plan::Plan;
+use crate::shader::{Operand, SUBMISSION, work};
 use crate::tensor::{DType, Tensor};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
-
-/// Bytes that one submission moves at most, by the plan's count: well under a driver's watchdog on a slow GPU.
-const SUBMIT_BYTES: u64 = 8 << 30;
-
-/// Flops that take as long as moving a byte, at least, on such a GPU.
-const FLOPS_PER_BYTE: u64 = 16;
 
 pub(crate) struct CompiledPlan {
     pub(super) gpu: Arc<Gpu>,
@@ -148,19 +143,18 @@ impl Compiler<'_> {
             for &at in wave {
                 let step = &self.plan.steps[at];
                 let cost = self.plan.step_cost(step);
-                let drafts = drafts(self.plan, step)?;
-                let work = (cost.read + cost.written).max(cost.flops / FLOPS_PER_BYTE);
-                let each = work / drafts.len().max(1) as u64;
+                let drafts = step.drafts(self.plan)?;
+                let each = work(cost.read + cost.written, cost.flops) / drafts.len().max(1) as u64;
                 let dst = place(self.plan, step.store.value);
                 // A result that is stored in part, or on top of what it reads, needs what was there.
                 let len = step.kernel.output_len();
-                let partial = step.store != crate::program::Store::whole(step.store.value, len);
+                let partial = step.store != Store::whole(step.store.value, len);
                 let mut reads: Vec<From> = step.kernel.loads().iter().map(|l| place(self.plan, l.value)).collect();
                 reads.extend(partial.then(|| dst.clone()));
-                let work = step.kernel.work().map(|w| place(self.plan, w));
+                let scratch = step.scratch.map(|w| place(self.plan, w));
                 for draft in drafts {
                     bytes += each;
-                    if bytes > SUBMIT_BYTES && !current.dispatches.is_empty() {
+                    if bytes > SUBMISSION && !current.dispatches.is_empty() {
                         let at = current.dispatches.end;
                         submissions.push(std::mem::replace(&mut current, fresh(at)));
                         made.clear();
@@ -171,7 +165,7 @@ impl Compiler<'_> {
                     for from in shared.chain(reads.iter().filter(|r| !made.contains(r))) {
                         add(&mut current.reads, from);
                     }
-                    work.iter().chain([&dst]).for_each(|w| add(&mut current.writes, w));
+                    scratch.iter().chain([&dst]).for_each(|w| add(&mut current.writes, w));
                     self.dispatches.push(dispatch);
                     current.dispatches.end += 1;
                 }
@@ -206,7 +200,7 @@ impl Compiler<'_> {
         // Only what the kernel declares and naga kept.
         entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.number));
         let external = entries.iter().any(|e| matches!(e.from, From::Input | From::Output));
-        Ok(Dispatch { pipeline, entries, groups: self.gpu.fold(draft.groups)?, lane, external, pass })
+        Ok(Dispatch { pipeline, entries, groups: self.gpu.limits().fold(draft.groups)?, lane, external, pass })
     }
 
     fn uniform(&mut self, data: &[u32]) -> (u64, u64) {
@@ -217,12 +211,15 @@ impl Compiler<'_> {
     }
 
     fn list(&mut self, operand: &Operand) -> Result<Arc<GpuBuffer>> {
-        if let Some((_, b)) = self.shared.iter().find(|(o, _)| o.is_same(operand)) {
+        if let Some((_, b)) = self.shared.iter().find(|(o, _)| o == operand) {
             return Ok(b.clone());
         }
-        let bytes = operand.table();
-        let buffer = Arc::new(self.gpu.alloc(bytes.len() as u64)?);
-        self.gpu.write(&buffer, bytes)?;
+        let buffer = Arc::new(self.gpu.alloc(operand.table_bytes())?);
+        match operand {
+            Operand::List(l) => self.gpu.write(&buffer, bytemuck::cast_slice(&l.words()))?,
+            Operand::Table(t) => self.gpu.write(&buffer, bytemuck::cast_slice(t))?,
+            Operand::Value(_) | Operand::Constant(_) => {}
+        }
         self.shared.push((operand.clone(), buffer.clone()));
         Ok(buffer)
     }
@@ -252,15 +249,20 @@ fn uniform_buffer(gpu: &Arc<Gpu>, words: &[u32]) -> Result<GpuBuffer> {
 /// A constant's copy on the device: one for all plans that use it.
 fn constant(gpu: &Arc<Gpu>, c: &Constant) -> Result<Arc<GpuBuffer>> {
     let mut all = gpu.constants.lock().unwrap_or_else(|e| e.into_inner());
-    if let Some(b) = all.get(&c.id()).and_then(std::sync::Weak::upgrade) {
+    if let Some(b) = all.get(c.key()).and_then(std::sync::Weak::upgrade) {
         return Ok(b);
     }
     all.retain(|_, b| b.strong_count() > 0);
     let buffer = Arc::new(gpu.alloc(c.bytes())?);
-    match c.data() {
-        ConstantData::F32(v) => gpu.write(&buffer, bytemuck::cast_slice(v))?,
-        ConstantData::C32(v) => gpu.write(&buffer, bytemuck::cast_slice(v))?,
+    let mut at = 0;
+    for part in c.parts() {
+        match part.data() {
+            ConstantData::F32(v) => gpu.write_at(&buffer, at, bytemuck::cast_slice(v))?,
+            ConstantData::C32(v) => gpu.write_at(&buffer, at, bytemuck::cast_slice(v))?,
+            ConstantData::Stacked(_) => {}
+        }
+        at += part.bytes();
     }
-    all.insert(c.id(), Arc::downgrade(&buffer));
+    all.insert(c.key().clone(), Arc::downgrade(&buffer));
     Ok(buffer)
 }

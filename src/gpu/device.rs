@@ -5,10 +5,11 @@ use super::buffer::GpuBuffer;
 use super::pipelines::{Pipeline, Pipelines};
 use super::pool::{Pool, PoolStats};
 use super::queues::{LaneCounts, LaneOptions, Lanes, LanesReport, SharedBuffer};
-use crate::error::{Error, Result, value_err};
-use crate::fft::KernelShape;
-use crate::program::Target;
-use crate::program::points::Weights;
+use crate::access::ConstantKey;
+use crate::error::{Result, value_err};
+use crate::plan::Target;
+use crate::points::Weights;
+use crate::shader::{GpuLimits, KernelShape};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -47,9 +48,9 @@ pub struct Gpu {
     pub(super) max_buffer: u64,
     /// The verdict of the self-test.
     pub(crate) tested: OnceLock<Result<()>>,
-    pub(super) constants: Mutex<HashMap<u64, Weak<GpuBuffer>>>,
+    pub(super) constants: Mutex<HashMap<ConstantKey, Weak<GpuBuffer>>>,
     name: String,
-    target: Target,
+    limits: GpuLimits,
     weights: Option<Weights>,
     id: u64,
     /// One set for each lane.
@@ -129,7 +130,7 @@ impl Gpu {
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let natural = if software { KernelShape::Cpu } else { KernelShape::Gpu };
         let binding = l.max_storage_buffer_binding_size.min(options.max_binding.unwrap_or(u64::MAX));
-        let target = Target::Gpu {
+        let limits = GpuLimits {
             max_binding: binding / 4096 * 4096,
             max_buffer: l.max_buffer_size,
             max_storage_buffers: l.max_storage_buffers_per_shader_stage.min(8),
@@ -147,7 +148,7 @@ impl Gpu {
             tested: OnceLock::new(),
             constants: Mutex::default(),
             name: info.name,
-            target,
+            limits,
             weights: options.weights,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
@@ -199,7 +200,11 @@ impl Gpu {
     }
 
     pub(crate) fn target(&self) -> Target {
-        self.target
+        Target::Gpu(self.limits)
+    }
+
+    pub(super) fn limits(&self) -> &GpuLimits {
+        &self.limits
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -229,23 +234,5 @@ impl Gpu {
     /// Waits for everything submitted so far.
     pub(crate) fn wait(&self) -> Result<()> {
         self.lanes.wait_all(PATIENCE)
-    }
-
-    /// Workgroups folded into two dimensions.
-    pub(super) fn fold(&self, groups: u64) -> Result<(u32, u32)> {
-        let Target::Gpu { max_groups, .. } = self.target else { return Ok((groups as u32, 1)) };
-        let max = u64::from(max_groups);
-        if groups <= max {
-            return Ok((groups as u32, 1));
-        }
-        let rows = groups.div_ceil(max);
-        if rows > max {
-            return Err(Error::TooBig {
-                what: "the workgroups of one dispatch".into(),
-                needed: groups,
-                limit: max * max,
-            });
-        }
-        Ok((groups.div_ceil(rows) as u32, rows as u32))
     }
 }

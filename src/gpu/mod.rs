@@ -13,6 +13,8 @@ mod recorded;
 mod segments;
 mod vectors;
 
+pub use crate::points::Weights;
+pub use crate::shader::KernelShape;
 pub use adapters::{AdapterReport, Choice, adapter, adapters};
 pub use buffer::GpuBuffer;
 pub use device::{Gpu, GpuOptions};

@@ -2,7 +2,7 @@
 
 use super::queues::{Lanes, SharedBuffer};
 use crate::error::{Error, Result};
-use crate::program::size_class;
+use crate::plan::size_class;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};

@@ -1,6 +1,6 @@
 //! A plan as stretches of work, each for one lane, in an order in which they can be submitted.
 
-use crate::program::{Item, Plan, Schedule};
+use crate::plan::{Item, Plan, Schedule};
 
 /// Steps that are submitted together on a lane.
 #[derive(Debug, Default, PartialEq)]

@@ -4,8 +4,6 @@ use super::Gpu;
 use super::buffer::{GpuBuffer, copyable, gpu_buffer};
 use super::queues::SharedBuffer;
 use crate::error::{Error, Result};
-use crate::program::Target;
-use crate::shader::expand;
 use crate::tensor::vectors::{Scalar, VectorOps};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
@@ -37,7 +35,7 @@ impl GpuVectors {
         groups: u64,
     ) -> Result<()> {
         let gpu = self.gpu.clone();
-        let pipeline = gpu.lane(0).pipeline(kernel, &expand(kernel)?)?;
+        let pipeline = gpu.lane(0).pipeline(kernel, text(kernel)?)?;
         let mut words = params.to_vec();
         words.resize(words.len().next_multiple_of(4), 0);
         let size = 4 * words.len() as u64;
@@ -65,7 +63,7 @@ impl GpuVectors {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        let (x, y) = gpu.fold(groups)?;
+        let (x, y) = gpu.limits().fold(groups)?;
         let encoder = self.encoder.get_or_insert_with(|| {
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops.vectors") })
         });
@@ -90,8 +88,7 @@ impl GpuVectors {
 
     /// Stretches of a vector that one binding holds: (first byte, elements).
     fn stretches(&self, len: u64) -> Vec<(u64, u64)> {
-        let Target::Gpu { max_binding, .. } = self.gpu.target() else { return vec![(0, len)] };
-        let most = (max_binding / 8 / DOT_GROUP).max(1) * DOT_GROUP;
+        let most = (self.gpu.limits().max_binding / 8 / DOT_GROUP).max(1) * DOT_GROUP;
         (0..len).step_by(most as usize).map(|at| (8 * at, most.min(len - at))).collect()
     }
 
@@ -112,6 +109,17 @@ impl GpuVectors {
         }
         Ok(())
     }
+}
+
+fn text(kernel: &str) -> Result<&'static str> {
+    Ok(match kernel {
+        "axpy" => include_str!("../../shaders/axpy.wgsl"),
+        "xpay" => include_str!("../../shaders/xpay.wgsl"),
+        "dot" => include_str!("../../shaders/dot.wgsl"),
+        "dot_total" => include_str!("../../shaders/dot_total.wgsl"),
+        "divide" => include_str!("../../shaders/divide.wgsl"),
+        _ => return Err(Error::Device(format!("no kernel {kernel}"))),
+    })
 }
 
 fn complex(t: &Tensor) -> Result<(&GpuBuffer, u64)> {

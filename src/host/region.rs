@@ -1,20 +1,21 @@
 //! The body of a plan on the host: steps one after the other, the sub-linops of containers as tasks.
 
-use super::HostInstance;
-use super::element::{HostBuf, Real, Slice, SliceMut};
-use super::step::run_step;
+use super::instance::{HostInstance, Precision};
 use super::tasks;
+use crate::access::{Store, ValueId};
 use crate::error::{Error, Result};
-use crate::program::{Item, Plan, Region, Store, ValueId};
+use crate::loops::{HostBuf, Slice, SliceMut};
+use crate::plan::{Call, Item, Plan, Region};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One apply.
-pub(super) struct Run<'a, T: Real> {
+pub(super) struct Run<'a, T: Precision> {
     pub instance: &'a HostInstance<T>,
     pub plan: &'a Plan,
     pub input: Slice<'a, T>,
-    pub output: &'a RwLock<HostBuf<T>>,
+    /// None while a step writes it.
+    pub output: &'a Mutex<Option<HostBuf<T>>>,
     pub stop: &'a AtomicBool,
 }
 
@@ -22,10 +23,10 @@ pub(super) struct Run<'a, T: Real> {
 pub(super) struct Stretch<'p, T> {
     value: ValueId,
     start: usize,
-    part: Mutex<SliceMut<'p, T>>,
+    part: Mutex<Option<SliceMut<'p, T>>>,
 }
 
-impl<T: Real> Run<'_, T> {
+impl<T: Precision> Run<'_, T> {
     pub fn items(&self, items: &[Item], stretch: Option<&Stretch<T>>) -> Result<()> {
         for item in items {
             if self.stop.load(Ordering::Relaxed) {
@@ -57,7 +58,7 @@ impl<T: Real> Run<'_, T> {
             for c in &region.children {
                 let part;
                 (part, rest) = rest.split_at(c.stretch.len());
-                stretches.push(Stretch { value: region.result, start: c.stretch.start, part: Mutex::new(part) });
+                stretches.push(Stretch { value: region.result, start: c.stretch.start, part: Mutex::new(Some(part)) });
             }
             let both = |i: usize| {
                 self.items(&region.children[i].body, Some(&stretches[i]))?;
@@ -71,15 +72,21 @@ impl<T: Real> Run<'_, T> {
     /// Calls `f` with the value's place, to be written: its stretch, where it is one.
     fn with(&self, value: ValueId, stretch: Option<&Stretch<T>>, f: &mut dyn FnMut(SliceMut<T>)) {
         if let Some(s) = stretch.filter(|s| s.value == value) {
-            return f(s.part.lock().unwrap_or_else(PoisonError::into_inner).reborrow());
-        }
-        match self.plan.memory.slot_of[value.at()] {
-            Some(slot) => {
-                let mut raw = self.instance.slots[slot].write().unwrap_or_else(PoisonError::into_inner);
-                let v = &self.plan.values[value.at()];
-                f(SliceMut::of(&mut raw, v.len(), v.complex));
+            let part = s.part.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(mut part) = part {
+                f(part.reborrow());
+                *s.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
             }
-            None => f(self.output.write().unwrap_or_else(PoisonError::into_inner).as_mut()),
+            return;
+        }
+        if let Some(slot) = self.plan.memory.slot_of[value.at()] {
+            let v = &self.plan.values[value.at()];
+            return self.instance.slot(slot).written(|raw| f(SliceMut::of(raw, v.len(), v.complex)));
+        }
+        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut output) = output {
+            f(output.as_mut());
+            *self.output.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
         }
     }
 
@@ -89,37 +96,31 @@ impl<T: Real> Run<'_, T> {
         let slot_of = |v: ValueId| self.plan.memory.slot_of[v.at()];
         let overwrites = |v: ValueId| v == y || slot_of(v).is_some() && slot_of(v) == slot_of(y);
         let loads = step.kernel.loads();
-        // Read before the destination is locked: no lock is held twice.
-        let guards: Vec<Option<RwLockReadGuard<Vec<T>>>> = loads
+        let shared: Vec<Option<Arc<Vec<T>>>> = loads
             .iter()
-            .map(|l| match slot_of(l.value) {
-                Some(slot) if !overwrites(l.value) => {
-                    Some(self.instance.slots[slot].read().unwrap_or_else(PoisonError::into_inner))
-                }
-                _ => None,
-            })
+            .map(|l| slot_of(l.value).filter(|_| !overwrites(l.value)).map(|slot| self.instance.slot(slot).shared()))
             .collect();
         let sources: Vec<Option<Slice<T>>> = loads
             .iter()
-            .zip(&guards)
-            .map(|(l, guard)| {
+            .zip(&shared)
+            .map(|(l, shared)| {
                 let v = &self.plan.values[l.value.at()];
-                match guard {
+                match shared {
                     Some(raw) => Some(Slice::of(raw, v.len(), v.complex)),
                     None if overwrites(l.value) => None,
                     None => Some(self.input),
                 }
             })
             .collect();
-        let prepared = &self.instance.transforms[s];
-        let work = step.kernel.work().and_then(slot_of);
-        let mut own = work.map(|w| self.instance.slots[w].write().unwrap_or_else(PoisonError::into_inner));
-        let work: &mut [T] = own.as_deref_mut().map_or(&mut [], |own| own);
         let first = stretch.filter(|s| s.value == y).map_or(0, |s| s.start);
         let store = Store { start: step.store.start - first, ..step.store };
-        self.with(y, stretch, &mut |dst| match dst {
-            SliceMut::Real(d) => run_step(&step.kernel, &store, prepared, &sources, work, d),
-            SliceMut::Complex(d) => run_step(&step.kernel, &store, prepared, &sources, work, d),
-        });
+        let kernel = &self.instance.kernels[s];
+        let run = |work: &mut [T]| {
+            self.with(y, stretch, &mut |dst| kernel.run(Call { sources: &sources, work: &mut *work, store, dst }));
+        };
+        match step.scratch.and_then(slot_of) {
+            Some(slot) => self.instance.slot(slot).written(|work| run(work)),
+            None => run(&mut []),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Adjoint and normal of any linop, derived from its program.
 
 use super::{Linop, Operator, Threads};
+use crate::access::ValueId;
 use crate::error::Result;
-use crate::program::{Builder, Program, ThreadSettings, ValueId};
+use crate::ir::{Builder, Program, ThreadSettings};
 use std::slice;
 use std::sync::Arc;
 

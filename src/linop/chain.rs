@@ -1,8 +1,9 @@
 //! Composition.
 
 use super::{Linop, Operator};
+use crate::access::ValueId;
 use crate::error::{Result, shape_err};
-use crate::program::{Builder, ValueId};
+use crate::ir::Builder;
 
 /// y = A_k … A_1 x for the linops in the order they are applied.
 ///

@@ -1,9 +1,10 @@
 //! Containers of independent linops: add, concat, stack. All three lower to one `parallel` node.
 
 use super::{Linop, Operator, Threadable, Threads, chain, scalar};
+use crate::access::ValueId;
 use crate::dim::{Dim, Shape};
 use crate::error::{Result, caught, shape_err};
-use crate::program::{Builder, Split, ThreadSettings, ValueId};
+use crate::ir::{Builder, Split, ThreadSettings};
 use num_complex::Complex32;
 use std::sync::Arc;
 
@@ -183,7 +184,7 @@ impl Operator for Container {
             let v = c.reshape(ValueId::INPUT, input.clone())?;
             let v = c.inline(&p, v)?;
             let v = c.reshape(v, with_axis(&self.join, output))?;
-            children.push(c.finish(v));
+            children.push(c.finish(v)?);
         }
         self.threads.parallel_of(b, x, self.op, feed, join, children)
     }

@@ -1,9 +1,11 @@
 //! Matrices and einsums by name.
 
 use super::{Linop, Operator, constant};
+use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
-use crate::program::{Builder, Contract, ValueId};
+use crate::ir::Builder;
+use crate::primitive::contract::Contract;
 use crate::tensor::Tensor;
 
 /// y = einsum(w, x) by name: sums over every dim that is not in `out`, which orders the output dims.

@@ -1,9 +1,10 @@
 //! Pointwise weights: coil sensitivities, masks, density compensation.
 
 use super::{Linop, Operator, constant};
+use crate::access::{Constant, ValueId};
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
-use crate::program::{Builder, Constant, ValueId};
+use crate::ir::Builder;
 use crate::tensor::Tensor;
 use num_complex::Complex64;
 
@@ -87,7 +88,7 @@ impl Operator for Diagonal {
         let x = b.repeat(x, &self.new)?;
         // A real weight of one value is a scalar; a complex one makes y complex, whatever the value.
         match self.axes.is_empty() && !self.weight.is_complex() {
-            true => Ok(b.scale(x, Complex64::new(self.weight.get(0).re.into(), 0.0))),
+            true => b.scale(x, Complex64::new(self.weight.get(0).re.into(), 0.0)),
             false => b.mul(x, self.weight.clone(), self.axes.clone(), false),
         }
     }

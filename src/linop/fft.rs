@@ -1,9 +1,10 @@
 //! The discrete Fourier transform.
 
 use super::{Linop, Operator, advance, axes_of};
+use crate::access::ValueId;
 use crate::dim::ToShape;
 use crate::error::Result;
-use crate::program::{Builder, ValueId};
+use crate::ir::Builder;
 
 /// How a transform is normalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

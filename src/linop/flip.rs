@@ -1,9 +1,10 @@
 //! Reversed axes.
 
 use super::{Linop, Operator, axes_of};
+use crate::access::{AxisMap, ValueId};
 use crate::dim::ToShape;
 use crate::error::Result;
-use crate::program::{AxisMap, Builder, ValueId};
+use crate::ir::Builder;
 
 /// `y[n] = x[N − 1 − n]` along the dims in `axes`; the dims keep their names.
 ///

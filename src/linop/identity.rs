@@ -1,9 +1,10 @@
 //! Identity, zero and scalar.
 
 use super::{Linop, Operator};
+use crate::access::ValueId;
 use crate::dim::ToShape;
 use crate::error::{Result, value_err};
-use crate::program::{Builder, ValueId};
+use crate::ir::Builder;
 use num_complex::{Complex32, Complex64};
 
 /// y = x.
@@ -60,7 +61,7 @@ impl Operator for Zero {
     }
 
     fn forward(&self, b: &mut Builder, _: ValueId) -> Result<ValueId> {
-        Ok(b.zero(self.extents.clone()))
+        b.zero(self.extents.clone())
     }
 }
 
@@ -82,6 +83,6 @@ impl Operator for Scalar {
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        Ok(b.scale(x, Complex64::new(self.value.re.into(), self.value.im.into())))
+        b.scale(x, Complex64::new(self.value.re.into(), self.value.im.into()))
     }
 }

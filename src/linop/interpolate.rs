@@ -1,10 +1,12 @@
 //! Interpolation from a grid to points between its cells, and its adjoint, gridding.
 
 use super::{Linop, Operator};
+use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Result, shape_err, value_err};
-use crate::program::points::{Footprint, Profile};
-use crate::program::{Builder, Points, ValueId};
+use crate::ir::Builder;
+use crate::points::Points;
+use crate::points::{Footprint, Profile};
 use ndarray::ArrayD;
 
 /// The interpolation kernel K(u), u = distance/(width/2), 0 for |u| > 1.

@@ -45,10 +45,11 @@ pub use subsample::{downsample, upsample};
 pub use sum::sum;
 pub use threadable::{Threadable, Threads};
 
+use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, join, parse_dims};
 use crate::error::{Error, Result};
-pub use crate::program::Accuracy;
-use crate::program::{Builder, Constant, ConstantData, Program, ThreadSettings, ValueId};
+use crate::ir::{Builder, Program, ThreadSettings};
+pub use crate::primitive::nufft::Accuracy;
 use crate::tensor::{HostArray, Tensor};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -299,7 +300,7 @@ impl Linop {
                 node.output
             )));
         }
-        let p = Arc::new(b.finish(y).simplify()?);
+        let p = Arc::new(b.finish(y)?.simplify()?);
         Ok(node.programs.forward.get_or_init(|| p).clone())
     }
 

@@ -2,9 +2,11 @@
 
 use super::interpolate::{Layout, flat_locs};
 use super::{Align, FftOptions, Linop, Operator, chain, fft, pad, sampling_at, scalar};
+use crate::access::ValueId;
 use crate::dim::{Shape, ToShape, parse_dims};
 use crate::error::{Result, value_err};
-use crate::program::{Accuracy, Builder, Nufft, ToeplitzChoice, ValueId};
+use crate::ir::Builder;
+use crate::primitive::nufft::{Accuracy, Nufft, transforms};
 use ndarray::ArrayD;
 
 /// Options of [`nufft`].
@@ -98,26 +100,18 @@ impl Linop {
     /// # Errors
     /// The linop carries an error.
     pub fn nufft_normals(&self) -> Result<Vec<NufftNormal>> {
-        let (forward, normal) = (self.program()?, self.n().program()?);
-        let remaining = normal.transforms();
-        let of = |n: &&Nufft| {
-            let toeplitz = !remaining.contains(n);
-            let grid = n.doubled().iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
-            let reason = match n.toeplitz_choice() {
-                choice if choice.is_convolution() != toeplitz => {
-                    "what stands between the two is no weight or mixture of batch entries".into()
-                }
-                ToeplitzChoice::Asked(_) => "as asked for".into(),
-                ToeplitzChoice::Compared(ratio) => {
-                    format!(
-                        "a convolution on {grid} takes about {ratio:.2} times the operations of transform and adjoint"
-                    )
-                }
-                ToeplitzChoice::TooLarge => format!("the kernel of a convolution on {grid} is too large to make"),
+        let forward = self.program()?;
+        let (_, notes) = forward.then(&forward.transpose()?)?.simplify_noted()?;
+        let of = |n: &Nufft| {
+            let transform = format!("{n:?}");
+            let note = notes.iter().find(|note| note.what == transform);
+            let reason = match note {
+                Some(note) => note.reason.clone(),
+                None => "what stands between the two is no weight or mixture of batch entries".into(),
             };
-            NufftNormal { transform: format!("{n:?}"), toeplitz, reason }
+            NufftNormal { toeplitz: note.is_some_and(|n| n.taken), transform, reason }
         };
-        Ok(forward.transforms().iter().map(of).collect())
+        Ok(transforms(&forward).iter().map(of).collect())
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::Linop;
 use super::reindex::reindex;
+use crate::access::AxisMap;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
-use crate::program::AxisMap;
 
 /// Where the smaller extent lies in the larger one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

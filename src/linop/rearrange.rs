@@ -1,9 +1,10 @@
 //! Permuting, merging and splitting dims.
 
 use super::{Linop, Operator};
+use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, join};
 use crate::error::{Result, shape_err};
-use crate::program::{Builder, ValueId};
+use crate::ir::Builder;
 use std::collections::BTreeMap;
 
 /// Rearranges by a pattern: `"A B C -> (A B) C"` merges, `"(A B) C -> A B C"` with `sizes` `"A=4"` splits. The left side

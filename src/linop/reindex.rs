@@ -1,9 +1,10 @@
 //! What pad, crop, slice, embed, downsample and upsample have in common: some axes read through an axis map.
 
 use super::{Linop, Operator, advance};
+use crate::access::{AxisMap, ValueId};
 use crate::dim::Shape;
 use crate::error::{Result, shape_err};
-use crate::program::{AxisMap, Builder, ValueId};
+use crate::ir::Builder;
 
 /// An axis, its map, and its new extent.
 pub(super) type MappedAxis = (usize, AxisMap, usize);

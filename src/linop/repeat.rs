@@ -1,9 +1,10 @@
 //! Copies along new dims.
 
 use super::{Linop, Operator};
+use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
-use crate::program::{Builder, ValueId};
+use crate::ir::Builder;
 
 /// Copies x along the new dims of `sizes` (`"C=3"`), placed first.
 ///

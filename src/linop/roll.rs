@@ -1,9 +1,10 @@
 //! Circular shifts.
 
 use super::{Linop, Operator};
+use crate::access::{AxisMap, ValueId};
 use crate::dim::ToShape;
 use crate::error::{Result, shape_err};
-use crate::program::{AxisMap, Builder, ValueId};
+use crate::ir::Builder;
 
 /// `y[n] = x[(n − s) mod N]` for each `(dim, s)`; the dims keep their names.
 ///

@@ -1,9 +1,11 @@
 //! Sampling at listed points; the adjoint adds repeated ones up.
 
 use super::{Linop, Operator};
+use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Result, shape_err, value_err};
-use crate::program::{Builder, IndexList, ValueId};
+use crate::ir::Builder;
+use crate::primitive::gather::IndexList;
 use crate::tensor::{HostArray, Tensor};
 use ndarray::ArrayD;
 
@@ -91,7 +93,7 @@ fn build(input: Shape, sampled: &[Dim], flat: Vec<u64>, samples: &[usize], out: 
     let operator = Sampling {
         order: kept.iter().chain(&at).copied().collect(),
         kept: kept.iter().map(|&a| input.extents()[a]).collect(),
-        index: IndexList::new(flat.into_iter().map(|i| i as u32).collect(), extent),
+        index: IndexList::new(flat.into_iter().map(|i| i as u32).collect(), extent)?,
         output: output.extents().to_vec(),
     };
     Ok(Linop::of(input, output, operator))

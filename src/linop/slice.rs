@@ -2,9 +2,9 @@
 
 use super::Linop;
 use super::reindex::reindex;
+use crate::access::AxisMap;
 use crate::dim::ToShape;
 use crate::error::{Result, shape_err};
-use crate::program::AxisMap;
 
 /// Indices start, start + step, … below stop. None is the default: 0, the extent, 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

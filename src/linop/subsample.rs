@@ -2,9 +2,9 @@
 
 use super::Linop;
 use super::reindex::reindex;
+use crate::access::AxisMap;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
-use crate::program::AxisMap;
 
 /// `y[n] = x[n·f + s]` for `(dim, f, s)`, of extent ⌈(N − s)/f⌉. These dims get the next unused name.
 ///

@@ -1,9 +1,10 @@
 //! Sums over dims.
 
 use super::{Linop, Operator, axes_of};
+use crate::access::ValueId;
 use crate::dim::{Shape, ToShape};
 use crate::error::Result;
-use crate::program::{Builder, ValueId};
+use crate::ir::Builder;
 
 /// Sums over the dims in `axes`, which leave the shape.
 ///

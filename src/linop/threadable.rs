@@ -1,8 +1,9 @@
 //! Linops that hold independent sub-linops, and how many of them may run at once.
 
 use super::Linop;
+use crate::access::ValueId;
 use crate::error::{Result, caught};
-use crate::program::{Builder, Parallel, Program, Split, ThreadSettings, ValueId};
+use crate::ir::{Builder, Parallel, Program, Split, ThreadSettings};
 use std::sync::OnceLock;
 
 /// What holds independent sub-linops: add, concat, stack, block-diagonal, and any type of your own.

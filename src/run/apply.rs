@@ -5,8 +5,9 @@ use super::device::Device;
 use super::report::ApplyReport;
 use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, HostInstance, Slice};
+use crate::ir::Program;
 use crate::linop::Linop;
-use crate::program::{Plan, Program};
+use crate::plan::Plan;
 use crate::tensor::{DType, HostArray, Tensor};
 use ndarray::{ArcArray, IxDyn};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Linop {
             Compiled::Host { plan, idle } => {
                 // Leased: two applies never share an instance.
                 let leased = idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
-                let mut instance = leased.unwrap_or_else(|| HostInstance::new(plan));
+                let mut instance = leased.map_or_else(|| HostInstance::new(plan), Ok)?;
                 let y = host_values(x).and_then(|x| instance.run(plan, x.as_slice(), stop));
                 idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
                 let y = y?;

@@ -3,7 +3,8 @@
 use super::device::{Device, Kind};
 use crate::error::Result;
 use crate::host::HostInstance;
-use crate::program::{Node, Op, Plan, PlanOptions, Program};
+use crate::ir::Program;
+use crate::plan::{Plan, PlanOptions};
 use crate::tensor::DType;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -81,7 +82,7 @@ pub(crate) fn compiled(program: &Arc<Program>, device: &Device, dtype: DType) ->
     }
     // Compiled outside the lock: it may take long. Two threads may do it at once; one result is kept.
     let plan = program.schedule_with(&device.target(), dtype == DType::Complex32, &options)?;
-    let bytes = plan.memory.scratch_bytes() + constant_bytes(&program.nodes);
+    let bytes = plan.memory.scratch_bytes() + crate::host::constant_bytes(&plan);
     let compiled = Arc::new(match &device.0 {
         Kind::Host => Compiled::Host { plan, idle: Mutex::new(Vec::new()) },
         #[cfg(feature = "gpu")]
@@ -92,19 +93,6 @@ pub(crate) fn compiled(program: &Arc<Program>, device: &Device, dtype: DType) ->
     let kept = c.entries.entry(key.clone()).or_insert(Entry { compiled, bytes, used }).compiled.clone();
     c.trim(Some(&key));
     Ok(kept)
-}
-
-fn constant_bytes(nodes: &[Node]) -> u64 {
-    let bytes = |n: &Node| match &n.op {
-        Op::Mul { weight, .. } => weight.bytes(),
-        Op::Contract(c) => c.weight.bytes(),
-        Op::Gather { index, .. } | Op::Scatter { index, .. } => 4 * index.indices().len() as u64,
-        Op::Nufft(n) | Op::NufftAdjoint(n) => n.bytes(),
-        Op::Interpolate(points) | Op::Spread(points) => points.bytes(),
-        Op::Parallel(p) => p.children.iter().map(|c| constant_bytes(c.nodes())).sum(),
-        _ => 0,
-    };
-    nodes.iter().map(bytes).sum()
 }
 
 impl Cache {

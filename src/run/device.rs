@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
 use crate::host::HostVectors;
-use crate::program::{PlanOptions, Target};
+use crate::plan::{PlanOptions, Target};
 use crate::tensor::Tensor;
 use crate::tensor::vectors::VectorOps;
 #[cfg(feature = "gpu")]

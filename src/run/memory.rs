@@ -1,10 +1,9 @@
 //! What applying a plan takes of memory.
 
-#[cfg(not(feature = "gpu"))]
-use crate::error::Error;
 use crate::error::Result;
 use crate::host;
-use crate::program::{Plan, Target};
+use crate::loops::Taken;
+use crate::plan::{Plan, Target};
 use serde::Serialize;
 
 /// What applying a plan takes of memory, in bytes. Code, and what describes a plan (kilobytes), are not counted.
@@ -67,7 +66,7 @@ impl MemoryUse {
         match plan.target {
             Target::Host => {
                 let threads = rayon::current_num_threads();
-                let host::Taken { each, once } = host::taken(plan, threads);
+                let Taken { each, once } = host::taken(plan, threads);
                 Ok(MemoryUse {
                     input,
                     output,
@@ -77,8 +76,8 @@ impl MemoryUse {
                     tasks: TaskMemory { threads, each, shared: once },
                 })
             }
-            Target::Gpu { max_buffer, .. } => {
-                let class = |bytes: u64| crate::program::size_class(bytes).min(max_buffer / 4 * 4);
+            Target::Gpu(limits) => {
+                let class = |bytes: u64| crate::plan::size_class(bytes).min(limits.max_buffer / 4 * 4);
                 let (constants, tables) = uploaded(plan, class)?;
                 let (input, output) = (class(input), class(output));
                 Ok(MemoryUse { input, output, scratch, constants, tables, tasks: TaskMemory::default() })
@@ -97,14 +96,8 @@ impl MemoryUse {
     }
 }
 
-#[cfg(feature = "gpu")]
 fn uploaded(plan: &Plan, class: impl Fn(u64) -> u64) -> Result<(u64, u64)> {
-    let uploads = crate::shader::Uploads::of(plan)?;
+    let uploads = crate::plan::Uploads::of(plan)?;
     let constants = uploads.constants.iter().map(|c| class(c.bytes())).sum();
-    Ok((constants, uploads.tables.iter().map(|t| class(t.table().len() as u64)).sum()))
-}
-
-#[cfg(not(feature = "gpu"))]
-fn uploaded(_: &Plan, _: impl Fn(u64) -> u64) -> Result<(u64, u64)> {
-    Err(Error::Device("this build has no GPU support; build with the feature \"gpu\"".into()))
+    Ok((constants, uploads.tables.iter().map(|t| class(t.table_bytes())).sum()))
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::host::{HostBuf, HostInstance};
 use crate::linop::Linop;
-use crate::program::Target;
+use crate::plan::Target;
 use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex64;
 use std::sync::atomic::AtomicBool;
@@ -16,6 +16,6 @@ pub fn apply_f64(linop: &Linop, x: &ArrayD<Complex64>) -> Result<ArrayD<Complex6
     linop.input()?.expect_extents(x.shape())?;
     let plan = linop.program()?.schedule(&Target::Host, true)?;
     let x = HostBuf::Complex(x.iter().copied().collect());
-    let y = HostInstance::<f64>::new(&plan).run(&plan, x.as_slice(), &AtomicBool::new(false))?;
+    let y = HostInstance::<f64>::new(&plan)?.run(&plan, x.as_slice(), &AtomicBool::new(false))?;
     ArrayD::from_shape_vec(IxDyn(linop.output()?.extents()), y.to_complex()).map_err(|e| Error::Shape(e.to_string()))
 }

@@ -1,6 +1,6 @@
 //! What an apply did.
 
-use crate::program::Region;
+use crate::plan::Region;
 
 /// What an apply did: for listings and tests.
 #[derive(Clone, Debug, Default, serde::Serialize)]

@@ -4,10 +4,14 @@
 //! past that.
 
 use super::device::Device;
+use crate::access::ValueId;
+use crate::dim::Shape;
 use crate::error::{Error, Result};
-use crate::linop::{self, FftOptions, Linop};
+use crate::ir::{Builder, Program};
+use crate::linop::{Linop, Operator};
+use crate::primitive::{Sample, samples};
 use crate::tensor::Tensor;
-use ndarray::{Array1, Array2};
+use ndarray::Array1;
 use num_complex::Complex32;
 
 /// Relative l2 distance that rounding explains, with room.
@@ -20,7 +24,8 @@ pub(super) fn self_test(device: &Device) -> Result<()> {
         return Ok(());
     }
     let host = Device::host();
-    for (family, a) in families()? {
+    for Sample { family, program } in samples()? {
+        let a = linop_of(program)?;
         let refuse = |what: String| {
             Err(Error::Device(format!(
                 "the driver of \"{}\" fails the self-test of {family}: {what}; update the driver or use another device \
@@ -53,21 +58,25 @@ pub(super) fn self_test(device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// One linop for each family of kernels, as small as shows it.
-fn families() -> Result<Vec<(&'static str, Linop)>> {
-    let centred = FftOptions { centered: true, ..Default::default() };
-    let weight = Tensor::from_array(Array2::from_shape_fn((3, 300), |(m, n)| ((m + 2 * n) % 7) as f32 - 3.0), "M N")?;
-    let index = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[40]), |i| (i[0] as i64 * 7) % 24);
-    let sampling = linop::sampling_at("A=2 N=24", &[("N", index)], "A K")?;
-    let two = [linop::flip("N=40", "N")?, linop::roll("N=40", &[("N", 3)])?];
-    Ok(vec![
-        ("index maps", linop::pad("A=3 N=5", "N=8", Default::default())?),
-        ("sums", linop::dense("N=300", &weight, "M")?),
-        ("sums by columns", linop::dense("N=300", &weight, "M")?.h()),
-        ("additions", linop::add(two.to_vec())?),
-        ("gathers", sampling.clone()),
-        ("scatters", sampling.h()),
-        ("transforms", linop::fft("A=2 Ny=48 Nx=35", "Ny Nx", centred)?),
-        ("transforms of awkward length", linop::fft("A=2 Nx=17", "Nx", centred)?),
-    ])
+/// A sample's program as a linop.
+#[derive(Debug)]
+struct Given(Program);
+
+impl Operator for Given {
+    fn op(&self) -> &'static str {
+        "sample"
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        b.inline(&self.0, x)
+    }
+}
+
+/// A linop that does what a program does; dims are called A, A1, A2 …
+pub(crate) fn linop_of(program: Program) -> Result<Linop> {
+    let shape = |extents: &[usize]| -> Result<Shape> {
+        let dims = (0..extents.len()).map(|a| format!("A{a}").parse()).collect::<Result<Vec<_>>>()?;
+        Shape::new(dims, extents.to_vec())
+    };
+    Ok(Linop::of(shape(program.input_extents())?, shape(program.output_extents())?, Given(program)))
 }

@@ -1,19 +1,36 @@
-//! Kernels as WGSL: the files of `shaders/`, fused reads and stores around them, validation by naga.
+//! Kernels as WGSL: the files beside the primitives, fused reads and stores around them, validation by naga.
 //!
 //! A kernel's text holds structure only; everything that differs between two dispatches of it is a parameter. So the text
 //! itself is the key of its pipeline.
+//!
+//! ```text
+//! step of a plan ─▶ Stepper: chunks, windows ─▶ Text: bindings, loadN(lin, k), store(lin, v), p.NAME ─▶ Draft
+//!                                                 └─ the kernel's .wgsl file: #import, #ifdef, names in capitals
+//! ```
+// Kernels count in 32 bits: every conversion to them is checked, or is an index that wraps on purpose and says so.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod draft;
-mod nonuniform;
+mod limits;
 mod read;
+mod stepper;
 mod template;
 mod text;
-mod transforms;
-mod uploads;
+mod time;
+#[cfg(feature = "gpu")]
 mod validate;
+mod windows;
 mod words;
 
-pub use draft::{Binding, Draft, Operand, drafts};
-pub use template::expand;
-pub use uploads::Uploads;
+pub use draft::{Binding, Draft, List, Operand};
+pub(crate) use limits::word;
+pub use limits::{GpuLimits, KernelShape};
+pub(crate) use read::{Source, load_function, weigh_function};
+pub(crate) use stepper::{Chunk, Listed, PerResult, Read, Stepper, Stored};
+pub(crate) use text::{KernelFile, StoreTo, Text};
+pub(crate) use time::WORK;
+#[cfg(feature = "gpu")]
+pub(crate) use time::{SUBMISSION, work};
+#[cfg(feature = "gpu")]
 pub use validate::{Reflected, Slot, validate};
+pub(crate) use windows::{Window, clamp, windows};

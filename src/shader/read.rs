@@ -1,21 +1,13 @@
 //! WGSL for fused reads and weighted stores.
 
+use super::windows::Window;
 use super::words::Words;
-use crate::program::{Access, AxisIndex, Factor, Load, Validity};
+use crate::access::{Access, AxisIndex, Factor, Load, Validity};
 use num_complex::Complex64;
 use std::fmt::Write;
 
-/// A bound stretch of a tensor: flat element indices `first..first + len`. `guarded` where indices may lie outside of it,
-/// which then read as 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    pub first: u64,
-    pub len: u64,
-    pub guarded: bool,
-}
-
 /// A named array of the kernel.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub name: &'a str,
     pub complex: bool,
     pub window: Window,
@@ -23,7 +15,7 @@ pub(super) struct Source<'a> {
 
 /// `fn NAME(lin: u32, k: u32) -> T` for a load (collapsed already), from arrays that are named by the caller. `lin` is the
 /// linear index over the axes before `mark`, `k` over those from there on.
-pub(super) fn load_function(
+pub(crate) fn load_function(
     name: &str,
     load: &Load,
     mark: usize,
@@ -64,7 +56,7 @@ pub(super) fn load_function(
 }
 
 /// `fn NAME(lin: u32, v: T) -> T`: v times weights and scalar.
-pub(super) fn weigh_function(
+pub(crate) fn weigh_function(
     name: &str,
     extents: &[usize],
     factors: &[Factor],
@@ -88,7 +80,7 @@ pub(super) fn weigh_function(
 fn coordinates(f: &mut String, linear: &str, first: usize, extents: &[usize], words: &mut Words) {
     let mut rest = linear.to_string();
     for (k, &extent) in extents.iter().enumerate().skip(1).rev() {
-        let (a, extent) = (first + k, words.u32(extent as u32));
+        let (a, extent) = (first + k, words.count(extent));
         let _ = writeln!(f, "    let r{a} = {rest} / {extent};\n    let n{a} = {rest} - r{a} * {extent};");
         rest = format!("r{a}");
     }
@@ -102,24 +94,25 @@ fn validity(checks: &mut Vec<String>, a: usize, v: &Validity, extent: usize, wor
         return;
     }
     // One unsigned comparison for both bounds.
-    let (lo, len) = (words.signed(v.lo), words.signed(v.hi - v.lo));
+    let (lo, len) = (words.term(v.lo), words.count(magnitude((v.hi - v.lo).max(0))));
     checks.push(format!("n{a} - {lo} < {len}"));
     if let Some((num, off, den)) = v.divisible {
-        let (num, off, den) = (words.signed(num), words.signed(off), words.signed(den));
+        let (num, off) = (words.term(num), words.term(off));
+        let den = words.count(magnitude(den));
         checks.push(format!("(n{a} * {num} + {off}) % {den} == 0u"));
     }
 }
 
 fn guard(checks: &mut Vec<String>, index: &str, w: &Window, words: &mut Words) {
     if w.guarded {
-        let len = words.u32(w.len as u32);
+        let len = words.count(usize::try_from(w.len).unwrap_or(usize::MAX));
         checks.push(format!("{index} < {len}"));
     }
 }
 
 /// `let NAME = …;`: the flat index within a window. Wrapping arithmetic: terms may be negative, the sum is not.
 fn index(f: &mut String, name: &str, access: &Access, w: &Window, words: &mut Words) -> String {
-    let base = words.signed(access.base - w.first as i64);
+    let base = words.term(access.base - w.first as i64);
     let mut sum = base;
     for (a, axis) in access.axes.iter().enumerate() {
         match *axis {
@@ -128,16 +121,17 @@ fn index(f: &mut String, name: &str, access: &Access, w: &Window, words: &mut Wo
                 let _ = write!(sum, " + n{a}");
             }
             AxisIndex::Linear { stride } => {
-                let stride = words.signed(stride);
+                let stride = words.term(stride);
                 let _ = write!(sum, " + n{a} * {stride}");
             }
             AxisIndex::Divided { num, off, den, stride } => {
-                let (num, off) = (words.signed(num), words.signed(off));
-                let (den, stride) = (words.signed(den), words.signed(stride));
+                let (num, off) = (words.term(num), words.term(off));
+                let (den, stride) = (words.count(magnitude(den)), words.term(stride));
                 let _ = write!(sum, " + (n{a} * {num} + {off}) / {den} * {stride}");
             }
             AxisIndex::Wrapped { num, off, extent, stride } => {
-                let (off, extent, stride) = (words.signed(off), words.signed(extent), words.signed(stride));
+                let off = words.term(off);
+                let (extent, stride) = (words.count(magnitude(extent)), words.term(stride));
                 // Above -extent wherever the load is valid, so one extent more is not negative.
                 let t = if num == 1 { format!("n{a} + {off}") } else { format!("{off} - n{a}") };
                 let _ = write!(sum, " + ({t} + {extent}) % {extent} * {stride}");
@@ -157,10 +151,19 @@ fn weigh(f: &mut String, factors: &[Factor], weights: &[Source], scale: Complex6
         };
     }
     if scale.im != 0.0 && complex {
-        let (re, im) = (words.f32(scale.re as f32), words.f32(scale.im as f32));
+        let (re, im) = (words.f32(narrow(scale.re)), words.f32(narrow(scale.im)));
         let _ = writeln!(f, "    v = cmul(v, vec2<f32>({re}, {im}));");
     } else if scale.re != 1.0 {
-        let re = words.f32(scale.re as f32);
+        let re = words.f32(narrow(scale.re));
         let _ = writeln!(f, "    v = v * {re};");
     }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn narrow(x: f64) -> f32 {
+    x as f32
+}
+
+fn magnitude(x: i64) -> usize {
+    usize::try_from(x.unsigned_abs()).unwrap_or(usize::MAX)
 }

@@ -1,119 +1,151 @@
 //! The text of one kernel: declarations, fused functions, and the file or generated body around them.
 
-use super::draft::{Binding, Draft, Operand};
-use super::read::Window;
-use super::template::expand;
+use super::draft::{Binding, Draft, List, Operand};
+use super::template::{Defines, expand};
+use super::windows::Window;
 use super::words::Words;
+use crate::access::Store;
 use crate::error::Result;
-use crate::program::Store;
 use std::fmt::Write;
-use std::sync::Arc;
+
+/// A kernel's file, or generated text in place of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KernelFile {
+    /// The kernel's name in labels and errors.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    /// Files of its own that it may import, by name.
+    pub imports: &'static [(&'static str, &'static str)],
+}
 
 /// A kernel's text in the making.
-pub(super) struct Text {
-    complex: bool,
-    pub(super) words: Words,
+pub(crate) struct Text {
+    pub words: Words,
+    pub body: String,
+    pub defines: Defines,
     bindings: Vec<Binding>,
     declared: String,
-    pub(super) body: String,
-    fft: Option<String>,
-    defined: Vec<(String, String)>,
+    /// Named parameters before the words.
+    header: Vec<(&'static str, u32)>,
 }
 
 impl Text {
-    pub(super) fn new(complex: bool) -> Text {
-        let (words, bindings) = (Words::default(), Vec::new());
-        Text { complex, words, bindings, declared: String::new(), body: String::new(), fft: None, defined: Vec::new() }
+    /// A kernel whose results are complex or real: `T`.
+    pub fn new(complex: bool) -> Text {
+        let mut defines = Defines::default();
+        defines.set("T", if complex { "vec2<f32>" } else { "f32" });
+        if complex {
+            defines.set("COMPLEX", "");
+        }
+        Text {
+            words: Words::default(),
+            body: String::new(),
+            defines,
+            bindings: Vec::new(),
+            declared: String::new(),
+            header: Vec::new(),
+        }
     }
 
-    pub(super) fn bind(&mut self, number: u32, operand: Operand, element: u64, w: Window, access: &str, name: &str) {
+    /// Binds a stretch of an operand under a name.
+    pub fn bind(&mut self, number: u32, operand: Operand, element: u64, w: Window, access: &str, name: &str) {
         let kind = match &operand {
             Operand::List(_) => "u32",
             _ if element == 8 => "vec2<f32>",
             _ => "f32",
         };
         let _ = writeln!(self.declared, "@group(0) @binding({number}) var<storage, {access}> {name}: array<{kind}>;");
-        self.bindings.push(Binding { number, operand, offset: w.first * element, bytes: w.len * element });
+        self.bindings.push(Binding::of(number, operand, element, w));
     }
 
-    pub(super) fn fft(&mut self, source: String, table: Arc<Vec<[f32; 2]>>) {
-        self.declared += "@group(0) @binding(0) var<uniform> fft: FftParams;\n";
-        let w = Window { first: 0, len: table.len() as u64, guarded: false };
-        self.bind(1, Operand::Table(table), 8, w, "read", "twiddle");
-        self.fft = Some(source);
+    /// Binds a whole list.
+    pub fn bind_list(&mut self, number: u32, list: &List, name: &str) {
+        let w = Window { first: 0, len: list.len() as u64, guarded: false };
+        self.bind(number, Operand::List(list.clone()), 4, w, "read", name);
     }
 
-    /// `fn store(lin, v)`.
-    pub(super) fn store(&mut self, store: &Store, len: usize, dst: Window, weigh: Option<&str>, add: bool) {
-        self.store_as("store", store, len, dst, weigh, add);
+    /// A declaration of the caller's.
+    pub fn declare(&mut self, line: &str) {
+        self.declared.push_str(line);
+        self.declared.push('\n');
     }
 
-    /// The same for results (outer, n, inner) of which only `keep` is stored along n: `lin` counts all.
-    pub(super) fn store_kept(
-        &mut self,
-        (n, inner): (usize, usize),
-        keep: (usize, usize),
-        store: &Store,
-        len: usize,
-        dst: Window,
-        weigh: Option<&str>,
-    ) {
-        self.store_as("store_inside", store, len, dst, weigh, false);
-        let (n, inner) = (self.words.u32(n as u32), self.words.u32(inner as u32));
-        let (first, count) = (self.words.u32(keep.0 as u32), self.words.u32((keep.1 - keep.0) as u32));
-        let _ = write!(
-            self.body,
-            "fn store(lin: u32, v: T) {{
-    let row = lin / {inner};
-    let outer = row / {n};
-    let k = row - outer * {n} - {first};
-    if (k < {count}) {{
-        store_inside((outer * {count} + k) * {inner} + lin - row * {inner}, v);
-    }}
-}}
-"
-        );
+    /// A named parameter: `p.NAME` in the kernel's file.
+    pub fn param(&mut self, name: &'static str, value: u32) {
+        self.header.push((name, value));
     }
 
-    fn store_as(&mut self, name: &str, store: &Store, len: usize, dst: Window, weigh: Option<&str>, add: bool) {
-        let offset = self.words.signed(store.start as i64 - dst.first as i64);
-        let index = if store.is_contiguous(len) {
+    /// A named parameter that is added in index arithmetic, which wraps: it may be negative.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn wrapping_param(&mut self, name: &'static str, value: i64) {
+        self.header.push((name, value as u32));
+    }
+
+    /// `fn value(lin)`: the sum of the first reads at a result's own index.
+    pub fn value_of(&mut self, reads: usize) {
+        let terms: Vec<String> = (0..reads).map(|k| format!("load{k}(lin, 0u)")).collect();
+        let sum = if terms.is_empty() { "T()".into() } else { terms.join(" + ") };
+        let _ = write!(self.body, "fn value(lin: u32) -> T {{\n    return {sum};\n}}\n");
+    }
+
+    /// `fn NAME(lin, v)`: stores or adds a result, weighted by the function `weigh` where there is one.
+    pub fn store(&mut self, name: &str, to: &StoreTo, weigh: Option<&str>) {
+        let StoreTo { store, len, dst, add } = to;
+        let offset = self.words.term(store.start as i64 - dst.first as i64);
+        let index = if store.is_contiguous(*len) {
             format!("lin + {offset}")
         } else {
-            let (run, pitch) = (self.words.u32(store.run as u32), self.words.u32(store.pitch as u32));
+            let (run, pitch) = (self.words.count(store.run), self.words.count(store.pitch));
             format!("lin / {run} * {pitch} + lin % {run} + {offset}")
         };
         let value = weigh.map_or("v".to_string(), |f| format!("{f}(lin, v)"));
-        let op = if add { "+=" } else { "=" };
+        let op = if *add { "+=" } else { "=" };
         let _ = write!(self.body, "fn {name}(lin: u32, v: T) {{\n    dst[{index}] {op} {value};\n}}\n");
     }
 
-    /// Replaces a word of the kernel's file.
-    pub(super) fn define(&mut self, name: &str, value: &str) {
-        self.defined.push((name.into(), value.into()));
+    /// The dispatch of this kernel over so many workgroups.
+    ///
+    /// # Errors
+    /// A number has more than 32 bits, or the file's directives are wrong.
+    pub fn finish(self, file: KernelFile, groups: u64) -> Result<Draft> {
+        let main = expand(file.name, file.text, file.imports, &self.defines)?;
+        self.assemble(file.name, &main, groups)
     }
 
-    pub(super) fn finish(self, file: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
-        let main = self.defined.iter().fold(expand(file)?, |text, (name, value)| text.replace(name, value));
-        self.assemble(file, &main, head, groups)
-    }
-
-    pub(super) fn finish_with(mut self, name: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
-        let main = self.fft.take().unwrap_or_default();
-        self.assemble(name, &main, head, groups)
-    }
-
-    fn assemble(self, name: &str, main: &str, head: [u32; 8], groups: u64) -> Result<Draft> {
-        let t = if self.complex { "vec2<f32>" } else { "f32" };
-        let params = expand("params")?.replace("WORDS", &self.words.vectors().to_string());
-        let mut text = format!("alias T = {t};\n\n{}\n{params}\n", expand("complex")?);
-        text += "@group(0) @binding(2) var<uniform> p: Params;\n";
-        text += &self.declared;
-        text.push('\n');
+    /// The same around generated text.
+    ///
+    /// # Errors
+    /// A number has more than 32 bits.
+    pub fn assemble(self, name: &str, main: &str, groups: u64) -> Result<Draft> {
+        let mut params = "// What differs between dispatches of this kernel.\nstruct Params {\n".to_string();
+        self.header.iter().for_each(|(name, _)| {
+            let _ = writeln!(params, "    {name}: u32,");
+        });
+        let _ = writeln!(params, "    w: array<vec4<u32>, {}>,\n}}", self.words.vectors());
+        let mut text = format!("{params}\n@group(0) @binding(2) var<uniform> p: Params;\n{}\n", self.declared);
+        if self.body.contains("cmul") && !main.contains("fn cmul") {
+            text += include_str!("../../shaders/complex.wgsl");
+            text.push('\n');
+        }
         text += &self.body;
         text.push('\n');
         text += main;
-        let params = head.into_iter().chain(self.words.finish()).collect();
-        Ok(Draft { name: name.into(), text, params, fft_params: None, bindings: self.bindings, groups })
+        let mut values: Vec<u32> = self.header.iter().map(|(_, v)| *v).collect();
+        values.resize(values.len().next_multiple_of(4), 0);
+        values.extend(self.words.finish()?);
+        let text = self.defines.replaced(&text);
+        Ok(Draft { name: name.into(), text, params: values, fft_params: None, bindings: self.bindings, groups })
     }
+}
+
+/// Where a kernel's results go.
+pub(crate) struct StoreTo {
+    pub store: Store,
+    /// Number of results of the whole step.
+    pub len: usize,
+    /// The bound stretch of the destination.
+    pub dst: Window,
+    /// Whether results are added to what is there.
+    pub add: bool,
 }

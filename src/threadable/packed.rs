@@ -1,9 +1,10 @@
 //! Several tensors as one: what lets a list of inputs be planned like a single one.
 
+use crate::access::ValueId;
 use crate::dim::Shape;
 use crate::error::Result;
+use crate::ir::{Builder, Split};
 use crate::linop::{Linop, Operator, Threadable, Threads};
-use crate::program::{Builder, Split, ValueId};
 use crate::run::Device;
 use crate::tensor::{DType, HostArray, Tensor};
 use ndarray::ArcArray;

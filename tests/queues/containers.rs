@@ -6,7 +6,8 @@ use crate::rig::{self, adapter, healthy};
 use crate::sets::{alike, containers, unlike};
 use crate::table::Behaviour;
 use linops::gpu::GpuOptions;
-use linops::program::{Schedule, ThreadSettings};
+use linops::internal::Schedule;
+use linops::program::ThreadSettings;
 use linops::{DType, Device, Linop, Tensor, linop};
 
 fn on(device: &Device, a: &Linop, x: &Tensor) -> Vec<(u32, u32)> {

@@ -3,10 +3,11 @@
 use crate::common::data::complex;
 use crate::common::devices;
 use crate::sets::{alike, unlike};
-use linops::linop::FftOptions;
 #[cfg(feature = "gpu")]
-use linops::program::Schedule;
-use linops::program::{Target, ThreadSettings, size_class};
+use linops::internal::Schedule;
+use linops::internal::{Target, size_class};
+use linops::linop::FftOptions;
+use linops::program::ThreadSettings;
 use linops::{DType, Device, Linop, linop};
 
 fn workers(a: &Linop, k: usize) -> Linop {

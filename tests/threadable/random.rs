@@ -241,7 +241,7 @@ fn so_they_have_with_small_bindings_and_kernels_for_gpus() {
     use crate::common::gpu_with;
     use linops::gpu::GpuOptions;
     let small = gpu_with(GpuOptions { max_binding: Some(4096), ..GpuOptions::default() });
-    let shape = Some(linops::fft::KernelShape::Gpu);
+    let shape = Some(linops::internal::KernelShape::Gpu);
     let gpu = gpu_with(GpuOptions { shape, ..GpuOptions::default() });
     sweep(&small.into_iter().chain(gpu).collect::<Vec<_>>(), 80);
 }

@@ -5,7 +5,8 @@ use crate::common::{apply_on, bits, gpu};
 use crate::sets::{alike, containers, unlike};
 use linops::gpu::Choice;
 use linops::gpu::queues::Rung;
-use linops::program::{Schedule, ThreadSettings};
+use linops::internal::Schedule;
+use linops::program::ThreadSettings;
 use linops::{DType, Device, Linop, linop};
 
 /// Two devices on the test's adapter as one: what several adapters are to a container.

@@ -4,8 +4,8 @@ use super::fields::Fields;
 use super::{Loader, renamed};
 use crate::dim::Shape;
 use crate::error::Result;
+use crate::ir::ThreadSettings;
 use crate::linop::{self, Linop};
-use crate::program::ThreadSettings;
 
 impl Loader {
     pub(super) fn container(&self, op: &str, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {

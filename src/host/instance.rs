@@ -1,0 +1,118 @@
+//! Scratch and prepared kernels for one plan: what an apply needs for itself alone.
+
+use super::memory::taken;
+use super::region::Run;
+use crate::error::{Error, Result, shape_err};
+use crate::loops::{HostBuf, Real, Slice, zeroed};
+use crate::plan::{Bound, HostKernel, Plan, StepKernel};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A precision that kernels are bound in.
+pub trait Precision: Real {
+    /// The kernel with its tables.
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn bind(kernel: &dyn HostKernel) -> Box<dyn Bound<Self>>;
+}
+
+impl Precision for f32 {
+    #[allow(private_interfaces)]
+    fn bind(kernel: &dyn HostKernel) -> Box<dyn Bound<f32>> {
+        kernel.bind32()
+    }
+}
+
+impl Precision for f64 {
+    #[allow(private_interfaces)]
+    fn bind(kernel: &dyn HostKernel) -> Box<dyn Bound<f64>> {
+        kernel.bind64()
+    }
+}
+
+/// Scratch and prepared kernels for one plan.
+pub struct HostInstance<T: Precision> {
+    slots: Vec<Slot<T>>,
+    pub(super) kernels: Vec<Box<dyn Bound<T>>>,
+}
+
+/// A buffer of a plan. The plan gives steps that run at the same time different slots to write.
+pub(super) struct Slot<T>(Mutex<Option<Arc<Vec<T>>>>);
+
+impl<T: Clone> Slot<T> {
+    /// The values, to be read.
+    pub fn shared(&self) -> Arc<Vec<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+    }
+
+    /// Calls `f` with the values, to be written; nothing is locked meanwhile.
+    pub fn written<R>(&self, f: impl FnOnce(&mut Vec<T>) -> R) -> R {
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        // Its own: what has read it is done.
+        let result = f(Arc::make_mut(&mut values));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(values);
+        result
+    }
+}
+
+impl<T: Precision> HostInstance<T> {
+    /// Allocates what the plan needs.
+    ///
+    /// # Errors
+    /// There is no memory for it, or the plan is not for the host.
+    pub fn new(plan: &Plan) -> Result<HostInstance<T>> {
+        let slot = |&bytes: &u64| -> Result<Slot<T>> {
+            let len = usize::try_from(bytes / 4).map_err(|_| too_large(bytes))?;
+            Ok(Slot(Mutex::new(Some(Arc::new(zeroed(len)?)))))
+        };
+        let slots = plan.memory.slots.iter().map(slot).collect::<Result<_>>()?;
+        let kernel = |kernel: &StepKernel| match kernel {
+            StepKernel::Host(k) => Ok(T::bind(&**k)),
+            StepKernel::Gpu(_) => Err(Error::Device("a plan for a GPU does not run on the host".into())),
+        };
+        let kernels = plan.steps.iter().map(|s| kernel(&s.kernel)).collect::<Result<_>>()?;
+        let instance = HostInstance { slots, kernels };
+        // Buffers of tasks are asked for within kernels, where there is no way back: see that they can be had.
+        let own = taken(plan, rayon::current_num_threads());
+        let tasks = own.each.saturating_mul(rayon::current_num_threads() as u64).saturating_add(own.once);
+        let reals = usize::try_from(tasks / 4).map_err(|_| too_large(tasks))?;
+        zeroed::<f32>(reals.saturating_mul(size_of::<T>() / 4)).map(|_| instance)
+    }
+
+    pub(super) fn slot(&self, slot: usize) -> &Slot<T> {
+        &self.slots[slot]
+    }
+
+    /// Bytes of scratch.
+    pub fn bytes(&self) -> u64 {
+        let bytes = |s: &Slot<T>| s.shared().len() * size_of::<T>();
+        self.slots.iter().map(bytes).sum::<usize>() as u64
+    }
+
+    /// Runs the plan on an input in C order, until it is done or `stop` is set.
+    ///
+    /// # Errors
+    /// The input has another length or dtype than the plan's, there is no memory for the output, a sub-linop panicked (the
+    /// message names it), or it was stopped.
+    pub fn run(&mut self, plan: &Plan, input: Slice<T>, stop: &AtomicBool) -> Result<HostBuf<T>> {
+        let want = &plan.values[0];
+        if input.len() != want.len() || input.is_complex() != want.complex {
+            return shape_err!(
+                "the plan takes {} {} values, {} {} came",
+                want.len(),
+                if want.complex { "complex" } else { "real" },
+                input.len(),
+                if input.is_complex() { "complex" } else { "real" }
+            );
+        }
+        let out = &plan.values[plan.output.at()];
+        let output = Mutex::new(Some(HostBuf::zeros(out.len(), out.complex)?));
+        Run { instance: self, plan, input, output: &output, stop }.items(&plan.body, None)?;
+        let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
+        output.ok_or_else(|| Error::Panicked("a kernel has lost the result".into()))
+    }
+}
+
+fn too_large(bytes: u64) -> Error {
+    Error::OutOfMemory(format!("the host has no {bytes} bytes for a buffer"))
+}

@@ -1,0 +1,16 @@
+//! What host kernels are written with: numbers in two precisions, fused reads as rows, weights, buffers.
+//!
+//! Work is cut by shape, never by thread count, and every sum has a fixed tree, so results are the same bits for any number of
+//! threads.
+
+mod element;
+mod reader;
+mod taken;
+
+pub use element::{Elem, HostBuf, Real, Slice, zeroed};
+pub(crate) use element::{SliceMut, widen};
+pub(crate) use reader::{Reader, Weights};
+pub(crate) use taken::Taken;
+
+/// Elements that one task of a pointwise kernel handles.
+pub(crate) const CHUNK: usize = 1 << 13;

@@ -1,0 +1,275 @@
+//! The host's side of a fused read: rows of a [`Load`] into a buffer.
+
+use super::element::{Elem, Real, Slice, widen};
+use crate::access::{Access, AxisIndex, ConstantData, Factor, Load, Validity};
+use num_complex::{Complex, Complex64};
+use std::ops::Range;
+
+/// Elements that are fetched and weighted together: they stay in the first-level cache in between.
+const ROW: usize = 1 << 11;
+
+/// A load, collapsed to few axes and bound to its source; `None` is a kernel that works in place on what it writes.
+pub(crate) struct Reader<'a, T> {
+    load: Load,
+    source: Option<Slice<'a, T>>,
+    scale: Complex<T>,
+    scaled: bool,
+}
+
+/// Pointwise weights by themselves: what is multiplied to a finished result.
+pub(crate) struct Weights {
+    load: Load,
+}
+
+impl Weights {
+    pub fn new(extents: &[usize], factors: &[Factor], scale: Complex64) -> Weights {
+        let mut load = Load::whole(crate::access::ValueId::INPUT, extents);
+        load.factors = factors.to_vec();
+        load.scale = scale;
+        Weights { load: load.collapsed() }
+    }
+
+    /// Multiplies the elements from `first` on by their weights.
+    pub fn apply<T: Real, E: Elem<T>>(&self, first: usize, out: &mut [E]) {
+        let (scale, scaled) = scalar(self.load.scale);
+        if self.load.factors.is_empty() && !scaled {
+            return;
+        }
+        for_rows(&self.load.extents, first, out.len(), |n, at, run| {
+            let row = &mut out[at..at + run];
+            weigh(&self.load.factors, n, 0, row, scale, scaled);
+        });
+    }
+}
+
+impl<'a, T: Real> Reader<'a, T> {
+    pub fn new(load: &Load, source: Option<Slice<'a, T>>) -> Reader<'a, T> {
+        let load = load.collapsed();
+        let (scale, scaled) = scalar(load.scale);
+        Reader { load, source, scale, scaled }
+    }
+
+    /// The source itself, where the load is just that.
+    pub fn plain<E: Elem<T>>(&self) -> Option<&'a [E]> {
+        let in_order = self.load.is_plain();
+        self.source.as_ref().filter(|_| in_order).and_then(E::of_slice)
+    }
+
+    /// Elements `first..` of the load. Without a source, `out` holds them already and only weights are applied.
+    pub fn read<E: Elem<T>>(&self, first: usize, out: &mut [E]) {
+        for_rows(&self.load.extents, first, out.len(), |n, at, run| {
+            let row = &mut out[at..at + run];
+            let Some(source) = &self.source else {
+                weigh(&self.load.factors, n, 0, row, self.scale, self.scaled);
+                return;
+            };
+            if self.fetch_weighted(source, n, row) {
+                weigh(&self.load.factors[1..], n, 0, row, self.scale, self.scaled);
+                return;
+            }
+            // Outside of the valid stretch the weights may have no values either.
+            let valid = self.fetch(source, n, row);
+            let skipped = valid.start as i64;
+            weigh(&self.load.factors, n, skipped, &mut row[valid], self.scale, self.scaled);
+        });
+    }
+
+    /// Source times first weight in one go, where both are complex and lie beside each other: coil maps, mostly. False where
+    /// it is not so, and nothing was done.
+    fn fetch_weighted<E: Elem<T>>(&self, source: &Slice<T>, n: &[i64], row: &mut [E]) -> bool {
+        let (Slice::Complex(x), Some(f), Some(last)) = (source, self.load.factors.first(), n.len().checked_sub(1))
+        else {
+            return false;
+        };
+        let beside = |a: &Access| a.axes[last] == AxisIndex::Linear { stride: 1 };
+        let (ConstantData::C32(w), true) = (f.weight.data(), beside(&self.load.source) && beside(&f.access)) else {
+            return false;
+        };
+        let total = |a: usize| self.load.valid[a] == Validity::total(self.load.extents[a]);
+        if !(0..=last).all(total) {
+            return false;
+        }
+        let at = |a: &Access| (outer_base(a, n, last) + n[last]) as usize;
+        let x = &x[at(&self.load.source)..][..row.len()];
+        let w = &w[at(&f.access)..][..row.len()];
+        let pairs = row.iter_mut().zip(x.iter().zip(w));
+        match f.conj {
+            true => pairs.for_each(|(r, (&x, &w))| *r = E::complex(x).times_conj(widen(w))),
+            false => pairs.for_each(|(r, (&x, &w))| *r = E::complex(x).times(widen(w))),
+        }
+        true
+    }
+
+    /// One row of the source, and which stretch of it is valid; the rest is zero.
+    fn fetch<E: Elem<T>>(&self, source: &Slice<T>, n: &[i64], row: &mut [E]) -> Range<usize> {
+        let Some(last) = n.len().checked_sub(1) else {
+            match source {
+                Slice::Real(x) => row[0] = E::re(x[self.load.source.base as usize]),
+                Slice::Complex(x) => row[0] = E::complex(x[self.load.source.base as usize]),
+            }
+            return 0..1;
+        };
+        let valid = &self.load.valid;
+        if (0..last).any(|a| !valid[a].holds(n[a])) {
+            row.fill(E::null());
+            return 0..0;
+        }
+        let v = &valid[last];
+        let run = row.len() as i64;
+        let lo = (v.lo - n[last]).clamp(0, run) as usize;
+        let hi = (v.hi - n[last]).clamp(lo as i64, run) as usize;
+        row[..lo].fill(E::null());
+        row[hi..].fill(E::null());
+        let row = &mut row[lo..hi];
+        let start = n[last] + lo as i64;
+        let base = outer_base(&self.load.source, n, last);
+        let axis = &self.load.source.axes[last];
+        let holds = |k: i64| v.divisible.is_none_or(|(num, off, den)| (k * num + off) % den == 0);
+        match source {
+            Slice::Real(x) => fetch_row(x, base, axis, start, row, E::re, holds, E::null(), v.divisible.is_some()),
+            Slice::Complex(x) => {
+                fetch_row(x, base, axis, start, row, E::complex, holds, E::null(), v.divisible.is_some())
+            }
+        }
+        lo..hi
+    }
+}
+
+fn scalar<T: Real>(c: Complex64) -> (Complex<T>, bool) {
+    (Complex::new(T::of_f64(c.re), T::of_f64(c.im)), c != Complex64::new(1.0, 0.0))
+}
+
+fn outer_base(access: &Access, n: &[i64], last: usize) -> i64 {
+    access.base + (0..last).map(|a| access.axes[a].at(n[a])).sum::<i64>()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn fetch_row<S: Copy, E: Copy>(
+    x: &[S],
+    base: i64,
+    axis: &AxisIndex,
+    start: i64,
+    row: &mut [E],
+    make: impl Fn(S) -> E,
+    holds: impl Fn(i64) -> bool,
+    zero: E,
+    divided: bool,
+) {
+    if row.is_empty() {
+        return;
+    }
+    match *axis {
+        AxisIndex::Linear { stride: 1 } if !divided => {
+            let at = (base + start) as usize;
+            let x = &x[at..at + row.len()];
+            row.iter_mut().zip(x).for_each(|(r, &s)| *r = make(s));
+        }
+        AxisIndex::Linear { stride: 0 } if !divided => row.fill(make(x[base as usize])),
+        AxisIndex::Linear { stride } if !divided => {
+            let mut at = base + start * stride;
+            for r in row {
+                *r = make(x[at as usize]);
+                at += stride;
+            }
+        }
+        _ => {
+            // Strided embeddings and rolls: index by index, zero where the division leaves a remainder.
+            for (i, r) in row.iter_mut().enumerate() {
+                let k = start + i as i64;
+                *r = if holds(k) { make(x[(base + axis.at(k)) as usize]) } else { zero };
+            }
+        }
+    }
+}
+
+/// Applies weights to the elements of a row from the `skipped`-th on, then the scalar.
+fn weigh<T: Real, E: Elem<T>>(
+    factors: &[Factor],
+    n: &[i64],
+    skipped: i64,
+    row: &mut [E],
+    scale: Complex<T>,
+    scaled: bool,
+) {
+    if row.is_empty() {
+        return;
+    }
+    let last = n.len().saturating_sub(1);
+    let mut scalar = scale;
+    let mut by_scalar = scaled;
+    for f in factors {
+        let base = outer_base(&f.access, n, last.min(n.len()));
+        let axis = f.access.axes.get(last).copied().unwrap_or(AxisIndex::Linear { stride: 0 });
+        let start = n.get(last).copied().unwrap_or(0) + skipped;
+        let sign = if f.conj { T::of(-1.0) } else { T::of(1.0) };
+        match (&axis, f.weight.data()) {
+            (AxisIndex::Linear { stride: 0 }, _) => {
+                let w: Complex<T> = widen(f.weight.get(base as usize));
+                scalar = scalar * Complex::new(w.re, w.im * sign);
+                by_scalar = true;
+            }
+            (AxisIndex::Linear { stride: 1 }, ConstantData::F32(w)) => {
+                let at = (base + start) as usize;
+                let w = &w[at..at + row.len()];
+                row.iter_mut().zip(w).for_each(|(r, &w)| *r = *r * T::of(w));
+            }
+            (AxisIndex::Linear { stride: 1 }, ConstantData::C32(w)) => {
+                let at = (base + start) as usize;
+                let w = &w[at..at + row.len()];
+                match f.conj {
+                    true => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times_conj(widen(w))),
+                    false => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times(widen(w))),
+                }
+            }
+            (AxisIndex::Linear { .. } | AxisIndex::Divided { .. } | AxisIndex::Wrapped { .. }, _) => {
+                for (i, r) in row.iter_mut().enumerate() {
+                    let w: Complex<T> = widen(f.weight.get((base + axis.at(start + i as i64)) as usize));
+                    *r = r.times(Complex::new(w.re, w.im * sign));
+                }
+            }
+        }
+    }
+    if !by_scalar {
+        return;
+    }
+    if scalar.im == T::zero() {
+        row.iter_mut().for_each(|r| *r = *r * scalar.re);
+    } else {
+        row.iter_mut().for_each(|r| *r = r.times(scalar));
+    }
+}
+
+/// Walks the linear indices `first..first + len` row by row: `f(index of the row's first element, offset, elements)`.
+fn for_rows(extents: &[usize], first: usize, len: usize, mut f: impl FnMut(&[i64], usize, usize)) {
+    let Some((&width, _)) = extents.split_last() else {
+        if len > 0 {
+            f(&[], 0, 1);
+        }
+        return;
+    };
+    let mut n = vec![0i64; extents.len()];
+    let mut rest = first;
+    for a in (0..extents.len()).rev() {
+        n[a] = (rest % extents[a]) as i64;
+        rest /= extents[a];
+    }
+    let mut at = 0;
+    while at < len {
+        let last = n.len() - 1;
+        let run = (width - n[last] as usize).min(len - at).min(ROW);
+        f(&n, at, run);
+        at += run;
+        n[last] += run as i64;
+        if n[last] < width as i64 {
+            continue;
+        }
+        n[last] = 0;
+        for a in (0..last).rev() {
+            n[a] += 1;
+            if (n[a] as usize) < extents[a] {
+                break;
+            }
+            n[a] = 0;
+        }
+    }
+}

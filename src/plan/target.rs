@@ -1,0 +1,35 @@
+//! What a plan is made for, as plain data: one value for the host, one for each adapter.
+
+use crate::shader::GpuLimits;
+
+/// The device properties that decide what is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The host executor: transforms of any length, no binding limits.
+    Host,
+    /// A wgpu adapter.
+    Gpu(GpuLimits),
+}
+
+impl Target {
+    /// How many weights one fused read may have.
+    pub(crate) fn max_factors(&self) -> usize {
+        match self {
+            Target::Host => usize::MAX,
+            Target::Gpu(limits) => limits.max_factors(),
+        }
+    }
+
+    /// Elements of the largest kind that one binding holds, wherever it starts.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            Target::Host => usize::MAX,
+            Target::Gpu(limits) => limits.room(),
+        }
+    }
+
+    /// Whether it is the host.
+    pub(crate) fn is_host(&self) -> bool {
+        *self == Target::Host
+    }
+}

@@ -1,0 +1,248 @@
+//! Containers in a plan: how their sub-linops run, and how their results are joined.
+//!
+//! The kernels are the same for every schedule; a schedule decides which of them may run together. Results are added one
+//! after the other, into the first one's place, so that no more of them exist than sub-linops are in flight. Every sub-linop is
+//! a scope of its own: what fuses across a container's edge would depend on how its sub-linops run.
+
+use super::lower::Lowerer;
+use crate::access::{AxisMap, Load, MapAxis, Store, ValueId, identity_axes};
+use crate::error::{Error, Result};
+use crate::ir::{Lowered, Lowering, Parallel, Program, Split, batch_size, together};
+use crate::plan::{BodyKind, Child, Item, Region, Schedule, Target, size_class};
+use crate::primitive::map::MapKernel;
+use std::ops::Range;
+
+/// A container's input and what it is made for.
+struct Container<'a> {
+    p: &'a Parallel,
+    x: Lowered,
+    extents: &'a [usize],
+    /// The joined result; its dtype is known when all parts are.
+    result: ValueId,
+}
+
+/// Appends the steps of a container, applied to x.
+pub(super) fn lower(l: &mut Lowerer, x: Lowered, p: &Parallel, extents: &[usize]) -> Result<Lowered> {
+    let around = l.scope;
+    if let ([child], Split::Whole, Split::Whole) = (&p.children[..], &p.feed, &p.join) {
+        let listed = l.steps.regions.len();
+        l.steps.regions.push(region(p, Schedule::Sequential, "there is one sub-linop", 1, ValueId::INPUT));
+        let before = l.steps.end();
+        l.scope = l.steps.scope(around);
+        let y = l.program(child, x);
+        l.scope = around;
+        l.steps.regions[listed].waves = l.steps.end() - before;
+        return y;
+    }
+    let result = l.steps.joined_value(extents.to_vec());
+    let c = Container { p, x, extents, result };
+    let in_flight = p.settings.in_flight(p.children.len(), l.options.lanes);
+    let complex = match batches(l, &c, in_flight) {
+        Some(batches) => in_batches(l, &c, &batches)?,
+        None => side_by_side(l, &c, in_flight)?,
+    };
+    l.steps.values[result.at()].complex = complex;
+    Ok(Lowered { value: result, extents: extents.to_vec(), complex })
+}
+
+/// Every sub-linop by itself, in a region of the plan.
+fn side_by_side(l: &mut Lowerer, c: &Container, in_flight: usize) -> Result<bool> {
+    let p = c.p;
+    let (schedule, reason) = match (in_flight, l.steps.target) {
+        (1, _) if p.children.len() == 1 => (Schedule::Sequential, "there is one sub-linop".to_string()),
+        (1, _) if !p.settings.threaded => (Schedule::Sequential, "threaded is false".into()),
+        (1, _) if p.settings.num_workers == Some(1) => (Schedule::Sequential, "num_workers is 1".into()),
+        (1, _) => (Schedule::Sequential, "there is one lane".into()),
+        (_, Target::Host) => (Schedule::Tasks, "on the host's threads".into()),
+        (_, Target::Gpu(_)) if l.options.queues > 1 && !l.spread => {
+            (Schedule::Queues, format!("{} queues", l.options.queues))
+        }
+        (_, Target::Gpu(_)) => (Schedule::Waves, "the sub-linops differ, or do not fit a binding together".into()),
+    };
+    let mut this = region(p, schedule, &reason, in_flight, c.result);
+    this.disjoint = matches!(&p.join, Split::Slices { axis, .. } if c.extents[..*axis].iter().all(|&n| n == 1));
+    this.ordered = p.join == Split::Whole;
+    // Listed before those within.
+    let at = l.steps.regions.len();
+    l.steps.regions.push(this);
+    let (around, body, spread) = (l.scope, l.body, l.spread);
+    l.spread |= schedule == Schedule::Queues;
+    let mut complex = false;
+    let mut children = Vec::with_capacity(p.children.len());
+    for (i, child) in p.children.iter().enumerate() {
+        let own = new_body(l, BodyKind::Own);
+        l.body = own;
+        l.scope = l.steps.scope(around);
+        let fed = fed(l, c, i, None)?;
+        let y = l.program(child, fed)?;
+        complex |= y.complex;
+        l.body = new_body(l, BodyKind::JoinOf(own));
+        l.scope = around;
+        let stretch = join(l, c, i, 1, &y.load());
+        children.push((own, l.body, stretch));
+    }
+    (l.body, l.spread) = (body, spread);
+    for (i, (own, join, stretch)) in children.into_iter().enumerate() {
+        let name = p.names.get(i).cloned().unwrap_or_default();
+        let take = |l: &mut Lowerer, body: usize| std::mem::take(&mut l.steps.bodies[body].1);
+        let (body, join) = (take(l, own), take(l, join));
+        l.steps.regions[at].children.push(Child { name, body, join, stretch });
+    }
+    l.steps.bodies[body].1.push(Item::Region(at));
+    Ok(complex)
+}
+
+fn new_body(l: &mut Lowerer, kind: BodyKind) -> usize {
+    l.steps.bodies.push((kind, Vec::new()));
+    l.steps.bodies.len() - 1
+}
+
+/// The sub-linops as programs of several each, where their structure, settings and sizes allow it. Only on a GPU: the
+/// host's tasks keep one sub-linop's values in a core's cache.
+fn batches(l: &Lowerer, c: &Container, in_flight: usize) -> Option<Vec<Program>> {
+    let p = c.p;
+    if l.steps.target.is_host() || in_flight < 2 {
+        return None;
+    }
+    for split in [&p.feed, &p.join] {
+        if let Split::Slices { extents, .. } = split {
+            extents.iter().all(|n| *n == extents[0]).then_some(())?;
+        }
+    }
+    // Cut into windows, a sum would have another order.
+    let room = l.steps.target.room();
+    let count = batch_size(p.children.first()?, p.children.len(), in_flight, room, size_class);
+    let input: usize = c.x.extents.iter().product();
+    if count < 2 || input > room {
+        return None;
+    }
+    p.children.chunks(count).map(together).collect()
+}
+
+fn in_batches(l: &mut Lowerer, c: &Container, batches: &[Program]) -> Result<bool> {
+    let p = c.p;
+    let count = batches.first().map_or(1, |b| b.input_extents()[0]);
+    let reason = format!("{} sub-linops of one structure, {count} in a dispatch", p.children.len());
+    let listed = l.steps.regions.len();
+    l.steps.regions.push(region(p, Schedule::Batched, &reason, count, c.result));
+    let (before, around) = (l.steps.end(), l.scope);
+    let mut complex = false;
+    let mut at = 0;
+    for batch in batches {
+        let count = batch.input_extents()[0];
+        l.scope = l.steps.scope(around);
+        let fed = fed(l, c, at, Some(count))?;
+        l.batch *= count;
+        let y = l.program(batch, fed);
+        l.batch /= count;
+        l.scope = around;
+        let y = y?;
+        complex |= y.complex;
+        match &p.join {
+            Split::Slices { axis, .. } => {
+                // (batch, …) to (…, batch, …): the batch is the outer part of the joined axis.
+                let order: Vec<usize> = (1..=*axis).chain([0]).chain(*axis + 1..y.extents.len()).collect();
+                join(l, c, at, count, &y.load().permuted(&order));
+            }
+            Split::Whole => {
+                let parts = (0..count).map(|k| row(&y, k, c.extents)).collect::<Result<Vec<Load>>>()?;
+                let mut next = at;
+                // The first two in one kernel.
+                if let (0, [first, second, ..]) = (at, &parts[..]) {
+                    let kernel = l.pointwise(MapKernel::sum(vec![first.clone(), second.clone()]));
+                    l.part(kernel, Store::whole(c.result, c.extents.iter().product()));
+                    next = 2;
+                }
+                for (k, load) in parts.iter().enumerate().skip(next - at) {
+                    join(l, c, at + k, 1, load);
+                }
+            }
+        }
+        at += count;
+    }
+    l.steps.regions[listed].waves = l.steps.end() - before;
+    Ok(complex)
+}
+
+/// Row `k` of a batch, under these extents.
+fn row(y: &Lowered, k: usize, extents: &[usize]) -> Result<Load> {
+    let mut e = y.extents.clone();
+    let mut axes = identity_axes(&e);
+    axes[0] = MapAxis::From(0, AxisMap::affine(1, k as i64, 1, e[0], 1));
+    e[0] = 1;
+    let load = y.load().mapped(&axes, &e).and_then(|l| l.reshaped(extents));
+    load.ok_or_else(|| Error::Shape(format!("a part of {:?} cannot be planned", y.extents)))
+}
+
+/// What the sub-linops from `first` on read: one, or a batch of several (or one) behind an axis of their own.
+fn fed(l: &mut Lowerer, c: &Container, first: usize, batch: Option<usize>) -> Result<Lowered> {
+    let x = &c.x;
+    let cannot = || Error::Shape(format!("{:?} cannot be fed in slices", x.extents));
+    let load = match (&c.p.feed, batch) {
+        (Split::Whole, None) => return Ok(x.clone()),
+        (Split::Whole, Some(count)) => {
+            let e: Vec<usize> = std::iter::once(count).chain(x.extents.iter().copied()).collect();
+            let mut axes = identity_axes(&x.extents);
+            axes.insert(0, MapAxis::New);
+            x.load().mapped(&axes, &e).ok_or_else(cannot)?
+        }
+        (Split::Slices { axis, extents }, _) => {
+            let (start, count) = (extents[..first].iter().sum::<usize>(), batch.unwrap_or(1));
+            let mut e = x.extents.clone();
+            let mut axes = identity_axes(&e);
+            let length = extents[first..first + count].iter().sum();
+            axes[*axis] = MapAxis::From(*axis, AxisMap::affine(1, start as i64, 1, e[*axis], length));
+            e[*axis] = length;
+            let cut = x.load().mapped(&axes, &e).ok_or_else(cannot)?;
+            match batch {
+                None => cut,
+                Some(count) => {
+                    e.splice(*axis..=*axis, [count, extents[first]]);
+                    let order: Vec<usize> = std::iter::once(*axis).chain((0..e.len()).filter(|a| a != axis)).collect();
+                    cut.reshaped(&e).ok_or_else(cannot)?.permuted(&order)
+                }
+            }
+        }
+    };
+    let extents = load.extents.clone();
+    Ok(l.map(MapKernel::of(load), &extents, x.complex))
+}
+
+/// Joins the result of sub-linops `at..at + count`: adds it, or writes it to its slice. Gives the elements that it owns.
+fn join(l: &mut Lowerer, c: &Container, at: usize, count: usize, y: &Load) -> Range<usize> {
+    let len: usize = c.extents.iter().product();
+    let (kernel, store, owned) = match &c.p.join {
+        Split::Whole => {
+            let mut loads = vec![y.clone()];
+            if at > 0 {
+                loads.insert(0, Load::whole(c.result, c.extents));
+            }
+            (MapKernel::sum(loads), Store::whole(c.result, len), 0..len)
+        }
+        Split::Slices { axis, extents } => {
+            let inner: usize = c.extents[axis + 1..].iter().product();
+            let start = extents[..at].iter().sum::<usize>() * inner;
+            let run = extents[at..at + count].iter().sum::<usize>() * inner;
+            let store = Store { value: c.result, run, pitch: c.extents[*axis] * inner, start };
+            (MapKernel::of(y.clone()), store, start..start + run)
+        }
+    };
+    let kernel = l.pointwise(kernel);
+    l.part(kernel, store);
+    owned
+}
+
+fn region(p: &Parallel, schedule: Schedule, reason: &str, in_flight: usize, result: ValueId) -> Region {
+    Region {
+        label: p.label.clone(),
+        schedule,
+        reason: reason.into(),
+        linops: p.children.len(),
+        waves: 0,
+        in_flight,
+        result,
+        disjoint: false,
+        ordered: false,
+        children: Vec::new(),
+    }
+}

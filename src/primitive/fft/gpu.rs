@@ -1,0 +1,285 @@
+//! Passes of transforms on a GPU: the generator's text between a fused read, weights on the coefficients, and a weighted store.
+
+use super::direction;
+use super::host::into_post;
+use super::passes::{FftCall, FftPass};
+use crate::access::{Factor, Load, Post, ValueId};
+use crate::error::Result;
+use crate::plan::{GpuKernel, Held, Kernel, Scratch, StepKernel, Steps, Target, Work, weight_bytes};
+use crate::shader::{
+    Chunk, Draft, Operand, Source, Stepper, StoreTo, Text, Window, clamp, load_function, weigh_function, word,
+};
+use num_complex::Complex64;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// One pass of a Fourier transform along the middle axis of (outer, n, inner).
+#[derive(Clone, Debug)]
+pub(super) struct PassKernel {
+    /// The read, of as many elements as (outer, n, inner).
+    pub load: Load,
+    pub pass: FftPass,
+    pub outer: usize,
+    pub inner: usize,
+    /// First pass of its transform: takes direction and origin into account.
+    pub first: bool,
+    /// Last pass: direction, origin, and `post`.
+    pub last: bool,
+    /// Conjugate transform.
+    pub inverse: bool,
+    /// Index of the origin.
+    pub shift: usize,
+    /// Weights on the coefficients, where the transform back follows in the same pass.
+    pub middle: Option<Post>,
+    /// Weights and scalar on the result, in the last pass.
+    pub post: Post,
+    /// First and end of what is stored along the axis.
+    pub keep: (usize, usize),
+}
+
+impl PassKernel {
+    /// Length of the transformed axis.
+    fn n(&self) -> usize {
+        self.load.count() / (self.outer * self.inner)
+    }
+
+    /// Weights that it binds beside those of its read.
+    fn factors(&self) -> usize {
+        self.middle.as_ref().map_or(0, |m| m.factors.len()) + self.post.factors.len()
+    }
+}
+
+/// The inverse along one axis of a pass, after weights: both in that pass. None where it is not that, or they do not fit.
+pub(super) fn filter_pass(s: &Steps, there: usize, back: usize) -> Option<StepKernel> {
+    let kernel = |at: usize| s.get(at).and_then(|step| step.kernel.of_type::<PassKernel>());
+    let (there, back) = (kernel(there)?, kernel(back)?);
+    let n = there.n();
+    let same = (there.outer, there.inner, n) == (back.outer, back.inner, back.n()) && there.keep == (0, n);
+    let whole = there.first && there.last && back.first && back.last;
+    let opposite = there.inverse != back.inverse && there.shift == back.shift;
+    let weights = &back.load.factors;
+    let room = s.target.room();
+    let fits = there.load.factors.len() + weights.len() + back.post.factors.len() <= s.target.max_factors()
+        && weights.iter().all(|w| w.weight.len() < room);
+    if !same || !whole || !opposite || !fits || there.middle.is_some() || back.middle.is_some() {
+        return None;
+    }
+    if !there.post.factors.is_empty() {
+        return None;
+    }
+    let scale = there.post.scale * back.load.scale;
+    let middle = Post { extents: back.load.extents.clone(), factors: weights.clone(), scale };
+    let pass = there.pass.filter()?;
+    let (post, keep) = (back.post.clone(), back.keep);
+    Some(StepKernel::Gpu(Box::new(PassKernel { pass, middle: Some(middle), post, keep, ..there.clone() })))
+}
+
+impl Kernel for PassKernel {
+    fn name(&self) -> &'static str {
+        "fft pass"
+    }
+
+    fn details(&self) -> String {
+        let PassKernel { outer, inner, keep, .. } = self;
+        let mut s = format!(" {} of ({outer}, n, {inner})", self.pass.key());
+        if self.first || self.last {
+            s += direction(self.inverse, self.shift > 0);
+        }
+        if let Some(middle) = &self.middle {
+            let _ = write!(s, " middle{middle}");
+        }
+        if self.last && keep.1 - keep.0 < self.n() {
+            let _ = write!(s, " keep {}..{}", keep.0, keep.1);
+        }
+        s + &self.post.to_string()
+    }
+
+    fn loads(&self) -> &[Load] {
+        std::slice::from_ref(&self.load)
+    }
+
+    fn loads_mut(&mut self) -> &mut [Load] {
+        std::slice::from_mut(&mut self.load)
+    }
+
+    fn output_len(&self) -> usize {
+        self.outer * (self.keep.1 - self.keep.0) * self.inner
+    }
+
+    fn work(&self) -> Work {
+        let mut work = Work { flops: self.pass.flops(self.outer as u64, self.inner as u64), read: 0 };
+        if let Some(middle) = &self.middle {
+            work.read += middle.factors.iter().map(|f| weight_bytes(f, &middle.extents)).sum::<u64>();
+            work.flops += self.load.count() as u64 * 6 * middle.factors.len() as u64;
+        }
+        work
+    }
+
+    fn held(&self) -> Vec<Held> {
+        Vec::new()
+    }
+
+    /// What it binds, it binds whole.
+    fn takes(&self, load: &Load, target: &Target) -> bool {
+        load.factors.len() + self.factors() <= target.max_factors() && load.span() <= target.room()
+    }
+
+    fn absorb(&mut self, after: &Load, _: bool, target: &Target) -> bool {
+        let bound = self.load.factors.len() + self.factors() + after.factors.len();
+        self.last && bound <= target.max_factors() && into_post(&mut self.post, after)
+    }
+
+    /// What nobody reads along the axis is not stored.
+    fn crop(&mut self, extents: &[usize], read: &[(usize, usize)]) -> Option<Vec<(usize, usize)>> {
+        let n = self.n();
+        let own = |a: &usize| extents[*a] == n && extents[..*a].iter().product::<usize>() == self.outer && n > 1;
+        let axis = (0..extents.len()).find(own)?;
+        let whole = self.last && self.keep == (0, n) && self.post.factors.is_empty();
+        if !whole || read[axis] == (0, n) {
+            return None;
+        }
+        let mut keep: Vec<(usize, usize)> = extents.iter().map(|&n| (0, n)).collect();
+        keep[axis] = read[axis];
+        self.keep = read[axis];
+        self.post.extents = keep.iter().map(|k| k.1 - k.0).collect();
+        Some(keep)
+    }
+
+    fn scratch(&self, _: bool, _: &Target) -> Option<Scratch> {
+        None
+    }
+
+    fn post(&self) -> Option<&Post> {
+        self.last.then_some(&self.post)
+    }
+
+    fn may_overwrite(&self, _: usize, _: &Target) -> bool {
+        self.load.is_in_order() && self.pass.in_place()
+    }
+}
+
+impl GpuKernel for PassKernel {
+    fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
+        let len = self.output_len();
+        let dst = s.destination(Chunk { first: 0, count: len })?;
+        let mut t = Text::new(true);
+        t.declare("@group(0) @binding(0) var<uniform> fft: FftParams;");
+        let table = Arc::new(self.pass.twiddles());
+        let whole = Window { first: 0, len: table.len() as u64, guarded: false };
+        t.bind(1, Operand::Table(table), 8, whole, "read", "twiddle");
+        t.bind(3, Operand::Value(s.store.value), 8, dst, "read_write", "dst");
+        let load = self.load.collapsed();
+        let read = load.count();
+        let ranges = Stepper::ranges(&load, (0, read));
+        let source = &s.sources[0];
+        let window = match source.overwritten {
+            true => dst,
+            false => {
+                let footprint = clamp(load.source.footprint(&ranges), source.len);
+                let w = s.one("a transform's operand", footprint, source.element())?;
+                t.bind(4, Operand::Value(source.value), source.element(), w, "read", "x");
+                w
+            }
+        };
+        let mut weights = Weights { s, number: 5 };
+        let named = weights.bind(&mut t, &load.factors, &ranges)?;
+        let name = if source.overwritten { "dst" } else { "x" };
+        let x = Source { name, complex: source.complex, window };
+        let text = load_function("fetch", &load, load.extents.len(), true, &x, &sources(&named), &mut t.words);
+        t.body += &text;
+        t.body += "fn load(lin: u32) -> T {\n    return fetch(lin, 0u);\n}\n";
+        if let Some(middle) = &self.middle {
+            let load = collapsed(middle);
+            let named = weights.bind(&mut t, &load.factors, &everywhere(&load))?;
+            let own = sources(&named);
+            t.body +=
+                &weigh_function("middle", &load.extents, &load.factors, middle.scale, true, &own, &mut t.words);
+        }
+        // The scalar goes into the pass, the weights into the store.
+        let real = self.post.scale.im == 0.0;
+        let after = collapsed(&self.post);
+        let named = weights.bind(&mut t, &after.factors, &everywhere(&after))?;
+        let weighted = !after.factors.is_empty() || !real;
+        if weighted {
+            let scale = if real { Complex64::ONE } else { self.post.scale };
+            let own = sources(&named);
+            t.body += &weigh_function("weigh", &after.extents, &after.factors, scale, true, &own, &mut t.words);
+        }
+        let to = StoreTo { store: s.store, len, dst, add: false };
+        let weigh = weighted.then_some("weigh");
+        if len < read {
+            t.store("store_inside", &to, weigh);
+            self.store_kept(&mut t);
+        } else {
+            t.store("store", &to, weigh);
+        }
+        #[allow(clippy::cast_possible_truncation)]
+        let scale = if real { self.post.scale.re as f32 } else { 1.0 };
+        let call = FftCall { inverse: self.inverse, shift: self.shift, scale, batch0: 0 };
+        let groups = self.pass.groups(self.outer as u64, self.inner as u64);
+        let mut draft = t.assemble(&self.pass.key(), &self.pass.source(), groups)?;
+        draft.fft_params = Some(self.pass.params(self.outer, self.inner, self.first, self.last, &call)?);
+        Ok(vec![draft])
+    }
+}
+
+impl PassKernel {
+    /// `fn store(lin, v)`, where `lin` counts all of (outer, n, inner): keeps what is kept along n.
+    fn store_kept(&self, t: &mut Text) {
+        let (n, inner) = (t.words.count(self.n()), t.words.count(self.inner));
+        let (first, count) = (t.words.count(self.keep.0), t.words.count(self.keep.1 - self.keep.0));
+        let _ = write!(
+            t.body,
+            "fn store(lin: u32, v: T) {{
+    let row = lin / {inner};
+    let outer = row / {n};
+    let k = row - outer * {n} - {first};
+    if (k < {count}) {{
+        store_inside((outer * {count} + k) * {inner} + lin - row * {inner}, v);
+    }}
+}}
+"
+        );
+    }
+}
+
+/// Binds weights, one number after the other.
+struct Weights<'a> {
+    s: &'a Stepper,
+    number: usize,
+}
+
+/// A bound weight: its name, whether it is complex, and what is bound of it.
+type Named = (String, bool, Window);
+
+impl Weights<'_> {
+    fn bind(&mut self, t: &mut Text, factors: &[Factor], ranges: &[(i64, i64)]) -> Result<Vec<Named>> {
+        let mut all = Vec::new();
+        for f in factors {
+            let element = if f.weight.is_complex() { 8 } else { 4 };
+            let footprint = clamp(f.access.footprint(ranges), f.weight.len());
+            let w = self.s.one("a transform's weight", footprint, element)?;
+            let name = format!("w{}", self.number);
+            let number = word("a binding", self.number)?;
+            t.bind(number, Operand::Constant(f.weight.clone()), element, w, "read", &name);
+            all.push((name, f.weight.is_complex(), w));
+            self.number += 1;
+        }
+        Ok(all)
+    }
+}
+
+fn sources(named: &[Named]) -> Vec<Source<'_>> {
+    named.iter().map(|(name, complex, window)| Source { name, complex: *complex, window: *window }).collect()
+}
+
+fn collapsed(post: &Post) -> Load {
+    let mut load = Load::whole(ValueId::INPUT, &post.extents);
+    load.factors = post.factors.clone();
+    load.collapsed()
+}
+
+fn everywhere(load: &Load) -> Vec<(i64, i64)> {
+    load.extents.iter().map(|&n| (0, n as i64 - 1)).collect()
+}
+

@@ -1,0 +1,319 @@
+//! Fourier transforms on the host: rustfft along each axis, one task for each block of the batch while it is in cache.
+
+use crate::access::{Load, Validity, ValueId};
+use crate::loops::{CHUNK, Reader, Real, Taken, Weights};
+use num_complex::{Complex, Complex64};
+use rayon::prelude::*;
+use rustfft::{Fft, FftDirection, FftPlanner};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Columns that are transposed into scratch together: two cache lines of complex f32.
+pub(super) const COLUMNS: usize = 16;
+
+/// Blocks up to this many elements are one task each; larger ones are cut along every axis.
+const BLOCK: usize = 1 << 18;
+
+/// So many blocks keep the cores busy; fewer are cut along every axis, too, unless they are as small as this.
+const BLOCKS: usize = 4;
+const SMALL: usize = 1 << 13;
+
+/// Results of a transform whose memory is found by making it; that of larger ones is bounded by shape.
+pub(super) const EXACT: usize = 1 << 24;
+
+/// What a transform of a value of these extents takes and the bytes of its tables, at most.
+pub(super) fn bound<T>(extents: &[usize], axes: &[usize]) -> (Taken, u64) {
+    let element = size_of::<Complex<T>>() as u64;
+    let (mut taken, mut tables) = (Taken::default(), 0);
+    for &a in axes {
+        let (n, inner) = (extents[a] as u64, extents[a + 1..].iter().map(|&n| n as u64).product::<u64>());
+        let outer: u64 = extents[axes[0]..a].iter().map(|&n| n as u64).product();
+        // A convolution's scratch is twice its length.
+        let scratch = n * inner.min(COLUMNS as u64) + 8 * n + 512;
+        let list = inner.div_ceil(COLUMNS as u64) * (24 + 16 * n);
+        let own = Taken { each: scratch * element, once: if inner > 1 { list } else { 0 } };
+        taken = taken.or(own);
+        // A mark for each part, and a stretch for every second column.
+        tables += line_bytes::<T>(extents[a]) as u64 + outer + 8 * inner + 16;
+    }
+    (taken, tables)
+}
+
+/// The transforms of one step.
+pub(super) struct AxisPlans<T: Real> {
+    /// Innermost axis first.
+    axes: Vec<Axis<T>>,
+    /// Elements from the first transformed axis on: a block is transformed independently of the others.
+    block: usize,
+}
+
+/// One axis of a block of parts (n, inner).
+pub(super) struct Axis<T: Real> {
+    pub fft: Arc<dyn Fft<T>>,
+    pub n: usize,
+    pub inner: usize,
+    pub shift: usize,
+    /// Which parts are not zero, or wanted; all where the list is empty.
+    pub live: Vec<bool>,
+    /// The columns that are wanted.
+    pub columns: Vec<Range<usize>>,
+}
+
+impl<T: Real> AxisPlans<T> {
+    /// What the load pads with zeros is not transformed before another axis fills it, nor what is not kept after that.
+    pub fn new(load: &Load, axes: &[usize], inverse: bool, centered: bool, keep: &[(usize, usize)]) -> AxisPlans<T> {
+        let extents = &load.extents;
+        let mut planner = FftPlanner::new();
+        let direction = if inverse { FftDirection::Inverse } else { FftDirection::Forward };
+        let axis = |&a: &usize| {
+            let n = extents[a];
+            let shift = if centered { n / 2 } else { 0 };
+            let padded = |b: usize| load.valid[b] != Validity::total(extents[b]);
+            let outer = axes[0]..a;
+            let live = match outer.clone().any(padded) {
+                true => each(&extents[outer.clone()], |index| {
+                    outer.clone().zip(index).all(|(b, &i)| load.valid[b].holds(i as i64))
+                }),
+                false => Vec::new(),
+            };
+            let inner = extents[a + 1..].iter().product();
+            let kept = (a + 1..extents.len()).all(|b| keep[b] == (0, extents[b]));
+            let columns = match kept {
+                true => std::iter::once(0..inner).collect(),
+                false => runs(&each(&extents[a + 1..], |index| {
+                    index.iter().zip(&keep[a + 1..]).all(|(i, k)| (k.0..k.1).contains(i))
+                })),
+            };
+            Axis { fft: planner.plan_fft(n, direction), n, inner, shift, live, columns }
+        };
+        let block = extents[axes[0]..].iter().product();
+        AxisPlans { axes: axes.iter().rev().map(axis).collect(), block }
+    }
+
+    /// What [`run`](AxisPlans::run) takes for so many results.
+    pub fn taken(&self, len: usize) -> Taken {
+        let each = self.scratch() * size_of::<Complex<T>>();
+        // The list of a part's tiles, and of the rows in each.
+        let list = |a: &Axis<T>| a.tiles() * (size_of::<Vec<&mut [T]>>() + a.n * size_of::<&mut [T]>());
+        let cut = self.axes.iter().filter(|a| !self.by_blocks(len) && a.inner > 1 && !a.has_parts(len));
+        Taken { each: each as u64, once: cut.map(list).max().unwrap_or(0) as u64 }
+    }
+
+    /// Bytes of twiddle factors and the like, at most.
+    pub fn table_bytes(&self) -> u64 {
+        self.axes.iter().map(Axis::table_bytes).sum::<usize>() as u64
+    }
+
+    /// Elements that a task needs beside the values. Asked for at once: growing takes the old and the new.
+    fn scratch(&self) -> usize {
+        self.axes.iter().map(Axis::scratch).max().unwrap_or(0)
+    }
+
+    /// Whether each block is one task.
+    fn by_blocks(&self, len: usize) -> bool {
+        self.block <= BLOCK && (len >= BLOCKS * self.block || self.block <= SMALL)
+    }
+
+    /// Reads, transforms and weights every block of `dst`. A reader without a source finds its input there.
+    pub fn run(&self, reader: &Reader<T>, post: &Weights, dst: &mut [Complex<T>]) {
+        if self.by_blocks(dst.len()) {
+            let room = || Vec::with_capacity(self.scratch());
+            dst.par_chunks_mut(self.block).enumerate().for_each_init(room, |scratch, (b, block)| {
+                reader.read(b * self.block, block);
+                self.axes.iter().for_each(|axis| axis.live_lines(block, scratch));
+                post.apply(b * self.block, block);
+            });
+            return;
+        }
+        dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(c * CHUNK, part));
+        for axis in &self.axes {
+            let part = axis.n * axis.inner;
+            let room = || Vec::with_capacity(axis.scratch());
+            if axis.inner == 1 {
+                // Whole lines, several to a task.
+                let lines = (CHUNK / axis.n).max(1);
+                dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(room, |scratch, (c, part)| {
+                    let part = part.chunks_exact_mut(axis.n).enumerate();
+                    let live = part.filter(|(k, _)| axis.is_live(c * lines + k));
+                    live.for_each(|(_, line)| axis.lines(line, scratch));
+                });
+            } else if axis.has_parts(dst.len()) {
+                let parts = dst.par_chunks_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
+                parts.for_each_init(room, |scratch, (_, part)| axis.lines(part, scratch));
+            } else {
+                let parts = dst.chunks_exact_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
+                parts.for_each(|(_, part)| axis.by_tiles(part));
+            }
+        }
+        dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
+    }
+}
+
+/// Bytes of the tables for lines of `n`, at most: a length without small factors goes by a convolution of up to four times
+/// the size.
+pub(super) fn line_bytes<T>(n: usize) -> usize {
+    (16 * n + 512) * size_of::<Complex<T>>()
+}
+
+/// Whether each index of a box, in C order, is of a kind.
+pub(super) fn each(extents: &[usize], is: impl Fn(&[usize]) -> bool) -> Vec<bool> {
+    let mut index = vec![0; extents.len()];
+    let mut all = Vec::new();
+    for _ in 0..extents.iter().product::<usize>() {
+        all.push(is(&index));
+        for a in (0..extents.len()).rev() {
+            index[a] += 1;
+            if index[a] < extents[a] {
+                break;
+            }
+            index[a] = 0;
+        }
+    }
+    all
+}
+
+/// The stretches of consecutive `true`.
+pub(super) fn runs(wanted: &[bool]) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for (i, _) in wanted.iter().enumerate().filter(|(_, w)| **w) {
+        match all.last_mut() {
+            Some(last) if last.end == i => last.end += 1,
+            _ => all.push(i..i + 1),
+        }
+    }
+    all
+}
+
+impl<T: Real> Axis<T> {
+    /// Whether a part has values other than zero.
+    fn is_live(&self, part: usize) -> bool {
+        self.live.is_empty() || self.live[part % self.live.len()]
+    }
+
+    /// Whether there are as many parts (n, inner) as keep the cores busy.
+    fn has_parts(&self, len: usize) -> bool {
+        len / (self.n * self.inner) >= 8
+    }
+
+    /// Stretches of columns that are transformed together.
+    fn tiles(&self) -> usize {
+        self.columns.iter().map(|c| c.len().div_ceil(COLUMNS)).sum()
+    }
+
+    /// Transforms the lines of a block.
+    pub fn live_lines(&self, block: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+        let parts = block.chunks_exact_mut(self.n * self.inner).enumerate();
+        parts.filter(|(k, _)| self.is_live(*k)).for_each(|(_, part)| self.lines(part, scratch));
+    }
+
+    /// Transforms all lines of (n, inner).
+    fn lines(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+        let (n, inner, c) = (self.n, self.inner, self.shift);
+        self.reserve(COLUMNS.min(inner), scratch);
+        if inner == 1 {
+            let (line, rest) = scratch.split_at_mut(n);
+            if c == 0 {
+                self.fft.process_with_scratch(x, rest);
+                return;
+            }
+            line[..n - c].copy_from_slice(&x[c..]);
+            line[n - c..].copy_from_slice(&x[..c]);
+            self.fft.process_with_scratch(line, rest);
+            x[c..].copy_from_slice(&line[..n - c]);
+            x[..c].copy_from_slice(&line[n - c..]);
+            return;
+        }
+        let starts = self.columns.iter().flat_map(|c| c.clone().step_by(COLUMNS).map(move |i| (i, c.end)));
+        for (i, end) in starts {
+            let width = COLUMNS.min(end - i);
+            let (lines, rest) = scratch.split_at_mut(n * width);
+            self.pack(x.chunks_exact(inner).map(|row| &row[i..i + width]), lines);
+            self.fft.process_with_scratch(lines, rest);
+            self.unpack(lines, x.chunks_exact_mut(inner).map(|row| &mut row[i..i + width]));
+        }
+    }
+
+    /// The same for one large (n, inner), in parallel over columns.
+    fn by_tiles(&self, x: &mut [Complex<T>]) {
+        let mut tiles: Vec<Vec<&mut [Complex<T>]>> = Vec::new();
+        tiles.resize_with(self.tiles(), || Vec::with_capacity(self.n));
+        for row in x.chunks_exact_mut(self.inner) {
+            let (mut rest, mut at) = (row, 0);
+            let mut tiles = tiles.iter_mut();
+            for c in &self.columns {
+                let (before, after) = rest.split_at_mut(c.end - at);
+                let kept = &mut before[c.start - at..];
+                (rest, at) = (after, c.end);
+                // The pieces first: a tile that is asked for in vain would be lost.
+                kept.chunks_mut(COLUMNS).zip(tiles.by_ref()).for_each(|(part, tile)| tile.push(part));
+            }
+        }
+        let room = || Vec::with_capacity(self.scratch());
+        tiles.par_iter_mut().for_each_init(room, |scratch, rows| {
+            let width = rows[0].len();
+            self.reserve(width, scratch);
+            let (lines, rest) = scratch.split_at_mut(self.n * width);
+            self.pack(rows.iter().map(|row| &**row), lines);
+            self.fft.process_with_scratch(lines, rest);
+            self.unpack(lines, rows.iter_mut().map(|row| &mut **row));
+        });
+    }
+
+    /// Bytes of twiddle factors and the like, at most.
+    pub fn table_bytes(&self) -> usize {
+        line_bytes::<T>(self.n) + self.live.len() + 16 * self.columns.len()
+    }
+
+    /// Elements that the transform of as many lines as go together needs.
+    pub fn scratch(&self) -> usize {
+        self.n * COLUMNS.min(self.inner) + self.fft.get_inplace_scratch_len()
+    }
+
+    /// Room for so many lines, and for what the transform needs beside them.
+    fn reserve(&self, lines: usize, scratch: &mut Vec<Complex<T>>) {
+        let need = self.n * lines + self.fft.get_inplace_scratch_len();
+        if scratch.len() < need {
+            scratch.resize(need, Complex::new(T::zero(), T::zero()));
+        }
+    }
+
+    /// The columns of rows, one after the other, from index `shift` on round the end.
+    fn pack<'r>(&self, rows: impl Iterator<Item = &'r [Complex<T>]>, lines: &mut [Complex<T>]) {
+        let (n, c) = (self.n, self.shift);
+        for (k, row) in rows.enumerate() {
+            let m = if k >= c { k - c } else { k + n - c };
+            for (v, line) in row.iter().zip(lines.chunks_exact_mut(n)) {
+                line[m] = *v;
+            }
+        }
+    }
+
+    /// The way back.
+    fn unpack<'r>(&self, lines: &[Complex<T>], rows: impl Iterator<Item = &'r mut [Complex<T>]>) {
+        let (n, c) = (self.n, self.shift);
+        for (k, row) in rows.enumerate() {
+            let m = if k >= c { k - c } else { k + n - c };
+            for (v, line) in row.iter_mut().zip(lines.chunks_exact(n)) {
+                *v = line[m];
+            }
+        }
+    }
+}
+
+/// The unnormalised DFT of an array in C order along some axes (ascending), in place.
+pub(crate) fn transform<T: Real>(
+    x: &mut [Complex<T>],
+    extents: &[usize],
+    axes: &[usize],
+    inverse: bool,
+    centered: bool,
+) {
+    let axes: Vec<usize> = axes.iter().copied().filter(|&a| extents[a] > 1).collect();
+    if axes.is_empty() {
+        return;
+    }
+    let load = Load::whole(ValueId::INPUT, extents);
+    let keep: Vec<(usize, usize)> = extents.iter().map(|&n| (0, n)).collect();
+    let plans = AxisPlans::new(&load, &axes, inverse, centered, &keep);
+    plans.run(&Reader::new(&load, None), &Weights::new(extents, &[], Complex64::ONE), x);
+}

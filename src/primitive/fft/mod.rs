@@ -1,0 +1,171 @@
+//! Discrete Fourier transforms, and filters: a transform, weights, and the transform back.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `fold` | transforms that cancel |
+//! | `host`, `lines` | whole transforms on the host, by rustfft along each axis |
+//! | `filter`, `host_filter` | what a filter is; filters on the host |
+//! | `filters` | the passes over steps that find filters |
+//! | `bluestein`, `split` | programs made ready for a GPU: awkward lengths, axes one by one |
+//! | `gpu_lower`, `gpu` | passes in a plan; their dispatches |
+//! | `passes` | the generator of kernels |
+//! | `smooth` | lengths |
+
+mod bluestein;
+mod filter;
+mod filters;
+mod fold;
+mod gpu;
+mod gpu_lower;
+mod host;
+mod host_filter;
+mod lines;
+mod passes;
+mod smooth;
+mod split;
+
+pub(crate) use bluestein::legalize;
+pub(crate) use filters::find_filters;
+pub(crate) use lines::transform;
+pub use smooth::next_smooth;
+pub(crate) use split::split_axes;
+
+use super::Sample;
+use crate::access::{Constant, ConstantData, ValueId};
+use crate::error::{Result, shape_err};
+use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::plan::{StepKernel, Target};
+use host::WholeFft;
+use num_complex::{Complex32, Complex64};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// Discrete Fourier transform along `axes`, exp(-2πi kn/N) or its conjugate, times `scale`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fft {
+    /// Transformed axes, ascending; all longer than 1.
+    pub axes: Vec<usize>,
+    /// exp(+2πi kn/N) instead.
+    pub inverse: bool,
+    /// Origin at index N/2 on both sides.
+    pub centered: bool,
+    /// Factor on the result.
+    pub scale: f64,
+}
+
+impl Builder {
+    /// Discrete Fourier transform along axes, exp(-2πi kn/N) or with `inverse` its conjugate, times `scale`; with `centered` the
+    /// origin is at index N/2 on both sides.
+    ///
+    /// # Errors
+    /// An axis is named twice or is not there.
+    pub fn fft(&mut self, x: ValueId, axes: &[usize], inverse: bool, centered: bool, scale: f64) -> Result<ValueId> {
+        let e = self.extents(x).to_vec();
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        if axes.windows(2).any(|w| w[0] == w[1]) || axes.iter().any(|&a| a >= e.len()) {
+            return shape_err!("fft axes {axes:?} do not fit extents {e:?}");
+        }
+        // A transform of length 1 is the identity.
+        axes.retain(|&a| e[a] > 1);
+        if axes.is_empty() {
+            return self.scale(x, Complex64::new(scale, 0.0));
+        }
+        self.apply(x, Fft { axes, inverse, centered, scale })
+    }
+}
+
+/// Sign and origin, in listings.
+fn direction(inverse: bool, centered: bool) -> &'static str {
+    match (inverse, centered) {
+        (false, false) => "",
+        (true, false) => " inverse",
+        (false, true) => " centred",
+        (true, true) => " inverse centred",
+    }
+}
+
+impl Primitive for Fft {
+    fn describe(&self) -> String {
+        let scale = if self.scale == 1.0 { String::new() } else { format!(" × {:.7}", self.scale) };
+        format!("fft{} {:?}{scale}", direction(self.inverse, self.centered), self.axes)
+    }
+
+    fn same(&self, other: &dyn Primitive) -> bool {
+        other.of_type() == Some(self)
+    }
+
+    fn key(&self, mut state: &mut dyn Hasher) {
+        (&self.axes, self.inverse, self.centered, self.scale.to_bits()).hash(&mut state);
+    }
+
+    fn extents(&self, input: &[usize]) -> Result<Vec<usize>> {
+        match self.axes.iter().all(|&a| a < input.len()) {
+            true => Ok(input.to_vec()),
+            false => shape_err!("fft axes {:?} do not fit extents {input:?}", self.axes),
+        }
+    }
+
+    fn transpose(&self, b: &mut Builder, y: ValueId, _: &[usize]) -> Result<ValueId> {
+        b.fft(y, &self.axes, !self.inverse, self.centered, self.scale)
+    }
+
+    fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
+        let moved = Fft { axes: self.axes.iter().map(|a| a + 1).collect(), ..self.clone() };
+        all.iter().all(|p| self.same(*p)).then(|| Arc::new(moved) as Arc<dyn Primitive>)
+    }
+
+    fn weights(&self) -> Vec<&Constant> {
+        Vec::new()
+    }
+
+    fn fold(&self, s: &mut Sweep, x: ValueId) -> Result<Option<ValueId>> {
+        if let Some(y) = fold::after_its_inverse(self, s, x)? {
+            return Ok(Some(y));
+        }
+        if self.scale == 1.0 {
+            return Ok(None);
+        }
+        // The factor moves outwards like any scalar, to meet that of an inverse.
+        let y = s.b.fft(x, &self.axes, self.inverse, self.centered, 1.0)?;
+        s.b.scale(y, Complex64::new(self.scale, 0.0)).map(Some)
+    }
+
+    fn expand(&self, _: &mut Builder, _: ValueId) -> Result<Option<ValueId>> {
+        Ok(None)
+    }
+
+    fn fits(&self, input: &[usize], target: &Target) -> Result<()> {
+        match target {
+            Target::Host => Ok(()),
+            Target::Gpu(limits) => gpu_lower::lines_fit(&self.axes, input, limits),
+        }
+    }
+
+    fn approximation(&self) -> f64 {
+        0.0
+    }
+
+    fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
+        match to.target() {
+            Target::Host => Ok(to.step(StepKernel::Host(Box::new(WholeFft::new(x, self))), &x.extents, true)),
+            Target::Gpu(limits) => gpu_lower::lower(to, x, self, &limits),
+        }
+    }
+}
+
+/// What shows that transforms work on a device: of smooth and of awkward length, and filters.
+pub(crate) fn samples() -> Result<Vec<Sample>> {
+    let x = ValueId::INPUT;
+    let weights = (0..48).map(|i| Complex32::new((i % 5) as f32 - 2.0, (i % 3) as f32)).collect();
+    let weights = Constant::new(vec![48], ConstantData::C32(weights))?;
+    Ok(vec![
+        Sample::of("transforms", &[2, 48, 35], |b| b.fft(x, &[1, 2], false, true, 1.0))?,
+        Sample::of("transforms of awkward length", &[2, 17], |b| b.fft(x, &[1], false, true, 1.0))?,
+        Sample::of("filters", &[3, 48], |b| {
+            let y = b.fft(x, &[1], false, false, 1.0)?;
+            let y = b.mul(y, weights, vec![1], false)?;
+            b.fft(y, &[1], true, false, 1.0 / 48.0)
+        })?,
+    ])
+}

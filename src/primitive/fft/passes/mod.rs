@@ -1,0 +1,247 @@
+//! Kernels for batched DFTs of smooth length along one axis of an array: the one place where WGSL is generated.
+//!
+//! [`plan`] turns a length into passes, one dispatch each, over the logical C-order array (outer, N, inner). A pass
+//! writes its WGSL itself: straight-line butterflies, generated for its radices, around the caller's `load` and `store`,
+//! which is where padding, coil maps and masks are fused. A pass that holds whole lines can go on to a filter: the caller's
+//! weights and the transform back, without a store in between. Two shapes come from the same butterflies: stages in workgroup
+//! memory for GPUs, and one butterfly per invocation for CPU adapters.
+//!
+//! | room | holds |
+//! |---|---|
+//! | `radix` | how lengths split |
+//! | `butterfly` | the DFT of a few values in registers, as text |
+//! | `twiddle` | the factors between stages: table and access |
+//! | `step` | the Stockham rule: where elements lie before and after |
+//! | `packing` | how many lines and invocations a workgroup has |
+//! | `global`, `workgroup` | the two kinds of pass |
+
+mod butterfly;
+mod global;
+mod packing;
+mod radix;
+mod step;
+#[cfg(test)]
+mod tests;
+mod twiddle;
+mod workgroup;
+
+use super::smooth::is_smooth;
+use crate::error::Result;
+use crate::shader::{GpuLimits, KernelShape, word};
+use global::GlobalPass;
+use step::Step;
+use workgroup::WorkgroupPass;
+
+/// Longest butterfly in registers on a GPU, where 16 complex values still fit everywhere.
+const GPU_RADIX: usize = 16;
+/// Longest butterfly on a CPU adapter: spilling there costs less than another pass.
+const CPU_RADIX: usize = 64;
+/// Adjacent columns from which lanes along the columns use most of each 64-byte line they touch.
+const COALESCED: usize = 4;
+
+/// One application of a plan: everything about it that is a value, not structure.
+#[derive(Clone, Copy, Debug)]
+pub struct FftCall {
+    /// The conjugate DFT, `exp(+2πi nk/N)`, without a factor.
+    pub inverse: bool,
+    /// Centred transforms: N/2, the index of the origin in both domains; else 0.
+    pub shift: usize,
+    /// A factor on the result.
+    pub scale: f32,
+    /// The first outer index of this dispatch.
+    pub batch0: usize,
+}
+
+/// One dispatch of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FftPass {
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Global(GlobalPass),
+    Workgroup(WorkgroupPass),
+}
+
+/// The passes of a DFT of length `n` with `inner` adjacent columns, in order. Every pass but the last writes an array of the
+/// same size as the input. Empty where `n` is not [smooth](is_smooth): such lengths are rewritten first.
+pub fn plan(n: usize, inner: usize, limits: &GpuLimits) -> Vec<FftPass> {
+    if !is_smooth(n) {
+        return Vec::new();
+    }
+    let inner = inner.max(1);
+    let global = |step| Kind::Global(GlobalPass { step, filter: false });
+    let kinds: Vec<Kind> = match limits.shape {
+        _ if n == 1 => Step::chain(&[1]).into_iter().map(global).collect(),
+        KernelShape::Cpu => Step::chain(&lengths(n, CPU_RADIX)).into_iter().map(global).collect(),
+        KernelShape::Gpu if n <= GPU_RADIX && inner >= COALESCED => Step::chain(&[n]).into_iter().map(global).collect(),
+        KernelShape::Gpu => {
+            let whole = n <= packing::longest(limits, 1);
+            let lengths = if whole { vec![n] } else { lengths(n, packing::longest(limits, COALESCED)) };
+            let pass = |step| Kind::Workgroup(workgroup(step, inner, limits));
+            Step::chain(&lengths).into_iter().map(pass).collect()
+        }
+    };
+    kinds.into_iter().map(|kind| FftPass { kind }).collect()
+}
+
+/// The lengths of the passes, or of the stages of one; every smooth length splits into factors up to 13 at worst.
+fn lengths(n: usize, most: usize) -> Vec<usize> {
+    radix::factors(n, most.max(GPU_RADIX)).unwrap_or_default()
+}
+
+/// A pass in workgroup memory for one step, with its stages and packing.
+fn workgroup(step: Step, inner: usize, limits: &GpuLimits) -> WorkgroupPass {
+    let columns = step.lines() * inner;
+    let stages = match step.radix {
+        // Contiguous short lines: exchanges around the butterfly, so that the lanes run along memory.
+        16 if columns < COALESCED => vec![4, 4],
+        short if short < 16 && columns < COALESCED => vec![1, short, 1],
+        length => lengths(length, GPU_RADIX),
+    };
+    let tile = packing::tile(step.radix, &stages, columns, limits);
+    let turned = step.first() && !step.last() && inner < COALESCED && stages.len() > 1;
+    WorkgroupPass { step, stages, tile, turned, filter: false }
+}
+
+impl FftPass {
+    /// Whether `load` and `store` may be on the same buffer: every line is read whole before any of it is written, by the
+    /// workgroup that writes it. So for all plans of a single pass.
+    pub fn in_place(&self) -> bool {
+        let step = self.step();
+        step.first() && step.last()
+    }
+
+    /// The pass that goes on: coefficients times weights, and the transform of the other sign, so that it makes a filter. None
+    /// where the transform takes more than this pass.
+    pub fn filter(&self) -> Option<FftPass> {
+        let kind = match self.kind.clone() {
+            Kind::Global(pass) => Kind::Global(GlobalPass { filter: true, ..pass }),
+            Kind::Workgroup(pass) => Kind::Workgroup(WorkgroupPass { filter: true, ..pass }),
+        };
+        self.in_place().then_some(FftPass { kind })
+    }
+
+    fn is_filter(&self) -> bool {
+        match &self.kind {
+            Kind::Global(pass) => pass.filter,
+            Kind::Workgroup(pass) => pass.filter,
+        }
+    }
+
+    /// Identifies [`source`](Self::source): equal keys have equal text.
+    pub fn key(&self) -> String {
+        let kind = match &self.kind {
+            Kind::Global(pass) => pass.key(),
+            Kind::Workgroup(pass) => pass.key(),
+        };
+        format!("fft-{kind}")
+    }
+
+    /// WGSL of the pass: `struct FftParams`, helpers and the entry point `main`. The caller adds
+    /// `fn load(lin: u32) -> vec2<f32>`, `fn store(lin: u32, v: vec2<f32>)`, `var<uniform> fft: FftParams` and
+    /// `var<storage, read> twiddle: array<vec2<f32>>`; for a [filter](Self::filter) also
+    /// `fn middle(lin: u32, v: vec2<f32>) -> vec2<f32>`, the weighted coefficient. Each element is loaded and stored once.
+    pub fn source(&self) -> String {
+        let main = match &self.kind {
+            Kind::Global(pass) => pass.main(),
+            Kind::Workgroup(pass) => pass.main(),
+        };
+        format!("{}\n{main}", include_str!("common.wgsl"))
+    }
+
+    /// The contents of `twiddle`; one element at least, since a binding cannot be empty.
+    pub fn twiddles(&self) -> Vec<[f32; 2]> {
+        let mut table = match &self.kind {
+            Kind::Global(pass) => pass.twiddles(),
+            Kind::Workgroup(pass) => pass.twiddles(),
+        };
+        if table.is_empty() {
+            table.push([1.0, 0.0]);
+        }
+        table
+    }
+
+    /// The words of `FftParams` for `outer` transforms of `inner` columns. `first`, `last`: whether the pass begins and ends
+    /// the call's DFT, that is, its place in the plan.
+    ///
+    /// # Errors
+    /// `outer · n · inner` is not below 2³², or `n · inner` above 2³¹.
+    pub fn params(&self, outer: usize, inner: usize, first: bool, last: bool, call: &FftCall) -> Result<Vec<u32>> {
+        let step = self.step();
+        let (columns, total) = (step.lines() * inner, step.n * inner);
+        word("the elements of a transform", outer.saturating_mul(total))?;
+        // Twice of it is added up.
+        word("the lines of a transform", 2 * total - 1)?;
+        let (tiles, groups) = match &self.kind {
+            Kind::Global(pass) => (1, pass.groups(outer as u64, columns as u64)),
+            Kind::Workgroup(pass) => (pass.tiles(columns as u64), pass.groups(outer as u64, columns as u64)),
+        };
+        let only = |end: bool, value: u32| if end { value } else { 0 };
+        let count = |what: &str, value: u64| word(what, usize::try_from(value).unwrap_or(usize::MAX));
+        let shift = word("an origin", call.shift % step.n * inner)?;
+        let mut words = vec![
+            word("the outer extent", outer)?,
+            word("the outer extent", call.batch0)?,
+            word("the inner extent", inner)?,
+            word("the columns", columns)?,
+            word("the lines", total)?,
+            word("a length", step.done)?,
+            count("the tiles", tiles)?,
+            count("the workgroups", groups)?,
+            only(first, shift),
+            only(last, shift),
+            only(first, call.inverse.into()),
+            // A filter ends with the transform of the other sign.
+            only(last, (call.inverse != self.is_filter()).into()),
+            (if last { call.scale } else { 1.0 }).to_bits(),
+        ];
+        words.resize(words.len().next_multiple_of(4), 0);
+        Ok(words)
+    }
+
+    /// The number of workgroups, to be folded into two dimensions where it exceeds a device's limit.
+    pub fn groups(&self, outer: u64, inner: u64) -> u64 {
+        let columns = self.step().lines() as u64 * inner;
+        match &self.kind {
+            Kind::Global(pass) => pass.groups(outer, columns),
+            Kind::Workgroup(pass) => pass.groups(outer, columns),
+        }
+    }
+
+    /// Nominal floating-point operations, `5 r log₂ r` per line of length `r`.
+    pub fn flops(&self, outer: u64, inner: u64) -> u64 {
+        let step = self.step();
+        let line = 5.0 * step.radix as f64 * (step.radix as f64).log2();
+        let transforms = if self.is_filter() { 2.0 } else { 1.0 };
+        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64
+    }
+
+    fn step(&self) -> Step {
+        match &self.kind {
+            Kind::Global(pass) => pass.step,
+            Kind::Workgroup(pass) => pass.step,
+        }
+    }
+}
+
+/// The weighted coefficient at a position, made ready for the transform of the other sign.
+fn middle(base: &str, position: &str, value: &str) -> String {
+    let position = format!("{base} + fft_wrap({position}, fft.total)");
+    format!("fft_swap(middle({position}, fft_swap({value}, fft.swap_in)), fft.swap_out)")
+}
+
+/// The entry point around the lines of a body.
+fn entry_point(invocations: usize, body: &str) -> String {
+    format!(
+        "@compute @workgroup_size({invocations})
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) nwg: vec3<u32>,
+    @builtin(local_invocation_index) lid: u32,
+) {{
+{body}}}
+"
+    )
+}

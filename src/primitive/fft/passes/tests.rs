@@ -1,0 +1,107 @@
+//! Whole plans: valid WGSL for the poorest device, consistent tables, few kernels.
+
+use std::collections::{HashMap, HashSet};
+
+use super::*;
+
+/// What a caller adds to the text of a pass, with plain arrays.
+const PLAIN: &str = "
+@group(0) @binding(0) var<uniform> fft: FftParams;
+@group(0) @binding(1) var<storage, read> twiddle: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec2<f32>>;
+fn load(lin: u32) -> vec2<f32> { return x[lin]; }
+fn store(lin: u32, v: vec2<f32>) { y[lin] = v; }
+fn middle(lin: u32, v: vec2<f32>) -> vec2<f32> { return v * x[lin].x; }
+";
+
+fn limits(shape: KernelShape) -> GpuLimits {
+    GpuLimits::poorest(shape)
+}
+
+/// Lengths that cover every radix, stage count and pass count.
+fn sweep() -> Vec<usize> {
+    let small = (1..=130).filter(|n| is_smooth(*n));
+    small.chain([1000, 1024, 1001, 1100, 2048, 2310, 4096, 6561, 15625, 30030, 131_072, 1 << 20]).collect()
+}
+
+/// Every kernel of the sweep, by key.
+fn kernels() -> HashMap<String, FftPass> {
+    let mut all = HashMap::new();
+    for shape in [KernelShape::Gpu, KernelShape::Cpu] {
+        for n in sweep() {
+            for inner in [1, 3, 8, 200] {
+                let passes = plan(n, inner, &limits(shape));
+                let filters: Vec<FftPass> = passes.iter().filter_map(FftPass::filter).collect();
+                all.extend(passes.into_iter().chain(filters).map(|pass| (pass.key(), pass)));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn kernels_are_valid_without_any_capability() {
+    for (key, pass) in kernels() {
+        let source = pass.source() + PLAIN;
+        let module = naga::front::wgsl::parse_str(&source)
+            .unwrap_or_else(|e| panic!("{key}: {}\n{source}", e.emit_to_string(&source)));
+        let flags = naga::valid::ValidationFlags::all();
+        naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+            .validate(&module)
+            .unwrap_or_else(|e| panic!("{key}: {e:?}\n{source}"));
+    }
+}
+
+#[test]
+fn passes_chain_to_the_length() {
+    for shape in [KernelShape::Gpu, KernelShape::Cpu] {
+        for n in sweep() {
+            let passes = plan(n, 3, &limits(shape));
+            assert_eq!(passes.iter().map(|pass| pass.step().radix).product::<usize>(), n);
+            assert_eq!(passes.len() == 1, passes.iter().all(FftPass::in_place));
+            assert!(passes.iter().all(|pass| !pass.twiddles().is_empty()));
+        }
+        for rough in [0, 17, 19 * 4] {
+            assert!(plan(rough, 1, &limits(shape)).is_empty());
+        }
+    }
+}
+
+#[test]
+fn equal_keys_have_equal_text() {
+    let mut texts = HashMap::new();
+    for shape in [KernelShape::Gpu, KernelShape::Cpu] {
+        for n in sweep() {
+            for inner in [1, 2, 8, 9, 64] {
+                for pass in plan(n, inner, &limits(shape)) {
+                    let text = pass.source();
+                    assert_eq!(*texts.entry(pass.key()).or_insert(text.clone()), text, "{}", pass.key());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn few_kernels_serve_all_lengths() {
+    let smooth: Vec<usize> = (1..=2048).filter(|n| is_smooth(*n)).collect();
+    let keys = |shape, inner: &[usize]| {
+        let passes = smooth.iter().flat_map(|n| inner.iter().flat_map(|i| plan(*n, *i, &limits(shape))));
+        passes.map(|pass| pass.key()).collect::<HashSet<_>>().len()
+    };
+    // Two roles of each of the 49 smooth lengths up to 64, and the whole ones.
+    assert!(keys(KernelShape::Cpu, &[1, 8, 200]) <= 3 * 49);
+    // One per length where the packing is the same.
+    assert!(keys(KernelShape::Gpu, &[1]) <= smooth.len());
+    assert!(keys(KernelShape::Gpu, &[8, 64, 256]) <= 3 * smooth.len());
+}
+
+#[test]
+fn params_are_padded_and_in_order() {
+    let call = FftCall { inverse: true, shift: 4, scale: 0.5, batch0: 7 };
+    for pass in plan(8, 5, &limits(KernelShape::Cpu)) {
+        let words = pass.params(3, 5, true, true, &call).unwrap();
+        assert_eq!(words, [3, 7, 5, 5, 40, 1, 1, 1, 20, 20, 1, 1, 0.5_f32.to_bits(), 0, 0, 0]);
+    }
+}

@@ -1,0 +1,199 @@
+//! Gathers, and scatters that add: an axis read by a list of indices, and the transpose of that.
+
+mod gpu;
+mod host;
+mod index_list;
+
+pub use index_list::IndexList;
+
+use super::{Sample, scale_reads};
+use crate::access::{Constant, ConstantData, Load, Post, ValueId};
+use crate::error::{Result, shape_err};
+use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// `y[o, m, i] = x[o, index[m], i]` along an axis; or the transpose `y[o, g, i] = Σ_{m: index[m] = g} x[o, m, i]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Gather {
+    axis: usize,
+    index: IndexList,
+    scatters: bool,
+}
+
+impl Builder {
+    /// `y[o, m, i] = x[o, index[m], i]`: axis `axis` is read by the list.
+    ///
+    /// # Errors
+    /// The list is of another extent than the axis has.
+    pub fn gather(&mut self, x: ValueId, axis: usize, index: IndexList) -> Result<ValueId> {
+        self.apply(x, Gather { axis, index, scatters: false })
+    }
+
+    /// The transpose of [`gather`](Builder::gather): entry `m` of the axis is added to entry `index[m]`.
+    ///
+    /// # Errors
+    /// The axis has not as many entries as the list.
+    pub fn scatter(&mut self, x: ValueId, axis: usize, index: IndexList) -> Result<ValueId> {
+        self.apply(x, Gather { axis, index, scatters: true })
+    }
+}
+
+impl Gather {
+    /// Extents of the axis that is read, and of the one that is written.
+    fn ends(&self) -> (usize, usize) {
+        let (grid, list) = (self.index.extent(), self.index.indices().len());
+        if self.scatters { (list, grid) } else { (grid, list) }
+    }
+}
+
+impl Primitive for Gather {
+    fn describe(&self) -> String {
+        format!("{} {:?} on {}", if self.scatters { "scatter" } else { "gather" }, self.index, self.axis)
+    }
+
+    fn same(&self, other: &dyn Primitive) -> bool {
+        other.of_type() == Some(self)
+    }
+
+    fn key(&self, mut state: &mut dyn Hasher) {
+        (self.scatters, self.axis, self.index.address()).hash(&mut state);
+    }
+
+    fn extents(&self, input: &[usize]) -> Result<Vec<usize>> {
+        let (axis, (read, written)) = (self.axis, self.ends());
+        if input.get(axis) != Some(&read) {
+            return shape_err!("{:?} indices that read extent {read} do not fit axis {axis} of {input:?}", self.index);
+        }
+        Ok(input.iter().enumerate().map(|(a, &n)| if a == axis { written } else { n }).collect())
+    }
+
+    fn transpose(&self, b: &mut Builder, y: ValueId, _: &[usize]) -> Result<ValueId> {
+        b.apply(y, Gather { scatters: !self.scatters, ..self.clone() })
+    }
+
+    fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
+        let moved = Gather { axis: self.axis + 1, ..self.clone() };
+        all.iter().all(|p| self.same(*p)).then(|| Arc::new(moved) as Arc<dyn Primitive>)
+    }
+
+    fn weights(&self) -> Vec<&Constant> {
+        Vec::new()
+    }
+
+    /// A scatter after its own gather: how often each index was read.
+    fn fold(&self, s: &mut Sweep, x: ValueId) -> Result<Option<ValueId>> {
+        let Some((op, below, _)) = s.producer(x).filter(|_| self.scatters) else { return Ok(None) };
+        if op.of_type() != Some(&Gather { scatters: false, ..self.clone() }) {
+            return Ok(None);
+        }
+        let starts = &self.index.inverse().starts;
+        let counts = starts.windows(2).map(|w| (w[1] - w[0]) as f32).collect();
+        let counts = Constant::new(vec![self.index.extent()], ConstantData::F32(counts))?;
+        s.b.mul(below[0], counts, vec![self.axis], false).map(Some)
+    }
+
+    fn expand(&self, _: &mut Builder, _: ValueId) -> Result<Option<ValueId>> {
+        Ok(None)
+    }
+
+    fn fits(&self, _: &[usize], _: &Target) -> Result<()> {
+        Ok(())
+    }
+
+    fn approximation(&self) -> f64 {
+        0.0
+    }
+
+    fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
+        if self.scatters {
+            // Made now, not by the first apply.
+            self.index.inverse();
+        }
+        let (e, axis) = (&x.extents, self.axis);
+        let three = [e[..axis].iter().product(), e[axis], e[axis + 1..].iter().product()];
+        let Some(load) = x.load().reshaped(&three) else { return shape_err!("{e:?} has no axis {axis}") };
+        let kernel = GatherKernel { load, index: self.index.clone(), scatters: self.scatters };
+        Ok(to.step(StepKernel::on(Box::new(kernel), &to.target()), &self.extents(e)?, x.complex))
+    }
+}
+
+/// Reads (outer, extent or indices, inner).
+#[derive(Clone, Debug)]
+struct GatherKernel {
+    load: Load,
+    index: IndexList,
+    scatters: bool,
+}
+
+impl GatherKernel {
+    /// Extent of the axis that is written.
+    fn written(&self) -> usize {
+        if self.scatters { self.index.extent() } else { self.index.indices().len() }
+    }
+}
+
+impl Kernel for GatherKernel {
+    fn name(&self) -> &'static str {
+        if self.scatters { "scatter" } else { "gather" }
+    }
+
+    fn details(&self) -> String {
+        format!(" by {:?}", self.index)
+    }
+
+    fn loads(&self) -> &[Load] {
+        std::slice::from_ref(&self.load)
+    }
+
+    fn loads_mut(&mut self) -> &mut [Load] {
+        std::slice::from_mut(&mut self.load)
+    }
+
+    fn output_len(&self) -> usize {
+        self.load.extents[0] * self.written() * self.load.extents[2]
+    }
+
+    fn work(&self) -> Work {
+        let flops = if self.scatters { 2 * self.load.count() as u64 } else { 0 };
+        Work { flops, read: self.index.bytes(false) }
+    }
+
+    fn held(&self) -> Vec<Held> {
+        vec![Held { address: self.index.address(), bytes: self.index.bytes(self.scatters) }]
+    }
+
+    fn takes(&self, load: &Load, target: &Target) -> bool {
+        load.factors.len() <= target.max_factors()
+    }
+
+    fn absorb(&mut self, after: &Load, complex: bool, _: &Target) -> bool {
+        scale_reads(std::slice::from_mut(&mut self.load), after, complex)
+    }
+
+    fn crop(&mut self, _: &[usize], _: &[(usize, usize)]) -> Option<Vec<(usize, usize)>> {
+        None
+    }
+
+    fn scratch(&self, _: bool, _: &Target) -> Option<Scratch> {
+        None
+    }
+
+    fn post(&self) -> Option<&Post> {
+        None
+    }
+
+    fn may_overwrite(&self, _: usize, _: &Target) -> bool {
+        false
+    }
+}
+
+/// What shows that gathers and scatters work on a device.
+pub(crate) fn samples() -> Result<Vec<Sample>> {
+    let index = IndexList::new((0..40).map(|m| m * 7 % 24).collect(), 24)?;
+    Ok(vec![
+        Sample::of("gathers", &[2, 24, 3], |b| b.gather(ValueId::INPUT, 1, index.clone()))?,
+        Sample::of("scatters", &[2, 40, 3], |b| b.scatter(ValueId::INPUT, 1, index))?,
+    ])
+}

@@ -1,0 +1,323 @@
+//! From a step of a plan to dispatches.
+//!
+//! A binding holds a limited stretch of a tensor, so a step is cut into chunks of results, and where the reads of one chunk
+//! span more than a binding, into windows: all kernels are linear in each operand, so what lies outside of a window reads as
+//! 0 and the windows' results add up. (An addition reads each term through windows of its own.)
+
+use super::draft::{Draft, List, Operand};
+use super::limits::{GpuLimits, word};
+use super::read::{Source, load_function};
+use super::text::{KernelFile, StoreTo, Text};
+use super::time::WORK;
+use super::windows::{ALIGN, Window, clamp, windows};
+use crate::access::{Load, Store, ValueId};
+use crate::error::{Error, Result};
+
+/// What a step reads and writes, as its kernel's dispatches need to know it.
+#[derive(Debug)]
+pub(crate) struct Stepper {
+    pub limits: GpuLimits,
+    /// Where the results go.
+    pub store: Store,
+    /// Number of results.
+    pub len: usize,
+    /// Whether the written value is complex.
+    pub complex: bool,
+    /// The values that the reads are of, in their order.
+    pub sources: Vec<Stored>,
+    /// What the kernel alone writes and reads.
+    pub scratch: Option<ValueId>,
+}
+
+/// A stored value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub value: ValueId,
+    pub len: usize,
+    pub complex: bool,
+    /// Whether it lies in the buffer that is written.
+    pub overwritten: bool,
+}
+
+impl Stored {
+    /// Bytes of an element.
+    pub fn element(&self) -> u64 {
+        if self.complex { 8 } else { 4 }
+    }
+}
+
+/// Results `first..first + count`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunk {
+    pub first: usize,
+    pub count: usize,
+}
+
+/// A read as its kernel indexes it: axes before `mark` by the result, those behind by the term.
+pub(crate) struct Read {
+    pub load: Load,
+    pub mark: usize,
+}
+
+impl Read {
+    /// By the result alone.
+    pub fn whole(load: &Load) -> Read {
+        let load = load.collapsed();
+        Read { mark: load.extents.len(), load }
+    }
+}
+
+/// A list, and the stretch of it that a chunk needs.
+pub(crate) struct Listed {
+    pub name: &'static str,
+    pub list: List,
+    pub footprint: (i64, i64),
+}
+
+/// A kernel whose results are made one by one, or group by group, from fused reads and lists.
+pub(crate) trait PerResult {
+    /// The reads, with as few axes as the kernel allows.
+    fn reads(&self) -> Vec<Read>;
+    /// The chunks that the results are cut into.
+    fn chunks(&self, s: &Stepper) -> Vec<Chunk>;
+    /// The linear indices `first..end` of a read that a chunk needs.
+    fn reach(&self, chunk: Chunk) -> (usize, usize);
+    /// The lists that a chunk needs.
+    fn lists(&self, chunk: Chunk) -> Vec<Listed>;
+    /// Adds functions and parameters to the text of a dispatch over so many of the reads, which are there as `load0(lin, k)`,
+    /// `load1(lin, k)` …; the lists' bound stretches are given.
+    ///
+    /// # Errors
+    /// A number has more than 32 bits.
+    fn assemble(&self, t: &mut Text, reads: usize, lists: &[Window]) -> Result<()>;
+    /// The kernel's file, and the results of one workgroup.
+    fn file(&self) -> (KernelFile, u64);
+}
+
+/// An operand of one dispatch, before its windows are chosen.
+struct Bound {
+    operand: Operand,
+    element: u64,
+    footprint: (i64, i64),
+    name: Name,
+}
+
+enum Name {
+    /// A value or weight.
+    Read,
+    List(&'static str),
+}
+
+impl Stepper {
+    /// Bytes of a result.
+    pub fn element(&self) -> u64 {
+        if self.complex { 8 } else { 4 }
+    }
+
+    /// Elements of `element` bytes that any window holds, wherever it starts.
+    pub fn room(&self, element: u64) -> u64 {
+        (self.limits.max_binding / element).saturating_sub(ALIGN).max(1)
+    }
+
+    /// Results that one dispatch may make: so many as a window holds, and as take no longer than a watchdog allows, where each
+    /// takes `work` (see [`super::time`]).
+    pub fn most_results(&self, work: u64) -> usize {
+        let room = usize::try_from(self.room(self.element())).unwrap_or(usize::MAX);
+        room.min(usize::try_from(WORK / work.max(1)).unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// Pieces of at most `size` results, none across the end of a line of `line` results.
+    pub fn pieces(&self, line: usize, size: usize) -> Vec<Chunk> {
+        let lines = (0..self.len).step_by(line);
+        let within = move |at: usize| (0..line).step_by(size).map(move |i| (at + i, at + line));
+        lines.flat_map(within).map(|(first, end)| Chunk { first, count: size.min(end - first) }).collect()
+    }
+
+    /// Chunks of at most `most` results: whole rows of a read whose first index spans `row` results, so that its footprint
+    /// stays tight, and within what a strided store can reach.
+    pub fn by_rows(&self, row: usize, most: usize) -> Vec<Chunk> {
+        let store = &self.store;
+        if !store.is_contiguous(self.len) {
+            return match most / store.pitch {
+                0 => self.pieces(store.run, most.min(store.run)),
+                rows => self.pieces(self.len, (rows * store.run).min(self.len)),
+            };
+        }
+        let row = row.max(1);
+        let size = if row <= most { most / row * row } else { most };
+        self.pieces(self.len, size.min(self.len))
+    }
+
+    /// The box of indices of a read of which the linear indices `first..end` are needed.
+    pub fn ranges(load: &Load, (first, end): (usize, usize)) -> Vec<(i64, i64)> {
+        let mut ranges = Vec::with_capacity(load.extents.len());
+        let (mut first, mut last, mut inner) = (first, end - 1, load.count());
+        let mut together = true;
+        for (&n, v) in load.extents.iter().zip(&load.valid) {
+            inner /= n;
+            let (lo, hi) = if together { (first / inner, last / inner) } else { (0, n - 1) };
+            if together {
+                first -= lo * inner;
+                last -= hi * inner;
+                together = lo == hi;
+            }
+            let lo = (lo as i64).max(v.lo);
+            ranges.push((lo, (hi as i64).min(v.hi - 1).max(lo)));
+        }
+        ranges
+    }
+
+    /// The one window that an operand must fit.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn one(&self, what: &str, footprint: (i64, i64), element: u64) -> Result<Window> {
+        match &windows(footprint, self.room(element))[..] {
+            [one] => Ok(*one),
+            _ => Err(Error::TooBig {
+                what: format!("one binding of {what}"),
+                needed: element * footprint.1.abs_diff(footprint.0),
+                limit: self.limits.max_binding,
+            }),
+        }
+    }
+
+    /// Where a chunk's results lie.
+    ///
+    /// # Errors
+    /// One binding does not hold them.
+    pub fn destination(&self, chunk: Chunk) -> Result<Window> {
+        let store = &self.store;
+        let at = |i: usize| (i / store.run * store.pitch + store.start + i % store.run) as i64;
+        let (first, last) = (chunk.first, chunk.first + chunk.count - 1);
+        let one_row = first / store.run == last / store.run;
+        let low = if one_row { at(first) } else { at(first / store.run * store.run) };
+        let high = if one_row { at(last) } else { at(last).max(at(last / store.run * store.run - 1)) };
+        self.one("a result", (low, high), self.element())
+    }
+
+    /// The dispatches of a kernel, in order.
+    ///
+    /// # Errors
+    /// [`Error::TooBig`] for what no window can hold and no kernel can count.
+    pub fn drafts(&self, kernel: &dyn PerResult) -> Result<Vec<Draft>> {
+        let reads = kernel.reads();
+        let mut all = Vec::new();
+        for chunk in kernel.chunks(self) {
+            self.chunk(kernel, &reads, chunk, &mut all)?;
+        }
+        Ok(all)
+    }
+
+    /// The dispatches that make one chunk: one, or one for each combination of windows.
+    fn chunk(&self, kernel: &dyn PerResult, reads: &[Read], chunk: Chunk, all: &mut Vec<Draft>) -> Result<()> {
+        let mut bound: Vec<Bound> = Vec::new();
+        for (Read { load, .. }, source) in reads.iter().zip(&self.sources) {
+            let ranges = Stepper::ranges(load, kernel.reach(chunk));
+            bound.push(Bound {
+                operand: Operand::Value(source.value),
+                element: source.element(),
+                footprint: clamp(load.source.footprint(&ranges), source.len),
+                name: Name::Read,
+            });
+            for f in &load.factors {
+                bound.push(Bound {
+                    operand: Operand::Constant(f.weight.clone()),
+                    element: if f.weight.is_complex() { 8 } else { 4 },
+                    footprint: clamp(f.access.footprint(&ranges), f.weight.len()),
+                    name: Name::Read,
+                });
+            }
+        }
+        bound.extend(kernel.lists(chunk).into_iter().map(|l| Bound {
+            operand: Operand::List(l.list),
+            element: 4,
+            footprint: l.footprint,
+            name: Name::List(l.name),
+        }));
+        let choices: Vec<Vec<Window>> = bound.iter().map(|b| windows(b.footprint, self.room(b.element))).collect();
+        let combinations: usize = choices.iter().map(Vec::len).product();
+        let begin = all.len();
+        if combinations == 1 || reads.len() < 2 {
+            let part = Part { kernel, chunk, reads, bound: &bound, choices: &choices };
+            return self.windowed(&part, begin, all);
+        }
+        // A sum is not linear in one term alone: each term goes through its own windows, so that none is added twice. The
+        // one that is overwritten goes first.
+        let starts: Vec<usize> =
+            reads.iter().scan(0, |at, r| Some(std::mem::replace(at, *at + 1 + r.load.factors.len()))).collect();
+        let mut order: Vec<usize> = (0..reads.len()).collect();
+        order.sort_by_key(|&k| !self.sources[k].overwritten);
+        for k in order {
+            let own = starts[k]..starts[k] + 1 + reads[k].load.factors.len();
+            let (bound, choices) = (&bound[own.clone()], &choices[own]);
+            self.windowed(&Part { kernel, chunk, reads: &reads[k..=k], bound, choices }, begin, all)?;
+        }
+        Ok(())
+    }
+
+    /// Appends one dispatch for each combination of windows; the first of the chunk stores, the others add.
+    fn windowed(&self, part: &Part, begin: usize, all: &mut Vec<Draft>) -> Result<()> {
+        let combinations: usize = part.choices.iter().map(Vec::len).product();
+        for mut k in 0..combinations {
+            let mut chosen = Vec::with_capacity(part.choices.len());
+            for c in part.choices {
+                chosen.push(c[k % c.len()]);
+                k /= c.len();
+            }
+            let add = all.len() > begin;
+            all.push(self.draft(part, &chosen, add)?);
+        }
+        Ok(())
+    }
+
+    fn draft(&self, part: &Part, chosen: &[Window], add: bool) -> Result<Draft> {
+        let Part { kernel, chunk, reads, bound, .. } = *part;
+        let mut t = Text::new(self.complex);
+        let dst = self.destination(chunk)?;
+        t.bind(3, Operand::Value(self.store.value), self.element(), dst, "read_write", "dst");
+        let own: Vec<ValueId> = self.sources.iter().filter(|s| s.overwritten).map(|s| s.value).collect();
+        let mut names = Vec::new();
+        for ((k, b), w) in bound.iter().enumerate().zip(chosen) {
+            let name = match (&b.operand, &b.name) {
+                (Operand::Value(v), _) if own.contains(v) => "dst".to_string(),
+                (_, Name::List(name)) => (*name).into(),
+                (_, Name::Read) => format!("x{k}"),
+            };
+            if name != "dst" {
+                t.bind(word("a binding", 4 + k)?, b.operand.clone(), b.element, *w, "read", &name);
+            }
+            names.push(name);
+        }
+        let mut at = 0;
+        for (k, Read { load, mark }) in reads.iter().enumerate() {
+            let source = |i: usize| Source {
+                name: &names[i],
+                complex: bound[i].element == 8,
+                window: if names[i] == "dst" { dst } else { chosen[i] },
+            };
+            let weights: Vec<Source> = (1..=load.factors.len()).map(|j| source(at + j)).collect();
+            let text =
+                load_function(&format!("load{k}"), load, *mark, self.complex, &source(at), &weights, &mut t.words);
+            t.body += &text;
+            at += 1 + load.factors.len();
+        }
+        t.store("store", &StoreTo { store: self.store, len: self.len, dst, add }, None);
+        let lists: Vec<Window> =
+            bound.iter().zip(chosen).filter(|(b, _)| matches!(b.name, Name::List(_))).map(|(_, w)| *w).collect();
+        t.param("count", word("the results of a dispatch", chunk.count)?);
+        t.param("first", word("a result's index", chunk.first)?);
+        kernel.assemble(&mut t, reads.len(), &lists)?;
+        let (file, per_group) = kernel.file();
+        t.finish(file, (chunk.count as u64).div_ceil(per_group))
+    }
+}
+
+/// A chunk with the operands of some of its reads.
+struct Part<'a> {
+    kernel: &'a dyn PerResult,
+    chunk: Chunk,
+    reads: &'a [Read],
+    bound: &'a [Bound],
+    choices: &'a [Vec<Window>],
+}
