@@ -4,7 +4,7 @@
 // The rooms, from the names of dims to the command line; each uses only what stands above it.
 pub mod dim;
 mod error;
-mod made;
+mod kept;
 mod tensor;
 
 mod access;
@@ -63,7 +63,7 @@ pub mod internal {
 pub use dim::{Dim, Shape};
 pub use error::{Error, Result};
 pub use linop::{Linop, Threadable};
-pub use run::{ApplyReport, Device, MemoryUse, TaskMemory, apply_f64, clear_cache, lanes, set_cache_budget, set_lanes};
+pub use run::{ApplyReport, Device, MemoryUse, TaskMemory, apply_f64};
 pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
 pub use threadable::ThreadedApply;
 #[cfg(feature = "gpu")]

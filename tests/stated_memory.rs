@@ -6,7 +6,7 @@ mod data;
 
 use data::{Random, complex, mask};
 use linops::linop::{self, Accuracy, FftOptions, NufftOptions};
-use linops::{DType, Device, Linop, MemoryUse, Tensor, clear_cache};
+use linops::{DType, Device, Linop, MemoryUse, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use peak_alloc::PeakAlloc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -116,7 +116,7 @@ fn an_apply_uses_what_is_stated() {
             pool.install(|| {
                 let stated = MemoryUse::of(&a.plan(&Device::host(), DType::Complex32).unwrap()).unwrap();
                 assert_eq!(stated.tasks.threads, threads);
-                clear_cache();
+                Device::host().clear_cache();
                 let before = heap();
                 drop(a.apply(&x).unwrap());
                 // Kept for the next apply: scratch to the byte, and the tables of transforms.
@@ -138,7 +138,7 @@ fn an_apply_uses_what_is_stated() {
             });
         }
     }
-    clear_cache();
+    Device::host().clear_cache();
 }
 
 /// A bound that is far from what is used says nothing: with one thread, where every buffer is taken for sure, it is near.
@@ -160,7 +160,7 @@ fn the_bound_of_tasks_is_near() {
             assert!(bytes <= 3 * tasks + small, "{name}: {tasks} used by tasks, {bytes} stated");
         });
     }
-    clear_cache();
+    Device::host().clear_cache();
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn constants_are_what_linops_hold() {
             let device = Device::host();
             let stated = MemoryUse::of(&a.plan(&device, DType::Complex32).unwrap()).unwrap().constants;
             drop(a.apply(&Tensor::zeros(a.input().unwrap(), DType::Complex32).unwrap()).unwrap());
-            clear_cache();
+            Device::host().clear_cache();
             let held = heap() - before;
             let most = stated + besides + DESCRIPTION;
             assert!((stated..=most).contains(&held), "{name}: {held} held, {stated} stated, {besides} besides");
@@ -203,7 +203,7 @@ fn tables_of_transforms_are_bounded() {
         let a = linop::fft(format!("X={n}"), "X", FftOptions::default()).unwrap();
         let x = complex(format!("X={n}"), 1);
         let stated = MemoryUse::of(&a.plan(&Device::host(), DType::Complex32).unwrap()).unwrap();
-        clear_cache();
+        Device::host().clear_cache();
         let before = heap();
         drop(a.apply(&x).unwrap());
         let tables = heap() - before - stated.scratch;

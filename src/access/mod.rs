@@ -12,9 +12,7 @@ mod store;
 
 pub(crate) use axis_map::identity_axes;
 pub use axis_map::{AxisMap, MapAxis};
-#[cfg(feature = "gpu")]
-pub use constant::ConstantKey;
-pub use constant::{Constant, ConstantData};
+pub use constant::{Constant, ConstantData, ConstantKey};
 pub use index::{Access, AxisIndex, Validity, c_strides};
 pub(crate) use listing::{conj_mark, scalar};
 pub use load::{Factor, Load};

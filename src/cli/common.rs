@@ -33,36 +33,36 @@ fn device_name(text: &str) -> Result<String, String> {
 impl Common {
     /// The chosen device; `auto` if none was named.
     pub fn device(&self) -> Result<Device> {
-        Device::by_name(self.device.as_deref().unwrap_or("auto"))
+        self.limited(Device::by_name(self.device.as_deref().unwrap_or("auto"))?)
     }
 
     /// The lanes that `--lanes` or the environment allows at most, if either does.
     pub fn lanes(&self) -> Option<usize> {
-        linops::lanes()
+        self.lanes.map(NonZeroUsize::get).or_else(|| Device::host().lanes())
     }
 
-    /// Lets the whole run use no more lanes than `--lanes` says, or else the environment.
-    pub fn limit_lanes(&self) -> Result<()> {
+    /// Lets a device use no more lanes than `--lanes` says, or else the environment.
+    fn limited(&self, device: Device) -> Result<Device> {
         let said = std::env::var("LINOPS_LANES").ok().filter(|text| !text.is_empty());
         match (self.lanes, said) {
-            (Some(n), _) => linops::set_lanes(Some(n.get())),
+            (Some(n), _) => device.set_lanes(Some(n.get())),
             (None, Some(text)) if text.parse::<NonZeroUsize>().is_err() => {
                 let what = format!("LINOPS_LANES is \"{text}\", expected a number of lanes from 1 on");
                 return Err(Error::Value(what));
             }
             _ => {}
         }
-        Ok(())
+        Ok(device)
     }
 
     /// The chosen device, or else all that are present: the host, and each adapter, software ones included.
     pub fn devices(&self) -> Result<Vec<Device>> {
         match &self.device {
-            Some(name) => Ok(vec![Device::by_name(name)?]),
+            Some(name) => Ok(vec![self.limited(Device::by_name(name)?)?]),
             None => {
-                let mut devices = vec![Device::host()];
+                let mut devices = vec![self.limited(Device::host())?];
                 for name in adapters() {
-                    devices.push(Device::gpu_named(&name)?);
+                    devices.push(self.limited(Device::gpu_named(&name)?)?);
                 }
                 Ok(devices)
             }
@@ -83,17 +83,12 @@ pub fn expect_memory(linop: &Linop, device: &Device) -> Result<()> {
     Err(Error::OutOfMemory(what))
 }
 
-/// Names of all adapters, each once.
+/// All adapters, by what `gpu:` takes.
 fn adapters() -> Vec<String> {
-    #[cfg_attr(not(feature = "gpu"), allow(unused_mut))]
-    let mut names: Vec<String> = Vec::new();
     #[cfg(feature = "gpu")]
-    for adapter in linops::gpu::adapters() {
-        if !names.contains(&adapter.name) {
-            names.push(adapter.name);
-        }
-    }
-    names
+    return linops::gpu::adapters().into_iter().map(|a| a.label).collect();
+    #[cfg(not(feature = "gpu"))]
+    Vec::new()
 }
 
 /// Bytes for people: "1.5 MiB".

@@ -70,8 +70,7 @@ pub fn main() -> ExitCode {
     };
     interrupt::install();
     let printer = Printer::new(args.verb.json());
-    let limited = args.verb.common().map_or(Ok(()), |c| c.limit_lanes());
-    let result = limited.and_then(|()| args.verb.run(&printer)).and_then(|code| printer.finish().map(|()| code));
+    let result = args.verb.run(&printer).and_then(|code| printer.finish().map(|()| code));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(e) => {

@@ -2,6 +2,7 @@
 
 use super::queues::{QueuesReport, outlook};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Which adapter to open.
@@ -11,7 +12,8 @@ pub enum Choice<'a> {
     Hardware,
     /// A hardware GPU, else a software adapter; `LINOPS_ADAPTER` overrides this with a part of a name.
     Any,
-    /// The first adapter whose name contains this, ignoring case.
+    /// The first adapter whose label (see [`AdapterReport::label`]) contains this, ignoring case; with `#2` behind it the second
+    /// such one.
     Named(&'a str),
     /// A software adapter.
     Software,
@@ -20,8 +22,10 @@ pub enum Choice<'a> {
 /// What is known of an adapter without opening it.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AdapterReport {
-    /// The name that `gpu:NAME` matches.
+    /// The adapter's name.
     pub name: String,
+    /// What `gpu:NAME` matches a part of: name and backend, as "NVIDIA L4 (vulkan)", and `#2` on the second of equal ones.
+    pub label: String,
     /// Discrete, integrated, virtual, CPU.
     pub kind: String,
     /// Vulkan, Metal, DX12.
@@ -75,10 +79,39 @@ pub(super) fn all() -> &'static [wgpu::Adapter] {
 
 /// The adapters of this machine, best first.
 pub fn adapters() -> Vec<AdapterReport> {
-    all().iter().map(report).collect()
+    labelled().into_iter().map(|(label, adapter)| report(label, adapter)).collect()
 }
 
-fn report(adapter: &wgpu::Adapter) -> AdapterReport {
+/// All adapters with labels that tell them apart.
+fn labelled() -> Vec<(String, &'static wgpu::Adapter)> {
+    let infos: Vec<wgpu::AdapterInfo> = all().iter().map(wgpu::Adapter::get_info).collect();
+    labels(infos.iter().map(|i| format!("{} ({})", i.name, i.backend))).into_iter().zip(all()).collect()
+}
+
+/// Equal names get a number from the second one on.
+fn labels(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    names
+        .map(|name| {
+            let count = seen.entry(name.clone()).or_default();
+            *count += 1;
+            if *count == 1 { name } else { format!("{name} #{count}") }
+        })
+        .collect()
+}
+
+/// The index of the adapter that a part of a label means: the n-th one that contains it, for `part#n`.
+fn named(labels: &[String], part: &str) -> Option<usize> {
+    let (text, nth) = match part.rsplit_once('#') {
+        Some((text, n)) if n.parse::<usize>().is_ok_and(|n| n > 0) => (text.trim_end(), n.parse().unwrap_or(1)),
+        _ => (part, 1),
+    };
+    let text = text.to_lowercase();
+    let matches = labels.iter().enumerate().filter(|(_, l)| l.to_lowercase().contains(&text));
+    matches.map(|(at, _)| at).nth(nth - 1)
+}
+
+fn report(label: String, adapter: &wgpu::Adapter) -> AdapterReport {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     let of_interest = [
         ("timestamp queries", wgpu::Features::TIMESTAMP_QUERY),
@@ -88,6 +121,7 @@ fn report(adapter: &wgpu::Adapter) -> AdapterReport {
     ];
     AdapterReport {
         name: info.name,
+        label,
         kind: format!("{:?}", info.device_type),
         backend: info.backend.to_string(),
         driver: info.driver,
@@ -106,26 +140,42 @@ fn report(adapter: &wgpu::Adapter) -> AdapterReport {
     }
 }
 
-/// The adapter that is meant: to open [`Lanes`](super::queues::Lanes) on.
+/// An adapter that was asked for.
+pub(super) struct Found {
+    /// Its place among all, which tells it from equal ones.
+    pub index: usize,
+    /// Its name; its label where others have the same name.
+    pub label: String,
+    pub adapter: wgpu::Adapter,
+}
+
+/// The adapter that is meant.
 ///
 /// # Errors
 /// There is none; the message lists those there are.
-pub fn adapter(choice: Choice) -> Result<wgpu::Adapter> {
+pub(super) fn find(choice: Choice) -> Result<Found> {
     let override_name = std::env::var("LINOPS_ADAPTER").ok().filter(|n| !n.is_empty());
     let choice = match (&override_name, choice) {
         (Some(name), Choice::Any | Choice::Hardware) => Choice::Named(name),
         (_, other) => other,
     };
     let all = all();
+    let labels: Vec<String> = labelled().into_iter().map(|(label, _)| label).collect();
     let is_software = |a: &wgpu::Adapter| a.get_info().device_type == wgpu::DeviceType::Cpu;
-    let names = all.iter().map(|a| format!("\"{}\"", a.get_info().name)).collect::<Vec<_>>().join(", ");
-    let found = all.iter().find(|a| match choice {
-        Choice::Any => true,
-        Choice::Hardware => !is_software(a),
-        Choice::Software => is_software(a),
-        Choice::Named(part) => a.get_info().name.to_lowercase().contains(&part.to_lowercase()),
+    let names = labels.iter().map(|l| format!("\"{l}\"")).collect::<Vec<_>>().join(", ");
+    let found = match choice {
+        Choice::Any => (!all.is_empty()).then_some(0),
+        Choice::Hardware => all.iter().position(|a| !is_software(a)),
+        Choice::Software => all.iter().position(is_software),
+        Choice::Named(part) => named(&labels, part),
+    };
+    let found = found.map(|index| {
+        let name = all[index].get_info().name;
+        let alone = all.iter().filter(|a| a.get_info().name == name).count() == 1;
+        let label = if alone { name } else { labels[index].clone() };
+        Found { index, label, adapter: all[index].clone() }
     });
-    found.cloned().ok_or_else(|| {
+    found.ok_or_else(|| {
         let install = "install a Vulkan driver: for your GPU from its vendor or Mesa, or for software rendering \
                        `apt-get install mesa-vulkan-drivers libvulkan1`; or use the host";
         Error::Device(match choice {
@@ -137,4 +187,33 @@ pub fn adapter(choice: Choice) -> Result<wgpu::Adapter> {
             _ => format!("no GPU adapter was found; {install}"),
         })
     })
+}
+
+/// The wgpu adapter that is meant: to open a device of your own on, for [`Device::from_wgpu`](crate::Device::from_wgpu).
+///
+/// # Errors
+/// There is none; the message lists those there are.
+pub fn adapter(choice: Choice) -> Result<wgpu::Adapter> {
+    Ok(find(choice)?.adapter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_adapters_are_told_apart() {
+        let names = ["L4 (vulkan)", "L4 (vulkan)", "L4 (dx12)", "llvmpipe (vulkan)"];
+        let labels = labels(names.iter().map(|n| n.to_string()));
+        assert_eq!(labels, ["L4 (vulkan)", "L4 (vulkan) #2", "L4 (dx12)", "llvmpipe (vulkan)"]);
+        let at = |part| named(&labels, part);
+        assert_eq!(
+            [at("l4"), at("L4#1"), at("L4#2"), at("L4 #3"), at("L4#4")],
+            [Some(0), Some(0), Some(1), Some(2), None]
+        );
+        assert_eq!(
+            [at("L4 (vulkan)#2"), at("dx12"), at("llvm"), at("#2"), at("amd")],
+            [Some(1), Some(2), Some(3), Some(1), None]
+        );
+    }
 }

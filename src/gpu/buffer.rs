@@ -1,46 +1,31 @@
-//! Tensors' values on a GPU, and their way there and back.
+//! Blocks of device memory, tensors' values in them, and their way there and back.
 
 use super::Gpu;
+use super::core::Core;
 use super::queues::SharedBuffer;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, DeviceBuffer, HostArray, Tensor};
+use crate::tensor::{DType, DeviceBuffer, HostArray, Sealed, Tensor};
 use ndarray::{ArcArray, IxDyn};
 use std::any::Any;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A buffer of one GPU. Dropped, it goes back to the device's pool, unless it is a caller's own.
+/// Memory of a device. Dropped, it goes back to the pool, unless it is a caller's own.
 #[derive(Debug)]
-pub struct GpuBuffer {
-    gpu: Arc<Gpu>,
+pub(super) struct Block {
+    core: Arc<Core>,
     buffer: SharedBuffer,
-    /// Size class in the pool; None for a caller's buffer.
+    /// Size class in the pool; None for memory that is not the pool's.
     class: Option<u64>,
     /// The caller has taken the buffer; it does not go back to the pool.
     given_away: AtomicBool,
 }
 
-impl GpuBuffer {
-    /// A caller's buffer, made on the device of lane 0.
-    pub(crate) fn callers(gpu: &Arc<Gpu>, buffer: wgpu::Buffer) -> GpuBuffer {
-        GpuBuffer::outside_pool(gpu, gpu.lanes.foreign(buffer))
-    }
-
-    /// A buffer that does not belong to the pool.
-    pub(super) fn outside_pool(gpu: &Arc<Gpu>, buffer: SharedBuffer) -> GpuBuffer {
-        GpuBuffer { gpu: gpu.clone(), buffer, class: None, given_away: AtomicBool::new(false) }
-    }
-
-    /// The device that it belongs to.
-    pub fn gpu(&self) -> &Arc<Gpu> {
-        &self.gpu
-    }
-
-    /// The wgpu buffer: values in C order from offset 0; usage STORAGE | COPY_SRC | COPY_DST if the pool made it. May be
-    /// longer than the tensor.
-    pub fn wgpu_buffer(&self) -> &wgpu::Buffer {
-        self.buffer.on(0)
+impl Block {
+    fn new(core: &Arc<Core>, buffer: SharedBuffer, class: Option<u64>) -> Block {
+        Block { core: core.clone(), buffer, class, given_away: AtomicBool::new(false) }
     }
 
     /// The buffer as all lanes see it.
@@ -48,40 +33,160 @@ impl GpuBuffer {
         &self.buffer
     }
 
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> u64 {
+        self.buffer.size()
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut dropped = Vec::new();
+        match self.class {
+            Some(class) if self.given_away.load(Ordering::Relaxed) => {
+                self.core.pool.forget(class);
+                dropped.push(self.buffer.clone());
+            }
+            Some(class) => self.core.pool.give(self.buffer.clone(), class, &mut dropped),
+            None => dropped.push(self.buffer.clone()),
+        }
+        self.core.unbind(dropped);
+    }
+}
+
+impl Core {
+    /// Memory from the pool, with undefined values.
+    pub fn alloc(self: &Arc<Self>, bytes: u64) -> Result<Block> {
+        let mut dropped = Vec::new();
+        let taken = match self.pool.take(&self.lanes, bytes, &mut dropped) {
+            Err(Error::OutOfMemory(_)) => {
+                // Everything idle goes back to the driver, which has it once the work on it is done; then once more.
+                dropped.extend(self.pool.clear());
+                self.unbind(std::mem::take(&mut dropped));
+                self.wait()?;
+                self.pool.take(&self.lanes, bytes, &mut dropped)
+            }
+            other => other,
+        };
+        self.unbind(dropped);
+        let (buffer, class) = taken?;
+        buffer.set_used(bytes);
+        Ok(Block::new(self, buffer, Some(class)))
+    }
+
+    /// Memory for uniforms, which the pool does not have.
+    pub fn uniforms(self: &Arc<Self>, words: &[u32]) -> Result<Block> {
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let block = Block::new(self, self.lanes.alloc(4 * words.len() as u64, usage)?, None);
+        self.write(&block, 0, bytemuck::cast_slice(words))?;
+        Ok(block)
+    }
+
+    /// A caller's buffer, made on the device of lane 0. Equal handles give the same block, as long as it lives.
+    pub fn callers(self: &Arc<Self>, buffer: wgpu::Buffer) -> Arc<Block> {
+        // The hash says which buffer it is without keeping it.
+        let key = BuildHasherDefault::<DefaultHasher>::new().hash_one(&buffer);
+        if let Some(block) = self.callers.get(&key).filter(|b| *b.buffer.on(0) == buffer) {
+            return block;
+        }
+        let block = Arc::new(Block::new(self, self.lanes.foreign(buffer.clone()), None));
+        let there = self.callers.put(key, block.clone());
+        if *there.buffer.on(0) == buffer { there } else { block }
+    }
+
+    /// Drops buffers with the bind groups that would keep them.
+    fn unbind(&self, dropped: Vec<SharedBuffer>) {
+        if !dropped.is_empty() {
+            let ids: Vec<u64> = dropped.iter().map(SharedBuffer::id).collect();
+            self.groups.forget_buffers(&ids);
+        }
+    }
+
+    /// Gives all idle memory back to the driver.
+    pub fn trim(&self) {
+        self.unbind(self.pool.clear());
+    }
+
+    /// Writes bytes from byte `at` of a block on.
+    pub fn write(&self, block: &Block, at: u64, bytes: &[u8]) -> Result<()> {
+        self.lanes.write(&block.buffer, at, bytes)
+    }
+
+    /// The first bytes of a block, after all work submitted before.
+    pub fn read(&self, block: &Block, bytes: u64) -> Result<Vec<u8>> {
+        self.lanes.read(&block.buffer, bytes)
+    }
+}
+
+/// A tensor's values on a GPU.
+#[derive(Debug)]
+pub struct GpuBuffer {
+    // The block first: its end may be the end of the device.
+    block: Arc<Block>,
+    gpu: Arc<Gpu>,
+}
+
+impl GpuBuffer {
+    pub(super) fn new(gpu: &Arc<Gpu>, block: Arc<Block>) -> GpuBuffer {
+        GpuBuffer { block, gpu: gpu.clone() }
+    }
+
+    /// A caller's buffer, made on the device of lane 0.
+    pub(crate) fn callers(gpu: &Arc<Gpu>, buffer: wgpu::Buffer) -> GpuBuffer {
+        GpuBuffer::new(gpu, gpu.core.callers(buffer))
+    }
+
+    /// The device that it belongs to.
+    pub(crate) fn gpu(&self) -> &Arc<Gpu> {
+        &self.gpu
+    }
+
+    /// The wgpu buffer: values in C order from offset 0; usage STORAGE | COPY_SRC | COPY_DST if the pool made it. May be
+    /// longer than the tensor.
+    pub fn wgpu_buffer(&self) -> &wgpu::Buffer {
+        self.shared().on(0)
+    }
+
+    /// The buffer as all lanes see it.
+    #[doc(hidden)]
+    pub fn shared(&self) -> &SharedBuffer {
+        self.block.shared()
+    }
+
+    pub(super) fn block(&self) -> &Block {
+        &self.block
+    }
+
     /// Takes the buffer away from the pool: it will not be reused.
-    pub(crate) fn give_away(&self) -> wgpu::Buffer {
-        self.given_away.store(true, Ordering::Relaxed);
-        self.hand_out();
-        self.wgpu_buffer().clone()
+    pub(crate) fn give_away(&self) -> Result<wgpu::Buffer> {
+        self.hand_out()?;
+        self.block.given_away.store(true, Ordering::Relaxed);
+        Ok(self.wgpu_buffer().clone())
     }
 
     /// A caller uses the buffer on lane 0's queue without telling: what other lanes have to do with it comes first.
-    pub(crate) fn hand_out(&self) {
-        if self.gpu.lanes.tracked() {
-            // What fails here is kept as a fault of the device, which the caller meets at the next call.
-            let _ = self.gpu.submit(0, Vec::new(), &[&self.buffer], &[&self.buffer]);
+    pub(crate) fn hand_out(&self) -> Result<()> {
+        match self.gpu.core.lanes.tracked() {
+            true => self.gpu.core.submit(0, Vec::new(), &[self.shared()], &[self.shared()]),
+            false => Ok(()),
         }
     }
 
     /// The same for every tensor that lives in this buffer: what bind groups are kept by.
     pub(super) fn id(&self) -> u64 {
-        self.buffer.id()
+        self.shared().id()
     }
 }
 
-impl Drop for GpuBuffer {
-    fn drop(&mut self) {
-        match self.class {
-            Some(class) if self.given_away.load(Ordering::Relaxed) => self.gpu.pool.forget(class),
-            Some(class) => self.gpu.pool.give(self.buffer.clone(), class),
-            None => {}
-        }
-    }
-}
+impl Sealed for GpuBuffer {}
 
 impl DeviceBuffer for GpuBuffer {
     fn device_name(&self) -> String {
         self.gpu.name().to_string()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.shared().size()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -95,26 +200,22 @@ pub(crate) fn gpu_buffer(t: &Tensor) -> Option<&GpuBuffer> {
 }
 
 impl Gpu {
+    /// Memory for a tensor. Where there is none left, what is kept for plans makes room.
     pub(super) fn alloc(self: &Arc<Self>, bytes: u64) -> Result<GpuBuffer> {
-        let (buffer, class) = self.pool.take(&self.lanes, bytes, self.max_buffer)?;
-        buffer.set_used(bytes);
-        Ok(GpuBuffer { gpu: self.clone(), buffer, class: Some(class), given_away: AtomicBool::new(false) })
+        let block = match self.core.alloc(bytes) {
+            Err(Error::OutOfMemory(_)) => {
+                self.plans.clear();
+                self.core.alloc(bytes)?
+            }
+            other => other?,
+        };
+        Ok(GpuBuffer::new(self, Arc::new(block)))
     }
 
     /// A new tensor with undefined values.
     pub(super) fn tensor(self: &Arc<Self>, shape: Shape, dtype: DType) -> Result<Tensor> {
         let buffer = self.alloc(shape.len() as u64 * dtype.bytes())?;
-        Ok(Tensor::from_device(shape, dtype, Arc::new(buffer)))
-    }
-
-    /// Writes bytes from the start of a buffer on.
-    pub(super) fn write(&self, buffer: &GpuBuffer, bytes: &[u8]) -> Result<()> {
-        self.write_at(buffer, 0, bytes)
-    }
-
-    /// Writes bytes from byte `at` of a buffer on.
-    pub(super) fn write_at(&self, buffer: &GpuBuffer, at: u64, bytes: &[u8]) -> Result<()> {
-        self.lanes.write(&buffer.buffer, at, bytes)
+        Tensor::from_device(shape, dtype, Arc::new(buffer))
     }
 
     /// Copies a host tensor here.
@@ -122,9 +223,10 @@ impl Gpu {
         self.check()?;
         let out = self.tensor(t.shape().clone(), t.dtype())?;
         let Some(buffer) = gpu_buffer(&out) else { return Err(Error::Device("a new tensor is not here".into())) };
+        let write = |bytes: &[u8]| self.core.write(buffer.block(), 0, bytes);
         match t.host_array() {
-            Some(HostArray::F32(a)) => self.write(buffer, bytemuck::cast_slice(&in_order(a)))?,
-            Some(HostArray::Complex32(a)) => self.write(buffer, bytemuck::cast_slice(&in_order(a)))?,
+            Some(HostArray::F32(a)) => write(bytemuck::cast_slice(&in_order(a)))?,
+            Some(HostArray::Complex32(a)) => write(bytemuck::cast_slice(&in_order(a)))?,
             None => {
                 return Err(Error::Device(format!(
                     "the tensor {} is on {}, expected the host",
@@ -141,8 +243,9 @@ impl Gpu {
         let Some(buffer) = gpu_buffer(t) else {
             return Err(Error::Device(format!("the tensor {} is not on {}", t.shape(), self.name())));
         };
+        self.check()?;
         let shape = t.shape().clone();
-        let bytes = self.read(buffer, shape.len() as u64 * t.dtype().bytes())?;
+        let bytes = self.core.read(buffer.block(), shape.len() as u64 * t.dtype().bytes())?;
         let e = IxDyn(shape.extents());
         let bad = |e: ndarray::ShapeError| Error::Shape(e.to_string());
         let array = match t.dtype() {
@@ -154,12 +257,6 @@ impl Gpu {
             }
         };
         Tensor::from_host(shape, array)
-    }
-
-    /// The first bytes of a buffer, after all work submitted before.
-    pub(super) fn read(&self, buffer: &GpuBuffer, bytes: u64) -> Result<Vec<u8>> {
-        self.check()?;
-        self.lanes.read(&buffer.buffer, bytes)
     }
 }
 

@@ -1,29 +1,42 @@
 //! A plan on a GPU: pipelines, parameters and constants made once, scratch leased for each apply.
 
 use super::Gpu;
-use super::buffer::{GpuBuffer, gpu_buffer};
+use super::buffer::{Block, GpuBuffer, gpu_buffer};
+use super::core::Core;
 use super::pipelines::Pipeline;
 use super::recorded::{Instance, Recorded};
+use super::records::Record;
 use super::segments::segments;
-use crate::access::{Constant, ConstantData, Store, ValueId};
+use crate::access::{Store, ValueId};
 use crate::dim::Shape;
 use crate::error::{Error, Result};
+use crate::kept::{Booking, Ledger};
 use crate::plan::Plan;
-use crate::shader::{Operand, SUBMISSION, work};
+use crate::shader::{Draft, Operand, SUBMISSION, work};
 use crate::tensor::{DType, Tensor};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
+/// Bytes of what describes a plan and a dispatch, roughly: they count, so that many small plans are not kept for nothing.
+const PLAN: u64 = 4 << 10;
+const DISPATCH: u64 = 1 << 10;
+
+/// What is kept of a plan on a GPU. It does not keep the device.
+#[derive(Debug)]
 pub(crate) struct CompiledPlan {
-    pub(super) gpu: Arc<Gpu>,
+    pub(super) core: Arc<Core>,
     plan: Plan,
     pub(super) dispatches: Vec<Dispatch>,
     pub(super) submissions: Vec<Submission>,
-    pub(super) params: GpuBuffer,
+    pub(super) params: Block,
     idle: Mutex<Vec<Instance>>,
+    _bytes: Booking,
 }
 
 /// One dispatch with everything that does not change between applies.
+#[derive(Debug)]
 pub(super) struct Dispatch {
     pub pipeline: Arc<Pipeline>,
     pub entries: Vec<Entry>,
@@ -36,6 +49,7 @@ pub(super) struct Dispatch {
 }
 
 /// Dispatches that are submitted together, with what they read and write.
+#[derive(Debug)]
 pub(super) struct Submission {
     pub lane: usize,
     pub dispatches: Range<usize>,
@@ -43,6 +57,7 @@ pub(super) struct Submission {
     pub writes: Vec<From>,
 }
 
+#[derive(Debug)]
 pub(super) struct Entry {
     pub number: u32,
     pub from: From,
@@ -51,38 +66,45 @@ pub(super) struct Entry {
 }
 
 /// A buffer of a plan.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) enum From {
     Params,
     Input,
     Output,
     Slot(usize),
-    Shared(Arc<GpuBuffer>),
+    Record(Arc<Record>),
 }
 
 impl PartialEq for From {
     fn eq(&self, other: &From) -> bool {
         match (self, other) {
             (From::Slot(a), From::Slot(b)) => a == b,
-            (From::Shared(a), From::Shared(b)) => Arc::ptr_eq(a, b),
+            (From::Record(a), From::Record(b)) => Arc::ptr_eq(a, b),
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
 }
 
 impl CompiledPlan {
-    pub fn new(gpu: &Arc<Gpu>, plan: Plan) -> Result<CompiledPlan> {
+    pub fn new(gpu: &Gpu, plan: Plan) -> Result<CompiledPlan> {
         gpu.check()?;
-        let mut c = Compiler { gpu, plan: &plan, words: Vec::new(), shared: Vec::new(), dispatches: Vec::new() };
+        let core = &gpu.core;
+        let segments = segments(&plan, core.lanes.count());
+        let drafts = plan.steps.iter().map(|s| s.drafts(&plan)).collect::<Result<Vec<_>>>()?;
+        let lanes = segments.iter().flat_map(|s| s.waves.iter().flatten().map(|&step| (s.lane, step)));
+        compile(core, lanes.flat_map(|(lane, step)| drafts[step].iter().map(move |d| (lane, d))))?;
+        let ledger = gpu.plans.ledger();
+        let mut c = Compiler { core, ledger, plan: &plan, words: Vec::new(), dispatches: Vec::new() };
         let mut submissions = Vec::new();
-        for segment in segments(&plan, gpu.lane_count()) {
-            c.segment(segment.lane, &segment.waves, &mut submissions)?;
+        for segment in segments {
+            c.segment(segment.lane, &segment.waves, &drafts, &mut submissions)?;
         }
         let mut words = c.words;
         words.resize(words.len().next_multiple_of(64).max(64), 0);
-        let params = uniform_buffer(gpu, &words)?;
-        let dispatches = c.dispatches;
-        Ok(CompiledPlan { gpu: gpu.clone(), plan, dispatches, submissions, params, idle: Mutex::default() })
+        let (params, dispatches) = (core.uniforms(&words)?, c.dispatches);
+        let bytes = ledger.book(params.bytes() + PLAN + DISPATCH * dispatches.len() as u64);
+        let idle = Mutex::default();
+        Ok(CompiledPlan { core: core.clone(), plan, dispatches, submissions, params, idle, _bytes: bytes })
     }
 
     pub fn plan(&self) -> &Plan {
@@ -90,47 +112,86 @@ impl CompiledPlan {
     }
 
     /// Records and submits; does not wait.
-    pub fn apply(&self, x: &Tensor, output: Shape) -> Result<(Tensor, Recorded)> {
-        self.gpu.check()?;
+    pub fn apply(&self, gpu: &Arc<Gpu>, x: &Tensor, output: Shape) -> Result<(Tensor, Recorded)> {
+        let y = self.output(gpu, output)?;
+        let done = self.apply_to(gpu, x, &y)?;
+        Ok((y, done))
+    }
+
+    /// A tensor for a result, with undefined values.
+    pub fn output(&self, gpu: &Arc<Gpu>, shape: Shape) -> Result<Tensor> {
         let complex = self.plan.values[self.plan.output.at()].complex;
-        let y = self.gpu.tensor(output, if complex { DType::Complex32 } else { DType::F32 })?;
+        gpu.tensor(shape, if complex { DType::Complex32 } else { DType::F32 })
+    }
+
+    /// [`apply`](CompiledPlan::apply) into a tensor of the result's shape and dtype.
+    pub fn apply_to(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Recorded> {
+        gpu.check()?;
         let copied;
         let x = match gpu_buffer(x) {
             // A caller's own buffer is on lane 0 alone.
             Some(b) if !b.shared().everywhere() => {
-                copied = self.gpu.packed(std::slice::from_ref(x), x.shape().clone(), x.dtype())?;
+                copied = gpu.packed(std::slice::from_ref(x), x.shape().clone(), x.dtype())?;
                 &copied
             }
             _ => x,
         };
-        let (Some(input), Some(out)) = (gpu_buffer(x), gpu_buffer(&y)) else {
-            return Err(Error::Device(format!("the tensor {} is not on {}", x.shape(), self.gpu.name())));
-        };
-        let leased = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        let (input, out) = (self.here(x)?, self.here(y)?);
+        self.leased(gpu.plans.ledger(), |instance| instance.run(self, input, out))
+    }
+
+    /// The command buffers of an apply, where it is submitted at once and in the order of one queue; they are to be submitted
+    /// to lane 0. None where it is not.
+    pub fn commands(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Option<Vec<wgpu::CommandBuffer>>> {
+        if self.submissions.len() > 1 || self.core.lanes.tracked() {
+            return Ok(None);
+        }
+        let (input, out) = (self.here(x)?, self.here(y)?);
+        self.leased(gpu.plans.ledger(), |instance| instance.record(self, input, out)).map(Some)
+    }
+
+    fn here<'a>(&self, t: &'a Tensor) -> Result<&'a GpuBuffer> {
+        gpu_buffer(t).ok_or_else(|| Error::Device(format!("the tensor {} is not on {}", t.shape(), self.core.name)))
+    }
+
+    /// With scratch of its own. Whoever leases it next submits later: on the same queue, or ordered by what uses it.
+    fn leased<T>(&self, ledger: &Ledger, f: impl FnOnce(&mut Instance) -> Result<T>) -> Result<T> {
+        let leased = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut instance = match leased {
-            Some(i) => i,
-            None => Instance::new(self, &self.plan.memory.slots)?,
+            Some(instance) => instance,
+            None => Instance::new(self, ledger)?,
         };
-        let done = instance.run(self, input, out);
-        // The next apply that leases this scratch submits later: on the same queue, or ordered by what uses it.
-        self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
-        Ok((y, done?))
+        let done = f(&mut instance);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
+        done
     }
 }
 
+/// Compiles the kernels of a plan side by side, those that are not there yet.
+fn compile<'a>(core: &Core, drafts: impl Iterator<Item = (usize, &'a Draft)>) -> Result<()> {
+    let kernels: BTreeMap<(usize, &str), &str> = drafts.map(|(lane, d)| ((lane, &d.text[..]), &d.name[..])).collect();
+    let kernels: Vec<((usize, &str), &str)> = kernels.into_iter().collect();
+    kernels.par_iter().try_for_each(|&((lane, text), name)| core.lane(lane).pipeline(name, text).map(drop))
+}
+
 struct Compiler<'a> {
-    gpu: &'a Arc<Gpu>,
+    core: &'a Arc<Core>,
+    ledger: &'a Ledger,
     plan: &'a Plan,
     /// All uniforms, each from a multiple of 256 bytes on.
     words: Vec<u32>,
-    /// Lists and tables, each uploaded once.
-    shared: Vec<(Operand, Arc<GpuBuffer>)>,
     dispatches: Vec<Dispatch>,
 }
 
 impl Compiler<'_> {
     /// The dispatches of a segment, in one submission or, where they take long, several.
-    fn segment(&mut self, lane: usize, waves: &[Vec<usize>], submissions: &mut Vec<Submission>) -> Result<()> {
+    fn segment(
+        &mut self,
+        lane: usize,
+        waves: &[Vec<usize>],
+        drafts: &[Vec<Draft>],
+        submissions: &mut Vec<Submission>,
+    ) -> Result<()> {
         let fresh = |at: usize| Submission { lane, dispatches: at..at, reads: vec![From::Params], writes: Vec::new() };
         let mut current = fresh(self.dispatches.len());
         // What this submission has written whole is not read from elsewhere.
@@ -143,7 +204,7 @@ impl Compiler<'_> {
             for &at in wave {
                 let step = &self.plan.steps[at];
                 let cost = self.plan.step_cost(step);
-                let drafts = step.drafts(self.plan)?;
+                let drafts = &drafts[at];
                 let each = work(cost.read + cost.written, cost.flops) / drafts.len().max(1) as u64;
                 let dst = place(self.plan, step.store.value);
                 // A result that is stored in part, or on top of what it reads, needs what was there.
@@ -161,7 +222,7 @@ impl Compiler<'_> {
                         bytes = each;
                     }
                     let dispatch = self.dispatch(lane, draft, std::mem::take(&mut pass))?;
-                    let shared = dispatch.entries.iter().map(|e| &e.from).filter(|f| matches!(f, From::Shared(_)));
+                    let shared = dispatch.entries.iter().map(|e| &e.from).filter(|f| matches!(f, From::Record(_)));
                     for from in shared.chain(reads.iter().filter(|r| !made.contains(r))) {
                         add(&mut current.reads, from);
                     }
@@ -180,8 +241,8 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn dispatch(&mut self, lane: usize, draft: crate::shader::Draft, pass: bool) -> Result<Dispatch> {
-        let pipeline = self.gpu.lane(lane).pipeline(&draft.name, &draft.text)?;
+    fn dispatch(&mut self, lane: usize, draft: &Draft, pass: bool) -> Result<Dispatch> {
+        let pipeline = self.core.lane(lane).pipeline(&draft.name, &draft.text)?;
         let mut entries = Vec::new();
         let (offset, bytes) = self.uniform(&draft.params);
         entries.push(Entry { number: 2, from: From::Params, offset, bytes });
@@ -192,15 +253,14 @@ impl Compiler<'_> {
         for b in &draft.bindings {
             let from = match &b.operand {
                 Operand::Value(v) => place(self.plan, *v),
-                Operand::Constant(c) => From::Shared(constant(self.gpu, c)?),
-                list => From::Shared(self.list(list)?),
+                other => From::Record(self.core.records.of(self.core, other, self.ledger)?),
             };
             entries.push(Entry { number: b.number, from, offset: b.offset, bytes: b.bytes });
         }
         // Only what the kernel declares and naga kept.
         entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.number));
         let external = entries.iter().any(|e| matches!(e.from, From::Input | From::Output));
-        Ok(Dispatch { pipeline, entries, groups: self.gpu.limits().fold(draft.groups)?, lane, external, pass })
+        Ok(Dispatch { pipeline, entries, groups: self.core.limits.fold(draft.groups)?, lane, external, pass })
     }
 
     fn uniform(&mut self, data: &[u32]) -> (u64, u64) {
@@ -208,20 +268,6 @@ impl Compiler<'_> {
         let at = 4 * self.words.len() as u64;
         self.words.extend(data);
         (at, 4 * data.len() as u64)
-    }
-
-    fn list(&mut self, operand: &Operand) -> Result<Arc<GpuBuffer>> {
-        if let Some((_, b)) = self.shared.iter().find(|(o, _)| o == operand) {
-            return Ok(b.clone());
-        }
-        let buffer = Arc::new(self.gpu.alloc(operand.table_bytes())?);
-        match operand {
-            Operand::List(l) => self.gpu.write(&buffer, bytemuck::cast_slice(&l.words()))?,
-            Operand::Table(t) => self.gpu.write(&buffer, bytemuck::cast_slice(t))?,
-            Operand::Value(_) | Operand::Constant(_) => {}
-        }
-        self.shared.push((operand.clone(), buffer.clone()));
-        Ok(buffer)
     }
 }
 
@@ -237,32 +283,4 @@ fn place(plan: &Plan, v: ValueId) -> From {
         None if v == ValueId::INPUT => From::Input,
         None => From::Output,
     }
-}
-
-fn uniform_buffer(gpu: &Arc<Gpu>, words: &[u32]) -> Result<GpuBuffer> {
-    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let buffer = GpuBuffer::outside_pool(gpu, gpu.lanes.alloc(4 * words.len() as u64, usage)?);
-    gpu.write(&buffer, bytemuck::cast_slice(words))?;
-    Ok(buffer)
-}
-
-/// A constant's copy on the device: one for all plans that use it.
-fn constant(gpu: &Arc<Gpu>, c: &Constant) -> Result<Arc<GpuBuffer>> {
-    let mut all = gpu.constants.lock().unwrap_or_else(|e| e.into_inner());
-    if let Some(b) = all.get(c.key()).and_then(std::sync::Weak::upgrade) {
-        return Ok(b);
-    }
-    all.retain(|_, b| b.strong_count() > 0);
-    let buffer = Arc::new(gpu.alloc(c.bytes())?);
-    let mut at = 0;
-    for part in c.parts() {
-        match part.data() {
-            ConstantData::F32(v) => gpu.write_at(&buffer, at, bytemuck::cast_slice(v))?,
-            ConstantData::C32(v) => gpu.write_at(&buffer, at, bytemuck::cast_slice(v))?,
-            ConstantData::Stacked(_) => {}
-        }
-        at += part.bytes();
-    }
-    all.insert(c.key().clone(), Arc::downgrade(&buffer));
-    Ok(buffer)
 }

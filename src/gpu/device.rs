@@ -1,22 +1,22 @@
-//! One opened GPU: its lanes, memory and pipelines.
+//! One opened GPU: its core, and what is kept for its plans.
 
-use super::adapters::{Choice, adapter};
-use super::buffer::GpuBuffer;
-use super::pipelines::{Pipeline, Pipelines};
+use super::adapters::{Choice, Found, find};
+use super::compiled::CompiledPlan;
+use super::core::Core;
+use super::groups::Groups;
+use super::pipelines::Pipelines;
 use super::pool::{Pool, PoolStats};
-use super::queues::{LaneCounts, LaneOptions, Lanes, LanesReport, SharedBuffer};
-use crate::access::ConstantKey;
+use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport};
 use crate::error::{Result, value_err};
-use crate::plan::Target;
+use crate::kept::Store;
+use crate::plan::{LaneLimit, Target};
+use crate::planner::PlanKey;
 use crate::points::Weights;
 use crate::shader::{GpuLimits, KernelShape};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// How long a wait may take before it is an error.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Bytes that are kept between applies, at first.
+const BUDGET: u64 = 1 << 30;
 
 /// Options that force a poorer device than the adapter is, and checks: for tests and for finding faults. And the number of
 /// queues.
@@ -38,72 +38,65 @@ pub struct GpuOptions {
     pub queues: Option<u32>,
 }
 
-/// An opened GPU.
+/// An opened GPU. It ends with the last tensor on it and the last [`Device`](crate::Device) that is it.
 #[derive(Debug)]
 pub struct Gpu {
-    /// The device of lane 0. First: the compiler looks into wgpu's types where it meets them, and deeper it gives up.
-    pub(super) device: wgpu::Device,
-    pub(super) pool: Pool,
-    pub(super) lanes: Lanes,
-    pub(super) max_buffer: u64,
+    /// What is kept for plans, which lean on the core alone: they go with the device.
+    pub(crate) plans: Store<PlanKey, CompiledPlan>,
+    pub(super) core: Arc<Core>,
+    pub(crate) lane_limit: LaneLimit,
     /// The verdict of the self-test.
-    pub(crate) tested: OnceLock<Result<()>>,
-    pub(super) constants: Mutex<HashMap<ConstantKey, Weak<GpuBuffer>>>,
-    name: String,
-    limits: GpuLimits,
+    tested: Mutex<Option<Result<()>>>,
     weights: Option<Weights>,
-    id: u64,
-    /// One set for each lane.
-    pipelines: Vec<Pipelines>,
-}
-
-/// What records on one lane: everything but shared buffers belongs to it alone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct GpuLane<'a> {
-    pub device: &'a wgpu::Device,
-    pipelines: &'a Pipelines,
-}
-
-impl GpuLane<'_> {
-    /// The pipeline of a kernel, compiled once for each lane.
-    pub fn pipeline(&self, name: &str, text: &str) -> Result<Arc<Pipeline>> {
-        self.pipelines.get(self.device, name, text)
-    }
 }
 
 impl Gpu {
     /// Opens an adapter with fixed options. The same adapter gives the same device as long as it works.
     pub(crate) fn open(choice: Choice) -> Result<Arc<Gpu>> {
-        static OPEN: OnceLock<Mutex<Vec<Arc<Gpu>>>> = OnceLock::new();
-        let adapter = adapter(choice)?;
-        let name = adapter.get_info().name;
-        let mut open = OPEN.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
-        open.retain(|g| g.check().is_ok());
-        if let Some(g) = open.iter().find(|g| g.name == name) {
+        static OPEN: Mutex<Vec<(usize, Arc<Gpu>)>> = Mutex::new(Vec::new());
+        let found = find(choice)?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, g)| g.check().is_ok());
+        if let Some((_, g)) = open.iter().find(|(index, _)| *index == found.index) {
             return Ok(g.clone());
         }
-        let gpu = Gpu::open_adapter(&adapter, GpuOptions::default())?;
-        open.push(gpu.clone());
+        let gpu = Gpu::open_adapter(&found, GpuOptions::default())?;
+        open.push((found.index, gpu.clone()));
         Ok(gpu)
+    }
+
+    /// The verdict of a test of the device, made once.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub(crate) fn tested(&self, test: impl FnOnce() -> Result<()>) -> Result<()> {
+        let verdict = || self.tested.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = &*verdict() {
+            return verdict.clone();
+        }
+        // It runs kernels, so nothing is locked meanwhile; two threads may test at once.
+        let own = test();
+        verdict().get_or_insert(own).clone()
     }
 
     /// Opens an adapter with options, as a device of its own.
     pub(crate) fn open_with(choice: Choice, options: GpuOptions) -> Result<Arc<Gpu>> {
-        Gpu::open_adapter(&adapter(choice)?, options)
+        Gpu::open_adapter(&find(choice)?, options)
     }
 
-    fn open_adapter(adapter: &wgpu::Adapter, options: GpuOptions) -> Result<Arc<Gpu>> {
-        let desc = Gpu::descriptor(std::slice::from_ref(adapter), &options);
-        let lanes = Lanes::open(adapter, &desc, LaneOptions { queues: options.queues })?;
-        Ok(Gpu::around(adapter.get_info(), lanes, options))
+    fn open_adapter(found: &Found, options: GpuOptions) -> Result<Arc<Gpu>> {
+        let desc = Gpu::descriptor(std::slice::from_ref(&found.adapter), &options);
+        let lanes = Lanes::open(&found.adapter, &desc, LaneOptions { queues: options.queues })?;
+        Ok(Gpu::around(found.label.clone(), &found.adapter.get_info(), lanes, options))
     }
 
     /// A device that spreads containers over several adapters (rung 3): what all of them can do, values through the host.
     pub(crate) fn open_over(choices: &[Choice], options: GpuOptions) -> Result<Arc<Gpu>> {
-        let adapters = choices.iter().map(|&c| adapter(c)).collect::<Result<Vec<_>>>()?;
-        let Some(first) = adapters.first() else { return value_err!("no adapter is named, expected at least one") };
+        let found = choices.iter().map(|&c| find(c)).collect::<Result<Vec<_>>>()?;
+        let Some(first) = found.first() else { return value_err!("no adapter is named, expected at least one") };
+        let adapters: Vec<wgpu::Adapter> = found.iter().map(|f| f.adapter.clone()).collect();
         let lanes = Lanes::over(&adapters, &Gpu::descriptor(&adapters, &options))?;
-        Ok(Gpu::around(first.get_info(), lanes, options))
+        Ok(Gpu::around(first.label.clone(), &first.adapter.get_info(), lanes, options))
     }
 
     /// What is asked of adapters: the limits that all of them have.
@@ -120,11 +113,11 @@ impl Gpu {
 
     /// A GPU around a caller's own device and queue: only the limits that it has, no handler replaced.
     pub(crate) fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Arc<Gpu> {
-        Gpu::around(adapter.get_info(), Lanes::around(device, queue), GpuOptions::default())
+        let info = adapter.get_info();
+        Gpu::around(info.name.clone(), &info, Lanes::around(device, queue), GpuOptions::default())
     }
 
-    pub(crate) fn around(info: wgpu::AdapterInfo, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+    pub(crate) fn around(name: String, info: &wgpu::AdapterInfo, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
         let device = lanes.device(0).clone();
         let l = device.limits();
         let software = info.device_type == wgpu::DeviceType::Cpu;
@@ -139,18 +132,23 @@ impl Gpu {
             max_groups: l.max_compute_workgroups_per_dimension.min(options.max_groups.unwrap_or(u32::MAX)),
             shape: options.shape.unwrap_or(natural),
         };
-        Arc::new(Gpu {
-            pool: Pool::default(),
+        let core = Core {
+            device,
+            name,
+            limits,
+            groups: Groups::default(),
+            records: Default::default(),
+            callers: Default::default(),
+            pool: Pool::new(l.max_buffer_size),
             pipelines: (0..lanes.count()).map(|_| Pipelines::new(options.checked)).collect(),
             lanes,
-            device,
-            max_buffer: l.max_buffer_size,
-            tested: OnceLock::new(),
-            constants: Mutex::default(),
-            name: info.name,
-            limits,
+        };
+        Arc::new(Gpu {
+            plans: Store::new(BUDGET),
+            core: Arc::new(core),
+            lane_limit: LaneLimit::default(),
+            tested: Mutex::default(),
             weights: options.weights,
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
     }
 
@@ -158,81 +156,68 @@ impl Gpu {
         self.weights
     }
 
-    /// The adapter's name.
+    /// The adapter's name; of several equal ones with its number, as `gpu:NAME` takes it.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.core.name
     }
 
     /// The wgpu device, of lane 0 where there are several.
     pub fn wgpu_device(&self) -> &wgpu::Device {
-        &self.device
+        &self.core.device
     }
 
-    /// The wgpu queue, of lane 0 where there are several. With several hardware queues this crate's threads must not submit
-    /// at the same time: semaphores that are staged for their submission would go with yours.
-    pub fn wgpu_queue(&self) -> &wgpu::Queue {
-        self.lanes.queue(0)
+    /// The wgpu queue, of lane 0 where there are several, for submissions of your own. Nothing else is submitted on the lane
+    /// while the guard lives: do not call this crate on the same thread meanwhile.
+    ///
+    /// # Errors
+    /// The lane takes no more work.
+    pub fn wgpu_queue(&self) -> Result<LaneQueue<'_>> {
+        self.core.lanes.queue(0)
     }
 
     /// What carries the lanes, and why.
     pub fn lanes(&self) -> &LanesReport {
-        self.lanes.report()
+        self.core.lanes.report()
     }
 
     /// How many lanes work may be spread over: hardware queues in use.
     pub fn lane_count(&self) -> usize {
-        self.lanes.count()
+        self.core.lanes.count()
     }
 
     /// Submissions of a lane, and its waits for others, so far.
     pub fn lane_counts(&self, lane: usize) -> LaneCounts {
-        self.lanes.counts(lane)
+        self.core.lanes.counts(lane)
     }
 
     /// Accounting of device memory.
     pub fn memory(&self) -> PoolStats {
-        self.pool.stats()
+        self.core.pool.stats()
     }
 
-    /// Number of kernels compiled so far.
+    /// Number of compiled kernels that are kept.
     pub fn kernels(&self) -> usize {
-        self.pipelines.iter().map(Pipelines::len).max().unwrap_or(0)
+        self.core.pipelines.iter().map(Pipelines::len).max().unwrap_or(0)
     }
 
     pub(crate) fn target(&self) -> Target {
-        Target::Gpu(self.limits)
+        Target::Gpu(self.core.limits)
     }
 
-    pub(super) fn limits(&self) -> &GpuLimits {
-        &self.limits
+    /// Gives up what is kept for plans that nobody uses, and all idle memory.
+    pub(crate) fn clear(&self) {
+        self.plans.clear();
+        self.core.trim();
     }
 
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(super) fn lane(&self, lane: usize) -> GpuLane<'_> {
-        GpuLane { device: self.lanes.device(lane), pipelines: &self.pipelines[lane % self.pipelines.len()] }
-    }
-
-    /// The first fault of the device, if there was one.
+    /// # Errors
+    /// The device is lost.
     pub(super) fn check(&self) -> Result<()> {
-        self.lanes.check()
-    }
-
-    /// Submits on a lane what reads and writes these buffers, and holds the caller back while too much is in flight.
-    pub(super) fn submit(
-        &self,
-        lane: usize,
-        commands: Vec<wgpu::CommandBuffer>,
-        reads: &[&SharedBuffer],
-        writes: &[&SharedBuffer],
-    ) -> Result<()> {
-        self.lanes.submit(lane, commands, reads, writes, &[]).map(drop)
+        self.core.lanes.check()
     }
 
     /// Waits for everything submitted so far.
     pub(crate) fn wait(&self) -> Result<()> {
-        self.lanes.wait_all(PATIENCE)
+        self.core.wait()
     }
 }

@@ -3,13 +3,16 @@
 mod adapters;
 mod buffer;
 mod compiled;
+mod core;
 mod device;
 mod faults;
+mod groups;
 mod pack;
 mod pipelines;
 mod pool;
 pub mod queues;
 mod recorded;
+mod records;
 mod segments;
 mod vectors;
 

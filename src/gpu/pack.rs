@@ -2,6 +2,7 @@
 
 use super::Gpu;
 use super::buffer::{copyable, gpu_buffer};
+use super::faults::checked;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
@@ -14,7 +15,7 @@ impl Gpu {
         let out = self.tensor(shape, dtype)?;
         let Some(target) = gpu_buffer(&out) else { return Err(Error::Device("a new tensor is not here".into())) };
         let desc = wgpu::CommandEncoderDescriptor { label: Some("linops.pack") };
-        let mut encoder = self.device.create_command_encoder(&desc);
+        let mut copies = Vec::with_capacity(parts.len());
         let mut at = 0;
         for part in parts {
             let Some(source) = gpu_buffer(part) else {
@@ -22,11 +23,19 @@ impl Gpu {
             };
             copyable(source.wgpu_buffer())?;
             let bytes = part.shape().len() as u64 * dtype.bytes();
-            encoder.copy_buffer_to_buffer(source.wgpu_buffer(), 0, target.wgpu_buffer(), at, bytes);
+            copies.push((source, at, bytes));
             at += bytes;
         }
+        let device = &self.core.device;
+        let commands = checked(device, || {
+            let mut encoder = device.create_command_encoder(&desc);
+            for (source, at, bytes) in copies {
+                encoder.copy_buffer_to_buffer(source.wgpu_buffer(), 0, target.wgpu_buffer(), at, bytes);
+            }
+            encoder.finish()
+        })?;
         let reads: Vec<_> = parts.iter().filter_map(gpu_buffer).map(|b| b.shared()).collect();
-        self.submit(0, vec![encoder.finish()], &reads, &[target.shared()])?;
+        self.core.submit(0, vec![commands], &reads, &[target.shared()])?;
         Ok(out)
     }
 }

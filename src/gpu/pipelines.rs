@@ -1,10 +1,10 @@
 //! Compute pipelines by kernel text, compiled once for each device.
 
-use super::faults::from_wgpu;
+use super::faults::checked;
 use crate::error::{Error, Result};
 use crate::shader::{Slot, validate};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use lru::LruCache;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A pipeline and its layout.
 #[derive(Debug)]
@@ -14,32 +14,79 @@ pub(super) struct Pipeline {
     pub bindings: Vec<(u32, Slot)>,
 }
 
-#[derive(Debug, Default)]
+/// Pipelines by kernel text. Only structure is in a text, so a program that runs for long comes to an end of new ones; those
+/// that were not asked for lately are given up all the same, once no plan uses them.
+#[derive(Debug)]
 pub(super) struct Pipelines {
-    by_text: Mutex<HashMap<String, Arc<Pipeline>>>,
+    by_text: Mutex<LruCache<String, Arc<Place>>>,
     checked: bool,
 }
+
+/// Where a pipeline stands once it is compiled. Who compiles it holds the lock, so that others wait for it instead of
+/// compiling it again; other kernels are compiled meanwhile.
+type Place = Mutex<Option<Arc<Pipeline>>>;
+
+/// Pipelines that are kept although no plan uses them, at most.
+const KEPT: usize = 512;
 
 impl Pipelines {
     /// With `checked`, kernels keep the runtime checks of untrusted ones.
     pub fn new(checked: bool) -> Pipelines {
-        Pipelines { by_text: Mutex::default(), checked }
+        Pipelines { by_text: Mutex::new(LruCache::unbounded()), checked }
     }
 
-    /// How many were compiled.
+    /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_text.lock().unwrap_or_else(|e| e.into_inner()).len()
+        self.all().len()
     }
 
     pub fn get(&self, device: &wgpu::Device, name: &str, text: &str) -> Result<Arc<Pipeline>> {
-        // Held while compiling: two plans that want the same kernel compile it once.
-        let mut by_text = self.by_text.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(p) = by_text.get(text) {
-            return Ok(p.clone());
+        let place = {
+            let mut all = self.all();
+            match all.get(text) {
+                Some(place) => place.clone(),
+                None => {
+                    let place = Arc::default();
+                    all.put(text.to_string(), Arc::clone(&place));
+                    place
+                }
+            }
+        };
+        let mut there = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = &*there {
+            return Ok(pipeline.clone());
         }
-        let p = Arc::new(self.compile(device, name, text)?);
-        by_text.insert(text.to_string(), p.clone());
-        Ok(p)
+        let pipeline = Arc::new(self.compile(device, name, text)?);
+        *there = Some(pipeline.clone());
+        drop(there);
+        self.trim();
+        Ok(pipeline)
+    }
+
+    fn trim(&self) {
+        let mut given_up = Vec::new();
+        let mut all = self.all();
+        for _ in 0..all.len() {
+            if all.len() <= KEPT {
+                break;
+            }
+            let Some((text, place)) = all.pop_lru() else { break };
+            let used = match place.try_lock() {
+                Ok(there) => there.as_ref().is_some_and(|p| Arc::strong_count(p) > 1),
+                Err(_) => true,
+            };
+            match used {
+                true => drop(all.put(text, place)),
+                false => given_up.push(place),
+            }
+        }
+        // Dropped with nothing locked.
+        drop(all);
+        drop(given_up);
+    }
+
+    fn all(&self) -> MutexGuard<'_, LruCache<String, Arc<Place>>> {
+        self.by_text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn compile(&self, device: &wgpu::Device, name: &str, text: &str) -> Result<Pipeline> {
@@ -63,15 +110,29 @@ impl Pipelines {
                 count: None,
             })
             .collect();
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let layout = device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+        let make = || self.make(device, &label, text, &entries);
+        match checked(device, make) {
+            Ok((pipeline, layout)) => Ok(Pipeline { pipeline, layout, bindings: reflected.bindings }),
+            Err(Error::Device(message)) => Err(Error::Shader { kernel: name.to_string(), message }),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn make(
+        &self,
+        device: &wgpu::Device,
+        label: &str,
+        text: &str,
+        entries: &[wgpu::BindGroupLayoutEntry],
+    ) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
+        let label = Some(label);
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&label),
+            label,
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let desc = wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let desc = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text.into()) };
         let module = if self.checked {
             device.create_shader_module(desc)
         } else {
@@ -82,7 +143,7 @@ impl Pipelines {
             unsafe { device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
+            label,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
@@ -93,9 +154,6 @@ impl Pipelines {
             },
             cache: None,
         });
-        match pollster::block_on(scope.pop()) {
-            None => Ok(Pipeline { pipeline, layout, bindings: reflected.bindings }),
-            Some(e) => Err(Error::Shader { kernel: name.to_string(), message: from_wgpu(e).to_string() }),
-        }
+        (pipeline, layout)
     }
 }

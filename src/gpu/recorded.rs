@@ -1,20 +1,21 @@
 //! Recording a compiled plan: bind groups over leased scratch, command buffers by several threads, one submitter.
 
-use super::buffer::GpuBuffer;
+use super::buffer::{Block, GpuBuffer};
 use super::compiled::{CompiledPlan, Dispatch, From};
+use super::core::Core;
+use super::faults::checked;
+use super::groups::{Call, CallGroups};
 use super::pipelines::Pipeline;
+use super::pool::new_id;
 use super::queues::SharedBuffer;
 use crate::error::Result;
+use crate::kept::{Booking, Ledger};
 use rayon::prelude::*;
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Dispatches that are worth a recording thread: about half a millisecond of encoding.
 const STRETCH: usize = 1024;
-
-/// Pairs of input and output whose bind groups an instance keeps.
-const KEPT_PAIRS: usize = 8;
 
 /// What an apply did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -30,51 +31,62 @@ pub struct Recorded {
 }
 
 /// Scratch, and bind groups over it.
+#[derive(Debug)]
 pub(super) struct Instance {
-    slots: Vec<GpuBuffer>,
+    id: u64,
+    core: Arc<Core>,
+    slots: Vec<Block>,
     /// For dispatches that bind nothing of the call.
-    own: Vec<Option<wgpu::BindGroup>>,
-    /// For the others.
-    pairs: VecDeque<Pair>,
+    own: CallGroups,
+    _bytes: Booking,
 }
 
-/// Bind groups for one input and output, known by their buffers' ids.
-struct Pair {
-    buffers: (u64, u64),
-    groups: Vec<Option<wgpu::BindGroup>>,
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.core.groups.forget_instance(self.id);
+    }
 }
 
 /// A finished command buffer, its passes, and the thread that made it.
 type Finished = (wgpu::CommandBuffer, usize, String);
 
 /// The input and output of a call.
-type Call<'a> = Option<(&'a GpuBuffer, &'a GpuBuffer)>;
+type InOut<'a> = Option<(&'a GpuBuffer, &'a GpuBuffer)>;
+
+/// What a call records: the bind group of each dispatch, and the stretches that threads take.
+struct Recording<'a> {
+    plan: &'a CompiledPlan,
+    groups: Vec<Option<&'a wgpu::BindGroup>>,
+    /// Dispatches of a stretch.
+    each: usize,
+    parallel: bool,
+}
 
 impl Instance {
-    pub fn new(plan: &CompiledPlan, slots: &[u64]) -> Result<Instance> {
-        let slots: Vec<GpuBuffer> = slots.iter().map(|&bytes| plan.gpu.alloc(bytes)).collect::<Result<_>>()?;
-        let mut instance = Instance { slots, own: Vec::new(), pairs: VecDeque::new() };
-        let own = |d: &Dispatch| (!d.external).then(|| instance.bind(plan, d, None));
-        instance.own = plan.dispatches.iter().map(own).collect();
+    pub fn new(plan: &CompiledPlan, ledger: &Ledger) -> Result<Instance> {
+        let slots = plan.plan().memory.slots.iter().map(|&bytes| plan.core.alloc(bytes)).collect::<Result<Vec<_>>>()?;
+        let bytes = ledger.book(slots.iter().map(Block::bytes).sum());
+        let mut instance = Instance { id: new_id(), core: plan.core.clone(), slots, own: Vec::new(), _bytes: bytes };
+        let own = |d: &Dispatch| (!d.external).then(|| instance.bind(plan, d, None)).transpose();
+        instance.own = plan.dispatches.iter().map(own).collect::<Result<_>>()?;
         Ok(instance)
     }
 
-    fn place<'a>(&'a self, plan: &'a CompiledPlan, from: &'a From, call: Call<'a>) -> &'a SharedBuffer {
-        let buffer = match (from, call) {
-            (From::Slot(s), _) => &self.slots[*s],
-            (From::Shared(b), _) => b,
-            (From::Input, Some((x, _))) => x,
-            (From::Output, Some((_, y))) => y,
-            (From::Params, _) | (_, None) => &plan.params,
-        };
-        buffer.shared()
+    fn place<'a>(&'a self, plan: &'a CompiledPlan, from: &'a From, call: InOut<'a>) -> &'a SharedBuffer {
+        match (from, call) {
+            (From::Slot(s), _) => self.slots[*s].shared(),
+            (From::Record(r), _) => r.block.shared(),
+            (From::Input, Some((x, _))) => x.shared(),
+            (From::Output, Some((_, y))) => y.shared(),
+            (From::Params, _) | (_, None) => plan.params.shared(),
+        }
     }
 
-    fn places<'a>(&'a self, plan: &'a CompiledPlan, list: &'a [From], call: Call<'a>) -> Vec<&'a SharedBuffer> {
+    fn places<'a>(&'a self, plan: &'a CompiledPlan, list: &'a [From], call: InOut<'a>) -> Vec<&'a SharedBuffer> {
         list.iter().map(|f| self.place(plan, f, call)).collect()
     }
 
-    fn bind(&self, plan: &CompiledPlan, d: &Dispatch, call: Call) -> wgpu::BindGroup {
+    fn bind(&self, plan: &CompiledPlan, d: &Dispatch, call: InOut) -> Result<wgpu::BindGroup> {
         let entries: Vec<wgpu::BindGroupEntry> = d
             .entries
             .iter()
@@ -88,57 +100,60 @@ impl Instance {
             })
             .collect();
         let desc = wgpu::BindGroupDescriptor { label: Some("linops"), layout: &d.pipeline.layout, entries: &entries };
-        plan.gpu.lane(d.lane).device.create_bind_group(&desc)
+        let device = plan.core.lane(d.lane).device;
+        checked(device, || device.create_bind_group(&desc))
+    }
+
+    /// The bind groups of a call's own dispatches.
+    fn bound(&self, plan: &CompiledPlan, x: &GpuBuffer, y: &GpuBuffer) -> Result<Arc<CallGroups>> {
+        let call = Call { instance: self.id, input: x.id(), output: y.id() };
+        if let Some(groups) = self.core.groups.get(&call) {
+            return Ok(groups);
+        }
+        let bind = |d: &Dispatch| d.external.then(|| self.bind(plan, d, Some((x, y)))).transpose();
+        let groups = Arc::new(plan.dispatches.iter().map(bind).collect::<Result<CallGroups>>()?);
+        self.core.groups.put(call, groups.clone());
+        Ok(groups)
+    }
+
+    /// The command buffers of one apply, to be submitted together.
+    pub fn record(&mut self, plan: &CompiledPlan, x: &GpuBuffer, y: &GpuBuffer) -> Result<Vec<wgpu::CommandBuffer>> {
+        let groups = self.bound(plan, x, y)?;
+        let recording = Recording::new(plan, &groups, &self.own);
+        let finished = recording.finished(&recording.stretches(&(0..plan.dispatches.len())))?;
+        Ok(finished.into_iter().map(|(commands, ..)| commands).collect())
     }
 
     /// Records and submits one apply: long lists on several threads, which take consecutive stretches and finish them
     /// themselves.
     pub fn run(&mut self, plan: &CompiledPlan, x: &GpuBuffer, y: &GpuBuffer) -> Result<Recorded> {
-        let (key, call) = ((x.id(), y.id()), Some((x, y)));
-        if !self.pairs.iter().any(|p| p.buffers == key) {
-            let groups = plan.dispatches.iter().map(|d| d.external.then(|| self.bind(plan, d, call))).collect();
-            self.pairs.push_front(Pair { buffers: key, groups });
-            self.pairs.truncate(KEPT_PAIRS);
-        }
-        let empty = Vec::new();
-        let pair = self.pairs.iter().find(|p| p.buffers == key).map_or(&empty, |p| &p.groups);
-        let groups: Vec<Option<&wgpu::BindGroup>> =
-            pair.iter().zip(&self.own).map(|(call, own)| call.as_ref().or(own.as_ref())).collect();
-
-        let threads = (plan.dispatches.len() / STRETCH).clamp(1, rayon::current_num_threads());
-        let each = plan.dispatches.len().div_ceil(threads).max(1);
-        let stretches = |r: &Range<usize>| -> Vec<Range<usize>> {
-            r.clone().step_by(each).map(|at| at..r.end.min(at + each)).collect()
-        };
-        let lanes = &plan.gpu.lanes;
+        let groups = self.bound(plan, x, y)?;
+        let recording = Recording::new(plan, &groups, &self.own);
+        let lanes = &plan.core.lanes;
         let late = lanes.finishes_under_lock();
-        let all: Vec<Range<usize>> = plan.submissions.iter().flat_map(|s| stretches(&s.dispatches)).collect();
-        let finish = |r: &Range<usize>| stretch(plan, r.clone(), &groups);
-        let finished: Vec<Finished> = match late {
+        let mut finished = match late {
             true => Vec::new(),
-            false if threads == 1 => all.iter().map(finish).collect(),
-            false => all.par_iter().with_max_len(1).map(finish).collect(),
-        };
-        let mut finished = finished.into_iter();
+            false => {
+                let all = plan.submissions.iter().flat_map(|s| recording.stretches(&s.dispatches));
+                recording.finished(&all.collect::<Vec<_>>())?
+            }
+        }
+        .into_iter();
         let mut recorded = Recorded { dispatches: plan.dispatches.len(), ..Recorded::default() };
         for s in &plan.submissions {
-            let mut take = |all: &mut dyn Iterator<Item = Finished>| -> Vec<wgpu::CommandBuffer> {
-                all.map(|(buffer, passes, thread)| {
-                    recorded.passes += passes;
-                    recorded.recorders.push(thread);
-                    buffer
-                })
-                .collect()
-            };
             let (reads, writes) = match lanes.tracked() {
-                true => (self.places(plan, &s.reads, call), self.places(plan, &s.writes, call)),
+                true => (self.places(plan, &s.reads, Some((x, y))), self.places(plan, &s.writes, Some((x, y)))),
                 false => Default::default(),
             };
+            let stretches = recording.stretches(&s.dispatches);
             if late {
-                let record = |_: &wgpu::Device| Ok(take(&mut stretches(&s.dispatches).iter().map(finish)));
+                let record = |_: &wgpu::Device| {
+                    let finished = stretches.iter().map(|r| recording.stretch(r)).collect::<Result<Vec<_>>>()?;
+                    Ok(finished.into_iter().map(|f| recorded.note(f)).collect())
+                };
                 lanes.submit_with(s.lane, record, &reads, &writes, &[])?;
             } else {
-                let commands = take(&mut finished.by_ref().take(stretches(&s.dispatches).len()));
+                let commands = finished.by_ref().take(stretches.len()).map(|f| recorded.note(f)).collect();
                 lanes.submit(s.lane, commands, &reads, &writes, &[])?;
             }
             recorded.submits += 1;
@@ -147,28 +162,62 @@ impl Instance {
     }
 }
 
-/// Records and finishes one stretch of the dispatches.
-fn stretch(plan: &CompiledPlan, range: Range<usize>, groups: &[Option<&wgpu::BindGroup>]) -> Finished {
-    let device = plan.gpu.lane(plan.dispatches[range.start].lane).device;
-    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops") });
-    let (mut at, mut passes) = (range.start, 0);
-    while at < range.end {
-        let next = plan.dispatches[at + 1..range.end].iter().position(|d| d.pass);
-        let end = next.map_or(range.end, |n| at + 1 + n);
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        let mut current: Option<&Arc<Pipeline>> = None;
-        for (d, group) in plan.dispatches[at..end].iter().zip(&groups[at..end]) {
-            if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
-                pass.set_pipeline(&d.pipeline.pipeline);
-                current = Some(&d.pipeline);
-            }
-            pass.set_bind_group(0, *group, &[]);
-            pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
-        }
-        passes += 1;
-        at = end;
+impl Recorded {
+    fn note(&mut self, (commands, passes, thread): Finished) -> wgpu::CommandBuffer {
+        self.passes += passes;
+        self.recorders.push(thread);
+        commands
     }
-    let thread = std::thread::current();
-    let name = thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_string);
-    (encoder.finish(), passes, name)
+}
+
+impl<'a> Recording<'a> {
+    fn new(plan: &'a CompiledPlan, call: &'a CallGroups, own: &'a CallGroups) -> Recording<'a> {
+        let groups = call.iter().zip(own).map(|(call, own)| call.as_ref().or(own.as_ref())).collect();
+        let threads = (plan.dispatches.len() / STRETCH).clamp(1, rayon::current_num_threads());
+        let each = plan.dispatches.len().div_ceil(threads).max(1);
+        Recording { plan, groups, each, parallel: threads > 1 }
+    }
+
+    fn stretches(&self, r: &Range<usize>) -> Vec<Range<usize>> {
+        r.clone().step_by(self.each).map(|at| at..r.end.min(at + self.each)).collect()
+    }
+
+    fn finished(&self, stretches: &[Range<usize>]) -> Result<Vec<Finished>> {
+        match self.parallel {
+            true => stretches.par_iter().with_max_len(1).map(|r| self.stretch(r)).collect(),
+            false => stretches.iter().map(|r| self.stretch(r)).collect(),
+        }
+    }
+
+    /// Records and finishes one stretch of the dispatches.
+    fn stretch(&self, range: &Range<usize>) -> Result<Finished> {
+        let device = self.plan.core.lane(self.plan.dispatches[range.start].lane).device;
+        let (commands, passes) = checked(device, || self.encode(device, range))?;
+        let thread = std::thread::current();
+        let name = thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_string);
+        Ok((commands, passes, name))
+    }
+
+    fn encode(&self, device: &wgpu::Device, range: &Range<usize>) -> (wgpu::CommandBuffer, usize) {
+        let dispatches = &self.plan.dispatches;
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops") });
+        let (mut at, mut passes) = (range.start, 0);
+        while at < range.end {
+            let next = dispatches[at + 1..range.end].iter().position(|d| d.pass);
+            let end = next.map_or(range.end, |n| at + 1 + n);
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let mut current: Option<&Arc<Pipeline>> = None;
+            for (d, group) in dispatches[at..end].iter().zip(&self.groups[at..end]) {
+                if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
+                    pass.set_pipeline(&d.pipeline.pipeline);
+                    current = Some(&d.pipeline);
+                }
+                pass.set_bind_group(0, *group, &[]);
+                pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
+            }
+            passes += 1;
+            at = end;
+        }
+        (encoder.finish(), passes)
+    }
 }

@@ -35,12 +35,12 @@ impl GpuVectors {
         groups: u64,
     ) -> Result<()> {
         let gpu = self.gpu.clone();
-        let pipeline = gpu.lane(0).pipeline(kernel, text(kernel)?)?;
+        let pipeline = gpu.core.lane(0).pipeline(kernel, text(kernel)?)?;
         let mut words = params.to_vec();
         words.resize(words.len().next_multiple_of(4), 0);
         let size = 4 * words.len() as u64;
         // Mapped at creation: written in the order of the recording, whatever is submitted in between.
-        let uniform = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        let uniform = gpu.core.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("linops.vector params"),
             size,
             usage: wgpu::BufferUsages::UNIFORM,
@@ -58,14 +58,14 @@ impl GpuVectors {
         for (k, &(buffer, offset, size)) in buffers.iter().enumerate() {
             entries.push(wgpu::BindGroupEntry { binding: 1 + k as u32, resource: whole(buffer, offset, size) });
         }
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let group = gpu.core.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("linops.vector"),
             layout: &pipeline.layout,
             entries: &entries,
         });
-        let (x, y) = gpu.limits().fold(groups)?;
+        let (x, y) = gpu.core.limits.fold(groups)?;
         let encoder = self.encoder.get_or_insert_with(|| {
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops.vectors") })
+            gpu.core.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops.vectors") })
         });
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         pass.set_pipeline(&pipeline.pipeline);
@@ -77,18 +77,18 @@ impl GpuVectors {
     /// Submits what was recorded. Which of the held tensors was written is not kept: declared as both, they cost an order that
     /// nobody misses.
     fn submit(&self, commands: wgpu::CommandBuffer) -> Result<()> {
-        if !self.gpu.lanes.tracked() {
-            return self.gpu.submit(0, vec![commands], &[], &[]);
+        if !self.gpu.core.lanes.tracked() {
+            return self.gpu.core.submit(0, vec![commands], &[], &[]);
         }
         let own = self.partials.iter().chain([&self.scalars]);
         let all: Vec<&SharedBuffer> =
             self.held.iter().filter_map(gpu_buffer).chain(own).map(GpuBuffer::shared).collect();
-        self.gpu.submit(0, vec![commands], &all, &all)
+        self.gpu.core.submit(0, vec![commands], &all, &all)
     }
 
     /// Stretches of a vector that one binding holds: (first byte, elements).
     fn stretches(&self, len: u64) -> Vec<(u64, u64)> {
-        let most = (self.gpu.limits().max_binding / 8 / DOT_GROUP).max(1) * DOT_GROUP;
+        let most = (self.gpu.core.limits.max_binding / 8 / DOT_GROUP).max(1) * DOT_GROUP;
         (0..len).step_by(most as usize).map(|at| (8 * at, most.min(len - at))).collect()
     }
 
@@ -138,7 +138,7 @@ impl VectorOps for GpuVectors {
     fn set(&mut self, s: Scalar, value: f32) -> Result<()> {
         // Ordered on the queue, so what was recorded before must go first.
         self.flush()?;
-        self.gpu.lanes.write(self.scalars.shared(), 4 * s.0 as u64, bytemuck::bytes_of(&value))
+        self.gpu.core.lanes.write(self.scalars.shared(), 4 * s.0 as u64, bytemuck::bytes_of(&value))
     }
 
     fn dot(&mut self, x: &Tensor, y: &Tensor, s: Scalar) -> Result<()> {
@@ -181,10 +181,10 @@ impl VectorOps for GpuVectors {
         copyable(source.wgpu_buffer())?;
         let out = self.gpu.tensor(x.shape().clone(), x.dtype())?;
         self.flush()?;
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = self.gpu.core.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let (target, _) = complex(&out)?;
         encoder.copy_buffer_to_buffer(source.wgpu_buffer(), 0, target.wgpu_buffer(), 0, 8 * len);
-        self.gpu.submit(0, vec![encoder.finish()], &[source.shared()], &[target.shared()])?;
+        self.gpu.core.submit(0, vec![encoder.finish()], &[source.shared()], &[target.shared()])?;
         Ok(out)
     }
 
@@ -199,7 +199,7 @@ impl VectorOps for GpuVectors {
 
     fn read(&mut self, s: Scalar) -> Result<f64> {
         self.flush()?;
-        let bytes = self.gpu.read(&self.scalars, self.scalars_bytes())?;
+        let bytes = self.gpu.core.read(self.scalars.block(), self.scalars_bytes())?;
         let at = 4 * s.0;
         Ok(bytemuck::pod_read_unaligned::<f32>(&bytes[at..at + 4]).into())
     }

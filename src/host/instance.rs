@@ -33,8 +33,11 @@ impl Precision for f64 {
 /// Scratch and prepared kernels for one plan.
 pub struct HostInstance<T: Precision> {
     slots: Vec<Slot<T>>,
-    pub(super) kernels: Vec<Box<dyn Bound<T>>>,
+    pub(super) kernels: Kernels<T>,
 }
+
+/// The kernels of a plan with their tables, for all instances.
+pub(super) type Kernels<T> = Arc<Vec<Box<dyn Bound<T>>>>;
 
 /// A buffer of a plan. The plan gives steps that run at the same time different slots to write.
 pub(super) struct Slot<T>(Mutex<Option<Arc<Vec<T>>>>);
@@ -61,16 +64,15 @@ impl<T: Precision> HostInstance<T> {
     /// # Errors
     /// There is no memory for it, or the plan is not for the host.
     pub fn new(plan: &Plan) -> Result<HostInstance<T>> {
+        HostInstance::with(plan, kernels(plan)?)
+    }
+
+    pub(super) fn with(plan: &Plan, kernels: Kernels<T>) -> Result<HostInstance<T>> {
         let slot = |&bytes: &u64| -> Result<Slot<T>> {
             let len = usize::try_from(bytes / 4).map_err(|_| too_large(bytes))?;
             Ok(Slot(Mutex::new(Some(Arc::new(zeroed(len)?)))))
         };
         let slots = plan.memory.slots.iter().map(slot).collect::<Result<_>>()?;
-        let kernel = |kernel: &StepKernel| match kernel {
-            StepKernel::Host(k) => Ok(T::bind(&**k)),
-            StepKernel::Gpu(_) => Err(Error::Device("a plan for a GPU does not run on the host".into())),
-        };
-        let kernels = plan.steps.iter().map(|s| kernel(&s.kernel)).collect::<Result<_>>()?;
         let instance = HostInstance { slots, kernels };
         // Buffers of tasks are asked for within kernels, where there is no way back: see that they can be had.
         let own = taken(plan, rayon::current_num_threads());
@@ -111,6 +113,15 @@ impl<T: Precision> HostInstance<T> {
         let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
         output.ok_or_else(|| Error::Panicked("a kernel has lost the result".into()))
     }
+}
+
+/// The kernels of a plan, their tables made now.
+pub(super) fn kernels<T: Precision>(plan: &Plan) -> Result<Kernels<T>> {
+    let kernel = |kernel: &StepKernel| match kernel {
+        StepKernel::Host(k) => Ok(T::bind(&**k)),
+        StepKernel::Gpu(_) => Err(Error::Device("a plan for a GPU does not run on the host".into())),
+    };
+    Ok(Arc::new(plan.steps.iter().map(|s| kernel(&s.kernel)).collect::<Result<_>>()?))
 }
 
 fn too_large(bytes: u64) -> Error {

@@ -1,5 +1,6 @@
 //! What applying a plan on the host takes of memory beside its values: buffers of tasks, tables of transforms.
 
+use super::kept::Constants;
 use crate::loops::Taken;
 use crate::plan::{Held, HostKernel, Item, Plan, Step, StepKernel};
 use std::collections::HashMap;
@@ -15,17 +16,22 @@ pub(crate) fn taken(plan: &Plan, threads: usize) -> Taken {
 /// Bytes of what the plan reads besides values: weights, tables of points with their tiles, index lists. Other plans that read
 /// the same share it.
 pub(crate) fn constant_bytes(plan: &Plan) -> u64 {
-    let weights: u64 = plan.weights().iter().map(|w| w.bytes()).sum();
-    // Data may be used by several steps, some of which need more of them.
-    let mut most: HashMap<usize, u64> = HashMap::new();
-    for Held { address, bytes } in plan.steps.iter().flat_map(|s| s.kernel.held()) {
-        let own = most.entry(address).or_default();
-        *own = bytes.max(*own);
-    }
-    weights + most.values().sum::<u64>()
+    constants(plan).values().sum()
 }
 
-/// Bytes of the tables that an instance makes for its kernels, at most.
+/// The same, each by itself.
+pub(super) fn constants(plan: &Plan) -> HashMap<Constants, u64> {
+    let mut all: HashMap<Constants, u64> =
+        plan.weights().iter().map(|w| (Constants::Weight(w.key().clone()), w.bytes())).collect();
+    // Data may be used by several steps, some of which need more of them.
+    for Held { address, bytes } in plan.steps.iter().flat_map(|s| s.kernel.held()) {
+        let own = all.entry(Constants::Data(address)).or_default();
+        *own = bytes.max(*own);
+    }
+    all
+}
+
+/// Bytes of the tables of a plan's kernels, at most.
 pub(crate) fn table_bytes(plan: &Plan) -> u64 {
     plan.steps.iter().filter_map(kernel).map(|k| k.table_bytes()).sum()
 }

@@ -5,6 +5,7 @@
 //! take up any other work.
 
 mod instance;
+mod kept;
 mod memory;
 mod region;
 mod tasks;
@@ -12,6 +13,7 @@ mod vectors;
 
 pub use crate::loops::{HostBuf, Slice};
 pub use instance::HostInstance;
+pub(crate) use kept::{HostPlan, host};
 pub(crate) use memory::{constant_bytes, table_bytes, taken};
 pub(crate) use tasks::Tasks;
 pub(crate) use vectors::HostVectors;

@@ -59,7 +59,7 @@ pub(crate) fn together(programs: &[Program]) -> Option<Program> {
         }
         nodes.push(Node { op: op(&ops(i), &stack)?, inputs: node.inputs.clone(), extents: front(&node.extents) });
     }
-    Some(Program { input: front(&first.input), nodes, output: first.output })
+    Some(Program::new(front(&first.input), nodes, first.output))
 }
 
 /// The op that does for all rows what these do for one each.

@@ -30,7 +30,7 @@ impl Builder {
     /// The value is not of this builder.
     pub(crate) fn finish(self, output: ValueId) -> Result<Program> {
         self.own(output)?;
-        Ok(Program { input: self.input, nodes: self.nodes, output: output.of(0) })
+        Ok(Program::new(self.input, self.nodes, output.of(0)))
     }
 
     /// Extents of a value; none for a value of another builder, which everything else refuses.

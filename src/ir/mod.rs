@@ -22,6 +22,8 @@ pub(crate) use simplify::{Note, Sweep, multiply};
 
 use crate::access::ValueId;
 use crate::error::Result;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 
 /// One map, applied.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,14 +59,39 @@ impl Node {
 }
 
 /// A linear map from one tensor to one tensor, as single-assignment nodes in execution order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Program {
-    pub(crate) input: Vec<usize>,
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) output: ValueId,
+    input: Vec<usize>,
+    nodes: Vec<Node>,
+    output: ValueId,
+    fingerprint: OnceLock<u64>,
+}
+
+impl PartialEq for Program {
+    fn eq(&self, other: &Program) -> bool {
+        (&self.input, self.output, &self.nodes) == (&other.input, other.output, &other.nodes)
+    }
+}
+
+impl Eq for Program {}
+
+impl Hash for Program {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.input, self.output, &self.nodes).hash(state);
+    }
 }
 
 impl Program {
+    /// The nodes must come after those that they read.
+    fn new(input: Vec<usize>, nodes: Vec<Node>, output: ValueId) -> Program {
+        Program { input, nodes, output, fingerprint: OnceLock::new() }
+    }
+
+    /// A hash of the whole program, made once.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| BuildHasherDefault::<DefaultHasher>::new().hash_one(self))
+    }
+
     /// Extents of the input.
     pub fn input_extents(&self) -> &[usize] {
         &self.input

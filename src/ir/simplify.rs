@@ -93,7 +93,7 @@ fn without_dead_nodes(p: Program) -> Program {
         }
         ids.push(ValueId::new(nodes.len()));
     }
-    Program { input: p.input, nodes, output: ids[p.output.at()] }
+    Program::new(p.input, nodes, ids[p.output.at()])
 }
 
 /// One pass under way: the program that is made, and who made what in it.

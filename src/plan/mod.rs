@@ -17,6 +17,7 @@ pub(crate) use cost::weight_bytes;
 pub(crate) use kernel::GpuKernel;
 pub(crate) use kernel::{AsAny, Bound, Call, Held, HostKernel, HostLoops, Kernel, Place, Scratch, StepKernel, Work};
 pub use memory::{MemoryPlan, size_class};
+pub(crate) use options::LaneLimit;
 pub use options::PlanOptions;
 pub use region::{Child, Item, Region, Schedule};
 pub(crate) use steps::{BodyKind, Steps, Unfused};

@@ -14,9 +14,12 @@ mod containers;
 mod crop;
 mod finish;
 mod fuse;
+mod key;
 mod lower;
 mod memory;
 mod waves;
+
+pub(crate) use key::PlanKey;
 
 use crate::error::{Error, Result};
 use crate::ir::{Op, Program};

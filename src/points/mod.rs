@@ -13,7 +13,7 @@ pub use tiles::{Entry, Part, Parts, Tiles};
 pub use window::Window;
 
 use crate::error::{Result, shape_err, value_err};
-use crate::made::Made;
+use crate::kept::Made;
 use pieces::Fractional;
 use rayon::prelude::*;
 use std::sync::Arc;

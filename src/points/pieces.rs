@@ -4,7 +4,7 @@
 //! the kernel, one cell long, on which a polynomial of moderate degree is as good as float32.
 
 use super::Profile;
-use crate::made::Made;
+use crate::kept::Made;
 use rayon::prelude::*;
 use std::f64::consts::PI;
 

@@ -1,10 +1,10 @@
 //! Applying linops to tensors.
 
-use super::cache::{Compiled, compiled};
-use super::device::Device;
+use super::compiled::Compiled;
+use super::device::{Device, Kind};
 use super::report::ApplyReport;
 use crate::error::{Error, Result, caught};
-use crate::host::{HostBuf, HostInstance, Slice};
+use crate::host::{HostBuf, Slice, host};
 use crate::ir::Program;
 use crate::linop::Linop;
 use crate::plan::Plan;
@@ -39,20 +39,22 @@ impl Linop {
     }
 
     /// Applies until done or until `stop` is set.
-    pub(super) fn run(&self, x: &Tensor, stop: &AtomicBool) -> Result<(Tensor, Arc<Compiled>, ApplyReport)> {
+    pub(super) fn run(&self, x: &Tensor, stop: &AtomicBool) -> Result<(Tensor, Compiled, ApplyReport)> {
         self.input()?.expect(x.shape()).map_err(|e| e.at(format!("{}: input", self.label())))?;
         let device = x.device();
-        let program = self.lowered()?;
-        let compiled = compiled(&program, &device, x.dtype())?;
+        let compiled = self.compiled(&device, x.dtype())?;
         let output = self.output()?.clone();
-        let (y, report) = match &*compiled {
-            Compiled::Host { plan, idle } => {
-                // Leased: two applies never share an instance.
-                let leased = idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
-                let mut instance = leased.map_or_else(|| HostInstance::new(plan), Ok)?;
-                let y = host_values(x).and_then(|x| instance.run(plan, x.as_slice(), stop));
-                idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
-                let y = y?;
+        let (y, report) = match (&compiled, &device.0) {
+            #[cfg(feature = "gpu")]
+            (Compiled::Gpu(c), Kind::Gpu(gpu)) => {
+                let (y, done) = c.apply(gpu, x, output)?;
+                let (submits, passes, dispatches) = (done.submits, done.passes, done.dispatches);
+                (y, ApplyReport { submits, passes, dispatches, recorders: done.recorders, ..ApplyReport::default() })
+            }
+            #[cfg(feature = "gpu")]
+            (Compiled::Gpu(_), Kind::Host) => return Err(Error::Device("a GPU's plan came to the host".into())),
+            (Compiled::Host(h), _) => {
+                let y = h.run(host().plans.ledger(), host_values(x)?.as_slice(), stop)?;
                 let extents = IxDyn(output.extents());
                 let shaped = |e: ndarray::ShapeError| Error::Shape(e.to_string());
                 let array = match y {
@@ -61,14 +63,14 @@ impl Linop {
                 };
                 (Tensor::from_host(output, array)?, ApplyReport::default())
             }
-            #[cfg(feature = "gpu")]
-            Compiled::Gpu(c) => {
-                let (y, done) = c.apply(x, output)?;
-                let (submits, passes, dispatches) = (done.submits, done.passes, done.dispatches);
-                (y, ApplyReport { submits, passes, dispatches, recorders: done.recorders, ..ApplyReport::default() })
-            }
         };
         Ok((y, compiled, report))
+    }
+
+    /// The compiled plan; what panics on the way to it is an error.
+    pub(crate) fn compiled(&self, device: &Device, dtype: DType) -> Result<Compiled> {
+        let program = self.lowered()?;
+        caught(|| Compiled::of(&program, device, dtype)).map_err(|e| e.at(self.label()))
     }
 
     /// The plan that [`apply`](Linop::apply) runs on a device for inputs of this dtype: printed, it lists the kernels.
@@ -76,7 +78,9 @@ impl Linop {
     /// # Errors
     /// As for `apply`, short of running it.
     pub fn plan(&self, device: &Device, dtype: DType) -> Result<Plan> {
-        self.lowered()?.schedule_with(&device.target(), dtype == DType::Complex32, &device.plan_options())
+        let program = self.lowered()?;
+        let plan = || program.schedule_with(&device.target(), dtype == DType::Complex32, &device.plan_options());
+        caught(plan).map_err(|e| e.at(self.label()))
     }
 
     /// Compiles for a device ahead of the first apply.
@@ -84,9 +88,7 @@ impl Linop {
     /// # Errors
     /// As for `apply`.
     pub fn prepare(&self, device: &Device, dtype: DType) -> Result<()> {
-        let c: Arc<Compiled> = compiled(&self.lowered()?, device, dtype)?;
-        debug_assert_eq!(c.plan().values[0].extents, self.input()?.extents());
-        Ok(())
+        self.compiled(device, dtype).map(drop)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
-use crate::host::HostVectors;
-use crate::plan::{PlanOptions, Target};
+use crate::host::{HostVectors, host};
+use crate::plan::{LaneLimit, PlanOptions, Target};
 use crate::tensor::Tensor;
 use crate::tensor::vectors::VectorOps;
 #[cfg(feature = "gpu")]
@@ -84,7 +84,7 @@ impl Device {
     fn trusted(choice: crate::gpu::Choice) -> Result<Device> {
         let gpu = Gpu::open(choice)?;
         let device = Device(Kind::Gpu(gpu.clone()));
-        gpu.tested.get_or_init(|| super::self_test::self_test(&device)).clone()?;
+        gpu.tested(|| super::self_test::self_test(&device))?;
         Ok(device)
     }
 
@@ -122,7 +122,8 @@ impl Device {
         lanes: crate::gpu::queues::Lanes,
         options: crate::gpu::GpuOptions,
     ) -> Device {
-        Device(Kind::Gpu(Gpu::around(adapter.get_info(), lanes, options)))
+        let info = adapter.get_info();
+        Device(Kind::Gpu(Gpu::around(info.name.clone(), &info, lanes, options)))
     }
 
     /// The opened GPU, if this is one: its wgpu device and queue, memory accounting.
@@ -190,7 +191,54 @@ impl Device {
             #[cfg(feature = "gpu")]
             Kind::Gpu(g) => (g.lane_count(), g.weights()),
         };
-        PlanOptions { lanes: super::lanes(), queues, weights }
+        PlanOptions { lanes: self.lanes(), queues, weights }
+    }
+
+    fn lane_limit(&self) -> &LaneLimit {
+        match &self.0 {
+            Kind::Host => &host().lane_limit,
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => &g.lane_limit,
+        }
+    }
+
+    /// Lets at most so many sub-linops of a container be in flight on this device, whatever their settings say; None leaves it
+    /// to the settings. Until this is called the environment variable `LINOPS_LANES` says it. Never changes a result.
+    pub fn set_lanes(&self, lanes: Option<usize>) {
+        self.lane_limit().set(lanes);
+    }
+
+    /// The limit that [`set_lanes`](Device::set_lanes) or `LINOPS_LANES` sets, if any.
+    pub fn lanes(&self) -> Option<usize> {
+        self.lane_limit().get()
+    }
+
+    /// Sets how many bytes may be kept for plans between applies (1 GiB at first): tables, weights, scratch. What was used
+    /// longest ago goes first; a plan that runs is always kept.
+    pub fn set_cache_budget(&self, bytes: u64) {
+        match &self.0 {
+            Kind::Host => host().plans.set_budget(bytes),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.plans.set_budget(bytes),
+        }
+    }
+
+    /// Bytes that are kept for plans between applies.
+    pub fn cached_bytes(&self) -> u64 {
+        match &self.0 {
+            Kind::Host => host().plans.ledger().bytes(),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.plans.ledger().bytes(),
+        }
+    }
+
+    /// Gives up what is kept for plans that do not run, and on a GPU all idle memory.
+    pub fn clear_cache(&self) {
+        match &self.0 {
+            Kind::Host => host().plans.clear(),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.clear(),
+        }
     }
 
     /// Waits until everything submitted so far is done. On the host nothing is ever pending.
@@ -221,15 +269,6 @@ impl Device {
             Kind::Host => Ok(Box::new(HostVectors::new(scalars))),
             #[cfg(feature = "gpu")]
             Kind::Gpu(g) => Ok(Box::new(crate::gpu::GpuVectors::new(g, scalars)?)),
-        }
-    }
-
-    /// A number that differs between devices, for cache keys.
-    pub(crate) fn id(&self) -> u64 {
-        match &self.0 {
-            Kind::Host => 0,
-            #[cfg(feature = "gpu")]
-            Kind::Gpu(g) => g.id(),
         }
     }
 }

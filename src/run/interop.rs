@@ -2,7 +2,7 @@
 
 use super::device::{Device, Kind};
 use crate::dim::Shape;
-use crate::error::{Error, Result, shape_err};
+use crate::error::{Error, Result};
 use crate::gpu::{GpuBuffer, gpu_buffer};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
@@ -17,28 +17,40 @@ impl Tensor {
         let Kind::Gpu(gpu) = &device.0 else {
             return Err(Error::Device("a wgpu buffer needs a GPU device, came the host".into()));
         };
-        let bytes = shape.len() as u64 * dtype.bytes();
-        if buffer.size() < bytes {
-            return shape_err!("the buffer has {} bytes, a {dtype} tensor {shape} needs {bytes}", buffer.size());
-        }
         if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
             let has = buffer.usage();
             return Err(Error::Device(format!("the buffer has the usage {has:?}; create it with STORAGE")));
         }
-        Ok(Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::callers(gpu, buffer))))
+        Tensor::from_device(shape, dtype, Arc::new(GpuBuffer::callers(gpu, buffer)))
     }
 
-    /// The wgpu buffer that holds the values, if the tensor is on a GPU; nothing is copied. It is the tensor's as long as the
-    /// tensor lives: keep the tensor until work of your own on the buffer is submitted, or take the buffer with
+    /// The wgpu buffer that holds the values; nothing is copied. It is the tensor's as long as the tensor lives: keep the tensor
+    /// until work of your own on the buffer is submitted, or take the buffer with
     /// [`into_wgpu_buffer`](Tensor::into_wgpu_buffer).
-    pub fn wgpu_buffer(&self) -> Option<&wgpu::Buffer> {
-        let buffer = gpu_buffer(self)?;
-        buffer.hand_out();
-        Some(buffer.wgpu_buffer())
+    ///
+    /// # Errors
+    /// The tensor is not on a GPU, or what another queue has to do with it fails.
+    pub fn wgpu_buffer(&self) -> Result<&wgpu::Buffer> {
+        let buffer = self.on_gpu()?;
+        buffer.hand_out()?;
+        Ok(buffer.wgpu_buffer())
     }
 
     /// The wgpu buffer that holds the values, for good: it is not reused by this crate any more.
-    pub fn into_wgpu_buffer(self) -> Option<wgpu::Buffer> {
-        Some(gpu_buffer(&self)?.give_away())
+    ///
+    /// # Errors
+    /// As for [`wgpu_buffer`](Tensor::wgpu_buffer).
+    pub fn into_wgpu_buffer(self) -> Result<wgpu::Buffer> {
+        self.on_gpu()?.give_away()
+    }
+
+    fn on_gpu(&self) -> Result<&GpuBuffer> {
+        gpu_buffer(self).ok_or_else(|| {
+            let place = self.device_name();
+            Error::Device(format!(
+                "the tensor {} is on {place}, which has no wgpu buffers; move it with .to(&gpu)",
+                self.shape()
+            ))
+        })
     }
 }

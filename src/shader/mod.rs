@@ -22,6 +22,8 @@ mod validate;
 mod windows;
 mod words;
 
+#[cfg(feature = "gpu")]
+pub(crate) use draft::ListKey;
 pub use draft::{Binding, Draft, List, Operand};
 pub(crate) use limits::word;
 pub use limits::{GpuLimits, KernelShape};

@@ -41,10 +41,15 @@ impl fmt::Display for DType {
     }
 }
 
-/// Values on a device other than the host. Implemented by the `gpu` room.
-pub trait DeviceBuffer: fmt::Debug + Send + Sync {
+/// Kept to this crate: tensors are moved and computed with where the crate knows the device.
+pub trait Sealed {}
+
+/// Values on a device other than the host: a [`GpuBuffer`](crate::gpu::GpuBuffer).
+pub trait DeviceBuffer: Sealed + fmt::Debug + Send + Sync {
     /// What the device is called in messages.
     fn device_name(&self) -> String;
+    /// Bytes of memory.
+    fn bytes(&self) -> u64;
     /// The implementation itself.
     fn as_any(&self) -> &dyn Any;
 }
@@ -155,10 +160,17 @@ impl Tensor {
         Tensor::from_host(shape, array)
     }
 
-    /// A tensor on a device; the buffer holds the values in C order. This is how an executor outside of this crate would
-    /// hand its tensors over, too.
-    pub fn from_device(shape: Shape, dtype: DType, buffer: Arc<dyn DeviceBuffer>) -> Tensor {
-        Tensor { shape, dtype, storage: Storage::Device(buffer) }
+    /// A tensor in a device's buffer, which holds the values in C order from its start on: another view of what a
+    /// [`device_buffer`](Tensor::device_buffer) holds.
+    ///
+    /// # Errors
+    /// The buffer is shorter than the tensor.
+    pub fn from_device(shape: Shape, dtype: DType, buffer: Arc<dyn DeviceBuffer>) -> Result<Tensor> {
+        let needed = (shape.len() as u64).saturating_mul(dtype.bytes());
+        match buffer.bytes() < needed {
+            true => shape_err!("the buffer has {} bytes, a {dtype} tensor {shape} needs {needed}", buffer.bytes()),
+            false => Ok(Tensor { shape, dtype, storage: Storage::Device(buffer) }),
+        }
     }
 
     /// Dims and extents.

@@ -23,13 +23,16 @@ pub(super) fn sum(threads: &Threads, xs: &[Tensor]) -> Result<Tensor> {
     };
     let join = |i: usize| {
         let y = place(i).take().ok_or(Error::Cancelled)?;
-        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-        *total = Some(match total.take() {
+        let total = || total.lock().unwrap_or_else(PoisonError::into_inner);
+        // Joins follow each other, so nobody misses the sum meanwhile; nothing is locked while it is added to.
+        let before = total().take();
+        let sum = match before {
             None => y,
             Some(sum) => add.apply(&packed::pack(&[sum, y])?)?,
-        });
+        };
+        *total() = Some(sum);
         Ok(())
     };
-    run(threads, &task, &join)?;
+    run(threads, home.lanes(), &task, &join)?;
     total.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or(Error::Cancelled)
 }

@@ -9,7 +9,6 @@ mod packed;
 use crate::error::{Error, Result};
 use crate::host::Tasks;
 use crate::linop::{Threadable, Threads};
-use crate::run::lanes;
 use crate::tensor::Tensor;
 use packed::Summed;
 use std::sync::atomic::AtomicBool;
@@ -72,7 +71,7 @@ pub trait ThreadedApply: Threadable {
             *place(i) = Some(y);
             Ok(())
         };
-        run(threads, &task, &|_| Ok(()))?;
+        run(threads, inputs.at(0).device().lanes(), &task, &|_| Ok(()))?;
         let taken = results.into_iter().map(|r| r.into_inner().unwrap_or_else(PoisonError::into_inner));
         taken.map(|y| y.ok_or(Error::Cancelled)).collect()
     }
@@ -113,14 +112,15 @@ impl Inputs<'_> {
     }
 }
 
-/// Runs a task for each sub-linop and joins in order; failures are named.
+/// Runs a task for each sub-linop and joins in order, at most `lanes` at once; failures are named.
 fn run(
     threads: &Threads,
+    lanes: Option<usize>,
     task: &(dyn Fn(usize) -> Result<()> + Sync),
     join: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<()> {
     let count = threads.linops().len();
-    let in_flight = threads.settings().in_flight(count, lanes());
+    let in_flight = threads.settings().in_flight(count, lanes);
     let stop = AtomicBool::new(false);
     Tasks { count, in_flight, stop: &stop }.run(task, join).map_err(|(i, e)| e.at(name(threads, i)))
 }

@@ -45,7 +45,6 @@ fn a_chain_of_applies_has_the_same_bits_on_any_rung() {
     assert!(run(&device(rig::devices(2))) == want);
     several.wait().unwrap();
     drop(several);
-    linops::clear_cache();
     healthy(&watch);
 }
 
@@ -63,6 +62,5 @@ fn a_solver_has_the_same_bits_on_any_rung() {
     let several = device(lanes);
     assert!(run(&several) == want);
     drop(several);
-    linops::clear_cache();
     healthy(&watch);
 }

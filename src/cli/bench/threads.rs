@@ -3,7 +3,7 @@
 use super::{filled, median, workloads};
 use crate::cli::printer::Printer;
 use linops::program::ThreadSettings;
-use linops::{Device, Error, Linop, Result, Tensor, set_lanes};
+use linops::{Device, Error, Linop, Result, Tensor};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -124,9 +124,9 @@ fn by_lanes(
     let mut times = vec![Vec::new(); counts.len()];
     for k in 0..runs + 1 {
         for (n, times) in counts.iter().zip(&mut times) {
-            set_lanes(Some(*n));
+            device.set_lanes(Some(*n));
             let t = timed(a, &x, device);
-            set_lanes(most);
+            device.set_lanes(most);
             if k > 0 {
                 times.push(t?);
             }

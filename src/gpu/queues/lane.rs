@@ -1,7 +1,7 @@
 //! One lane: a wgpu device and queue, the lock that its submissions are made under, and how far it has come.
 
 use crate::error::{Error, Result};
-use crate::gpu::faults::Faults;
+use crate::gpu::faults::{Health, reported};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -40,13 +40,13 @@ impl Ticket {
 pub(super) struct Lane {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
-    pub faults: Faults,
+    pub health: Health,
     pub submits: AtomicU64,
     pub waits: AtomicU64,
     index: usize,
     /// Held while submitting; number of the last submission that has a ticket.
     last: Mutex<u64>,
-    poisoned: OnceLock<Error>,
+    closed: OnceLock<Error>,
     in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
 }
 
@@ -58,16 +58,16 @@ pub(super) struct Refused {
 }
 
 impl Lane {
-    pub fn new(index: usize, device: wgpu::Device, queue: wgpu::Queue, faults: Faults) -> Lane {
+    pub fn new(index: usize, device: wgpu::Device, queue: wgpu::Queue, health: Health) -> Lane {
         Lane {
             device,
             queue,
-            faults,
+            health,
             submits: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             index,
             last: Mutex::default(),
-            poisoned: OnceLock::new(),
+            closed: OnceLock::new(),
             in_flight: Mutex::default(),
         }
     }
@@ -75,33 +75,37 @@ impl Lane {
     /// The critical section of the lane.
     ///
     /// # Errors
-    /// An earlier submission has failed.
+    /// The lane takes no more work.
     pub fn lock(&self) -> Result<MutexGuard<'_, u64>> {
         let last = self.last.lock().unwrap_or_else(|e| e.into_inner());
-        self.healthy().map(|()| last)
+        self.open().map(|()| last)
     }
 
-    pub fn healthy(&self) -> Result<()> {
-        self.poisoned.get().map_or(Ok(()), |e| Err(e.clone()))
+    /// # Errors
+    /// The device is lost, or the lane takes no more work.
+    pub fn open(&self) -> Result<()> {
+        self.health.check()?;
+        self.closed.get().map_or(Ok(()), |e| Err(e.clone()))
     }
 
     /// Submits; on lanes that are ordered, inside the critical section.
     ///
     /// # Errors
-    /// The lane's device has reported a fault; the lane takes no more work.
+    /// What the device reports of this submission. The next one may be made all the same, unless the device is lost.
     pub fn submit(&self, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex, Refused> {
-        let index = self.queue.submit(commands);
+        self.open().map_err(|error| Refused { error, unmade: true })?;
+        let (index, error) = reported(&self.device, || self.queue.submit(commands));
         self.submits.fetch_add(1, Ordering::Relaxed);
-        let Err(e) = self.faults.check() else { return Ok(index) };
+        let Some(error) = self.health.check().err().or(error) else { return Ok(index) };
         // wgpu numbers a submission that failed all the same, but refuses to wait for it.
         let poll = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(Duration::ZERO) };
         let unmade = matches!(self.poll(poll), Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))));
-        Err(Refused { error: self.poison(e), unmade })
+        Err(Refused { error, unmade })
     }
 
-    /// The error that everybody gets from now on.
-    pub fn poison(&self, e: Error) -> Error {
-        self.poisoned.get_or_init(|| e.at(format!("lane {} takes no more work", self.index))).clone()
+    /// Takes no more work. This is the error that everybody gets from now on.
+    pub fn close(&self, e: Error) -> Error {
+        self.closed.get_or_init(|| e.at(format!("lane {} takes no more work", self.index))).clone()
     }
 
     /// Holds the caller back while too much is in flight. Outside of any lock.
@@ -117,7 +121,7 @@ impl Lane {
     pub fn wait_for(&self, index: wgpu::SubmissionIndex, timeout: Duration) -> Result<()> {
         match self.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(timeout) })? {
             Ok(_) => Ok(()),
-            Err(e) => Err(match self.faults.check() {
+            Err(e) => Err(match self.health.check() {
                 Err(fault) => fault,
                 Ok(()) if matches!(e, wgpu::PollError::Timeout) => Error::Timeout { seconds: timeout.as_secs() },
                 Ok(()) => Error::Device(format!("waiting for the device failed: {e}")),
@@ -128,9 +132,6 @@ impl Lane {
     /// wgpu panics, with nothing locked, where a device is lost while it is waited for.
     fn poll(&self, poll: wgpu::PollType) -> Result<Result<wgpu::PollStatus, wgpu::PollError>> {
         let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.device.poll(poll)));
-        polled.map_err(|_| {
-            let lost = Error::DeviceLost("while it was waited for".into());
-            self.faults.check().err().unwrap_or(lost)
-        })
+        polled.map_err(|_| self.health.lose("while it was waited for"))
     }
 }

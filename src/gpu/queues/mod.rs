@@ -28,8 +28,9 @@
 //!   wgpu's callbacks (see `reaper`). Shared buffers are never destroyed explicitly.
 //! - **The native device outlives its lanes.** Every lane's wgpu device holds it through its drop callback, which runs last; the
 //!   last one destroys the semaphores and then the device, once, while the instance is still alive.
-//! - **A failed submission poisons its lane.** What was staged is taken back or signalled from the host, what it would have
-//!   written is marked as failed, and everything that depends on it gets the error. Nothing is left to wait for.
+//! - **A failed submission leaves nothing to wait for.** What was staged is taken back or signalled from the host, what it would
+//!   have written is marked as failed, and everything that reads that gets the error. The lane goes on; only the loss of its
+//!   device is for good.
 
 mod bounce;
 #[cfg(all(feature = "multi-queue", windows))]
@@ -79,6 +80,22 @@ struct Inner {
     throttled: bool,
 }
 
+/// A lane's queue. While this lives nothing else is submitted on the lane, so that what is submitted through it neither takes
+/// along nor leaves behind what orders the lanes. Calling the lanes on the same thread meanwhile would wait for ever.
+#[derive(Debug)]
+pub struct LaneQueue<'a> {
+    queue: &'a wgpu::Queue,
+    _section: Option<MutexGuard<'a, u64>>,
+}
+
+impl std::ops::Deref for LaneQueue<'_> {
+    type Target = wgpu::Queue;
+
+    fn deref(&self) -> &wgpu::Queue {
+        self.queue
+    }
+}
+
 /// What orders the lanes and makes their buffers.
 #[derive(Debug)]
 enum Carrier {
@@ -123,12 +140,12 @@ impl Lanes {
         LaneCounts { submits: lane.submits.load(Ordering::Relaxed), waits: lane.waits.load(Ordering::Relaxed) }
     }
 
-    /// The first fault of any lane's device; it stays.
+    /// Whether all lanes take work.
     ///
     /// # Errors
-    /// A device was lost, or reported an error outside of a call.
+    /// A device was lost.
     pub fn check(&self) -> Result<()> {
-        self.0.lanes.iter().try_for_each(|l| l.faults.check())
+        self.0.lanes.iter().try_for_each(|l| l.open())
     }
 
     /// Waits until a submission is done.
@@ -139,13 +156,13 @@ impl Lanes {
         self.own(ticket)?;
         let lane = self.lane(ticket.lane);
         lane.wait_for(ticket.index.clone(), timeout)?;
-        lane.faults.check()
+        lane.open()
     }
 
     /// Waits until everything submitted so far, writes included, is done on all lanes.
     ///
     /// # Errors
-    /// One of the lanes is not done within `timeout`, or has failed; the others are waited for all the same.
+    /// One of the lanes is not done within `timeout`, or its device is lost; the others are waited for all the same.
     pub fn wait_all(&self, timeout: Duration) -> Result<()> {
         let waits = self.0.lanes.iter().map(|lane| {
             let index = {
@@ -165,9 +182,13 @@ impl Lanes {
         !matches!(self.0.carrier, Carrier::OneQueue)
     }
 
-    /// The queue of a lane, for a user who knows the rules of this room.
-    pub(super) fn queue(&self, lane: usize) -> &wgpu::Queue {
-        &self.lane(lane).queue
+    /// The queue of a lane for a user's own submissions, in the lane's critical section.
+    ///
+    /// # Errors
+    /// The lane takes no more work.
+    pub fn queue(&self, lane: usize) -> Result<LaneQueue<'_>> {
+        let lane = self.lane(lane);
+        Ok(LaneQueue { queue: &lane.queue, _section: self.section(lane)? })
     }
 
     /// The critical section of a lane. On one queue there is none: nothing is staged, wgpu orders submissions itself, and what a
@@ -175,7 +196,7 @@ impl Lanes {
     fn section<'a>(&self, lane: &'a Lane) -> Result<Option<MutexGuard<'a, u64>>> {
         match self.tracked() {
             true => lane.lock().map(Some),
-            false => lane.healthy().map(|()| None),
+            false => lane.open().map(|()| None),
         }
     }
 

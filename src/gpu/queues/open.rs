@@ -4,7 +4,7 @@ use super::lane::Lane;
 use super::report::{Found, LanesReport, NOT_ASKED, Rung, find};
 use super::{Carrier, Inner, Lanes};
 use crate::error::{Error, Result, value_err};
-use crate::gpu::faults::Faults;
+use crate::gpu::faults::Health;
 use crate::gpu::pool::new_id;
 use std::sync::Arc;
 
@@ -91,13 +91,13 @@ impl Lanes {
             family: None,
             families: Vec::new(),
         };
-        Lanes::with(vec![Lane::new(0, device, queue, Faults::default())], Carrier::OneQueue, report, false)
+        Lanes::with(vec![Lane::new(0, device, queue, Health::default())], Carrier::OneQueue, report, false)
     }
 
     fn of(devices: Vec<(wgpu::Device, wgpu::Queue)>, carrier: Carrier, report: LanesReport) -> Lanes {
         let lane = |(k, (device, queue)): (usize, (wgpu::Device, wgpu::Queue))| {
-            let faults = Faults::listen(&device);
-            Lane::new(k, device, queue, faults)
+            let health = Health::listen(&device);
+            Lane::new(k, device, queue, health)
         };
         Lanes::with(devices.into_iter().enumerate().map(lane).collect(), carrier, report, true)
     }

@@ -5,7 +5,7 @@ use super::lane::Ticket;
 use super::reaper::Reaper;
 use super::{Carrier, Lanes};
 use crate::error::{Error, Result};
-use crate::gpu::faults::from_wgpu;
+use crate::gpu::faults::checked;
 use crate::gpu::pool::new_id;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -161,22 +161,20 @@ impl Lanes {
     /// Undefined memory may hold what another process left there.
     #[cfg(feature = "multi-queue")]
     fn clear(&self, buffer: &SharedBuffer) -> Result<()> {
-        let mut encoder = self.device(0).create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.clear_buffer(buffer.on(0), 0, None);
-        self.submit(0, vec![encoder.finish()], &[], &[buffer], &[]).map(drop)
+        let commands = checked(self.device(0), || {
+            let mut encoder = self.device(0).create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.clear_buffer(buffer.on(0), 0, None);
+            encoder.finish()
+        })?;
+        self.submit(0, vec![commands], &[], &[buffer], &[]).map(drop)
     }
 }
 
 fn create(device: &wgpu::Device, desc: &wgpu::BufferDescriptor) -> Result<wgpu::Buffer> {
-    let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let buffer = device.create_buffer(desc);
-    match pollster::block_on(scope.pop()) {
-        None => Ok(buffer),
-        Some(e) => Err(match from_wgpu(e) {
-            Error::OutOfMemory(_) => out_of_memory(desc.size),
-            other => other,
-        }),
-    }
+    checked(device, || device.create_buffer(desc)).map_err(|e| match e {
+        Error::OutOfMemory(_) => out_of_memory(desc.size),
+        other => other,
+    })
 }
 
 pub(super) fn out_of_memory(bytes: u64) -> Error {

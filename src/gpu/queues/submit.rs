@@ -25,8 +25,8 @@ impl Lanes {
     /// order of submission is all the order there is, and neither list is looked at.
     ///
     /// # Errors
-    /// The lane has failed or fails now; what it would have written is then marked as failed. What is read was to be written by a
-    /// submission that failed. A buffer or ticket is of other lanes, or a buffer cannot be used on this lane.
+    /// What the device reports of this submission; what it would have written is then marked as failed. What is read was to be
+    /// written by a submission that failed. The device is lost. A buffer or ticket is of other lanes, or a buffer cannot be used on this lane.
     pub fn submit(
         &self,
         lane: usize,
@@ -82,7 +82,6 @@ impl Lanes {
             self.reap();
             self.ordered(at, host_waits, record, reads, writes, after)?
         } else {
-            lane.healthy()?;
             (0, lane.submit(record(lane)?).map_err(|r| r.error)?)
         };
         if self.0.throttled {
@@ -126,18 +125,21 @@ impl Lanes {
         let value = *last + 1;
         let submitted = match self.stage(at, &waits, value) {
             Ok(()) => lane.submit(commands),
-            Err(e) => Err(Refused { error: lane.poison(e), unmade: true }),
+            // What is staged in part cannot be told from what is staged whole.
+            Err(e) => Err(Refused { error: lane.close(e), unmade: true }),
         };
         let signal_left = self.unstage(at, &waits);
         let index = match submitted {
             Ok(index) if !signal_left => index,
             other => {
-                let missed = || lane.poison(Error::Device("the device refused a submission".into()));
+                let missed = || Error::Device("the device refused a submission".into());
                 let (e, unmade) = other.map_or_else(|r| (r.error, r.unmade), |_| (missed(), true));
-                // A fault may have come from elsewhere while this submission was made all the same; then it signals itself.
+                // An error may be of the submission that was made all the same; then it signals itself. Otherwise its number
+                // is signalled from here, and the next submission has the next one.
                 if signal_left || unmade {
                     self.release(at, value);
                 }
+                *last = value;
                 fail(&mut used, &e);
                 return Err(e);
             }

@@ -4,7 +4,7 @@ use super::Lanes;
 use super::lane::{Lane, PATIENCE};
 use super::shared::SharedBuffer;
 use crate::error::{Error, Result, value_err};
-use crate::gpu::faults::from_wgpu;
+use crate::gpu::faults::checked;
 use std::ops::Range;
 use std::sync::mpsc;
 
@@ -34,7 +34,9 @@ impl Lanes {
         let reads: &[&SharedBuffer] = if len == buffer.size() { &[] } else { &[buffer] };
         for (k, part) in bytes.chunks(TRANSFER as usize).enumerate() {
             let record = |lane: &Lane| {
-                lane.queue.write_buffer(buffer.on(at), offset + k as u64 * TRANSFER, part);
+                checked(&lane.device, || {
+                    lane.queue.write_buffer(buffer.on(at), offset + k as u64 * TRANSFER, part);
+                })?;
                 Ok(Vec::new())
             };
             self.submit_by(at, self.finishes_under_lock(), record, reads, &[buffer], &[])?;
@@ -73,7 +75,7 @@ impl Lanes {
         let lane = self.lane(at);
         for (k, part) in bytes.chunks(TRANSFER as usize).enumerate() {
             let _section = self.section(lane)?;
-            lane.queue.write_buffer(buffer, offset + k as u64 * TRANSFER, part);
+            checked(&lane.device, || lane.queue.write_buffer(buffer, offset + k as u64 * TRANSFER, part))?;
             if bytes.len() as u64 > TRANSFER {
                 // Each part in a submission of its own, so that staging memory is freed on the way.
                 lane.submit(Vec::new()).map_err(|r| r.error)?;
@@ -85,27 +87,24 @@ impl Lanes {
     /// Reads on one lane, outside of the lanes' order.
     pub(super) fn get(&self, at: usize, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
         let lane = self.lane(at);
-        lane.faults.check()?;
+        lane.health.check()?;
         if bytes == 0 {
             return Ok(Vec::new());
         }
         let size = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(TRANSFER);
-        let scope = lane.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let staging = lane.device.create_buffer(&wgpu::BufferDescriptor {
+        let desc = wgpu::BufferDescriptor {
             label: Some("linops.readback"),
             size,
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
-        });
-        if let Some(e) = pollster::block_on(scope.pop()) {
-            return Err(from_wgpu(e));
-        }
+        };
+        let staging = checked(&lane.device, || lane.device.create_buffer(&desc))?;
         let mut out = Vec::with_capacity(bytes as usize);
         while (out.len() as u64) < bytes {
             let from = out.len() as u64;
             self.part(lane, buffer, from..bytes.min(from + size), &staging, &mut out)?;
         }
-        lane.faults.check()?;
+        lane.health.check()?;
         Ok(out)
     }
 
@@ -118,24 +117,26 @@ impl Lanes {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let bytes = range.end - range.start;
-        let mut encoder = lane.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let copied = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
-        encoder.copy_buffer_to_buffer(buffer, range.start, staging, 0, copied);
-        let commands = encoder.finish();
+        let commands = checked(&lane.device, || {
+            let mut encoder = lane.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(buffer, range.start, staging, 0, copied);
+            encoder.finish()
+        })?;
         let (done, mapped) = mpsc::channel();
         let index = {
             let _section = self.section(lane)?;
             let index = lane.submit(vec![commands]).map_err(|r| r.error)?;
             // Mapping may submit, so it belongs into the critical section. The receiver may be gone after a timeout; then nobody
             // needs the message.
-            staging.map_async(wgpu::MapMode::Read, 0..copied, move |r| drop(done.send(r)));
+            checked(&lane.device, || staging.map_async(wgpu::MapMode::Read, 0..copied, move |r| drop(done.send(r))))?;
             index
         };
         lane.wait_for(index, PATIENCE)?;
         match mapped.recv_timeout(PATIENCE) {
             Ok(Ok(())) => {}
             _ => {
-                let fault = lane.faults.check().err();
+                let fault = lane.health.check().err();
                 return Err(fault.unwrap_or(Error::Device("a buffer could not be mapped".into())));
             }
         }

@@ -1,7 +1,7 @@
 //! Index lists, with those of the transpose.
 
 use crate::error::{Result, shape_err, value_err};
-use crate::made::Made;
+use crate::kept::Made;
 use std::sync::Arc;
 
 /// Indices into an axis, shared by handle, with the lists of the transpose made once.

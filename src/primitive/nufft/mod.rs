@@ -25,7 +25,7 @@ use super::Sample;
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId, identity_axes};
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::ir::{Builder, Lowered, Lowering, Primitive, Program, Stack, Sweep};
-use crate::made::Made;
+use crate::kept::Made;
 use crate::plan::Target;
 use crate::points::{Footprint, Points, Profile, check_count};
 use std::f64::consts::PI;

@@ -1,8 +1,4 @@
-//! What is made when it is first asked for, and kept.
-//!
-//! Nothing parallel may run while a once-cell or a mutex is held: a thread of rayon's pool that waits takes up other work,
-//! which may ask for the same thing and would then wait for itself. So what is asked for is made outside of the cell. Two
-//! threads may make it at once; the first one's is kept.
+//! A value that is computed outside of any lock, once or by two at once; the first one stays.
 
 use crate::error::Result;
 use std::sync::OnceLock;

@@ -1,0 +1,96 @@
+//! What a device keeps between applies, while its ledger is within the budget.
+
+use super::Ledger;
+use lru::LruCache;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Things by key, the least recently used given up first. They, and what they share, book their bytes in the ledger.
+#[derive(Debug)]
+pub(crate) struct Store<K: Eq + Hash, V> {
+    ledger: Ledger,
+    budget: AtomicU64,
+    entries: Mutex<LruCache<K, Arc<V>>>,
+}
+
+impl<K: Eq + Hash, V> Store<K, V> {
+    pub fn new(budget: u64) -> Store<K, V> {
+        let entries = Mutex::new(LruCache::unbounded());
+        Store { ledger: Ledger::default(), budget: AtomicU64::new(budget), entries }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.entries().get(key).cloned()
+    }
+
+    /// Puts a thing in that was made meanwhile; the one that is there already stays.
+    pub fn put(&self, key: K, value: Arc<V>) -> Arc<V> {
+        {
+            let mut entries = self.entries();
+            if let Some(there) = entries.get(&key) {
+                return there.clone();
+            }
+            entries.put(key, value.clone());
+        }
+        self.trim();
+        value
+    }
+
+    /// Gives things up while more is kept than the budget says; what somebody uses stays.
+    pub fn trim(&self) {
+        // What is put back in front of the others, since it is in use, is not looked at again.
+        let mut left = self.entries().len();
+        while left > 0 && self.ledger.bytes() > self.budget.load(Ordering::Relaxed) {
+            left -= 1;
+            let mut entries = self.entries();
+            match entries.pop_lru() {
+                Some((key, value)) if Arc::strong_count(&value) > 1 => {
+                    entries.put(key, value);
+                }
+                // Dropped with nothing locked: it may take others with it.
+                given_up => {
+                    drop(entries);
+                    drop(given_up);
+                }
+            }
+        }
+    }
+
+    pub fn set_budget(&self, bytes: u64) {
+        self.budget.store(bytes, Ordering::Relaxed);
+        self.trim();
+    }
+
+    /// Gives up all that nobody uses.
+    pub fn clear(&self) {
+        let given_up: Vec<(K, Arc<V>)> = {
+            let mut entries = self.entries();
+            let mut all = Vec::with_capacity(entries.len());
+            while let Some(entry) = entries.pop_lru() {
+                all.push(entry);
+            }
+            let (used, unused) = all.into_iter().partition(|(_, v)| Arc::strong_count(v) > 1);
+            let used: Vec<_> = used;
+            for (key, value) in used {
+                entries.put(key, value);
+            }
+            unused
+        };
+        drop(given_up);
+    }
+
+    /// How many things are kept.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, LruCache<K, Arc<V>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
