@@ -9,6 +9,7 @@ mod workloads;
 
 use super::DONE;
 use super::common::{Common, bytes, expect_memory};
+use super::numbers::from_one;
 use super::printer::Printer;
 use super::progress;
 use linops::{DType, Device, HostArray, Linop, Result, Shape, Tensor, linop};
@@ -25,7 +26,7 @@ pub struct Args {
     file: Option<PathBuf>,
 
     /// Runs of each
-    #[arg(long, value_name = "N", default_value = "30")]
+    #[arg(long, value_name = "N", default_value = "30", value_parser = from_one, allow_negative_numbers = true)]
     runs: NonZeroUsize,
 
     #[command(flatten)]
