@@ -56,11 +56,13 @@ pub fn estimate_maps(kspace: ArrayView3<Complex32>, calibration: Option<usize>) 
     let block = Block::find(kspace, calibration)?;
     let data = block.cut(kspace);
     let kernel = KERNEL.min(block.smaller_side() / 2);
-    // The projector and a copy, the patches thrice, what lies between them six times; and the maps in two orders.
     let (row, pixels) = ((coils * kernel * kernel) as u64, (ny * nx) as u64);
     let patches = ((block.ky.len() + 1 - kernel) * (block.kx.len() + 1 - kernel)) as u64;
-    let values = row.saturating_mul(2 * row + 3 * patches).saturating_add(6 * patches * patches);
-    let bytes = values.saturating_mul(16).saturating_add(pixels.saturating_mul(16 * coils as u64 + 4));
+    // The patches twice and six matrices over them; or thrice, two, and the projector; or that and the maps in two orders.
+    let solving = 2 * row * patches + 6 * patches * patches;
+    let closing = 3 * row * patches + 2 * patches * patches + row * row;
+    let maps = pixels.saturating_mul(16 * coils as u64 + 4);
+    let bytes = (16 * solving.max(closing)).max((16 * row * row).saturating_add(maps));
     expect_room(bytes, "the estimation of coil maps")?;
     let Some(projector) = subspace::projector(data.view(), kernel, THRESHOLD) else {
         return value_err!("the centre of k-space is empty; {HINT}");
