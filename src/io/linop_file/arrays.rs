@@ -18,9 +18,9 @@ impl Loader {
         let path = self.folder.join(name);
         let array = read_array(&path).map_err(|e| f.at(field, e))?;
         self.files.borrow_mut().extend(Format::of(&path).map_or_else(Vec::new, |format| format.files(&path)));
-        // Narrowed or widened, as the caller wants it, it is at most this large; and the linop keeps a copy.
+        // In the type that the caller wants, and as the linop keeps it.
         let values: u64 = array.shape().iter().map(|n| *n as u64).product();
-        expect_room(values.saturating_mul(24), name).map_err(|e| f.at(field, e))?;
+        expect_room(values.saturating_mul(16), name).map_err(|e| f.at(field, e))?;
         Ok(array)
     }
 
