@@ -30,9 +30,14 @@ mod run;
 pub mod solve;
 pub mod threadable;
 
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "io", feature = "app"))]
+mod allocate;
+#[cfg(any(feature = "io", feature = "app"))]
+mod fourier;
+
+#[cfg(feature = "app")]
 pub mod app;
-#[cfg(feature = "cli")]
+#[cfg(feature = "io")]
 pub mod io;
 
 pub mod program {

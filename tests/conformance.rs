@@ -1,5 +1,5 @@
 //! The conformance vectors: linop files with inputs and expected outputs, on every device of this machine.
-#![cfg(feature = "cli")]
+#![cfg(feature = "io")]
 
 mod common;
 

@@ -336,7 +336,7 @@ fn a_gpu_agrees_with_the_host() {
 }
 
 /// Linop files of all kinds of op, to break.
-#[cfg(feature = "cli")]
+#[cfg(feature = "io")]
 fn files() -> Vec<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let mut all: Vec<_> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path().join("linop.json")).collect();
@@ -345,7 +345,7 @@ fn files() -> Vec<String> {
 }
 
 #[test]
-#[cfg(feature = "cli")]
+#[cfg(feature = "io")]
 fn broken_linop_files_never_panic() {
     let (files, folder) = (files(), tempfile::tempdir().unwrap());
     assert!(files.len() > 50);

@@ -10,6 +10,7 @@ mod subspace;
 
 use super::dense::leading;
 use crate::Result;
+use crate::allocate::expect_room;
 use crate::error::value_err;
 use calibration::{Block, HINT};
 use ndarray::parallel::prelude::*;
@@ -55,6 +56,14 @@ pub fn estimate_maps(kspace: ArrayView3<Complex32>, calibration: Option<usize>) 
     let block = Block::find(kspace, calibration)?;
     let data = block.cut(kspace);
     let kernel = KERNEL.min(block.smaller_side() / 2);
+    let (row, pixels) = ((coils * kernel * kernel) as u64, (ny * nx) as u64);
+    let patches = ((block.ky.len() + 1 - kernel) * (block.kx.len() + 1 - kernel)) as u64;
+    // The patches twice and six matrices over them; or thrice, two, and the projector; or that and the maps in two orders.
+    let solving = 2 * row * patches + 6 * patches * patches;
+    let closing = 3 * row * patches + 2 * patches * patches + row * row;
+    let maps = pixels.saturating_mul(16 * coils as u64 + 4);
+    let bytes = (16 * solving.max(closing)).max((16 * row * row).saturating_add(maps));
+    expect_room(bytes, "the estimation of coil maps")?;
     let Some(projector) = subspace::projector(data.view(), kernel, THRESHOLD) else {
         return value_err!("the centre of k-space is empty; {HINT}");
     };

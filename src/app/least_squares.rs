@@ -1,10 +1,11 @@
 //! Regularised least squares, ‖A x − y‖² + λ‖x‖², as the imaging models solve it.
 
+use crate::allocate::expect_room;
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
-use crate::run::Device;
+use crate::run::{Device, MemoryUse};
 use crate::solve::{CgOptions, CgResult, Progress, Stop, cg};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use ndarray::{Array, ArrayD, ArrayViewD, Dimension, Ix2};
 use num_complex::Complex32;
 use std::sync::atomic::AtomicBool;
@@ -68,6 +69,7 @@ pub(super) fn minimise(
     if options.iterations == 0 {
         return value_err!("the number of iterations is 0; expected at least 1");
     }
+    expect_memory(a, &a.n(), y.len(), device)?;
     let scaled = Scaled::new(y);
     let b = a.h().apply(&scaled.tensor(dims)?.to(device)?)?;
     let cg_options = CgOptions {
@@ -84,8 +86,22 @@ pub(super) fn minimise(
 
 /// Aᴴy; `dims` are those of y.
 pub(super) fn adjoint(a: &Linop, y: ArrayViewD<Complex32>, dims: &str, device: &Device) -> Result<ArrayD<Complex32>> {
+    expect_memory(a, &a.h(), y.len(), device)?;
     let scaled = Scaled::new(y);
     scaled.restore(&a.h().apply(&scaled.tensor(dims)?.to(device)?)?)
+}
+
+/// Checks that there is memory for applying `most`, the adjoint or the normal of `a`, to so many samples, and for what is kept
+/// meanwhile: the samples twice, and as many images as a solver holds and gives.
+fn expect_memory(a: &Linop, most: &Linop, samples: usize, device: &Device) -> Result<()> {
+    const IMAGES: u64 = 10;
+    let image = a.input()?.len() as u64;
+    let mut bytes = (samples as u64).saturating_mul(2 * 8).saturating_add(image.saturating_mul(8 * IMAGES));
+    if device.is_host() {
+        let of = |linop: &Linop| -> Result<u64> { Ok(MemoryUse::of(&linop.plan(device, DType::Complex32)?)?.apply()) };
+        bytes = bytes.saturating_add(of(most)?.max(of(&a.h())?));
+    }
+    expect_room(bytes, "the reconstruction")
 }
 
 /// k-space times the power of two that brings its largest part between ½ and 1. Raw data may be of the size 1e-6 or 1e6,

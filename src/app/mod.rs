@@ -4,7 +4,6 @@ mod bessel;
 pub mod coils;
 mod dense;
 pub mod density;
-pub mod fourier;
 pub mod least_squares;
 pub mod noise;
 pub mod noncartesian;

@@ -1,10 +1,10 @@
 //! A simulated parallel-imaging scan of the Shepp-Logan head.
 
-use super::fourier::centred_dft;
 use super::noise::Generator;
 use super::phantom::shepp_logan_kspace;
 use super::sensitivity::{ORDER, Sensitivity, ring};
 use crate::error::value_err;
+use crate::fourier::centred_dft;
 use crate::{Error, Result};
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, Array3, Axis};

@@ -4,6 +4,7 @@
 //! Pruessmann et al., Magn. Reson. Med. 42:952 (1999); by conjugate gradients: 46:638 (2001).
 
 use super::least_squares::{Reconstruction, SenseOptions, adjoint, minimise};
+use crate::allocate::expect_room;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, FftOptions, Linop};
 use crate::run::Device;
@@ -42,7 +43,7 @@ impl Sense {
             }
         }
         if let Some(((ky, kx), v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-            return value_err!("the mask is {v} at [{ky}, {kx}]; expected 0 (not sampled) or 1 (sampled)");
+            return value_err!("the mask is {v:?} at [{ky}, {kx}]; expected 0 (not sampled) or 1 (sampled)");
         }
         if mask.iter().all(|v| *v == 0.0) {
             return value_err!("the mask is 0 everywhere; at least one k-space location must be sampled");
@@ -54,6 +55,8 @@ impl Sense {
         if power.iter().all(|v| *v == 0.0) {
             return value_err!("the coil maps are 0 everywhere; there is nothing to reconstruct");
         }
+        // The maps as they are given, and as the linop keeps them.
+        expect_room((maps.len() as u64).saturating_mul(2 * 8), "the model of the scan")?;
         let maps = Tensor::from_array(maps.to_owned(), "C Ny Nx")?;
         let mask = Tensor::from_array(mask.to_owned(), "Ky Kx")?;
         let s = linop::diagonal(format!("Ny={ny} Nx={nx}"), &maps)?.named("coil maps");

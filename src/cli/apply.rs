@@ -3,7 +3,8 @@
 use super::common::{Common, expect_memory};
 use super::printer::Printer;
 use super::{DONE, input, lanes, output};
-use linops::{Device, Linop, Result};
+use linops::io::LinopFile;
+use linops::{Device, Result};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -33,13 +34,18 @@ pub struct Args {
     #[arg(long)]
     allow_nan: bool,
 
+    /// Replace an existing output
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     pub common: Common,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
-    let target = output::reserve(&args.output, args.common.force)?;
-    let linop = Linop::from_file(&args.file)?;
+    let target = output::reserve(&args.output, args.force, &[Some(&args.file), Some(&args.input)])?;
+    let LinopFile { linop, files, .. } = LinopFile::read(&args.file)?;
+    target.expect_apart(&files)?;
     let (linop, what) = match (args.adjoint, args.normal) {
         (true, _) => (linop.h(), "adjoint"),
         (_, true) => (linop.n(), "normal"),

@@ -8,7 +8,8 @@ mod threads;
 mod workloads;
 
 use super::DONE;
-use super::common::{Common, bytes, expect_memory};
+use super::common::{Common, bytes, expect_bytes, expect_memory};
+use super::numbers::from_one;
 use super::printer::Printer;
 use super::progress;
 use linops::{DType, Device, HostArray, Linop, Result, Shape, Tensor, linop};
@@ -25,7 +26,7 @@ pub struct Args {
     file: Option<PathBuf>,
 
     /// Runs of each
-    #[arg(long, value_name = "N", default_value = "30")]
+    #[arg(long, value_name = "N", default_value = "30", value_parser = from_one, allow_negative_numbers = true)]
     runs: NonZeroUsize,
 
     #[command(flatten)]
@@ -124,6 +125,7 @@ fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize)
     // Moves as many bytes as the plan, in one kernel; -1, as a product with 1 is simplified away.
     let bytes = cost.read + cost.written;
     let elements = usize::try_from(bytes / 16).unwrap_or(usize::MAX).clamp(1, LARGEST_COPY);
+    expect_bytes(3 * 8 * elements as u64, || "the copy beside it".into())?;
     let copy = linop::scalar(format!("N={elements}"), -1.0)?;
     let from = filled(copy.input()?)?.to(device)?;
     let once = |linop: &Linop, x: &Tensor| -> Result<f64> {

@@ -14,7 +14,7 @@ pub struct Args {
     file: PathBuf,
 
     /// Of the random data
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     seed: u64,
 
     #[command(flatten)]

@@ -1,5 +1,7 @@
 //! Options that every computing verb takes, and the devices they choose.
 
+use super::numbers::from_one;
+use super::printer::complain;
 use linops::{DType, Device, Error, Linop, MemoryUse, Result};
 use std::num::NonZeroUsize;
 
@@ -10,12 +12,8 @@ pub struct Common {
     device: Option<String>,
 
     /// Run at most N sub-linops of a container at once; never changes a result
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     lanes: Option<NonZeroUsize>,
-
-    /// Replace an existing output
-    #[arg(long)]
-    pub force: bool,
 
     /// Print the result as JSON
     #[arg(long)]
@@ -26,14 +24,24 @@ fn device_name(text: &str) -> Result<String, String> {
     match text {
         "auto" | "gpu" | "host" => Ok(text.into()),
         _ if text.split(',').all(|t| t.strip_prefix("gpu:").is_some_and(|name| !name.is_empty())) => Ok(text.into()),
-        _ => Err("expected auto, gpu, gpu:NAME, host, or several as gpu:NAME,gpu:NAME".into()),
+        "cpu" | "CPU" | "Host" | "HOST" => Err("the CPU is called host: --device host".into()),
+        _ => Err("expected auto, gpu, gpu:NAME, host (the CPU), or several as gpu:NAME,gpu:NAME".into()),
     }
 }
 
 impl Common {
     /// The chosen device; `auto` if none was named.
     pub fn device(&self) -> Result<Device> {
-        self.limited(Device::by_name(self.device.as_deref().unwrap_or("auto"))?)
+        let name = self.device.as_deref().unwrap_or("auto");
+        if name == "auto" {
+            warn_of_adapter();
+        }
+        self.limited(Device::by_name(name)?)
+    }
+
+    /// Whether adapters are looked for.
+    pub fn lists_adapters(&self) -> bool {
+        self.device.as_deref() != Some("host")
     }
 
     /// The lanes that `--lanes` or the environment allows at most, if either does.
@@ -75,12 +83,32 @@ impl Common {
 pub fn expect_memory(linop: &Linop, device: &Device) -> Result<()> {
     // The constants are there already.
     let needed = MemoryUse::of(&linop.plan(device, DType::Complex32)?)?.apply();
-    let granted = usize::try_from(needed).is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok());
-    if granted {
-        return Ok(());
+    let (input, output) = (linop.input()?, linop.output()?);
+    expect_bytes(needed, || format!("{} from {input} to {output}", linop.label()))
+}
+
+/// Checks that so many bytes could be had beyond what is held already.
+pub fn expect_bytes(needed: u64, what: impl FnOnce() -> String) -> Result<()> {
+    // What the rest of the program may need meanwhile.
+    const MARGIN: u64 = 8 << 20;
+    match usize::try_from(needed.saturating_add(MARGIN)).is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok()) {
+        true => Ok(()),
+        false => Err(Error::OutOfMemory(format!("{} needs {}", what(), bytes(needed)))),
     }
-    let what = format!("{} from {} to {} needs {}", linop.label(), linop.input()?, linop.output()?, bytes(needed));
-    Err(Error::OutOfMemory(what))
+}
+
+/// Says when `LINOPS_ADAPTER` names no adapter: where none was asked for, the host would be taken without a word.
+fn warn_of_adapter() {
+    let Some(name) = std::env::var("LINOPS_ADAPTER").ok().filter(|name| !name.is_empty()) else { return };
+    let names = adapters();
+    if names.iter().any(|n| n.to_lowercase().contains(&name.to_lowercase())) {
+        return;
+    }
+    let there = match names.is_empty() {
+        true => "there is none".into(),
+        false => format!("there are {}", names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")),
+    };
+    complain(&format!("LINOPS_ADAPTER is \"{name}\", but no adapter is called so ({there}); the host is used"));
 }
 
 /// All adapters, by what `gpu:` takes.

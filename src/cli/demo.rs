@@ -5,7 +5,7 @@ mod subject;
 
 use super::common::Common;
 use super::interrupt::Solving;
-use super::printer::{Printer, complain, decimal};
+use super::printer::{Printer, complain, count_of, decimal};
 use super::recon::{outcome, stop_name};
 use super::{DONE, INTERRUPTED, progress};
 use linops::Result;
@@ -14,7 +14,7 @@ use linops::io::{Window, panels};
 use ndarray::Array2;
 use num_complex::Complex32;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use subject::Subject;
 
@@ -24,18 +24,30 @@ pub struct Args {
     #[arg(long)]
     radial: bool,
 
+    /// Where the picture goes (.png) [default: demo.png, which replaces an earlier one of the demo]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Replace any existing picture
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     pub common: Common,
 }
 
-/// The picture, in the current folder.
+/// The picture, in the current folder, where nothing else is asked for.
 const FILE: &str = "demo.png";
 /// Little regularisation: the noise is low, and the error should be that of the method.
 const LAMBDA: f32 = 1e-3;
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
-    let path = Path::new(FILE);
-    let target = picture::reserve(path, args.common.force)?;
+    let path = args.output.as_deref().unwrap_or(Path::new(FILE));
+    let target = match args.output {
+        Some(_) => picture::reserve(path, args.force)?,
+        None => picture::reserve(path, args.force || picture::is_ours(path))?,
+    };
+    let file = path.display().to_string();
     let device = args.common.device()?;
     let wait = progress::spinner("simulating the scan");
     let subject = if args.radial { subject::radial(&device) } else { subject::cartesian(&device) };
@@ -59,7 +71,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     picture::write(target, &sheet(&subject, &result.image, errors))?;
     printer.field("SENSE", format_args!("{seconds:.3} s, {}", outcome(&result)));
     printer.field("NRMSE", format_args!("{} {:.4}, SENSE {:.4}", subject.plain_name, errors.0, errors.1));
-    printer.field("wrote", FILE);
+    printer.field("wrote", &file);
     let mut facts = json!({
         "device": device.name(),
         "lanes": args.common.lanes(),
@@ -71,7 +83,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "seconds": seconds,
         "nrmse": { subject.plain_name.replace('-', "_"): errors.0, "sense": errors.1 },
         "interrupted": solving.interrupted(),
-        "file": FILE,
+        "file": file,
     });
     if let (Some(facts), Value::Object(scan)) = (facts.as_object_mut(), &subject.facts) {
         facts.extend(scan.clone());
@@ -79,8 +91,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.json(&facts);
     if solving.interrupted() {
         complain(&format!(
-            "interrupted after {} iterations; the image so far was written to {FILE}",
-            result.iterations
+            "interrupted after {}; the image so far was written to {file}",
+            count_of(result.iterations, "iteration")
         ));
         return Ok(INTERRUPTED);
     }

@@ -2,7 +2,7 @@
 
 use super::DONE;
 use super::common::{Common, bytes, count};
-use super::printer::Printer;
+use super::printer::{Printer, count_of};
 use linops::internal::{Plan, PlanValue, Step};
 use linops::{DType, Error, Linop, MemoryUse, Result};
 use serde_json::{Value, json};
@@ -49,8 +49,13 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         }
         for region in &plan.regions {
             printer.line(format_args!(
-                "  container {} of {} linops: {}, {} in flight, {} waves ({})",
-                region.label, region.linops, region.schedule, region.in_flight, region.waves, region.reason
+                "  container {} of {}: {}, {} in flight, {} ({})",
+                region.label,
+                count_of(region.linops, "linop"),
+                region.schedule,
+                region.in_flight,
+                count_of(region.waves, "wave"),
+                region.reason
             ));
         }
         if args.wgsl {
@@ -96,8 +101,8 @@ fn step_line(plan: &Plan, step: &Step) -> String {
 fn totals(plan: &Plan) -> String {
     let cost = plan.cost();
     format!(
-        "{} kernels, read {}, write {}, {} flop",
-        plan.steps.len(),
+        "{}, read {}, write {}, {} flop",
+        count_of(plan.steps.len(), "kernel"),
         bytes(cost.read),
         bytes(cost.written),
         count(cost.flops)
@@ -107,12 +112,12 @@ fn totals(plan: &Plan) -> String {
 /// What the memory is for, and how much it is at most.
 fn memory_line(plan: &Plan, m: &MemoryUse) -> String {
     let mut line = format!(
-        "memory at most {}: input {}, output {}, scratch {} in {} buffers, constants {}, tables {}",
+        "memory at most {}: input {}, output {}, scratch {} in {}, constants {}, tables {}",
         bytes(m.peak()),
         bytes(m.input),
         bytes(m.output),
         bytes(m.scratch),
-        plan.memory.slots.len(),
+        count_of(plan.memory.slots.len(), "buffer"),
         bytes(m.constants),
         bytes(m.tables)
     );

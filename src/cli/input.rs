@@ -1,36 +1,37 @@
-//! Arrays from files, by suffix.
+//! Arrays from files, whatever their format.
 
-use linops::io::{Array, read_cfl, read_npy};
+use super::common::expect_bytes;
+use linops::io::{Array, Format, Reader, read_array};
 use linops::{Error, HostArray, Result, Shape, Tensor};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// What a file holds, by its suffix in small letters; a BART base name counts as `cfl`.
-pub fn suffix(path: &Path) -> String {
-    match path.extension() {
-        Some(s) => s.to_string_lossy().to_ascii_lowercase(),
-        None if path.file_name().is_some() && path.with_extension("hdr").exists() => "cfl".into(),
-        None => String::new(),
-    }
+/// Whether the axes of a file have BART's meanings.
+pub fn is_bart(path: &Path) -> bool {
+    matches!(Format::of(path).and_then(|f| f.reader), Some(Reader::Bart(_)))
 }
 
-/// Reads a `.npy` or `.cfl`.
-pub fn read_array(path: &Path) -> Result<Array> {
-    match suffix(path).as_str() {
-        "npy" => read_npy(path),
-        "cfl" | "hdr" => Ok(Array::C32(read_cfl(path)?.array)),
-        other => Err(unknown(path, other, ".npy or .cfl")),
-    }
+/// The files that a name stands for: itself, or both of a pair.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    Format::of(path).map_or_else(|| vec![path.to_path_buf()], |format| format.files(path))
 }
 
-/// The error for a suffix that is not among `known`.
-pub fn unknown(path: &Path, suffix: &str, known: &str) -> Error {
-    let found = if suffix.is_empty() { "no suffix".into() } else { format!("suffix .{suffix}") };
-    Error::file(path, format!("{found}; an input here ends in {known}"))
+/// Reads an array, if there is memory for it.
+pub fn read(path: &Path) -> Result<Array> {
+    expect_readable(path)?;
+    read_array(path)
+}
+
+/// Checks that a file can be held, and once more in the widest type that it may be turned into.
+pub fn expect_readable(path: &Path) -> Result<()> {
+    let Some(probe) = Format::of(path).and_then(|f| f.probe) else { return Ok(()) };
+    let held = probe(path)?;
+    let values = held.shape.iter().fold(1u64, |n, extent| n.saturating_mul(*extent as u64));
+    expect_bytes(held.memory.saturating_add(values.saturating_mul(16)), || path.display().to_string())
 }
 
 /// Reads the input of a linop, narrowed to single precision; real stays real.
 pub fn read_tensor(path: &Path, shape: &Shape, allow_nan: bool) -> Result<Tensor> {
-    let array = read_array(path)?.into_numeric();
+    let array = read(path)?.into_numeric();
     if let Some(at) = array.first_non_finite().filter(|_| !allow_nan) {
         return Err(Error::file(
             path,

@@ -1,8 +1,8 @@
 //! What `recon` reads of Cartesian data: k-space, coil maps and mask, checked against each other.
 
-use super::input::{read_array, suffix, unknown};
+use super::input::{expect_readable, is_bart, read};
 use super::samples::{Samples, read_samples, samples_of};
-use linops::io::{Array as AnyArray, IsmrmrdScan, cfl_kspace, read_ismrmrd, read_npy};
+use linops::io::{Array as AnyArray, Format, IsmrmrdScan, Reader, cfl_kspace};
 use linops::{Error, Result};
 use ndarray::{Array, Array2, Array3, ArrayD, Dimension, Ix2, Ix3};
 use num_complex::Complex32;
@@ -26,33 +26,36 @@ pub enum Input {
     Samples(Samples),
 }
 
-/// Reads k-space: with a trajectory in a file of its own, as [`read_samples`] does; else `.npy` (coil, ky, kx), `.cfl` (BART x,
-/// y, 1, coil), or ISMRMRD `.h5`, which may bring a trajectory.
+/// The group of an HDF5 file that holds the scan.
+pub const GROUP: &str = "dataset";
+
+/// Reads k-space: with a trajectory in a file of its own, as [`read_samples`] does; else an array (coil, ky, kx), BART's (x, y,
+/// 1, coil), or a scan, which may bring a trajectory.
 pub fn read_input(path: &Path, trajectory: Option<&Path>) -> Result<Input> {
     if let Some(trajectory) = trajectory {
         return Ok(Input::Samples(read_samples(path, trajectory)?));
     }
     let plain = |values| Input::Grid(Kspace { values, sampled: None, notes: Vec::new() });
-    match suffix(path).as_str() {
-        "npy" => {
-            let array = read_complex_npy(path)?;
+    let reader = Format::reader_of(path, |_| true)?;
+    expect_readable(path)?;
+    match reader {
+        Reader::Array(read) => {
+            let array = complex(path, read(path)?)?;
             Ok(plain(with_rank::<_, Ix3>(path, array, "k-space", "coil, ky, kx")?))
         }
-        "cfl" | "hdr" => Ok(plain(cfl_kspace(path)?)),
-        "h5" => match read_ismrmrd(path, "dataset")? {
+        Reader::Bart(_) => Ok(plain(cfl_kspace(path)?)),
+        Reader::Scan(read) => match read(path, GROUP)? {
             IsmrmrdScan::Cartesian(scan) => {
                 let notes = vec![scan.summary].into_iter().filter(|s| !s.is_empty()).collect();
                 Ok(Input::Grid(Kspace { values: scan.kspace, sampled: Some(scan.sampled), notes }))
             }
             IsmrmrdScan::NonCartesian(scan) => Ok(Input::Samples(samples_of(path, scan, None)?)),
         },
-        other => Err(unknown(path, other, ".npy, .cfl or .h5")),
     }
 }
 
-/// Reads an `.npy` that must be complex.
-pub fn read_complex_npy(path: &Path) -> Result<ArrayD<Complex32>> {
-    let array = read_npy(path)?;
+/// The values of k-space, which must be complex.
+pub fn complex(path: &Path, array: AnyArray) -> Result<ArrayD<Complex32>> {
     if !matches!(array, AnyArray::C32(_) | AnyArray::C64(_)) {
         let message = format!("k-space of dtype {}, expected complex values (c8 or c16)", array.dtype_name());
         return Err(Error::file(path, message));
@@ -62,9 +65,9 @@ pub fn read_complex_npy(path: &Path) -> Result<ArrayD<Complex32>> {
 
 /// Reads coil maps (coil, y, x) that fit the k-space.
 pub fn read_maps(path: &Path, kspace: &Kspace) -> Result<Array3<Complex32>> {
-    let maps = match suffix(path).as_str() {
-        "cfl" | "hdr" => cfl_kspace(path)?,
-        _ => with_rank::<_, Ix3>(path, read_array(path)?.into_complex(), "coil maps", "coil, y, x")?,
+    let maps = match is_bart(path) {
+        true => cfl_kspace(path)?,
+        false => with_rank::<_, Ix3>(path, read(path)?.into_complex(), "coil maps", "coil, y, x")?,
     };
     let (coils, ky, kx) = kspace.values.dim();
     expect(path, "maps", &[("C", coils), ("Ny", ky), ("Nx", kx)], maps.shape())?;
@@ -73,12 +76,12 @@ pub fn read_maps(path: &Path, kspace: &Kspace) -> Result<Array3<Complex32>> {
 
 /// Reads a mask (ky, kx) of zeros and ones, of any dtype, that fits the k-space.
 pub fn read_mask(path: &Path, kspace: &Kspace) -> Result<Array2<f32>> {
-    let values = exact(read_array(path)?);
+    let values = exact(read(path)?);
     let mask = with_rank::<_, Ix2>(path, values, "mask", "ky, kx")?;
     let (_, ky, kx) = kspace.values.dim();
     expect(path, "mask", &[("Ky", ky), ("Kx", kx)], mask.shape())?;
     if let Some(((y, x), v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-        let message = format!("the mask is {v} at [ky={y}, kx={x}]; expected 0 (not sampled) or 1 (sampled)");
+        let message = format!("the mask is {v:?} at [ky={y}, kx={x}]; expected 0 (not sampled) or 1 (sampled)");
         return Err(Error::file(path, message));
     }
     Ok(mask.mapv(|v| v as f32))

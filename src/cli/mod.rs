@@ -1,7 +1,7 @@
 //! The command line: one file for each verb, and what they share.
 //!
-//! A verb returns its exit code or an error. Here an error becomes one message on stderr and exit code 1; wrong usage is 2,
-//! an interrupt 100. Results go to stdout, as text or, with `--json`, as one JSON value.
+//! A verb returns its exit code or an error. Here an error becomes one message on stderr and exit code 1, a fault of the
+//! program too; wrong usage is 2, an interrupt 100. Results go to stdout, as text or, with `--json`, as one JSON value.
 
 mod apply;
 mod bench;
@@ -14,15 +14,20 @@ mod input;
 mod interrupt;
 mod kspace;
 mod lanes;
+mod mesa;
+mod numbers;
 mod output;
+mod pretty;
 mod printer;
 mod progress;
 mod recon;
 mod samples;
+mod threads;
 
 use clap::{Parser, Subcommand};
 use linops::Result;
 use printer::{Printer, complain};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 /// Linear operators with named dimensions, on any GPU or on the host.
@@ -55,6 +60,8 @@ enum Verb {
 const DONE: u8 = 0;
 /// An error, or a check that failed.
 const FAILED: u8 = 1;
+/// Arguments that make no sense.
+const MISUSED: u8 = 2;
 /// The user interrupted; never a higher code than this.
 const INTERRUPTED: u8 = 100;
 
@@ -65,16 +72,26 @@ pub fn main() -> ExitCode {
         Err(e) => {
             // Help and version come this way too. A closed pipe is no reason to fail.
             let _ = e.print();
-            return ExitCode::from(e.exit_code().clamp(0, 2) as u8);
+            return ExitCode::from(e.exit_code().clamp(0, i32::from(MISUSED)) as u8);
         }
     };
+    if let Err(misuse) = args.verb.check() {
+        complain(&misuse);
+        return ExitCode::from(MISUSED);
+    }
+    if args.verb.lists_adapters() {
+        mesa::hush();
+    }
     interrupt::install();
-    let printer = Printer::new(args.verb.json());
-    let result = args.verb.run(&printer).and_then(|code| printer.finish().map(|()| code));
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(e) => {
+    match catch_unwind(AssertUnwindSafe(|| args.verb.begin())) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(e)) => {
             complain(&e.to_string());
+            ExitCode::from(FAILED)
+        }
+        // What happened, and where, has been printed by then.
+        Err(_) => {
+            complain("this is a fault of the program; please report it with the message above");
             ExitCode::from(FAILED)
         }
     }
@@ -99,6 +116,28 @@ impl Verb {
             Verb::Info(a) => a.json,
             other => other.common().is_some_and(|c| c.json),
         }
+    }
+
+    /// Whether the arguments go together, as far as that shows without a look at any file.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Verb::Recon(a) => a.check(),
+            _ => Ok(()),
+        }
+    }
+
+    fn lists_adapters(&self) -> bool {
+        cfg!(feature = "gpu") && self.common().is_none_or(|c| c.lists_adapters())
+    }
+
+    /// Makes ready what all verbs need, and runs.
+    fn begin(&self) -> Result<u8> {
+        if self.common().is_some() {
+            threads::start()?;
+        }
+        let printer = Printer::new(self.json());
+        let code = self.run(&printer)?;
+        printer.finish().map(|()| code)
     }
 
     fn run(&self, printer: &Printer) -> Result<u8> {

@@ -1,46 +1,52 @@
-//! Arrays to files, by suffix.
+//! Arrays to files, whatever their format.
 
-use linops::io::{Array, Output, Window, write_cfl, write_npy, write_png};
+use super::common::expect_bytes;
+use super::input;
+use linops::io::{Array, FORMATS, Format, Output, Window, Writer};
 use linops::{Error, HostArray, Result, Shape, Tensor};
 use ndarray::{ArrayD, Ix2};
 use std::path::Path;
 
-/// What can be written.
-const SUFFIXES: [&str; 3] = ["npy", "cfl", "png"];
-
-/// Reserves an output before the work.
-pub fn reserve(path: &Path, force: bool) -> Result<Output> {
-    Output::create(path, &SUFFIXES, force)
+/// Reserves an output before the work. None of the `inputs` may be replaced by it.
+pub fn reserve(path: &Path, force: bool, inputs: &[Option<&Path>]) -> Result<Output> {
+    let suffixes: Vec<&str> = FORMATS.iter().filter(|f| f.writer.is_some()).map(|f| f.suffixes[0]).collect();
+    let output = Output::create(path, &suffixes, force)?;
+    output.expect_apart(&inputs.iter().copied().flatten().flat_map(input::files).collect::<Vec<_>>())?;
+    Ok(output)
 }
 
-/// Whether this output is a picture, which has two dims.
-fn is_png(output: &Output) -> bool {
-    output.path().extension().is_some_and(|s| s.eq_ignore_ascii_case("png"))
+fn writer(output: &Output) -> Option<Writer> {
+    Format::of(output.path()).and_then(|format| format.writer)
 }
 
 /// Checks, before the work, that a result of this shape can be written there.
 pub fn check_shape(output: &Output, shape: &Shape) -> Result<()> {
-    if is_png(output) && shape.rank() != 2 {
+    if matches!(writer(output), Some(Writer::Picture(_))) && shape.rank() != 2 {
         let message = format!("a picture has 2 dims, the result has {} ({shape}); write .npy or .cfl", shape.rank());
         return Err(Error::file(output.path(), message));
     }
     Ok(())
 }
 
-/// Writes a tensor of the host: its magnitude to a `.png`, all of it to the others.
+/// Writes a tensor of the host: its magnitude to a picture, all of it to others.
 pub fn write(output: Output, tensor: &Tensor) -> Result<()> {
+    // A copy, and for a picture its magnitude, as often again for the window, and its pixels.
+    expect_bytes((tensor.shape().len() as u64).saturating_mul(8 + 8 + 4 + 1), || output.path().display().to_string())?;
     let array = match tensor.host_array() {
         Some(HostArray::F32(_)) => Array::F32(tensor.to_real_array()?),
         _ => Array::C32(tensor.to_array()?),
     };
-    if is_png(&output) {
-        let magnitude: ArrayD<f32> = array.into_complex().mapv(|v| v.norm());
-        let magnitude =
-            magnitude.into_dimensionality::<Ix2>().map_err(|e| Error::file(output.path(), e.to_string()))?;
-        return write_png(output, magnitude.view(), Window::default());
-    }
-    match output.path().extension() {
-        Some(s) if s.eq_ignore_ascii_case("npy") => write_npy(output, &array),
-        _ => write_cfl(output, &array),
+    match writer(&output) {
+        Some(Writer::Array(write)) => write(output, &array),
+        Some(Writer::Picture(write)) => {
+            let magnitude: ArrayD<f32> = match array {
+                Array::F32(a) => a.mapv(f32::abs),
+                other => other.into_complex().mapv(|v| v.norm()),
+            };
+            let magnitude =
+                magnitude.into_dimensionality::<Ix2>().map_err(|e| Error::file(output.path(), e.to_string()))?;
+            write(output, magnitude.view(), Window::default())
+        }
+        None => Err(Error::file(output.path(), "is of a format that is not written")),
     }
 }

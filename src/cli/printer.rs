@@ -1,5 +1,6 @@
 //! What goes to stdout and stderr. Nothing here panics when a pipe is closed.
 
+use super::pretty::Pretty;
 use linops::{Error, Result};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -32,7 +33,7 @@ impl Printer {
     /// The result for `--json`; nothing without.
     pub fn json(&self, value: &serde_json::Value) {
         if self.json {
-            self.write(format_args!("{value:#}\n"));
+            self.write(format_args!("{}\n", Pretty(value)));
         }
     }
 
@@ -59,7 +60,46 @@ pub fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "linops: {message}");
 }
 
+/// A number for people, to four digits: 0.01, 0.007659, 1e-6.
+pub fn short(value: impl Into<f64>) -> String {
+    let value = value.into();
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    match rounded.abs() {
+        0.0 => "0".into(),
+        1e-3..1e6 => rounded.to_string(),
+        _ => format!("{rounded:e}"),
+    }
+}
+
+/// "1 kernel", "2 kernels"
+pub fn count_of(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// An f32 for JSON, by its shortest decimals: 0.001, not 0.0010000000474974513.
 pub fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        for (value, text) in [
+            (0.010000004, "0.01"),
+            (0.0076586828, "0.007659"),
+            (1e-6, "1e-6"),
+            (1e-4, "1e-4"),
+            (0.0, "0"),
+            (100.0, "100"),
+            (12345.678, "12350"),
+            (2e30, "2e30"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+        assert_eq!(short(0.01f32), "0.01");
+        assert_eq!((count_of(1, "kernel"), count_of(0, "kernel")), ("1 kernel".into(), "0 kernels".into()));
+    }
 }

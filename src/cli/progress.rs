@@ -22,6 +22,9 @@ pub fn reading(bar: &ProgressBar, p: Progress) {
 /// A sign of life while something of unknown length runs.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);
-    bar.enable_steady_tick(Duration::from_millis(100));
+    // A thread of its own, for a bar that is seen.
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(100));
+    }
     bar
 }

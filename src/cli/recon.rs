@@ -9,11 +9,13 @@ pub use report::{outcome, stop_name};
 
 use super::common::Common;
 use super::kspace::{Input, read_input};
+use super::numbers::{from_one, from_zero};
 use super::output;
 use super::printer::Printer;
 use linops::app::SenseOptions;
 use linops::{Error, Result};
 use report::Job;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
@@ -39,20 +41,24 @@ pub struct Args {
 
     /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01 times the largest sum of
     /// squares of the maps over the coils, which is 1 for estimated maps, and for non-Cartesian data times ΣW / pixels]
-    #[arg(long, value_name = "λ", allow_hyphen_values = true)]
+    #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 
     /// Iterations at most [default: 100]
-    #[arg(long, value_name = "N")]
-    iterations: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
+    iterations: Option<NonZeroUsize>,
 
     /// Stop when the relative residual is below; 0 runs all iterations [default: 1e-6]
-    #[arg(long, value_name = "TOL", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
     /// Treat k-space locations that hold NaN or infinity as not acquired, and such values of the maps as 0
     #[arg(long)]
     allow_nan: bool,
+
+    /// Replace an existing output
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     pub common: Common,
@@ -64,13 +70,13 @@ pub struct Args {
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let defaults = SenseOptions::default();
     let options = SenseOptions {
-        iterations: args.iterations.unwrap_or(defaults.iterations),
+        iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
         tol: args.tol.unwrap_or(defaults.tol),
         ..defaults
     };
-    check_numbers(args.lambda, &options)?;
-    args.noncartesian.check()?;
-    let target = output::reserve(&args.output, args.common.force)?;
+    let [traj, dcf] = args.noncartesian.files();
+    let inputs = [Some(args.file.as_path()), args.maps.as_deref(), args.mask.as_deref(), traj, dcf];
+    let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
     let job = Job { args, target, device: &device, printer };
     match read_input(&args.file, args.noncartesian.traj.as_deref())? {
@@ -80,26 +86,25 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {
-                let message =
-                    "--mask is for Cartesian data; with a trajectory, give 0 to samples that do not count by --dcf";
-                return Err(Error::Value(message.into()));
+                return Err(Error::file(&args.file, MASKED));
             }
             noncartesian::run(job, samples, options)
         }
     }
 }
 
-/// Everything that needs no file, before any is read.
-fn check_numbers(lambda: Option<f32>, options: &SenseOptions) -> Result<()> {
-    for (name, value) in [("--lambda", lambda.unwrap_or(0.0)), ("--tol", options.tol)] {
-        if !value.is_finite() || value < 0.0 {
-            return Err(Error::Value(format!("{name} is {value}; expected a finite number from 0 on")));
+/// What is wrong with a mask beside a trajectory.
+const MASKED: &str = "--mask is for Cartesian data; with a trajectory, give 0 to samples that do not count by --dcf";
+
+impl Args {
+    /// What shows without a look at any file.
+    pub fn check(&self) -> Result<(), String> {
+        let [traj, _] = self.noncartesian.files();
+        match (traj, &self.mask) {
+            (Some(_), Some(_)) => Err(MASKED.into()),
+            _ => Ok(()),
         }
     }
-    if options.iterations == 0 {
-        return Err(Error::Value("--iterations is 0; expected at least 1".into()));
-    }
-    Ok(())
 }
 
 /// " (default)" for what was not given.

@@ -1,8 +1,8 @@
 //! What `recon` reads of non-Cartesian data: k-space, trajectory and coil maps, checked against each other.
 
-use super::input::{read_array, suffix, unknown};
-use super::kspace::{exact, read_complex_npy};
-use linops::io::{Cfl, IsmrmrdScan, NonCartesianScan, read_cfl, read_ismrmrd};
+use super::input::{expect_readable, is_bart, read};
+use super::kspace::{GROUP, complex, exact};
+use linops::io::{Cfl, Format, IsmrmrdScan, NonCartesianScan, Reader, read_cfl};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use num_complex::Complex32;
@@ -20,21 +20,22 @@ pub struct Samples {
     pub notes: Vec<String>,
 }
 
-/// Reads k-space, `.npy` (coil, …), `.cfl` (BART 1, sample, spoke, coil) or ISMRMRD `.h5`, with a trajectory from `.npy` (…, D)
-/// or `.cfl` (BART 3, sample, spoke).
+/// Reads k-space, an array (coil, …), BART's (1, sample, spoke, coil) or a scan, with a trajectory from an array (…, D) or
+/// BART's (3, sample, spoke).
 pub fn read_samples(path: &Path, trajectory: &Path) -> Result<Samples> {
-    let values = match suffix(path).as_str() {
-        "npy" => read_complex_npy(path)?,
-        "cfl" | "hdr" => bart_coils(path)?,
-        "h5" => {
-            return match read_ismrmrd(path, "dataset")? {
+    let reader = Format::reader_of(path, |_| true)?;
+    expect_readable(path)?;
+    let values = match reader {
+        Reader::Array(read) => complex(path, read(path)?)?,
+        Reader::Bart(_) => bart_coils(path)?,
+        Reader::Scan(read) => {
+            return match read(path, GROUP)? {
                 IsmrmrdScan::NonCartesian(scan) => samples_of(path, scan, Some(trajectory)),
                 IsmrmrdScan::Cartesian(_) => {
                     Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"))
                 }
             };
         }
-        other => return Err(unknown(path, other, ".npy, .cfl or .h5")),
     };
     let (trajectory, units) = read_trajectory(trajectory)?;
     Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, notes: Vec::new() })
@@ -60,8 +61,8 @@ pub fn samples_of(path: &Path, scan: NonCartesianScan, trajectory: Option<&Path>
 
 /// A trajectory (…, D) in the order of the image's axes, and what it was in the file.
 fn read_trajectory(path: &Path) -> Result<(ArrayD<f64>, String)> {
-    let bart = matches!(suffix(path).as_str(), "cfl" | "hdr");
-    let values = exact(read_array(path)?);
+    let bart = is_bart(path);
+    let values = exact(read(path)?);
     let shape = values.shape().to_vec();
     let d = shape.last().copied().unwrap_or(0);
     let expected = match bart {
@@ -127,10 +128,10 @@ fn aligned(path: &Path, values: ArrayD<Complex32>, trajectory: &ArrayD<f64>) -> 
     }
 }
 
-/// Reads coil maps for images of `d` axes, `.npy` (coil, image…) or `.cfl` (BART x, y, z, coil).
+/// Reads coil maps for images of `d` axes, an array (coil, image…) or BART's (x, y, z, coil).
 pub fn read_image_maps(path: &Path, coils: usize, d: usize) -> Result<ArrayD<Complex32>> {
-    let maps = match suffix(path).as_str() {
-        "cfl" | "hdr" => {
+    let maps = match is_bart(path) {
+        true => {
             let maps = bart_coils(path)?;
             let d3 = maps.ndim() - 1;
             // What the image lacks must be 1 there, z first.
@@ -141,7 +142,7 @@ pub fn read_image_maps(path: &Path, coils: usize, d: usize) -> Result<ArrayD<Com
                 maps.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::file(path, e.to_string()))?
             }
         }
-        _ => read_array(path)?.into_complex(),
+        false => read(path)?.into_complex(),
     };
     let axes = ["nz", "ny", "nx"];
     if maps.ndim() != d + 1 {

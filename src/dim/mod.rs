@@ -1,6 +1,6 @@
 //! Dim names, shapes with extents, and patterns with wildcards.
 //!
-//! A [`Dim`] is an interned name with an optional index (`Nx`, `Nx1`), a [`Shape`] an ordered list of distinct dims with
+//! A [`Dim`] is a name with an optional index (`Nx`, `Nx1`), a [`Shape`] an ordered list of distinct dims with
 //! extents (`"C=8 Ny=256 Nx=256"`), a [`Pattern`] a list of dims in which `...` stands for any dims and `()` or `(1)` for
 //! one. Nothing here knows tensors or operators.
 

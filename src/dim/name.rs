@@ -4,11 +4,11 @@ use crate::error::{Result, shape_err};
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{OnceLock, RwLock};
 
 /// A named dimension: a base name and an optional index, so that `Nx`, `Nx1`, `Nx2` are three dims of one family.
 ///
-/// Names are interned: a `Dim` is two words, and comparing two is comparing numbers.
+/// The name is held in the `Dim` itself, at most [`Dim::MAX_BYTES`] of it: a `Dim` is copied like a number, and a program
+/// that reads names for ever does not grow.
 ///
 /// ```
 /// use linops::Dim;
@@ -20,14 +20,20 @@ use std::sync::{OnceLock, RwLock};
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dim {
-    base: &'static str,
+    /// UTF-8, and zeros behind it, which no name holds: so names compare as their bytes do.
+    base: [u8; Dim::MAX_BYTES],
     index: Option<u32>,
 }
 
 impl Dim {
+    /// Bytes of UTF-8 that a name has at most, without its index.
+    pub const MAX_BYTES: usize = 31;
+
     /// The name without its index: `Nx` of `Nx1`.
-    pub fn base(&self) -> &'static str {
-        self.base
+    pub fn base(&self) -> &str {
+        let length = self.base.iter().position(|b| *b == 0).unwrap_or(Dim::MAX_BYTES);
+        // Only whole names are ever put in, so there is nothing that could fail.
+        std::str::from_utf8(&self.base[..length]).unwrap_or_default()
     }
 
     /// The trailing number of the name, if it has one: 1 of `Nx1`.
@@ -35,15 +41,17 @@ impl Dim {
         self.index
     }
 
-    /// The following dim of the family: `Nx` → `Nx1` → `Nx2`.
+    /// The following dim of the family: `Nx` → `Nx1` → `Nx2`; behind the largest index the family begins again with `Nx`.
     pub fn next(&self) -> Dim {
-        Dim { base: self.base, index: Some(self.index.unwrap_or(0).saturating_add(1)) }
+        Dim { base: self.base, index: self.index.unwrap_or(0).checked_add(1) }
     }
 
     /// The first dim after this one in its family that `used` does not hold; never this one.
     pub fn next_unused(&self, used: &[Dim]) -> Dim {
+        // One look at the list, however long it is; a family has more dims than any list, so the walk ends.
+        let family: HashSet<Option<u32>> = used.iter().filter(|d| d.base == self.base).map(|d| d.index).collect();
         let mut dim = self.next();
-        while used.contains(&dim) {
+        while dim == *self || family.contains(&dim.index) {
             dim = dim.next();
         }
         dim
@@ -53,29 +61,28 @@ impl Dim {
 /// Dims by blanks: `"C Ny Nx"`. Repeated names are an error.
 pub fn parse_dims(text: &str) -> Result<Vec<Dim>> {
     let dims = text.split_whitespace().map(str::parse).collect::<Result<Vec<Dim>>>()?;
-    for (i, d) in dims.iter().enumerate() {
-        if dims[..i].contains(d) {
-            return shape_err!("dim {d} stands twice in \"{text}\"; dims of one shape must differ");
-        }
+    match repeated(&dims) {
+        Some(d) => shape_err!("dim {d} stands twice in \"{text}\"; dims of one shape must differ"),
+        None => Ok(dims),
     }
-    Ok(dims)
 }
 
-/// Interns a base name, so that a `Dim` is `Copy` and each name is stored once.
-fn intern(name: &str) -> &'static str {
-    static NAMES: OnceLock<RwLock<HashSet<&'static str>>> = OnceLock::new();
-    let names = NAMES.get_or_init(Default::default);
-    // A poisoned lock still holds a whole table: inserting is the only write.
-    if let Some(base) = names.read().unwrap_or_else(|e| e.into_inner()).get(name) {
-        return base;
+/// The first dim that has stood before.
+pub(super) fn repeated(dims: &[Dim]) -> Option<Dim> {
+    // Shapes have a handful of dims, where looking is quicker than hashing; but a file may name thousands.
+    if dims.len() <= 16 {
+        return dims.iter().enumerate().find(|(i, d)| dims[..*i].contains(d)).map(|(_, d)| *d);
     }
-    let mut names = names.write().unwrap_or_else(|e| e.into_inner());
-    if let Some(base) = names.get(name) {
-        return base;
+    let mut seen = HashSet::with_capacity(dims.len());
+    dims.iter().copied().find(|d| !seen.insert(*d))
+}
+
+/// The beginning of what a user wrote, for a message.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
     }
-    let base: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    names.insert(base);
-    base
 }
 
 impl FromStr for Dim {
@@ -87,29 +94,44 @@ impl FromStr for Dim {
         let starts_right = base.starts_with(|c: char| c.is_alphabetic() || c == '_');
         if !starts_right || !base.chars().all(|c| c.is_alphanumeric() || c == '_') {
             return shape_err!(
-                "\"{text}\" is not a dim name; expected a letter, then letters, digits or _, as in Nx or Kx1"
+                "\"{}\" is not a dim name; expected a letter, then letters, digits or _, as in Nx or Kx1",
+                shown(text)
             );
         }
+        let mut held = [0; Dim::MAX_BYTES];
+        let Some(place) = held.get_mut(..base.len()) else {
+            return shape_err!(
+                "the dim name \"{}\" has {} bytes, the limit is {}; use a shorter one",
+                shown(base),
+                base.len(),
+                Dim::MAX_BYTES
+            );
+        };
+        place.copy_from_slice(base.as_bytes());
         let index = match digits {
             "" => None,
             d if d.len() > 1 && d.starts_with('0') => {
                 return shape_err!(
-                    "\"{text}\" has an index with a leading zero; write {base}{}",
-                    d.trim_start_matches('0')
+                    "\"{}\" has an index with a leading zero; write {base}{}",
+                    shown(text),
+                    shown(d.trim_start_matches('0'))
                 );
             }
             d => match d.parse() {
                 Ok(i) => Some(i),
-                Err(_) => return shape_err!("the index of dim \"{text}\" is too large"),
+                Err(_) => {
+                    let (name, most) = (shown(text), u32::MAX);
+                    return shape_err!("the index of dim \"{name}\" is too large; the largest is {most}");
+                }
             },
         };
-        Ok(Dim { base: intern(base), index })
+        Ok(Dim { base: held, index })
     }
 }
 
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.base)?;
+        f.write_str(self.base())?;
         self.index.map_or(Ok(()), |i| write!(f, "{i}"))
     }
 }
@@ -137,6 +159,32 @@ mod tests {
         assert_ne!(dim("A0"), dim("A"));
         assert_eq!(dim("N_1").to_string(), "N_1");
         assert_eq!(dim("Nx9").next().to_string(), "Nx10");
+    }
+
+    #[test]
+    fn the_largest_index_is_not_the_end() {
+        let (last, before) = (dim("N4294967295"), dim("N4294967294"));
+        assert_eq!((before.next(), last.next()), (last, dim("N")));
+        assert_eq!(last.next_unused(&[last]), dim("N"));
+        assert_eq!(before.next_unused(&[before, last, dim("N"), dim("N1"), dim("M2")]), dim("N2"));
+        // As long as there is a hole, however many there are before it.
+        let many: Vec<Dim> = (1..50_000).map(|i| dim(&format!("N{i}"))).collect();
+        assert_eq!(last.next_unused(&many), dim("N"));
+        assert_eq!(dim("N").next_unused(&many), dim("N50000"));
+    }
+
+    #[test]
+    fn names_are_held_whole_or_refused() {
+        let longest = "é".repeat(15) + "x";
+        assert_eq!((dim(&longest).base(), dim(&format!("{longest}7")).index()), (longest.as_str(), Some(7)));
+        let error = format!("{longest}y").parse::<Dim>().unwrap_err().to_string();
+        assert!(error.contains("32 bytes, the limit is 31"), "{error}");
+        let error = "é".repeat(1 << 20).parse::<Dim>().unwrap_err().to_string();
+        assert!(error.len() < 250 && error.contains("2097152 bytes"), "{error}");
+        // Dims sort by name, then by index, as they always have.
+        let sorted = ["A", "A2", "A10", "AB", "B", "a", "é"].map(dim);
+        assert!(sorted.is_sorted());
+        assert!(size_of::<Dim>() <= 40);
     }
 
     #[test]

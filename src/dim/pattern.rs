@@ -1,5 +1,6 @@
 //! Shapes with wildcards, matched by unification: a wildcard means the same dims wherever it stands.
 
+use super::shape::EXTENT;
 use super::{Dim, Shape, join};
 use crate::error::{Result, shape_err};
 use std::collections::BTreeMap;
@@ -184,11 +185,7 @@ impl std::str::FromStr for Pattern {
                     (None, Some((name, extent))) => match extent.parse() {
                         Ok(0) => return shape_err!("dim {name} has extent 0; every extent must be at least 1"),
                         Ok(e) => Token::Dim(name.parse()?, Some(e)),
-                        Err(_) => {
-                            return shape_err!(
-                                "the extent of {name} is \"{extent}\"; expected a whole number from 1 on"
-                            );
-                        }
+                        Err(_) => return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}"),
                     },
                     (None, None) => Token::Dim(t.parse()?, None),
                 },

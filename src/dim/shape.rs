@@ -1,12 +1,13 @@
 //! Ordered dims with extents.
 
+use super::name::repeated;
 use super::{Dim, join};
 use crate::error::{Result, shape_err};
 use std::fmt;
 
 /// Distinct dims with extents, in axis order (the last axis is the fastest): `"C=8 Ny=256 Nx=256"`.
 ///
-/// Extents are at least 1 and the number of elements fits `usize` four times over, so byte counts don't overflow.
+/// Extents are at least 1, and the elements can be counted in bytes, 16 for each, by `isize` and `usize`.
 /// The shape without dims is a scalar with one element.
 ///
 /// ```
@@ -22,6 +23,9 @@ pub struct Shape {
     extents: Vec<usize>,
 }
 
+/// What stands behind a dim's `=`.
+pub(super) const EXTENT: &str = "a whole number from 1 on that memory can address";
+
 impl Shape {
     /// Dims and extents side by side.
     ///
@@ -31,13 +35,11 @@ impl Shape {
         if dims.len() != extents.len() {
             return shape_err!("{} dims ({}) for {} axes {extents:?}", dims.len(), join(&dims), extents.len());
         }
-        for (i, d) in dims.iter().enumerate() {
-            if dims[..i].contains(d) {
-                return shape_err!("dim {d} stands twice in \"{}\"; dims of one shape must differ", join(&dims));
-            }
-            if extents[i] == 0 {
-                return shape_err!("dim {d} has extent 0; every extent must be at least 1");
-            }
+        if let Some(d) = repeated(&dims) {
+            return shape_err!("dim {d} stands twice in \"{}\"; dims of one shape must differ", join(&dims));
+        }
+        if let Some((d, _)) = dims.iter().zip(&extents).find(|(_, extent)| **extent == 0) {
+            return shape_err!("dim {d} has extent 0; every extent must be at least 1");
         }
         let bytes = extents.iter().try_fold(32usize, |n, &e| n.checked_mul(e));
         if bytes.is_none() {
@@ -175,7 +177,7 @@ impl std::str::FromStr for Shape {
             dims.push(name.parse()?);
             match extent.parse() {
                 Ok(e) => extents.push(e),
-                Err(_) => return shape_err!("the extent of {name} is \"{extent}\"; expected a whole number from 1 on"),
+                Err(_) => return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}"),
             }
         }
         Shape::new(dims, extents)
@@ -233,10 +235,25 @@ mod tests {
             ("C=-1", "\"-1\""),
             ("C=2 C=3", "twice"),
             ("A=4294967296 B=4294967296 C=4294967296", "address"),
+            ("A=576460752303423488", "address"),
+            ("A=18446744073709551616", "address"),
+            ("A=340282366920938463463374607431768211456", "address"),
         ] {
             let e = text.parse::<Shape>().unwrap_err().to_string();
             assert!(e.contains(part), "{text}: {e}");
         }
+    }
+
+    #[test]
+    fn the_largest_shapes_are_shapes() {
+        // 2⁵⁹ − 1: nothing of this size can be held, but a linop may be simplified away.
+        let s: Shape = "A=576460752303423487".parse().unwrap();
+        assert_eq!(s.len().checked_mul(16).map(isize::try_from), Some(Ok(isize::MAX - 15)));
+        let many: Vec<String> = (0..20_000).map(|i| format!("A{i}=1")).collect();
+        assert_eq!(many.join(" ").parse::<Shape>().unwrap().rank(), 20_000);
+        assert!(
+            (many.join(" ") + " A7=1").parse::<Shape>().unwrap_err().to_string().starts_with("dim A7 stands twice")
+        );
     }
 
     #[test]

@@ -59,6 +59,18 @@ impl Array {
         }
     }
 
+    /// Gives each value, in C order and as [`into_complex`](Array::into_complex) has it, to `f`, until that fails.
+    pub(super) fn try_each_complex<E>(&self, f: &mut dyn FnMut(Complex32) -> Result<(), E>) -> Result<(), E> {
+        match self {
+            Array::F32(a) => a.iter().try_for_each(|v| f((*v).into())),
+            Array::C32(a) => a.iter().try_for_each(|v| f(*v)),
+            Array::F64(a) => a.iter().try_for_each(|v| f((*v as f32).into())),
+            Array::C64(a) => a.iter().try_for_each(|v| f(Complex32::new(v.re as f32, v.im as f32))),
+            Array::I64(a) => a.iter().try_for_each(|v| f((*v as f32).into())),
+            Array::U8(a) => a.iter().try_for_each(|v| f(f32::from(*v).into())),
+        }
+    }
+
     /// The values in single precision: complex stays complex (`C32`), all else becomes `F32`.
     pub fn into_numeric(self) -> Array {
         match self {

@@ -4,12 +4,14 @@
 //! (…, coil, z, y, x): the bytes are the same.
 //! Format: BART toolbox, `doc/` and `src/misc/io.c`, <https://mrirecon.github.io/bart/>.
 
-use super::{Array, Output, npy::open};
+use super::file::{open, read_text, read_values};
+use super::format::{Format, Probe, Reader, Writer, appended};
+use super::{Array, Output};
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayD, IxDyn};
 use num_complex::Complex32;
 use std::fmt::Write as _;
-use std::io::Read;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// What BART calls its dims, in order; later ones are named by number.
@@ -27,6 +29,17 @@ const DIM_NAMES: [&str; 11] = [
     "time",
 ];
 const MAX_DIMS: usize = 16;
+/// A header is a few lines; those that BART writes hold the commands that made the data as well.
+const LONGEST_HEADER: u64 = 1 << 20;
+
+pub(super) const FORMAT: Format = Format {
+    name: "BART array",
+    suffixes: &["cfl", "hdr"],
+    companion: Some("hdr"),
+    probe: Some(probe),
+    reader: Some(Reader::Bart(|path| read_cfl(path))),
+    writer: Some(Writer::Array(write_cfl)),
+};
 
 /// A BART array.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,33 +56,48 @@ pub struct Cfl {
 /// [`Error::File`] when either file is missing, the header has no dims, or the data's length does
 /// not fit them.
 pub fn read_cfl(path: impl AsRef<Path>) -> Result<Cfl> {
-    let (hdr, cfl) = pair(path.as_ref());
-    let text = read_text(&hdr)?;
-    let dims = parse_header(&text).map_err(|message| Error::file(&hdr, message))?;
-    let mut file = open(&cfl)?;
-    let found = file.metadata().map_err(|e| Error::file(&cfl, e.to_string()))?.len();
-    let expected = dims
-        .iter()
-        .try_fold(size_of::<Complex32>(), |n, &d| n.checked_mul(d))
-        .filter(|&n| n <= isize::MAX as usize)
-        .ok_or_else(|| Error::file(&hdr, format!("dims {dims:?} are too large to address")))?;
-    if found != expected as u64 {
-        return Err(Error::file(
-            &cfl,
-            format!("dims {dims:?} of its .hdr need {expected} bytes, the file has {found}; write it again"),
-        ));
-    }
-    let mut bytes = vec![0; expected];
-    file.read_exact(&mut bytes).map_err(|e| Error::file(&cfl, format!("cannot read: {e}")))?;
-    let values = bytes
-        .chunks_exact(8)
-        .map(|b| {
-            let part = |i: usize| f32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
-            Complex32::new(part(0), part(4))
-        })
-        .collect();
+    let Opened { dims, cfl, mut file, count } = Opened::new(path.as_ref())?;
+    let values = read_values(&cfl, &mut file, count, size_of::<Complex32>(), |b| {
+        let part = |i: usize| f32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+        Ok(Complex32::new(part(0), part(4)))
+    })?;
     let array = ArrayD::from_shape_vec(IxDyn(&c_shape(&dims)), values).map_err(|e| Error::file(&cfl, e.to_string()))?;
     Ok(Cfl { dims, array })
+}
+
+fn probe(path: &Path) -> Result<Probe> {
+    let Opened { dims, count, .. } = Opened::new(path)?;
+    let memory = (count * size_of::<Complex32>()) as u64;
+    Ok(Probe { shape: c_shape(&dims), dtype: "c8".into(), memory })
+}
+
+/// A pair whose header has been read and found to fit the data's length.
+struct Opened {
+    dims: Vec<usize>,
+    cfl: PathBuf,
+    file: File,
+    count: usize,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Opened> {
+        let [cfl, hdr] = pair(path);
+        let text = read_text(&hdr, LONGEST_HEADER, "a BART header")?;
+        let dims = parse_header(&text).map_err(|message| Error::file(&hdr, message))?;
+        let (file, found) = open(&cfl)?;
+        let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let count = count
+            .filter(|n| n.checked_mul(size_of::<Complex32>()).is_some_and(|bytes| bytes <= isize::MAX as usize))
+            .ok_or_else(|| Error::file(&hdr, format!("dims {dims:?} are too large to address")))?;
+        let expected = (count * size_of::<Complex32>()) as u64;
+        if found != expected {
+            return Err(Error::file(
+                &cfl,
+                format!("dims {dims:?} of its .hdr need {expected} bytes, the file has {found}; write it again"),
+            ));
+        }
+        Ok(Opened { dims, cfl, file, count })
+    }
 }
 
 /// Reads 2-D multi-coil k-space, BART dims (x, y, 1, coil), as (coil, ky, kx).
@@ -84,7 +112,7 @@ pub fn cfl_kspace(path: impl AsRef<Path>) -> Result<Array3<Complex32>> {
         if extent != 1 && index != 0 && index != 1 && index != 3 {
             let name = DIM_NAMES.get(index).copied().unwrap_or("further");
             return Err(Error::file(
-                pair(path).1,
+                &pair(path)[0],
                 format!(
                     "BART dim {index} ({name}) is {extent}, expected 1: 2-D k-space is (x, y, 1, coil); \
                      cut it with `bart slice {index} 0`"
@@ -114,38 +142,18 @@ pub fn write_cfl(output: Output, array: &Array) -> Result<()> {
         let _ = write!(header, "{extent} ");
     }
     header.push('\n');
-    let values = array.clone().into_complex();
     output.write_pair(&header, |file| {
-        for value in &values {
-            file.write_all(&value.re.to_le_bytes())
-                .and_then(|()| file.write_all(&value.im.to_le_bytes()))
-                .map_err(|e| Error::file(&path, format!("cannot write: {e}")))?;
-        }
-        Ok(())
+        let mut one = |value: Complex32| {
+            file.write_all(&value.re.to_le_bytes()).and_then(|()| file.write_all(&value.im.to_le_bytes()))
+        };
+        array.try_each_complex(&mut one).map_err(|e| Error::file(&path, format!("cannot write: {e}")))
     })
 }
 
-/// The `.hdr` and the `.cfl` of a base name or of either file.
-fn pair(path: &Path) -> (PathBuf, PathBuf) {
-    let suffix = path.extension().and_then(|s| s.to_str());
-    let base = match suffix {
-        Some("cfl" | "hdr") => path.with_extension(""),
-        _ => path.to_path_buf(),
-    };
-    let with = |suffix: &str| {
-        // Appended, not replaced: a base name may hold dots.
-        let mut name = base.clone().into_os_string();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    (with(".hdr"), with(".cfl"))
-}
-
-fn read_text(hdr: &Path) -> Result<String> {
-    const LIMIT: u64 = 1 << 20;
-    let mut text = String::new();
-    open(hdr)?.take(LIMIT).read_to_string(&mut text).map_err(|e| Error::file(hdr, format!("cannot read: {e}")))?;
-    Ok(text)
+/// The `.cfl` and the `.hdr` of a base name or of either file.
+fn pair(path: &Path) -> [PathBuf; 2] {
+    let base = FORMAT.base(path);
+    ["cfl", "hdr"].map(|suffix| appended(&base, suffix))
 }
 
 fn parse_header(text: &str) -> Result<Vec<usize>, String> {

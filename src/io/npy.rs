@@ -1,23 +1,32 @@
 //! NumPy's `.npy` format, versions 1 to 3.
 //!
-//! The header is parsed and the output written by `ndarray-npy`; the payload is decoded here, so
-//! that booleans, both byte orders and Fortran order work and a wrong length is reported in bytes.
+//! Read are numbers and booleans of both byte orders and both axis orders; a wrong length is reported in bytes.
 
+mod header;
+
+use super::file::{open, read_values};
+use super::format::{Format, Probe, Reader, Writer};
 use super::{Array, Output};
+use crate::allocate::room_for;
 use crate::{Error, Result};
+use bytemuck::{NoUninit, cast_slice};
+use header::Header;
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
-use ndarray_npy::WriteNpyExt;
-use ndarray_npy::npy::header::Header;
 use num_complex::{Complex32, Complex64};
 use std::fs::File;
-use std::io::Read;
+use std::io::Write;
 use std::path::Path;
 
 const SUPPORTED: &str = "f4, f8, c8, c16, i1, i2, i4, i8, u1, u2, u4, u8 and bool";
-/// A header is some 100 bytes; NumPy itself refuses headers above 10 000.
-const MAX_HEADER: usize = 10_000;
-/// `{`, the shape's `(`, and room for a descriptor; a bound, as the parser recurses.
-const MAX_BRACKETS: usize = 64;
+
+pub(super) const FORMAT: Format = Format {
+    name: "NumPy array",
+    suffixes: &["npy"],
+    companion: None,
+    probe: Some(probe),
+    reader: Some(Reader::Array(|path| read_npy(path))),
+    writer: Some(Writer::Array(write_npy)),
+};
 
 /// Reads an `.npy` file into C order.
 ///
@@ -28,35 +37,53 @@ const MAX_BRACKETS: usize = 64;
 /// shorter or longer than its header says, or holds a `u8` integer above `i64::MAX`.
 pub fn read_npy(path: impl AsRef<Path>) -> Result<Array> {
     let path = path.as_ref();
-    let fail = |message: String| Error::file(path, message);
-    let mut file = open(path)?;
-    let length = file.metadata().map_err(|e| fail(e.to_string()))?.len();
-    let (header, header_length) = read_header(&mut file, length).map_err(fail)?;
-    let element = Element::parse(&header).map_err(fail)?;
-    if let Some(axis) = header.shape.iter().position(|&n| n == 0) {
-        return Err(fail(format!(
-            "extent 0 along axis {axis} of shape {:?}; an array needs at least one element",
-            header.shape
-        )));
+    let Opened { mut file, header, element, count } = Opened::new(path)?;
+    element.read(path, &mut file, count, IxDyn(&header.shape), header.fortran)
+}
+
+fn probe(path: &Path) -> Result<Probe> {
+    let Opened { header, element, count, .. } = Opened::new(path)?;
+    // An array in Fortran order is copied into C order.
+    let copies = if header.fortran { 2 } else { 1 };
+    let memory = (count as u64).saturating_mul(copies * element.held() as u64);
+    Ok(Probe { shape: header.shape, dtype: element.name, memory })
+}
+
+/// A file whose header has been read and found to fit its length.
+struct Opened {
+    /// At the first byte of the data.
+    file: File,
+    header: Header,
+    element: Element,
+    count: usize,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Opened> {
+        let fail = |message: String| Error::file(path, message);
+        let (mut file, length) = open(path)?;
+        let (header, header_length) = Header::read(&mut file, length).map_err(fail)?;
+        let element = Element::parse(&header).map_err(fail)?;
+        if let Some(axis) = header.shape.iter().position(|&n| n == 0) {
+            return Err(fail(format!(
+                "extent 0 along axis {axis} of shape {:?}; an array needs at least one element",
+                header.shape
+            )));
+        }
+        // Held, an element may be wider than in the file.
+        let count = header.shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
+        let count = count.filter(|n| n.checked_mul(16).is_some_and(|bytes| bytes <= isize::MAX as usize));
+        let count = count.ok_or_else(|| fail(format!("shape {:?} is too large to address", header.shape)))?;
+        let (expected, found) = ((count * element.size) as u64, length.saturating_sub(header_length as u64));
+        if found != expected {
+            let what = if found < expected { "truncated: " } else { "too long: " };
+            return Err(fail(format!(
+                "{what}shape {:?} of {} needs {expected} bytes of data, the file has {found}; write it again",
+                header.shape, element.name
+            )));
+        }
+        Ok(Opened { file, header, element, count })
     }
-    let expected = header
-        .shape
-        .iter()
-        .try_fold(element.size, |n, &extent| n.checked_mul(extent))
-        .filter(|&n| n <= isize::MAX as usize)
-        .ok_or_else(|| fail(format!("shape {:?} is too large to address", header.shape)))?;
-    let found = length.saturating_sub(header_length as u64);
-    if found != expected as u64 {
-        let what = if found < expected as u64 { "truncated: " } else { "too long: " };
-        return Err(fail(format!(
-            "{what}shape {:?} of {} needs {expected} bytes of data, the file has {found}; write it again",
-            header.shape, element.name
-        )));
-    }
-    let mut bytes = vec![0; expected];
-    file.read_exact(&mut bytes).map_err(|e| fail(format!("cannot read the data: {e}")))?;
-    let shape = IxDyn(&header.shape);
-    element.decode(&bytes, shape, header.layout.is_fortran()).map_err(fail)
 }
 
 /// Writes an array as `.npy` in C order, in its own element type.
@@ -67,64 +94,30 @@ pub fn write_npy(output: Output, array: &Array) -> Result<()> {
     let path = output.path().to_path_buf();
     output.write(|file| {
         match array {
-            Array::F32(a) => a.as_standard_layout().write_npy(file),
-            Array::C32(a) => a.as_standard_layout().write_npy(file),
-            Array::F64(a) => a.as_standard_layout().write_npy(file),
-            Array::C64(a) => a.as_standard_layout().write_npy(file),
-            Array::I64(a) => a.as_standard_layout().write_npy(file),
-            Array::U8(a) => a.as_standard_layout().write_npy(file),
+            Array::F32(a) => write(file, a, "f4"),
+            Array::C32(a) => write(file, a, "c8"),
+            Array::F64(a) => write(file, a, "f8"),
+            Array::C64(a) => write(file, a, "c16"),
+            Array::I64(a) => write(file, a, "i8"),
+            Array::U8(a) => write(file, a, "u1"),
         }
         .map_err(|e| Error::file(&path, format!("cannot write: {e}")))
     })
 }
 
-/// Opens a file for reading, with errors that say what to do.
-pub(super) fn open(path: &Path) -> Result<File> {
-    if path.is_dir() {
-        return Err(Error::file(path, "is a folder; give a file"));
-    }
-    File::open(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Error::file(path, "no such file"),
-        _ => Error::file(path, format!("cannot open: {e}")),
-    })
-}
-
-/// The header and its length in bytes, magic and padding included.
-fn read_header(file: &mut File, length: u64) -> Result<(Header, usize), String> {
-    const NOT_NPY: &str = "not an .npy file: it does not start with \\x93NUMPY; save it with numpy.save";
-    let mut start = vec![0; length.min(12) as usize];
-    file.read_exact(&mut start).map_err(|e| e.to_string())?;
-    if !start.starts_with(b"\x93NUMPY") {
-        return Err(NOT_NPY.into());
-    }
-    let (prefix, body) = match start[6..] {
-        [1, _, a, b, ..] => (10, u16::from_le_bytes([a, b]) as usize),
-        [2 | 3, _, a, b, c, d] => (12, u32::from_le_bytes([a, b, c, d]) as usize),
-        [version, ..] if version == 0 || version > 3 => {
-            return Err(format!("is .npy format version {version}; versions 1 to 3 are supported"));
-        }
-        _ => return Err("truncated: the file ends inside the .npy header".into()),
+/// Header and values, in this machine's byte order.
+fn write<T: NoUninit>(file: &mut dyn Write, array: &ArrayD<T>, name: &str) -> std::io::Result<()> {
+    let order = match (size_of::<T>(), cfg!(target_endian = "little")) {
+        (1, _) => '|',
+        (_, true) => '<',
+        (_, false) => '>',
     };
-    if body > MAX_HEADER {
-        return Err(format!(
-            "the .npy header has {body} bytes, the limit is {MAX_HEADER}; save plain arrays, not records"
-        ));
+    let header = Header { descr: format!("{order}{name}"), fortran: false, shape: array.shape().to_vec() };
+    file.write_all(&header.to_bytes())?;
+    match array.as_slice() {
+        Some(values) => file.write_all(cast_slice(values)),
+        None => array.iter().try_for_each(|value| file.write_all(bytemuck::bytes_of(value))),
     }
-    let total = prefix + body;
-    if (total as u64) > length {
-        return Err("truncated: the file ends inside the .npy header".into());
-    }
-    let have = start.len();
-    start.resize(total.max(have), 0);
-    if total > have {
-        file.read_exact(&mut start[have..]).map_err(|e| e.to_string())?;
-    }
-    let brackets = start[prefix..].iter().filter(|b| b"([{".contains(b)).count();
-    if brackets > MAX_BRACKETS {
-        return Err(format!("unsupported element type (records); supported are {SUPPORTED}"));
-    }
-    let header = Header::from_reader(&mut &start[..total]).map_err(|e| format!("damaged .npy header: {e}"))?;
-    Ok((header, total))
 }
 
 #[derive(Clone, Copy)]
@@ -146,9 +139,7 @@ struct Element {
 
 impl Element {
     fn parse(header: &Header) -> Result<Element, String> {
-        let Some(text) = header.type_descriptor.as_string() else {
-            return Err(format!("unsupported element type (records); supported are {SUPPORTED}"));
-        };
+        let text = header.descr.as_str();
         let unsupported = || format!("unsupported element type '{text}'; supported are {SUPPORTED}");
         let name = text.trim_start_matches(['<', '>', '|', '=']);
         let (kind, size) = match name {
@@ -170,36 +161,34 @@ impl Element {
         Ok(Element { name: name.to_string(), kind, size, big_endian: text.starts_with('>') })
     }
 
-    fn decode(&self, bytes: &[u8], shape: IxDyn, fortran: bool) -> Result<Array, String> {
+    /// Bytes of an element once it is read.
+    fn held(&self) -> usize {
+        match (self.kind, self.size) {
+            (Kind::Signed, _) => 8,
+            (Kind::Unsigned, size) if size > 1 => 8,
+            (_, size) => size,
+        }
+    }
+
+    fn read(&self, path: &Path, file: &mut File, count: usize, shape: IxDyn, fortran: bool) -> Result<Array> {
         let word = |b: &[u8]| self.word(b);
         let f4 = |b: &[u8]| f32::from_bits(word(b) as u32);
         let f8 = |b: &[u8]| f64::from_bits(word(b));
         let unused_bits = 64 - 8 * self.size.min(8) as u32;
-        let items = bytes.chunks_exact(self.size);
-        Ok(match (self.kind, self.size) {
-            (Kind::Bool, _) => Array::U8(arrange(items.map(|b| u8::from(b[0] != 0)).collect(), shape, fortran)?),
-            (Kind::Unsigned, 1) => Array::U8(arrange(bytes.to_vec(), shape, fortran)?),
-            (Kind::Signed, _) => {
-                let widen = |b| (word(b) << unused_bits) as i64 >> unused_bits;
-                Array::I64(arrange(items.map(widen).collect(), shape, fortran)?)
-            }
+        let mut values = Values { path, file, count, size: self.size, shape, fortran };
+        match (self.kind, self.size) {
+            (Kind::Bool, _) => values.array(|b| Ok(u8::from(b[0] != 0))).map(Array::U8),
+            (Kind::Unsigned, 1) => values.array(|b| Ok(b[0])).map(Array::U8),
+            (Kind::Signed, _) => values.array(|b| Ok((word(b) << unused_bits) as i64 >> unused_bits)).map(Array::I64),
             (Kind::Unsigned, _) => {
-                let values: Result<Vec<i64>, String> = items
-                    .map(|b| {
-                        i64::try_from(word(b)).map_err(|_| format!("the value {} is above the largest i64", word(b)))
-                    })
-                    .collect();
-                Array::I64(arrange(values?, shape, fortran)?)
+                let above = |b: &[u8]| format!("the value {} is above the largest i64", word(b));
+                values.array(|b| i64::try_from(word(b)).map_err(|_| above(b))).map(Array::I64)
             }
-            (Kind::Float, 4) => Array::F32(arrange(items.map(f4).collect(), shape, fortran)?),
-            (Kind::Float, _) => Array::F64(arrange(items.map(f8).collect(), shape, fortran)?),
-            (Kind::Complex, 8) => {
-                Array::C32(arrange(items.map(|b| Complex32::new(f4(&b[..4]), f4(&b[4..]))).collect(), shape, fortran)?)
-            }
-            (Kind::Complex, _) => {
-                Array::C64(arrange(items.map(|b| Complex64::new(f8(&b[..8]), f8(&b[8..]))).collect(), shape, fortran)?)
-            }
-        })
+            (Kind::Float, 4) => values.array(|b| Ok(f4(b))).map(Array::F32),
+            (Kind::Float, _) => values.array(|b| Ok(f8(b))).map(Array::F64),
+            (Kind::Complex, 8) => values.array(|b| Ok(Complex32::new(f4(&b[..4]), f4(&b[4..])))).map(Array::C32),
+            (Kind::Complex, _) => values.array(|b| Ok(Complex64::new(f8(&b[..8]), f8(&b[8..])))).map(Array::C64),
+        }
     }
 
     /// Up to eight bytes as an unsigned number, in the file's byte order.
@@ -209,10 +198,29 @@ impl Element {
     }
 }
 
-/// Values in file order as a C-order array.
-fn arrange<T: Clone>(values: Vec<T>, shape: IxDyn, fortran: bool) -> Result<ArrayD<T>, String> {
-    let array = ArrayD::from_shape_vec(shape.set_f(fortran), values).map_err(|e| e.to_string())?;
-    Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
+/// The data of a file, about to be read.
+struct Values<'a> {
+    path: &'a Path,
+    file: &'a mut File,
+    count: usize,
+    size: usize,
+    shape: IxDyn,
+    fortran: bool,
+}
+
+impl Values<'_> {
+    /// The values as an array in C order.
+    fn array<T: Clone>(&mut self, decode: impl FnMut(&[u8]) -> Result<T, String>) -> Result<ArrayD<T>> {
+        let fail = |e: ndarray::ShapeError| Error::file(self.path, e.to_string());
+        let values = read_values(self.path, self.file, self.count, self.size, decode)?;
+        let array = ArrayD::from_shape_vec(self.shape.clone().set_f(self.fortran), values).map_err(fail)?;
+        if array.is_standard_layout() {
+            return Ok(array);
+        }
+        let mut turned = room_for(self.count, &self.path.display().to_string())?;
+        turned.extend(array.iter().cloned());
+        ArrayD::from_shape_vec(self.shape.clone(), turned).map_err(fail)
+    }
 }
 
 #[cfg(test)]
@@ -294,7 +302,9 @@ mod tests {
         let huge = header("<c16", "False", "(4294967296, 4294967296)");
         assert!(message(&file(1, &huge, &[])).contains("too large"));
         assert!(message(&file(1, "{'descr': '<f4'}", &[])).contains("damaged"));
-        assert!(message(&file(1, &"(".repeat(9000), &[])).contains("records"));
+        assert!(message(&file(1, &"(".repeat(9000), &[])).contains("damaged"));
+        let records = file(1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", &[0; 8]);
+        assert!(message(&records).contains("records"));
         let overflow = file(1, &header("<u8", "False", "(1,)"), &[0xff; 8]);
         assert!(message(&overflow).contains("above the largest i64"));
         assert!(read_npy("/no/such.npy").unwrap_err().to_string().contains("no such file"));

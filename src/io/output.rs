@@ -4,81 +4,66 @@
 //! written costs nothing; the data goes to a temporary file beside the target, which is renamed
 //! once it is complete.
 
+mod part;
+
+pub use part::discard_unfinished;
+
+use super::format::{Format, named};
 use crate::{Error, Result};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use part::{Part, publish};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
-
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
-/// Temporary files that are not in place yet, for a program that has to end at once.
-static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
-    UNFINISHED.lock().unwrap_or_else(|e| e.into_inner())
-}
-
-/// Removes the temporary files of all outputs that are not written yet: for a handler that is about to end the program,
-/// where no `Output` is dropped. From here on no output can be created or written; threads that try wait for the end.
-pub fn discard_unfinished() {
-    let mut paths = unfinished();
-    for path in paths.drain(..) {
-        let _ = fs::remove_file(path);
-    }
-    std::mem::forget(paths);
-}
 
 /// A place where a file will be written. Dropped unwritten, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Output {
     force: bool,
     data: Part,
-    /// The `.hdr` beside a `.cfl`.
-    header: Option<Part>,
-}
-
-/// One file: its temporary place and its final one.
-#[derive(Debug)]
-struct Part {
-    target: PathBuf,
-    temporary: PathBuf,
+    /// The file beside the data: the `.hdr` of a `.cfl`.
+    companion: Option<Part>,
 }
 
 impl Output {
     /// Checks `path` and reserves a temporary file beside it.
     ///
-    /// `allowed` lists the suffixes the caller can write, without dots, out of `npy`, `cfl`, `png`
-    /// and others; with `cfl`, the `.hdr` beside it is part of the output and may be named instead.
-    /// An existing file is kept unless `force`.
+    /// `allowed` lists the suffixes the caller can write, without dots; with `cfl`, the `.hdr` beside it is part of the output
+    /// and may be named instead. An existing file is kept unless `force`; one that is replaced hands on its mode, and a link
+    /// to a file stays a link: the file that it points at is replaced.
     ///
     /// # Errors
     /// [`Error::File`] when the suffix is not allowed, the folder is missing or not writable, the
-    /// path is a folder, or the file exists and `force` is not set.
+    /// path is a folder, a pipe or a device, or the file exists and `force` is not set.
     pub fn create(path: impl AsRef<Path>, allowed: &[&str], force: bool) -> Result<Output> {
         let path = path.as_ref();
-        let suffix = path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase());
-        let is_cfl = allowed.contains(&"cfl") && matches!(suffix.as_deref(), Some("cfl" | "hdr"));
-        if !is_cfl && !suffix.as_deref().is_some_and(|s| allowed.contains(&s)) {
+        let suffix = super::format::suffix(path);
+        // Only a suffix counts here: a base name would be the name of no file.
+        let format = Format::of(path).filter(|f| f.suffixes.contains(&suffix.as_str()));
+        let main = format.map_or(suffix.as_str(), |f| f.suffixes[0]);
+        if !allowed.contains(&main) && !allowed.contains(&suffix.as_str()) {
             let list: Vec<String> = allowed.iter().map(|s| format!(".{s}")).collect();
-            let found = suffix.map_or("no suffix".to_string(), |s| format!("suffix .{s}"));
-            return Err(Error::file(path, format!("{found}; an output here ends in {}", list.join(" or "))));
+            return Err(Error::file(path, format!("{}; an output here ends in {}", named(path), list.join(" or "))));
         }
-        if is_cfl {
-            Ok(Output {
-                force,
-                header: Some(Part::reserve(&path.with_extension("hdr"), force)?),
-                data: Part::reserve(&path.with_extension("cfl"), force)?,
-            })
-        } else {
-            Ok(Output { force, header: None, data: Part::reserve(path, force)? })
-        }
+        let files = match format {
+            Some(format) if format.companion.is_some() => format.files(path),
+            _ => vec![path.to_path_buf()],
+        };
+        // The companion first: of a pair, it is what tells that there is one.
+        let companion = files.get(1).map(|file| Part::reserve(file, force)).transpose()?;
+        Ok(Output { force, companion, data: Part::reserve(&files[0], force)? })
     }
 
     /// The file that will appear (of a `.cfl` pair, the `.cfl`).
     pub fn path(&self) -> &Path {
-        &self.data.target
+        self.data.target()
+    }
+
+    /// Checks that no file that is read would be replaced, by whatever name or link; of a pair, name both its files.
+    ///
+    /// # Errors
+    /// [`Error::File`] when one would; the message names it.
+    pub fn expect_apart(&self, inputs: &[PathBuf]) -> Result<()> {
+        let parts = [Some(&self.data), self.companion.as_ref()];
+        parts.into_iter().flatten().try_for_each(|part| part.expect_apart(inputs))
     }
 
     /// Writes the file through `body` and puts it in place.
@@ -86,103 +71,32 @@ impl Output {
     /// # Errors
     /// Those of `body`, and [`Error::File`] when the file cannot be written or renamed, or when
     /// this output is a `.cfl` pair, which [`write_cfl`](super::write_cfl) writes.
-    pub fn write(self, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        if self.header.is_some() {
+    pub fn write(mut self, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        if self.companion.is_some() {
             return Err(Error::file(self.path(), "is a .cfl/.hdr pair; write it with write_cfl"));
         }
         self.data.fill(body)?;
-        self.data.publish(self.force)
+        publish(&[&self.data], self.force)
     }
 
     /// Writes a pair: `header` to the `.hdr`, the rest through `body`.
-    pub(super) fn write_pair(self, header: &str, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        let Some(header_part) = &self.header else {
+    pub(super) fn write_pair(mut self, header: &str, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        let Some(companion) = &mut self.companion else {
             return Err(Error::file(self.path(), "a BART array needs the suffix .cfl"));
         };
-        header_part.fill(|file| file.write_all(header.as_bytes()).map_err(|e| header_part.failed("write", &e)))?;
+        companion.fill(|file| {
+            let target = self.data.target();
+            file.write_all(header.as_bytes()).map_err(|e| Error::file(target, format!("cannot write: {e}")))
+        })?;
         self.data.fill(body)?;
-        header_part.publish(self.force)?;
-        self.data.publish(self.force).inspect_err(|_| {
-            // A header without its data would be half an output.
-            let _ = fs::remove_file(&header_part.target);
-        })
+        publish(&[companion, &self.data], self.force)
     }
-}
-
-impl Part {
-    fn reserve(target: &Path, force: bool) -> Result<Part> {
-        let Some(name) = target.file_name() else {
-            return Err(Error::file(target, "has no file name"));
-        };
-        if target.is_dir() {
-            return Err(Error::file(target, "is a folder; give a file name"));
-        }
-        refuse_existing(target, force)?;
-        let folder = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        if !folder.is_dir() {
-            return Err(Error::file(target, format!("the folder {} does not exist; make it first", folder.display())));
-        }
-        let temporary = folder.join(format!(
-            ".{}.tmp-{}-{}",
-            name.to_string_lossy(),
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        ));
-        let mut listed = unfinished();
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)
-            .map_err(|e| Error::file(target, format!("cannot write in {}: {e}", folder.display())))?;
-        listed.push(temporary.clone());
-        Ok(Part { target: target.to_path_buf(), temporary })
-    }
-
-    fn fill(&self, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        let file = {
-            let _not_discarded = unfinished();
-            File::create(&self.temporary)
-        };
-        let file = file.map_err(|e| self.failed("write", &e))?;
-        let mut buffer = BufWriter::new(file);
-        body(&mut buffer)?;
-        let file = buffer.into_inner().map_err(|e| self.failed("write", e.error()))?;
-        // Without this a full disk could show up only after the rename.
-        file.sync_all().map_err(|e| self.failed("write", &e))
-    }
-
-    fn publish(&self, force: bool) -> Result<()> {
-        // Again: the file may have appeared during the work.
-        refuse_existing(&self.target, force)?;
-        fs::rename(&self.temporary, &self.target).map_err(|e| self.failed("put in place", &e))
-    }
-
-    fn failed(&self, verb: &str, error: &std::io::Error) -> Error {
-        Error::file(&self.target, format!("cannot {verb}: {error}"))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        unfinished().retain(|path| *path != self.temporary);
-        // Already renamed after success; nothing can be done about a failure here.
-        let _ = fs::remove_file(&self.temporary);
-    }
-}
-
-fn refuse_existing(target: &Path, force: bool) -> Result<()> {
-    if !force && target.symlink_metadata().is_ok() {
-        return Err(Error::file(target, "exists; use --force to replace it"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> =
@@ -226,8 +140,13 @@ mod tests {
         fs::create_dir(dir.path().join("c.npy")).unwrap();
         assert!(message("a.npy", false).contains("--force"));
         assert!(message("b.cfl", false).contains("b.hdr: exists"));
+        assert!(message("b", true).contains("no suffix"));
         assert!(message("c.npy", true).contains("folder"));
         assert!(Output::create(dir.path().join("a.npy"), &["npy"], true).is_ok());
+        // A name as long as the system allows.
+        let long = "a".repeat(251) + ".npy";
+        Output::create(dir.path().join(&long), &["npy"], false).unwrap().write(hello).unwrap();
+        assert!(names(dir.path()).contains(&long));
     }
 
     #[test]
@@ -244,5 +163,105 @@ mod tests {
         let output = Output::create(dir.path().join("x.cfl"), &["cfl"], true).unwrap();
         output.write_pair("h", hello).unwrap();
         assert_eq!(names(dir.path()), ["x.cfl", "x.hdr"]);
+    }
+
+    #[test]
+    fn inputs_are_known_by_any_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("folder")).unwrap();
+        for name in ["a.npy", "b.npy", "x.hdr", "x.cfl"] {
+            fs::write(path(name), name).unwrap();
+        }
+        let output = |name: &str| Output::create(path(name), &["npy", "cfl"], true).unwrap();
+        let inputs = [path("b.npy"), path("a.npy"), path("missing.npy")];
+        assert!(output("c.npy").expect_apart(&inputs).is_ok());
+        let error = output("folder/../a.npy").expect_apart(&inputs).unwrap_err().to_string();
+        assert!(error.contains("a.npy: is an input as well") && error.contains("another output"), "{error}");
+        // Either file of a pair, whichever is named.
+        assert!(output("x.cfl").expect_apart(&[path("x.hdr")]).is_err());
+        assert!(output("x.hdr").expect_apart(&[path("x.cfl")]).is_err());
+        assert!(output("x.cfl").expect_apart(&inputs).is_ok());
+        assert_eq!(names(dir.path()), ["a.npy", "b.npy", "folder", "x.cfl", "x.hdr"]);
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use super::*;
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+        #[test]
+        fn links_lead_to_inputs_too() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = |name: &str| dir.path().join(name);
+            fs::write(path("a.npy"), "a").unwrap();
+            fs::hard_link(path("a.npy"), path("hard.npy")).unwrap();
+            symlink("a.npy", path("soft.npy")).unwrap();
+            symlink("soft.npy", path("softer.npy")).unwrap();
+            for (output, input) in
+                [("hard.npy", "a.npy"), ("softer.npy", "a.npy"), ("a.npy", "softer.npy"), ("soft.npy", "hard.npy")]
+            {
+                let output = Output::create(path(output), &["npy"], true).unwrap();
+                assert!(output.expect_apart(&[path(input)]).is_err());
+            }
+        }
+
+        #[test]
+        fn a_replaced_file_hands_on_its_mode() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.npy");
+            for mode in [0o600, 0o400, 0o664] {
+                let _ = fs::remove_file(&path);
+                fs::write(&path, "x").unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                let output = Output::create(&path, &["npy"], true).unwrap();
+                // Nobody is to read on the way what nobody may read at the end.
+                let temporary = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap());
+                assert!(temporary.into_iter().all(|m| m.mode() & 0o777 == mode));
+                output.write(hello).unwrap();
+                assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
+                assert_eq!(fs::read(&path).unwrap(), b"hello");
+            }
+        }
+
+        #[test]
+        fn a_link_stays_a_link() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = |name: &str| dir.path().join(name);
+            fs::create_dir(path("there")).unwrap();
+            fs::write(path("there/a.npy"), "x").unwrap();
+            symlink("there/a.npy", path("a.npy")).unwrap();
+            assert!(Output::create(path("a.npy"), &["npy"], false).is_err());
+            Output::create(path("a.npy"), &["npy"], true).unwrap().write(hello).unwrap();
+            assert!(path("a.npy").symlink_metadata().unwrap().is_symlink());
+            assert_eq!(fs::read(path("there/a.npy")).unwrap(), b"hello");
+            assert_eq!(names(&path("there")), ["a.npy"]);
+            // One to nothing is replaced: there is no file that could be.
+            symlink("nowhere", path("b.npy")).unwrap();
+            Output::create(path("b.npy"), &["npy"], true).unwrap().write(hello).unwrap();
+            assert_eq!(fs::read(path("b.npy")).unwrap(), b"hello");
+        }
+
+        #[test]
+        fn what_is_no_file_is_not_replaced() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.npy");
+            assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+            let error = Output::create(&path, &["npy"], true).unwrap_err().to_string();
+            assert!(error.contains("pipe or a device"), "{error}");
+        }
+
+        #[test]
+        fn the_temporary_is_not_opened_again() {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, victim) = (dir.path().join("a.npy"), dir.path().join("victim"));
+            fs::write(&victim, "mine").unwrap();
+            let output = Output::create(&path, &["npy"], false).unwrap();
+            let temporary = names(dir.path()).into_iter().find(|n| n.contains("tmp-")).unwrap();
+            fs::remove_file(dir.path().join(&temporary)).unwrap();
+            symlink("victim", dir.path().join(&temporary)).unwrap();
+            let _ = output.write(hello);
+            assert_eq!(fs::read(&victim).unwrap(), b"mine");
+        }
     }
 }

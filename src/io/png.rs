@@ -1,9 +1,19 @@
 //! Magnitude images as 8-bit greyscale PNG, alone or side by side with captions.
 
+use super::format::{Format, Writer};
 use super::{Output, font};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
 use std::path::Path;
+
+pub(super) const FORMAT: Format = Format {
+    name: "PNG picture",
+    suffixes: &["png"],
+    companion: None,
+    probe: None,
+    reader: None,
+    writer: Some(Writer::Picture(write_png)),
+};
 
 /// Which values become black and white.
 #[derive(Debug, Clone, Copy, PartialEq)]

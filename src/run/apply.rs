@@ -1,7 +1,7 @@
 //! Applying linops to tensors.
 
 use super::compiled::Compiled;
-use super::device::{Device, Kind};
+use super::device::Device;
 use super::report::ApplyReport;
 use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, Slice, host};
@@ -44,16 +44,14 @@ impl Linop {
         let device = x.device();
         let compiled = self.compiled(&device, x.dtype())?;
         let output = self.output()?.clone();
-        let (y, report) = match (&compiled, &device.0) {
+        let (y, report) = match &compiled {
             #[cfg(feature = "gpu")]
-            (Compiled::Gpu(c), Kind::Gpu(gpu)) => {
+            Compiled::Gpu(gpu, c) => {
                 let (y, done) = c.apply(gpu, x, output)?;
                 let (submits, passes, dispatches) = (done.submits, done.passes, done.dispatches);
                 (y, ApplyReport { submits, passes, dispatches, recorders: done.recorders, ..ApplyReport::default() })
             }
-            #[cfg(feature = "gpu")]
-            (Compiled::Gpu(_), Kind::Host) => return Err(Error::Device("a GPU's plan came to the host".into())),
-            (Compiled::Host(h), _) => {
+            Compiled::Host(h) => {
                 let y = h.run(host().plans.ledger(), host_values(x)?.as_slice(), stop)?;
                 let extents = IxDyn(output.extents());
                 let shaped = |e: ndarray::ShapeError| Error::Shape(e.to_string());

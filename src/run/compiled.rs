@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) enum Compiled {
     Host(Arc<HostPlan>),
     #[cfg(feature = "gpu")]
-    Gpu(Arc<crate::gpu::CompiledPlan>),
+    Gpu(Arc<crate::gpu::Gpu>, Arc<crate::gpu::CompiledPlan>),
 }
 
 impl Compiled {
@@ -34,10 +34,10 @@ impl Compiled {
             #[cfg(feature = "gpu")]
             Kind::Gpu(gpu) => {
                 if let Some(there) = gpu.plans.get(&key) {
-                    return Ok(Compiled::Gpu(there));
+                    return Ok(Compiled::Gpu(gpu.clone(), there));
                 }
                 let made = Arc::new(crate::gpu::CompiledPlan::new(gpu, plan()?)?);
-                Ok(Compiled::Gpu(gpu.plans.put(key, made)))
+                Ok(Compiled::Gpu(gpu.clone(), gpu.plans.put(key, made)))
             }
         }
     }
@@ -46,7 +46,7 @@ impl Compiled {
         match self {
             Compiled::Host(h) => h.plan(),
             #[cfg(feature = "gpu")]
-            Compiled::Gpu(g) => g.plan(),
+            Compiled::Gpu(_, g) => g.plan(),
         }
     }
 }

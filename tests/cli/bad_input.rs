@@ -10,16 +10,27 @@ fn numbers_out_of_range() {
     let folder = Folder::new();
     folder.scan();
     for (args, part) in [
-        ("--lambda -1", "--lambda is -1"),
-        ("--lambda=nan", "--lambda is NaN"),
-        ("--lambda inf", "--lambda is inf"),
-        ("--lambda 1e60", "--lambda is inf"),
-        ("--tol -0.5", "--tol is -0.5"),
-        ("--tol nan", "--tol is NaN"),
-        ("--iterations 0", "--iterations is 0"),
+        ("--lambda -1", "'-1' for '--lambda"),
+        ("--lambda=-1", "expected a finite number from 0 on"),
+        ("--lambda=nan", "'nan' for '--lambda"),
+        ("--lambda inf", "'inf' for '--lambda"),
+        ("--lambda 1e60", "'1e60' for '--lambda"),
+        ("--tol -0.5", "'-0.5' for '--tol"),
+        ("--tol nan", "'nan' for '--tol"),
+        ("--iterations 0", "expected a whole number from 1 on"),
+        ("--iterations -3", "expected a whole number from 1 on"),
+        ("--lanes -1", "expected a whole number from 1 on"),
+        ("--matrix -8", "expected 1 to 3 extents from 1 on"),
+        ("--nufft-tol 1", "expected a number from 5e-7"),
+        ("--nufft-tol -1", "expected a number from 5e-7"),
+        ("--dcf w.txt", "expected ramp, pipe, voronoi, none, or a file"),
+        ("--device cpu", "the CPU is called host"),
+        ("--mask m.npy --traj t.npy", "--mask is for Cartesian data"),
     ] {
-        folder.refused(&format!("recon kspace.npy -o x.npy {args}"), part);
+        folder.misused(&format!("recon kspace.npy -o x.npy {args}"), part);
     }
+    folder.misused("bench --runs -1", "expected a whole number from 1 on");
+    folder.misused("check a.json --seed -1", "'-1' for '--seed");
 }
 
 #[test]
@@ -171,12 +182,20 @@ fn linop_files() {
     let deep = format!("{}{}", r#"{"op":"adjoint","linop":"#.repeat(5000), "1".to_string() + &"}".repeat(5000));
     let nested =
         format!("{}{}{}", r#"{"op":"adjoint","linop":"#.repeat(60), r#"{"op":"identity","in":"N=4"}"#, "}".repeat(60));
+    let normals =
+        format!("{}{}{}", r#"{"op":"normal","linop":"#.repeat(20), r#"{"op":"identity","in":"N=4"}"#, "}".repeat(20));
+    let dims: Vec<String> = (0..2000).map(|i| format!("N{i}=1")).collect();
+    let wide = format!(r#"{{ "op": "flip", "in": "{}", "axes": ["N0"] }}"#, dims.join(" "));
     for (text, part) in [
         ("", "JSON"),
         ("{", "JSON"),
         ("[]", "op"),
         (r#"{ "in": "N=4" }"#, "op"),
-        (r#"{ "op": "warp", "in": "N=4" }"#, "warp"),
+        (r#"{ "op": "warp", "in": "N=4" }"#, "there are identity, zero"),
+        (r#"{ "op": "nuftt", "in": "N=4" }"#, "perhaps \"nufft\""),
+        (r#"{ "op": "identity", "in": "N=4", "in": "N=5" }"#, "in stands twice"),
+        (r#"{ "op": "pad", "in": "N=4", "to": { "N": 8, "N": 9 } }"#, "to.N stands twice"),
+        (r#"{ "op": "sampling", "in": "N=4" }"#, "out: is missing; expected the names of the output's dims"),
         (r#"{ "op": "identity", "in": "N=4", "colour": 1 }"#, "colour"),
         (r#"{ "op": "identity", "in": "N=0" }"#, "extent 0"),
         (r#"{ "op": "identity", "in": "A=99999999999 B=99999999999" }"#, "memory"),
@@ -186,6 +205,8 @@ fn linop_files() {
         (r#"{ "op": "chain", "in": "N=4", "linops": [{ "op": "fft", "axes": ["M"] }] }"#, "linops[0]"),
         (deep.as_str(), "nested"),
         (nested.as_str(), "nested"),
+        (normals.as_str(), "normal inside"),
+        (wide.as_str(), "at most 1024"),
     ] {
         folder.text("bad.json", text);
         for verb in ["check", "explain", "bench", "apply --input x.npy --output y.npy"] {

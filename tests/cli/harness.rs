@@ -94,6 +94,15 @@ impl Folder {
         assert!(self.contents() == before, "linops {args} changed files: {:?}", self.contents().keys());
     }
 
+    /// Runs, and expects exit code 2, a message with this part, and every file as it was.
+    pub fn misused(&self, args: &str, part: &str) {
+        let before = self.contents();
+        let out = self.run(args);
+        assert_eq!((out.code, out.stdout.as_str()), (2, ""), "linops {args}: {}", out.stderr);
+        assert!(out.stderr.contains(part), "linops {args}: expected \"{part}\" in: {}", out.stderr);
+        assert!(self.contents() == before, "linops {args} changed files: {:?}", self.contents().keys());
+    }
+
     /// Names and bytes of all files.
     pub fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let entries = std::fs::read_dir(self.0.path()).unwrap().map(|e| e.unwrap().path());

@@ -1,16 +1,20 @@
-//! Ctrl-C.
+//! Ctrl-C, SIGTERM and SIGHUP.
 #![cfg(unix)]
 
 use crate::harness::Folder;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// Starts a solve that would take hours, and waits until it is about to begin.
-fn solving(folder: &Folder, extra: &str) -> (Child, BufReader<std::process::ChildStdout>) {
-    let args =
-        format!("recon kspace.npy --maps maps.npy -o x.npy --tol 0 --iterations 100000000 --device host {extra}");
-    let mut child = folder.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+fn solving(folder: &Folder, extra: &str) -> (Child, BufReader<ChildStdout>) {
+    begun(folder.command(&format!("{SOLVE} {extra}")))
+}
+
+const SOLVE: &str = "recon kspace.npy --maps maps.npy -o x.npy --tol 0 --iterations 100000000 --device host";
+
+fn begun(mut command: Command) -> (Child, BufReader<ChildStdout>) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("device") {
@@ -21,16 +25,23 @@ fn solving(folder: &Folder, extra: &str) -> (Child, BufReader<std::process::Chil
     (child, lines)
 }
 
-fn interrupt(child: &Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+fn send(signal: &str, child: &Child) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 #[test]
 fn the_image_so_far_is_written() {
-    let folder = Folder::new();
-    folder.scan();
-    let (mut child, _lines) = solving(&folder, "");
-    interrupt(&child);
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let folder = Folder::new();
+        folder.scan();
+        let (mut child, _lines) = solving(&folder, "");
+        send(signal, &child);
+        written(&folder, &mut child);
+    }
+}
+
+/// The image so far is there, and nothing else has come.
+fn written(folder: &Folder, child: &mut Child) {
     let mut message = String::new();
     child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(100), "{message}");
@@ -40,11 +51,27 @@ fn the_image_so_far_is_written() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn nohup_is_heard() {
+    let folder = Folder::new();
+    folder.scan();
+    let program = folder.command("").get_program().to_owned();
+    let mut command = Command::new("nohup");
+    command.arg(program).args(SOLVE.split_whitespace()).current_dir(folder.path("."));
+    let (mut child, _lines) = begun(command);
+    send("-HUP", &child);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(child.try_wait().unwrap(), None, "SIGHUP ended what nohup had started");
+    send("-TERM", &child);
+    written(&folder, &mut child);
+}
+
+#[test]
 fn a_second_interrupt_ends_at_once() {
     let folder = Folder::new();
     folder.scan();
     let (mut child, _lines) = solving(&folder, "");
-    interrupt(&child);
+    send("-INT", &child);
     let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
     assert_eq!(child.wait().unwrap().code(), Some(100));
     // The first may have been served by then; half a file is never there.
@@ -53,15 +80,21 @@ fn a_second_interrupt_ends_at_once() {
 
 #[test]
 fn before_the_solve_nothing_is_left() {
-    let folder = Folder::new();
-    // Reading from a pipe that nobody writes to: an interrupt at a moment that is no solve.
-    assert!(Command::new("mkfifo").arg(folder.path("kspace.npy")).status().unwrap().success());
-    let mut child = folder.command("recon kspace.npy -o x.npy --device host").stderr(Stdio::piped()).spawn().unwrap();
-    let begun = || std::fs::read_dir(folder.path(".")).unwrap().count() > 1;
-    while !begun() {
-        std::thread::sleep(Duration::from_millis(10));
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let folder = Folder::new();
+        // A moment that is no solve: an apply that takes minutes.
+        let fft = r#"{ "op": "fft", "in": "N=1048576", "axes": ["N"], "out": "N" }"#;
+        folder.text("long.json", format!(r#"{{ "op": "chain", "linops": [{}] }}"#, vec![fft; 3000].join(", ")));
+        folder.real("x.npy", &ndarray::Array1::<f32>::ones(1 << 20));
+        let before = folder.contents();
+        let mut command = folder.command("apply long.json --input x.npy -o y.cfl --device host");
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        while folder.contents().len() < before.len() + 2 {
+            assert_eq!(child.try_wait().unwrap(), None, "the program ended before the signal");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        send(signal, &child);
+        assert_eq!(child.wait().unwrap().code(), Some(100));
+        assert!(folder.contents() == before, "{signal}: {:?}", folder.contents().keys());
     }
-    interrupt(&child);
-    assert_eq!(child.wait().unwrap().code(), Some(100));
-    assert!(folder.contents().is_empty());
 }

@@ -133,3 +133,29 @@ fn bench_measures_beside_a_copy() {
         "{result}"
     );
 }
+
+#[test]
+fn the_largest_index_of_a_dim_is_no_end() {
+    let folder = Folder::new();
+    // Transforms name their axes anew; behind the largest index there is none.
+    for dim in ["N4294967295", "N4294967294"] {
+        let fft = format!(r#"{{ "op": "fft", "axes": ["{dim}"] }}"#);
+        let chain = format!(r#"{{ "op": "chain", "in": "{dim}=4", "linops": [{fft}, {{ "op": "identity" }}] }}"#);
+        folder.text("a.json", chain);
+        let text = folder.good("explain a.json --device host");
+        assert!(text.contains(&format!("{dim}=4 -> ")), "{text}");
+    }
+    let long = "N".repeat(32);
+    folder.text("a.json", format!(r#"{{ "op": "identity", "in": "{long}=4" }}"#));
+    folder.refused("explain a.json --device host", "32 bytes, the limit is 31");
+}
+
+#[test]
+fn arrays_are_known_by_any_spelling_of_their_suffix() {
+    let folder = folder();
+    std::fs::rename(folder.path("maps.npy"), folder.path("maps.NPY")).unwrap();
+    folder.text("s.json", SENSE.replace("maps.npy", "maps.NPY"));
+    folder.good("check s.json --device host");
+    folder.text("s.json", SENSE.replace("maps.npy", "maps.txt"));
+    folder.refused("check s.json --device host", "suffix .txt; an input here ends in .npy or .cfl");
+}

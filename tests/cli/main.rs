@@ -5,6 +5,7 @@
 mod common;
 
 mod bad_input;
+mod files;
 mod harness;
 mod interrupt;
 mod ismrmrd;

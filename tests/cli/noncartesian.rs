@@ -249,6 +249,7 @@ fn files_that_do_not_fit() {
     with("first.npy", &|k| *k = k.clone().permuted_axes(vec![2, 0, 1]).as_standard_layout().into_owned());
     with("four.npy", &|k| *k = ndarray::concatenate![Axis(2), *k, *k]);
     with("spiral.npy", &|k| *k = spiral(SPOKES, SAMPLES, N, 2.0).unwrap().into_dyn());
+    with("far.npy", &|k| k[[3, 4, 1]] = 1e300);
     with("line.npy", &|k| k.slice_mut(s![.., .., 0]).fill(0.0));
     folder.array("negative.npy", &Array::F64(ArrayD::from_elem(vec![SPOKES, SAMPLES], -1.0)));
     folder.array("zeros.npy", &Array::F64(ArrayD::zeros(vec![SPOKES, SAMPLES])));
@@ -286,15 +287,17 @@ fn files_that_do_not_fit() {
         ("k.npy --traj one.npy --maps maps.npy", "the trajectory has 1 coordinate for each sample"),
         ("k.npy --traj empty.npy", "empty.npy: not an .npy file"),
         ("empty.npy --traj traj.npy", "empty.npy: not an .npy file"),
-        ("k.npy --traj traj.npy --mask dcf.npy", "--mask is for Cartesian data"),
-        ("k.npy --traj traj.npy --nufft-tol 0", "--nufft-tol is 0"),
-        // Before anything is computed or read.
-        ("missing.npy --traj traj.npy --nufft-tol 4.9e-7", "expected a number from 5e-7 (what float32 reaches)"),
-        ("k.npy --traj traj.npy --nufft-tol nan", "--nufft-tol is NaN"),
+        ("k.npy --traj far.npy", "far.npy: the trajectory reaches 1e300"),
+        ("k.npy --traj far.npy --matrix 32", "far.npy: the trajectory reaches 1.0e300 along"),
         ("k.npy --maps maps.npy --gridding-only", "--gridding-only is for non-Cartesian data"),
         ("k.npy --maps maps.npy --matrix 32", "give the trajectory with --traj"),
     ] {
         folder.refused(&format!("recon {args} -o x.npy --device host"), part);
+    }
+    for tol in ["0", "4.9e-7", "nan", "1"] {
+        // Before anything is read.
+        let args = format!("recon missing.npy --traj traj.npy -o x.npy --nufft-tol {tol}");
+        folder.misused(&args, "expected a number from 5e-7 (what float32 reaches)");
     }
     for args in ["--dcf nonsense", "--matrix 0", "--matrix 8x", "--toeplitz maybe", "--gridding-only --lambda 1"] {
         let out = folder.run(&format!("recon k.npy --traj traj.npy -o x.npy {args}"));

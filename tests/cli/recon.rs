@@ -54,6 +54,35 @@ fn demo_keeps_a_picture_that_is_not_its_own() {
 }
 
 #[test]
+fn demo_writes_where_it_is_told() {
+    let folder = Folder::new();
+    folder.refused("demo -o picture.npy --device host", ".png");
+    let text = folder.good("demo -o picture.png --device host");
+    assert!(text.contains("wrote      picture.png"), "{text}");
+    picture(&folder, "picture.png");
+    // What was asked for by name is kept, even its own.
+    folder.refused("demo -o picture.png --device host", "--force");
+    assert_eq!(folder.contents().len(), 1);
+}
+
+#[test]
+fn numbers_are_short_and_readings_take_a_line() {
+    let folder = Folder::new();
+    folder.scan();
+    let args = "recon kspace.npy --maps maps.npy --tol 0 --iterations 3 --device host";
+    let text = folder.good(&format!("{args} -o x.npy"));
+    let lambda = text.lines().find(|l| l.starts_with("lambda")).unwrap().split_whitespace().nth(1).unwrap();
+    assert!(lambda.len() <= 9 && lambda.parse::<f32>().unwrap() > 0.0, "{text}");
+    assert!(text.contains("tol        0\n"), "{text}");
+    let json = folder.good(&format!("{args} -o y.npy --json"));
+    let history = json.split("\"history\": [\n").nth(1).unwrap().lines().next().unwrap().trim();
+    assert!(
+        history.starts_with('[') && history.contains(", ") && history.trim_end_matches(',').ends_with(']'),
+        "{json}"
+    );
+}
+
+#[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn recon_solves_with_given_maps_and_mask() {
     let folder = Folder::new();
@@ -136,7 +165,7 @@ fn nan_counts_as_not_acquired_if_allowed() {
     folder.complex("zero.npy", &scan.kspace);
     let rest = "--maps maps.npy --device host";
     let text = folder.good(&format!("recon nan.npy -o x.npy --allow-nan {rest}"));
-    assert!(text.contains("1 values were NaN"), "{text}");
+    assert!(text.contains("1 value NaN"), "{text}");
     folder.good(&format!("recon zero.npy -o y.npy {rest}"));
     assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
 }

@@ -19,6 +19,9 @@ fn wrong_usage_is_2() {
         "apply a.json --input x.npy",
         "apply a.json --input x.npy --output y.npy --adjoint --normal",
         "check",
+        "check a.json --force",
+        "explain a.json --force",
+        "bench a.json --force",
         "bench a.json --runs 0",
     ] {
         let out = folder.run(args);
@@ -68,6 +71,49 @@ fn a_full_disk_on_stdout_is_an_error() {
     let out = out.wait_with_output().unwrap();
     assert_eq!(out.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&out.stderr).contains("stdout"));
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_said() {
+    let folder = Folder::new();
+    folder.scan();
+    let run = |device: &str| {
+        let mut command = folder.command(&format!("recon kspace.npy --maps maps.npy -o x.npy --force {device}"));
+        let out = command.env("LINOPS_ADAPTER", "no such adapter").output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    for device in ["", "--device auto"] {
+        let (code, message) = run(device);
+        assert_eq!((code, message.lines().count()), (Some(0), 1), "{message}");
+        assert!(
+            message.contains("LINOPS_ADAPTER is \"no such adapter\"") && message.contains("host is used"),
+            "{message}"
+        );
+    }
+    assert_eq!(run("--device host"), (Some(0), String::new()));
+    assert_eq!(run("--device gpu").0, Some(1));
+}
+
+/// Without a desktop session Mesa complains of that, unless it is kept from looking.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_missing_session_is_no_complaint() {
+    let folder = Folder::new();
+    let info = |set: &[(&str, &str)]| {
+        let mut command = folder.command("info --json");
+        command.env_remove("XDG_RUNTIME_DIR").env_remove("NODEVICE_SELECT").envs(set.iter().copied());
+        let out = command.output().unwrap();
+        assert_eq!(out.status.code(), Some(0));
+        (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+    };
+    let (text, complaint) = info(&[]);
+    assert_eq!(complaint, "");
+    assert_eq!(info(&[("XDG_RUNTIME_DIR", "nowhere")]), (text.clone(), String::new()));
+    assert_eq!(info(&[("NODEVICE_SELECT", "1")]), (text, String::new()));
+    // What is wrong is still said, once, and its code is kept.
+    let out = folder.command("check missing.json").env_remove("XDG_RUNTIME_DIR").output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "linops: missing.json: no such file\n");
 }
 
 #[test]

@@ -35,11 +35,12 @@ impl Block {
         let kx = centred(nx, |kx| lines.index_axis(Axis(2), kx).iter().any(|v| *v != Complex32::ZERO));
         let least = size.unwrap_or(LEAST);
         if ky.len() < least || kx.len() < least {
+            let of = |n: usize, what: &str| format!("{n} centre {what}{}", if n == 1 { "" } else { "s" });
             return value_err!(
                 "coil calibration needs {least} fully sampled centre lines and columns; \
-                 the k-space has {} centre lines and {} centre columns; {HINT}",
-                ky.len(),
-                kx.len()
+                 the k-space has {} and {}; {HINT}",
+                of(ky.len(), "line"),
+                of(kx.len(), "column")
             );
         }
         let most = size.unwrap_or(USUAL);

@@ -2,8 +2,8 @@
 
 use super::grid_coils;
 use crate::app::coils::{CoilMaps, estimate_maps};
-use crate::app::fourier::centred_dft;
 use crate::error::value_err;
+use crate::fourier::centred_dft;
 use crate::linop::NufftOptions;
 use crate::run::Device;
 use crate::{Error, Result};

@@ -39,8 +39,10 @@ pub fn check_extent(trajectory: ArrayViewD<f64>, matrix: &[usize]) -> Result<()>
     }
     for (axis, (&reach, &n)) in reach.iter().zip(matrix).enumerate() {
         if reach > n as f64 * (0.5 + BEYOND) {
+            // A number in other units may have hundreds of digits.
+            let reach = if reach < 1e6 { format!("{reach:.1}") } else { format!("{reach:.1e}") };
             return value_err!(
-                "the trajectory reaches {reach:.1} along image axis {axis}, beyond N/2 = {} for an image of {n}; coordinates are in \
+                "the trajectory reaches {reach} along image axis {axis}, beyond N/2 = {} for an image of {n}; coordinates are in \
                  cycles per field of view, and component {axis} belongs to image axis {axis}",
                 n as f64 / 2.0
             );

@@ -10,6 +10,7 @@ pub use calibration::calibrate_maps;
 pub use extent::{check_extent, fitting_matrix};
 
 use super::least_squares::{Reconstruction, SenseOptions, adjoint, minimise};
+use crate::allocate::expect_room;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Linop, NufftOptions};
 use crate::run::Device;
@@ -64,6 +65,9 @@ impl NonCartesian {
             return shape_err!("coil maps of shape {:?}, expected (coil, image…) with 1 to 3 image axes", maps.shape());
         };
         check_extent(trajectory.view(), matrix)?;
+        // The maps as they are given, and as the linop keeps them; coordinates and weights, the coordinates twice.
+        let bytes = (maps.len() as u64).saturating_mul(2 * 8 + 4);
+        expect_room(bytes.saturating_add(8 * (2 * trajectory.len() + density.len()) as u64), "the model of the scan")?;
         let root = root(&trajectory, &density)?;
         let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
         if let Some((at, _)) = power.indexed_iter().find(|(_, v)| !v.is_finite()) {
@@ -119,6 +123,7 @@ impl NonCartesian {
 
     /// W^½ y
     fn weighted(&self, kspace: ArrayViewD<Complex32>) -> Result<Array2<Complex32>> {
+        expect_room((kspace.len() as u64).saturating_mul(2 * 8), "the weighted k-space")?;
         Ok(flat(kspace, &self.extents)? * &self.root.mapv(Complex32::from))
     }
 }
@@ -139,6 +144,7 @@ pub fn grid_coils(
     let root = root(&trajectory, &density)?;
     let coils = kspace.shape().first().copied().unwrap_or(0);
     let extents = [&[coils], &trajectory.shape()[..trajectory.ndim() - 1]].concat();
+    expect_room((kspace.len() + 2 * trajectory.len()) as u64 * 16, "the weighted k-space")?;
     let weighted = flat(kspace, &extents)? * &root.mapv(|w| Complex32::from(w * w));
     let n = transform(&[&[coils], matrix].concat(), trajectory, options)?;
     adjoint(&n, weighted.view().into_dyn(), "C K", device)
@@ -171,7 +177,7 @@ fn root(trajectory: &ArrayViewD<f64>, density: &ArrayViewD<f64>) -> Result<Array
     }
     if let Some((at, w)) = density.indexed_iter().find(|(_, w)| !w.is_finite() || **w < 0.0) {
         let at = ndarray::Dimension::slice(&at).to_vec();
-        return value_err!("the density compensation is {w} at {at:?}, expected a finite number from 0 on");
+        return value_err!("the density compensation is {w:?} at {at:?}, expected a finite number from 0 on");
     }
     if density.iter().all(|w| *w == 0.0) {
         return value_err!("the density compensation is 0 everywhere; at least one sample must count");

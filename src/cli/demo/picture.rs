@@ -3,19 +3,25 @@
 use linops::io::{Output, Picture};
 use linops::{Error, Result};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 const KEYWORD: &str = "Software";
 const MARK: &str = "linops demo";
 
-/// Reserves the output. An earlier picture of the demo is replaced, any other file only by force.
+/// Reserves the output.
 pub fn reserve(path: &Path, force: bool) -> Result<Output> {
-    Output::create(path, &["png"], force || is_ours(path))
+    Output::create(path, &["png"], force)
 }
 
-fn is_ours(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
+/// Whether there is an earlier picture of the demo.
+pub fn is_ours(path: &Path) -> bool {
+    // Only a file can be: to open a pipe would mean to wait for its writer.
+    let Ok(file) =
+        path.metadata().and_then(|m| if m.is_file() { File::open(path) } else { Err(ErrorKind::Other.into()) })
+    else {
+        return false;
+    };
     let Ok(reader) = png::Decoder::new(BufReader::new(file)).read_info() else { return false };
     reader.info().uncompressed_latin1_text.iter().any(|t| t.keyword == KEYWORD && t.text == MARK)
 }

@@ -3,6 +3,7 @@
 use super::Args;
 use super::report::Job;
 use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
+use crate::cli::printer::count_of;
 use crate::cli::progress;
 use linops::app::{Sense, SenseOptions, estimate_maps};
 use linops::{Error, Result};
@@ -32,7 +33,7 @@ pub(super) fn run(job: Job, kspace: Kspace, options: SenseOptions) -> Result<u8>
     let (coils, ny, nx) = problem.kspace.dim();
     let sampled = problem.mask.iter().filter(|v| **v != 0.0).count();
 
-    printer.field("k-space", format_args!("{coils} coils, {ny} x {nx}"));
+    printer.field("k-space", format_args!("{}, {ny} x {nx}", count_of(coils, "coil")));
     problem.notes.iter().for_each(|note| printer.field("", note));
     printer.field("maps", &problem.maps_from);
     printer.field("mask", format_args!("{sampled} of {} locations, {}", ny * nx, problem.mask_from));
@@ -64,7 +65,7 @@ fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {
         mask[[at[1], at[2]]] = 0.0;
     }
     if !bad.is_empty() {
-        notes.push(format!("{} values were NaN or infinite; their locations count as not acquired", bad.len()));
+        notes.push(format!("{} NaN or infinite; their locations count as not acquired", count_of(bad.len(), "value")));
     }
     if mask.iter().all(|v| *v == 0.0) {
         let message = "no k-space location is sampled: the data or the mask are 0 everywhere";
@@ -75,7 +76,7 @@ fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {
         Some((path, mut maps)) => {
             let bad = finite(path, &mut maps, &["coil", "y", "x"], args.allow_nan)?;
             if !bad.is_empty() {
-                notes.push(format!("{} values of the maps were NaN or infinite, and are 0 now", bad.len()));
+                notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
             }
             (maps, format!("from {}", path.display()))
         }

@@ -1,11 +1,12 @@
 //! `--dcf`: a file, or a way to make the weights.
 
-use crate::cli::input::{read_array, suffix};
+use crate::cli::input::read;
 use crate::cli::progress;
 use linops::app::density::{pipe_density, ramp_density, voronoi_density};
+use linops::io::{Format, Reader};
 use linops::{Device, Error, Result};
 use ndarray::{ArrayD, ArrayViewD};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the density compensation comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +29,10 @@ impl Density {
             "pipe" => Density::Pipe,
             "voronoi" => Density::Voronoi,
             "none" => Density::None,
-            path if ["npy", "cfl", "hdr"].contains(&suffix(path.as_ref()).as_str()) => Density::File(path.into()),
-            _ => return Err("expected ramp, pipe, voronoi, none, or a file that ends in .npy or .cfl".into()),
+            path => match Format::reader_of(path.as_ref(), Reader::is_array) {
+                Ok(_) => Density::File(path.into()),
+                Err(e) => return Err(format!("expected ramp, pipe, voronoi, none, or a file; {e}")),
+            },
         })
     }
 
@@ -53,7 +56,7 @@ impl Density {
             Density::Pipe => pipe_density(trajectory.view(), matrix, ITERATIONS, device),
             Density::Voronoi => voronoi_density(trajectory.view()),
             Density::None => Ok(ArrayD::ones(samples)),
-            Density::File(path) => read(path, samples),
+            Density::File(path) => from_file(path, samples),
         };
         wait.finish_and_clear();
         weights.map_err(|e| e.at("--dcf"))
@@ -61,8 +64,8 @@ impl Density {
 }
 
 /// Weights of these extents; axes of extent 1, which BART adds, do not count.
-fn read(path: &PathBuf, samples: &[usize]) -> Result<ArrayD<f64>> {
-    let array = crate::cli::kspace::exact(read_array(path)?);
+fn from_file(path: &Path, samples: &[usize]) -> Result<ArrayD<f64>> {
+    let array = crate::cli::kspace::exact(read(path)?);
     let without_ones = |extents: &[usize]| extents.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
     if without_ones(array.shape()) != without_ones(samples) {
         let message = format!(
@@ -72,7 +75,7 @@ fn read(path: &PathBuf, samples: &[usize]) -> Result<ArrayD<f64>> {
         return Err(Error::file(path, message));
     }
     if let Some((index, w)) = array.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < 0.0) {
-        let came = if w.is_nan() { "NaN or not real".into() } else { w.to_string() };
+        let came = if w.is_nan() { "NaN or not real".into() } else { format!("{w:?}") };
         let message = format!("the weight of sample {index} is {came}; expected a real, finite number from 0 on");
         return Err(Error::file(path, message));
     }

@@ -4,7 +4,8 @@ use super::density::Density;
 use super::report::Job;
 use super::{ESTIMATING, default_mark};
 use crate::cli::kspace::finite;
-use crate::cli::printer::Printer;
+use crate::cli::numbers::relative_error;
+use crate::cli::printer::{Printer, count_of, short};
 use crate::cli::samples::{Samples, read_image_maps};
 use crate::cli::{output, progress};
 use linops::app::noncartesian::{check_extent, fitting_matrix};
@@ -33,11 +34,11 @@ pub struct Args {
     dcf: Option<Density>,
 
     /// Extents of the image, such as 256, 256x192 or 64x256x256 [default: those of the maps, else 2·⌈max |k|⌉ along each axis]
-    #[arg(long, value_name = "N", value_parser = matrix)]
+    #[arg(long, value_name = "N", value_parser = matrix, allow_negative_numbers = true)]
     matrix: Option<Matrix>,
 
     /// Relative error of the non-uniform Fourier transform [default: 1e-4]
-    #[arg(long, value_name = "TOL", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TOL", value_parser = nufft_tol, allow_hyphen_values = true)]
     nufft_tol: Option<f64>,
 
     /// Whether the normal is a Toeplitz convolution: where that is cheaper, always, or never [default: auto]
@@ -76,6 +77,10 @@ impl Matrix {
     }
 }
 
+fn nufft_tol(text: &str) -> Result<f64, String> {
+    relative_error(text, Accuracy::LEAST_TOL)
+}
+
 fn matrix(text: &str) -> Result<Matrix, String> {
     let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
     let extents = extents.filter(|e| (1..=3).contains(&e.len()));
@@ -83,18 +88,13 @@ fn matrix(text: &str) -> Result<Matrix, String> {
 }
 
 impl Args {
-    /// What needs no file.
-    pub fn check(&self) -> Result<()> {
-        match self.nufft_tol {
-            Some(tol) if !(Accuracy::LEAST_TOL..1.0).contains(&tol) => {
-                let least = Accuracy::LEAST_TOL;
-                let message = format!(
-                    "--nufft-tol is {tol}; expected a number from {least:e} (what float32 reaches) to below 1, such as 1e-4"
-                );
-                Err(Error::Value(message))
-            }
-            _ => Ok(()),
-        }
+    /// The files that are read: the trajectory, and the density compensation.
+    pub fn files(&self) -> [Option<&Path>; 2] {
+        let dcf = match &self.dcf {
+            Some(Density::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        [self.traj.as_deref(), dcf]
     }
 
     /// Refuses what means nothing for Cartesian data.
@@ -219,12 +219,12 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
         density[IxDyn(&at[1..])] = 0.0;
     }
     if !bad.is_empty() {
-        samples.notes.push(format!("{} values were NaN or infinite; their samples do not count", bad.len()));
+        samples.notes.push(format!("{} NaN or infinite; their samples do not count", count_of(bad.len(), "value")));
     }
     if let Some((path, maps)) = &mut maps {
         let bad = finite(path, maps, &["coil"], args.allow_nan)?;
         if !bad.is_empty() {
-            samples.notes.push(format!("{} values of the maps were NaN or infinite, and are 0 now", bad.len()));
+            samples.notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
         }
     }
     let (maps, maps_from) = match maps {
@@ -280,13 +280,13 @@ fn describe(args: &super::Args, problem: &Problem, printer: &Printer) {
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
     let (coils, sizes) = (samples.values.len_of(Axis(0)), samples.values.shape());
-    printer.field("k-space", format_args!("{coils} coils, {} samples", by(&sizes[1..])));
+    printer.field("k-space", format_args!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..])));
     samples.notes.iter().for_each(|note| printer.field("", note));
     printer.field("trajectory", &samples.units);
     printer.field("image", by(matrix));
     printer.field("dcf", format_args!("{}{}", own.dcf().describe(), default_mark(own.dcf.is_some())));
     printer.field("maps", maps_from);
-    printer.field("nufft tol", format_args!("{:e}{}", own.tol(), default_mark(own.nufft_tol.is_some())));
+    printer.field("nufft tol", format_args!("{}{}", short(own.tol()), default_mark(own.nufft_tol.is_some())));
 }
 
 /// The same as JSON.

@@ -2,7 +2,7 @@
 
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
-use crate::cli::printer::{Printer, complain, decimal};
+use crate::cli::printer::{Printer, complain, count_of, decimal, short};
 use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::{Reconstruction, SenseOptions};
 use linops::io::Output;
@@ -32,9 +32,9 @@ impl Job<'_> {
     ) -> Result<u8> {
         let SenseOptions { lambda, iterations, tol, .. } = options;
         let Job { args, target, device, printer } = self;
-        printer.field("lambda", format_args!("{lambda}{}", default_mark(args.lambda.is_some())));
+        printer.field("lambda", format_args!("{}{}", short(lambda), default_mark(args.lambda.is_some())));
         printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
-        printer.field("tol", format_args!("{tol:e}{}", default_mark(args.tol.is_some())));
+        printer.field("tol", format_args!("{}{}", short(tol), default_mark(args.tol.is_some())));
         printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
@@ -62,8 +62,8 @@ impl Job<'_> {
         ]);
         printer.json(&Value::Object(facts));
         if solving.interrupted() {
-            let n = result.iterations;
-            complain(&format!("interrupted after {n} iterations; the image so far was written to {path}"));
+            let n = count_of(result.iterations, "iteration");
+            complain(&format!("interrupted after {n}; the image so far was written to {path}"));
             return Ok(INTERRUPTED);
         }
         Ok(DONE)
@@ -100,7 +100,7 @@ pub fn outcome<D: Dimension>(result: &Reconstruction<D>) -> String {
         Stop::Cancelled => "interrupted",
         Stop::Zero => "the data are zero, and so is the image",
     };
-    format!("{} iterations, relative residual {:.1e} ({why})", result.iterations, result.residual())
+    format!("{}, relative residual {:.1e} ({why})", count_of(result.iterations, "iteration"), result.residual())
 }
 
 /// How a solve ended, for programs.

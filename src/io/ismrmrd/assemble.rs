@@ -3,7 +3,8 @@
 use super::CartesianScan;
 use super::header::Header;
 use super::records::{Acquisition, IMAGE_COUNTERS, flag};
-use crate::app::fourier::centred_dft;
+use crate::allocate::expect_room;
+use crate::fourier::centred_dft;
 use ndarray::{Array2, Array3, Axis, Slice};
 use num_complex::Complex32;
 
@@ -24,6 +25,9 @@ pub(super) fn assemble(header: &Header, all: &[Acquisition]) -> Result<Cartesian
             lines.len()
         ));
     }
+    // k-space with a copy when it is cropped, the counts with another; none of the factors is above 16 bits.
+    let values = (coils as u64 + 1) * (nx as u64) * (ny as u64);
+    expect_room(values.saturating_mul(16), &format!("k-space of {coils} x {ny} x {nx}")).map_err(|e| e.to_string())?;
     let mut kspace = Array3::<Complex32>::zeros((coils, ny, nx));
     let mut count = Array2::<f32>::zeros((ny, nx));
     for line in &lines {
@@ -36,6 +40,11 @@ pub(super) fn assemble(header: &Header, all: &[Acquisition]) -> Result<Cartesian
     kspace /= &count.mapv(|n| Complex32::from(n.max(1.0)));
     let sampled = count.mapv(|n| f32::from(n > 0.0));
     Ok(crop(header, kspace, sampled, notes))
+}
+
+/// "1 coil", "2 coils"
+pub(super) fn count_of(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// How many channels each of the lines has; there is at least one line.
@@ -160,7 +169,7 @@ fn crop(
     kspace *= &sampled.mapv(Complex32::from);
     let (coils, lines, readout) = kspace.dim();
     let acquired = sampled.rows().into_iter().filter(|r| r.sum() > 0.0).count();
-    let mut summary = format!("{coils} coils, {acquired} of {lines} ky lines, {readout} kx");
+    let mut summary = format!("{}, {acquired} of {lines} ky lines, {readout} kx", count_of(coils, "coil"));
     for note in notes {
         summary.push_str("; ");
         summary.push_str(&note);

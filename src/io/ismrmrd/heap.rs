@@ -18,11 +18,15 @@ pub(super) struct GlobalHeap<'a> {
     offset_size: usize,
     length_size: usize,
     collections: HashMap<u64, HashMap<u16, Range<usize>>>,
+    /// Bytes of all collections so far: they do not overlap, so these are no more than the file has.
+    indexed: usize,
+    /// Bytes handed out so far: each value has an object of its own, so these too.
+    resolved: usize,
 }
 
 impl<'a> GlobalHeap<'a> {
     pub(super) fn new(file: &'a [u8], base: u64, offset_size: usize, length_size: usize) -> Self {
-        GlobalHeap { file, base, offset_size, length_size, collections: HashMap::new() }
+        GlobalHeap { file, base, offset_size, length_size, collections: HashMap::new(), indexed: 0, resolved: 0 }
     }
 
     /// Bytes of one reference.
@@ -50,7 +54,7 @@ impl<'a> GlobalHeap<'a> {
             .and_then(|index| self.collections.get(&address)?.get(&index))
             .ok_or_else(|| format!("heap collection at {address} has no object {index}"))?;
         let bytes = &self.file[object.clone()];
-        usize::try_from(count)
+        let value = usize::try_from(count)
             .ok()
             .and_then(|count| count.checked_mul(element_size))
             .and_then(|needed| bytes.get(..needed))
@@ -59,11 +63,16 @@ impl<'a> GlobalHeap<'a> {
                     "heap object {index} at {address} has {} bytes, expected {count} elements of {element_size}",
                     bytes.len()
                 )
-            })
+            })?;
+        self.resolved = self.resolved.saturating_add(value.len());
+        if self.resolved > self.file.len() {
+            return Err(format!("heap object {index} at {address} stands for more than one value; each has its own"));
+        }
+        Ok(value)
     }
 
     /// Object index → place in the file, for the collection at `address`.
-    fn index_collection(&self, address: u64) -> Result<HashMap<u16, Range<usize>>, String> {
+    fn index_collection(&mut self, address: u64) -> Result<HashMap<u16, Range<usize>>, String> {
         let damaged = |what: &str| format!("damaged heap collection at {address}: {what}");
         let collection = address
             .checked_add(self.base)
@@ -81,6 +90,10 @@ impl<'a> GlobalHeap<'a> {
         }
         let size = usize::try_from(little_endian(&bytes[PREFIX..header])).unwrap_or(usize::MAX);
         let bytes = bytes.get(..size).ok_or_else(|| damaged("it is longer than the file"))?;
+        self.indexed = self.indexed.saturating_add(size);
+        if self.indexed > self.file.len() {
+            return Err(damaged("it overlaps another"));
+        }
         let object_header = 8 + self.length_size;
         let mut objects = HashMap::new();
         let mut position = header;
@@ -150,6 +163,25 @@ mod tests {
         assert_eq!(heap.resolve(&reference(5, 8, 1), 1).unwrap(), [1, 2, 3, 4, 5]);
         assert_eq!(heap.resolve(&reference(2, 8, 2), 4).unwrap(), [9; 8]);
         assert!(heap.resolve(&reference(0, 999, 7), 4).unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_more_is_handed_out_than_the_file_has() {
+        let file = sample();
+        let mut heap = GlobalHeap::new(&file, 0, 8, 8);
+        let once = reference(4, 24, 2);
+        assert!((0..file.len() / 16).all(|_| heap.resolve(&once, 4).is_ok()));
+        assert!(heap.resolve(&once, 4).unwrap_err().contains("more than one value"));
+        // Collections one inside the other, each claiming the rest of the file.
+        let mut nested = Vec::new();
+        for i in 0..4u64 {
+            nested.extend(*b"GCOL\x01\0\0\0");
+            nested.extend((96 - 24 * i).to_le_bytes());
+            nested.extend([0; 8]);
+        }
+        let mut heap = GlobalHeap::new(&nested, 0, 8, 8);
+        assert!(heap.resolve(&reference(1, 0, 1), 1).unwrap_err().contains("no object"));
+        assert!(heap.resolve(&reference(1, 24, 1), 1).unwrap_err().contains("overlaps"));
     }
 
     #[test]

@@ -73,81 +73,116 @@ impl Field {
     }
 }
 
-/// Splits the raw table into acquisitions, resolving their samples and, where it is asked for, their trajectories.
-pub(super) fn acquisitions<'a>(
-    datatype: &Datatype,
-    table: &[u8],
-    heap: &mut GlobalHeap<'a>,
-    with_trajectory: bool,
-) -> Result<Vec<Acquisition<'a>>, String> {
-    let size = datatype.type_size() as usize;
-    let (head_at, head) = member(datatype, "head")?;
-    let (data_at, data_type) = member(datatype, "data")?;
-    let (idx_at, idx) = member(head, "idx")?;
-    if !is_vlen_f32(data_type) {
-        return Err("the member 'data' is not variable-length little-endian f4".into());
-    }
-    if data_at + heap.reference_size() > size {
-        return Err("the member 'data' reaches beyond its record".into());
-    }
-    let trajectory = if with_trajectory { trajectory(datatype, head, head_at, heap.reference_size())? } else { None };
-    let top = |name: &str| field(head, head_at, name, size);
-    let counter = |name: &str| field(idx, head_at + idx_at, name, size);
-    let (flags, samples, channels) = (top("flags")?, top("number_of_samples")?, top("active_channels")?);
-    let (pre, post, centre) = (top("discard_pre")?, top("discard_post")?, top("center_sample")?);
-    let encoding = top("encoding_space_ref")?;
-    let (line, partition) = (counter("kspace_encode_step_1")?, counter("kspace_encode_step_2")?);
-    let mut image = [flags; 5];
-    for (place, name) in image.iter_mut().zip(IMAGE_COUNTERS) {
-        *place = counter(name)?;
-    }
-    table
-        .chunks_exact(size)
-        .enumerate()
-        .map(|(number, record)| {
-            let in_record = |e: String| format!("acquisition {number}: {e}");
-            let (samples, channels) = (samples.read(record), channels.read(record));
-            let data = heap.resolve(&record[data_at..], 4).map_err(in_record)?;
-            // Both are 16-bit numbers in the format; a file may claim wider fields.
-            if samples.max(channels) > usize::from(u16::MAX) {
-                let came = format!("{channels} channels of {samples} samples; at most 65535 of each");
-                return Err(in_record(came));
-            }
-            if data.len() != 8 * samples * channels {
-                return Err(in_record(format!(
-                    "{channels} channels of {samples} samples need {} bytes, it has {}",
-                    8 * samples * channels,
-                    data.len()
-                )));
-            }
-            let (trajectory_dims, trajectory) = match trajectory {
-                Some((dims, at)) => (dims.read(record), heap.resolve(&record[at..], 4).map_err(in_record)?),
-                None => (0, &[][..]),
-            };
-            if trajectory_dims > usize::from(u16::MAX) || trajectory.len() != 4 * samples * trajectory_dims {
-                return Err(in_record(format!(
-                    "a trajectory of {trajectory_dims} dimensions and {samples} samples needs {} numbers, it has {}",
-                    samples.saturating_mul(trajectory_dims),
-                    trajectory.len() / 4
-                )));
-            }
-            Ok(Acquisition {
-                flags: flags.read(record) as u64,
-                samples,
-                channels,
-                discard_pre: pre.read(record),
-                discard_post: post.read(record),
-                centre_sample: centre.read(record),
-                encoding: encoding.read(record),
-                line: line.read(record),
-                partition: partition.read(record),
-                image: image.map(|field| field.read(record)),
-                trajectory_dims,
-                data,
-                trajectory,
-            })
+/// Where in a record lies what is read of it.
+pub(super) struct Layout {
+    size: usize,
+    flags: Field,
+    samples: Field,
+    channels: Field,
+    discard_pre: Field,
+    discard_post: Field,
+    centre_sample: Field,
+    encoding: Field,
+    line: Field,
+    partition: Field,
+    image: [Field; 5],
+    /// Where the reference to the samples lies.
+    data_at: usize,
+    /// The number of dimensions, and where the reference to the coordinates lies.
+    trajectory: Option<(Field, usize)>,
+}
+
+impl Layout {
+    /// The layout of records of this type; `reference_size` is that of a reference into the heap. The trajectory is looked for
+    /// only where it is asked for.
+    pub(super) fn of(datatype: &Datatype, reference_size: usize, with_trajectory: bool) -> Result<Layout, String> {
+        let size = datatype.type_size() as usize;
+        let (head_at, head) = member(datatype, "head")?;
+        let (data_at, data_type) = member(datatype, "data")?;
+        let (idx_at, idx) = member(head, "idx")?;
+        if !is_vlen_f32(data_type) {
+            return Err("the member 'data' is not variable-length little-endian f4".into());
+        }
+        if data_at + reference_size > size {
+            return Err("the member 'data' reaches beyond its record".into());
+        }
+        let trajectory = if with_trajectory { trajectory(datatype, head, head_at, reference_size)? } else { None };
+        let top = |name: &str| field(head, head_at, name, size);
+        let counter = |name: &str| field(idx, head_at + idx_at, name, size);
+        let mut image = [top("flags")?; 5];
+        for (place, name) in image.iter_mut().zip(IMAGE_COUNTERS) {
+            *place = counter(name)?;
+        }
+        Ok(Layout {
+            size,
+            flags: top("flags")?,
+            samples: top("number_of_samples")?,
+            channels: top("active_channels")?,
+            discard_pre: top("discard_pre")?,
+            discard_post: top("discard_post")?,
+            centre_sample: top("center_sample")?,
+            encoding: top("encoding_space_ref")?,
+            line: counter("kspace_encode_step_1")?,
+            partition: counter("kspace_encode_step_2")?,
+            image,
+            data_at,
+            trajectory,
         })
-        .collect()
+    }
+
+    /// Splits the raw table into acquisitions, resolving their samples and trajectories.
+    pub(super) fn acquisitions<'a>(
+        &self,
+        table: &[u8],
+        heap: &mut GlobalHeap<'a>,
+    ) -> Result<Vec<Acquisition<'a>>, String> {
+        let records = table.chunks_exact(self.size).enumerate();
+        records
+            .map(|(number, record)| self.acquisition(record, heap).map_err(|e| format!("acquisition {number}: {e}")))
+            .collect()
+    }
+
+    fn acquisition<'a>(&self, record: &[u8], heap: &mut GlobalHeap<'a>) -> Result<Acquisition<'a>, String> {
+        let (samples, channels) = (self.samples.read(record), self.channels.read(record));
+        let data = heap.resolve(&record[self.data_at..], 4)?;
+        // Both are 16-bit numbers in the format; a file may claim wider fields.
+        if samples.max(channels) > usize::from(u16::MAX) {
+            return Err(format!("{channels} channels of {samples} samples; at most 65535 of each"));
+        }
+        if data.len() != 8 * samples * channels {
+            return Err(format!(
+                "{channels} channels of {samples} samples need {} bytes, it has {}",
+                8 * samples * channels,
+                data.len()
+            ));
+        }
+        let (trajectory_dims, trajectory) = match self.trajectory {
+            Some((dims, at)) => (dims.read(record), heap.resolve(&record[at..], 4)?),
+            None => (0, &[][..]),
+        };
+        if trajectory_dims > usize::from(u16::MAX) || trajectory.len() != 4 * samples * trajectory_dims {
+            return Err(format!(
+                "a trajectory of {trajectory_dims} dimensions and {samples} samples needs {} numbers, it has {}",
+                samples.saturating_mul(trajectory_dims),
+                trajectory.len() / 4
+            ));
+        }
+        Ok(Acquisition {
+            flags: self.flags.read(record) as u64,
+            samples,
+            channels,
+            discard_pre: self.discard_pre.read(record),
+            discard_post: self.discard_post.read(record),
+            centre_sample: self.centre_sample.read(record),
+            encoding: self.encoding.read(record),
+            line: self.line.read(record),
+            partition: self.partition.read(record),
+            image: self.image.map(|field| field.read(record)),
+            trajectory_dims,
+            data,
+            trajectory,
+        })
+    }
 }
 
 /// The field that counts a trajectory's dimensions, and where the reference to its values lies; `None` in records without.

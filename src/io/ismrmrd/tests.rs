@@ -2,12 +2,12 @@
 
 use super::*;
 use super::{header, heap, records::flag};
-use hdf5_pure::{CompoundTypeBuilder, Datatype, FileBuilder};
+use hdf5_pure::{CompoundTypeBuilder, DatasetBuilder, Datatype, FileBuilder};
 use ndarray::Axis;
 
 /// A line to write; `data` is (coil, sample).
 #[derive(Clone)]
-struct Line {
+pub(super) struct Line {
     flags: u64,
     line: u16,
     slice: u16,
@@ -25,7 +25,7 @@ fn value(coil: usize, ky: usize, kx: usize) -> Complex32 {
     Complex32::new((ky * 100 + kx) as f32, coil as f32 + 1.0)
 }
 
-fn line(ky: usize, nx: usize) -> Line {
+pub(super) fn line(ky: usize, nx: usize) -> Line {
     Line {
         flags: 0,
         line: ky as u16,
@@ -58,7 +58,7 @@ fn vlen_f32() -> Datatype {
 }
 
 /// The members that are read, in a layout of their own: offsets come from the file, not from us.
-fn record_type() -> Datatype {
+pub(super) fn record_type() -> Datatype {
     let idx = CompoundTypeBuilder::new()
         .u16_field("kspace_encode_step_1")
         .u16_field("kspace_encode_step_2")
@@ -81,7 +81,19 @@ fn record_type() -> Datatype {
     record.field("traj", vlen_f32()).field("data", vlen_f32()).build().unwrap()
 }
 
-fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
+/// How a file is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Storage {
+    /// Of the table of records.
+    pub table: fn(&mut DatasetBuilder),
+    /// Whether all records point at the values of the first.
+    pub shared: bool,
+}
+
+/// As plainly as can be.
+pub(super) const PLAIN: Storage = Storage { table: |_| (), shared: false };
+
+fn build(xml: &str, lines: &[Line], heap_address: u64, storage: Storage) -> Vec<u8> {
     let mut table = Vec::new();
     let mut objects = Vec::new();
     for (i, line) in lines.iter().enumerate() {
@@ -94,16 +106,20 @@ fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
         let values = line.data.iter().flatten();
         let data: Vec<u8> = values.flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
         let trajectory: Vec<u8> = line.trajectory.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
-        for (object, index) in [(&trajectory, 2 * i + 2), (&data, 2 * i + 1)] {
+        let first = if storage.shared { 1 } else { 2 * i + 1 };
+        for (object, index) in [(&trajectory, first + 1), (&data, first)] {
             table.extend(heap::reference(object.len() as u32 / 4, heap_address, index as u32));
         }
-        objects.extend([data, trajectory]);
+        if first > objects.len() {
+            objects.extend([data, trajectory]);
+        }
     }
     let mut file = FileBuilder::new();
     let mut group = file.create_group("dataset");
     group.create_dataset("xml").with_vlen_strings(&[xml]);
     let data = group.create_dataset("data");
     data.with_raw_data(record_type(), table, lines.len() as u64);
+    (storage.table)(data);
     let group = group.finish();
     file.add_group(group);
     // The heap travels as the bytes of a dataset of its own.
@@ -112,15 +128,19 @@ fn build(xml: &str, lines: &[Line], heap_address: u64) -> Vec<u8> {
 }
 
 /// The file with the references pointing at where the heap came to lie.
-fn write(path: &Path, xml: &str, lines: &[Line]) {
-    let draft = build(xml, lines, 0);
+pub(super) fn file(xml: &str, lines: &[Line], storage: Storage) -> Vec<u8> {
+    let draft = build(xml, lines, 0, storage);
     let first = lines[0].data[0][1].re.to_le_bytes();
     let is_ours = |at: &usize| {
         // The xml's own heap collection has the signature too; ours holds the first line.
         draft[*at..].starts_with(b"GCOL\x01") && draft[at + 16 + 16 + 8..].starts_with(&first)
     };
     let at = (0..draft.len() - 44).find(is_ours).unwrap();
-    std::fs::write(path, build(xml, lines, at as u64)).unwrap();
+    build(xml, lines, at as u64, storage)
+}
+
+fn write(path: &Path, xml: &str, lines: &[Line]) {
+    std::fs::write(path, file(xml, lines, PLAIN)).unwrap();
 }
 
 fn read(xml: &str, lines: &[Line]) -> Result<IsmrmrdScan> {

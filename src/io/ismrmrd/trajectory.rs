@@ -1,8 +1,9 @@
 //! Non-Cartesian lines with the coordinates of their samples.
 
-use super::assemble::{channels, select};
+use super::assemble::{channels, count_of, select};
 use super::header::Header;
 use super::records::Acquisition;
+use crate::allocate::expect_room;
 use ndarray::Array3;
 use num_complex::Complex32;
 
@@ -44,6 +45,9 @@ pub(super) fn gather(header: &Header, all: &[Acquisition]) -> Result<NonCartesia
             kept(other).len()
         ));
     }
+    // k-space, and three coordinates in f64 twice.
+    let bytes = (lines.len() as u64 * samples as u64).saturating_mul(8 * coils as u64 + 48);
+    expect_room(bytes, &format!("k-space of {coils} x {} x {samples}", lines.len())).map_err(|e| e.to_string())?;
     let kspace = Array3::from_shape_fn((coils, lines.len(), samples), |(coil, line, sample)| {
         lines[line].value(coil, lines[line].discard_pre + sample)
     });
@@ -51,7 +55,8 @@ pub(super) fn gather(header: &Header, all: &[Acquisition]) -> Result<NonCartesia
         Some((trajectory, units)) => (Some(trajectory), units),
         None => (None, String::new()),
     };
-    let mut summary = format!("{coils} coils, {} lines of {samples} samples", lines.len());
+    let mut summary =
+        format!("{}, {} of {}", count_of(coils, "coil"), count_of(lines.len(), "line"), count_of(samples, "sample"));
     for note in notes {
         summary.push_str("; ");
         summary.push_str(&note);

@@ -2,9 +2,10 @@
 
 use super::Loader;
 use super::fields::Fields;
+use crate::allocate::expect_room;
 use crate::dim::{Shape, parse_dims};
-use crate::error::{Error, Result, shape_err};
-use crate::io::{Array, read_cfl, read_npy};
+use crate::error::{Result, shape_err};
+use crate::io::{Array, Format, read_array};
 use crate::tensor::{HostArray, Tensor};
 use ndarray::ArrayD;
 use serde_json::Value;
@@ -15,12 +16,12 @@ impl Loader {
             return Err(f.wrong(field, format!("is {value}; expected the path of an array file")));
         };
         let path = self.folder.join(name);
-        let array = match path.extension().and_then(|e| e.to_str()) {
-            Some("npy") => read_npy(&path),
-            Some("cfl" | "hdr") => read_cfl(&path).map(|c| Array::C32(c.array)),
-            _ => Err(Error::file(&path, "is neither .npy nor .cfl; convert it to one of these")),
-        };
-        array.map_err(|e| f.at(field, e))
+        let array = read_array(&path).map_err(|e| f.at(field, e))?;
+        self.files.borrow_mut().extend(Format::of(&path).map_or_else(Vec::new, |format| format.files(&path)));
+        // In the type that the caller wants, and as the linop keeps it.
+        let values: u64 = array.shape().iter().map(|n| *n as u64).product();
+        expect_room(values.saturating_mul(16), name).map_err(|e| f.at(field, e))?;
+        Ok(array)
     }
 
     /// A weight: numbers under the dims that `dims` names.
@@ -31,7 +32,7 @@ impl Loader {
             && let Some(v) = a.iter().find(|v| **v != 0.0 && **v != 1.0)
         {
             // Narrowed, a value close to 1 would pass for it.
-            return Err(f.wrong(field, format!("{value} holds {v}; expected only 0 and 1")));
+            return Err(f.wrong(field, format!("{value} holds {v:?}; expected only 0 and 1")));
         }
         let array = array.into_numeric();
         if let Some(at) = array.first_non_finite() {
@@ -40,7 +41,7 @@ impl Loader {
                 format!("{value} holds NaN, infinity or more than float32 can at {at:?}; expected finite numbers"),
             ));
         }
-        let dims = f.need_text("dims")?;
+        let dims = f.need_text("dims", "the names of its axes, as in \"C Ny Nx\"")?;
         let tensor = || {
             let dims = parse_dims(&dims)?;
             let extents = array.shape().to_vec();

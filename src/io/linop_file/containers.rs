@@ -6,25 +6,12 @@ use crate::dim::Shape;
 use crate::error::Result;
 use crate::ir::ThreadSettings;
 use crate::linop::{self, Linop};
+use serde_json::Value;
+
+/// Normals inside normals, at most: each doubles what is inside.
+const MAX_NORMALS: usize = 8;
 
 impl Loader {
-    pub(super) fn container(&self, op: &str, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        if let "adjoint" | "normal" = op {
-            return self.wrapper(op, f, input);
-        }
-        let linop = match op {
-            "chain" => self.chain(f, input)?,
-            "add" => self.add(f, input)?,
-            "concat" => self.concat(f, input)?,
-            _ => self.stack(f, input)?,
-        };
-        let linop = match op {
-            "chain" => linop,
-            _ => linop.with_settings(settings(f)?),
-        };
-        renamed(linop, f)
-    }
-
     /// The children; each is given what `given` says of its index and those before it.
     fn children(&self, f: &Fields, given: impl Fn(usize, &[Linop]) -> Result<Option<Shape>>) -> Result<Vec<Linop>> {
         let mut linops: Vec<Linop> = Vec::new();
@@ -35,12 +22,12 @@ impl Loader {
         Ok(linops)
     }
 
-    fn chain(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+    pub(super) fn chain(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.children(f, |_, before| match before.last() {
             Some(l) => l.output().cloned().map(Some),
             None => Ok(input.clone()),
         })?;
-        linop::chain(linops).map_err(|e| f.here(e))
+        renamed(linop::chain(linops).map_err(|e| f.here(e))?, f)
     }
 
     /// Children that all take the container's input.
@@ -51,28 +38,28 @@ impl Loader {
         })
     }
 
-    fn add(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+    pub(super) fn add(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.siblings(f, &input)?;
-        let Some(list) = f.get("weights") else { return linop::add(linops).map_err(|e| f.here(e)) };
+        let Some(list) = f.get("weights") else { return threaded(linop::add(linops).map_err(|e| f.here(e))?, f) };
         let Some(list) = list.as_array() else {
             return Err(f.wrong("weights", "expected a list of numbers or [re, im]"));
         };
         let one = |(i, v)| f.complex(&format!("weights[{i}]"), v);
         let weights = list.iter().enumerate().map(one).collect::<Result<Vec<_>>>()?;
-        linop::add_weighted(linops, &weights).map_err(|e| f.at("weights", e))
+        threaded(linop::add_weighted(linops, &weights).map_err(|e| f.at("weights", e))?, f)
     }
 
-    fn concat(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+    pub(super) fn concat(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
         let linops = match in_dim {
             Some(_) => self.children(f, |_, _| Ok(None))?,
             None => self.siblings(f, &input)?,
         };
         let linop = linop::concat(linops, in_dim.as_deref(), out_dim.as_deref()).map_err(|e| f.here(e))?;
-        checked(linop, input, f)
+        threaded(checked(linop, input, f)?, f)
     }
 
-    fn stack(&self, f: &Fields, input: Option<Shape>) -> Result<Linop> {
+    pub(super) fn stack(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
         let (in_position, out_position) = (f.count("in_position")?.unwrap_or(0), f.count("out_position")?.unwrap_or(0));
         let linops = match (&in_dim, &input) {
@@ -89,17 +76,35 @@ impl Loader {
         let new_in = in_dim.as_deref().map(|d| (d, in_position));
         let new_out = out_dim.as_deref().map(|d| (d, out_position));
         let linop = linop::stack(linops, new_in, new_out).map_err(|e| f.here(e))?;
-        checked(linop, input, f)
+        threaded(checked(linop, input, f)?, f)
     }
 
-    fn wrapper(&self, op: &str, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let value = f.get("linop").ok_or_else(|| f.wrong("linop", "is missing; expected a linop"))?;
-        let given = if op == "normal" { input.clone() } else { None };
-        let inner = self.linop(value, given.as_ref(), &f.child("linop"))?;
-        let linop = if op == "normal" { inner.n() } else { inner.h() };
-        let linop = checked(linop, input, f)?;
-        renamed(linop, f)
+    pub(super) fn adjoint(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let inner = self.linop(wrapped(f)?, None, &f.child("linop"))?;
+        renamed(checked(inner.h(), input, f)?, f)
     }
+
+    pub(super) fn normal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let place = f.child_of_normal("linop");
+        if place.normals > MAX_NORMALS {
+            return Err(f.wrong(
+                "linop",
+                format!("is the {}th normal inside the other; at most {MAX_NORMALS} nest", place.normals),
+            ));
+        }
+        let inner = self.linop(wrapped(f)?, input.as_ref(), &place)?;
+        renamed(checked(inner.n(), input, f)?, f)
+    }
+}
+
+/// The linop inside.
+fn wrapped<'a>(f: &Fields<'a>) -> Result<&'a Value> {
+    f.get("linop").ok_or_else(|| f.wrong("linop", "is missing; expected a linop"))
+}
+
+/// The container with its settings, under the names of `out`.
+fn threaded(linop: Linop, f: &mut Fields) -> Result<Linop> {
+    renamed(linop.with_settings(settings(f)?), f)
 }
 
 /// The linop, if its input is what `in` or the surroundings say.

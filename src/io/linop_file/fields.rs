@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+/// What `out` is, where it cannot be left out.
+pub(super) const OUT: &str = "the names of the output's dims, as in \"C Ky Kx\"";
+
 pub(super) struct Fields<'a> {
     map: &'a Map<String, Value>,
     place: &'a Place,
@@ -43,6 +46,10 @@ impl<'a> Fields<'a> {
         self.place.child(name)
     }
 
+    pub fn child_of_normal(&self, name: &str) -> Place {
+        Place { normals: self.place.normals + 1, ..self.place.child(name) }
+    }
+
     /// A field's value; null counts as absent.
     pub fn get(&self, field: &str) -> Option<&'a Value> {
         self.taken.borrow_mut().insert(field.to_string());
@@ -57,8 +64,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub fn need_text(&self, field: &str) -> Result<String> {
-        self.text(field)?.ok_or_else(|| self.wrong(field, "is missing"))
+    /// A text that must be there; `expected` is for the message.
+    pub fn need_text(&self, field: &str, expected: &str) -> Result<String> {
+        self.text(field)?.ok_or_else(|| self.wrong(field, format!("is missing; expected {expected}")))
     }
 
     pub fn flag(&self, field: &str, default: bool) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! Linops without linops inside.
 
-use super::fields::Fields;
+use super::fields::{Fields, OUT};
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
@@ -9,68 +9,91 @@ use num_complex::Complex32;
 use serde_json::Value;
 
 impl Loader {
-    pub(super) fn leaf(&self, op: &str, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let linop = match op {
-            "identity" => linop::identity(needed(input, f)?),
-            "zero" => {
-                let out = f.need_text("out")?;
-                return linop::zero(needed(input, f)?, out).map_err(|e| f.at("out", e));
-            }
-            "scalar" => {
-                let value =
-                    f.get("value").ok_or_else(|| f.wrong("value", "is missing; expected a number or [re, im]"))?;
-                let value: Complex32 = f.complex("value", value)?;
-                linop::scalar(needed(input, f)?, value)
-            }
-            "diagonal" => return self.diagonal(f, input),
-            "dense" => return self.dense(f, input),
-            "fft" => {
-                let options = FftOptions {
-                    centered: f.flag("centered", false)?,
-                    norm: norm(f)?,
-                    inverse: f.flag("inverse", false)?,
-                };
-                linop::fft(needed(input, f)?, &f.dims("axes")?, options)
-            }
-            "pad" => linop::pad(needed(input, f)?, f.need_extents("to")?, align(f)?),
-            "crop" => linop::crop(needed(input, f)?, f.need_extents("to")?, align(f)?),
-            "slice" => linop::slice(needed(input, f)?, &stretches(f)?),
-            "embed" => linop::embed(needed(input, f)?, &stretches(f)?, f.need_extents("to")?),
-            "sampling" => return self.sampling(f, input),
-            "interpolate" => return self.interpolate(f, input),
-            "nufft" => return self.nufft(f, input),
-            "gridding" => return self.gridding(f, input),
-            "sum" => linop::sum(needed(input, f)?, &f.dims("axes")?),
-            "repeat" => return repeat(f, input),
-            "rearrange" => {
-                let (pattern, sizes) = (f.need_text("pattern")?, f.extents("sizes")?.unwrap_or_default());
-                linop::rearrange(needed(input, f)?, &pattern, sizes)
-            }
-            "flip" => linop::flip(needed(input, f)?, &f.dims("axes")?),
-            "roll" => {
-                let shifts =
-                    f.integers("shifts")?.ok_or_else(|| f.wrong("shifts", "is missing; expected {\"Nx\": 3}"))?;
-                linop::roll(needed(input, f)?, &shifts)
-            }
-            "downsample" => linop::downsample(needed(input, f)?, &factors(f)?),
-            "upsample" => linop::upsample(needed(input, f)?, &factors(f)?, f.need_extents("to")?),
-            _ => return Err(f.wrong("op", format!("unknown op \"{op}\"; see the list of linops in the documentation"))),
-        };
-        renamed(linop.map_err(|e| f.here(e))?, f)
+    pub(super) fn identity(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::identity(needed(input, f)?), f)
     }
 
-    fn diagonal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+    pub(super) fn zero(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let out = f.need_text("out", "dims with extents, as in \"Ky=256 Kx=256\"")?;
+        linop::zero(needed(input, f)?, out).map_err(|e| f.at("out", e))
+    }
+
+    pub(super) fn scalar(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let value = f.get("value").ok_or_else(|| f.wrong("value", "is missing; expected a number or [re, im]"))?;
+        let value: Complex32 = f.complex("value", value)?;
+        made(linop::scalar(needed(input, f)?, value), f)
+    }
+
+    pub(super) fn fft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let options =
+            FftOptions { centered: f.flag("centered", false)?, norm: norm(f)?, inverse: f.flag("inverse", false)? };
+        made(linop::fft(needed(input, f)?, &f.dims("axes")?, options), f)
+    }
+
+    pub(super) fn pad(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::pad(needed(input, f)?, f.need_extents("to")?, align(f)?), f)
+    }
+
+    pub(super) fn crop(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::crop(needed(input, f)?, f.need_extents("to")?, align(f)?), f)
+    }
+
+    pub(super) fn slice(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::slice(needed(input, f)?, &stretches(f)?), f)
+    }
+
+    pub(super) fn embed(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::embed(needed(input, f)?, &stretches(f)?, f.need_extents("to")?), f)
+    }
+
+    pub(super) fn sum(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::sum(needed(input, f)?, &f.dims("axes")?), f)
+    }
+
+    pub(super) fn repeat(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (input, sizes) = (needed(input, f)?, f.need_extents("sizes")?);
+        let linop = match f.text("out")? {
+            Some(out) => linop::repeat_to(input, sizes, &out),
+            None => linop::repeat(input, sizes),
+        };
+        linop.map_err(|e| f.here(e))
+    }
+
+    pub(super) fn rearrange(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let pattern = f.need_text("pattern", "dims before and after, as in \"Ny Nx -> Nx Ny\"")?;
+        let sizes = f.extents("sizes")?.unwrap_or_default();
+        made(linop::rearrange(needed(input, f)?, &pattern, sizes), f)
+    }
+
+    pub(super) fn flip(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::flip(needed(input, f)?, &f.dims("axes")?), f)
+    }
+
+    pub(super) fn roll(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let shifts = f.integers("shifts")?.ok_or_else(|| f.wrong("shifts", "is missing; expected {\"Nx\": 3}"))?;
+        made(linop::roll(needed(input, f)?, &shifts), f)
+    }
+
+    pub(super) fn downsample(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::downsample(needed(input, f)?, &factors(f)?), f)
+    }
+
+    pub(super) fn upsample(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::upsample(needed(input, f)?, &factors(f)?, f.need_extents("to")?), f)
+    }
+
+    pub(super) fn diagonal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let weight = self.weight(f, "weight")?;
         let input = input.unwrap_or_else(|| weight.shape().clone());
         let adds = weight.shape().dims().iter().any(|d| input.axis(*d).is_none());
         match f.text("out")? {
             Some(out) if adds => linop::diagonal_to(input, &weight, &out).map_err(|e| f.at("out", e)),
-            _ => renamed(linop::diagonal(input, &weight).map_err(|e| f.here(e))?, f),
+            _ => made(linop::diagonal(input, &weight), f),
         }
     }
 
-    fn dense(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let (weight, out) = (self.weight(f, "weight")?, f.need_text("out")?);
+    pub(super) fn dense(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (weight, out) = (self.weight(f, "weight")?, f.need_text("out", OUT)?);
         let input = match input {
             Some(input) => input,
             None => {
@@ -82,8 +105,8 @@ impl Loader {
         linop::dense(input, &weight, &out).map_err(|e| f.here(e))
     }
 
-    fn sampling(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let out = f.need_text("out")?;
+    pub(super) fn sampling(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let out = f.need_text("out", OUT)?;
         let Some(map) = f.map("indices")? else {
             let mask = self.weight(f, "mask")?;
             let input = input.unwrap_or_else(|| mask.shape().clone());
@@ -98,13 +121,9 @@ impl Loader {
     }
 }
 
-fn repeat(f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-    let (input, sizes) = (needed(input, f)?, f.need_extents("sizes")?);
-    let linop = match f.text("out")? {
-        Some(out) => linop::repeat_to(input, sizes, &out),
-        None => linop::repeat(input, sizes),
-    };
-    linop.map_err(|e| f.here(e))
+/// What a constructor made, under the names of `out`.
+fn made(linop: Result<Linop>, f: &mut Fields) -> Result<Linop> {
+    renamed(linop.map_err(|e| f.here(e))?, f)
 }
 
 fn norm(f: &Fields) -> Result<Norm> {

@@ -5,14 +5,18 @@
 mod arrays;
 mod containers;
 mod fields;
+mod json;
 mod leaves;
+mod ops;
 mod points;
 
+use super::file::read_text;
 use crate::dim::{Bindings, Pattern, Shape};
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Linop;
 use fields::Fields;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Containers inside containers, at most: far beyond real operators, and far within the stack.
@@ -21,33 +25,56 @@ const MAX_DEPTH: usize = 48;
 /// Largest linop file in bytes: it names arrays, it does not hold them.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// Dims of an input, at most: far beyond real operators, and plans of more take time and memory by the square.
+const MAX_RANK: usize = 1024;
+
+/// A linop from a file, and what it was read from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LinopFile {
+    /// The linop.
+    pub linop: Linop,
+    /// The file itself and those of its arrays, of a pair both.
+    pub files: Vec<PathBuf>,
+}
+
+impl LinopFile {
+    /// Reads a linop from a JSON file; arrays are found relative to it.
+    ///
+    /// # Errors
+    /// Those of [`Linop::from_file`].
+    pub fn read(path: impl AsRef<Path>) -> Result<LinopFile> {
+        let path = path.as_ref();
+        let text = read_text(path, MAX_BYTES, "a linop file")?;
+        let value = json::parse(&text).map_err(|e| {
+            let deep = e.to_string().contains("recursion limit");
+            let hint = if deep { "; linops may be nested at most 48 deep" } else { "" };
+            let what = if e.is_data() { "" } else { "not JSON: " };
+            Error::file(path, format!("{what}{e}{hint}"))
+        })?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let loader = Loader { folder, files: RefCell::new(vec![path.to_path_buf()]) };
+        let linop = loader.linop(&value, None, &Place::default()).map_err(|e| e.at(path.display().to_string()))?;
+        Ok(LinopFile { linop, files: loader.files.into_inner() })
+    }
+}
+
 impl Linop {
     /// Reads a linop from a JSON file; arrays are found relative to it.
     ///
     /// # Errors
-    /// The file or one of its arrays cannot be read, a field or op is unknown, or shapes do not fit; the message names the
-    /// file and the place in it.
+    /// The file or one of its arrays cannot be read, a field or op is unknown, a key stands twice, or shapes do not fit; the
+    /// message names the file and the place in it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Linop> {
-        let path = path.as_ref();
-        let size = std::fs::metadata(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?.len();
-        if size > MAX_BYTES {
-            return Err(Error::file(path, format!("{size} bytes; a linop file has at most {MAX_BYTES}")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-        let value: Value = serde_json::from_str(&text).map_err(|e| {
-            let deep = e.to_string().contains("recursion limit");
-            let hint = if deep { "; linops may be nested at most 48 deep" } else { "" };
-            Error::file(path, format!("not JSON: {e}{hint}"))
-        })?;
-        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let loader = Loader { folder };
-        loader.linop(&value, None, &Place::default()).map_err(|e| e.at(path.display().to_string()))
+        LinopFile::read(path).map(|file| file.linop)
     }
 }
 
 /// Reads linops whose arrays lie in one folder.
 struct Loader {
     folder: PathBuf,
+    /// What has been read so far.
+    files: RefCell<Vec<PathBuf>>,
 }
 
 /// Where in the JSON: `linops[2].linop`.
@@ -55,6 +82,8 @@ struct Loader {
 struct Place {
     path: String,
     depth: usize,
+    /// How many of the linops around are normals.
+    normals: usize,
 }
 
 impl Place {
@@ -63,7 +92,7 @@ impl Place {
     }
 
     fn child(&self, name: &str) -> Place {
-        Place { path: self.field(name), depth: self.depth + 1 }
+        Place { path: self.field(name), depth: self.depth + 1, normals: self.normals }
     }
 }
 
@@ -76,10 +105,8 @@ impl Loader {
         let mut f = Fields::new(value, place)?;
         let op = f.text("op")?.ok_or_else(|| f.wrong("op", "is missing; expected the linop's name, as in \"fft\""))?;
         let input = self.input(&mut f, given)?;
-        let linop = match op.as_str() {
-            "chain" | "add" | "concat" | "stack" | "adjoint" | "normal" => self.container(&op, &mut f, input)?,
-            _ => self.leaf(&op, &mut f, input)?,
-        };
+        let build = ops::build(&op).ok_or_else(|| f.wrong("op", ops::unknown(&op)))?;
+        let linop = build(self, &mut f, input)?;
         let linop = match f.text("name")? {
             Some(name) => linop.named(name),
             None => linop,
@@ -98,9 +125,13 @@ impl Loader {
                 pattern.bind(given, &mut bindings)?;
                 return Ok(given.clone());
             }
-            pattern.to_full().unwrap_or_else(|| {
+            let shape = pattern.to_full().unwrap_or_else(|| {
                 shape_err!("\"{text}\" leaves dims or extents open and nothing before says them; write each as Ny=256")
-            })
+            })?;
+            match shape.rank() {
+                rank if rank > MAX_RANK => shape_err!("has {rank} dims; a linop file's have at most {MAX_RANK}"),
+                _ => Ok(shape),
+            }
         };
         read().map(Some).map_err(|e| f.at("in", e))
     }

@@ -1,6 +1,6 @@
 //! Linops between grids and points.
 
-use super::fields::Fields;
+use super::fields::{Fields, OUT};
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
@@ -10,12 +10,12 @@ use crate::linop::{
 
 impl Loader {
     pub(super) fn interpolate(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let (locs, axes, options, out) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?, f.need_text("out")?);
+        let (locs, axes, options, out) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?, f.need_text("out", OUT)?);
         linop::interpolate(needed(input, f)?, &locs, &axes, &options, &out).map_err(|e| f.here(e))
     }
 
     pub(super) fn nufft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out")?);
+        let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out", OUT)?);
         let (tol, width, oversamp) = (f.number("tol")?, f.number("width")?, f.number("oversamp")?);
         let accuracy = match (tol, width, oversamp) {
             (Some(tol), None, None) => Accuracy::Tol(tol),

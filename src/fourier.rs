@@ -7,13 +7,13 @@ use rustfft::{FftNum, FftPlanner};
 
 /// Transforms along `axis` in place: y\[k\] = 1/√N Σ x\[n\] exp(∓2πi (k−c)(n−c)/N), c = N / 2
 /// rounded down; the inverse has the plus sign.
-pub fn centred_dft<T, D>(mut data: ArrayViewMut<Complex<T>, D>, axis: Axis, inverse: bool)
+pub(crate) fn centred_dft<T, D>(mut data: ArrayViewMut<Complex<T>, D>, axis: Axis, inverse: bool)
 where
-    T: FftNum + num_traits::Float,
+    T: FftNum,
     D: Dimension + RemoveAxis,
 {
     let length = data.len_of(axis);
-    let Some(scale) = T::from(length).map(|n| n.sqrt().recip()) else {
+    let Some(scale) = T::from_f64((length as f64).sqrt().recip()) else {
         return;
     };
     let mut planner = FftPlanner::new();
