@@ -19,6 +19,8 @@ mod primitive;
 
 mod planner;
 
+mod vectors;
+
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod host;

@@ -5,7 +5,7 @@ mod common;
 use common::devices;
 use linops::linop::{self, Align, Operator, Stretch};
 use linops::program::{AxisMap, Builder, ValueId};
-use linops::solve::{CgOptions, Stop, cg};
+use linops::solve::{SolveOptions, Stop, cg};
 use linops::{DType, Device, Linop, Result, Tensor};
 use ndarray::{Array1, Array2, Array3};
 use num_complex::Complex32;
@@ -89,14 +89,14 @@ fn solvers_find_data_of_any_scale_and_report_overflow() {
     let a =
         linop::diagonal("N=4", &Tensor::from_array(Array1::from(vec![1.0f32, 2.0, 3.0, 4.0]), "N").unwrap()).unwrap();
     for device in devices() {
-        for scale in [1.0f32, 1e-24, 1e-30, 1e30] {
+        for scale in [1.0f32, 1e-24, 1e-30, 1e-37, 1e30, 1e37] {
             let y = numbers(4).mapv(|z| z * scale);
             let want = y.clone();
             let y = Tensor::from_array(y, "N").unwrap().to(&device).unwrap();
             // The normal's own rounding is all that is left after four steps.
             let b = linop::identity("N=4").unwrap().apply(&y).unwrap();
             let identity = linop::identity("N=4").unwrap();
-            let r = cg(&identity.n(), &b, &CgOptions { iterations: 4, ..Default::default() }).unwrap();
+            let r = cg(&identity.n(), &b, SolveOptions::default().iterations(4)).unwrap();
             let x = r.x.to(&Device::host()).unwrap().to_array().unwrap();
             assert_ne!(r.stop, Stop::Zero, "{} at {scale:e}", device.name());
             for (x, w) in x.iter().zip(&want) {
@@ -104,7 +104,7 @@ fn solvers_find_data_of_any_scale_and_report_overflow() {
             }
         }
         let b = Tensor::from_array(numbers(4), "N").unwrap().to(&device).unwrap();
-        let r = cg(&a.n(), &b, &CgOptions { lambda: 3e38, iterations: 20, ..Default::default() });
+        let r = cg(&a.n(), &b, SolveOptions::default().lambda(3e38).iterations(20));
         // Either an error, or an image without NaN: never NaN as success.
         if let Ok(r) = r {
             assert!(r.x.to(&Device::host()).unwrap().first_non_finite().is_none(), "{}", device.name());

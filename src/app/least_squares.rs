@@ -4,57 +4,44 @@ use crate::allocate::expect_room;
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
 use crate::run::{Device, MemoryUse};
-use crate::solve::{CgOptions, CgResult, Progress, Stop, cg};
+use crate::solve::{Reading, Solution, SolveOptions, Stop, cg};
 use crate::tensor::{DType, Tensor};
 use ndarray::{Array, ArrayD, ArrayViewD, Dimension, Ix2};
 use num_complex::Complex32;
-use std::sync::atomic::AtomicBool;
 
-/// How to minimise ‖A x − y‖² + λ‖x‖².
-#[derive(Clone, Copy)]
-pub struct SenseOptions<'a> {
-    /// λ ≥ 0, as in the objective: on the scale of Σ|S|² (1 for normalised maps), whatever the scale of the data.
-    pub lambda: f32,
-    /// Iterations at most.
-    pub iterations: usize,
-    /// Stop when the residual of the normal equations is below `tol` times their right-hand side; 0 runs all iterations.
-    pub tol: f32,
-    /// Called every few iterations.
-    pub progress: Option<&'a dyn Fn(Progress)>,
-    /// Set from elsewhere to stop; the image so far is returned.
-    pub cancel: Option<&'a AtomicBool>,
-}
-
-impl Default for SenseOptions<'_> {
-    fn default() -> Self {
-        SenseOptions { lambda: 0.01, iterations: 100, tol: 1e-6, progress: None, cancel: None }
-    }
+/// Options as reconstructions start with: λ = 0.01 on the scale of Σ|S|² (1 for normalised maps), 100 iterations at most, and a
+/// tolerance of 1e-6.
+pub fn recon_options<'a>() -> SolveOptions<'a> {
+    SolveOptions::default().lambda(0.01).iterations(100).tol(1e-6)
 }
 
 /// A reconstructed image, and how the solver came to it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Reconstruction<D: Dimension = Ix2> {
     /// The image: (y, x), or as many axes as the model has.
     pub image: Array<Complex32, D>,
     /// Iterations done.
     pub iterations: usize,
-    /// Readings of the residual.
-    pub history: Vec<Progress>,
+    /// ‖b − N x‖/‖b‖ of the normal equations N x = b, computed from the image.
+    pub residual: f64,
+    /// ‖A x − y‖/‖y‖: how far the image is from the data; weighted, where the model has weights.
+    pub misfit: f64,
+    /// What was read on the way.
+    pub history: Vec<Reading>,
     /// Why the solver stopped.
     pub stop: Stop,
 }
 
 impl<D: Dimension> Reconstruction<D> {
-    /// The last reading of the residual; 0 where the data are 0.
-    pub fn residual(&self) -> f64 {
-        self.history.last().map_or(0.0, |p| p.residual)
-    }
-
     /// The same with the image's axes as another dimension type.
-    pub(super) fn with_rank<E: Dimension>(self) -> Result<Reconstruction<E>> {
-        let Reconstruction { image, iterations, history, stop } = self;
+    ///
+    /// # Errors
+    /// The image has another number of axes.
+    pub fn with_rank<E: Dimension>(self) -> Result<Reconstruction<E>> {
+        let Reconstruction { image, iterations, residual, misfit, history, stop } = self;
         let image = image.into_dimensionality::<E>().map_err(|e| crate::Error::Shape(e.to_string()))?;
-        Ok(Reconstruction { image, iterations, history, stop })
+        Ok(Reconstruction { image, iterations, residual, misfit, history, stop })
     }
 }
 
@@ -63,7 +50,7 @@ pub(super) fn minimise(
     a: &Linop,
     y: ArrayViewD<Complex32>,
     dims: &str,
-    options: &SenseOptions,
+    options: SolveOptions,
     device: &Device,
 ) -> Result<Reconstruction<ndarray::IxDyn>> {
     if options.iterations == 0 {
@@ -72,16 +59,9 @@ pub(super) fn minimise(
     expect_memory(a, &a.n(), y.len(), device)?;
     let scaled = Scaled::new(y);
     let b = a.h().apply(&scaled.tensor(dims)?.to(device)?)?;
-    let cg_options = CgOptions {
-        lambda: options.lambda,
-        iterations: options.iterations,
-        tol: options.tol,
-        progress: options.progress,
-        cancel: options.cancel,
-        ..Default::default()
-    };
-    let CgResult { x, iterations, history, stop } = cg(&a.n(), &b, &cg_options)?;
-    Ok(Reconstruction { image: scaled.restore(&x)?, iterations, history, stop })
+    let Solution { x, iterations, residual, history, stop } = cg(&a.n(), &b, options)?;
+    let misfit = scaled.misfit(&a.apply(&x)?)?;
+    Ok(Reconstruction { image: scaled.restore(&x)?, iterations, residual, misfit, history, stop })
 }
 
 /// Aᴴy; `dims` are those of y.
@@ -92,11 +72,11 @@ pub(super) fn adjoint(a: &Linop, y: ArrayViewD<Complex32>, dims: &str, device: &
 }
 
 /// Checks that there is memory for applying `most`, the adjoint or the normal of `a`, to so many samples, and for what is kept
-/// meanwhile: the samples twice, and as many images as a solver holds and gives.
+/// meanwhile: the samples four times, and as many images as a solver holds and gives.
 fn expect_memory(a: &Linop, most: &Linop, samples: usize, device: &Device) -> Result<()> {
     const IMAGES: u64 = 10;
     let image = a.input()?.len() as u64;
-    let mut bytes = (samples as u64).saturating_mul(2 * 8).saturating_add(image.saturating_mul(8 * IMAGES));
+    let mut bytes = (samples as u64).saturating_mul(4 * 8).saturating_add(image.saturating_mul(8 * IMAGES));
     if device.is_host() {
         let of = |linop: &Linop| -> Result<u64> { Ok(MemoryUse::of(&linop.plan(device, DType::Complex32)?)?.apply()) };
         bytes = bytes.saturating_add(of(most)?.max(of(&a.h())?));
@@ -120,6 +100,15 @@ impl Scaled {
 
     fn tensor(&self, dims: &str) -> Result<Tensor> {
         Tensor::from_array(self.values.clone(), dims)
+    }
+
+    /// ‖z − y‖/‖y‖; 0 where both are 0.
+    fn misfit(&self, z: &Tensor) -> Result<f64> {
+        let z = z.to(&Device::host())?.to_array()?;
+        let square = |v: Complex32| f64::from(v.re).powi(2) + f64::from(v.im).powi(2);
+        let distance: f64 = z.iter().zip(&self.values).map(|(z, y)| square(z - y)).sum();
+        let size: f64 = self.values.iter().map(|y| square(*y)).sum();
+        Ok(if distance == 0.0 { 0.0 } else { (distance / size).sqrt() })
     }
 
     fn restore(&self, image: &Tensor) -> Result<ArrayD<Complex32>> {

@@ -15,7 +15,7 @@ mod sensitivity;
 pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};
-pub use least_squares::{Reconstruction, SenseOptions};
+pub use least_squares::{Reconstruction, recon_options};
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
 pub use phantom::{shepp_logan_image, shepp_logan_kspace, shepp_logan_volume, shepp_logan_volume_kspace};
 pub use sampled_scan::{SampleOptions, SampledScan, head_kspace, sample_scan};

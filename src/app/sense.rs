@@ -3,11 +3,12 @@
 //! minimise ‖M F S x − y‖² + λ‖x‖² with coil sensitivities S, the centred orthonormal DFT F and the sampling mask M.
 //! Pruessmann et al., Magn. Reson. Med. 42:952 (1999); by conjugate gradients: 46:638 (2001).
 
-use super::least_squares::{Reconstruction, SenseOptions, adjoint, minimise};
+use super::least_squares::{Reconstruction, adjoint, minimise};
 use crate::allocate::expect_room;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, FftOptions, Linop};
 use crate::run::Device;
+use crate::solve::SolveOptions;
 use crate::tensor::Tensor;
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Ix2};
 use num_complex::Complex32;
@@ -15,10 +16,10 @@ use num_complex::Complex32;
 /// A Cartesian parallel-imaging model: y = M F S x.
 ///
 /// ```
-/// use linops::{Device, app::{nrmse, scan, ScanOptions, Sense, SenseOptions}};
+/// use linops::{Device, app::{nrmse, scan, ScanOptions, Sense, recon_options}};
 /// let scan = scan(&ScanOptions { ny: 48, nx: 40, acceleration: 2, ..Default::default() })?;
 /// let sense = Sense::new(scan.maps.view(), scan.mask.view())?;
-/// let image = sense.solve(scan.kspace.view(), &SenseOptions::default(), &Device::host())?.image;
+/// let image = sense.solve(scan.kspace.view(), recon_options(), &Device::host())?.image;
 /// assert!(nrmse(image.view(), scan.reference.view()) < 0.2);
 /// # Ok::<(), linops::Error>(())
 /// ```
@@ -99,7 +100,7 @@ impl Sense {
     pub fn solve(
         &self,
         kspace: ArrayView3<Complex32>,
-        options: &SenseOptions,
+        options: SolveOptions,
         device: &Device,
     ) -> Result<Reconstruction> {
         minimise(&self.linop, kspace.into_dyn(), "C Ky Kx", options, device)?.with_rank()
@@ -118,7 +119,7 @@ pub fn nrmse(image: ArrayView2<Complex32>, reference: ArrayView2<Complex32>) -> 
 mod tests {
     use super::*;
     use crate::app::least_squares::times_power;
-    use crate::app::{Scan, ScanOptions, scan};
+    use crate::app::{Scan, ScanOptions, recon_options, scan};
     use crate::solve::Stop;
     use ndarray::Array3;
 
@@ -130,8 +131,8 @@ mod tests {
     fn the_minimiser_has_no_gradient() {
         let scan = small();
         let sense = Sense::new(scan.maps.view(), scan.mask.view()).unwrap();
-        let options = SenseOptions { lambda: 0.05, ..Default::default() };
-        let x = sense.solve(scan.kspace.view(), &options, &Device::host()).unwrap();
+        let options = || recon_options().lambda(0.05);
+        let x = sense.solve(scan.kspace.view(), options(), &Device::host()).unwrap();
         let image = Tensor::from_array(x.image.clone(), "Ny Nx").unwrap();
         let kspace = Tensor::from_array(scan.kspace, "C Ky Kx").unwrap();
         let a = sense.linop();
@@ -146,14 +147,14 @@ mod tests {
         let scan = small();
         let sense = Sense::new(scan.maps.view(), scan.mask.view()).unwrap();
         let device = Device::host();
-        let options = SenseOptions { lambda: 1e-3, ..Default::default() };
-        let image = sense.solve(scan.kspace.view(), &options, &device).unwrap().image;
+        let options = || recon_options().lambda(1e-3);
+        let image = sense.solve(scan.kspace.view(), options(), &device).unwrap().image;
         let filled = sense.zero_filled(scan.kspace.view(), &device).unwrap();
         let error = |image: &Array2<Complex32>| nrmse(image.view(), scan.reference.view());
         assert!(error(&image) < 0.7 * error(&filled), "{} {}", error(&image), error(&filled));
         for power in [-90, 90] {
             let kspace = scan.kspace.mapv(|v| times_power(v, power));
-            let scaled = sense.solve(kspace.view(), &options, &device).unwrap().image;
+            let scaled = sense.solve(kspace.view(), options(), &device).unwrap().image;
             assert_eq!(scaled.mapv(|v| times_power(v, -power)), image, "2^{power}");
         }
     }
@@ -169,13 +170,13 @@ mod tests {
         assert!(message(&scan.maps, &Array2::from_elem((40, 36), 0.5)).contains("0.5 at [0, 0]"));
         assert!(message(&Array3::zeros((2, 40, 36)), &scan.mask).contains("maps are 0"));
         let sense = Sense::new(scan.maps.view(), scan.mask.view()).unwrap();
-        let none = SenseOptions { iterations: 0, ..Default::default() };
-        assert!(sense.solve(scan.kspace.view(), &none, &Device::host()).is_err());
+        let none = recon_options().iterations(0);
+        assert!(sense.solve(scan.kspace.view(), none, &Device::host()).is_err());
         let zeros = Array3::zeros((4, 40, 36));
-        let zero = sense.solve(zeros.view(), &SenseOptions::default(), &Device::host()).unwrap();
+        let zero = sense.solve(zeros.view(), recon_options(), &Device::host()).unwrap();
         assert_eq!((zero.stop, zero.image.sum().norm()), (Stop::Zero, 0.0));
         let other = Array3::zeros((3, 40, 36));
-        let e = sense.solve(other.view(), &SenseOptions::default(), &Device::host()).unwrap_err().to_string();
+        let e = sense.solve(other.view(), recon_options(), &Device::host()).unwrap_err().to_string();
         assert!(e.contains("dim C"), "{e}");
     }
 }

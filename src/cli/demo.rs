@@ -9,7 +9,7 @@ use super::printer::{Printer, complain, count_of, decimal};
 use super::recon::{outcome, stop_name};
 use super::{DONE, INTERRUPTED, progress};
 use linops::Result;
-use linops::app::{SenseOptions, nrmse};
+use linops::app::{nrmse, recon_options};
 use linops::io::{Window, panels};
 use ndarray::Array2;
 use num_complex::Complex32;
@@ -40,6 +40,7 @@ pub struct Args {
 const FILE: &str = "demo.png";
 /// Little regularisation: the noise is low, and the error should be that of the method.
 const LAMBDA: f32 = 1e-3;
+const ITERATIONS: usize = 60;
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let path = args.output.as_deref().unwrap_or(Path::new(FILE));
@@ -57,12 +58,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("device", device.name());
 
     let solving = Solving::begin();
-    let solver = SenseOptions { lambda: LAMBDA, iterations: 60, tol: 1e-4, ..Default::default() };
-    let bar = progress::iterations(solver.iterations);
-    let show = |p| progress::reading(&bar, p);
-    let solver = SenseOptions { progress: Some(&show), cancel: Some(solving.stop()), ..solver };
+    let bar = progress::iterations(ITERATIONS);
+    let options = recon_options().lambda(LAMBDA).iterations(ITERATIONS).tol(1e-4);
+    let options = options.progress(|p| progress::reading(&bar, p.reading())).cancel(solving.stop());
     let start = Instant::now();
-    let result = (subject.solve)(&solver)?;
+    let result = (subject.solve)(options)?;
     let seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
 
@@ -78,7 +78,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "host": device.is_host(),
         "lambda": decimal(LAMBDA),
         "iterations": result.iterations,
-        "residual": result.residual(),
+        "residual": result.residual,
+        "misfit": result.misfit,
         "stop": stop_name(result.stop),
         "seconds": seconds,
         "nrmse": { subject.plain_name.replace('-', "_"): errors.0, "sense": errors.1 },

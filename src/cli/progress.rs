@@ -1,7 +1,7 @@
 //! Progress of long work, on stderr and only where that is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use linops::solve::Progress;
+use linops::solve::Reading;
 use std::time::Duration;
 
 /// A bar over a solver's iterations.
@@ -14,7 +14,7 @@ pub fn iterations(most: usize) -> ProgressBar {
 }
 
 /// Moves the bar to a reading of the residual.
-pub fn reading(bar: &ProgressBar, p: Progress) {
+pub fn reading(bar: &ProgressBar, p: Reading) {
     bar.set_position(p.iteration as u64);
     bar.set_message(format!("residual {:.1e}", p.residual));
 }

@@ -12,7 +12,7 @@ use super::kspace::{Input, read_input};
 use super::numbers::{from_one, from_zero};
 use super::output;
 use super::printer::Printer;
-use linops::app::SenseOptions;
+use linops::app::recon_options;
 use linops::{Error, Result};
 use report::Job;
 use std::num::NonZeroUsize;
@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     iterations: Option<NonZeroUsize>,
 
-    /// Stop when the relative residual is below; 0 runs all iterations [default: 1e-6]
+    /// Stop when the relative residual is below; 0 goes on to what 32-bit numbers attain [default: 1e-6]
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
@@ -68,12 +68,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
-    let defaults = SenseOptions::default();
-    let options = SenseOptions {
-        iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
-        tol: args.tol.unwrap_or(defaults.tol),
-        ..defaults
-    };
+    let defaults = recon_options();
+    let iterations = args.iterations.map_or(defaults.iterations, NonZeroUsize::get);
+    let tol = args.tol.unwrap_or(defaults.tol);
+    let options = defaults.iterations(iterations).tol(tol);
     let [traj, dcf] = args.noncartesian.files();
     let inputs = [Some(args.file.as_path()), args.maps.as_deref(), args.mask.as_deref(), traj, dcf];
     let target = output::reserve(&args.output, args.force, &inputs)?;

@@ -14,7 +14,7 @@ pub mod queues;
 mod recorded;
 mod records;
 mod segments;
-mod vectors;
+mod space;
 
 pub use crate::points::Weights;
 pub use crate::shader::KernelShape;
@@ -26,4 +26,4 @@ pub use recorded::Recorded;
 
 pub(crate) use buffer::gpu_buffer;
 pub(crate) use compiled::CompiledPlan;
-pub(crate) use vectors::GpuVectors;
+pub(crate) use space::GpuSpace;

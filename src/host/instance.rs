@@ -4,7 +4,7 @@ use super::memory::taken;
 use super::region::Run;
 use crate::error::{Error, Result, shape_err};
 use crate::loops::{HostBuf, Real, Slice, zeroed};
-use crate::plan::{Bound, HostKernel, Plan, StepKernel};
+use crate::plan::{Bound, HostKernel, Plan, PlanValue, StepKernel};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -97,21 +97,41 @@ impl<T: Precision> HostInstance<T> {
     /// The input has another length or dtype than the plan's, there is no memory for the output, a sub-linop panicked (the
     /// message names it), or it was stopped.
     pub fn run(&mut self, plan: &Plan, input: Slice<T>, stop: &AtomicBool) -> Result<HostBuf<T>> {
-        let want = &plan.values[0];
-        if input.len() != want.len() || input.is_complex() != want.complex {
-            return shape_err!(
-                "the plan takes {} {} values, {} {} came",
-                want.len(),
-                if want.complex { "complex" } else { "real" },
-                input.len(),
-                if input.is_complex() { "complex" } else { "real" }
-            );
-        }
         let out = &plan.values[plan.output.at()];
-        let output = Mutex::new(Some(HostBuf::zeros(out.len(), out.complex)?));
+        self.run_into(plan, input, HostBuf::zeros(out.len(), out.complex)?, stop)
+    }
+
+    /// [`run`](HostInstance::run) into a buffer of the output's length and dtype, whatever it holds.
+    ///
+    /// # Errors
+    /// As for `run`; the buffer does not fit.
+    pub(super) fn run_into(
+        &mut self,
+        plan: &Plan,
+        input: Slice<T>,
+        buffer: HostBuf<T>,
+        stop: &AtomicBool,
+    ) -> Result<HostBuf<T>> {
+        expect("takes", &plan.values[0], input)?;
+        expect("gives", &plan.values[plan.output.at()], buffer.as_slice())?;
+        let output = Mutex::new(Some(buffer));
         Run { instance: self, plan, input, output: &output, stop }.items(&plan.body, None)?;
         let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
         output.ok_or_else(|| Error::Panicked("a kernel has lost the result".into()))
+    }
+}
+
+fn expect<T: Real>(what: &str, want: &PlanValue, came: Slice<T>) -> Result<()> {
+    let kind = |complex: bool| if complex { "complex" } else { "real" };
+    match came.len() == want.len() && came.is_complex() == want.complex {
+        true => Ok(()),
+        false => shape_err!(
+            "the plan {what} {} {} values, {} {} came",
+            want.len(),
+            kind(want.complex),
+            came.len(),
+            kind(came.is_complex())
+        ),
     }
 }
 

@@ -79,6 +79,21 @@ impl HostPlan {
 
     /// Runs with scratch of its own: two applies never share it.
     pub fn run(&self, ledger: &Ledger, x: Slice<f32>, stop: &AtomicBool) -> Result<HostBuf<f32>> {
+        self.leased(ledger, |instance| instance.run(&self.plan, x, stop))
+    }
+
+    /// The same into a buffer of the output's length and dtype.
+    pub fn run_into(
+        &self,
+        ledger: &Ledger,
+        x: Slice<f32>,
+        buffer: HostBuf<f32>,
+        stop: &AtomicBool,
+    ) -> Result<HostBuf<f32>> {
+        self.leased(ledger, |instance| instance.run_into(&self.plan, x, buffer, stop))
+    }
+
+    fn leased<T>(&self, ledger: &Ledger, f: impl FnOnce(&mut HostInstance<f32>) -> Result<T>) -> Result<T> {
         let leased = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut idle = match leased {
             Some(idle) => idle,
@@ -88,9 +103,9 @@ impl HostPlan {
                 Idle { instance, _bytes: bytes }
             }
         };
-        let y = idle.instance.run(&self.plan, x, stop);
+        let done = f(&mut idle.instance);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
-        y
+        done
     }
 }
 

@@ -8,12 +8,12 @@ mod instance;
 mod kept;
 mod memory;
 mod region;
+mod space;
 mod tasks;
-mod vectors;
 
 pub use crate::loops::{HostBuf, Slice};
 pub use instance::HostInstance;
 pub(crate) use kept::{HostPlan, host};
 pub(crate) use memory::{constant_bytes, table_bytes, taken};
+pub(crate) use space::HostSpace;
 pub(crate) use tasks::Tasks;
-pub(crate) use vectors::HostVectors;

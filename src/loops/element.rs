@@ -198,6 +198,20 @@ impl<T: Real> HostBuf<T> {
         })
     }
 
+    /// A copy.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn try_clone(&self) -> Result<HostBuf<T>> {
+        let mut copy = HostBuf::zeros(self.len(), self.is_complex())?;
+        match (&mut copy, self) {
+            (HostBuf::Real(to), HostBuf::Real(from)) => to.copy_from_slice(from),
+            (HostBuf::Complex(to), HostBuf::Complex(from)) => to.copy_from_slice(from),
+            _ => {}
+        }
+        Ok(copy)
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         match self {

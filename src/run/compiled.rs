@@ -42,6 +42,22 @@ impl Compiled {
         }
     }
 
+    pub fn into_host(self) -> Option<Arc<HostPlan>> {
+        match self {
+            Compiled::Host(h) => Some(h),
+            #[cfg(feature = "gpu")]
+            Compiled::Gpu(..) => None,
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    pub fn into_gpu(self) -> Option<Arc<crate::gpu::CompiledPlan>> {
+        match self {
+            Compiled::Host(_) => None,
+            Compiled::Gpu(_, g) => Some(g),
+        }
+    }
+
     pub fn plan(&self) -> &Plan {
         match self {
             Compiled::Host(h) => h.plan(),

@@ -1,12 +1,15 @@
 //! The devices that a user picks from.
 
+use super::compiled::Compiled;
+use crate::dim::Shape;
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
-use crate::host::{HostVectors, host};
+use crate::host::{HostSpace, host};
+use crate::linop::Linop;
 use crate::plan::{LaneLimit, PlanOptions, Target};
-use crate::tensor::Tensor;
-use crate::tensor::vectors::VectorOps;
+use crate::tensor::{DType, Tensor};
+use crate::vectors::{Layout, Space};
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
 
@@ -263,12 +266,28 @@ impl Device {
         }
     }
 
-    /// Vector arithmetic with so many scalars on this device.
-    pub(crate) fn vectors(&self, scalars: usize) -> Result<Box<dyn VectorOps>> {
+    /// A solver's vectors, of these shapes and dtypes, with operators that go from one to another of them.
+    ///
+    /// # Errors
+    /// There is not enough memory, or an operator cannot be compiled.
+    pub(crate) fn space(
+        &self,
+        operators: &[&Linop],
+        vectors: &[(Shape, DType)],
+        layout: Layout,
+    ) -> Result<Box<dyn Space>> {
+        let dtype = vectors.first().map_or(DType::Complex32, |(_, dtype)| *dtype);
+        let compiled = operators.iter().map(|a| a.compiled(self, dtype)).collect::<Result<Vec<_>>>()?;
         match &self.0 {
-            Kind::Host => Ok(Box::new(HostVectors::new(scalars))),
+            Kind::Host => {
+                let plans = compiled.into_iter().filter_map(Compiled::into_host).collect();
+                Ok(Box::new(HostSpace::new(plans, vectors, layout)?))
+            }
             #[cfg(feature = "gpu")]
-            Kind::Gpu(g) => Ok(Box::new(crate::gpu::GpuVectors::new(g, scalars)?)),
+            Kind::Gpu(g) => {
+                let plans = compiled.into_iter().filter_map(Compiled::into_gpu).collect();
+                Ok(Box::new(crate::gpu::GpuSpace::new(g, plans, vectors, layout)?))
+            }
         }
     }
 }

@@ -1,220 +1,247 @@
-//! Conjugate gradient for (AᴴA + λI) x = b.
+//! Conjugate gradient for (N + λI) x = b.
 
+use super::accuracy::{Accuracy, Look};
+use super::monitor::Monitor;
+use super::scale::{scale, scaling, to_unit_norm};
+use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
-use crate::tensor::vectors::{Scalar, VectorOps};
-use crate::tensor::{DType, Tensor};
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::tensor::Tensor;
+use crate::vectors::{Formula, Layout, Pass, Scalar, Space, Vector};
 
-/// Options of [`cg`].
+const X: Vector = Vector(0);
+const R: Vector = Vector(1);
+const P: Vector = Vector(2);
+/// N p; between two iterations free for anything.
+const Q: Vector = Vector(3);
+const B: Vector = Vector(4);
+const BEST: Vector = Vector(5);
+
+/// ⟨r, r⟩, now and of the next iterate.
+const RR: Scalar = Scalar(0);
+const NEXT: Scalar = Scalar(1);
+const PQ: Scalar = Scalar(2);
+const PP: Scalar = Scalar(3);
+const ALPHA: Scalar = Scalar(4);
+const BETA: Scalar = Scalar(5);
+const LAMBDA: Scalar = Scalar(6);
+/// ⟨p, (N + λ) p⟩, and over ⟨p, p⟩.
+const CURVATURE: Scalar = Scalar(7);
+const QUOTIENT: Scalar = Scalar(8);
+/// The largest quotient: ‖N + λ‖, from below.
+const LARGEST: Scalar = Scalar(9);
+/// Positive once a curvature was not.
+const BROKEN: Scalar = Scalar(10);
+/// Σ α⟨r, r⟩: by so much the iterates have lowered ⟨x, (N + λ) x⟩ − 2 Re⟨x, b⟩, if N is Hermitian.
+const ENERGY: Scalar = Scalar(11);
+/// Squares and products for a look at the iterate: of t = b − (N + λ) x.
+const TT: Scalar = Scalar(12);
+const XT: Scalar = Scalar(13);
+const XB: Scalar = Scalar(14);
+const XX: Scalar = Scalar(15);
+const SCALES: [Scalar; 2] = [Scalar(16), Scalar(17)];
+const SCALARS: usize = 18;
+
+/// A curvature so far below the largest is none: p has turned into the null space, and what is left of it is rounding.
+const NULL: f32 = 1e-10;
+
+/// A curvature so far below the largest may be rounding.
+const FLAT: f64 = 1e-6;
+
+/// A residual at which a curvature that may be rounding is taken for rounding.
+const NEAR: f64 = 1e-3;
+
+/// Claimed and found energy differ by this much of it: N is not Hermitian.
+const MISMATCH: f64 = 0.1;
+
+/// The passes, by number.
 #[derive(Clone, Copy)]
-pub struct CgOptions<'a> {
-    /// Tikhonov weight λ ≥ 0.
-    pub lambda: f32,
-    /// Iterations at most.
-    pub iterations: usize,
-    /// Stop when ‖r‖ ≤ tol·‖b‖; 0 runs all iterations.
-    pub tol: f32,
-    /// Iterations between two readings of the residual; in between nothing is read back.
-    pub check_every: usize,
-    /// Called after every reading.
-    pub progress: Option<&'a dyn Fn(Progress)>,
-    /// Set from elsewhere to stop at the next reading; the iterate so far is returned.
-    pub cancel: Option<&'a AtomicBool>,
+enum Step {
+    ScaleIn,
+    Norm,
+    Start,
+    Curve,
+    Advance,
+    Turn,
+    Look,
+    Looked,
+    Keep,
+    ScaleOut,
+    ScaleBest,
 }
 
-impl Default for CgOptions<'_> {
-    fn default() -> Self {
-        CgOptions { lambda: 0.0, iterations: 100, tol: 1e-5, check_every: 5, progress: None, cancel: None }
-    }
+fn layout() -> Layout {
+    let one = || Formula::from(1.0);
+    // In the order of `Step`.
+    let passes = vec![
+        scaling(B, R, SCALES),
+        Pass::new("norm").totals([RR]),
+        Pass::new("start").update(B, [(one(), R)]).update(P, [(one(), R)]).update(X, []).update(BEST, []),
+        Pass::new("curve").dot(P, Q).dot(P, P),
+        Pass::new("advance")
+            .totals([PQ, PP])
+            .formula(CURVATURE, PQ + LAMBDA * PP)
+            .formula(QUOTIENT, Formula::from(BROKEN).if_positive(QUOTIENT, CURVATURE / PP))
+            .formula(LARGEST, Formula::from(LARGEST).max(QUOTIENT))
+            .formula(BROKEN, (CURVATURE - LARGEST * PP * NULL).if_positive(BROKEN, 1.0))
+            .formula(ALPHA, Formula::from(BROKEN).if_positive(0.0, RR / CURVATURE))
+            .formula(ENERGY, ENERGY + ALPHA * RR)
+            .update(X, [(one(), X), (ALPHA.into(), P)])
+            .update(R, [(one(), R), (-ALPHA, Q), (-(ALPHA * LAMBDA), P)])
+            .dot(R, R),
+        Pass::new("turn")
+            .totals([NEXT])
+            .formula(BETA, NEXT / RR)
+            .formula(RR, NEXT)
+            .update(P, [(one(), R), (BETA.into(), P)]),
+        Pass::new("look").update(Q, [(one(), B), (-one(), Q), (-LAMBDA, X)]).dot(Q, Q).dot(X, Q).dot(X, B).dot(X, X),
+        Pass::new("looked").totals([TT, XT, XB, XX]),
+        Pass::new("keep").update(BEST, [(one(), X)]),
+        scaling(X, Q, SCALES),
+        scaling(BEST, Q, SCALES),
+    ];
+    Layout { scalars: SCALARS, passes }
 }
 
-/// A reading of the residual.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Iterations done.
-    pub iteration: usize,
-    /// Iterations at most.
-    pub of: usize,
-    /// ‖r‖/‖b‖.
-    pub residual: f64,
-}
-
-/// Why a solver stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The residual reached the tolerance.
-    Converged,
-    /// All iterations were done.
-    Iterations,
-    /// The residual no longer falls: the floor of f32 arithmetic. The iterate is as good as it gets.
-    Stagnated,
-    /// The caller asked to stop.
-    Cancelled,
-    /// b = 0, so x = 0.
-    Zero,
-}
-
-/// What [`cg`] returns.
-#[derive(Clone, Debug)]
-pub struct CgResult {
-    /// The iterate, on the device of b.
-    pub x: Tensor,
-    /// Iterations done.
-    pub iterations: usize,
-    /// The readings of the residual.
-    pub history: Vec<Progress>,
-    /// Why it stopped.
-    pub stop: Stop,
-}
-
-/// Readings without a fall by 1 % before the iteration counts as stagnated.
-const PATIENCE: usize = 4;
-
-/// Solves (N + λI) x = b for a normal N = AᴴA, from x = 0, on the device that holds b.
+/// Solves (N + λI) x = b for a Hermitian positive definite N + λI, such as the normal N = AᴴA, from x = 0, on the device that
+/// holds b. λ is the options' [`lambda`](SolveOptions::lambda).
 ///
-/// Hestenes and Stiefel, J. Res. Nat. Bur. Standards 49:409 (1952). Each iteration applies N once and reads nothing back,
-/// except the residual norm every `check_every` iterations. A broken-down iteration (⟨p, Np⟩ ≤ 0 or not finite) stands still.
+/// Hestenes and Stiefel, J. Res. Nat. Bur. Standards 49:409 (1952). An iteration applies N once, and reads nothing back except
+/// at the readings. Now and then, and before it says that it has converged, the residual of the iterate is computed from the
+/// iterate, which costs one more apply. The best iterate is kept and returned.
 ///
 /// ```
-/// use linops::{linop, solve::{cg, CgOptions}, Tensor};
+/// use linops::{linop, solve::{cg, SolveOptions}, Tensor};
 /// use num_complex::Complex32;
 /// let w = Tensor::from_array(ndarray::arr1(&[1.0f32, 2.0, 4.0]), "N")?;
 /// let a = linop::diagonal("N=3", &w)?;
 /// let y = Tensor::from_array(ndarray::arr1(&[Complex32::new(1.0, 1.0); 3]), "N")?;
-/// let x = cg(&a.n(), &a.h().apply(&y)?, &CgOptions::default())?.x.to_array()?;
+/// let x = cg(&a.n(), &a.h().apply(&y)?, SolveOptions::default())?.x.to_array()?;
 /// assert!((x[1] - Complex32::new(0.5, 0.5)).norm() < 1e-5);
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///
 /// # Errors
-/// λ or tol negative or not finite, b of another shape or dtype than N takes, or the device fails.
-pub fn cg(normal: &Linop, b: &Tensor, options: &CgOptions) -> Result<CgResult> {
-    for (name, v) in [("lambda", options.lambda), ("tol", options.tol)] {
-        if !v.is_finite() || v < 0.0 {
-            return value_err!("cg: {name} is {v}; expected a finite number from 0 on");
-        }
-    }
+/// λ or tol negative or not finite, b of another shape than N takes and gives, values that are not finite, or the device fails.
+/// An operator that is not positive definite is no error but a [`Stop::Breakdown`].
+pub fn cg(normal: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution> {
+    options.check("cg")?;
     normal.input()?.expect(b.shape()).map_err(|e| e.at("cg: b"))?;
     normal.output()?.expect(b.shape()).map_err(|e| e.at("cg: the normal's output"))?;
-    if b.dtype() != DType::Complex32 {
-        return value_err!("cg: b is {}, expected complex64", b.dtype());
+    let vector = (b.shape().clone(), b.dtype());
+    let space = b.device().space(&[normal], &vec![vector; 6], layout()).map_err(|e| e.at("cg"))?;
+    Cg { space, exponent: 0, norm: 0.0, accuracy: Accuracy::new(), residual: 1.0 }.solve(b, Monitor::new(options))
+}
+
+struct Cg {
+    space: Box<dyn Space>,
+    /// The data are times 2^exponent here.
+    exponent: i32,
+    /// ‖b‖, scaled.
+    norm: f64,
+    accuracy: Accuracy,
+    /// The residual of the best iterate.
+    residual: f64,
+}
+
+impl Cg {
+    fn run(&mut self, step: Step) -> Result<()> {
+        self.space.pass(step as usize)
     }
-    let device = b.device();
-    let mut v = device.vectors(7)?;
-    let [rr, next, pq, alpha, beta, lambda, bb] = [0, 1, 2, 3, 4, 5, 6].map(Scalar);
-    let zeros = Tensor::zeros(b.shape(), DType::Complex32)?.to(&device)?;
-    v.set(lambda, options.lambda)?;
-    let Some((b, unit)) = to_unit_norm(&mut *v, b, &zeros, beta, bb)? else {
-        return Ok(CgResult { x: zeros, iterations: 0, history: Vec::new(), stop: Stop::Zero });
-    };
-    let mut x = v.copy(&zeros)?;
-    let mut r = v.copy(&b)?;
-    let mut p = v.copy(&b)?;
-    v.dot(&b, &b, rr)?;
-    let norm = v.read(rr)?.sqrt();
-    // The way back from the scaled data.
-    let finish = |v: &mut dyn VectorOps, x: Tensor| -> Result<Tensor> {
-        if unit == 1.0 {
-            return Ok(x);
-        }
-        let mut out = v.copy(&zeros)?;
-        v.set(beta, 1.0 / unit)?;
-        v.axpy(1.0, beta, &x, &mut out)?;
-        v.flush()?;
-        Ok(out)
-    };
-    let every = options.check_every.max(1);
-    let (mut history, mut best, mut stale) = (Vec::new(), f64::INFINITY, 0);
-    for k in 1..=options.iterations {
-        let mut q = normal.apply(&p)?;
-        if options.lambda > 0.0 {
-            v.axpy(1.0, lambda, &p, &mut q)?;
-        }
-        v.dot(&p, &q, pq)?;
-        v.divide(rr, pq, alpha)?;
-        v.axpy(1.0, alpha, &p, &mut x)?;
-        v.axpy(-1.0, alpha, &q, &mut r)?;
-        v.dot(&r, &r, next)?;
-        v.divide(next, rr, beta)?;
-        v.xpay(&r, beta, &mut p)?;
-        v.dot(&r, &r, rr)?;
-        v.flush()?;
-        let cancelled = options.cancel.is_some_and(|c| c.load(Ordering::Relaxed));
-        if k % every != 0 && k != options.iterations && !cancelled {
-            continue;
-        }
-        let residual = v.read(rr)?.sqrt() / norm;
-        if !residual.is_finite() {
-            return value_err!(
-                "cg: the iteration overflowed at step {k}; scale the operator down or use a smaller lambda"
-            );
-        }
-        let reading = Progress { iteration: k, of: options.iterations, residual };
-        history.push(reading);
-        if let Some(f) = options.progress {
-            f(reading);
-        }
-        stale = if residual < 0.99 * best { 0 } else { stale + 1 };
-        best = best.min(residual);
-        let stop = match () {
-            _ if cancelled => Some(Stop::Cancelled),
-            _ if residual <= f64::from(options.tol) => Some(Stop::Converged),
-            _ if options.tol > 0.0 && stale >= PATIENCE => Some(Stop::Stagnated),
-            _ => None,
+
+    fn solve(mut self, b: &Tensor, mut monitor: Monitor) -> Result<Solution> {
+        self.space.set(B, b)?;
+        self.space.set_scalar(LAMBDA, monitor.options().lambda)?;
+        let space = &mut *self.space;
+        let mut norm = |exponent: i32| -> Result<f64> {
+            scale(space, Step::ScaleIn as usize, SCALES, exponent)?;
+            space.pass(Step::Norm as usize)?;
+            Ok(space.scalars()?[RR.0].sqrt())
         };
-        if let Some(stop) = stop {
-            return Ok(CgResult { x: finish(&mut *v, x)?, iterations: k, history, stop });
+        let Some(exponent) = to_unit_norm(&mut norm)? else {
+            self.run(Step::Start)?;
+            self.residual = 0.0;
+            return self.solution(0, Stop::Zero, monitor);
+        };
+        self.exponent = exponent;
+        self.norm = self.space.scalars()?[RR.0].sqrt();
+        self.run(Step::Start)?;
+        let iterations = monitor.options().iterations;
+        for k in 1..=iterations {
+            self.space.apply(0, P, Q)?;
+            self.run(Step::Curve)?;
+            self.run(Step::Advance)?;
+            self.run(Step::Turn)?;
+            self.space.submit()?;
+            // Asked once: what is set while it is told counts at the next iteration.
+            let cancelled = monitor.cancelled();
+            if !cancelled && !monitor.reads(k) {
+                continue;
+            }
+            let scalars = self.space.scalars()?;
+            let residual = scalars[RR.0].sqrt() / self.norm;
+            if !residual.is_finite() {
+                return value_err!(
+                    "cg: the iteration overflowed at step {k}; scale the operator down or use a smaller lambda"
+                );
+            }
+            let broken = scalars[BROKEN.0] > 0.0;
+            if !broken && !cancelled && !monitor.checks(k, residual) {
+                monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
+                continue;
+            }
+            let (look, energy) = self.look(k, residual)?;
+            if self.accuracy.take(look) {
+                self.run(Step::Keep)?;
+                self.residual = look.residual;
+            }
+            monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
+            if let Some(stop) = self.stop(look, &scalars, energy, monitor.options(), cancelled) {
+                return self.solution(k, stop, monitor);
+            }
         }
+        self.solution(iterations, Stop::Iterations, monitor)
     }
-    Ok(CgResult { x: finish(&mut *v, x)?, iterations: options.iterations, history, stop: Stop::Iterations })
-}
 
-/// b times a power of two that brings its norm near 1, and that power; squares of very small or large data would leave the
-/// range of f32. Norms within a million of 1 stay as they are. None where b is 0.
-fn to_unit_norm(
-    v: &mut dyn VectorOps,
-    b: &Tensor,
-    zeros: &Tensor,
-    s: Scalar,
-    norm: Scalar,
-) -> Result<Option<(Tensor, f32)>> {
-    // What underflows or overflows at one scale shows at another.
-    let mut seen = 0.0;
-    for guess in [0, 60, -60, 110] {
-        let scale = (guess as f32).exp2();
-        let (scaled, found) = scaled(v, b, zeros, s, norm, scale)?;
-        if found > 1e-6 && found < 1e6 {
-            return Ok(Some((scaled, scale)));
-        }
-        seen = found;
-        if found > 0.0 && found.is_finite() {
-            let scale = scale * (-found.log2().round() as f32).exp2();
-            return Ok(Some((self::scaled(v, b, zeros, s, norm, scale)?.0, scale)));
-        }
-        if found.is_nan() {
-            break;
-        }
+    /// Computes the residual of the iterate from the iterate, and by how much it has lowered the energy.
+    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, f64)> {
+        self.space.apply(0, X, Q)?;
+        self.run(Step::Look)?;
+        self.run(Step::Looked)?;
+        let s = self.space.scalars()?;
+        let residual = s[TT.0].sqrt() / self.norm;
+        let size = (s[LARGEST.0] * s[XX.0].sqrt() + self.norm) / self.norm;
+        Ok((Look { iteration, recurrence, residual, size }, s[XB.0] + s[XT.0]))
     }
-    if seen == 0.0 {
-        return Ok(None);
-    }
-    value_err!("cg: the right-hand side has the norm {seen}; the data hold NaN, infinite or overflowing values")
-}
 
-/// scale·b, and its norm.
-fn scaled(
-    v: &mut dyn VectorOps,
-    b: &Tensor,
-    zeros: &Tensor,
-    s: Scalar,
-    norm: Scalar,
-    scale: f32,
-) -> Result<(Tensor, f64)> {
-    let mut out = v.copy(zeros)?;
-    v.set(s, scale)?;
-    v.axpy(1.0, s, b, &mut out)?;
-    v.dot(&out, &out, norm)?;
-    let found = v.read(norm)?.sqrt();
-    Ok((out, found))
+    fn stop(&self, look: Look, scalars: &[f64], energy: f64, options: &SolveOptions, cancelled: bool) -> Option<Stop> {
+        let claimed = scalars[ENERGY.0];
+        let flat = scalars[QUOTIENT.0].abs() <= FLAT * scalars[LARGEST.0] && look.residual <= NEAR;
+        Some(match () {
+            _ if look.residual <= f64::from(options.tol) => Stop::Converged,
+            _ if !self.accuracy.settled() && (claimed - energy).abs() > MISMATCH * energy.abs() => {
+                Stop::Breakdown(Breakdown::NotHermitian)
+            }
+            _ if scalars[BROKEN.0] > 0.0 && (flat || self.accuracy.settled()) => Stop::Attained,
+            _ if scalars[BROKEN.0] > 0.0 => Stop::Breakdown(Breakdown::NotPositive),
+            _ if self.accuracy.attained(look) => Stop::Attained,
+            _ if cancelled => Stop::Cancelled,
+            _ if look.iteration == options.iterations => Stop::Iterations,
+            _ => return None,
+        })
+    }
+
+    /// A copy of the iterate, or of the best one, at the scale of the data.
+    fn unscaled(&mut self, step: Step) -> Result<Tensor> {
+        if self.exponent == 0 {
+            return self.space.get(if matches!(step, Step::ScaleOut) { X } else { BEST });
+        }
+        scale(&mut *self.space, step as usize, SCALES, -self.exponent)?;
+        self.space.get(Q)
+    }
+
+    fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {
+        let x = self.unscaled(Step::ScaleBest)?;
+        Ok(Solution { x, iterations, residual: self.residual, history: monitor.history, stop })
+    }
 }

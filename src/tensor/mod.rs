@@ -3,8 +3,6 @@
 //! A tensor lives on the host (an `ndarray`, any strides) or on a GPU (C order, opaque here, implemented by the `gpu` room)
 //! and says so. Moving it is always explicit: [`Tensor::to`](crate::Tensor::to).
 
-pub(crate) mod vectors;
-
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Error, Result, shape_err};
 use ndarray::{ArcArray, ArrayD, IxDyn};

@@ -48,8 +48,16 @@ impl Folder {
 
     /// A small scan as `kspace.npy`, `maps.npy` and `mask.npy`.
     pub fn scan(&self) -> Scan {
-        let options = ScanOptions { ny: 48, nx: 40, coils: 4, acceleration: 2, ..Default::default() };
-        let scan = scan(&options).unwrap();
+        self.scan_with(&ScanOptions { ny: 48, nx: 40, coils: 4, acceleration: 2, ..Default::default() })
+    }
+
+    /// A scan whose iterations take long, and many of them.
+    pub fn hard_scan(&self) {
+        self.scan_with(&ScanOptions { ny: 640, nx: 640, coils: 4, acceleration: 4, ..Default::default() });
+    }
+
+    fn scan_with(&self, options: &ScanOptions) -> Scan {
+        let scan = scan(options).unwrap();
         self.complex("kspace.npy", &scan.kspace);
         self.complex("maps.npy", &scan.maps);
         self.real("mask.npy", &scan.mask);

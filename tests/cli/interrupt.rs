@@ -6,12 +6,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// Starts a solve that would take hours, and waits until it is about to begin.
+/// Starts a solve that would take minutes, and waits until it is about to begin.
 fn solving(folder: &Folder, extra: &str) -> (Child, BufReader<ChildStdout>) {
     begun(folder.command(&format!("{SOLVE} {extra}")))
 }
 
-const SOLVE: &str = "recon kspace.npy --maps maps.npy -o x.npy --tol 0 --iterations 100000000 --device host";
+const SOLVE: &str = "recon kspace.npy --maps maps.npy -o x.npy --tol 0 --lambda 0 --iterations 1000000 --device host";
 
 fn begun(mut command: Command) -> (Child, BufReader<ChildStdout>) {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -33,7 +33,7 @@ fn send(signal: &str, child: &Child) {
 fn the_image_so_far_is_written() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         let folder = Folder::new();
-        folder.scan();
+        folder.hard_scan();
         let (mut child, _lines) = solving(&folder, "");
         send(signal, &child);
         written(&folder, &mut child);
@@ -54,7 +54,7 @@ fn written(folder: &Folder, child: &mut Child) {
 #[cfg(target_os = "linux")]
 fn nohup_is_heard() {
     let folder = Folder::new();
-    folder.scan();
+    folder.hard_scan();
     let program = folder.command("").get_program().to_owned();
     let mut command = Command::new("nohup");
     command.arg(program).args(SOLVE.split_whitespace()).current_dir(folder.path("."));
@@ -69,7 +69,7 @@ fn nohup_is_heard() {
 #[test]
 fn a_second_interrupt_ends_at_once() {
     let folder = Folder::new();
-    folder.scan();
+    folder.hard_scan();
     let (mut child, _lines) = solving(&folder, "");
     send("-INT", &child);
     let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();

@@ -54,8 +54,8 @@ fn a_solver_has_the_same_bits_on_any_rung() {
     let (n, b) = model();
     let run = |device: &Device| {
         let rhs = b.to(device).unwrap();
-        let options = linops::solve::CgOptions { iterations: 5, ..Default::default() };
-        bits(&linops::solve::cg(&n, &rhs, &options).unwrap().x)
+        let options = linops::solve::SolveOptions::default().iterations(5);
+        bits(&linops::solve::cg(&n, &rhs, options).unwrap().x)
     };
     let want = run(&device(rig::one_queue()));
     let (lanes, watch) = rig::queues(2, Behaviour { chaos: Some(8), no_waits: false });

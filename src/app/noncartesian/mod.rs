@@ -9,11 +9,12 @@ mod extent;
 pub use calibration::calibrate_maps;
 pub use extent::{check_extent, fitting_matrix};
 
-use super::least_squares::{Reconstruction, SenseOptions, adjoint, minimise};
+use super::least_squares::{Reconstruction, adjoint, minimise};
 use crate::allocate::expect_room;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Linop, NufftOptions};
 use crate::run::Device;
+use crate::solve::SolveOptions;
 use crate::tensor::Tensor;
 use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, IxDyn};
 use num_complex::Complex32;
@@ -24,12 +25,12 @@ const AXES: [&str; 3] = ["Nz", "Ny", "Nx"];
 /// A non-Cartesian parallel-imaging model: y = N S x, weighted by W.
 ///
 /// ```
-/// use linops::{Device, app::{density::ramp_density, nrmse, sample_scan, trajectory, NonCartesian, SampleOptions, SenseOptions}};
+/// use linops::{Device, app::{density::ramp_density, nrmse, sample_scan, trajectory, NonCartesian, SampleOptions, recon_options}};
 /// let k = trajectory::golden_radial(40, 64, 32)?.into_dyn();
 /// let scan = sample_scan(k.view(), &SampleOptions { ny: 32, nx: 32, coils: 4, ..Default::default() })?;
 /// let w = ramp_density(k.view())?;
 /// let model = NonCartesian::new(scan.maps.view().into_dyn(), k.view(), w.view(), Default::default())?;
-/// let image = model.solve(scan.kspace.view(), &SenseOptions::default(), &Device::host())?.image;
+/// let image = model.solve(scan.kspace.view(), recon_options(), &Device::host())?.image;
 /// let image = image.into_dimensionality().expect("two axes");
 /// assert!(nrmse(image.view(), scan.reference.view()) < 0.2);
 /// # Ok::<(), linops::Error>(())
@@ -115,7 +116,7 @@ impl NonCartesian {
     pub fn solve(
         &self,
         kspace: ArrayViewD<Complex32>,
-        options: &SenseOptions,
+        options: SolveOptions,
         device: &Device,
     ) -> Result<Reconstruction<IxDyn>> {
         minimise(&self.linop, self.weighted(kspace)?.view().into_dyn(), "C K", options, device)
@@ -202,7 +203,7 @@ fn flat(kspace: ArrayViewD<Complex32>, extents: &[usize]) -> Result<Array2<Compl
 mod tests {
     use super::*;
     use crate::app::density::ramp_density;
-    use crate::app::{SampleOptions, SampledScan, nrmse, sample_scan, trajectory};
+    use crate::app::{SampleOptions, SampledScan, nrmse, recon_options, sample_scan, trajectory};
     use ndarray::{Array3, s};
 
     const N: usize = 48;
@@ -227,8 +228,8 @@ mod tests {
     fn the_minimiser_has_no_gradient() {
         let (scan, k, w) = small(0.01);
         let model = model(&scan, &k, &w, Some(false));
-        let options = SenseOptions { lambda: 0.05, ..Default::default() };
-        let x = model.solve(scan.kspace.view(), &options, &Device::host()).unwrap().image;
+        let options = || recon_options().lambda(0.05);
+        let x = model.solve(scan.kspace.view(), options(), &Device::host()).unwrap().image;
         let image = Tensor::from_array(x.clone(), "Ny Nx").unwrap();
         let b = model.gridded(scan.kspace.view(), &Device::host()).unwrap();
         let gradient = model.linop().n().apply(&image).unwrap().to_array().unwrap() + x * 0.05 - &b;
@@ -241,8 +242,8 @@ mod tests {
         let (scan, k, w) = small(0.005);
         for toeplitz in [Some(false), Some(true)] {
             let model = model(&scan, &k, &w, toeplitz);
-            let options = SenseOptions { lambda: 1e-3, ..Default::default() };
-            let found = model.solve(scan.kspace.view(), &options, &Device::host()).unwrap().image;
+            let options = || recon_options().lambda(1e-3);
+            let found = model.solve(scan.kspace.view(), options(), &Device::host()).unwrap().image;
             let gridded = model.gridded(scan.kspace.view(), &Device::host()).unwrap();
             let power = scan.maps.mapv(|s| Complex32::from(s.norm_sqr())).sum_axis(Axis(0)).into_dyn();
             let (found, gridded) = (error(found, &scan), error(gridded / power, &scan));
@@ -284,9 +285,9 @@ mod tests {
         assert!(message(&ArrayD::zeros(vec![2, N, N, N]), &k, &w).contains("3"));
         let model = model(&scan, &k, &w, None);
         let short = scan.kspace.slice(s![..3, .., ..]).to_owned().into_dyn();
-        let refused = model.solve(short.view(), &SenseOptions::default(), &Device::host()).unwrap_err().to_string();
+        let refused = model.solve(short.view(), recon_options(), &Device::host()).unwrap_err().to_string();
         assert!(refused.contains("expected [4, 24, 96]"), "{refused}");
-        let none = SenseOptions { iterations: 0, ..Default::default() };
-        assert!(model.solve(scan.kspace.view(), &none, &Device::host()).is_err());
+        let none = recon_options().iterations(0);
+        assert!(model.solve(scan.kspace.view(), none, &Device::host()).is_err());
     }
 }

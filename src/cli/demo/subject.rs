@@ -2,8 +2,9 @@
 
 use linops::app::density::ramp_density;
 use linops::app::trajectory::golden_radial;
-use linops::app::{NonCartesian, Reconstruction, SampleOptions, ScanOptions, Sense, SenseOptions, sample_scan, scan};
+use linops::app::{NonCartesian, Reconstruction, SampleOptions, ScanOptions, Sense, sample_scan, scan};
 use linops::linop::NufftOptions;
+use linops::solve::SolveOptions;
 use linops::{Device, Error, Result};
 use ndarray::{Array2, Axis, Ix2};
 use num_complex::Complex32;
@@ -25,7 +26,7 @@ pub struct Subject {
 }
 
 /// Solves with these options.
-type Solve = dyn Fn(&SenseOptions) -> Result<Reconstruction>;
+type Solve = dyn Fn(SolveOptions) -> Result<Reconstruction>;
 
 /// Every third line of 256 × 256, and those around the centre.
 pub fn cartesian(device: &Device) -> Result<Subject> {
@@ -67,10 +68,7 @@ pub fn radial(device: &Device) -> Result<Subject> {
         reference: scan.reference,
         plain_name: "gridded",
         plain,
-        solve: Box::new(move |options| {
-            let Reconstruction { image, iterations, history, stop } = model.solve(kspace.view(), options, &device)?;
-            Ok(Reconstruction { image: flat(image)?, iterations, history, stop })
-        }),
+        solve: Box::new(move |options| model.solve(kspace.view(), options, &device)?.with_rank()),
     })
 }
 

@@ -5,7 +5,8 @@ use super::report::Job;
 use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
-use linops::app::{Sense, SenseOptions, estimate_maps};
+use linops::app::{Sense, estimate_maps};
+use linops::solve::SolveOptions;
 use linops::{Error, Result};
 use ndarray::{Array2, Array3, Axis};
 use num_complex::Complex32;
@@ -21,7 +22,7 @@ struct Problem {
     notes: Vec<String>,
 }
 
-pub(super) fn run(job: Job, kspace: Kspace, options: SenseOptions) -> Result<u8> {
+pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8> {
     let Job { args, device, printer, .. } = job;
     let problem = prepare(args, kspace)?;
     let sense = Sense::new(problem.maps.view(), problem.mask.view())?;
@@ -29,7 +30,7 @@ pub(super) fn run(job: Job, kspace: Kspace, options: SenseOptions) -> Result<u8>
         Some(_) => options.lambda * sense.scale(),
         None => options.lambda, // estimated maps are normalised
     });
-    let options = SenseOptions { lambda, ..options };
+    let options = options.lambda(lambda);
     let (coils, ny, nx) = problem.kspace.dim();
     let sampled = problem.mask.iter().filter(|v| **v != 0.0).count();
 

@@ -9,10 +9,11 @@ use crate::cli::printer::{Printer, count_of, short};
 use crate::cli::samples::{Samples, read_image_maps};
 use crate::cli::{output, progress};
 use linops::app::noncartesian::{check_extent, fitting_matrix};
-use linops::app::{NonCartesian, SenseOptions, calibrate_maps, grid_coils};
+use linops::app::{NonCartesian, calibrate_maps, grid_coils};
 use linops::dim::Shape;
 use linops::io::Output;
 use linops::linop::{Accuracy, NufftOptions};
+use linops::solve::SolveOptions;
 use linops::{Device, Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
@@ -146,7 +147,7 @@ struct Problem {
     maps_from: String,
 }
 
-pub(super) fn run(job: Job, samples: Samples, options: SenseOptions) -> Result<u8> {
+pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
     let Job { args, device, printer, .. } = job;
     let nufft = args.noncartesian.nufft();
     let problem = prepare(args, samples, &job.target, device)?;
@@ -168,7 +169,7 @@ pub(super) fn run(job: Job, samples: Samples, options: SenseOptions) -> Result<u
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
                 facts.insert("toeplitz_reason".into(), json!(normal.reason));
             }
-            job.solve(SenseOptions { lambda, ..options }, dims, facts, |options| model.solve(kspace, options, device))
+            job.solve(options.lambda(lambda), dims, facts, |options| model.solve(kspace, options, device))
         }
         None => job.grid(dims, facts, || {
             let coils = grid_coils(kspace, trajectory, density, matrix, nufft, device)?;

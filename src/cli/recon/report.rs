@@ -4,9 +4,9 @@ use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, decimal, short};
 use crate::cli::{DONE, INTERRUPTED, output, progress};
-use linops::app::{Reconstruction, SenseOptions};
+use linops::app::Reconstruction;
 use linops::io::Output;
-use linops::solve::Stop;
+use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Result, Tensor};
 use ndarray::{ArrayD, Dimension};
 use num_complex::Complex32;
@@ -25,12 +25,12 @@ impl Job<'_> {
     /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem.
     pub(super) fn solve<D: Dimension>(
         self,
-        options: SenseOptions,
+        options: SolveOptions,
         dims: &str,
         mut facts: Map<String, Value>,
-        solver: impl FnOnce(&SenseOptions) -> Result<Reconstruction<D>>,
+        solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
     ) -> Result<u8> {
-        let SenseOptions { lambda, iterations, tol, .. } = options;
+        let SolveOptions { lambda, iterations, tol, .. } = options;
         let Job { args, target, device, printer } = self;
         printer.field("lambda", format_args!("{}{}", short(lambda), default_mark(args.lambda.is_some())));
         printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
@@ -38,9 +38,9 @@ impl Job<'_> {
         printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
-        let show = |p| progress::reading(&bar, p);
         let start = Instant::now();
-        let result = solver(&SenseOptions { progress: Some(&show), cancel: Some(solving.stop()), ..options })?;
+        let options = options.progress(|p| progress::reading(&bar, p.reading())).cancel(solving.stop());
+        let result = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
         output::write(target, &Tensor::from_array(result.image.clone(), dims)?)?;
@@ -53,7 +53,8 @@ impl Job<'_> {
             ("tol".into(), json!(decimal(tol))),
             ("max_iterations".into(), json!(iterations)),
             ("iterations".into(), json!(result.iterations)),
-            ("residual".into(), json!(result.residual())),
+            ("residual".into(), json!(result.residual)),
+            ("misfit".into(), json!(result.misfit)),
             ("stop".into(), json!(stop_name(result.stop))),
             ("history".into(), result.history.iter().map(|p| json!([p.iteration, p.residual])).collect()),
             ("seconds".into(), json!(seconds)),
@@ -61,6 +62,9 @@ impl Job<'_> {
             ("file".into(), json!(path.to_string())),
         ]);
         printer.json(&Value::Object(facts));
+        if let Stop::Breakdown(_) = result.stop {
+            complain(&format!("the solver has {}; {path} is the image from before", result.stop));
+        }
         if solving.interrupted() {
             let n = count_of(result.iterations, "iteration");
             complain(&format!("interrupted after {n}; the image so far was written to {path}"));
@@ -94,13 +98,17 @@ impl Job<'_> {
 /// How a solve ended, for people.
 pub fn outcome<D: Dimension>(result: &Reconstruction<D>) -> String {
     let why = match result.stop {
-        Stop::Converged => "converged",
-        Stop::Iterations => "all iterations done",
-        Stop::Stagnated => "at the floor of single precision",
-        Stop::Cancelled => "interrupted",
-        Stop::Zero => "the data are zero, and so is the image",
+        Stop::Cancelled => "interrupted".into(),
+        Stop::Zero => "the data are zero, and so is the image".into(),
+        stop => stop.to_string(),
     };
-    format!("{}, relative residual {:.1e} ({why})", count_of(result.iterations, "iteration"), result.residual())
+    let Reconstruction { residual, misfit, iterations, .. } = result;
+    format!("{} ({why}); misfit {}, residual {residual:.1e}", count_of(*iterations, "iteration"), percent(*misfit))
+}
+
+/// A part of 1 for people: "3.1 %".
+fn percent(part: f64) -> String {
+    if part < 1e-3 { format!("{part:.1e}") } else { format!("{:.2} %", 100.0 * part) }
 }
 
 /// How a solve ended, for programs.
@@ -108,8 +116,10 @@ pub fn stop_name(stop: Stop) -> &'static str {
     match stop {
         Stop::Converged => "converged",
         Stop::Iterations => "iterations",
-        Stop::Stagnated => "stagnated",
+        Stop::Attained => "attained",
+        Stop::Breakdown(_) => "breakdown",
         Stop::Cancelled => "cancelled",
         Stop::Zero => "zero",
+        _ => "other",
     }
 }

@@ -1,0 +1,335 @@
+//! A solver's vectors on a GPU: each pass one kernel, compiled and bound once, recorded with the operators.
+
+use super::Gpu;
+use super::buffer::{Block, GpuBuffer, gpu_buffer};
+use super::compiled::CompiledPlan;
+use super::faults::checked;
+use super::pipelines::Pipeline;
+use super::queues::SharedBuffer;
+use crate::dim::Shape;
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor};
+use crate::vectors::{DOTS, FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, Scalar, Space, Vector, expect_dots, kernel};
+use std::sync::Arc;
+
+/// Lanes that an invocation handles at least, before there are more workgroups.
+const LANES_EACH: u64 = 4;
+
+/// Bytes of a lane.
+const LANE: u64 = 16;
+
+pub(crate) struct GpuSpace {
+    gpu: Arc<Gpu>,
+    operators: Vec<Arc<CompiledPlan>>,
+    vectors: Vec<Tensor>,
+    scalars: usize,
+    /// One is read, the other written, in turn.
+    states: [Block; 2],
+    /// Which one holds the scalars.
+    current: usize,
+    _params: Block,
+    passes: Vec<Prepared>,
+    /// Dots that the last pass has begun.
+    begun: usize,
+    recorded: Vec<wgpu::CommandBuffer>,
+    encoder: Option<wgpu::CommandEncoder>,
+}
+
+/// A pass with its pipeline and what its dispatches bind.
+struct Prepared {
+    pass: Pass,
+    pipeline: Arc<Pipeline>,
+    dispatches: Vec<Dispatch>,
+}
+
+struct Dispatch {
+    /// By the state that is read.
+    groups: [wgpu::BindGroup; 2],
+    workgroups: (u32, u32),
+}
+
+/// A stretch of the vectors that one dispatch goes over.
+#[derive(Clone, Copy)]
+struct Stretch {
+    /// First lane, and number of numbers.
+    lane: u64,
+    length: u64,
+    /// Lanes of each workgroup, and how many of these there are.
+    chunk: u64,
+    groups: u64,
+    /// Its first partial sum.
+    first: u64,
+}
+
+impl GpuSpace {
+    /// Vectors are like these tensors.
+    pub fn new(
+        gpu: &Arc<Gpu>,
+        operators: Vec<Arc<CompiledPlan>>,
+        like: &[(Shape, DType)],
+        layout: Layout,
+    ) -> Result<GpuSpace> {
+        let core = &gpu.core;
+        let vector = |(shape, dtype): &(Shape, DType)| {
+            // Lanes are whole, also the last one.
+            let bytes = (shape.len() as u64 * dtype.bytes()).next_multiple_of(LANE);
+            Tensor::from_device(shape.clone(), *dtype, Arc::new(gpu.alloc(bytes)?))
+        };
+        let vectors = like.iter().map(vector).collect::<Result<Vec<_>>>()?;
+        let state = || core.alloc(4 * (layout.scalars as u64 + 1 + DOTS as u64 * PARTIALS));
+        let states = [state()?, state()?];
+        let zeros = vec![0u8; 4 * (layout.scalars + 1)];
+        states.iter().try_for_each(|s| core.write(s, 0, &zeros))?;
+
+        let mut plans = Vec::new();
+        let mut words: Vec<u32> = Vec::new();
+        for pass in &layout.passes {
+            let stretches = stretches(gpu, pass, &vectors)?;
+            let partials: u64 = stretches.iter().map(|s| s.groups).sum();
+            for s in &stretches {
+                words.resize(words.len().next_multiple_of(64), 0);
+                words.extend(to_words([s.length, s.chunk, s.first, partials])?);
+            }
+            plans.push(stretches);
+        }
+        words.resize(words.len().next_multiple_of(64).max(64), 0);
+        let params = core.uniforms(&words)?;
+        let binder = Binder { gpu, params: &params, states: &states, vectors: &vectors };
+        let mut passes = Vec::new();
+        let mut at = 0;
+        for (pass, stretches) in layout.passes.into_iter().zip(plans) {
+            let pipeline = core.lane(0).pipeline(pass.name, &kernel(&pass, layout.scalars)?)?;
+            let mut dispatches = Vec::new();
+            for s in stretches {
+                let bind = |state: usize| binder.bind(&pass, &pipeline, s, state, at);
+                dispatches.push(Dispatch { groups: [bind(0)?, bind(1)?], workgroups: core.limits.fold(s.groups)? });
+                at += 256;
+            }
+            passes.push(Prepared { pass, pipeline, dispatches });
+        }
+        Ok(GpuSpace {
+            gpu: gpu.clone(),
+            operators,
+            vectors,
+            scalars: layout.scalars,
+            states,
+            current: 0,
+            _params: params,
+            passes,
+            begun: 0,
+            recorded: Vec::new(),
+            encoder: None,
+        })
+    }
+
+    /// The encoder that vectors are recorded in, begun if there is none.
+    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+        let device = &self.gpu.core.device;
+        self.encoder.get_or_insert_with(|| {
+            device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops.vectors") })
+        })
+    }
+
+    /// Ends the encoder: what is recorded next comes behind it.
+    fn finish(&mut self) -> Result<()> {
+        if let Some(encoder) = self.encoder.take() {
+            self.recorded.push(checked(&self.gpu.core.device, || encoder.finish())?);
+        }
+        Ok(())
+    }
+
+    /// Copies a tensor's values; both are on this device.
+    fn copy(&mut self, from: &Tensor, to: &Tensor) -> Result<()> {
+        let bytes = from.shape().len() as u64 * from.dtype().bytes();
+        let (source, target) = (here(from)?.wgpu_buffer().clone(), here(to)?.wgpu_buffer().clone());
+        super::buffer::copyable(&source)?;
+        self.encoder().copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
+        // A caller's tensor may go once this returns, and what is recorded speaks of its buffer.
+        self.flush(&[here(from)?.shared()], &[here(to)?.shared()])
+    }
+
+    /// Submits what was recorded. Which vectors were written is not kept: declared as both, they cost an order that nobody
+    /// misses.
+    fn flush(&mut self, reads: &[&SharedBuffer], writes: &[&SharedBuffer]) -> Result<()> {
+        self.finish()?;
+        let recorded = std::mem::take(&mut self.recorded);
+        if recorded.is_empty() {
+            return Ok(());
+        }
+        if !self.gpu.core.lanes.tracked() {
+            return self.gpu.core.submit(0, recorded, &[], &[]);
+        }
+        let own: Vec<&SharedBuffer> = self
+            .vectors
+            .iter()
+            .filter_map(gpu_buffer)
+            .map(GpuBuffer::shared)
+            .chain(self.states.iter().map(Block::shared))
+            .collect();
+        self.gpu.core.submit(0, recorded, &[&own, reads].concat(), &[&own, writes].concat())
+    }
+}
+
+/// Values of a dtype that an operator does not take or give.
+fn expect(plan: &CompiledPlan, x: &Tensor, y: &Tensor) -> Result<()> {
+    let plan = plan.plan();
+    for (what, value, t) in [("takes", &plan.values[0], x), ("gives", &plan.values[plan.output.at()], y)] {
+        if value.complex != (t.dtype() == DType::Complex32) {
+            let kind = if value.complex { "complex" } else { "real" };
+            return Err(Error::Value(format!("the operator {what} {kind} values, the vectors are {}", t.dtype())));
+        }
+    }
+    Ok(())
+}
+
+fn here(t: &Tensor) -> Result<&GpuBuffer> {
+    gpu_buffer(t).ok_or_else(|| Error::Device(format!("the vector {} is on {}", t.shape(), t.device_name())))
+}
+
+fn to_words<const N: usize>(numbers: [u64; N]) -> Result<[u32; N]> {
+    let mut words = [0; N];
+    for (word, number) in words.iter_mut().zip(numbers) {
+        *word = u32::try_from(number).map_err(|_| Error::TooBig {
+            what: "a vector of a solver".into(),
+            needed: number,
+            limit: u32::MAX.into(),
+        })?;
+    }
+    Ok(words)
+}
+
+/// The stretches that one binding holds each, and the partial sums of each: all together no more than a state holds.
+fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor]) -> Result<Vec<Stretch>> {
+    let numbers = |v: Vector| {
+        let t = &vectors[v.0];
+        t.shape().len() as u64 * t.dtype().bytes() / 4
+    };
+    let lengths: Vec<u64> = pass.vectors().iter().map(|(v, _)| numbers(*v)).collect();
+    let Some(&length) = lengths.first() else {
+        return Ok(vec![Stretch { lane: 0, length: 0, chunk: 0, groups: 1, first: 0 }]);
+    };
+    if lengths.iter().any(|&l| l != length) {
+        return Err(Error::Value(format!("the pass {} goes over vectors of {lengths:?} numbers", pass.name)));
+    }
+    // Offsets of bindings are multiples of 256.
+    let most = (gpu.core.limits.max_binding / 256).max(1) * 256 / LANE;
+    let lanes = length.div_ceil(4);
+    let count = lanes.div_ceil(most).max(1);
+    if count > PARTIALS {
+        return Err(Error::TooBig {
+            what: "a solver's vector".into(),
+            needed: 4 * length,
+            limit: PARTIALS * most * LANE,
+        });
+    }
+    let share = PARTIALS / count;
+    let mut first = 0;
+    let stretch = |at: u64| {
+        let lane = at * most;
+        let own = most.min(lanes - lane);
+        let groups = own.div_ceil(GROUP * LANES_EACH).clamp(1, share);
+        let chunk = own.div_ceil(groups).next_multiple_of(GROUP);
+        let groups = own.div_ceil(chunk).max(1);
+        let s = Stretch { lane, length: (4 * own).min(length - 4 * lane), chunk, groups, first };
+        first += groups;
+        s
+    };
+    Ok((0..count).map(stretch).collect())
+}
+
+/// What the dispatches of all passes bind.
+struct Binder<'a> {
+    gpu: &'a Gpu,
+    params: &'a Block,
+    states: &'a [Block; 2],
+    vectors: &'a [Tensor],
+}
+
+impl Binder<'_> {
+    /// For a dispatch over a stretch that reads this state, with its parameters from byte `at` on.
+    fn bind(&self, pass: &Pass, pipeline: &Pipeline, s: Stretch, state: usize, at: u64) -> Result<wgpu::BindGroup> {
+        let part = |buffer, offset, size| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) })
+        };
+        let whole = |block: &'_ Block| (block.shared().on(0).clone(), block.bytes());
+        let [before, after] = [whole(&self.states[state]), whole(&self.states[1 - state])];
+        let mut entries = vec![
+            wgpu::BindGroupEntry { binding: 0, resource: part(self.params.shared().on(0), at, 16) },
+            wgpu::BindGroupEntry { binding: 1, resource: part(&before.0, 0, before.1) },
+            wgpu::BindGroupEntry { binding: 2, resource: part(&after.0, 0, after.1) },
+        ];
+        for (binding, (v, _)) in (FIRST_VECTOR..).zip(pass.vectors()) {
+            let buffer = here(&self.vectors[v.0])?.wgpu_buffer();
+            let resource = part(buffer, LANE * s.lane, LANE * s.length.div_ceil(4));
+            entries.push(wgpu::BindGroupEntry { binding, resource });
+        }
+        // Only what the kernel declares and naga kept.
+        entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.binding));
+        let desc = wgpu::BindGroupDescriptor { label: Some(pass.name), layout: &pipeline.layout, entries: &entries };
+        checked(&self.gpu.core.device, || self.gpu.core.device.create_bind_group(&desc))
+    }
+}
+
+impl Space for GpuSpace {
+    fn set(&mut self, v: Vector, t: &Tensor) -> Result<()> {
+        let to = self.vectors[v.0].clone();
+        self.copy(t, &to)
+    }
+
+    fn get(&mut self, v: Vector) -> Result<Tensor> {
+        let from = self.vectors[v.0].clone();
+        let out = self.gpu.tensor(from.shape().clone(), from.dtype())?;
+        self.copy(&from, &out)?;
+        Ok(out)
+    }
+
+    fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
+        // Ordered on the queue, so what was recorded before must go first.
+        self.submit()?;
+        self.gpu.core.write(&self.states[self.current], 4 * s.0 as u64, bytemuck::bytes_of(&value))
+    }
+
+    fn scalars(&mut self) -> Result<Vec<f64>> {
+        self.submit()?;
+        let bytes = self.gpu.core.read(&self.states[self.current], 4 * self.scalars as u64)?;
+        Ok(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes).into_iter().map(f64::from).collect())
+    }
+
+    fn apply(&mut self, operator: usize, from: Vector, to: Vector) -> Result<()> {
+        let plan = self.operators[operator].clone();
+        let (x, y) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
+        expect(&plan, &x, &y)?;
+        match plan.commands(&self.gpu, &x, &y)? {
+            Some(commands) => {
+                self.finish()?;
+                self.recorded.extend(commands);
+                Ok(())
+            }
+            None => {
+                self.submit()?;
+                plan.apply_to(&self.gpu, &x, &y).map(drop)
+            }
+        }
+    }
+
+    fn pass(&mut self, pass: usize) -> Result<()> {
+        expect_dots(&self.passes[pass].pass, self.begun)?;
+        self.encoder();
+        let (prepared, state) = (&self.passes[pass], self.current);
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        recording.set_pipeline(&prepared.pipeline.pipeline);
+        for d in &prepared.dispatches {
+            recording.set_bind_group(0, &d.groups[state], &[]);
+            recording.dispatch_workgroups(d.workgroups.0, d.workgroups.1, 1);
+        }
+        drop(recording);
+        self.begun = prepared.pass.dots.len();
+        self.current = 1 - state;
+        Ok(())
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        self.flush(&[], &[])
+    }
+}

@@ -1,0 +1,98 @@
+//! What all solvers are told.
+
+use super::Progress;
+use crate::error::{Result, value_err};
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+
+/// Options of a solver.
+///
+/// ```
+/// use linops::solve::SolveOptions;
+/// let mut seen = Vec::new();
+/// let options = SolveOptions::default().iterations(30).tol(1e-6).progress(|p| seen.push(p.reading().residual));
+/// # drop(options);
+/// ```
+#[non_exhaustive]
+pub struct SolveOptions<'a> {
+    /// Tikhonov weight λ ≥ 0; 0 at first.
+    pub lambda: f32,
+    /// Iterations at most; 100 at first.
+    pub iterations: usize,
+    /// Stop when the residual of the iterate is ≤ tol·‖b‖; 0 goes on to the accuracy that 32-bit numbers attain. 1e-5 at first.
+    pub tol: f32,
+    /// Iterations between two readings; in between nothing comes back from the device. 5 at first.
+    pub check_every: usize,
+    /// Called after every reading.
+    pub progress: Option<Box<dyn FnMut(&mut Progress) + 'a>>,
+    /// Set from elsewhere to stop at the next iteration; the iterate so far is returned.
+    pub cancel: Option<&'a AtomicBool>,
+}
+
+impl Default for SolveOptions<'_> {
+    fn default() -> Self {
+        SolveOptions { lambda: 0.0, iterations: 100, tol: 1e-5, check_every: 5, progress: None, cancel: None }
+    }
+}
+
+impl<'a> SolveOptions<'a> {
+    /// With another Tikhonov weight.
+    pub fn lambda(mut self, lambda: f32) -> Self {
+        self.lambda = lambda;
+        self
+    }
+
+    /// With other iterations at most.
+    pub fn iterations(mut self, iterations: usize) -> Self {
+        self.iterations = iterations;
+        self
+    }
+
+    /// With another tolerance.
+    pub fn tol(mut self, tol: f32) -> Self {
+        self.tol = tol;
+        self
+    }
+
+    /// With other iterations between two readings.
+    pub fn check_every(mut self, iterations: usize) -> Self {
+        self.check_every = iterations;
+        self
+    }
+
+    /// Calls this after every reading.
+    pub fn progress(mut self, progress: impl FnMut(&mut Progress) + 'a) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Stops when this is set.
+    pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
+    /// # Errors
+    /// A number makes no sense.
+    pub(super) fn check(&self, solver: &str) -> Result<()> {
+        for (name, v) in [("lambda", self.lambda), ("tol", self.tol)] {
+            if !v.is_finite() || v < 0.0 {
+                return value_err!("{solver}: {name} is {v}; expected a finite number from 0 on");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SolveOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SolveOptions")
+            .field("lambda", &self.lambda)
+            .field("iterations", &self.iterations)
+            .field("tol", &self.tol)
+            .field("check_every", &self.check_every)
+            .field("progress", &self.progress.is_some())
+            .field("cancel", &self.cancel.is_some())
+            .finish()
+    }
+}
