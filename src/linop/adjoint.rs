@@ -11,10 +11,10 @@ impl Linop {
     /// The adjoint Aᴴ. The adjoint of an adjoint is the linop itself.
     pub fn h(&self) -> Linop {
         let Ok(node) = self.node() else { return self.clone() };
-        if let ("adjoint", [inner]) = (node.operator.op(), node.operator.children()) {
+        if let Some(adjoint) = self.of_type::<Adjoint>() {
             // Dims may have been renamed on the way.
             let (input, output) = (node.output.clone(), node.input.clone());
-            return inner.rebuilt(|n| super::Node { input, output, ..n });
+            return adjoint.linop.rebuilt(|n| super::Node { input, output, ..n });
         }
         Linop::of(node.output.clone(), node.input.clone(), Adjoint { linop: self.clone() })
     }
@@ -69,7 +69,7 @@ impl Operator for Adjoint {
 }
 
 #[derive(Debug)]
-struct Normal {
+pub(super) struct Normal {
     linop: Linop,
 }
 

@@ -1,7 +1,9 @@
 //! `*`, `+`, `-` and scalars as Rust operators. They cannot return a `Result`, so a mismatch makes a linop that carries the
 //! error with the place in the caller's source.
 
-use super::{Linop, add_weighted, chain, scalar};
+use super::chain::Chain;
+use super::containers::Container;
+use super::{Linop, Operator, add_weighted, chain, scalar};
 use crate::error::{Error, Result};
 use num_complex::Complex32;
 use std::ops::{Add, Mul, Neg, Sub};
@@ -11,38 +13,50 @@ impl Linop {
     /// `self` after `first`, with the mismatch returned at once.
     pub fn compose(&self, first: &Linop) -> Result<Linop> {
         // Products of products are one chain: however many are multiplied, nothing nests.
-        let mut parts = parts(first, "chain");
-        parts.extend(self::parts(self, "chain"));
+        let mut parts = factors(first);
+        parts.extend(factors(self));
         chain(parts)
     }
 
     /// `self + other`, with the mismatch returned at once.
     pub fn try_add(&self, other: &Linop) -> Result<Linop> {
-        let mut terms = parts(self, "add");
-        // The right side stays whole: a sum is a left fold.
-        terms.push(other.clone());
+        // Sums of sums are one add, summed from left to right, whatever the brackets: nothing nests.
+        let mut terms = terms(self);
+        terms.extend(self::terms(other));
         super::add(terms)
     }
 
     /// `c·A`.
     pub fn scaled(&self, c: impl Into<Complex32>) -> Result<Linop> {
-        let mut parts = parts(self, "chain");
+        let mut parts = factors(self);
         parts.push(scalar(self.output()?, c)?);
         chain(parts)
     }
 }
 
-/// The linops inside a container that says nothing of its own, else the linop itself.
-fn parts(l: &Linop, op: &str) -> Vec<Linop> {
-    let Ok(node) = l.node() else { return vec![l.clone()] };
-    let children = node.operator.children();
-    let plain_settings = node.operator.settings().is_none_or(|s| *s == Default::default());
-    // Renamed outputs are said by the container alone.
-    let same_output = children.last().is_some_and(|c| c.output().is_ok_and(|o| *o == node.output));
-    match node.operator.op() == op && node.name.is_none() && plain_settings && same_output {
-        true => children.to_vec(),
-        false => vec![l.clone()],
+/// The factors of a chain, or the linop itself.
+fn factors(l: &Linop) -> Vec<Linop> {
+    match l.of_type::<Chain>() {
+        Some(c) => opened(l, c.children()),
+        None => vec![l.clone()],
     }
+}
+
+/// The terms of an add, or the linop itself.
+fn terms(l: &Linop) -> Vec<Linop> {
+    match l.of_type::<Container>() {
+        Some(c) if c.is_sum() => opened(l, c.children()),
+        _ => vec![l.clone()],
+    }
+}
+
+/// The linops inside a container, where it says nothing of its own: no name, no settings, no names of dims.
+fn opened(l: &Linop, inside: &[Linop]) -> Vec<Linop> {
+    let Ok(node) = l.node() else { return vec![l.clone()] };
+    let plain = node.name.is_none() && node.operator.settings().is_none_or(|s| *s == Default::default());
+    let same_input = inside.first().is_some_and(|c| c.input().is_ok_and(|i| *i == node.input));
+    let same_output = inside.last().is_some_and(|c| c.output().is_ok_and(|o| *o == node.output));
+    if plain && same_input && same_output { inside.to_vec() } else { vec![l.clone()] }
 }
 
 #[track_caller]

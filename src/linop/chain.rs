@@ -32,7 +32,7 @@ pub fn chain(linops: Vec<Linop>) -> Result<Linop> {
 }
 
 #[derive(Debug)]
-struct Chain {
+pub(super) struct Chain {
     linops: Vec<Linop>,
 }
 

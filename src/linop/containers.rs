@@ -22,7 +22,7 @@ pub fn add(linops: Vec<Linop>) -> Result<Linop> {
     }
     let (feed, join, dims) = (Split::Whole, Split::Whole, [None, None]);
     let threads = Threads::new(&linops);
-    Ok(Linop::of(input, output, Container { op: "add", threads, feed, join, inner: None, dims }))
+    Ok(Linop::of(input, output, Container { kind: Kind::Add, threads, feed, join, inner: None, dims }))
 }
 
 /// y = Σ w_i A_i x.
@@ -55,7 +55,7 @@ pub fn concat(linops: Vec<Linop>, in_dim: Option<&str>, out_dim: Option<&str>) -
     let (output, join) = join_side(&outputs, out_dim, "output")?;
     let dims = [in_dim, out_dim].map(|d| d.map(|d| (d.to_string(), 0)));
     let threads = Threads::new(&linops);
-    Ok(Linop::of(input, output, Container { op: "concat", threads, feed, join, inner: None, dims }))
+    Ok(Linop::of(input, output, Container { kind: Kind::Concat, threads, feed, join, inner: None, dims }))
 }
 
 /// The shape that shapes make along `dim` (all equal without), and how it splits into them.
@@ -79,7 +79,8 @@ fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, 
         extents.push(n);
     }
     let mut whole = first.extents().to_vec();
-    whole[axis] = extents.iter().sum();
+    let sum = extents.iter().try_fold(0usize, |sum, n| sum.checked_add(*n));
+    whole[axis] = sum.ok_or_else(|| crate::Error::Shape(format!("concat: the {side}s' extents of {dim} add up to too much")))?;
     Ok((Shape::new(first.dims().to_vec(), whole)?, Split::Slices { axis, extents }))
 }
 
@@ -103,7 +104,7 @@ pub fn stack(linops: Vec<Linop>, in_dim: Option<(&str, usize)>, out_dim: Option<
     let inner = Some((input.extents().to_vec(), output.extents().to_vec()));
     let dims = [in_dim, out_dim].map(|d| d.map(|(d, at)| (d.to_string(), at)));
     let threads = Threads::new(&linops);
-    Ok(Linop::of(whole_in, whole_out, Container { op: "stack", threads, feed, join, inner, dims }))
+    Ok(Linop::of(whole_in, whole_out, Container { kind: Kind::Stack, threads, feed, join, inner, dims }))
 }
 
 fn stack_side(shape: &Shape, dim: Option<(&str, usize)>, count: usize, side: &str) -> Result<(Shape, Split)> {
@@ -119,8 +120,8 @@ fn stack_side(shape: &Shape, dim: Option<(&str, usize)>, count: usize, side: &st
 
 /// What a container is made of.
 #[derive(Clone, Debug)]
-struct Container {
-    op: &'static str,
+pub(super) struct Container {
+    kind: Kind,
     threads: Threads,
     feed: Split,
     join: Split,
@@ -130,9 +131,27 @@ struct Container {
     dims: [Option<(String, usize)>; 2],
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Add,
+    Concat,
+    Stack,
+}
+
+impl Container {
+    /// Whether it is an add.
+    pub fn is_sum(&self) -> bool {
+        self.kind == Kind::Add
+    }
+}
+
 impl Operator for Container {
     fn op(&self) -> &'static str {
-        self.op
+        match self.kind {
+            Kind::Add => "add",
+            Kind::Concat => "concat",
+            Kind::Stack => "stack",
+        }
     }
 
     fn children(&self) -> &[Linop] {
@@ -146,10 +165,10 @@ impl Operator for Container {
     fn with_threads(&self, threads: &Threads) -> Option<Result<Linop>> {
         let linops = threads.linops().to_vec();
         let [input, output] = self.dims.each_ref().map(|d| d.as_ref().map(|(dim, at)| (&dim[..], *at)));
-        let built = match self.op {
-            "add" => add(linops),
-            "concat" => concat(linops, input.map(|d| d.0), output.map(|d| d.0)),
-            _ => stack(linops, input, output),
+        let built = match self.kind {
+            Kind::Add => add(linops),
+            Kind::Concat => concat(linops, input.map(|d| d.0), output.map(|d| d.0)),
+            Kind::Stack => stack(linops, input, output),
         };
         Some(built.map(|l| l.with_settings(threads.settings().clone())))
     }
@@ -167,7 +186,7 @@ impl Operator for Container {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let (feed, join) = (self.feed.clone(), self.join.clone());
         let Some((input, output)) = &self.inner else {
-            return self.threads.parallel(b, x, self.op, feed, join);
+            return self.threads.parallel(b, x, self.op(), feed, join);
         };
         let mut children = Vec::with_capacity(self.children().len());
         for (i, l) in self.children().iter().enumerate() {
@@ -186,6 +205,6 @@ impl Operator for Container {
             let v = c.reshape(v, with_axis(&self.join, output))?;
             children.push(c.finish(v)?);
         }
-        self.threads.parallel_of(b, x, self.op, feed, join, children)
+        self.threads.parallel_of(b, x, self.op(), feed, join, children)
     }
 }

@@ -47,15 +47,18 @@ pub use threadable::{Threadable, Threads};
 
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, join, parse_dims};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Program, ThreadSettings};
 pub use crate::primitive::nufft::Accuracy;
 use crate::tensor::{HostArray, Tensor};
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// What a kind of linop must say. Implement it for linops of your own: the forward as a program is enough.
-pub trait Operator: fmt::Debug + Send + Sync {
+///
+/// The crate knows its own containers by their types, so no name or child of yours is mistaken for one of them.
+pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// The field's name for it, as in linop files: "fft".
     fn op(&self) -> &'static str;
 
@@ -128,6 +131,50 @@ pub(crate) struct Node {
     output: Shape,
     operator: Arc<dyn Operator>,
     programs: Arc<Programs>,
+    nesting: Nesting,
+}
+
+/// How deep linops lie within each other.
+#[derive(Clone, Copy, Default)]
+struct Nesting {
+    /// Linops within linops.
+    depth: usize,
+    /// Normals within normals: each doubles what is inside.
+    normals: usize,
+}
+
+/// Linops within linops, at most: programs are made, planned and dropped level by level, on the stack.
+const MAX_DEPTH: usize = 128;
+/// Normals within normals, at most.
+const MAX_NORMALS: usize = 8;
+
+impl Nesting {
+    /// Of a linop around others.
+    ///
+    /// # Errors
+    /// It is too deep.
+    fn around(operator: &dyn Operator) -> Result<Nesting> {
+        let mut n = Nesting::default();
+        for inner in operator.children().iter().filter_map(|l| l.0.as_ref().ok()) {
+            n.depth = n.depth.max(inner.nesting.depth + 1);
+            n.normals = n.normals.max(inner.nesting.normals);
+        }
+        n.normals += usize::from((operator as &dyn Any).is::<adjoint::Normal>());
+        if n.depth > MAX_DEPTH {
+            return shape_err!(
+                "{}: linops lie within each other more than {MAX_DEPTH} deep; write long sums as add(vec![…]), long products as \
+                 chain(vec![…])",
+                operator.op()
+            );
+        }
+        if n.normals > MAX_NORMALS {
+            return shape_err!(
+                "{}: more than {MAX_NORMALS} normals lie within each other, and each doubles what is inside",
+                operator.op()
+            );
+        }
+        Ok(n)
+    }
 }
 
 /// The simplified programs of an operator, made when they are first asked for, and shared by its shallow copies: constants
@@ -140,9 +187,14 @@ struct Programs {
 }
 
 impl Linop {
-    /// A linop of your own kind.
+    /// A linop of your own kind. One around others that are nested too deep carries an error.
     pub fn new(input: Shape, output: Shape, operator: Arc<dyn Operator>) -> Linop {
-        Linop(Ok(Arc::new(Node { name: None, input, output, operator, programs: Arc::default() })))
+        match Nesting::around(&*operator) {
+            Ok(nesting) => {
+                Linop(Ok(Arc::new(Node { name: None, input, output, operator, programs: Arc::default(), nesting })))
+            }
+            Err(e) => Linop::failed(e),
+        }
     }
 
     pub(crate) fn of(input: Shape, output: Shape, operator: impl Operator + 'static) -> Linop {
@@ -156,6 +208,12 @@ impl Linop {
 
     pub(crate) fn node(&self) -> Result<&Node> {
         self.0.as_deref().map_err(|e| (**e).clone())
+    }
+
+    /// The operator, if it is of this type.
+    fn of_type<T: Operator>(&self) -> Option<&T> {
+        let operator: &dyn Any = &*self.0.as_ref().ok()?.operator;
+        operator.downcast_ref()
     }
 
     /// The error that a mismatch in `*`, `+` or `-` left, if any.
@@ -258,6 +316,7 @@ impl Linop {
                 output: n.output.clone(),
                 operator: n.operator.clone(),
                 programs: n.programs.clone(),
+                nesting: n.nesting,
             })))),
         }
     }

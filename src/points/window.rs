@@ -71,6 +71,13 @@ impl Window {
         }
     }
 
+    /// By how much rounding of the kernel's values counts in the result: what is summed, over what is left of it, in the mean
+    /// over the image.
+    pub fn cancellation(&self) -> f64 {
+        let square = |i: usize| (self.transform.at(0.0) / self.transform.at((i as f64 + 0.5) / MODES as f64)).powi(2);
+        ((0..MODES).map(square).sum::<f64>() / MODES as f64).sqrt()
+    }
+
     /// The kernel on [0, 1].
     pub(super) fn profile(&self) -> &Smooth {
         &self.profile

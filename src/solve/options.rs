@@ -24,10 +24,13 @@ pub struct SolveOptions<'a> {
     /// Iterations between two readings; in between nothing comes back from the device. 5 at first.
     pub check_every: usize,
     /// Called after every reading.
-    pub progress: Option<Box<dyn FnMut(&mut Progress) + 'a>>,
-    /// Set from elsewhere to stop at the next iteration; the iterate so far is returned.
-    pub cancel: Option<&'a AtomicBool>,
+    pub(super) progress: Option<Tell<'a>>,
+    /// Set from elsewhere to stop.
+    pub(super) cancel: Option<&'a AtomicBool>,
 }
+
+/// Who is told of readings.
+pub(super) type Tell<'a> = Box<dyn FnMut(&mut Progress) + 'a>;
 
 impl Default for SolveOptions<'_> {
     fn default() -> Self {
@@ -66,7 +69,7 @@ impl<'a> SolveOptions<'a> {
         self
     }
 
-    /// Stops when this is set.
+    /// Stops at the next iteration once this is set, from elsewhere or by what is called; the iterate so far is returned.
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self

@@ -205,7 +205,7 @@ fn linop_files() {
         (r#"{ "op": "chain", "in": "N=4", "linops": [{ "op": "fft", "axes": ["M"] }] }"#, "linops[0]"),
         (deep.as_str(), "nested"),
         (nested.as_str(), "nested"),
-        (normals.as_str(), "normal inside"),
+        (normals.as_str(), "more than 8 normals"),
         (wide.as_str(), "at most 1024"),
     ] {
         folder.text("bad.json", text);

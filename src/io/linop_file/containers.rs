@@ -8,9 +8,6 @@ use crate::ir::ThreadSettings;
 use crate::linop::{self, Linop};
 use serde_json::Value;
 
-/// Normals inside normals, at most: each doubles what is inside.
-const MAX_NORMALS: usize = 8;
-
 impl Loader {
     /// The children; each is given what `given` says of its index and those before it.
     fn children(&self, f: &Fields, given: impl Fn(usize, &[Linop]) -> Result<Option<Shape>>) -> Result<Vec<Linop>> {
@@ -85,14 +82,7 @@ impl Loader {
     }
 
     pub(super) fn normal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let place = f.child_of_normal("linop");
-        if place.normals > MAX_NORMALS {
-            return Err(f.wrong(
-                "linop",
-                format!("is the {}th normal inside the other; at most {MAX_NORMALS} nest", place.normals),
-            ));
-        }
-        let inner = self.linop(wrapped(f)?, input.as_ref(), &place)?;
+        let inner = self.linop(wrapped(f)?, input.as_ref(), &f.child("linop"))?;
         renamed(checked(inner.n(), input, f)?, f)
     }
 }
@@ -109,6 +99,7 @@ fn threaded(linop: Linop, f: &mut Fields) -> Result<Linop> {
 
 /// The linop, if its input is what `in` or the surroundings say.
 fn checked(linop: Linop, input: Option<Shape>, f: &Fields) -> Result<Linop> {
+    linop.check().map_err(|e| f.here(e))?;
     if let Some(want) = input {
         want.expect(linop.input()?).map_err(|e| f.at("in", e))?;
     }

@@ -46,10 +46,6 @@ impl<'a> Fields<'a> {
         self.place.child(name)
     }
 
-    pub fn child_of_normal(&self, name: &str) -> Place {
-        Place { normals: self.place.normals + 1, ..self.place.child(name) }
-    }
-
     /// A field's value; null counts as absent.
     pub fn get(&self, field: &str) -> Option<&'a Value> {
         self.taken.borrow_mut().insert(field.to_string());

@@ -82,8 +82,6 @@ struct Loader {
 struct Place {
     path: String,
     depth: usize,
-    /// How many of the linops around are normals.
-    normals: usize,
 }
 
 impl Place {
@@ -92,7 +90,7 @@ impl Place {
     }
 
     fn child(&self, name: &str) -> Place {
-        Place { path: self.field(name), depth: self.depth + 1, normals: self.normals }
+        Place { path: self.field(name), depth: self.depth + 1 }
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Size {
     pub grid: Vec<usize>,
 }
 
+/// Relative rounding of a number in float32.
+const ROUNDING: f64 = 6e-8;
+
 /// Oversampling factors that are weighed against each other.
 const FACTORS: [f64; 6] = [1.25, 1.375, 1.5, 1.625, 1.75, 2.0];
 
@@ -58,7 +61,9 @@ impl Accuracy {
                 if !(oversamp > 1.0 && oversamp <= 8.0) {
                     return value_err!("oversamp is {oversamp}; expected more than 1, at most 8");
                 }
-                Ok(Size { width, grid: image.iter().map(|&n| grid(n, oversamp)).collect() })
+                let size = Size { width, grid: image.iter().map(|&n| grid(n, oversamp)).collect() };
+                size.expect_gain(image)?;
+                Ok(size)
             }
         }
     }
@@ -102,6 +107,35 @@ impl Size {
         let sigma = image.iter().zip(&self.grid).map(|(&n, &p)| p as f64 / n as f64).fold(f64::INFINITY, f64::min);
         let t = 0.24 * 1.4f64.powi(image.len() as i32 - 1);
         t * (-PI * (self.width - 1.0) * (1.0 - 1.0 / sigma).sqrt()).exp()
+    }
+
+    /// A kernel so wide that it loses digits is refused: on a coarse grid most of what a wide kernel sums cancels, and the
+    /// rounding of it stays.
+    fn expect_gain(&self, image: &[usize]) -> Result<()> {
+        let digits = |width: f64| {
+            let size = Size { width, ..self.clone() };
+            let cancelled: f64 = size.windows(image).iter().map(Window::cancellation).product();
+            (size.error(image), ROUNDING * cancelled)
+        };
+        let (error, rounding) = digits(self.width);
+        if rounding <= error {
+            return Ok(());
+        }
+        let narrower = (2..self.width.ceil() as u32).map(f64::from).map(|w| {
+            let (error, rounding) = digits(w);
+            (w, error + rounding)
+        });
+        let Some((best, least)) = narrower.min_by(|a, b| a.1.total_cmp(&b.1)) else { return Ok(()) };
+        if error + rounding <= 2.0 * least {
+            return Ok(());
+        }
+        value_err!(
+            "width is {} on a grid of {:?} for an image of {image:?}: so wide a kernel loses more digits in float32 than it \
+             gains (an error of {:.0e}); take width {best} ({least:.0e}), or a larger oversamp",
+            self.width,
+            self.grid,
+            error + rounding
+        )
     }
 
     /// Nominal operations of one transform: those of the FFT move more memory than those of the footprints.
