@@ -180,3 +180,132 @@ fn handles_of_one_adjoint_share_a_program() {
     assert!(Arc::ptr_eq(&a.n().program().unwrap(), &a.n().program().unwrap()));
     assert!(Arc::ptr_eq(&a.h().program().unwrap(), &a.h().program().unwrap()));
 }
+
+/// Ten times the sum of two, under a name of the crate's own containers.
+#[derive(Debug)]
+struct Mine(&'static str, Vec<Linop>);
+
+impl Operator for Mine {
+    fn op(&self) -> &'static str {
+        self.0
+    }
+
+    fn children(&self) -> &[Linop] {
+        &self.1
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let parts = self.1.iter().map(|l| l.forward(b, x)).collect::<Result<Vec<_>>>()?;
+        let sum = b.add(&parts)?;
+        b.scale(sum, 10.0.into())
+    }
+}
+
+#[test]
+fn a_users_operator_is_not_taken_for_a_container_of_the_same_name() {
+    let id = linop::identity("N=2").unwrap();
+    let x = Tensor::from_array(Array1::from(vec![Complex32::from(1.0); 2]), "N").unwrap();
+    for name in ["add", "chain", "adjoint", "normal", "concat", "stack"] {
+        let children = if name == "adjoint" { vec![id.clone()] } else { vec![id.clone(), id.clone()] };
+        let ten = 10.0 * children.len() as f32;
+        let mine =
+            Linop::new(id.input().unwrap().clone(), id.output().unwrap().clone(), Arc::new(Mine(name, children)));
+        let cases = [
+            (&mine + &id, ten + 1.0),
+            (&id + &mine, ten + 1.0),
+            (&mine * &id, ten),
+            (&id * &mine, ten),
+            (2.0f32 * &mine, 2.0 * ten),
+            (-&mine, -ten),
+            (mine.h(), ten),
+            (mine.h().h(), ten),
+            (mine.n(), ten * ten),
+        ];
+        for (k, (a, want)) in cases.iter().enumerate() {
+            for (device, y) in apply(a, &x) {
+                assert_eq!(y, [*want; 2], "\"{name}\", case {k} on {device}");
+            }
+        }
+    }
+}
+
+#[test]
+fn renamed_dims_keep_a_container_whole() {
+    let f = linop::fft("N=4", "N", Default::default()).unwrap();
+    let chain = linop::chain(vec![f.clone(), f.h()]).unwrap();
+    let renamed = chain.out("M").unwrap();
+    let back = linop::identity("M=4").unwrap();
+    assert_eq!((back * renamed).output().unwrap().to_string(), "M=4");
+}
+
+#[test]
+fn long_sums_of_prime_length_are_as_accurate_as_others() {
+    for n in [1_000_003usize, 999_983, 65_537] {
+        let x = Tensor::from_array(Array1::from(vec![0.1f32; n]), "N").unwrap();
+        let want = n as f64 * f64::from(0.1f32);
+        let a = linop::sum(format!("N={n}"), "N").unwrap();
+        for (device, y) in apply(&a, &x) {
+            let error = (f64::from(y[0]) - want).abs() / want;
+            assert!(error < 2e-6, "{n} on {device}: {error:.1e}");
+        }
+    }
+}
+
+/// More terms than 32 bits count: what is summed is all of them.
+#[test]
+fn sums_of_more_terms_than_32_bits_count() {
+    for (n, p) in [(65_537usize, 65_539usize)] {
+        let weight = Tensor::from_array(Array1::<f32>::ones(p), "P").unwrap();
+        let a = linop::dense(format!("N={n}"), &weight, "").unwrap();
+        let x = Tensor::from_array(Array1::<f32>::ones(n), "N").unwrap();
+        let want = n as f64 * p as f64;
+        for (device, y) in apply(&a, &x) {
+            assert!((f64::from(y[0]) - want).abs() < 2e-6 * want, "{n} x {p} on {device}: {}", y[0]);
+        }
+    }
+}
+
+#[test]
+fn deep_sums_in_code_are_flat_or_an_error() {
+    let id = linop::identity("N=2").unwrap();
+    let x = Tensor::from_array(numbers(2), "N").unwrap();
+    // Brackets to the right, and to the left.
+    let mut right = id.clone();
+    let mut left = id.clone();
+    for _ in 0..3000 {
+        right = &id + &right;
+        left = &left + &id;
+    }
+    for a in [right, left] {
+        assert_eq!(a.children().len(), 3001);
+        for (device, y) in apply(&a, &x) {
+            assert!((y[1] - 2.0 * 3001.0).abs() < 1e-2, "{device}: {y:?}");
+        }
+    }
+}
+
+/// What cannot be flat, since each sum has a name, ends with an error; up to there a small stack is enough for all of it.
+#[test]
+fn what_nests_has_an_end_that_fits_a_small_stack() {
+    let run = || {
+        let id = linop::identity("N=2").unwrap();
+        let x = Tensor::from_array(numbers(2), "N").unwrap();
+        let sum = |a: &Linop| (a + &id).named("sum");
+        let (mut a, mut depth) = (sum(&id), 1);
+        let e = loop {
+            let next = sum(&a);
+            match next.check() {
+                Ok(()) => (a, depth) = (next, depth + 1),
+                Err(e) => break e.to_string(),
+            }
+        };
+        assert!(e.contains("within each other more than") && depth > 100, "{e}");
+        for a in [a.clone(), a.h(), a.n().h()] {
+            for (device, y) in apply(&a, &x) {
+                assert!(y[1] > 2.0 * depth as f32, "{device}: {y:?}");
+            }
+            assert!(a.to_string().lines().count() > depth);
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap().join().unwrap();
+}

@@ -27,7 +27,7 @@ impl Linop {
 }
 
 #[derive(Debug)]
-struct Adjoint {
+pub(super) struct Adjoint {
     linop: Linop,
 }
 

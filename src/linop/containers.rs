@@ -80,7 +80,8 @@ fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, 
     }
     let mut whole = first.extents().to_vec();
     let sum = extents.iter().try_fold(0usize, |sum, n| sum.checked_add(*n));
-    whole[axis] = sum.ok_or_else(|| crate::Error::Shape(format!("concat: the {side}s' extents of {dim} add up to too much")))?;
+    whole[axis] =
+        sum.ok_or_else(|| crate::Error::Shape(format!("concat: the {side}s' extents of {dim} add up to too much")))?;
     Ok((Shape::new(first.dims().to_vec(), whole)?, Split::Slices { axis, extents }))
 }
 

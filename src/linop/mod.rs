@@ -155,11 +155,14 @@ impl Nesting {
     /// It is too deep.
     fn around(operator: &dyn Operator) -> Result<Nesting> {
         let mut n = Nesting::default();
+        let kind: &dyn Any = operator;
+        let (normal, adjoint) = (kind.is::<adjoint::Normal>(), kind.is::<adjoint::Adjoint>());
         for inner in operator.children().iter().filter_map(|l| l.0.as_ref().ok()) {
-            n.depth = n.depth.max(inner.nesting.depth + 1);
+            // Adjoint and normal are made of the program of what is inside, not around it.
+            n.depth = n.depth.max(inner.nesting.depth + usize::from(!normal && !adjoint));
             n.normals = n.normals.max(inner.nesting.normals);
         }
-        n.normals += usize::from((operator as &dyn Any).is::<adjoint::Normal>());
+        n.normals += usize::from(normal);
         if n.depth > MAX_DEPTH {
             return shape_err!(
                 "{}: linops lie within each other more than {MAX_DEPTH} deep; write long sums as add(vec![…]), long products as \

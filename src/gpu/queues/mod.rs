@@ -35,6 +35,7 @@
 mod bounce;
 #[cfg(all(feature = "multi-queue", windows))]
 mod dx12;
+mod exit;
 mod lane;
 #[cfg(all(feature = "multi-queue", target_vendor = "apple"))]
 mod metal;

@@ -2,7 +2,7 @@
 
 use super::lane::Lane;
 use super::report::{Found, LanesReport, NOT_ASKED, Rung, find};
-use super::{Carrier, Inner, Lanes};
+use super::{Carrier, Inner, Lanes, exit};
 use crate::error::{Error, Result, value_err};
 use crate::gpu::faults::Health;
 use crate::gpu::pool::new_id;
@@ -103,7 +103,7 @@ impl Lanes {
     }
 
     fn with(lanes: Vec<Lane>, carrier: Carrier, report: LanesReport, throttled: bool) -> Lanes {
-        Lanes(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             lanes,
             carrier,
             report,
@@ -111,7 +111,9 @@ impl Lanes {
             reaper: Arc::default(),
             id: new_id(),
             throttled,
-        }))
+        });
+        exit::watch(&inner);
+        Lanes(inner)
     }
 
     #[cfg(not(feature = "multi-queue"))]

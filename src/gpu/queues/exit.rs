@@ -1,0 +1,46 @@
+//! The end of the process: no device works any more when drivers take down their state.
+//!
+//! Drivers do so in exit handlers of their own. A program that ends while a device works, or while another thread is about to
+//! submit, would have the driver's threads run over what is gone, which ends in a fault after everything was done right. So a
+//! handler is registered once the first device is open, behind the driver's: the last registered runs first. It lets no lane take
+//! more work, and waits for what was submitted.
+
+use super::{Inner, Lanes};
+use crate::error::Error;
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::time::Duration;
+
+/// How long the end may take: longer than what one submission should take, and short of what a user would wait for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+static LIVE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+
+/// Has these lanes waited for when the process ends.
+pub(super) fn watch(lanes: &Arc<Inner>) {
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        // SAFETY: `end` is a function of this program that takes nothing, unwinds into nobody, and is there until the process
+        // ends. Where no more handlers fit, there is none.
+        let _ = unsafe { libc::atexit(end) };
+    });
+    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    live.retain(|l| l.strong_count() > 0);
+    live.push(Arc::downgrade(lanes));
+}
+
+extern "C" fn end() {
+    // Whoever holds the lock is another thread, which does not go on for long.
+    let Ok(live) = LIVE.try_lock() else { return };
+    let all: Vec<Lanes> = live.iter().filter_map(Weak::upgrade).map(Lanes).collect();
+    drop(live);
+    for lanes in &all {
+        lanes.0.lanes.iter().for_each(|l| drop(l.close(Error::Device("the process ends".into()))));
+    }
+    for lane in all.iter().flat_map(|l| &l.0.lanes) {
+        // A panic must not cross into the exit of the process; nothing can be said any more, either.
+        let poll = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lane.device.poll(poll))));
+    }
+    // Taking devices down while the process goes down helps nobody.
+    std::mem::forget(all);
+}
