@@ -2,8 +2,9 @@
 #![deny(missing_docs)]
 
 // The rooms, from the names of dims to the command line; each uses only what stands above it.
-pub mod dim;
 mod error;
+
+pub mod dim;
 mod kept;
 mod tensor;
 
@@ -11,8 +12,9 @@ mod access;
 mod loops;
 mod shader;
 
-mod plan;
 mod points;
+
+mod plan;
 
 mod ir;
 mod primitive;
@@ -27,8 +29,9 @@ mod host;
 
 pub mod linop;
 
-pub mod check;
 mod run;
+
+pub mod check;
 pub mod solve;
 pub mod threadable;
 

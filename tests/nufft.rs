@@ -395,9 +395,7 @@ fn half_of_a_mixing_kernel_is_held() {
                 assert!(difference < 1e-14 * norm(&y) * norm(&u), "{image} {k}: {difference:e}");
                 // K² reals for each frequency; of a real symmetric matrix half of these.
                 let plan = n.plan(&Device::host(), linops::DType::Complex32).unwrap();
-                // One image has a filter, whose weights are its own.
-                let filters: usize = plan.named("filter").map(|s| table_bytes(&s.details())).sum();
-                let held = plan.weights().into_iter().map(|w| w.bytes() as usize).sum::<usize>() + filters;
+                let held = plan.weights().into_iter().map(|w| w.bytes() as usize).sum::<usize>();
                 let reals = if real_basis { k * (k + 1) / 2 } else { k * k };
                 assert_eq!(held, 4 * reals * cells, "{image} {k}");
             }
@@ -524,11 +522,36 @@ fn bad_input_is_refused() {
     fails(linop::interpolate("Ny=8 Nx=6", &at(&[5, 2], 0.0), "Ny Nx", &wide, "K").map(|_| ()), "3 widths");
 }
 
-/// Bytes of the table that a filter's listing names: "on [1, 2] × f32[1, 4, 9]".
-fn table_bytes(details: &str) -> usize {
-    let (_, table) = details.split_once("× ").unwrap();
-    let (dtype, extents) = table.split_once('[').unwrap();
-    let extents = extents.split(']').next().unwrap();
-    let len: usize = extents.split(", ").map(|n| n.parse::<usize>().unwrap()).product();
-    len * if dtype == "c32" { 8 } else { 4 }
+/// A convolution of K mixed channels takes K² kernels: where that costs more than the pair, the pair is taken, and soon.
+#[test]
+fn the_choice_of_a_normal_counts_the_kernels_of_a_mixing() {
+    let mut random = Random(3);
+    let locs = ArrayD::from_shape_fn(IxDyn(&[20_000, 2]), |_| 32.0 * f64::from(random.uniform()));
+    let normal = |coils: usize, kept: usize, toeplitz| {
+        let n = linop::nufft(
+            format!("C={coils} Y=64 X=64"),
+            &locs,
+            "Y X",
+            NufftOptions { toeplitz, ..Default::default() },
+            "C K",
+        );
+        let weight = complex(format!("V={kept} C={coils}"), 5);
+        let a = linop::dense(n.as_ref().unwrap().output().unwrap(), &weight, "V K").unwrap() * n.unwrap();
+        let start = std::time::Instant::now();
+        let plan = a.n().plan(&Device::host(), linops::DType::Complex32).unwrap();
+        (plan.cost().flops, start.elapsed(), a.nufft_normals().unwrap()[0].clone())
+    };
+    let mut taken = Vec::new();
+    for (coils, kept) in [(1, 1), (2, 2), (4, 2), (16, 8), (32, 8)] {
+        let (flops, time, told) = normal(coils, kept, None);
+        let (pair, ..) = normal(coils, kept, Some(false));
+        assert!(
+            flops as f64 <= 1.3 * pair as f64,
+            "{coils} to {kept}: {flops} operations, the pair has {pair}: {told}"
+        );
+        assert!(time.as_secs_f64() < 5.0, "{coils} to {kept}: planned in {time:?}");
+        assert!(told.reason.contains("times the operations"), "{told}");
+        taken.push(told.toeplitz);
+    }
+    assert!(taken[0] && !taken[4], "{taken:?}");
 }

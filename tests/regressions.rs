@@ -309,3 +309,111 @@ fn what_nests_has_an_end_that_fits_a_small_stack() {
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap().join().unwrap();
 }
+
+/// A real gridding beside a complex sibling, with real data: what the gridding keeps for itself is as large as its results.
+#[test]
+fn a_real_gridding_beside_a_complex_sibling_has_room() {
+    for (points, cells, image) in [(33usize, "X=4", &[4usize][..]), (5000, "Y=32 X=32", &[32, 32])] {
+        let d = image.len();
+        let locs = ndarray::ArrayD::from_shape_fn(vec![points, d], |i| {
+            (i[0] * 7 + i[1] * 3) as f64 * 0.37 % (image[i[1]] - 1) as f64
+        });
+        let axes = cells.split(' ').map(|c| &c[..1]).collect::<Vec<_>>().join(" ");
+        let g = linop::gridding(format!("P={points}"), &locs, cells, &Default::default())
+            .unwrap_or_else(|e| panic!("{axes}: {e}"));
+        let i = linop::scalar(g.output().unwrap(), Complex32::new(0.0, 1.0)).unwrap();
+        let v = Tensor::from_array(Array1::from_shape_fn(points, |k| (k % 5) as f32 - 1.5), "P").unwrap();
+        let w = Tensor::from_array(v.to_array().unwrap(), "P").unwrap();
+        let stacked = linop::stack(vec![g.clone(), &i * &g], None, Some(("S", 0))).unwrap();
+        let added = linop::add(vec![g.clone(), &i * &g]).unwrap();
+        for a in [stacked, added] {
+            for a in [a.clone(), a.n()] {
+                for device in devices() {
+                    let on = |x: &Tensor| {
+                        let y = a.apply(&x.to(&device).unwrap()).unwrap().to(&Device::host()).unwrap();
+                        y.to_array().unwrap()
+                    };
+                    let (real, complex) = (on(&v), on(&w));
+                    let scale = complex.iter().fold(0.0f32, |m, z| m.max(z.norm()));
+                    let worst = real.iter().zip(&complex).fold(0.0f32, |m, (r, c)| m.max((r - c).norm()));
+                    assert!(worst <= 1e-5 * scale, "{points} points on {}: {worst} of {scale}", device.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn extents_that_add_up_to_too_much_are_an_error() {
+    let part = |n: usize| linop::zero(format!("A={n}"), "B=1").unwrap();
+    let mut parts: Vec<Linop> = (0..32).map(|_| part((1 << 59) - 1)).collect();
+    parts.push(part(36));
+    let e = linop::concat(parts, Some("A"), None).unwrap_err().to_string();
+    assert!(e.contains("too much") && e.contains('A'), "{e}");
+}
+
+#[test]
+fn what_no_memory_holds_is_an_error_on_the_host() {
+    let a = linop::pad("N=2", "N=4000000000000", Align::Center).unwrap().out("N").unwrap();
+    let f = linop::fft(a.output().unwrap(), "N", Default::default()).unwrap();
+    let x = Tensor::from_array(numbers(2), "N").unwrap();
+    for a in [a.clone(), f * a] {
+        let e = a.apply(&x).unwrap_err();
+        assert!(matches!(e.root(), linops::Error::OutOfMemory(_) | linops::Error::TooBig { .. }), "{e}");
+    }
+}
+
+#[test]
+fn normals_within_normals_have_an_end() {
+    let w = Tensor::from_array(Array2::from_shape_fn((3, 3), |(i, j)| 0.3 * (i + 2 * j) as f32), "B A").unwrap();
+    let mut a = linop::dense("A=3", &w, "B").unwrap().out("A").unwrap();
+    let start = std::time::Instant::now();
+    let e = (0..46).find_map(|_| {
+        a = a.n();
+        a.check().err()
+    });
+    assert!(e.unwrap().to_string().contains("normals lie within each other"));
+    assert!(start.elapsed().as_secs() < 5);
+}
+
+/// A kernel as wide as it gets on a coarse grid is noise; up to the widest that is taken, wider is better.
+#[test]
+fn kernels_too_wide_for_their_grid_are_refused() {
+    use linop::{Accuracy, NufftOptions, nufft};
+    let locs = ndarray::ArrayD::from_shape_fn(vec![200, 2], |i| {
+        ((i[0] * 31 + i[1] * 17) as f64 * 0.618).rem_euclid(20.0) - 10.0
+    });
+    let x = Tensor::from_array(
+        Array2::from_shape_fn((20, 20), |(y, x)| Complex32::new((y % 7) as f32 - 3.0, (x % 5) as f32)),
+        "Y X",
+    )
+    .unwrap();
+    let at = |accuracy| nufft("Y=20 X=20", &locs, "Y X", NufftOptions { accuracy, toeplitz: None }, "K");
+    let want = linops::apply_f64(
+        &at(Accuracy::Tol(5e-7)).unwrap(),
+        &x.to_array().unwrap().mapv(|z| num_complex::Complex64::new(z.re.into(), z.im.into())),
+    )
+    .unwrap();
+    for (oversamp, most) in [(1.1, 4e-4), (1.25, 6e-6), (2.0, 1e-6)] {
+        let mut widest = 0.0f64;
+        for width in [4.0, 6.0, 8.0, 10.0, 14.0, 18.0, 24.0, 28.0, 32.0] {
+            match at(Accuracy::Kernel { width, oversamp }) {
+                Ok(a) => {
+                    widest = width;
+                    let y = a.apply(&x).unwrap().to_array().unwrap();
+                    let square = |z: Complex32, w: num_complex::Complex64| {
+                        (f64::from(z.re) - w.re).powi(2) + (f64::from(z.im) - w.im).powi(2)
+                    };
+                    let off: f64 = y.iter().zip(&want).map(|(z, w)| square(*z, *w)).sum();
+                    let error = (off / want.iter().map(|w| w.norm_sqr()).sum::<f64>()).sqrt();
+                    assert!(width < 8.0 || error < most, "width {width} at {oversamp}: {error:.1e}");
+                }
+                Err(e) => {
+                    assert!(e.to_string().contains("loses more digits") && e.to_string().contains("take width"), "{e}");
+                    assert!(width > 8.0, "{width} at {oversamp}: {e}");
+                }
+            }
+        }
+        assert!(widest >= 8.0 && widest < 32.0, "{oversamp}: {widest}");
+    }
+}

@@ -181,6 +181,7 @@ fn constants_are_what_linops_hold() {
             ("nufft adjoint", Box::new(|| nufft(2, "Y=64 X=80", &locs, false).h()), 16 * 40_000),
             ("pair", Box::new(|| nufft(2, "Y=64 X=80", &locs, false).n()), 16 * 40_000),
             ("toeplitz", Box::new(|| nufft(2, "Y=64 X=80", &locs, true).n()), 16 * 40_000),
+            ("large toeplitz", Box::new(|| nufft(1, "Y=240 X=250", &locs, true).n()), 16 * 40_000),
         ];
         for (name, make, besides) in &made {
             let before = heap();
@@ -209,4 +210,48 @@ fn tables_of_transforms_are_bounded() {
         let tables = heap() - before - stated.scratch;
         assert!(tables <= stated.tables + (16 << 10), "{n}: {tables} kept, {} stated", stated.tables);
     }
+}
+
+/// Making a convolution's kernel takes no more than twice what the plan then states.
+#[test]
+fn plans_of_convolutions_take_twice_what_is_stated_at_most() {
+    let _alone = alone();
+    for (image, extents, count) in [
+        ("Y=300 X=320", &[300usize, 320][..], 400),
+        ("Z=40 Y=48 X=44", &[40, 48, 44], 2000),
+        ("X=90000", &[90_000], 500),
+    ] {
+        let locs = points(count, extents, 1.0);
+        let n = nufft(1, image, &locs, true).n();
+        let before = heap();
+        HEAP.reset_peak_usage();
+        let plan = n.plan(&Device::host(), DType::Complex32).unwrap();
+        let peak = HEAP.peak_usage() as u64 - before;
+        let stated = MemoryUse::of(&plan).unwrap();
+        assert!(stated.constants > 0, "{plan}");
+        assert!(peak <= 2 * stated.peak(), "{image}: {peak} at most, {stated:?}");
+    }
+}
+
+/// A solver holds six vectors, and an iteration makes none.
+#[test]
+fn iterations_of_a_solver_take_no_memory() {
+    use linops::solve::{SolveOptions, cg};
+    let _alone = alone();
+    let n = sense().n();
+    let b = complex("Y=96 X=100", 3);
+    let vector = 8 * 96 * 100;
+    // Plans and pools are there.
+    drop(cg(&n, &b, SolveOptions::default().iterations(2).lambda(0.1)).unwrap());
+    let stated = MemoryUse::of(&n.plan(&Device::host(), DType::Complex32).unwrap()).unwrap();
+    let peak = |iterations: usize| {
+        let before = heap();
+        HEAP.reset_peak_usage();
+        drop(cg(&n, &b, SolveOptions::default().iterations(iterations).tol(0.0).lambda(0.1)).unwrap());
+        HEAP.peak_usage() as u64 - before
+    };
+    let (few, many) = (peak(3), peak(40));
+    assert!(many <= few + vector / 4, "{few} for 3 iterations, {many} for 40");
+    // And the result beside the six.
+    assert!(many <= 7 * vector + stated.tasks.bytes() + DESCRIPTION, "{many} of {vector} a vector");
 }

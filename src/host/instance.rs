@@ -1,6 +1,6 @@
 //! Scratch and prepared kernels for one plan: what an apply needs for itself alone.
 
-use super::memory::taken;
+use super::memory::{table_bytes, taken};
 use super::region::Run;
 use crate::error::{Error, Result, shape_err};
 use crate::loops::{HostBuf, Real, Slice, zeroed};
@@ -136,7 +136,15 @@ fn expect<T: Real>(what: &str, want: &PlanValue, came: Slice<T>) -> Result<()> {
 }
 
 /// The kernels of a plan, their tables made now.
+///
+/// # Errors
+/// There is no memory for these, or for any one of the plan's values; or the plan is not for the host.
 pub(super) fn kernels<T: Precision>(plan: &Plan) -> Result<Kernels<T>> {
+    // Tables are asked for where there is no way back, and may take long: see first that all can be had.
+    let largest = plan.values.iter().map(|v| v.bytes()).max().unwrap_or(0);
+    let bytes = largest.max(table_bytes(plan)).saturating_mul(size_of::<T>() as u64 / 4);
+    let reals = usize::try_from(bytes / 4).map_err(|_| too_large(bytes))?;
+    zeroed::<f32>(reals)?;
     let kernel = |kernel: &StepKernel| match kernel {
         StepKernel::Host(k) => Ok(T::bind(&**k)),
         StepKernel::Gpu(_) => Err(Error::Device("a plan for a GPU does not run on the host".into())),

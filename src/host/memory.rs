@@ -24,9 +24,11 @@ pub(super) fn constants(plan: &Plan) -> HashMap<Constants, u64> {
     let mut all: HashMap<Constants, u64> =
         plan.weights().iter().map(|w| (Constants::Weight(w.key().clone()), w.bytes())).collect();
     // Data may be used by several steps, some of which need more of them.
-    for Held { address, bytes } in plan.steps.iter().flat_map(|s| s.kernel.held()) {
-        let own = all.entry(Constants::Data(address)).or_default();
-        *own = bytes.max(*own);
+    for held in plan.steps.iter().flat_map(|s| s.kernel.held()) {
+        if let Held::Data { address, bytes } = held {
+            let own = all.entry(Constants::Data(address)).or_default();
+            *own = bytes.max(*own);
+        }
     }
     all
 }

@@ -4,7 +4,7 @@
 //! its reads and its store. There are no defaults: a kernel that leaves something out does not compile.
 
 use super::Target;
-use crate::access::{Load, Post, Store};
+use crate::access::{Constant, Load, Post, Store};
 use crate::loops::{Elem, Real, Slice, SliceMut, Taken};
 use crate::{
     error::Result,
@@ -27,8 +27,8 @@ pub(crate) trait Kernel: AsAny + fmt::Debug + Send + Sync {
     fn output_len(&self) -> usize;
     /// What its reads and its store don't show.
     fn work(&self) -> Work;
-    /// Shared data that it uses beside its weights: lists, tables of points.
-    fn held(&self) -> Vec<Held>;
+    /// Shared data that it uses beside the weights on its reads and its result.
+    fn held(&self) -> Vec<Held<'_>>;
     /// Whether it may read through this in place of one of its reads.
     fn takes(&self, load: &Load, target: &Target) -> bool;
     /// Takes weights and a scalar on its result, which are those of a read of it in order, into its store or its reads; false
@@ -67,12 +67,12 @@ pub(crate) struct Work {
 }
 
 /// Shared data of a kernel.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    /// What tells it from other data.
-    pub address: usize,
-    /// Bytes of all of it that the kernel needs.
-    pub bytes: u64,
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held<'k> {
+    /// Weights that are no factors of its reads or its result.
+    Weight(&'k Constant),
+    /// Anything else, by what tells it from other data, with the bytes of it that the kernel needs.
+    Data { address: usize, bytes: u64 },
 }
 
 /// A value that a kernel needs for itself.

@@ -142,8 +142,12 @@ impl Plan {
     pub fn weights(&self) -> Vec<&Constant> {
         let reads = self.steps.iter().flat_map(|s| s.kernel.loads()).flat_map(|l| &l.factors);
         let results = self.steps.iter().filter_map(|s| s.kernel.post()).flat_map(|p| &p.factors);
+        let others = self.steps.iter().flat_map(|s| s.kernel.held()).filter_map(|held| match held {
+            Held::Weight(w) => Some(w),
+            Held::Data { .. } => None,
+        });
         let mut seen = HashSet::new();
-        reads.chain(results).map(|f| &f.weight).filter(|w| seen.insert(w.key())).collect()
+        reads.chain(results).map(|f| &f.weight).chain(others).filter(|w| seen.insert(w.key())).collect()
     }
 
     /// The steps that are of this kind.

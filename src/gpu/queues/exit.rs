@@ -36,11 +36,17 @@ extern "C" fn end() {
     for lanes in &all {
         lanes.0.lanes.iter().for_each(|l| drop(l.close(Error::Device("the process ends".into()))));
     }
-    for lane in all.iter().flat_map(|l| &l.0.lanes) {
-        // A panic must not cross into the exit of the process; nothing can be said any more, either.
-        let poll = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lane.device.poll(poll))));
-    }
-    // Taking devices down while the process goes down helps nobody.
-    std::mem::forget(all);
+    // On a thread of its own: of this one the thread-local values are gone by now, which wgpu asks for. A panic must not cross
+    // into the exit of the process, and nothing can be said any more, either.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let wait = move || {
+            for lane in all.iter().flat_map(|l| &l.0.lanes) {
+                let poll = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+                let _ = lane.device.poll(poll);
+            }
+            // Taking devices down while the process goes down helps nobody.
+            std::mem::forget(all);
+        };
+        std::thread::Builder::new().spawn(wait).map(|t| drop(t.join()))
+    }));
 }

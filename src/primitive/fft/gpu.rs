@@ -115,8 +115,8 @@ impl Kernel for PassKernel {
         work
     }
 
-    fn held(&self) -> Vec<Held> {
-        Vec::new()
+    fn held(&self) -> Vec<Held<'_>> {
+        self.middle.iter().flat_map(|m| &m.factors).map(|f| Held::Weight(&f.weight)).collect()
     }
 
     /// What it binds, it binds whole.

@@ -86,7 +86,7 @@ impl Kernel for WholeFft {
         Work { flops: (5.0 * n.log2() * self.output_len() as f64) as u64, read: 0 }
     }
 
-    fn held(&self) -> Vec<Held> {
+    fn held(&self) -> Vec<Held<'_>> {
         Vec::new()
     }
 
@@ -185,8 +185,8 @@ impl Kernel for FilterKernel {
         Work { flops: self.filter.flops(&self.load), read: self.filter.spectrum.table.bytes() }
     }
 
-    fn held(&self) -> Vec<Held> {
-        Vec::new()
+    fn held(&self) -> Vec<Held<'_>> {
+        vec![Held::Weight(&self.filter.spectrum.table)]
     }
 
     fn takes(&self, _: &Load, _: &Target) -> bool {

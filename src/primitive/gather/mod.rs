@@ -160,8 +160,8 @@ impl Kernel for GatherKernel {
         Work { flops, read: self.index.bytes(false) }
     }
 
-    fn held(&self) -> Vec<Held> {
-        vec![Held { address: self.index.address(), bytes: self.index.bytes(self.scatters) }]
+    fn held(&self) -> Vec<Held<'_>> {
+        vec![Held::Data { address: self.index.address(), bytes: self.index.bytes(self.scatters) }]
     }
 
     fn takes(&self, load: &Load, target: &Target) -> bool {

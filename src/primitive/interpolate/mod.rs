@@ -181,11 +181,11 @@ impl Kernel for InterpolateKernel {
         Work { flops, read: points.read_bytes(self.weights) }
     }
 
-    fn held(&self) -> Vec<Held> {
+    fn held(&self) -> Vec<Held<'_>> {
         // An interpolation also puts results into the caller's order.
         let places = if self.spreads { 0 } else { size_of_val(self.points.places()) as u64 };
         let bytes = self.points.bytes_with(self.weights) + self.points.tiles().bytes() + places;
-        vec![Held { address: self.points.address(), bytes }]
+        vec![Held::Data { address: self.points.address(), bytes }]
     }
 
     /// Kernels on a GPU have lists to bind beside the read.

@@ -71,7 +71,7 @@ impl Kernel for MapKernel {
         Work { flops: 2 * (self.len * self.loads.len().saturating_sub(1)) as u64, read: 0 }
     }
 
-    fn held(&self) -> Vec<Held> {
+    fn held(&self) -> Vec<Held<'_>> {
         Vec::new()
     }
 

@@ -103,7 +103,7 @@ impl Kernel for SumKernel {
         Work { flops: 2 * self.load.count() as u64, read: 0 }
     }
 
-    fn held(&self) -> Vec<Held> {
+    fn held(&self) -> Vec<Held<'_>> {
         Vec::new()
     }
 

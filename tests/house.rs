@@ -1,0 +1,405 @@
+//! What the sources keep to, read from them: rooms use only rooms above them, and nothing parallel runs while a lock or a
+//! once-cell is held.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use syn::visit::{self, Visit};
+
+fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") && path.file_name().is_none_or(|n| n != "tests.rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// All files of the library, by their path below `src`.
+fn sources() -> Vec<(String, syn::File)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    all.sort();
+    let read = |path: &PathBuf| {
+        let name = path.strip_prefix(&src).unwrap().to_string_lossy().replace('\\', "/");
+        (name, syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap())
+    };
+    all.iter().map(read).collect()
+}
+
+fn is_test(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|a| a.path().is_ident("cfg") && a.parse_args::<syn::Path>().is_ok_and(|p| p.is_ident("test")))
+}
+
+/// The rooms that a file speaks of: `crate::room…`, in uses and elsewhere.
+#[derive(Default)]
+struct Arrows(BTreeSet<String>);
+
+impl<'a> Visit<'a> for Arrows {
+    fn visit_item_mod(&mut self, m: &'a syn::ItemMod) {
+        if !is_test(&m.attrs) {
+            visit::visit_item_mod(self, m);
+        }
+    }
+
+    fn visit_item_use(&mut self, u: &'a syn::ItemUse) {
+        if let syn::UseTree::Path(p) = &u.tree
+            && p.ident == "crate"
+        {
+            self.tree(&p.tree);
+        }
+    }
+
+    fn visit_path(&mut self, p: &'a syn::Path) {
+        if p.segments.len() > 1 && p.segments[0].ident == "crate" {
+            self.0.insert(p.segments[1].ident.to_string());
+        }
+        visit::visit_path(self, p);
+    }
+}
+
+impl Arrows {
+    fn tree(&mut self, tree: &syn::UseTree) {
+        match tree {
+            syn::UseTree::Path(p) => drop(self.0.insert(p.ident.to_string())),
+            syn::UseTree::Name(n) => drop(self.0.insert(n.ident.to_string())),
+            syn::UseTree::Rename(r) => drop(self.0.insert(r.ident.to_string())),
+            syn::UseTree::Group(g) => g.items.iter().for_each(|t| self.tree(t)),
+            syn::UseTree::Glob(_) => {}
+        }
+    }
+}
+
+#[test]
+fn rooms_use_only_rooms_above_them() {
+    let all = sources();
+    let (_, lib) = all.iter().find(|(name, _)| name == "lib.rs").unwrap();
+    // In the order of lib.rs; those with a body there are doors, not rooms.
+    let rooms: Vec<String> = lib
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            syn::Item::Mod(m) if m.content.is_none() => Some(m.ident.to_string()),
+            _ => None,
+        })
+        .collect();
+    let place = |room: &str| rooms.iter().position(|r| r == room);
+    let mut wrong = Vec::new();
+    for (name, file) in &all {
+        let room = name.split('/').next().unwrap().trim_end_matches(".rs");
+        let Some(own) = place(room) else { continue };
+        let mut arrows = Arrows::default();
+        arrows.visit_file(file);
+        // Names that the crate's root gives out (`crate::Error`) are types of the lowest rooms.
+        let back = arrows.0.iter().filter(|other| place(other).is_some_and(|at| at > own));
+        wrong.extend(back.map(|other| format!("{name} uses {other}")));
+    }
+    assert!(wrong.is_empty(), "arrows that run back up:\n{}", wrong.join("\n"));
+    assert!(rooms.len() > 15, "{rooms:?}");
+}
+
+/// What may be called while something is held: it runs nothing parallel, and calls nobody back who might.
+const HARMLESS: &[&str] = &[
+    // Collections, options and results.
+    "and_then",
+    "as_deref",
+    "as_mut",
+    "as_ref",
+    "binary_search",
+    "chain",
+    "clear",
+    "clone",
+    "cloned",
+    "cmp",
+    "collect",
+    "contains",
+    "copied",
+    "count",
+    "drain",
+    "drop",
+    "entry",
+    "expect",
+    "extend",
+    "filter",
+    "filter_map",
+    "find",
+    "first",
+    "flat_map",
+    "for_each",
+    "get",
+    "get_mut",
+    "get_or_insert",
+    "get_or_insert_with",
+    "insert",
+    "into_inner",
+    "into_iter",
+    "into_values",
+    "is_empty",
+    "is_none",
+    "is_none_or",
+    "is_ok",
+    "is_ok_and",
+    "is_some",
+    "is_some_and",
+    "iter",
+    "iter_mut",
+    "last",
+    "len",
+    "map",
+    "map_err",
+    "map_or",
+    "map_or_else",
+    "max",
+    "min",
+    "next",
+    "nth",
+    "ok",
+    "ok_or_else",
+    "or_default",
+    "or_else",
+    "or_insert",
+    "or_insert_with",
+    "partition",
+    "peek",
+    "pop",
+    "pop_front",
+    "pop_lru",
+    "position",
+    "push",
+    "push_back",
+    "put",
+    "remove",
+    "replace",
+    "retain",
+    "rev",
+    "sort_by_key",
+    "sum",
+    "swap",
+    "take",
+    "then",
+    "then_some",
+    "to_string",
+    "to_vec",
+    "truncate",
+    "try_for_each",
+    "unwrap_or",
+    "unwrap_or_default",
+    "unwrap_or_else",
+    "zip",
+    "cast_slice",
+    // Handles, counts, time, text.
+    "Arc::clone",
+    "Arc::downgrade",
+    "Arc::strong_count",
+    "Arc::new",
+    "default",
+    "new",
+    "unbounded",
+    "with_capacity",
+    "strong_count",
+    "upgrade",
+    "load",
+    "store",
+    "fetch_add",
+    "fetch_sub",
+    "now",
+    "parse",
+    "var",
+    "is_multiple_of",
+    "saturating_sub",
+    "checked_add",
+    "wake",
+    "try_lock",
+    "lock",
+    "hash_one",
+    "at",
+    "into",
+    "Some",
+    "Ok",
+    "Err",
+    "Error::Device",
+    "Error::DeviceLost",
+    "Error::Value",
+];
+
+/// What else may be called in a file while something is held, each with the reason.
+const HARMLESS_IN: &[(&str, &[&str])] = &[
+    // Wgpu's own calls: they wait for no other thread of ours.
+    (
+        "gpu/adapters.rs",
+        &["block_on", "enumerate_adapters", "instance", "new_without_display_handle", "empty", "with_env"],
+    ),
+    ("gpu/device.rs", &["open_adapter"]),
+    ("gpu/pipelines.rs", &["compile"]),
+    ("gpu/queues/exit.rs", &["atexit"]),
+    // Submitting, and reading what was submitted, is what the sections of lanes are for.
+    ("gpu/queues/mod.rs", &["submit"]),
+    ("gpu/queues/submit.rs", &["record", "stage", "submit", "unstage", "release", "fail", "close", "missed"]),
+    ("gpu/queues/transfer.rs", &["on", "checked", "submit", "map_async", "write_buffer"]),
+    ("gpu/queues/lane.rs", &["open", "flatten"]),
+    ("gpu/pool.rs", &["next_epoch", "from"]),
+    // The state is let go of before a join is run; spawning only puts a task in line.
+    ("host/tasks.rs", &["caught", "fail", "state", "spawn_fifo"]),
+    ("cli/printer.rs", &["err", "write_fmt"]),
+    ("app/bessel.rs", &["from_fn"]),
+    ("run/wait.rs", &["Ready", "waker"]),
+];
+
+fn found(name: &str, file: &syn::File) -> Vec<String> {
+    let mut held = Held { file: name, wrong: Vec::new(), depth: 0 };
+    held.visit_file(file);
+    held.wrong
+}
+
+#[test]
+fn nothing_parallel_runs_while_something_is_held() {
+    let wrong: Vec<String> = sources().iter().flat_map(|(name, file)| found(name, file)).collect();
+    let what = "calls that may run something parallel, or are not known to be harmless";
+    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_run_while_something_is_held_is_found() {
+    for (text, want) in [
+        ("fn f() { CELL.get_or_init(|| points.par_iter().sum()); }", vec!["par_iter"]),
+        ("fn f() { CELL.get_or_init(prepare); }", vec!["prepare"]),
+        ("static X: LazyLock<T> = LazyLock::new(|| apply());", vec!["apply"]),
+        ("fn f() { let g = m.lock().unwrap_or_else(g); a.apply(&x); }", vec!["apply"]),
+        ("fn f() { let g = self.state(); a.apply(&x); }", vec!["apply"]),
+        ("fn f() { let g = m.lock().unwrap(); g.push(1); drop(g); a.apply(&x); }", vec![]),
+        ("fn f() { { let g = m.lock().unwrap(); g.push(1); } a.apply(&x); }", vec![]),
+        ("fn f() { let y = made(); CELL.get_or_init(|| y); }", vec![]),
+    ] {
+        let calls: Vec<String> = found("x.rs", &syn::parse_file(text).unwrap());
+        let names: Vec<&str> = calls.iter().map(|c| c.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(names, want, "{text}");
+    }
+}
+
+/// Looks for calls within initialisers of once-cells, and behind locks.
+struct Held<'n> {
+    file: &'n str,
+    wrong: Vec<String>,
+    /// More than 0 while something is held.
+    depth: usize,
+}
+
+impl Held<'_> {
+    fn called(&mut self, name: String, line: usize) {
+        let last = name.rsplit("::").next().unwrap_or(&name).to_string();
+        let of_file = HARMLESS_IN.iter().find(|(f, _)| *f == self.file).map_or(&[][..], |(_, names)| *names);
+        let known: HashSet<&str> = HARMLESS.iter().chain(of_file).copied().collect();
+        if self.depth > 0 && !known.contains(&*name) && !known.contains(&*last) {
+            self.wrong.push(format!("{}:{line}: {name}", self.file));
+        }
+    }
+
+    fn held<R>(&mut self, look: impl FnOnce(&mut Self) -> R) -> R {
+        self.depth += 1;
+        let result = look(self);
+        self.depth -= 1;
+        result
+    }
+}
+
+/// Methods that give a guard.
+const LOCKING: &[&str] = &["state", "entries", "all", "section"];
+
+/// Whether an expression gives a guard: a chain that ends with a lock, but for what takes poison out of it.
+fn is_guard(e: &syn::Expr) -> bool {
+    match e {
+        syn::Expr::MethodCall(m) if ["unwrap_or_else", "unwrap"].contains(&&*m.method.to_string()) => {
+            is_guard(&m.receiver)
+        }
+        syn::Expr::MethodCall(m) => {
+            let name = m.method.to_string();
+            // `self.state()` and the like: methods that only lock.
+            let of_self = matches!(&*m.receiver, syn::Expr::Path(p) if p.path.is_ident("self"));
+            name == "lock" || of_self && LOCKING.contains(&&*name)
+        }
+        syn::Expr::Try(t) => is_guard(&t.expr),
+        _ => false,
+    }
+}
+
+/// The name that a statement binds a guard to.
+fn guard(s: &syn::Stmt) -> Option<String> {
+    let syn::Stmt::Local(l) = s else { return None };
+    let init = l.init.as_ref()?;
+    match &l.pat {
+        syn::Pat::Ident(i) if is_guard(&init.expr) => Some(i.ident.to_string()),
+        _ => None,
+    }
+}
+
+fn is_drop_of(s: &syn::Stmt, name: &str) -> bool {
+    let syn::Stmt::Expr(syn::Expr::Call(c), _) = s else { return false };
+    let ends = |p: &syn::Expr, n: &str| matches!(p, syn::Expr::Path(p) if p.path.is_ident(n));
+    ends(&c.func, "drop") && c.args.first().is_some_and(|a| ends(a, name))
+}
+
+impl<'a> Visit<'a> for Held<'_> {
+    fn visit_item_mod(&mut self, m: &'a syn::ItemMod) {
+        if !is_test(&m.attrs) {
+            visit::visit_item_mod(self, m);
+        }
+    }
+
+    fn visit_block(&mut self, b: &'a syn::Block) {
+        let mut guards: Vec<String> = Vec::new();
+        let before = self.depth;
+        for s in &b.stmts {
+            self.visit_stmt(s);
+            if let Some(name) = guard(s) {
+                guards.push(name);
+            }
+            guards.retain(|g| !is_drop_of(s, g));
+            self.depth = before + guards.len();
+        }
+        self.depth = before;
+    }
+
+    fn visit_expr_closure(&mut self, c: &'a syn::ExprClosure) {
+        // What a closure does, it does where it is called, unless a once-cell calls it (see below).
+        let before = std::mem::take(&mut self.depth);
+        visit::visit_expr_closure(self, c);
+        self.depth = before;
+    }
+
+    fn visit_expr_method_call(&mut self, m: &'a syn::ExprMethodCall) {
+        let name = m.method.to_string();
+        let line = m.method.span().start().line;
+        self.called(name.clone(), line);
+        self.visit_expr(&m.receiver);
+        let once = ["get_or_init", "call_once"].contains(&&*name);
+        for a in &m.args {
+            match a {
+                syn::Expr::Closure(c) if once => self.held(|h| h.visit_expr(&c.body)),
+                syn::Expr::Path(p) if once => {
+                    let path = p.path.segments.iter().map(|s| s.ident.to_string()).collect::<Vec<_>>().join("::");
+                    self.held(|h| h.called(path, line));
+                }
+                other => self.visit_expr(other),
+            }
+        }
+    }
+
+    fn visit_expr_call(&mut self, c: &'a syn::ExprCall) {
+        if let syn::Expr::Path(p) = &*c.func {
+            let path = p.path.segments.iter().map(|s| s.ident.to_string()).collect::<Vec<_>>();
+            let line = p.path.segments[0].ident.span().start().line;
+            let (name, lazy) = (path.join("::"), path.len() > 1 && path[path.len() - 2] == "LazyLock");
+            self.called(name, line);
+            for a in &c.args {
+                match a {
+                    syn::Expr::Closure(c) if lazy => self.held(|h| h.visit_expr(&c.body)),
+                    other => self.visit_expr(other),
+                }
+            }
+            return;
+        }
+        visit::visit_expr_call(self, c);
+    }
+}
