@@ -414,6 +414,6 @@ fn kernels_too_wide_for_their_grid_are_refused() {
                 }
             }
         }
-        assert!(widest >= 8.0 && widest < 32.0, "{oversamp}: {widest}");
+        assert!((8.0..32.0).contains(&widest), "{oversamp}: {widest}");
     }
 }

@@ -8,7 +8,6 @@ mod interop;
 mod memory;
 mod oracle;
 mod report;
-#[cfg(feature = "gpu")]
 mod self_test;
 mod wait;
 
@@ -17,5 +16,6 @@ pub use device::Device;
 pub(crate) use device::Kind;
 pub use memory::{MemoryUse, TaskMemory};
 pub use report::ApplyReport;
+pub use self_test::SelfTest;
 
 pub use oracle::apply_f64;

@@ -13,49 +13,88 @@ use crate::primitive::{Sample, samples};
 use crate::tensor::Tensor;
 use ndarray::Array1;
 use num_complex::Complex32;
+use serde::Serialize;
+use std::time::Instant;
 
 /// Relative l2 distance that rounding explains, with room.
 const TOLERANCE: f64 = 1e-5;
 
+/// How a family of kernels fares on a device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SelfTest {
+    /// The family.
+    pub family: &'static str,
+    /// Relative l2 distance from what the host computes, if it ran.
+    pub error: Option<f64>,
+    /// What is wrong, if anything is.
+    pub fault: Option<String>,
+    /// Seconds of the first apply, in which its kernels are compiled.
+    pub first: f64,
+    /// Seconds of the next.
+    pub next: f64,
+}
+
+impl Device {
+    /// Computes a few known answers of every family of kernels on this device. GPUs that are opened by [`Device::gpu`],
+    /// [`Device::auto`], by name or as software are tested before they are used; devices that are opened otherwise are when
+    /// this is called.
+    ///
+    /// # Errors
+    /// The samples cannot be made. A family that fails is told in the list.
+    pub fn self_test(&self) -> Result<Vec<SelfTest>> {
+        samples()?.into_iter().map(|sample| test(self, sample)).collect()
+    }
+}
+
 /// # Errors
 /// A kernel family gives wrong numbers on this device, or does not run.
-pub(super) fn self_test(device: &Device) -> Result<()> {
+#[cfg(feature = "gpu")]
+pub(super) fn trust(device: &Device) -> Result<()> {
     if std::env::var("LINOPS_TRUST_DRIVER").is_ok_and(|v| v == "1") {
         return Ok(());
     }
-    let host = Device::host();
-    for Sample { family, program } in samples()? {
-        let a = linop_of(program)?;
-        let refuse = |what: String| {
-            Err(Error::Device(format!(
-                "the driver of \"{}\" fails the self-test of {family}: {what}; update the driver or use another device \
+    for sample in samples()? {
+        let SelfTest { family, fault, .. } = test(device, sample)?;
+        if let Some(fault) = fault {
+            return Err(Error::Device(format!(
+                "the driver of \"{}\" fails the self-test of {family}: {fault}; update the driver or use another device \
                  (LINOPS_TRUST_DRIVER=1 uses it all the same)",
                 device.name()
-            )))
-        };
-        let shape = a.input()?.clone();
-        let mut value = 0u32;
-        let x = Array1::from_shape_fn(shape.len(), |_| {
-            // Any fixed sequence without structure will do.
-            value = value.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            Complex32::new((value >> 16) as f32 / 65536.0 - 0.5, (value & 0xffff) as f32 / 65536.0 - 0.5)
-        });
-        let flat = x.into_shape_with_order(ndarray::IxDyn(shape.extents()));
-        let x = Tensor::from_array(flat.map_err(|e| Error::Shape(e.to_string()))?, &shape.to_string())?;
-        let want = a.apply(&x)?.to_array()?;
-        let got = match x.to(device).and_then(|x| a.apply(&x)).and_then(|y| y.to(&host)) {
-            Ok(y) => y.to_array()?,
-            Err(e) => return refuse(e.to_string()),
-        };
-        let square = |c: Complex32| f64::from(c.norm_sqr());
-        let norm: f64 = want.iter().map(|w| square(*w)).sum();
-        let distance: f64 = got.iter().zip(&want).map(|(g, w)| square(g - w)).sum();
-        let error = (distance / norm).sqrt();
-        if error.is_nan() || error > TOLERANCE {
-            return refuse(format!("a relative error of {error:.1e}, at most {TOLERANCE:.0e} is rounding"));
+            )));
         }
     }
     Ok(())
+}
+
+fn test(device: &Device, Sample { family, program }: Sample) -> Result<SelfTest> {
+    let a = linop_of(program)?;
+    let shape = a.input()?.clone();
+    let mut value = 0u32;
+    let x = Array1::from_shape_fn(shape.len(), |_| {
+        // Any fixed sequence without structure will do.
+        value = value.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Complex32::new((value >> 16) as f32 / 65536.0 - 0.5, (value & 0xffff) as f32 / 65536.0 - 0.5)
+    });
+    let flat = x.into_shape_with_order(ndarray::IxDyn(shape.extents()));
+    let x = Tensor::from_array(flat.map_err(|e| Error::Shape(e.to_string()))?, &shape.to_string())?;
+    let want = a.apply(&x)?.to_array()?;
+    let run = || -> Result<(ndarray::ArrayD<Complex32>, f64)> {
+        let start = Instant::now();
+        let y = a.apply(&x.to(device)?)?.to(&Device::host())?.to_array()?;
+        Ok((y, start.elapsed().as_secs_f64()))
+    };
+    let (got, first, next) = match run().and_then(|(y, first)| Ok((y, first, run()?.1))) {
+        Ok(all) => all,
+        Err(e) => return Ok(SelfTest { family, error: None, fault: Some(e.to_string()), first: 0.0, next: 0.0 }),
+    };
+    let square = |c: Complex32| f64::from(c.norm_sqr());
+    let norm: f64 = want.iter().map(|w| square(*w)).sum();
+    let distance: f64 = got.iter().zip(&want).map(|(g, w)| square(g - w)).sum();
+    let error = (distance / norm).sqrt();
+    let wrong = error.is_nan() || error > TOLERANCE;
+    let fault = wrong.then(|| format!("a relative error of {error:.1e}, at most {TOLERANCE:.0e} is rounding"));
+    Ok(SelfTest { family, error: Some(error), fault, first, next })
 }
 
 /// A sample's program as a linop.
@@ -73,7 +112,7 @@ impl Operator for Given {
 }
 
 /// A linop that does what a program does; dims are called A, A1, A2 …
-pub(crate) fn linop_of(program: Program) -> Result<Linop> {
+fn linop_of(program: Program) -> Result<Linop> {
     let shape = |extents: &[usize]| -> Result<Shape> {
         let dims = (0..extents.len()).map(|a| format!("A{a}").parse()).collect::<Result<Vec<_>>>()?;
         Shape::new(dims, extents.to_vec())

@@ -1,16 +1,12 @@
 //! The ladder: the highest rung that was asked for and is there, with the reason why it is that one.
 
 use super::lane::Lane;
-use super::report::{Found, LanesReport, NOT_ASKED, Rung, find};
+use super::report::{Found, Granted, LanesReport, Rung, find};
 use super::{Carrier, Inner, Lanes, exit};
 use crate::error::{Error, Result, value_err};
 use crate::gpu::faults::Health;
 use crate::gpu::pool::new_id;
 use std::sync::Arc;
-
-/// More queues than this are not opened: each costs its own pipelines and bind groups.
-#[cfg(feature = "multi-queue")]
-const MOST: u32 = 16;
 
 /// What lanes to open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -22,7 +18,7 @@ pub struct LaneOptions {
 
 impl LaneOptions {
     /// The number asked for: the option, else the environment.
-    fn asked(&self) -> Result<Option<u32>> {
+    pub(super) fn asked(&self) -> Result<Option<u32>> {
         let asked = match (self.queues, std::env::var("LINOPS_QUEUES")) {
             (Some(n), _) => Some(n),
             (None, Ok(text)) if !text.is_empty() => match text.parse() {
@@ -46,14 +42,13 @@ impl Lanes {
     /// The adapter cannot be opened at all, or the number of queues is not one.
     pub fn open(adapter: &wgpu::Adapter, desc: &wgpu::DeviceDescriptor, options: LaneOptions) -> Result<Lanes> {
         let found = find(adapter);
-        let (reason, found) = match options.asked()? {
-            None => (NOT_ASKED.to_string(), found),
-            Some(1) => ("one queue was asked for".to_string(), found),
-            Some(n) => match Lanes::open_native(adapter, desc, n, found) {
+        let reason = match found.granted(options.asked()?) {
+            Granted::One { reason } => reason,
+            Granted::Several { queues, reason } => match Lanes::open_native(adapter, desc, queues, reason, &found) {
                 Ok(lanes) => return Ok(lanes),
-                Err((reason, found)) => {
-                    tracing::warn!("one queue is used, {n} were asked for: {reason}");
-                    (format!("{n} queues were asked for, but {reason}"), found)
+                Err(e) => {
+                    tracing::warn!("one queue is used, {queues} were to be: {e}");
+                    format!("{queues} queues were to be used, but {e}")
                 }
             },
         };
@@ -117,39 +112,28 @@ impl Lanes {
     }
 
     #[cfg(not(feature = "multi-queue"))]
-    fn open_native(
-        _: &wgpu::Adapter,
-        _: &wgpu::DeviceDescriptor,
-        _: u32,
-        found: Found,
-    ) -> Result<Lanes, (String, Found)> {
-        Err((found.reason.clone(), found))
+    fn open_native(_: &wgpu::Adapter, _: &wgpu::DeviceDescriptor, _: u32, _: String, found: &Found) -> Result<Lanes> {
+        Err(Error::Device(found.reason.clone()))
     }
 
     #[cfg(feature = "multi-queue")]
     fn open_native(
         adapter: &wgpu::Adapter,
         desc: &wgpu::DeviceDescriptor,
-        asked: u32,
-        found: Found,
-    ) -> Result<Lanes, (String, Found)> {
-        let n = asked.min(found.queues.unwrap_or(u32::MAX)).min(MOST);
-        if n < 2 {
-            return Err((found.reason.clone(), found));
-        }
+        queues: u32,
+        reason: String,
+        found: &Found,
+    ) -> Result<Lanes> {
         let opened = match adapter.get_info().backend {
             #[cfg(not(target_vendor = "apple"))]
-            wgpu::Backend::Vulkan => super::vulkan::open(adapter, desc, n as usize, &found, &|_, raw| raw),
+            wgpu::Backend::Vulkan => super::vulkan::open(adapter, desc, queues as usize, found, &|_, raw| raw)?,
             #[cfg(target_vendor = "apple")]
-            wgpu::Backend::Metal => super::metal::open(adapter, desc, n as usize),
+            wgpu::Backend::Metal => super::metal::open(adapter, desc, queues as usize)?,
             #[cfg(windows)]
-            wgpu::Backend::Dx12 => super::dx12::open(adapter, desc, n as usize),
-            other => Err(Error::Device(format!("{other} has no rung 1"))),
+            wgpu::Backend::Dx12 => super::dx12::open(adapter, desc, queues as usize)?,
+            other => return Err(Error::Device(format!("{other} has no rung 1"))),
         };
-        match opened {
-            Ok(opened) => Ok(Lanes::natively(opened, format!("{n} of {asked} queues asked for"), found)),
-            Err(e) => Err((e.to_string(), found)),
-        }
+        Ok(Lanes::natively(opened, reason, found.clone()))
     }
 
     #[cfg(feature = "multi-queue")]

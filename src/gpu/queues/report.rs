@@ -1,5 +1,6 @@
 //! What a user is told about queues: of an adapter before it is opened, and of opened lanes.
 
+use super::open::LaneOptions;
 use serde::Serialize;
 
 /// What carries the lanes.
@@ -51,7 +52,7 @@ pub struct LanesReport {
 /// The queues of an adapter that is not open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QueuesReport {
-    /// The rung that is used unless another is asked for.
+    /// The rung that a device is opened on now.
     pub rung: Rung,
     /// Why.
     pub reason: String,
@@ -74,8 +75,28 @@ pub struct LaneCounts {
     pub waits: u64,
 }
 
-/// Why rung 2 is used where nobody asks for another.
-pub(super) const NOT_ASKED: &str = "several queues were not asked for (LINOPS_QUEUES)";
+/// More queues than this are not opened: each costs its own pipelines and bind groups.
+const MOST: u32 = 16;
+
+/// What an adapter gives of the queues that were asked for, and why.
+pub(super) enum Granted {
+    One { reason: String },
+    Several { queues: u32, reason: String },
+}
+
+impl Found {
+    /// Rung 1 with so many queues, or rung 2, before anything is opened.
+    pub fn granted(&self, asked: Option<u32>) -> Granted {
+        match asked {
+            None => Granted::One { reason: "several queues were not asked for (LINOPS_QUEUES)".into() },
+            Some(1) => Granted::One { reason: "one queue was asked for".into() },
+            Some(n) => match n.min(self.queues.unwrap_or(u32::MAX)).min(MOST) {
+                0 | 1 => Granted::One { reason: format!("{n} queues were asked for, but {}", self.reason) },
+                queues => Granted::Several { queues, reason: format!("{queues} of {n} queues asked for") },
+            },
+        }
+    }
+}
 
 /// What rung 1 finds on an adapter.
 #[derive(Clone, Debug, Default)]
@@ -91,9 +112,14 @@ pub(super) struct Found {
 /// The queues of an adapter, without opening it.
 pub(in crate::gpu) fn outlook(adapter: &wgpu::Adapter) -> QueuesReport {
     let found = find(adapter);
+    let (rung, reason) = match LaneOptions::default().asked().map(|asked| found.granted(asked)) {
+        Ok(Granted::Several { reason, .. }) => (Rung::HardwareQueues, reason),
+        Ok(Granted::One { reason }) => (Rung::OneQueue, reason),
+        Err(e) => (Rung::OneQueue, e.to_string()),
+    };
     QueuesReport {
-        rung: Rung::OneQueue,
-        reason: NOT_ASKED.into(),
+        rung,
+        reason,
         hardware_queues: found.queues,
         hardware_reason: found.reason,
         family: found.family,
