@@ -5,25 +5,42 @@
 use crate::error::{Error, Result};
 
 /// What the rest of the program may need meanwhile.
+#[cfg(any(feature = "io", feature = "app"))]
 const MARGIN: u64 = 8 << 20;
 
+/// So many zeros.
+pub(crate) fn zeroed<T: bytemuck::Zeroable>(n: usize) -> Result<Vec<T>> {
+    bytemuck::allocation::try_zeroed_vec(n).map_err(|()| refused(bytes_of::<T>(n), "a buffer on the host"))
+}
+
+/// These values, `n` of them, in a vector.
+pub(crate) fn collected<T>(values: impl Iterator<Item = T>, n: usize) -> Result<Vec<T>> {
+    let mut all = room_for(n, "a buffer on the host")?;
+    all.extend(values);
+    Ok(all)
+}
+
 /// An empty vector with room for `n` values of `what`.
-#[cfg(feature = "io")]
 pub(crate) fn room_for<T>(n: usize, what: &str) -> Result<Vec<T>> {
     let mut values = Vec::new();
     match values.try_reserve_exact(n) {
         Ok(()) => Ok(values),
-        Err(_) => Err(refused((n as u64).saturating_mul(size_of::<T>() as u64), what)),
+        Err(_) => Err(refused(bytes_of::<T>(n), what)),
     }
 }
 
 /// Checks that so many bytes could be had now, beyond what is held already: before work that allocates in many places.
+#[cfg(any(feature = "io", feature = "app"))]
 pub(crate) fn expect_room(bytes: u64, what: &str) -> Result<()> {
     let wanted = usize::try_from(bytes.saturating_add(MARGIN));
     match wanted.is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok()) {
         true => Ok(()),
         false => Err(refused(bytes, what)),
     }
+}
+
+fn bytes_of<T>(n: usize) -> u64 {
+    (n as u64).saturating_mul(size_of::<T>() as u64)
 }
 
 fn refused(bytes: u64, what: &str) -> Error {
@@ -39,13 +56,20 @@ mod tests {
     }
 
     #[test]
+    #[cfg(any(feature = "io", feature = "app"))]
     fn what_cannot_be_had_is_an_error() {
         assert!(expect_room(1 << 20, "a little").is_ok());
         assert!(refused(expect_room(u64::MAX, "the sky")));
     }
 
     #[test]
-    #[cfg(feature = "io")]
+    fn zeros_are_had_or_refused() {
+        assert_eq!(zeroed::<u64>(3), Ok(vec![0; 3]));
+        let error = zeroed::<u64>(usize::MAX / 32).unwrap_err();
+        assert!(error.to_string().contains("out of memory: a buffer on the host needs"), "{error}");
+    }
+
+    #[test]
     fn room_is_had_or_refused() {
         assert!(room_for::<u64>(1000, "a thousand").is_ok_and(|v| v.capacity() >= 1000));
         assert!(refused(room_for::<u64>(usize::MAX / 4, "the sky")));

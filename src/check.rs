@@ -11,6 +11,7 @@
 
 mod locate;
 
+use crate::allocate::room_for;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::linop::Linop;
@@ -173,10 +174,7 @@ fn random(shape: &Shape, seed: u64) -> Result<ArrayD<Complex32>> {
         // 24 bits fit an f32 exactly.
         ((z ^ (z >> 31)) >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     };
-    let mut values: Vec<Complex32> = Vec::new();
-    values
-        .try_reserve_exact(shape.len())
-        .map_err(|_| Error::OutOfMemory(format!("{} bytes of test data for {shape}", 8 * shape.len())))?;
+    let mut values = room_for::<Complex32>(shape.len(), &format!("test data for {shape}"))?;
     values.extend((0..shape.len()).map(|_| Complex32::new(uniform(), uniform())));
     ArrayD::from_shape_vec(shape.extents(), values).map_err(|e| Error::Shape(e.to_string()))
 }

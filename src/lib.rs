@@ -4,6 +4,8 @@
 // The rooms, from the names of dims to the command line; each uses only what stands above it.
 mod error;
 
+mod allocate;
+
 pub mod dim;
 mod kept;
 mod tensor;
@@ -31,12 +33,12 @@ pub mod linop;
 
 mod run;
 
+pub mod explain;
+
 pub mod check;
 pub mod solve;
 pub mod threadable;
 
-#[cfg(any(feature = "io", feature = "app"))]
-mod allocate;
 #[cfg(any(feature = "io", feature = "app"))]
 mod fourier;
 
@@ -58,7 +60,10 @@ pub mod internal {
     //! What the crate's own tests and command line look into. Not part of its promises.
     pub use crate::access::{Access, AxisIndex, Factor, Load, Store};
     #[cfg(feature = "gpu")]
-    pub use crate::gpu::queues;
+    pub mod queues {
+        //! Lanes, below devices.
+        pub use crate::gpu::queues::{LaneOptions, Lanes, SharedBuffer, Ticket};
+    }
     pub use crate::host::{HostBuf, HostInstance, Slice};
     pub use crate::ir::{Node, Program};
     pub use crate::plan::{Cost, Item, Plan, PlanOptions, PlanValue, Region, Schedule, Step, Target, size_class};
@@ -67,7 +72,9 @@ pub mod internal {
     pub use crate::primitive::{Sample, samples};
     pub use crate::shader::{Binding, Draft, GpuLimits, KernelShape, List, Operand};
     #[cfg(feature = "gpu")]
-    pub use crate::shader::{Reflected, Slot, validate};
+    pub use crate::shader::{Reflected, Slot, translate, validate};
+    #[cfg(feature = "gpu")]
+    pub use crate::solve::kernels as solver_kernels;
 }
 
 pub use dim::{Dim, Shape};

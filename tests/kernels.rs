@@ -1,4 +1,4 @@
-//! Every kernel text under the eyes of naga, tint and spirv-val; how many there are; a dozen of them as snapshots.
+//! Every kernel text under the eyes of naga, and translated; how many there are; a few of them as snapshots.
 #![cfg(feature = "gpu")]
 
 mod common;
@@ -7,12 +7,10 @@ use common::catalogue::cases;
 use common::data::{Random, complex, indices, mask};
 use common::kernels::{dispatches, poorest, small_bindings};
 use linops::Linop;
-use linops::internal::{KernelShape, Reflected, Slot, Target, validate};
+use linops::explain::{Language, Target};
+use linops::internal::{KernelShape, Slot, solver_kernels, translate, validate};
 use linops::linop::{self, FftOptions, NufftOptions};
-use naga::back::{hlsl, msl, spv};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
 
 const SHAPES: [KernelShape; 2] = [KernelShape::Gpu, KernelShape::Cpu];
 
@@ -61,6 +59,7 @@ fn texts() -> &'static BTreeMap<String, String> {
                 }
             }
         }
+        all.extend(solver_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("solver: {name}"))));
         all
     })
 }
@@ -119,86 +118,91 @@ fn nufft_of(shape: &str, points: usize, width: f64) -> Linop {
     linop::nufft(shape, &locs, &dims.join(" "), options, "C K").unwrap()
 }
 
-/// naga's judgement under no optional capability, as for the poorest device.
-fn reflected() -> Vec<(&'static str, Reflected)> {
-    let accept = |(text, what): (&'static String, &'static String)| {
-        (what.as_str(), validate(what, text).unwrap_or_else(|e| panic!("{e}\n{text}")))
-    };
-    texts().iter().map(accept).collect()
-}
-
-fn spirv(what: &str, r: &Reflected) -> Vec<u32> {
-    spv::write_vec(&r.module, &r.info, &spv::Options::default(), None).unwrap_or_else(|e| panic!("{what}: {e}"))
+/// Those for a device with more workgroup memory and invocations.
+fn rich_texts() -> BTreeMap<String, String> {
+    let cases = cases().into_iter().flat_map(|c| [c.linop.clone(), c.linop.h(), c.linop.n()]);
+    let ffts = lengths().into_iter().map(|n| linop::fft(format!("C=3 N={n}"), "N", FftOptions::default()).unwrap());
+    let drafts = cases.chain(ffts).flat_map(|a| dispatches(&a, &Target::rich(), true).unwrap());
+    drafts.map(|d| (d.text, d.name)).collect()
 }
 
 #[test]
-fn naga_accepts_and_translates_every_kernel() {
-    let all = reflected();
+fn naga_accepts_every_kernel() {
+    let all = texts();
     assert!(all.len() > 200, "only {} kernels", all.len());
-    for (what, r) in &all {
+    for (text, what) in all {
+        // Under no optional capability, as for the poorest device.
+        let r = validate(what, text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert!(r.workgroup_size <= 256, "{what}: {} invocations", r.workgroup_size);
         // What the default limits allow: 8 storage buffers and 12 uniforms in one stage.
         assert!(r.bindings.iter().filter(|b| b.1 != Slot::Uniform).count() <= 8, "{what}");
-        assert!(!spirv(what, r).is_empty());
-        let text = msl::write_string(&r.module, &r.info, &msl::Options::default(), &msl::PipelineOptions::default());
-        assert!(text.unwrap_or_else(|e| panic!("{what}: {e}")).0.contains("kernel void"), "{what}");
-        let (mut text, options, pipeline) = (String::new(), hlsl::Options::default(), hlsl::PipelineOptions::default());
-        let written = hlsl::Writer::new(&mut text, &options, &pipeline).write(&r.module, &r.info, None).map(|_| ());
-        written.unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert!(text.contains("numthreads"), "{what}");
     }
 }
 
-fn on_path(tool: &str) -> bool {
-    Command::new(tool).arg("--help").output().is_ok()
+/// Functions that a text in HLSL or MSL defines, with the types of their parameters where names may be overloaded.
+fn definitions(text: &str, overloads: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        // An attribute stands in front, or on a line of its own.
+        let line = line.strip_prefix("[[").and_then(|l| l.split_once("]] ")).map_or(line, |(_, rest)| rest);
+        let begins = line.starts_with(|c: char| c.is_ascii_alphabetic()) && !line.starts_with("cbuffer");
+        let Some((head, _)) = line.split_once('(').filter(|_| begins && !line.ends_with(';')) else { continue };
+        let mut all = line.to_string();
+        while !all.contains('{') {
+            let Some(next) = lines.next() else { break };
+            all += next;
+        }
+        let name = head.split_whitespace().last().unwrap_or(head).to_string();
+        let parameters = all.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(p, _)| p);
+        let types = parameters.split(',').map(|p| p.trim().rsplit_once(' ').map_or(p.trim(), |(t, _)| t));
+        found.push(if overloads { format!("{name}({})", types.collect::<Vec<_>>().join(", ")) } else { name });
+    }
+    found
 }
 
-/// Runs a judge over every file of a folder, on all cores, and lists what it refuses.
-fn judge(folder: &Path, command: impl Fn(&Path) -> Command + Sync) {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
-    files.sort();
-    let refused = |file: &std::path::PathBuf| {
-        let out = command(file).output().unwrap();
-        let text = || [out.stdout.clone(), out.stderr.clone()].concat();
-        (!out.status.success()).then(|| format!("{}\n{}", file.display(), String::from_utf8_lossy(&text())))
-    };
-    use rayon::prelude::*;
-    let refused: Vec<String> = files.par_iter().filter_map(refused).collect();
-    assert!(refused.is_empty(), "{} refused:\n{}", refused.len(), refused.join("\n"));
+fn doubled(mut all: Vec<String>) -> Option<String> {
+    all.sort();
+    all.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
 }
 
+/// naga has named a function of its own twice before, for two spellings of one type.
 #[test]
-fn tint_accepts_every_kernel() {
-    if !on_path("tint") {
-        return;
+fn translated_kernels_define_every_function_once() {
+    let zero = "float2 ZeroValuefloat2() {\n    return (float2)0;\n}\n";
+    assert_eq!(doubled(definitions(&[zero, zero].concat(), true)).as_deref(), Some("ZeroValuefloat2()"));
+    let overloaded = "int f(int a) {\n}\nint f(\n    int a,\n    int b\n)\n{\n}\n";
+    assert_eq!(definitions(overloaded, true), ["f(int)", "f(int, int)"]);
+    assert_eq!(doubled(definitions(overloaded, false)).as_deref(), Some("f"));
+    for (text, what) in texts().iter().chain(&rich_texts()) {
+        for (language, overloads) in [(Language::Hlsl, true), (Language::Msl, false)] {
+            let translated = String::from_utf8(translate(what, text, language).unwrap()).unwrap();
+            let all = definitions(&translated, overloads);
+            let entry = if overloads { "main(" } else { "main_" };
+            assert!(all.iter().any(|d| d.starts_with(entry)), "{what} in {language}: {all:?}");
+            assert_eq!(doubled(all), None, "{what} in {language}\n{translated}");
+        }
     }
-    let folder = tempfile::tempdir().unwrap();
-    for (k, text) in texts().keys().enumerate() {
-        std::fs::write(folder.path().join(format!("{k}.wgsl")), text).unwrap();
-    }
-    judge(folder.path(), |file| {
-        let mut c = Command::new("tint");
-        // It checks and writes the same language again: all back ends are not in every build.
-        c.args(["--format", "wgsl"]).arg(file);
-        c
-    });
 }
 
+/// The files that `scripts/portability` gives to other compilers, in the folder that it names.
 #[test]
-fn spirv_val_accepts_every_kernel() {
-    if !on_path("spirv-val") {
-        return;
+fn kernels_are_files_for_other_judges() {
+    let own = tempfile::tempdir().unwrap();
+    let folder = std::env::var_os("LINOPS_KERNELS").map_or_else(|| own.path().into(), std::path::PathBuf::from);
+    for (kind, texts) in [("default", texts()), ("rich", &rich_texts())] {
+        let folder = folder.join(kind);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (k, (text, what)) in texts.iter().enumerate() {
+            let name: String = what.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            for language in Language::ALL {
+                let code = translate(what, text, language).unwrap_or_else(|e| panic!("{e}"));
+                assert!(!code.is_empty());
+                std::fs::write(folder.join(format!("{k}-{name}.{}", language.suffix())), code).unwrap();
+            }
+        }
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 4 * texts.len());
     }
-    let folder = tempfile::tempdir().unwrap();
-    for (k, (what, r)) in reflected().iter().enumerate() {
-        let bytes: Vec<u8> = spirv(what, r).iter().flat_map(|w| w.to_le_bytes()).collect();
-        std::fs::write(folder.path().join(format!("{k}.spv")), bytes).unwrap();
-    }
-    judge(folder.path(), |file| {
-        let mut c = Command::new("spirv-val");
-        c.args(["--target-env", "vulkan1.1"]).arg(file);
-        c
-    });
 }
 
 /// Distinct texts of some linops.

@@ -9,7 +9,7 @@ use linops::linop::{self, Accuracy, FftOptions, NufftOptions};
 use linops::{DType, Device, Linop, MemoryUse, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use peak_alloc::PeakAlloc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -17,9 +17,12 @@ static HEAP: PeakAlloc = PeakAlloc;
 /// What describes a program and its plan, and what threads leave behind.
 const DESCRIPTION: u64 = 96 << 10;
 
-/// The heap is the whole process'.
+/// The heap is the whole process', and so are its threads: two, whatever the machine has, each of which leaves something
+/// behind.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
+    static THREADS: Once = Once::new();
+    THREADS.call_once(|| rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

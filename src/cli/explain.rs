@@ -1,11 +1,16 @@
 //! `linops explain`: what a linop file says, and what runs for it.
 
+mod kernels;
+
 use super::DONE;
 use super::common::{Common, bytes, count};
 use super::printer::{Printer, count_of};
-use linops::internal::{Plan, PlanValue, Step};
-use linops::{DType, Error, Linop, MemoryUse, Result};
+use linops::explain::{Plan, Target};
+use linops::internal::{PlanValue, Step};
+use linops::linop::NufftNormal;
+use linops::{DType, Device, Error, Linop, MemoryUse, Result};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -18,48 +23,102 @@ pub struct Args {
     wgsl: bool,
 
     #[command(flatten)]
+    kernels: kernels::Args,
+
+    /// Plan for a kind of GPU instead of a device that is here
+    #[arg(long = "for", value_name = "KIND", conflicts_with_all = ["device", "lanes"])]
+    kind: Option<Kind>,
+
+    #[command(flatten)]
     pub common: Common,
+}
+
+/// A GPU that need not be here.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    /// A software adapter, with the default limits of WebGPU
+    Software,
+    /// A GPU with the default limits of WebGPU
+    Poorest,
+    /// A GPU with 48 KiB of workgroup memory and 1024 invocations
+    Rich,
+}
+
+impl Kind {
+    fn target(self) -> Target {
+        match self {
+            Kind::Software => Target::software(),
+            Kind::Poorest => Target::poorest(),
+            Kind::Rich => Target::rich(),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Software => "a software adapter",
+            Kind::Poorest => "a GPU with the default limits",
+            Kind::Rich => "a GPU with 48 KiB of workgroup memory and 1024 invocations",
+        }
+    }
+}
+
+/// What the plans are for.
+enum Planned {
+    On(Device),
+    For(Kind),
+}
+
+impl Planned {
+    fn plan(&self, linop: &Linop) -> Result<Plan> {
+        match self {
+            Planned::On(device) => linop.plan(device, DType::Complex32),
+            Planned::For(kind) => linop.plan_for(&kind.target(), DType::Complex32),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Planned::On(device) => device.name(),
+            Planned::For(kind) => kind.name().into(),
+        }
+    }
+}
+
+impl Args {
+    /// Whether adapters are looked for.
+    pub fn lists_adapters(&self) -> bool {
+        self.kind.is_none() && self.common.lists_adapters()
+    }
+
+    fn planned(&self) -> Result<Planned> {
+        match self.kind {
+            Some(kind) => Ok(Planned::For(kind)),
+            None => Ok(Planned::On(self.common.device()?)),
+        }
+    }
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let linop = Linop::from_file(&args.file)?;
-    let device = args.common.device()?;
-    if args.wgsl && device.is_host() {
-        return Err(Error::Device("the host runs no WGSL; choose a GPU by --device gpu".into()));
+    let planned = args.planned()?;
+    let wanted = args.wgsl || args.kernels.folder().is_some();
+    if wanted && matches!(&planned, Planned::On(device) if device.is_host()) {
+        let what = "the host runs no kernels; choose a GPU by --device gpu, or a kind of one by --for";
+        return Err(Error::Device(what.into()));
     }
-    let directions = [("forward", linop.clone()), ("adjoint", linop.h()), ("normal", linop.n())];
+    args.kernels.make_folder()?;
     printer.line(&linop);
-    printer.line(format_args!("\ndevice {}", device.name()));
-    let (mut plans, mut texts) = (serde_json::Map::new(), Vec::new());
-    let mut containers = Value::Null;
+    printer.line(format_args!("\ndevice {}", planned.name()));
     let normals = linop.nufft_normals()?;
-    for (name, linop) in &directions {
-        let plan = linop.plan(&device, DType::Complex32)?;
-        printer.line(format_args!("\n{name}: {} -> {}", linop.input()?, linop.output()?));
-        for step in &plan.steps {
-            printer.line(format_args!("  {}", step_line(&plan, step)));
-        }
+    let (mut plans, mut texts) = (serde_json::Map::new(), Vec::new());
+    let (mut containers, mut files) = (Value::Null, BTreeSet::new());
+    for (name, linop) in [("forward", linop.clone()), ("adjoint", linop.h()), ("normal", linop.n())] {
+        let plan = planned.plan(&linop)?;
         let memory = MemoryUse::of(&plan)?;
-        printer.line(format_args!("  {}", totals(&plan)));
-        printer.line(format_args!("  {}", memory_line(&plan, &memory)));
-        if *name == "normal" {
-            for n in &normals {
-                printer.line(format_args!("  normal of {}: {n}", n.transform));
-            }
-        }
-        for region in &plan.regions {
-            printer.line(format_args!(
-                "  container {} of {}: {}, {} in flight, {} ({})",
-                region.label,
-                count_of(region.linops, "linop"),
-                region.schedule,
-                region.in_flight,
-                count_of(region.waves, "wave"),
-                region.reason
-            ));
-        }
+        printer.line(format_args!("\n{name}: {} -> {}", linop.input()?, linop.output()?));
+        show(&plan, &memory, if name == "normal" { &normals } else { &[] }, printer);
         if args.wgsl {
-            for (kernel, text) in kernels(&plan)? {
+            for (kernel, text) in kernels::texts(&plan)? {
                 let shown = json!({ "kernel": kernel, "text": text });
                 if !texts.contains(&shown) {
                     printer.line(format_args!("\n// {name}: {kernel}\n{text}"));
@@ -67,22 +126,50 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
                 }
             }
         }
+        files.extend(args.kernels.write(&plan)?);
         if containers.is_null() {
             containers = json!(plan.regions);
         }
         plans.insert(name.to_string(), value(&plan, &memory));
     }
+    if let Some(folder) = args.kernels.folder() {
+        printer.line(format_args!("\n{} in {}", count_of(files.len(), "kernel file"), folder.display()));
+    }
     printer.json(&json!({
         "linop": linop.to_string(),
         "input": linop.input()?.to_string(),
         "output": linop.output()?.to_string(),
-        "device": device.name(),
+        "device": planned.name(),
         "containers": containers,
         "plans": plans,
         "nufft_normals": normals,
         "wgsl": texts,
+        "kernels": files,
     }));
     Ok(DONE)
+}
+
+/// Prints a plan: its kernels, its memory, how normals are computed in it, its containers.
+fn show(plan: &Plan, memory: &MemoryUse, normals: &[NufftNormal], printer: &Printer) {
+    for step in &plan.steps {
+        printer.line(format_args!("  {}", step_line(plan, step)));
+    }
+    printer.line(format_args!("  {}", totals(plan)));
+    printer.line(format_args!("  {}", memory_line(plan, memory)));
+    for n in normals {
+        printer.line(format_args!("  normal of {}: {n}", n.transform));
+    }
+    for region in &plan.regions {
+        printer.line(format_args!(
+            "  container {} of {}: {}, {} in flight, {} ({})",
+            region.label,
+            count_of(region.linops, "linop"),
+            region.schedule,
+            region.in_flight,
+            count_of(region.waves, "wave"),
+            region.reason
+        ));
+    }
 }
 
 /// One kernel: what, result, bytes and flops.
@@ -144,24 +231,4 @@ fn value(plan: &Plan, memory: &MemoryUse) -> Value {
 
 fn dtype(value: &PlanValue) -> &'static str {
     if value.complex { "complex64" } else { "float32" }
-}
-
-/// The WGSL of a plan's kernels by name, each once.
-#[cfg(feature = "gpu")]
-fn kernels(plan: &Plan) -> Result<Vec<(String, String)>> {
-    let mut all: Vec<(String, String)> = Vec::new();
-    for step in &plan.steps {
-        for draft in step.drafts(plan)? {
-            if !all.iter().any(|(_, text)| *text == draft.text) {
-                all.push((draft.name, draft.text));
-            }
-        }
-    }
-    Ok(all)
-}
-
-/// There are none without GPU support.
-#[cfg(not(feature = "gpu"))]
-fn kernels(_: &Plan) -> Result<Vec<(String, String)>> {
-    Ok(Vec::new())
 }

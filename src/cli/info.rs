@@ -1,18 +1,30 @@
 //! `linops info`: version, features, host, adapters.
 
+mod report;
+
 use super::DONE;
 use super::printer::Printer;
 use linops::Result;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Test every adapter, and write all that is known of them into this text file (.txt), to send along with a question
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// Replace the report if it exists
+    #[arg(long, requires = "report")]
+    force: bool,
 }
 
-pub fn run(_: &Args, printer: &Printer) -> Result<u8> {
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let output = args.report.as_deref().map(|path| report::reserve(path, args.force)).transpose()?;
     let version = env!("CARGO_PKG_VERSION");
     let features: Vec<&str> =
         [("cli", true), ("gpu", cfg!(feature = "gpu")), ("multi-queue", cfg!(feature = "multi-queue"))]
@@ -21,51 +33,82 @@ pub fn run(_: &Args, printer: &Printer) -> Result<u8> {
             .collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
-    printer.field("linops", version);
-    printer.field("features", features.join(", "));
-    printer.field("host", format_args!("{system}, {cores} cores"));
-    let adapters = adapters(printer);
+    let mut lines = vec![
+        field("linops", version),
+        field("features", &features.join(", ")),
+        field("host", &format!("{system}, {cores} cores")),
+    ];
+    let settings = settings();
+    lines.extend(settings.iter().map(|(name, value)| field("set", &format!("{name}={value}"))));
+    let adapters = adapters(&mut lines);
+    lines.iter().for_each(|line| printer.line(line));
     printer.json(&json!({
         "version": version,
         "features": features,
         "host": { "system": system, "cores": cores },
+        "settings": settings.into_iter().collect::<serde_json::Map<_, _>>(),
         "adapters": adapters,
     }));
+    if let Some(output) = output {
+        let path = output.path().display().to_string();
+        report::write(output, &lines)?;
+        printer.line(field("report", &path));
+    }
     Ok(DONE)
 }
 
-/// Prints the adapters, and gives them as JSON.
+/// A line `label   text`, the texts below each other.
+fn field(label: &str, text: &str) -> String {
+    format!("{label:<11}{text}")
+}
+
+/// The environment variables that this program heeds, where they are set.
+fn settings() -> Vec<(String, Value)> {
+    let mut all: Vec<(String, Value)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| name.starts_with("LINOPS_"))
+        .map(|(name, value)| (name, value.into()))
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+/// Adds lines about the adapters, and gives them as JSON.
 #[cfg(feature = "gpu")]
-fn adapters(printer: &Printer) -> Vec<Value> {
+fn adapters(lines: &mut Vec<String>) -> Vec<Value> {
     let found = linops::gpu::adapters();
     if found.is_empty() {
-        printer.field("adapters", "none; for a software one on Linux install mesa-vulkan-drivers and libvulkan1");
+        lines.push(field("adapters", "none; for a software one on Linux install mesa-vulkan-drivers and libvulkan1"));
     }
     for a in &found {
         let software = if a.software { ", software" } else { "" };
-        printer.field("adapter", format_args!("{} ({}, {}{software})", a.name, a.kind, a.backend));
-        printer.field("  driver", format_args!("{} {}", a.driver, a.driver_info));
-        a.limits.iter().for_each(|(name, limit)| printer.line(format_args!("  {name:<28}{limit}")));
-        printer.field("  features", a.features.join(", "));
-        queues(printer, &a.queues);
+        lines.push(field("adapter", &format!("{}, {}{software}", a.label, a.kind)));
+        lines.push(field("  driver", &format!("{} {}", a.driver, a.driver_info)));
+        lines.extend(a.limits.iter().map(|(name, limit)| format!("  {name:<28}{limit}")));
+        lines.push(field("  features", &a.features.join(", ")));
+        lines.extend(queues(&a.queues));
     }
     found.iter().map(|a| json!(a)).collect()
 }
 
 /// The rung that lanes stand on by default, and what there is for the one above.
 #[cfg(feature = "gpu")]
-fn queues(printer: &Printer, q: &linops::gpu::queues::QueuesReport) {
-    printer.field("  lanes", format_args!("{}: {}", q.rung, q.reason));
+fn queues(q: &linops::gpu::QueuesReport) -> Vec<String> {
     let most = q.hardware_queues.map_or("any number".to_string(), |n| n.to_string());
-    printer.field("  queues", format_args!("{most}: {}", q.hardware_reason));
-    for (k, f) in q.families.iter().enumerate() {
-        printer.line(format_args!("  queue family {k}{:<13}{} ({})", "", f.queues, f.flags.join(", ")));
-    }
+    let mut lines = vec![
+        field("  lanes", &format!("{}: {}", q.rung, q.reason)),
+        field("  queues", &format!("{most}: {}", q.hardware_reason)),
+    ];
+    let family = |(k, f): (usize, &linops::gpu::QueueFamily)| {
+        format!("  queue family {k}{:<13}{} ({})", "", f.queues, f.flags.join(", "))
+    };
+    lines.extend(q.families.iter().enumerate().map(family));
+    lines
 }
 
 /// There are none without GPU support.
 #[cfg(not(feature = "gpu"))]
-fn adapters(printer: &Printer) -> Vec<Value> {
-    printer.field("adapters", "not looked for: this build has no GPU support");
+fn adapters(lines: &mut Vec<String>) -> Vec<Value> {
+    lines.push(field("adapters", "not looked for: this build has no GPU support"));
     Vec::new()
 }

@@ -127,7 +127,11 @@ impl Verb {
     }
 
     fn lists_adapters(&self) -> bool {
-        cfg!(feature = "gpu") && self.common().is_none_or(|c| c.lists_adapters())
+        cfg!(feature = "gpu")
+            && match self {
+                Verb::Explain(a) => a.lists_adapters(),
+                other => other.common().is_none_or(|c| c.lists_adapters()),
+            }
     }
 
     /// Makes ready what all verbs need, and runs.

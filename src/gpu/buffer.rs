@@ -3,11 +3,14 @@
 use super::Gpu;
 use super::core::Core;
 use super::queues::SharedBuffer;
+use crate::allocate::collected;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, DeviceBuffer, HostArray, Sealed, Tensor};
 use ndarray::{ArcArray, IxDyn};
+use num_complex::Complex32;
 use std::any::Any;
+use std::borrow::Cow;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,9 +115,9 @@ impl Core {
         self.lanes.write(&block.buffer, at, bytes)
     }
 
-    /// The first bytes of a block, after all work submitted before.
-    pub fn read(&self, block: &Block, bytes: u64) -> Result<Vec<u8>> {
-        self.lanes.read(&block.buffer, bytes)
+    /// The first `n` values of a block, after all work submitted before.
+    pub fn read<T: bytemuck::Pod>(&self, block: &Block, n: usize) -> Result<Vec<T>> {
+        self.lanes.read(&block.buffer, n)
     }
 }
 
@@ -225,8 +228,8 @@ impl Gpu {
         let Some(buffer) = gpu_buffer(&out) else { return Err(Error::Device("a new tensor is not here".into())) };
         let write = |bytes: &[u8]| self.core.write(buffer.block(), 0, bytes);
         match t.host_array() {
-            Some(HostArray::F32(a)) => write(bytemuck::cast_slice(&in_order(a)))?,
-            Some(HostArray::Complex32(a)) => write(bytemuck::cast_slice(&in_order(a)))?,
+            Some(HostArray::F32(a)) => write(bytemuck::cast_slice(&in_order(a)?))?,
+            Some(HostArray::Complex32(a)) => write(bytemuck::cast_slice(&in_order(a)?))?,
             None => {
                 return Err(Error::Device(format!(
                     "the tensor {} is on {}, expected the host",
@@ -245,18 +248,11 @@ impl Gpu {
         };
         self.check()?;
         let shape = t.shape().clone();
-        let bytes = self.core.read(buffer.block(), shape.len() as u64 * t.dtype().bytes())?;
-        let e = IxDyn(shape.extents());
-        let bad = |e: ndarray::ShapeError| Error::Shape(e.to_string());
-        let array = match t.dtype() {
-            DType::F32 => {
-                HostArray::F32(ArcArray::from_shape_vec(e, bytemuck::pod_collect_to_vec(&bytes)).map_err(bad)?)
-            }
-            DType::Complex32 => {
-                HostArray::Complex32(ArcArray::from_shape_vec(e, bytemuck::pod_collect_to_vec(&bytes)).map_err(bad)?)
-            }
-        };
-        Tensor::from_host(shape, array)
+        let n = shape.len();
+        match t.dtype() {
+            DType::F32 => Tensor::of_values(shape, self.core.read::<f32>(buffer.block(), n)?),
+            DType::Complex32 => Tensor::of_values(shape, self.core.read::<Complex32>(buffer.block(), n)?),
+        }
     }
 }
 
@@ -273,9 +269,9 @@ pub(super) fn copyable(buffer: &wgpu::Buffer) -> Result<()> {
     }
 }
 
-fn in_order<T: Copy>(a: &ArcArray<T, IxDyn>) -> std::borrow::Cow<'_, [T]> {
+fn in_order<T: Copy>(a: &ArcArray<T, IxDyn>) -> Result<Cow<'_, [T]>> {
     match a.as_slice() {
-        Some(s) => s.into(),
-        None => a.iter().copied().collect::<Vec<T>>().into(),
+        Some(s) => Ok(s.into()),
+        None => collected(a.iter().copied(), a.len()).map(Cow::Owned),
     }
 }

@@ -10,7 +10,7 @@ mod groups;
 mod pack;
 mod pipelines;
 mod pool;
-pub mod queues;
+pub(crate) mod queues;
 mod recorded;
 mod records;
 mod segments;
@@ -22,7 +22,7 @@ pub use adapters::{AdapterReport, Choice, adapter, adapters};
 pub use buffer::GpuBuffer;
 pub use device::{Gpu, GpuOptions};
 pub use pool::PoolStats;
-pub use recorded::Recorded;
+pub use queues::{LaneCounts, LaneQueue, LanesReport, QueueFamily, QueuesReport, Rung};
 
 pub(crate) use buffer::gpu_buffer;
 pub(crate) use compiled::CompiledPlan;

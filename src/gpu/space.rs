@@ -291,8 +291,8 @@ impl Space for GpuSpace {
 
     fn scalars(&mut self) -> Result<Vec<f64>> {
         self.submit()?;
-        let bytes = self.gpu.core.read(&self.states[self.current], 4 * self.scalars as u64)?;
-        Ok(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes).into_iter().map(f64::from).collect())
+        let scalars: Vec<f32> = self.gpu.core.read(&self.states[self.current], self.scalars)?;
+        Ok(scalars.into_iter().map(f64::from).collect())
     }
 
     fn apply(&mut self, operator: usize, from: Vector, to: Vector) -> Result<()> {

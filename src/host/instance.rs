@@ -2,8 +2,9 @@
 
 use super::memory::{table_bytes, taken};
 use super::region::Run;
+use crate::allocate::zeroed;
 use crate::error::{Error, Result, shape_err};
-use crate::loops::{HostBuf, Real, Slice, zeroed};
+use crate::loops::{HostBuf, Real, Slice};
 use crate::plan::{Bound, HostKernel, Plan, PlanValue, StepKernel};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::loops::HostBuf;
 use crate::tensor::{DType, HostArray, Tensor};
 use crate::vectors::{DOTS, Layout, Pass, Scalar, Space, Vector, expect_dots};
-use ndarray::{ArcArray, IxDyn};
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -142,13 +141,7 @@ impl Space for HostSpace {
 
     fn get(&mut self, v: Vector) -> Result<Tensor> {
         let (shape, values) = &self.vectors[v.0];
-        let extents = IxDyn(shape.extents());
-        let shaped = |e: ndarray::ShapeError| Error::Shape(e.to_string());
-        let array = match values.try_clone()? {
-            HostBuf::Real(v) => HostArray::F32(ArcArray::from_shape_vec(extents, v).map_err(shaped)?),
-            HostBuf::Complex(v) => HostArray::Complex32(ArcArray::from_shape_vec(extents, v).map_err(shaped)?),
-        };
-        Tensor::from_host(shape.clone(), array)
+        values.try_clone()?.into_tensor(shape.clone())
     }
 
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {

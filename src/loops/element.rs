@@ -1,6 +1,9 @@
 //! Number types of the host executor: f32 and f64, real and complex, behind two small traits.
 
-use crate::error::{Error, Result};
+use crate::allocate::zeroed;
+use crate::dim::Shape;
+use crate::error::Result;
+use crate::tensor::Tensor;
 use bytemuck::Pod;
 use num_complex::{Complex, Complex32};
 use rustfft::FftNum;
@@ -166,17 +169,6 @@ impl<T: FftNum + Pod> Elem<T> for Complex<T> {
     }
 }
 
-/// So many zeros, where there is memory for them.
-///
-/// # Errors
-/// There is not.
-pub fn zeroed<V: bytemuck::Zeroable>(len: usize) -> Result<Vec<V>> {
-    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| {
-        let bytes = len as f64 * size_of::<V>() as f64;
-        Error::OutOfMemory(format!("the host has no {:.1} MiB for a buffer", bytes / f64::from(1 << 20)))
-    })
-}
-
 /// A tensor's values in C order, on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostBuf<T> {
@@ -184,6 +176,19 @@ pub enum HostBuf<T> {
     Real(Vec<T>),
     /// Complex values.
     Complex(Vec<Complex<T>>),
+}
+
+impl HostBuf<f32> {
+    /// The values as a tensor of this shape.
+    ///
+    /// # Errors
+    /// The shape has another number of elements.
+    pub(crate) fn into_tensor(self, shape: Shape) -> Result<Tensor> {
+        match self {
+            HostBuf::Real(v) => Tensor::of_values(shape, v),
+            HostBuf::Complex(v) => Tensor::of_values(shape, v),
+        }
+    }
 }
 
 impl<T: Real> HostBuf<T> {

@@ -7,7 +7,7 @@ mod element;
 mod reader;
 mod taken;
 
-pub use element::{Elem, HostBuf, Real, Slice, zeroed};
+pub use element::{Elem, HostBuf, Real, Slice};
 pub(crate) use element::{SliceMut, widen};
 pub(crate) use reader::{Reader, Weights};
 pub(crate) use taken::Taken;

@@ -1,6 +1,6 @@
 //! What a plan is made for, as plain data: one value for the host, one for each adapter.
 
-use crate::shader::GpuLimits;
+use crate::shader::{GpuLimits, KernelShape};
 
 /// The device properties that decide what is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +12,21 @@ pub enum Target {
 }
 
 impl Target {
+    /// A GPU with wgpu's default limits: what every GPU has.
+    pub fn poorest() -> Target {
+        Target::Gpu(GpuLimits::poorest(KernelShape::Gpu))
+    }
+
+    /// A large GPU: 48 KiB of workgroup memory, 1024 invocations, bindings of 2 GiB.
+    pub fn rich() -> Target {
+        Target::Gpu(GpuLimits::rich())
+    }
+
+    /// A software adapter with wgpu's default limits.
+    pub fn software() -> Target {
+        Target::Gpu(GpuLimits::poorest(KernelShape::Cpu))
+    }
+
     /// How many weights one fused read may have.
     pub(crate) fn max_factors(&self) -> usize {
         match self {

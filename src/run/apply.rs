@@ -3,13 +3,13 @@
 use super::compiled::Compiled;
 use super::device::Device;
 use super::report::ApplyReport;
+use crate::allocate::collected;
 use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, Slice, host};
 use crate::ir::Program;
 use crate::linop::Linop;
 use crate::plan::Plan;
 use crate::tensor::{DType, HostArray, Tensor};
-use ndarray::{ArcArray, IxDyn};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -34,7 +34,7 @@ impl Linop {
     }
 
     /// The program; a user's operator that panics is an error.
-    fn lowered(&self) -> Result<Arc<Program>> {
+    pub(crate) fn lowered(&self) -> Result<Arc<Program>> {
         caught(|| self.program()).map_err(|e| e.at(self.label()))
     }
 
@@ -53,13 +53,7 @@ impl Linop {
             }
             Compiled::Host(h) => {
                 let y = h.run(host().plans.ledger(), host_values(x)?.as_slice(), stop)?;
-                let extents = IxDyn(output.extents());
-                let shaped = |e: ndarray::ShapeError| Error::Shape(e.to_string());
-                let array = match y {
-                    HostBuf::Real(v) => HostArray::F32(ArcArray::from_shape_vec(extents, v).map_err(shaped)?),
-                    HostBuf::Complex(v) => HostArray::Complex32(ArcArray::from_shape_vec(extents, v).map_err(shaped)?),
-                };
-                (Tensor::from_host(output, array)?, ApplyReport::default())
+                (y.into_tensor(output)?, ApplyReport::default())
             }
         };
         Ok((y, compiled, report))
@@ -109,11 +103,11 @@ fn host_values(x: &Tensor) -> Result<HostValues<'_>> {
     Ok(match x.host_array() {
         Some(HostArray::F32(a)) => match a.as_slice() {
             Some(s) => HostValues::Borrowed(Slice::Real(s)),
-            None => HostValues::Owned(HostBuf::Real(a.iter().copied().collect())),
+            None => HostValues::Owned(HostBuf::Real(collected(a.iter().copied(), a.len())?)),
         },
         Some(HostArray::Complex32(a)) => match a.as_slice() {
             Some(s) => HostValues::Borrowed(Slice::Complex(s)),
-            None => HostValues::Owned(HostBuf::Complex(a.iter().copied().collect())),
+            None => HostValues::Owned(HostBuf::Complex(collected(a.iter().copied(), a.len())?)),
         },
         None => {
             let what = format!("the tensor {} is on {}, expected the host", x.shape(), x.device_name());

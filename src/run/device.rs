@@ -119,6 +119,7 @@ impl Device {
 
     /// A GPU over lanes that were opened by hand: other rungs than [`gpu_with`](Device::gpu_with) opens. `adapter` is the one of
     /// lane 0.
+    #[doc(hidden)]
     #[cfg(feature = "gpu")]
     pub fn over_lanes(
         adapter: &wgpu::Adapter,

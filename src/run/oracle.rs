@@ -1,5 +1,6 @@
 //! The same programs in f64: what tests compare with.
 
+use crate::allocate::collected;
 use crate::error::{Error, Result};
 use crate::host::{HostBuf, HostInstance};
 use crate::linop::Linop;
@@ -15,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 pub fn apply_f64(linop: &Linop, x: &ArrayD<Complex64>) -> Result<ArrayD<Complex64>> {
     linop.input()?.expect_extents(x.shape())?;
     let plan = linop.program()?.schedule(&Target::Host, true)?;
-    let x = HostBuf::Complex(x.iter().copied().collect());
+    let x = HostBuf::Complex(collected(x.iter().copied(), x.len())?);
     let y = HostInstance::<f64>::new(&plan)?.run(&plan, x.as_slice(), &AtomicBool::new(false))?;
     ArrayD::from_shape_vec(IxDyn(linop.output()?.extents()), y.to_complex()).map_err(|e| Error::Shape(e.to_string()))
 }

@@ -6,13 +6,14 @@
 use super::device::Device;
 use crate::access::ValueId;
 use crate::dim::Shape;
-use crate::error::{Error, Result};
+#[cfg(feature = "gpu")]
+use crate::error::Error;
+use crate::error::Result;
 use crate::ir::{Builder, Program};
 use crate::linop::{Linop, Operator};
 use crate::primitive::{Sample, samples};
 use crate::tensor::Tensor;
-use ndarray::Array1;
-use num_complex::Complex32;
+use num_complex::{Complex32, Complex64};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -43,7 +44,7 @@ impl Device {
     /// # Errors
     /// The samples cannot be made. A family that fails is told in the list.
     pub fn self_test(&self) -> Result<Vec<SelfTest>> {
-        samples()?.into_iter().map(|sample| test(self, sample)).collect()
+        tests(self)?.collect()
     }
 }
 
@@ -54,8 +55,8 @@ pub(super) fn trust(device: &Device) -> Result<()> {
     if std::env::var("LINOPS_TRUST_DRIVER").is_ok_and(|v| v == "1") {
         return Ok(());
     }
-    for sample in samples()? {
-        let SelfTest { family, fault, .. } = test(device, sample)?;
+    for test in tests(device)? {
+        let SelfTest { family, fault, .. } = test?;
         if let Some(fault) = fault {
             return Err(Error::Device(format!(
                 "the driver of \"{}\" fails the self-test of {family}: {fault}; update the driver or use another device \
@@ -67,34 +68,61 @@ pub(super) fn trust(device: &Device) -> Result<()> {
     Ok(())
 }
 
-fn test(device: &Device, Sample { family, program }: Sample) -> Result<SelfTest> {
+/// The tests of all families, each run when it is asked for.
+fn tests(device: &Device) -> Result<impl Iterator<Item = Result<SelfTest>>> {
+    let primitives = samples()?.into_iter().map(|s| test_program(device, s));
+    Ok(primitives.chain(std::iter::once_with(|| test_passes(device))))
+}
+
+/// A primitive's kernels.
+fn test_program(device: &Device, Sample { family, program }: Sample) -> Result<SelfTest> {
     let a = linop_of(program)?;
-    let shape = a.input()?.clone();
+    let x = arbitrary(a.input()?)?;
+    let run = |device: &Device| -> Result<Vec<Complex64>> {
+        let y = a.apply(&x.to(device)?)?.to(&Device::host())?.to_array()?;
+        Ok(y.iter().map(|y| Complex64::new(y.re.into(), y.im.into())).collect())
+    };
+    Ok(compare(family, &run(&Device::host())?, || run(device)))
+}
+
+/// The passes that solvers are made of.
+fn test_passes(device: &Device) -> Result<SelfTest> {
+    use crate::vectors::sample;
+    let x = arbitrary(&"A=2049".parse()?)?;
+    let run = |device: &Device| -> Result<Vec<Complex64>> {
+        let vectors = vec![(x.shape().clone(), x.dtype()); sample::VECTORS];
+        let mut space = device.space(&[], &vectors, sample::layout())?;
+        Ok(sample::run(&mut *space, &x.to(device)?)?.into_iter().map(Complex64::from).collect())
+    };
+    Ok(compare("solvers' passes", &run(&Device::host())?, || run(device)))
+}
+
+/// Any fixed values without structure will do.
+fn arbitrary(shape: &Shape) -> Result<Tensor> {
     let mut value = 0u32;
-    let x = Array1::from_shape_fn(shape.len(), |_| {
-        // Any fixed sequence without structure will do.
+    let next = |_| {
         value = value.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         Complex32::new((value >> 16) as f32 / 65536.0 - 0.5, (value & 0xffff) as f32 / 65536.0 - 0.5)
-    });
-    let flat = x.into_shape_with_order(ndarray::IxDyn(shape.extents()));
-    let x = Tensor::from_array(flat.map_err(|e| Error::Shape(e.to_string()))?, &shape.to_string())?;
-    let want = a.apply(&x)?.to_array()?;
-    let run = || -> Result<(ndarray::ArrayD<Complex32>, f64)> {
+    };
+    Tensor::of_values(shape.clone(), (0..shape.len()).map(next).collect::<Vec<_>>())
+}
+
+/// What runs twice, beside what is wanted.
+fn compare(family: &'static str, want: &[Complex64], mut run: impl FnMut() -> Result<Vec<Complex64>>) -> SelfTest {
+    let mut timed = || -> Result<(Vec<Complex64>, f64)> {
         let start = Instant::now();
-        let y = a.apply(&x.to(device)?)?.to(&Device::host())?.to_array()?;
-        Ok((y, start.elapsed().as_secs_f64()))
+        Ok((run()?, start.elapsed().as_secs_f64()))
     };
-    let (got, first, next) = match run().and_then(|(y, first)| Ok((y, first, run()?.1))) {
+    let (got, first, next) = match timed().and_then(|(y, first)| Ok((y, first, timed()?.1))) {
         Ok(all) => all,
-        Err(e) => return Ok(SelfTest { family, error: None, fault: Some(e.to_string()), first: 0.0, next: 0.0 }),
+        Err(e) => return SelfTest { family, error: None, fault: Some(e.to_string()), first: 0.0, next: 0.0 },
     };
-    let square = |c: Complex32| f64::from(c.norm_sqr());
-    let norm: f64 = want.iter().map(|w| square(*w)).sum();
-    let distance: f64 = got.iter().zip(&want).map(|(g, w)| square(g - w)).sum();
+    let norm: f64 = want.iter().map(|w| w.norm_sqr()).sum();
+    let distance: f64 = got.iter().zip(want).map(|(g, w)| (g - w).norm_sqr()).sum();
     let error = (distance / norm).sqrt();
     let wrong = error.is_nan() || error > TOLERANCE;
     let fault = wrong.then(|| format!("a relative error of {error:.1e}, at most {TOLERANCE:.0e} is rounding"));
-    Ok(SelfTest { family, error: Some(error), fault, first, next })
+    SelfTest { family, error: Some(error), fault, first, next }
 }
 
 /// A sample's program as a linop.

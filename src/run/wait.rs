@@ -1,13 +1,13 @@
 //! Waiting without blocking the caller: the blocking wait, on a thread of its own, as a future.
 
 use super::device::Device;
-use crate::error::{Result, caught};
+use crate::error::{Error, Result, caught};
 use crate::linop::Linop;
 use crate::tensor::Tensor;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 impl Linop {
@@ -41,24 +41,36 @@ struct State<T> {
     waker: Option<Waker>,
 }
 
+struct Shared<T>(Mutex<State<T>>);
+
+impl<T> Shared<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn complete(&self, result: T) {
+        let mut state = self.state();
+        state.result = Some(result);
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
 struct OnThread<T> {
-    state: Arc<Mutex<State<Result<T>>>>,
+    state: Arc<Shared<Result<T>>>,
     /// Set when nobody waits any more.
     stop: Arc<AtomicBool>,
 }
 
 fn on_thread<T: Send + 'static>(f: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static) -> OnThread<T> {
-    let state = Arc::new(Mutex::new(State { result: None, waker: None }));
+    let state = Arc::new(Shared(Mutex::new(State { result: None, waker: None })));
     let stop = Arc::new(AtomicBool::new(false));
     let (shared, stopped) = (state.clone(), stop.clone());
-    std::thread::spawn(move || {
-        let result = caught(|| f(&stopped));
-        let mut s = shared.lock().unwrap_or_else(|e| e.into_inner());
-        s.result = Some(result);
-        if let Some(waker) = s.waker.take() {
-            waker.wake();
-        }
-    });
+    let work = move || shared.complete(caught(|| f(&stopped)));
+    if let Err(e) = std::thread::Builder::new().name("linops wait".into()).spawn(work) {
+        state.complete(Err(Error::OutOfMemory(format!("no thread could be started to wait on: {e}"))));
+    }
     OnThread { state, stop }
 }
 
@@ -72,7 +84,7 @@ impl<T> Future for OnThread<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let mut s = self.state.state();
         match s.result.take() {
             Some(result) => Poll::Ready(result),
             None => {

@@ -18,6 +18,8 @@ mod template;
 mod text;
 mod time;
 #[cfg(feature = "gpu")]
+mod translate;
+#[cfg(feature = "gpu")]
 mod validate;
 mod windows;
 mod words;
@@ -35,6 +37,8 @@ pub(crate) use text::{KernelFile, StoreTo, Text};
 pub(crate) use time::WORK;
 #[cfg(feature = "gpu")]
 pub(crate) use time::{SUBMISSION, work};
+#[cfg(feature = "gpu")]
+pub use translate::{Language, translate};
 #[cfg(feature = "gpu")]
 pub use validate::{Reflected, Slot, validate};
 pub(crate) use windows::{Window, clamp, windows};

@@ -70,37 +70,64 @@ enum Step {
     ScaleBest,
 }
 
-fn layout() -> Layout {
-    let one = || Formula::from(1.0);
-    // In the order of `Step`.
-    let passes = vec![
-        scaling(B, R, SCALES),
-        Pass::new("norm").totals([RR]),
-        Pass::new("start").update(B, [(one(), R)]).update(P, [(one(), R)]).update(X, []).update(BEST, []),
-        Pass::new("curve").dot(P, Q).dot(P, P),
-        Pass::new("advance")
-            .totals([PQ, PP])
-            .formula(CURVATURE, PQ + LAMBDA * PP)
-            .formula(QUOTIENT, Formula::from(BROKEN).if_positive(QUOTIENT, CURVATURE / PP))
-            .formula(LARGEST, Formula::from(LARGEST).max(QUOTIENT))
-            .formula(BROKEN, (CURVATURE - LARGEST * PP * NULL).if_positive(BROKEN, 1.0))
-            .formula(ALPHA, Formula::from(BROKEN).if_positive(0.0, RR / CURVATURE))
-            .formula(ENERGY, ENERGY + ALPHA * RR)
-            .update(X, [(one(), X), (ALPHA.into(), P)])
-            .update(R, [(one(), R), (-ALPHA, Q), (-(ALPHA * LAMBDA), P)])
-            .dot(R, R),
-        Pass::new("turn")
-            .totals([NEXT])
-            .formula(BETA, NEXT / RR)
-            .formula(RR, NEXT)
-            .update(P, [(one(), R), (BETA.into(), P)]),
-        Pass::new("look").update(Q, [(one(), B), (-one(), Q), (-LAMBDA, X)]).dot(Q, Q).dot(X, Q).dot(X, B).dot(X, X),
-        Pass::new("looked").totals([TT, XT, XB, XX]),
-        Pass::new("keep").update(BEST, [(one(), X)]),
-        scaling(X, Q, SCALES),
-        scaling(BEST, Q, SCALES),
+impl Step {
+    /// In their order.
+    const ALL: [Step; 11] = [
+        Step::ScaleIn,
+        Step::Norm,
+        Step::Start,
+        Step::Curve,
+        Step::Advance,
+        Step::Turn,
+        Step::Look,
+        Step::Looked,
+        Step::Keep,
+        Step::ScaleOut,
+        Step::ScaleBest,
     ];
-    Layout { scalars: SCALARS, passes }
+
+    fn pass(self) -> Pass {
+        let one = || Formula::from(1.0);
+        match self {
+            Step::ScaleIn => scaling(B, R, SCALES),
+            Step::Norm => Pass::new("norm").totals([RR]),
+            Step::Start => {
+                Pass::new("start").update(B, [(one(), R)]).update(P, [(one(), R)]).update(X, []).update(BEST, [])
+            }
+            Step::Curve => Pass::new("curve").dot(P, Q).dot(P, P),
+            Step::Advance => Pass::new("advance")
+                .totals([PQ, PP])
+                .formula(CURVATURE, PQ + LAMBDA * PP)
+                .formula(QUOTIENT, Formula::from(BROKEN).if_positive(QUOTIENT, CURVATURE / PP))
+                .formula(LARGEST, Formula::from(LARGEST).max(QUOTIENT))
+                .formula(BROKEN, (CURVATURE - LARGEST * PP * NULL).if_positive(BROKEN, 1.0))
+                .formula(ALPHA, Formula::from(BROKEN).if_positive(0.0, RR / CURVATURE))
+                .formula(ENERGY, ENERGY + ALPHA * RR)
+                .update(X, [(one(), X), (ALPHA.into(), P)])
+                .update(R, [(one(), R), (-ALPHA, Q), (-(ALPHA * LAMBDA), P)])
+                .dot(R, R),
+            Step::Turn => Pass::new("turn")
+                .totals([NEXT])
+                .formula(BETA, NEXT / RR)
+                .formula(RR, NEXT)
+                .update(P, [(one(), R), (BETA.into(), P)]),
+            Step::Look => Pass::new("look")
+                .update(Q, [(one(), B), (-one(), Q), (-LAMBDA, X)])
+                .dot(Q, Q)
+                .dot(X, Q)
+                .dot(X, B)
+                .dot(X, X),
+            Step::Looked => Pass::new("looked").totals([TT, XT, XB, XX]),
+            Step::Keep => Pass::new("keep").update(BEST, [(one(), X)]),
+            Step::ScaleOut => scaling(X, Q, SCALES),
+            Step::ScaleBest => scaling(BEST, Q, SCALES),
+        }
+    }
+}
+
+/// What conjugate gradients needs of a space.
+pub(super) fn layout() -> Layout {
+    Layout { scalars: SCALARS, passes: Step::ALL.map(Step::pass).into() }
 }
 
 /// Solves (N + λI) x = b for a Hermitian positive definite N + λI, such as the normal N = AᴴA, from x = 0, on the device that
@@ -243,5 +270,17 @@ impl Cg {
     fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {
         let x = self.unscaled(Step::ScaleBest)?;
         Ok(Solution { x, iterations, residual: self.residual, history: monitor.history, stop })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_listed_in_their_order() {
+        for (k, step) in Step::ALL.into_iter().enumerate() {
+            assert_eq!(step as usize, k);
+        }
     }
 }

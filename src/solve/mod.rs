@@ -17,6 +17,17 @@ pub use stop::{Breakdown, Stop};
 
 use crate::tensor::Tensor;
 
+/// The kernels of all solvers' passes on a GPU, as name and WGSL.
+///
+/// # Errors
+/// One cannot be written.
+#[cfg(feature = "gpu")]
+pub fn kernels() -> crate::Result<Vec<(String, String)>> {
+    let layouts = [cg::layout()];
+    let passes = layouts.iter().flat_map(|l| l.passes.iter().map(|p| (p, l.scalars)));
+    passes.map(|(p, scalars)| Ok((p.name.to_string(), crate::vectors::kernel(p, scalars)?))).collect()
+}
+
 /// What a solver returns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -3,6 +3,7 @@
 //! A tensor lives on the host (an `ndarray`, any strides) or on a GPU (C order, opaque here, implemented by the `gpu` room)
 //! and says so. Moving it is always explicit: [`Tensor::to`](crate::Tensor::to).
 
+use crate::allocate::{collected, zeroed};
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Error, Result, shape_err};
 use ndarray::{ArcArray, ArrayD, IxDyn};
@@ -117,6 +118,16 @@ impl HostArray {
     }
 }
 
+/// Values in C order as an array of these extents.
+fn in_order<T>(extents: &[usize], values: Vec<T>) -> Result<ArrayD<T>> {
+    ArrayD::from_shape_vec(IxDyn(extents), values).map_err(|e| Error::Shape(e.to_string()))
+}
+
+/// Each value through `f`, in C order.
+fn copied<T: Copy, V>(a: &ArcArray<T, IxDyn>, f: impl Fn(T) -> V) -> Result<ArrayD<V>> {
+    in_order(a.shape(), collected(a.iter().map(|&x| f(x)), a.len())?)
+}
+
 impl Tensor {
     /// A host tensor from an array (not copied) and its dims, as in `"C Ny Nx"`; extents may be given too and are checked.
     ///
@@ -147,15 +158,20 @@ impl Tensor {
     /// Zeros on the host.
     ///
     /// # Errors
-    /// The shape is not one.
+    /// The shape is not one, or there is no memory for it.
     pub fn zeros(shape: impl ToShape, dtype: DType) -> Result<Tensor> {
         let shape = shape.to_shape()?;
-        let e = IxDyn(shape.extents());
-        let array = match dtype {
-            DType::F32 => HostArray::F32(ArcArray::zeros(e)),
-            DType::Complex32 => HostArray::Complex32(ArcArray::zeros(e)),
-        };
-        Tensor::from_host(shape, array)
+        let n = shape.len();
+        match dtype {
+            DType::F32 => Tensor::of_values(shape, zeroed::<f32>(n)?),
+            DType::Complex32 => Tensor::of_values(shape, zeroed::<Complex32>(n)?),
+        }
+    }
+
+    /// A host tensor of values in C order.
+    pub(crate) fn of_values<E: Element>(shape: Shape, values: Vec<E>) -> Result<Tensor> {
+        let array = in_order(shape.extents(), values)?;
+        Tensor::from_host(shape, E::host(array.into_shared()))
     }
 
     /// A tensor in a device's buffer, which holds the values in C order from its start on: another view of what a
@@ -231,8 +247,8 @@ impl Tensor {
     /// The tensor is not on the host.
     pub fn to_array(&self) -> Result<ArrayD<Complex32>> {
         Ok(match self.on_host()? {
-            HostArray::F32(a) => a.mapv(|x| Complex32::new(x, 0.0)),
-            HostArray::Complex32(a) => a.as_standard_layout().into_owned(),
+            HostArray::F32(a) => copied(a, |x| Complex32::new(x, 0.0))?,
+            HostArray::Complex32(a) => copied(a, |x| x)?,
         })
     }
 
@@ -242,7 +258,7 @@ impl Tensor {
     /// The tensor is complex, or not on the host.
     pub fn to_real_array(&self) -> Result<ArrayD<f32>> {
         match self.on_host()? {
-            HostArray::F32(a) => Ok(a.as_standard_layout().into_owned()),
+            HostArray::F32(a) => copied(a, |x| x),
             HostArray::Complex32(_) => {
                 shape_err!(
                     "the tensor {} is complex, expected a real one; take its real part or use to_array",

@@ -1,13 +1,13 @@
 //! Several tensors as one: what lets a list of inputs be planned like a single one.
 
 use crate::access::ValueId;
+use crate::allocate::room_for;
 use crate::dim::Shape;
 use crate::error::Result;
 use crate::ir::{Builder, Split};
 use crate::linop::{Linop, Operator, Threadable, Threads};
 use crate::run::Device;
 use crate::tensor::{DType, HostArray, Tensor};
-use ndarray::ArcArray;
 use num_complex::Complex32;
 
 /// The sum of sub-linops of one input, or of slices of a packed one.
@@ -101,24 +101,29 @@ pub(super) fn pack(xs: &[Tensor]) -> Result<Tensor> {
     }
     // Mixed dtypes are rare enough to go through the host.
     let host = xs.iter().map(|x| x.to(&Device::host())).collect::<Result<Vec<_>>>()?;
-    let array = match complex {
-        true => HostArray::Complex32(ArcArray::from_iter(host.iter().flat_map(complex_values)).into_dyn()),
-        false => HostArray::F32(ArcArray::from_iter(host.iter().flat_map(real_values)).into_dyn()),
+    let parts = host.iter().filter_map(Tensor::host_array);
+    let n = shape.len();
+    let packed = match complex {
+        true => {
+            let mut all = room_for::<Complex32>(n, PACKED)?;
+            parts.for_each(|x| match x {
+                HostArray::F32(a) => all.extend(a.iter().map(|&v| Complex32::from(v))),
+                HostArray::Complex32(a) => all.extend(a.iter()),
+            });
+            Tensor::of_values(shape, all)?
+        }
+        false => {
+            let mut all = room_for::<f32>(n, PACKED)?;
+            parts.for_each(|x| {
+                if let HostArray::F32(a) = x {
+                    all.extend(a.iter());
+                }
+            });
+            Tensor::of_values(shape, all)?
+        }
     };
-    Tensor::from_host(shape, array)?.to(&device)
+    packed.to(&device)
 }
 
-fn complex_values(x: &Tensor) -> Vec<Complex32> {
-    match x.host_array() {
-        Some(HostArray::F32(a)) => a.iter().map(|&v| v.into()).collect(),
-        Some(HostArray::Complex32(a)) => a.iter().copied().collect(),
-        None => Vec::new(),
-    }
-}
-
-fn real_values(x: &Tensor) -> Vec<f32> {
-    match x.host_array() {
-        Some(HostArray::F32(a)) => a.iter().copied().collect(),
-        _ => Vec::new(),
-    }
-}
+/// What messages call them.
+const PACKED: &str = "a pack of tensors";

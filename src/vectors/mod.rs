@@ -15,6 +15,7 @@
 mod formula;
 #[cfg(feature = "gpu")]
 mod kernel;
+pub(crate) mod sample;
 
 pub(crate) use formula::{Formula, Scalar};
 #[cfg(feature = "gpu")]

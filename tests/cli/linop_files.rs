@@ -97,6 +97,58 @@ fn explain_shows_tree_plans_and_containers() {
     }
 }
 
+/// No device is needed for the plans and kernels of another one.
+#[test]
+#[cfg(feature = "gpu")]
+fn explain_plans_and_writes_kernels_for_gpus_that_are_not_here() {
+    let folder = folder();
+    let none = |args: &str| {
+        let out = folder.command(args).env("VK_DRIVER_FILES", "/nowhere.json").output().unwrap();
+        assert!(out.status.success(), "{args}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for kind in ["software", "poorest", "rich"] {
+        let text = none(&format!("explain sense.json --for {kind}"));
+        assert!(text.contains("fft") && !text.contains("device host"), "{text}");
+        let told: serde_json::Value =
+            serde_json::from_str(&none(&format!("explain sense.json --for {kind} --json"))).unwrap();
+        assert!(!told["plans"]["normal"]["steps"].as_array().unwrap().is_empty());
+        seen.insert(told["device"].as_str().unwrap().to_string());
+    }
+    assert_eq!(seen.len(), 3);
+    assert!(none("explain sense.json --for poorest --wgsl").contains("@compute"));
+    let told = none("explain sense.json --for poorest --kernels k/all --language wgsl,spirv,hlsl,msl --json");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let named: Vec<&str> = told["kernels"].as_array().unwrap().iter().map(|k| k.as_str().unwrap()).collect();
+    let mut files: Vec<String> = std::fs::read_dir(folder.path("k/all"))
+        .unwrap()
+        .map(|f| f.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(named, files);
+    for suffix in ["wgsl", "spv", "hlsl", "metal"] {
+        let of = files.iter().filter(|f| f.ends_with(&format!(".{suffix}"))).count();
+        assert_eq!(4 * of, files.len(), "{files:?}");
+    }
+    let first = |suffix: &str| {
+        let file = files.iter().find(|f| f.ends_with(suffix)).unwrap();
+        std::fs::read(folder.path("k/all").join(file)).unwrap()
+    };
+    assert_eq!(first(".spv")[..4], 0x0723_0203u32.to_le_bytes());
+    let text = |suffix: &str| String::from_utf8(first(suffix)).unwrap();
+    assert!(
+        text(".wgsl").contains("@compute")
+            && text(".hlsl").contains("numthreads")
+            && text(".metal").contains("kernel void")
+    );
+    // The same once more: a kernel's file is named by what is in it.
+    none("explain sense.json --for poorest --kernels k/all");
+    folder.text("file", "");
+    folder.refused("explain sense.json --for poorest --kernels file", "folder");
+    folder.refused("explain sense.json --device host --kernels k", "--for");
+}
+
 #[test]
 fn explain_tells_how_the_normal_of_a_transform_is_computed() {
     let folder = folder();

@@ -21,6 +21,11 @@ fn wrong_usage_is_2() {
         "check",
         "check a.json --force",
         "explain a.json --force",
+        "explain a.json --for everybody",
+        "explain a.json --for rich --device host",
+        "explain a.json --language hlsl",
+        "explain a.json --kernels k --language glsl",
+        "info --force",
         "bench a.json --force",
         "bench a.json --runs 0",
     ] {
@@ -46,6 +51,43 @@ fn info_lists_host_and_features() {
     assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
     assert!(info["host"]["cores"].as_u64().unwrap() >= 1);
     assert!(info["adapters"].is_array());
+}
+
+#[test]
+fn info_heeds_and_tells_settings() {
+    let folder = Folder::new();
+    let out = folder.command("info --json").env("LINOPS_QUEUES", "2").output().unwrap();
+    assert!(out.status.success());
+    let info: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(info["settings"]["LINOPS_QUEUES"], "2");
+    for adapter in info["adapters"].as_array().unwrap() {
+        // Two were asked for: either they are there, or the reason says what is in the way.
+        let reason = adapter["queues"]["reason"].as_str().unwrap();
+        assert!(!reason.contains("not asked for"), "{adapter}");
+    }
+    let told = folder.json("info");
+    assert!(told["adapters"].as_array().unwrap().iter().all(|a| {
+        a["label"].as_str().unwrap().contains(a["name"].as_str().unwrap()) && a["queues"]["rung"] == "one_queue"
+    }));
+}
+
+#[test]
+fn info_writes_a_report() {
+    let folder = Folder::new();
+    assert!(folder.good("info --report report.txt").contains("report.txt"));
+    let text = String::from_utf8(folder.contents()[&folder.path("report.txt")].clone()).unwrap();
+    for part in [concat!("linops     ", env!("CARGO_PKG_VERSION")), "host", "features"] {
+        assert!(text.contains(part), "no \"{part}\" in {text}");
+    }
+    if crate::common::gpu().is_some() {
+        for part in ["driver", "self-test", "solvers' passes", "max_storage_buffer_binding_size", "first", "passed"] {
+            assert!(text.contains(part), "no \"{part}\" in {text}");
+        }
+        assert!(!text.contains("FAILED"), "{text}");
+    }
+    folder.refused("info --report report.txt", "--force");
+    folder.good("info --report report.txt --force");
+    folder.refused("info --report report.png", ".txt");
 }
 
 #[test]

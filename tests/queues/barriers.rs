@@ -2,7 +2,7 @@
 
 use crate::rig::{self, Kernel, Step, dispatch, words};
 use crate::table::{Behaviour, barriers_in};
-use linops::gpu::queues::{Lanes, SharedBuffer};
+use linops::internal::queues::{Lanes, SharedBuffer};
 
 const STEP: Step = Step { keep: 1, add: 1 };
 

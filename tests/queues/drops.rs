@@ -2,7 +2,7 @@
 
 use crate::rig::{self, Kernel, SOON, Step, healthy, read, words};
 use crate::table::Behaviour;
-use linops::gpu::queues::{Lanes, SharedBuffer};
+use linops::internal::queues::{Lanes, SharedBuffer};
 use linops::wgpu;
 use std::any::Any;
 use std::sync::atomic::Ordering::SeqCst;

@@ -3,7 +3,7 @@
 use crate::rig::{self, Kernel, SOON, Step, WORDS, healthy, read, words};
 use crate::table::{Behaviour, Watch};
 use linops::Error;
-use linops::gpu::queues::{Lanes, SharedBuffer};
+use linops::internal::queues::{Lanes, SharedBuffer};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ const STEP: Step = Step { keep: 0, add: 1 };
 /// What holds after a submission on lane 1, which was to write `y`, has failed.
 fn nothing_is_left(lanes: &Lanes, kernel: &Kernel, y: &SharedBuffer, other: &SharedBuffer) {
     // What needs what it was to write.
-    assert!(lanes.read(y, 4).is_err());
+    assert!(lanes.read::<u8>(y, 4).is_err());
     let commands = kernel.record(lanes, 0, STEP, [y, y, other]);
     let e = lanes.submit(0, vec![commands], &[y], &[other], &[]).unwrap_err();
     assert!(e.to_string().contains("no values"), "{e}");

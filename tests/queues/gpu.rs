@@ -3,7 +3,7 @@
 use crate::rig::{self, adapter, healthy};
 use crate::table::Behaviour;
 use linops::gpu::GpuOptions;
-use linops::gpu::queues::Lanes;
+use linops::internal::queues::Lanes;
 use linops::linop::{self, FftOptions};
 use linops::{Device, Linop, Tensor};
 use ndarray::Array2;

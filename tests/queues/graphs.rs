@@ -2,7 +2,8 @@
 
 use crate::rig::{self, Kernel, Step, WORDS, healthy, read, words};
 use crate::table::Behaviour;
-use linops::gpu::queues::{Lanes, Rung, SharedBuffer};
+use linops::gpu::Rung;
+use linops::internal::queues::{Lanes, SharedBuffer};
 use std::sync::atomic::Ordering::SeqCst;
 
 struct Random(u64);

@@ -2,7 +2,7 @@
 
 use crate::rig::{self, Kernel, Step, WORDS, healthy, read, usage, words};
 use crate::table::Behaviour;
-use linops::gpu::queues::Lanes;
+use linops::internal::queues::Lanes;
 use linops::wgpu;
 use std::sync::{Arc, Mutex};
 use wgpu::hal::api::Vulkan;
@@ -74,10 +74,10 @@ fn what_does_not_fit_is_refused() {
         for (offset, bytes) in [(0, 16), (12, 4), (2, 4), (0, 3), (u64::MAX - 3, 4)] {
             assert!(lanes.write(&b, offset, &vec![1; bytes]).is_err(), "{bytes} at {offset}");
         }
-        assert!(lanes.read(&b, 13).is_err());
+        assert!(lanes.read::<u8>(&b, 13).is_err());
         lanes.write(&b, 8, &[1, 2, 3, 4]).unwrap();
-        assert_eq!(lanes.read(&b, 10).unwrap(), [0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
-        assert!(lanes.read(&b, 0).unwrap().is_empty());
+        assert_eq!(lanes.read::<u8>(&b, 10).unwrap(), [0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert!(lanes.read::<u8>(&b, 0).unwrap().is_empty());
         lanes.write(&b, 12, &[]).unwrap();
         assert!(matches!(lanes.alloc(u64::MAX / 2, usage()), Err(linops::Error::TooBig { .. })));
     }

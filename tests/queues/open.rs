@@ -1,8 +1,9 @@
 //! The ladder: which rung is taken, and what the report says.
 
 use crate::rig::{adapter, device_descriptor};
-use linops::gpu::queues::{LaneOptions, Lanes, Rung};
+use linops::gpu::Rung;
 use linops::gpu::{Choice, GpuOptions};
+use linops::internal::queues::{LaneOptions, Lanes};
 use linops::{Device, wgpu};
 
 fn open(queues: Option<u32>) -> linops::Result<Lanes> {

@@ -1,7 +1,7 @@
 //! What the tests of lanes stand on: an adapter, lanes on every rung, and a kernel over words.
 
 use crate::table::{self, Behaviour, Watch};
-use linops::gpu::queues::{LaneOptions, Lanes, SharedBuffer};
+use linops::internal::queues::{LaneOptions, Lanes, SharedBuffer};
 use linops::wgpu;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, OnceLock};
@@ -68,7 +68,7 @@ pub fn words(lanes: &Lanes) -> SharedBuffer {
 }
 
 pub fn read(lanes: &Lanes, buffer: &SharedBuffer) -> Vec<u32> {
-    bytemuck::pod_collect_to_vec(&lanes.read(buffer, 4 * WORDS as u64).unwrap())
+    lanes.read(buffer, WORDS).unwrap()
 }
 
 /// One step on words: `y = keep * y + 5 * a + b + add`.

@@ -5,7 +5,7 @@
 //! as loose as Vulkan allows, and a missing wait shows as a wrong result. On the way, calls are counted.
 
 use ash::vk::{self, Handle};
-use linops::gpu::queues::Lanes;
+use linops::internal::queues::Lanes;
 use linops::wgpu;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};

@@ -4,7 +4,7 @@ use crate::common::data::complex;
 use crate::common::{apply_on, bits, gpu};
 use crate::sets::{alike, containers, unlike};
 use linops::gpu::Choice;
-use linops::gpu::queues::Rung;
+use linops::gpu::Rung;
 use linops::internal::Schedule;
 use linops::program::ThreadSettings;
 use linops::{DType, Device, Linop, linop};

@@ -2,7 +2,7 @@
 
 use super::Lanes;
 use super::submit::Used;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Lanes {
     /// Brings a lane's copy of a buffer up to date, with the buffer's state locked by the caller.
@@ -11,8 +11,8 @@ impl Lanes {
         if used.last.current.contains(&at) {
             return Ok(());
         }
-        let bytes = used.buffer.used();
-        let values = self.get(from, used.buffer.on(from), bytes)?;
+        let bytes = usize::try_from(used.buffer.used()).map_err(|e| Error::OutOfMemory(e.to_string()))?;
+        let values: Vec<u8> = self.get(from, used.buffer.on(from), bytes)?;
         self.put(at, used.buffer.on(at), 0, &values)?;
         used.last.current.push(at);
         Ok(())

@@ -3,9 +3,9 @@
 use super::Lanes;
 use super::lane::{Lane, PATIENCE};
 use super::shared::SharedBuffer;
+use crate::allocate::zeroed;
 use crate::error::{Error, Result, value_err};
 use crate::gpu::faults::checked;
-use std::ops::Range;
 use std::sync::mpsc;
 
 /// Bytes that one transfer moves: staging memory stays small beside the tensors.
@@ -44,11 +44,13 @@ impl Lanes {
         Ok(())
     }
 
-    /// Reads a buffer from its start, after everything submitted before that writes it. Waits.
+    /// The first `n` values of a buffer, after everything submitted before that writes it. Waits.
     ///
     /// # Errors
-    /// The buffer is shorter or lacks the usage COPY_SRC, its writer has failed, or the device does not answer.
-    pub fn read(&self, buffer: &SharedBuffer, bytes: u64) -> Result<Vec<u8>> {
+    /// The buffer is shorter or lacks the usage COPY_SRC, its writer has failed, the device does not answer, or the host has
+    /// no memory for them.
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &SharedBuffer, n: usize) -> Result<Vec<T>> {
+        let bytes = (n as u64).saturating_mul(size_of::<T>() as u64);
         if bytes > buffer.size() {
             return value_err!("{bytes} bytes of a buffer of {}", buffer.size());
         }
@@ -59,7 +61,7 @@ impl Lanes {
             )));
         }
         if !self.tracked() {
-            return self.get(0, buffer.on(0), bytes);
+            return self.get(0, buffer.on(0), n);
         }
         // On the writer's lane nothing has to be waited for, and the held state keeps later writers away until it is read.
         let last = buffer.last();
@@ -67,7 +69,7 @@ impl Lanes {
             return Err(e.clone().at("a buffer that is read has no values"));
         }
         let at = last.current.first().copied().unwrap_or(0);
-        self.get(at, buffer.on(at), bytes)
+        self.get(at, buffer.on(at), n)
     }
 
     /// Writes on one lane, outside of the lanes' order.
@@ -85,12 +87,18 @@ impl Lanes {
     }
 
     /// Reads on one lane, outside of the lanes' order.
-    pub(super) fn get(&self, at: usize, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
-        let lane = self.lane(at);
+    pub(super) fn get<T: bytemuck::Pod>(&self, at: usize, buffer: &wgpu::Buffer, n: usize) -> Result<Vec<T>> {
+        let mut values = zeroed(n)?;
+        self.fill(self.lane(at), buffer, bytemuck::cast_slice_mut(&mut values))?;
+        Ok(values)
+    }
+
+    fn fill(&self, lane: &Lane, buffer: &wgpu::Buffer, out: &mut [u8]) -> Result<()> {
         lane.health.check()?;
-        if bytes == 0 {
-            return Ok(Vec::new());
+        if out.is_empty() {
+            return Ok(());
         }
+        let bytes = out.len() as u64;
         let size = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(TRANSFER);
         let desc = wgpu::BufferDescriptor {
             label: Some("linops.readback"),
@@ -99,28 +107,24 @@ impl Lanes {
             mapped_at_creation: false,
         };
         let staging = checked(&lane.device, || lane.device.create_buffer(&desc))?;
-        let mut out = Vec::with_capacity(bytes as usize);
-        while (out.len() as u64) < bytes {
-            let from = out.len() as u64;
-            self.part(lane, buffer, from..bytes.min(from + size), &staging, &mut out)?;
+        for (k, part) in out.chunks_mut(size as usize).enumerate() {
+            self.part(lane, buffer, k as u64 * size, &staging, part)?;
         }
-        lane.health.check()?;
-        Ok(out)
+        lane.health.check()
     }
 
     fn part(
         &self,
         lane: &Lane,
         buffer: &wgpu::Buffer,
-        range: Range<u64>,
+        from: u64,
         staging: &wgpu::Buffer,
-        out: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> Result<()> {
-        let bytes = range.end - range.start;
-        let copied = bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let copied = (out.len() as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
         let commands = checked(&lane.device, || {
             let mut encoder = lane.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            encoder.copy_buffer_to_buffer(buffer, range.start, staging, 0, copied);
+            encoder.copy_buffer_to_buffer(buffer, from, staging, 0, copied);
             encoder.finish()
         })?;
         let (done, mapped) = mpsc::channel();
@@ -143,7 +147,7 @@ impl Lanes {
         let view = staging
             .get_mapped_range(0..copied)
             .map_err(|e| Error::Device(format!("a buffer could not be read: {e}")))?;
-        out.extend_from_slice(&view[..bytes as usize]);
+        out.copy_from_slice(&view[..out.len()]);
         drop(view);
         staging.unmap();
         Ok(())

@@ -8,7 +8,7 @@
 use super::{Nufft, Prepared, Size};
 use crate::access::ConstantData;
 use crate::error::{Error, Result};
-use crate::loops::zeroed;
+use crate::allocate::zeroed;
 use crate::points::Points;
 use crate::primitive::fft::transform;
 use num_complex::{Complex32, Complex64};

@@ -3,7 +3,7 @@
 use super::toeplitz::Inner;
 use crate::error::Result;
 use crate::ir::Op;
-use crate::loops::zeroed;
+use crate::allocate::zeroed;
 use crate::primitive::contract::Contract;
 use num_complex::Complex32;
 use std::collections::BTreeMap;

@@ -1,0 +1,2 @@
+// Everything that kernels need is in metal_stdlib.
+#pragma once

@@ -1,0 +1,94 @@
+//! What runs for a linop: its plan, and the plan's kernels in the languages that drivers are given. No device is needed.
+//!
+//! ```
+//! use linops::DType;
+//! use linops::explain::Target;
+//! let f = linops::linop::fft("C=4 N=60", "N", Default::default())?;
+//! let plan = f.plan_for(&Target::poorest(), DType::Complex32)?;
+//! println!("{plan}");
+//! # #[cfg(feature = "gpu")]
+//! for kernel in plan.kernels(linops::explain::Language::Hlsl)? {
+//!     println!("{}: {} bytes", kernel.file_name(), kernel.code.len());
+//! }
+//! # linops::Result::Ok(())
+//! ```
+
+use crate::error::{Result, caught};
+use crate::linop::Linop;
+use crate::plan::PlanOptions;
+#[cfg(feature = "gpu")]
+use crate::shader::translate;
+use crate::tensor::DType;
+
+pub use crate::plan::{Cost, Plan, Target};
+#[cfg(feature = "gpu")]
+pub use crate::shader::Language;
+
+impl Linop {
+    /// The plan for a kind of device, which need not be there.
+    ///
+    /// # Errors
+    /// The linop carries an error, or the target cannot run it.
+    pub fn plan_for(&self, target: &Target, dtype: DType) -> Result<Plan> {
+        let program = self.lowered()?;
+        let plan = || program.schedule_with(target, dtype == DType::Complex32, &PlanOptions::default());
+        caught(plan).map_err(|e| e.at(self.label()))
+    }
+}
+
+/// A kernel, translated.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kernel {
+    /// Its family.
+    pub name: String,
+    /// What it is written in.
+    pub language: Language,
+    /// The contents of its file: text, or the bytes of SPIR-V.
+    pub code: Vec<u8>,
+    /// What tells it from others of its family, in any language.
+    key: u64,
+}
+
+#[cfg(feature = "gpu")]
+impl Kernel {
+    /// A name for its file: the family, a number that tells it from others of its family, and the language's suffix.
+    pub fn file_name(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let family: String = self.name.chars().map(plain).collect();
+        format!("{}-{:016x}.{}", family.trim_matches('-'), self.key, self.language.suffix())
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl Plan {
+    /// The kernels that a GPU compiles for this plan, each once.
+    ///
+    /// # Errors
+    /// The plan is for the host, which runs no kernels; a dispatch does not fit the target; a kernel cannot be translated.
+    pub fn kernels(&self, language: Language) -> Result<Vec<Kernel>> {
+        let mut seen = std::collections::HashSet::new();
+        let mut all = Vec::new();
+        for step in &self.steps {
+            for draft in step.drafts(self)? {
+                let key = fnv(draft.text.as_bytes());
+                if seen.insert(key) {
+                    all.push(Kernel {
+                        code: translate(&draft.name, &draft.text, language)?,
+                        name: draft.name,
+                        language,
+                        key,
+                    });
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The 64-bit FNV-1a hash (<http://www.isthe.com/chongo/tech/comp/fnv/>): the same wherever and whenever it is built.
+#[cfg(feature = "gpu")]
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
