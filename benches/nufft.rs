@@ -22,7 +22,7 @@ fn spread_out(count: usize, image: &[usize]) -> ArrayD<f64> {
 fn nufft(coils: usize, image: &[usize], count: usize, tol: f64, toeplitz: bool) -> Linop {
     let names = &["Nz", "Ny", "Nx"][3 - image.len()..];
     let extents: String = names.iter().zip(image).map(|(d, n)| format!(" {d}={n}")).collect();
-    let options = NufftOptions { accuracy: Accuracy::Tol(tol), toeplitz: Some(toeplitz) };
+    let options = NufftOptions::default().accuracy(Accuracy::Tol(tol)).toeplitz(Some(toeplitz));
     let locs = spread_out(count, image);
     linop::nufft(format!("C={coils}{extents}"), &locs, &names.join(" "), options, "C K").unwrap()
 }
@@ -37,7 +37,7 @@ fn data(a: &Linop) -> Tensor {
 /// the medians' ratio over alternating pairs.
 fn mixing(k: usize, n: usize, device: &Device) -> linops::Result<()> {
     let locs = spread_out(12 * 500, &[n, n]).into_shape_with_order(IxDyn(&[12, 500, 2])).expect("as many points");
-    let options = NufftOptions { accuracy: Accuracy::Tol(1e-3), toeplitz: Some(true) };
+    let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-3)).toeplitz(Some(true));
     let f = linop::nufft(format!("A={k} Y={n} X={n}"), &locs, "Y X", options, "A T K")?;
     let value = |i: usize| Complex32::new((i % 7) as f32 - 3.0, (i % 5) as f32 - 2.0);
     let basis = ArrayD::from_shape_fn(IxDyn(&[k, 12]), |i| value(13 * i[0] + 3 * i[1]));
@@ -106,7 +106,7 @@ fn paired() {
         ("100000 points in 64³", volume, spread_out(100_000, volume), 1e-3),
     ] {
         let of = |toeplitz| {
-            let options = NufftOptions { accuracy: Accuracy::Tol(tol), toeplitz };
+            let options = NufftOptions::default().accuracy(Accuracy::Tol(tol)).toeplitz(toeplitz);
             let names = &["Nz", "Ny", "Nx"][3 - image.len()..];
             let extents: String = names.iter().zip(image).map(|(d, n)| format!(" {d}={n}")).collect();
             linop::nufft(format!("C=8{extents}"), &locs, &names.join(" "), options, "C K").unwrap().n()

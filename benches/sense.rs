@@ -26,7 +26,7 @@ fn mask() -> Array2<f32> {
 fn sense() -> linops::Result<Linop> {
     let image = format!("Ny={N} Nx={N}");
     let maps = diagonal(&image, &Tensor::from_array(maps(), "C Ny Nx")?)?;
-    let centred = FftOptions { centered: true, ..Default::default() };
+    let centred = FftOptions::default().centered(true);
     let f = fft(maps.output()?, "Ny Nx", centred)?.out("C Ky Kx")?;
     let mask = diagonal(f.output()?, &Tensor::from_array(mask(), "Ky Kx")?)?;
     mask.compose(&f)?.compose(&maps)

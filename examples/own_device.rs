@@ -34,7 +34,7 @@ fn blur() -> Result<Linop> {
         (-60.0 * f * f).exp()
     };
     let spectrum = Array2::from_shape_fn((NY, NX), |(y, x)| gauss(y, NY) * gauss(x, NX));
-    let centred = FftOptions { centered: true, ..FftOptions::default() };
+    let centred = FftOptions::default().centered(true);
     let f = linop::fft(format!("Ny={NY} Nx={NX}"), "Ny Nx", centred)?.out("Ky Kx")?;
     let d = linop::diagonal(f.output()?, &Tensor::from_array(spectrum, "Ky Kx")?)?;
     Ok(f.h() * d * &f)

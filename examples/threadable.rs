@@ -22,7 +22,7 @@ fn values(seed: usize, rows: usize, columns: usize) -> Array2<Complex32> {
 }
 
 fn eight() -> Result<Vec<Linop>> {
-    let fft = linop::fft(SHAPE, "Y X", FftOptions { centered: true, ..FftOptions::default() })?.out("Y X")?;
+    let fft = linop::fft(SHAPE, "Y X", FftOptions::default().centered(true))?.out("Y X")?;
     let lines = linop::fft(SHAPE, "X", FftOptions::default())?.out("Y X")?;
     let weight = |seed| linop::diagonal(SHAPE, &Tensor::from_array(values(seed, 192, 160), "Y X")?);
     let mix = linop::dense(SHAPE, &Tensor::from_array(values(3, 96, 192), "R Y")?, "R X")?;

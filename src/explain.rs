@@ -1,16 +1,20 @@
 //! What runs for a linop: its plan, and the plan's kernels in the languages that drivers are given. No device is needed.
 //!
 //! ```
+//! # #[cfg(feature = "gpu")]
+//! # fn main() -> linops::Result<()> {
 //! use linops::DType;
-//! use linops::explain::Target;
+//! use linops::explain::{Language, Target};
 //! let f = linops::linop::fft("C=4 N=60", "N", Default::default())?;
 //! let plan = f.plan_for(&Target::poorest(), DType::Complex32)?;
 //! println!("{plan}");
-//! # #[cfg(feature = "gpu")]
-//! for kernel in plan.kernels(linops::explain::Language::Hlsl)? {
+//! for kernel in plan.kernels(Language::Hlsl)? {
 //!     println!("{}: {} bytes", kernel.file_name(), kernel.code.len());
 //! }
-//! # linops::Result::Ok(())
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "gpu"))]
+//! # fn main() {}
 //! ```
 
 use crate::error::{Result, caught};

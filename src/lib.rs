@@ -5,6 +5,7 @@
 mod error;
 
 mod allocate;
+mod setters;
 
 pub mod dim;
 mod kept;

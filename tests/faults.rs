@@ -99,7 +99,7 @@ fn a_callers_handlers_are_left_alone_and_our_errors_are_returned() {
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_queue_is_lent_and_given_back() {
-    let Some(device) = gpu_with(GpuOptions { queues: Some(2), ..GpuOptions::default() }) else { return };
+    let Some(device) = gpu_with(GpuOptions::default().queues(Some(2))) else { return };
     let x = complex("N=1000", 3);
     let a = linop::flip("N=1000", "N").unwrap();
     let want = apply_on(&Device::host(), &a, &x).unwrap();

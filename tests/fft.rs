@@ -41,7 +41,7 @@ fn devices() -> &'static [(String, Device)] {
 fn gpus() -> Vec<(String, Device)> {
     use linops::gpu::{GpuOptions, KernelShape};
     let one = |shape| {
-        let device = common::gpu_with(GpuOptions { shape: Some(shape), ..GpuOptions::default() })?;
+        let device = common::gpu_with(GpuOptions::default().shape(Some(shape)))?;
         Some((format!("{} as {shape:?}", device.name()), device))
     };
     [KernelShape::Gpu, KernelShape::Cpu].into_iter().filter_map(one).collect()
@@ -77,7 +77,7 @@ fn fft(dims: &str, axes: &str, options: FftOptions) -> Linop {
 #[test]
 fn the_oracle_is_rustfft() {
     for n in [5, 64, 101, 360] {
-        let a = fft(&format!("N={n}"), "N", FftOptions { norm: Norm::None, ..FftOptions::default() });
+        let a = fft(&format!("N={n}"), "N", FftOptions::default().norm(Norm::None));
         let mut want = wide(&complex(a.input().unwrap(), 1));
         let got = apply_f64(&a, &want).unwrap();
         FftPlanner::new().plan_fft_forward(n).process(want.as_slice_mut().unwrap());
@@ -111,7 +111,7 @@ fn awkward_lengths() {
     }
     let one = |&n: &usize| match n % 4 {
         1 => fft(&format!("C=2 N={n}"), "N", FftOptions::default()),
-        _ => fft(&format!("N={n} C=3"), "N", FftOptions { centered: true, inverse: true, norm: Norm::Backward }),
+        _ => fft(&format!("N={n} C=3"), "N", FftOptions::default().centered(true).inverse(true).norm(Norm::Backward)),
     };
     check(&lengths.iter().map(one).collect::<Vec<_>>());
 }
@@ -121,7 +121,7 @@ fn any_axes_with_every_option() {
     let mut all = Vec::new();
     for (k, norm) in [Norm::Ortho, Norm::Backward, Norm::Forward, Norm::None].into_iter().enumerate() {
         for (centered, inverse) in [(false, false), (true, false), (false, true), (true, true)] {
-            let options = FftOptions { centered, norm, inverse };
+            let options = FftOptions::default().centered(centered).norm(norm).inverse(inverse);
             let axes = ["A", "B", "A C", "A B C"][k];
             all.push(fft("A=9 B=16 C=7", axes, options));
             all.push(fft("A=4 B=3 C=15", axes, options));
@@ -132,7 +132,7 @@ fn any_axes_with_every_option() {
 
 #[test]
 fn whole_images_and_volumes() {
-    let centred = FftOptions { centered: true, ..FftOptions::default() };
+    let centred = FftOptions::default().centered(true);
     let mut all = vec![
         fft("C=2 Y=96 X=80", "Y X", centred),
         fft("Y=61 X=45", "Y X", centred),
@@ -150,7 +150,7 @@ fn whole_images_and_volumes() {
 fn ortho_transforms_are_unitary() {
     for (dims, axes) in [("N=360", "N"), ("N=101", "N"), ("C=2 Y=30 X=28", "Y X"), ("N=1024 C=3", "N")] {
         for centered in [false, true] {
-            let a = fft(dims, axes, FftOptions { centered, ..FftOptions::default() });
+            let a = fft(dims, axes, FftOptions::default().centered(centered));
             let x = complex(dims, 7);
             for (name, device) in devices() {
                 // In two calls, so that nothing cancels beforehand.

@@ -24,7 +24,7 @@ fn devices() -> &'static [(String, Device)] {
 fn gpus() -> Vec<(String, Device)> {
     use linops::gpu::{GpuOptions, KernelShape};
     let one = |shape| {
-        let device = common::gpu_with(GpuOptions { shape: Some(shape), ..GpuOptions::default() })?;
+        let device = common::gpu_with(GpuOptions::default().shape(Some(shape)))?;
         Some((format!("{} as {shape:?}", device.name()), device))
     };
     [KernelShape::Gpu, KernelShape::Cpu].into_iter().filter_map(one).collect()
@@ -53,7 +53,7 @@ struct Case {
 /// Plain options, and all others by turns.
 fn options(k: usize) -> FftOptions {
     let norm = [Norm::Ortho, Norm::None, Norm::Backward, Norm::Forward][k % 4];
-    FftOptions { centered: k % 2 == 1, inverse: k % 3 == 2, norm }
+    FftOptions::default().centered(k % 2 == 1).inverse(k % 3 == 2).norm(norm)
 }
 
 fn cases() -> Vec<Case> {
@@ -152,8 +152,8 @@ fn a_filter_is_its_parts() {
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn filters_under_narrow_limits() {
     use linops::gpu::GpuOptions;
-    let small = GpuOptions { max_binding: Some(64 << 10), ..GpuOptions::default() };
-    let poor = GpuOptions { default_limits: true, ..GpuOptions::default() };
+    let small = GpuOptions::default().max_binding(Some(64 << 10));
+    let poor = GpuOptions::default().default_limits(true);
     for options in [small, poor] {
         let Some(device) = common::gpu_with(options) else { return };
         // All whose lines fit a binding.
@@ -185,7 +185,7 @@ fn adjoints_of_filters_are_adjoint() {
 fn surrounded(seed: u64) -> Vec<Linop> {
     let maps = linop::diagonal("Y=9 X=11", &complex("C=5 Y=9 X=11", seed)).unwrap();
     let pad = linop::pad("C=5 Y=9 X=11", "Y=20 X=21", Align::Start).unwrap().out("C Y X").unwrap();
-    let f = linop::fft("C=5 Y=20 X=21", "Y X", FftOptions { centered: true, ..Default::default() }).unwrap();
+    let f = linop::fft("C=5 Y=20 X=21", "Y X", FftOptions::default().centered(true)).unwrap();
     let f = f.out("C Y X").unwrap();
     let psf = linop::diagonal("C=5 Y=20 X=21", &complex("Y=20 X=21", seed + 1)).unwrap();
     let along = linop::diagonal("C=5 Y=20 X=21", &complex("C=5", seed + 2)).unwrap();

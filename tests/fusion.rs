@@ -38,7 +38,7 @@ fn index_changes() -> Vec<Linop> {
 /// Every kind of kernel that reads through such a change.
 fn kernels(shape: &linops::Shape) -> Vec<Linop> {
     let last = shape.dims().last().unwrap().to_string();
-    let centred = FftOptions { centered: true, ..Default::default() };
+    let centred = FftOptions::default().centered(true);
     let n = shape.extents().last().copied().unwrap();
     let index = ndarray::ArrayD::from_shape_fn(vec![6], |i| ((5 * i[0]) % n) as i64);
     let mut kept: Vec<String> = shape.dims().iter().map(|d| d.to_string()).collect();

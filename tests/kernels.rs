@@ -53,7 +53,7 @@ fn texts() -> &'static BTreeMap<String, String> {
         }
         for n in lengths() {
             for dims in [format!("C=3 N={n}"), format!("N={n} C=5")] {
-                let options = FftOptions { centered: n % 2 == 0, inverse: n % 3 == 0, ..FftOptions::default() };
+                let options = FftOptions::default().centered(n % 2 == 0).inverse(n % 3 == 0);
                 for target in SHAPES.map(poorest) {
                     add(&format!("fft {n}"), &linop::fft(&dims, "N", options).unwrap(), &target, true);
                 }
@@ -87,7 +87,7 @@ fn windowed() -> Vec<Linop> {
         linop::rearrange("A=40 B=50", "A B -> B A", "").unwrap(),
         linop::roll("A=40 B=50", &[("A", 13)]).unwrap(),
         linop::fft("N=64 A=20", "N", FftOptions::default()).unwrap(),
-        linop::fft("A=20 N=64", "N", FftOptions { centered: true, ..FftOptions::default() }).unwrap(),
+        linop::fft("A=20 N=64", "N", FftOptions::default().centered(true)).unwrap(),
         linop::sampling_at("A=900", &[("A", indices(&[3000], 900, 2))], "S").unwrap(),
         linop::sampling_at("B=3 A=700 C=2", &[("A", indices(&[1500], 700, 3))], "B C S").unwrap(),
         linop::sum("A=70 B=60", "A").unwrap(),
@@ -114,7 +114,7 @@ fn nufft_of(shape: &str, points: usize, width: f64) -> Linop {
     let mut r = Random(5);
     let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[points, dims.len()]), |_| 2.0 * f64::from(r.uniform()));
     let accuracy = linop::Accuracy::Kernel { width, oversamp: 2.0 };
-    let options = NufftOptions { accuracy, toeplitz: Some(false) };
+    let options = NufftOptions::default().accuracy(accuracy).toeplitz(Some(false));
     linop::nufft(shape, &locs, &dims.join(" "), options, "C K").unwrap()
 }
 
@@ -243,7 +243,7 @@ fn sizes_are_no_part_of_a_kernel() {
 
 fn sense(coils: usize) -> Linop {
     let maps = linop::diagonal("Y=32 X=48", &complex(format!("C={coils} Y=32 X=48"), 1)).unwrap();
-    let f = linop::fft(maps.output().unwrap(), "Y X", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
+    let f = linop::fft(maps.output().unwrap(), "Y X", FftOptions::default().centered(true)).unwrap();
     let f = f.out("C Y X").unwrap();
     linop::diagonal(f.output().unwrap(), &mask("Y=32 X=48", 0.4, 2)).unwrap() * f * maps
 }
@@ -270,7 +270,7 @@ fn listing(a: &Linop, shape: KernelShape) -> String {
 #[test]
 fn representative_plans() {
     let frames = linop::stack(vec![sense(2); 3], None, Some(("T", 0))).unwrap();
-    let bluestein = linop::fft("C=2 N=1021", "N", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
+    let bluestein = linop::fft("C=2 N=1021", "N", FftOptions::default().centered(true)).unwrap();
     let sampling = linop::sampling("C=2 Y=8 X=9", &mask("Y=8 X=9", 0.4, 3), "C S").unwrap();
     for (name, a) in [
         ("sense_forward", sense(4)),

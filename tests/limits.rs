@@ -32,16 +32,15 @@ fn check(device: &Device, linops: Vec<(&str, Linop)>) {
 }
 
 fn small_bindings() -> Option<Device> {
-    gpu_with(GpuOptions { max_binding: Some(SMALL), ..GpuOptions::default() })
+    gpu_with(GpuOptions::default().max_binding(Some(SMALL)))
 }
 
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn transforms_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
-    let fft = |dims: &str, axes: &str, centered| {
-        linop::fft(dims, axes, FftOptions { centered, ..FftOptions::default() }).unwrap()
-    };
+    let fft =
+        |dims: &str, axes: &str, centered| linop::fft(dims, axes, FftOptions::default().centered(centered)).unwrap();
     let masked = {
         let f = fft("Y=120 X=150", "Y X", true).out("Y X").unwrap();
         linop::diagonal("Y=120 X=150", &mask("Y=120", 0.5, 1)).unwrap() * f
@@ -198,14 +197,15 @@ fn nufft(dims: &str, axes: &str, count: usize) -> Linop {
         if i[0] < count { k } else { 0.05 * k }
     });
     let accuracy = linop::Accuracy::Kernel { width: 4.0, oversamp: 1.5 };
-    linop::nufft(dims, &locs, axes, linop::NufftOptions { accuracy, toeplitz: Some(false) }, "C K").unwrap()
+    linop::nufft(dims, &locs, axes, linop::NufftOptions::default().accuracy(accuracy).toeplitz(Some(false)), "C K")
+        .unwrap()
 }
 
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn point_sets_beyond_one_binding() {
     for shape in [linops::internal::KernelShape::Gpu, linops::internal::KernelShape::Cpu] {
-        let options = GpuOptions { max_binding: Some(SMALL), shape: Some(shape), ..GpuOptions::default() };
+        let options = GpuOptions::default().max_binding(Some(SMALL)).shape(Some(shape));
         let Some(device) = gpu_with(options) else { return };
         check(
             &device,
@@ -222,7 +222,7 @@ fn point_sets_beyond_one_binding() {
 
 /// Linops of all kinds of kernel, of moderate size.
 fn samples() -> Vec<(&'static str, Linop)> {
-    let f = linop::fft("C=3 Y=40 X=34", "Y X", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
+    let f = linop::fft("C=3 Y=40 X=34", "Y X", FftOptions::default().centered(true)).unwrap();
     let f = f.out("C Y X").unwrap();
     let sense = linop::sampling("C=3 Y=40 X=34", &mask("Y=40 X=34", 0.4, 1), "C S").unwrap()
         * &f
@@ -244,7 +244,7 @@ fn samples() -> Vec<(&'static str, Linop)> {
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn groups_are_folded_into_two_dimensions() {
-    let options = GpuOptions { max_groups: Some(7), ..GpuOptions::default() };
+    let options = GpuOptions::default().max_groups(Some(7));
     let Some(device) = gpu_with(options) else { return };
     // 7 by 7 groups of 256 results are all that one dispatch may have.
     let fits: Vec<_> = samples().into_iter().filter(|(_, a)| a.input().unwrap().len() <= 49 * 256).collect();
@@ -255,7 +255,7 @@ fn groups_are_folded_into_two_dimensions() {
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn default_limits_are_enough() {
-    let options = GpuOptions { default_limits: true, ..GpuOptions::default() };
+    let options = GpuOptions::default().default_limits(true);
     let Some(device) = gpu_with(options) else { return };
     check(&device, samples());
 }
@@ -264,7 +264,7 @@ fn default_limits_are_enough() {
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn checked_kernels_give_the_same_bits() {
     for max_binding in [None, Some(SMALL)] {
-        let options = |checked| GpuOptions { checked, max_binding, ..GpuOptions::default() };
+        let options = |checked| GpuOptions::default().checked(checked).max_binding(max_binding);
         let (Some(checked), Some(trusted)) = (gpu_with(options(true)), gpu_with(options(false))) else { return };
         for (name, a) in samples() {
             for op in [a.clone(), a.h()] {

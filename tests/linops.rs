@@ -174,7 +174,7 @@ fn the_fft_is_the_dft() {
     for (dims, n, axis) in [("N=1 C=2", 1, 0), ("N=7 C=2", 7, 0), ("C=2 N=12", 12, 1), ("A=2 N=13 C=2", 13, 1)] {
         for norm in [Norm::Ortho, Norm::Backward, Norm::Forward, Norm::None] {
             for (centered, inverse) in [(false, false), (true, false), (false, true), (true, true)] {
-                let options = FftOptions { centered, norm, inverse };
+                let options = FftOptions::default().centered(centered).norm(norm).inverse(inverse);
                 let a = linop::fft(dims, "N", options).unwrap();
                 let x = wide(&complex(a.input().unwrap(), n));
                 let got = linops::apply_f64(&a, &x).unwrap();

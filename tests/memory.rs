@@ -172,7 +172,7 @@ fn a_tensor_moves_between_two_devices() {
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_tensor_that_no_buffer_holds_is_too_big() {
-    let Some(device) = gpu_with(GpuOptions { default_limits: true, ..GpuOptions::default() }) else { return };
+    let Some(device) = gpu_with(GpuOptions::default().default_limits(true)) else { return };
     // 256 MiB is the largest buffer under default limits. The host side is one value, repeated by stride 0.
     let one = ndarray::ArcArray::from_elem(ndarray::IxDyn(&[1]), 0.0f32);
     let a = linop::repeat("N=1", "M=70000000").unwrap();
@@ -188,7 +188,7 @@ fn radial_nufft(toeplitz: bool) -> Linop {
         radius * 0.6 * if a == 0 { angle.cos() } else { angle.sin() }
     };
     let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[64 * 100, 2]), |i| k(i[0], i[1]));
-    let options = linop::NufftOptions { toeplitz: Some(toeplitz), ..Default::default() };
+    let options = linop::NufftOptions::default().toeplitz(Some(toeplitz));
     linop::nufft("C=3 Y=40 X=48", &locs, "Y X", options, "C K").unwrap()
 }
 

@@ -52,7 +52,7 @@ fn dims(image: &[usize]) -> (String, String) {
 
 fn made(image: &[usize], locs: &ArrayD<f64>, accuracy: Accuracy) -> Linop {
     let (shape, axes) = dims(image);
-    linop::nufft(shape, locs, &axes, NufftOptions { accuracy, toeplitz: None }, "K").unwrap()
+    linop::nufft(shape, locs, &axes, NufftOptions::default().accuracy(accuracy), "K").unwrap()
 }
 
 /// The host, and both shapes of GPU kernels.
@@ -68,7 +68,7 @@ fn all_devices() -> Vec<Device> {
 #[cfg(feature = "gpu")]
 fn gpu_shape(weights: Option<Weights>) -> Option<Device> {
     let shape = Some(KernelShape::Gpu);
-    common::gpu_with(linops::gpu::GpuOptions { shape, weights, ..Default::default() })
+    common::gpu_with(linops::gpu::GpuOptions::default().shape(shape).weights(weights))
 }
 
 /// The error that a kernel of this width should have.
@@ -151,7 +151,7 @@ fn many_points_in_one_place_are_added_up_in_parts() {
     // All in a few cells, as in the centre of a radial scan, most of them more than once.
     let mut r = Random(8);
     let locs = ArrayD::from_shape_fn(IxDyn(&[70_000, 2]), |_| f64::from((r.uniform() * 40.0).round()) / 40.0);
-    let options = NufftOptions { accuracy: Accuracy::Tol(1e-4), toeplitz: Some(false) };
+    let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-4)).toeplitz(Some(false));
     let a = linop::nufft("C=3 Ny=40 Nx=36", &locs, "Ny Nx", options, "C K").unwrap();
     let u = complex(a.output().unwrap(), 9);
     let want = linops::apply_f64(&a.h(), &wide(&u)).unwrap();
@@ -193,7 +193,7 @@ fn tables_and_polynomials_agree() {
             let locs = random_points(count, &image, width);
             let accuracy = Accuracy::Kernel { width: width as f64, oversamp: if width % 2 == 0 { 2.0 } else { 1.4 } };
             let (shape, axes) = dims(&image);
-            let options = NufftOptions { accuracy, toeplitz: Some(false) };
+            let options = NufftOptions::default().accuracy(accuracy).toeplitz(Some(false));
             let a = linop::nufft(format!("C=3 {shape}"), &locs, &axes, options, "C K").unwrap();
             for op in [a.clone(), a.h()] {
                 let x = complex(op.input().unwrap(), 11);
@@ -218,7 +218,7 @@ fn tables_and_polynomials_agree() {
 fn weights_beyond_workgroup_memory() {
     // 11³ weights a point: not even eight points of them are staged.
     let kernel = InterpolationKernel::KaiserBessel { beta: 20.0 };
-    let o = InterpolateOptions { width: vec![11.0], kernel, norm: linop::KernelNorm::Radial, ..Default::default() };
+    let o = InterpolateOptions::default().width(vec![11.0]).kernel(kernel).norm(linop::KernelNorm::Radial);
     let locs = random_points(60, &[20, 18, 22], 5);
     let a = linop::interpolate("C=2 Nz=20 Ny=18 Nx=22", &locs, "Nz Ny Nx", &o, "C K").unwrap();
     for op in [a.clone(), a.h()] {
@@ -235,7 +235,7 @@ fn weights_beyond_workgroup_memory() {
 fn weights_come_from_where_it_is_faster() {
     let listed = |a: &Linop, target: &Target| a.program().unwrap().schedule(target, true).unwrap().to_string();
     let nufft = |coils: usize, count: usize| {
-        let options = NufftOptions { accuracy: Accuracy::Kernel { width: 7.0, oversamp: 2.0 }, toeplitz: None };
+        let options = NufftOptions::default().accuracy(Accuracy::Kernel { width: 7.0, oversamp: 2.0 });
         let locs = random_points(count, &[40, 40], 1);
         linop::nufft(format!("C={coils} Ny=40 Nx=40"), &locs, "Ny Nx", options, "C K").unwrap()
     };
@@ -262,13 +262,13 @@ fn weights_come_from_where_it_is_faster() {
         let a = linop::interpolate("Ny=9 Nx=8", &locs, "Ny Nx", &o, "K").unwrap();
         listed(&a, &Target::Gpu(GpuLimits::poorest(KernelShape::Gpu))).contains("weights from polynomials")
     };
-    let with = |width: f64| InterpolateOptions { width: vec![width], kernel: smooth, ..Default::default() };
+    let with = |width: f64| InterpolateOptions::default().width(vec![width]).kernel(smooth);
     assert!(at(&[9, 8], with(4.0)));
     assert!(!at(&[9, 8], with(4.5)));
     assert!(!at(&[9, 8], with(8.0)));
-    assert!(!at(&[9, 8], InterpolateOptions { kernel: InterpolationKernel::Spline { order: 1 }, ..with(4.0) }));
-    assert!(!at(&[9, 8], InterpolateOptions { norm: linop::KernelNorm::Radial, ..with(4.0) }));
-    let zero = InterpolateOptions { boundary: linop::Boundary::Zero, ..with(4.0) };
+    assert!(!at(&[9, 8], with(4.0).kernel(InterpolationKernel::Spline { order: 1 })));
+    assert!(!at(&[9, 8], with(4.0).norm(linop::KernelNorm::Radial)));
+    let zero = with(4.0).boundary(linop::Boundary::Zero);
     assert!(at(&[2, 2], zero.clone()) && !at(&[9, 8], zero));
 }
 
@@ -290,7 +290,7 @@ fn normals_are_convolutions() {
     let maps = linop::diagonal("Ny=22 Nx=17", &complex("C=3 Ny=22 Nx=17", 1)).unwrap();
     for tol in [1e-3, 1e-4, 1e-5, 1e-6] {
         let of = |toeplitz| {
-            let options = NufftOptions { accuracy: Accuracy::Tol(tol), toeplitz };
+            let options = NufftOptions::default().accuracy(Accuracy::Tol(tol)).toeplitz(toeplitz);
             let f = linop::nufft("C=3 Ny=22 Nx=17", &locs, "Ny Nx", options, "C R K").unwrap();
             let weighted = linop::diagonal(f.output().unwrap(), &root).unwrap() * &f;
             let complex_weights = linop::diagonal(f.output().unwrap(), &complex("C=3 R=13 K=34", 2)).unwrap() * &f;
@@ -331,7 +331,7 @@ fn normals_mix_the_batch() {
     let locs = locs.into_shape_with_order(IxDyn(&[11, 20, 2])).unwrap();
     let root = Tensor::from_array(dcf.mapv(f32::sqrt), "T K").unwrap();
     let of = |toeplitz| {
-        let options = NufftOptions { accuracy: Accuracy::Tol(1e-5), toeplitz: Some(toeplitz) };
+        let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-5)).toeplitz(Some(toeplitz));
         let f = linop::nufft("A=3 C=2 Ny=12 Nx=10", &locs, "Ny Nx", options, "A C T K").unwrap();
         // A temporal basis: each spoke sees a mixture of three images.
         let basis = linop::dense(f.output().unwrap(), &complex("A=3 T=11", 1), "C T K").unwrap();
@@ -359,7 +359,7 @@ fn mixing(image: &str, k: usize, real_basis: bool, toeplitz: bool) -> Linop {
     let axes = image.split(' ').map(|d| &d[..2]).collect::<Vec<_>>().join(" ");
     let shape: Shape = image.parse().unwrap();
     let locs = random_points(13 * 9, shape.extents(), 8).into_shape_with_order(IxDyn(&[13, 9, shape.rank()])).unwrap();
-    let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+    let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-6)).toeplitz(Some(toeplitz));
     let f = linop::nufft(format!("A={k} C=2 {image}"), &locs, &axes, options, "A C T K").unwrap();
     let dims = format!("A={k} T=13");
     let basis = if real_basis { real(&dims, 1) } else { complex(&dims, 1) };
@@ -408,7 +408,7 @@ fn an_einsum_that_mixes_nothing_is_a_weight() {
     let locs = random_points(80, &[9, 10], 1);
     for batch in ["", "C=1 ", "C=3 "] {
         let of = |toeplitz| {
-            let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+            let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-6)).toeplitz(Some(toeplitz));
             let out = format!("{}K", if batch.is_empty() { "" } else { "C " });
             let f = linop::nufft(format!("{batch}Ny=9 Nx=10"), &locs, "Ny Nx", options, &out).unwrap();
             linop::dense(f.output().unwrap(), &complex("K=80", 2), &out).unwrap() * f
@@ -428,7 +428,7 @@ fn an_einsum_that_mixes_nothing_is_a_weight() {
 fn several_axes_are_mixed_as_one() {
     let locs = random_points(60, &[9, 10], 1).into_shape_with_order(IxDyn(&[60, 2])).unwrap();
     let of = |toeplitz| {
-        let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+        let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-6)).toeplitz(Some(toeplitz));
         let f = linop::nufft("A=3 B=2 C=2 Ny=9 Nx=10", &locs, "Ny Nx", options, "A B C K").unwrap();
         linop::dense(f.output().unwrap(), &complex("A=3 C=2 V=4", 2), "V B K").unwrap() * f
     };
@@ -446,7 +446,7 @@ fn several_axes_are_mixed_as_one() {
 fn what_is_not_hermitian_keeps_its_whole_matrix() {
     let locs = random_points(50, &[9, 10], 1).into_shape_with_order(IxDyn(&[50, 2])).unwrap();
     let of = |toeplitz| {
-        let options = NufftOptions { accuracy: Accuracy::Tol(1e-6), toeplitz: Some(toeplitz) };
+        let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-6)).toeplitz(Some(toeplitz));
         let f = linop::nufft("A=3 Ny=9 Nx=10", &locs, "Ny Nx", options, "A K").unwrap();
         let mixed = linop::dense(f.output().unwrap(), &complex("V=3 A=3", 2), "V K").unwrap();
         let back = linop::dense(mixed.output().unwrap(), &complex("A=3 V=3", 5), "A K").unwrap();
@@ -497,7 +497,7 @@ fn the_lattice_is_exact_on_its_points() {
 fn bad_input_is_refused() {
     let at = |shape: &[usize], k: f64| ArrayD::from_elem(IxDyn(shape), k);
     let nufft = |locs: &ArrayD<f64>, axes: &str, accuracy| {
-        linop::nufft("C=2 Ny=8 Nx=6", locs, axes, NufftOptions { accuracy, toeplitz: None }, "C K").map(|_| ())
+        linop::nufft("C=2 Ny=8 Nx=6", locs, axes, NufftOptions::default().accuracy(accuracy), "C K").map(|_| ())
     };
     let tol = Accuracy::default();
     let fails = |r: linops::Result<()>, say: &str| {
@@ -518,7 +518,7 @@ fn bad_input_is_refused() {
     fails(four, "expected 1, 2 or 3");
     let gridding = linop::gridding("C=2 K=4", &at(&[5, 2], 0.0), "Ny=8 Nx=6", &Default::default()).map(|_| ());
     fails(gridding, "[5]");
-    let wide = linop::InterpolateOptions { width: vec![4.0; 3], ..Default::default() };
+    let wide = linop::InterpolateOptions::default().width(vec![4.0; 3]);
     fails(linop::interpolate("Ny=8 Nx=6", &at(&[5, 2], 0.0), "Ny Nx", &wide, "K").map(|_| ()), "3 widths");
 }
 
@@ -532,7 +532,7 @@ fn the_choice_of_a_normal_counts_the_kernels_of_a_mixing() {
             format!("C={coils} Y=64 X=64"),
             &locs,
             "Y X",
-            NufftOptions { toeplitz, ..Default::default() },
+            NufftOptions::default().toeplitz(toeplitz),
             "C K",
         );
         let weight = complex(format!("V={kept} C={coils}"), 5);

@@ -227,7 +227,7 @@ fn values_that_live_at_once_never_share_a_buffer() {
 
 fn sense(coils: usize) -> Linop {
     let maps = diagonal("Y=32 X=32", &format!("C={coils} Y=32 X=32"), 1);
-    let f = linop::fft(maps.output().unwrap(), "Y X", FftOptions { centered: true, ..FftOptions::default() }).unwrap();
+    let f = linop::fft(maps.output().unwrap(), "Y X", FftOptions::default().centered(true)).unwrap();
     let f = f.out("C Y X").unwrap();
     linop::diagonal(f.output().unwrap(), &mask("Y=32 X=32", 0.4, 2)).unwrap() * f * maps
 }
@@ -266,7 +266,7 @@ fn normals_move_no_more_bytes_than_they_must() {
     let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[4000, 2]), |i| {
         ((i[0] * (7 + 4 * i[1]) % 4000) as f64 / 4000.0 - 0.5) * n as f64
     });
-    let options = linop::NufftOptions { toeplitz: Some(true), ..Default::default() };
+    let options = linop::NufftOptions::default().toeplitz(Some(true));
     let f = linop::nufft(maps.output().unwrap(), &locs, "Y X", options, "C K").unwrap();
     let radial = bytes_per_element(&(f * maps).n(), &target, 8 * n * n);
     assert_eq!(radial, (8.0 + 8.0 / c + 16.0) + (16.0 + 16.0 / c + 16.0) + (16.0 + 8.0) + (16.0 + 8.0 / c));

@@ -57,7 +57,9 @@ fn leaf(shape: &Shape, choice: &Index, seed: u64) -> linops::Result<Linop> {
     let Some(&dim) = shape.dims().get(seed as usize % shape.rank().max(1)) else { return linop::scalar(shape, -0.5) };
     let (name, n) = (dim.to_string(), shape.size(dim).unwrap_or(1));
     let (one, same) = (format!("{name}={n}"), shape.dims().iter().map(|d| format!("{d} ")).collect::<String>());
-    let fft = |inverse, centered, norm| linop::fft(shape, &name, FftOptions { centered, norm, inverse });
+    let fft = |inverse, centered, norm| {
+        linop::fft(shape, &name, FftOptions::default().centered(centered).norm(norm).inverse(inverse))
+    };
     Ok(match choice.index(18) {
         0 => linop::identity(shape)?,
         1 => linop::diagonal(shape, &complex(shape, seed))?,

@@ -388,7 +388,7 @@ fn kernels_too_wide_for_their_grid_are_refused() {
         "Y X",
     )
     .unwrap();
-    let at = |accuracy| nufft("Y=20 X=20", &locs, "Y X", NufftOptions { accuracy, toeplitz: None }, "K");
+    let at = |accuracy| nufft("Y=20 X=20", &locs, "Y X", NufftOptions::default().accuracy(accuracy), "K");
     let want = linops::apply_f64(
         &at(Accuracy::Tol(5e-7)).unwrap(),
         &x.to_array().unwrap().mapv(|z| num_complex::Complex64::new(z.re.into(), z.im.into())),

@@ -37,12 +37,12 @@ fn points(count: usize, image: &[usize], width: f64) -> ArrayD<f64> {
 
 fn nufft(coils: usize, image: &str, locs: &ArrayD<f64>, toeplitz: bool) -> Linop {
     let axes = image.split(' ').map(|d| d.split('=').next().unwrap()).collect::<Vec<_>>().join(" ");
-    let options = NufftOptions { accuracy: Accuracy::Tol(1e-4), toeplitz: Some(toeplitz) };
+    let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-4)).toeplitz(Some(toeplitz));
     linop::nufft(format!("C={coils} {image}"), locs, &axes, options, "C K").unwrap()
 }
 
 fn sense() -> Linop {
-    let centered = FftOptions { centered: true, ..FftOptions::default() };
+    let centered = FftOptions::default().centered(true);
     let f = linop::fft("C=8 Y=96 X=100", "Y X", centered).unwrap().out("C Y X").unwrap();
     linop::diagonal("C=8 Y=96 X=100", &mask("Y=96 X=100", 0.5, 1)).unwrap()
         * f

@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn finds_the_simulated_maps() {
-        let scan = scan(&ScanOptions { ny: 96, nx: 80, coils: 6, noise: 0.001, ..ScanOptions::default() }).unwrap();
+        let scan = scan(&ScanOptions::default().ny(96).nx(80).coils(6).noise(0.001)).unwrap();
         let found = estimate_maps(scan.kspace.view(), None).unwrap();
         assert!(found.method.contains("24 x 24"), "{}", found.method);
         let mut worst = 1.0f32;

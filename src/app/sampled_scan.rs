@@ -4,6 +4,7 @@ use super::phantom::shepp_logan_kspace;
 use super::scan::{add_noise, inverse, maps, narrow};
 use super::sensitivity::{ORDER, Sensitivity, ring};
 use crate::error::value_err;
+use crate::setters::setters;
 use crate::{Error, Result};
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayViewD, Axis, IxDyn};
@@ -11,6 +12,7 @@ use num_complex::{Complex32, Complex64};
 
 /// What to simulate.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SampleOptions {
     /// Rows of the image.
     pub ny: usize,
@@ -23,6 +25,19 @@ pub struct SampleOptions {
     /// The same seed gives the same noise.
     pub seed: u64,
 }
+
+setters! { SampleOptions {
+    /// With so many rows.
+    ny: usize,
+    /// With so many columns.
+    nx: usize,
+    /// With so many coils.
+    coils: usize,
+    /// With noise of this standard deviation.
+    noise: f64,
+    /// With other noise.
+    seed: u64,
+} }
 
 impl Default for SampleOptions {
     /// 256 × 256, 8 coils, noise of 0.005.
@@ -118,9 +133,10 @@ mod tests {
             (ny, nx, 2),
             |(y, x, axis)| if axis == 0 { y as f64 - 12.0 } else { x as f64 - 10.0 },
         );
-        let options = SampleOptions { ny, nx, coils: 3, noise: 0.0, seed: 1 };
+        let options = SampleOptions::default().ny(ny).nx(nx).coils(3).noise(0.0).seed(1);
         let found = sample_scan(grid.view().into_dyn(), &options).unwrap();
-        let cartesian = ScanOptions { ny, nx, coils: 3, acceleration: 1, centre_lines: 0, noise: 0.0, seed: 1 };
+        let cartesian =
+            ScanOptions::default().ny(ny).nx(nx).coils(3).acceleration(1).centre_lines(0).noise(0.0).seed(1);
         let expected = scan(&cartesian).unwrap();
         let difference = &found.kspace - &expected.kspace.into_dyn();
         assert!(difference.iter().all(|v| v.norm() < 1e-6));
@@ -132,7 +148,7 @@ mod tests {
     fn bad_options_are_errors() {
         let k = ArrayD::zeros(vec![4, 2]);
         let message = |k: &ArrayD<f64>, change: fn(&mut SampleOptions)| {
-            let mut options = SampleOptions { ny: 8, nx: 8, coils: 2, ..Default::default() };
+            let mut options = SampleOptions::default().ny(8).nx(8).coils(2);
             change(&mut options);
             sample_scan(k.view(), &options).unwrap_err().to_string()
         };

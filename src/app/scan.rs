@@ -5,6 +5,7 @@ use super::phantom::shepp_logan_kspace;
 use super::sensitivity::{ORDER, Sensitivity, ring};
 use crate::error::value_err;
 use crate::fourier::centred_dft;
+use crate::setters::setters;
 use crate::{Error, Result};
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, Array3, Axis};
@@ -12,6 +13,7 @@ use num_complex::{Complex32, Complex64};
 
 /// What to simulate.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ScanOptions {
     /// Rows of the image, phase-encoding lines of k-space.
     pub ny: usize,
@@ -29,6 +31,23 @@ pub struct ScanOptions {
     /// The same seed gives the same noise.
     pub seed: u64,
 }
+
+setters! { ScanOptions {
+    /// With so many rows.
+    ny: usize,
+    /// With so many columns.
+    nx: usize,
+    /// With so many coils.
+    coils: usize,
+    /// With every so many-th line.
+    acceleration: usize,
+    /// With so many lines around the centre.
+    centre_lines: usize,
+    /// With noise of this standard deviation.
+    noise: f64,
+    /// With other noise.
+    seed: u64,
+} }
 
 impl Default for ScanOptions {
     /// 256 × 256, 8 coils, every third line and 24 in the centre, 0.5 % noise.
@@ -170,12 +189,12 @@ mod tests {
     use crate::app::shepp_logan_image;
 
     fn small() -> ScanOptions {
-        ScanOptions { ny: 96, nx: 80, coils: 4, ..ScanOptions::default() }
+        ScanOptions::default().ny(96).nx(80).coils(4)
     }
 
     #[test]
     fn a_full_scan_combines_to_the_reference() {
-        let scan = scan(&ScanOptions { acceleration: 1, noise: 0.0, ..small() }).unwrap();
+        let scan = scan(&small().acceleration(1).noise(0.0)).unwrap();
         let mut images = scan.kspace.clone();
         centred_dft(images.view_mut(), Axis(1), true);
         centred_dft(images.view_mut(), Axis(2), true);
@@ -191,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_kspace_is_that_of_the_weighted_image() {
-        let options = ScanOptions { acceleration: 1, noise: 0.0, ..small() };
+        let options = small().acceleration(1).noise(0.0);
         let scan = scan(&options).unwrap();
         let image = shepp_logan_image(options.ny, options.nx).mapv(Complex32::from);
         let mut raster = &scan.maps * &image;
@@ -217,9 +236,9 @@ mod tests {
         assert_eq!(scan.mask[[1, 0]], 0.0);
         assert!(unsampled.iter().all(|v| v.norm() == 0.0));
         assert_eq!(super::scan(&options).unwrap(), scan);
-        let other = ScanOptions { seed: 2, ..options.clone() };
+        let other = options.clone().seed(2);
         assert_ne!(super::scan(&other).unwrap().kspace, scan.kspace);
-        let quiet = ScanOptions { noise: 0.0, ..options };
+        let quiet = options.noise(0.0);
         let noise = scan.kspace - super::scan(&quiet).unwrap().kspace;
         let power = noise.iter().map(|v| v.norm_sqr()).sum::<f32>() / (4.0 * 48.0 * 80.0);
         assert!((power.sqrt() - 0.005).abs() < 1e-4);

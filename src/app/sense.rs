@@ -17,7 +17,7 @@ use num_complex::Complex32;
 ///
 /// ```
 /// use linops::{Device, app::{nrmse, scan, ScanOptions, Sense, recon_options}};
-/// let scan = scan(&ScanOptions { ny: 48, nx: 40, acceleration: 2, ..Default::default() })?;
+/// let scan = scan(&ScanOptions::default().ny(48).nx(40).acceleration(2))?;
 /// let sense = Sense::new(scan.maps.view(), scan.mask.view())?;
 /// let image = sense.solve(scan.kspace.view(), recon_options(), &Device::host())?.image;
 /// assert!(nrmse(image.view(), scan.reference.view()) < 0.2);
@@ -61,8 +61,7 @@ impl Sense {
         let maps = Tensor::from_array(maps.to_owned(), "C Ny Nx")?;
         let mask = Tensor::from_array(mask.to_owned(), "Ky Kx")?;
         let s = linop::diagonal(format!("Ny={ny} Nx={nx}"), &maps)?.named("coil maps");
-        let f =
-            linop::fft(s.output()?, "Ny Nx", FftOptions { centered: true, ..Default::default() })?.out("C Ky Kx")?;
+        let f = linop::fft(s.output()?, "Ny Nx", FftOptions::default().centered(true))?.out("C Ky Kx")?;
         let m = linop::diagonal(f.output()?, &mask)?.named("mask");
         Ok(Sense { linop: linop::chain(vec![s, f, m])?, power })
     }
@@ -124,7 +123,7 @@ mod tests {
     use ndarray::Array3;
 
     fn small() -> Scan {
-        scan(&ScanOptions { ny: 40, nx: 36, coils: 4, acceleration: 2, ..Default::default() }).unwrap()
+        scan(&ScanOptions::default().ny(40).nx(36).coils(4).acceleration(2)).unwrap()
     }
 
     #[test]

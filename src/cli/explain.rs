@@ -23,7 +23,7 @@ pub struct Args {
     wgsl: bool,
 
     #[command(flatten)]
-    kernels: kernels::Args,
+    kernels: kernels::KernelArgs,
 
     /// Plan for a kind of GPU instead of a device that is here
     #[arg(long = "for", value_name = "KIND", conflicts_with_all = ["device", "lanes"])]

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 /// Which adapter to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Choice<'a> {
     /// A hardware GPU.
     Hardware,
@@ -21,6 +22,7 @@ pub enum Choice<'a> {
 
 /// What is known of an adapter without opening it.
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct AdapterReport {
     /// The adapter's name.
     pub name: String,

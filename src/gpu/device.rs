@@ -12,6 +12,7 @@ use crate::kept::Store;
 use crate::plan::{LaneLimit, Target};
 use crate::planner::PlanKey;
 use crate::points::Weights;
+use crate::setters::setters;
 use crate::shader::{GpuLimits, KernelShape};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,7 @@ const BUDGET: u64 = 1 << 30;
 /// Options that force a poorer device than the adapter is, and checks: for tests and for finding faults. And the number of
 /// queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct GpuOptions {
     /// Storage bindings of at most so many bytes (a multiple of 4096).
     pub max_binding: Option<u64>,
@@ -37,6 +39,23 @@ pub struct GpuOptions {
     /// Hardware queues to use, where the adapter has them; None: what `LINOPS_QUEUES` says, else one.
     pub queues: Option<u32>,
 }
+
+setters! { GpuOptions {
+    /// With bindings of at most so many bytes.
+    max_binding: Option<u64>,
+    /// With at most so many workgroups along one dimension of a dispatch.
+    max_groups: Option<u32>,
+    /// With wgpu's default limits, or not.
+    default_limits: bool,
+    /// With kernels of this shape.
+    shape: Option<KernelShape>,
+    /// With weights from there.
+    weights: Option<Weights>,
+    /// With runtime checks, or not.
+    checked: bool,
+    /// With so many hardware queues, where there are some.
+    queues: Option<u32>,
+} }
 
 /// An opened GPU. It ends with the last tensor on it and the last [`Device`](crate::Device) that is it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::Program;
 
-/// How the input of a [`Parallel`] reaches its children, and how their outputs make its own.
+/// How the input of a parallel node reaches its children, and how their outputs make its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
     /// Feed: every child takes the whole input. Join: the outputs are added, a left fold in index order.

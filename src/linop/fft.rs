@@ -5,9 +5,11 @@ use crate::access::ValueId;
 use crate::dim::ToShape;
 use crate::error::Result;
 use crate::ir::Builder;
+use crate::setters::setters;
 
 /// How a transform is normalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Norm {
     /// 1/√N both ways: unitary.
     #[default]
@@ -22,6 +24,7 @@ pub enum Norm {
 
 /// Options of [`fft`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct FftOptions {
     /// Origin at index N/2 (rounded down) on both sides, as MRI data have it.
     pub centered: bool,
@@ -30,6 +33,15 @@ pub struct FftOptions {
     /// exp(+2πi kn/N) instead of exp(-2πi kn/N).
     pub inverse: bool,
 }
+
+setters! { FftOptions {
+    /// With the origin in the middle, or not.
+    centered: bool,
+    /// With another normalisation.
+    norm: Norm,
+    /// With the other sign of the exponent, or not.
+    inverse: bool,
+} }
 
 /// y_k = s·Σ_n x_n exp(-2πi kn/N) along the dims in `axes`, of any length. The output dims get the next unused name.
 ///

@@ -7,10 +7,12 @@ use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::points::Points;
 use crate::points::{Footprint, Profile};
+use crate::setters::setters;
 use ndarray::ArrayD;
 
 /// The interpolation kernel K(u), u = distance/(width/2), 0 for |u| > 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum InterpolationKernel {
     /// I₀(β√(1 − u²)), not normalised.
     KaiserBessel {
@@ -26,6 +28,7 @@ pub enum InterpolationKernel {
 
 /// How a kernel of one variable is used along several axes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KernelNorm {
     /// The product of K(u_d) along the axes ("norm": 1).
     #[default]
@@ -36,6 +39,7 @@ pub enum KernelNorm {
 
 /// What lies beyond the ends of a grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Boundary {
     /// Its other end.
     #[default]
@@ -46,6 +50,7 @@ pub enum Boundary {
 
 /// Options of [`interpolate`] and [`gridding`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct InterpolateOptions {
     /// Full width of the kernel in cells, 1 to 64: one for all axes, or one for each.
     pub width: Vec<f64>,
@@ -56,6 +61,17 @@ pub struct InterpolateOptions {
     /// What lies beyond the ends of the grid.
     pub boundary: Boundary,
 }
+
+setters! { InterpolateOptions {
+    /// With a kernel of this width.
+    width: Vec<f64>,
+    /// With another kernel.
+    kernel: InterpolationKernel,
+    /// With another use along several axes.
+    norm: KernelNorm,
+    /// With something else beyond the ends.
+    boundary: Boundary,
+} }
 
 impl Default for InterpolateOptions {
     fn default() -> Self {
@@ -73,9 +89,7 @@ impl Default for InterpolateOptions {
 /// use linops::linop::{self, InterpolateOptions, InterpolationKernel};
 /// use linops::Tensor;
 /// let locs = ndarray::arr2(&[[0.5], [2.0]]).into_dyn();
-/// let linear = InterpolateOptions {
-///     width: vec![2.0], kernel: InterpolationKernel::Spline { order: 1 }, ..Default::default()
-/// };
+/// let linear = InterpolateOptions::default().width(vec![2.0]).kernel(InterpolationKernel::Spline { order: 1 });
 /// let a = linop::interpolate("N=4", &locs, "N", &linear, "S")?;
 /// let y = a.apply(&Tensor::from_array(ndarray::array![1.0f32, 3.0, 5.0, 7.0], "N")?)?;
 /// assert_eq!(y.to_real_array()?.as_slice(), Some(&[2.0f32, 5.0][..]));

@@ -7,16 +7,25 @@ use crate::dim::{Shape, ToShape, parse_dims};
 use crate::error::{Result, value_err};
 use crate::ir::Builder;
 use crate::primitive::nufft::{Accuracy, Nufft, transforms};
+use crate::setters::setters;
 use ndarray::ArrayD;
 
 /// Options of [`nufft`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NufftOptions {
     /// A tolerance (1e-4), or width of the kernel and oversampling of the grid.
     pub accuracy: Accuracy,
     /// Whether the normal is a convolution on a grid of twice the size (Toeplitz): always, never, or where it is cheaper.
     pub toeplitz: Option<bool>,
 }
+
+setters! { NufftOptions {
+    /// With another accuracy.
+    accuracy: Accuracy,
+    /// With a normal that is always a convolution, or never.
+    toeplitz: Option<bool>,
+} }
 
 /// y_m = 1/√ΠN · Σ_n x_n exp(−2πi Σ_d k_md (n_d − c_d)/N_d), c = N/2 rounded down: type 2. The adjoint is type 1.
 ///
@@ -61,7 +70,7 @@ pub fn nufft_lattice(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, oversa
     let padded = pad(&input, to, Align::Center)?;
     let names: Vec<String> =
         dims.iter().map(|d| Ok(padded.output()?.dims()[input.require(*d)?].to_string())).collect::<Result<_>>()?;
-    let transform = fft(padded.output()?, &names.join(" "), FftOptions { centered: true, ..FftOptions::default() })?;
+    let transform = fft(padded.output()?, &names.join(" "), FftOptions::default().centered(true))?;
     let transform = transform.out(&crate::dim::join(padded.output()?.dims()))?;
     let ratio: f64 = layout.grid.iter().zip(&grid).map(|(&n, &p)| p as f64 / n as f64).product();
     let scaled = scalar(transform.output()?, ratio.sqrt() as f32)?;

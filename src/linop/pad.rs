@@ -8,6 +8,7 @@ use crate::error::{Result, shape_err};
 
 /// Where the smaller extent lies in the larger one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Align {
     /// Index N/2 of the one is index P/2 of the other (rounded down).
     #[default]

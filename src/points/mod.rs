@@ -56,11 +56,12 @@ enum Form {
 
 /// Where a kernel takes weights from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Weights {
     /// A table, made when the program is planned: one weight for each point, axis and tap.
     Table,
     /// Polynomials in the point's place within a cell, one for each axis and tap; only where
-    /// [`Points::polynomials`] offers them.
+    /// the kernel has them.
     Polynomials,
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 
 /// The kind of code a device wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KernelShape {
     /// Workgroup memory and small butterflies.
     Gpu,

@@ -1,6 +1,6 @@
 //! Iterative solvers. Vectors and scalars stay on the device that holds the data; host and GPU run the same passes.
 //!
-//! A solver is its recurrence, as [passes](crate::vectors) over vectors. What all of them share is here: [`SolveOptions`], what
+//! A solver is its recurrence, as passes over vectors (`crate::vectors`). What all of them share is here: [`SolveOptions`], what
 //! is told on the way ([`Progress`]), when to stop and why ([`Stop`]), and the [`Solution`].
 
 mod accuracy;
@@ -21,6 +21,7 @@ use crate::tensor::Tensor;
 ///
 /// # Errors
 /// One cannot be written.
+#[doc(hidden)]
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
     let layouts = [cg::layout()];

@@ -118,7 +118,7 @@ fn names_as_long_as_the_system_allows() {
 fn too_little_memory_is_an_error() {
     use linops::app::{ScanOptions, scan};
     let folder = folder();
-    let options = ScanOptions { ny: 192, nx: 192, coils: 8, acceleration: 2, ..Default::default() };
+    let options = ScanOptions::default().ny(192).nx(192).coils(8).acceleration(2);
     let large = scan(&options).unwrap();
     folder.complex("large.npy", &large.kspace);
     folder.complex("given.npy", &large.maps);

@@ -48,12 +48,12 @@ impl Folder {
 
     /// A small scan as `kspace.npy`, `maps.npy` and `mask.npy`.
     pub fn scan(&self) -> Scan {
-        self.scan_with(&ScanOptions { ny: 48, nx: 40, coils: 4, acceleration: 2, ..Default::default() })
+        self.scan_with(&ScanOptions::default().ny(48).nx(40).coils(4).acceleration(2))
     }
 
     /// A scan whose iterations take long, and many of them.
     pub fn hard_scan(&self) {
-        self.scan_with(&ScanOptions { ny: 640, nx: 640, coils: 4, acceleration: 4, ..Default::default() });
+        self.scan_with(&ScanOptions::default().ny(640).nx(640).coils(4).acceleration(4));
     }
 
     fn scan_with(&self, options: &ScanOptions) -> Scan {

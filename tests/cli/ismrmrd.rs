@@ -88,7 +88,7 @@ fn build(kspace: &ArrayD<Complex32>, trajectory: &ArrayD<f64>, address: u64) -> 
 fn a_file_with_its_trajectory_is_all_it_takes() {
     let folder = Folder::new();
     let trajectory = golden_radial(24, 48, N).unwrap().into_dyn();
-    let options = SampleOptions { ny: N, nx: N, coils: 4, noise: 0.005, seed: 2 };
+    let options = SampleOptions::default().ny(N).nx(N).coils(4).noise(0.005).seed(2);
     let scan = sample_scan(trajectory.view(), &options).unwrap();
     // The references point at where the heap came to lie.
     let (draft, heap) = build(&scan.kspace, &trajectory, 0);

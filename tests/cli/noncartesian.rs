@@ -15,7 +15,7 @@ const SAMPLES: usize = 48;
 /// A small radial scan as `k.npy`, `traj.npy`, `dcf.npy` and `maps.npy`.
 fn radial(folder: &Folder) -> (SampledScan, ArrayD<f64>) {
     let trajectory = golden_radial(SPOKES, SAMPLES, N).unwrap().into_dyn();
-    let options = SampleOptions { ny: N, nx: N, coils: 4, noise: 0.005, seed: 2 };
+    let options = SampleOptions::default().ny(N).nx(N).coils(4).noise(0.005).seed(2);
     let scan = sample_scan(trajectory.view(), &options).unwrap();
     folder.complex("k.npy", &scan.kspace);
     folder.complex("maps.npy", &scan.maps);

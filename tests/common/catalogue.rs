@@ -66,7 +66,7 @@ fn pointwise(t: &mut Table) -> Result<()> {
 
 fn transforms(t: &mut Table) -> Result<()> {
     let fft = |dims: &str, axes: &str, centered, norm, inverse| {
-        linop::fft(dims, axes, FftOptions { centered, norm, inverse })
+        linop::fft(dims, axes, FftOptions::default().centered(centered).norm(norm).inverse(inverse))
     };
     for norm in [Norm::Ortho, Norm::Backward, Norm::Forward, Norm::None] {
         for inverse in [false, true] {
@@ -139,8 +139,9 @@ fn points(t: &mut Table) -> Result<()> {
             if i[0] % 3 == 0 { (2.0 * at).round() / 2.0 } else { at }
         })
     };
-    let kernel =
-        |width: &[f64], kernel, norm, boundary| InterpolateOptions { width: width.to_vec(), kernel, norm, boundary };
+    let kernel = |width: &[f64], kernel, norm, boundary| {
+        InterpolateOptions::default().width(width.to_vec()).kernel(kernel).norm(norm).boundary(boundary)
+    };
     let (kb, spline) = (InterpolationKernel::KaiserBessel { beta: 5.0 }, |order| InterpolationKernel::Spline { order });
     use linop::{Boundary::*, KernelNorm::*};
     let one = kernel(&[3.0], spline(1), Product, Circular);
@@ -156,7 +157,7 @@ fn points(t: &mut Table) -> Result<()> {
     t.real("gridding", linop::gridding("C=5 S=6", &locs(&[6, 2], 9.0, 6), "Y=7 X=6", &disc)?);
     let weighted = linop::diagonal("C=2 S=6", &complex("C=2 S=6", 7))?;
     t.complex("gridding of weights", linop::gridding("C=2 S=6", &locs(&[6, 1], 9.0, 7), "N=9", &one)? * weighted);
-    let pair = |tol| NufftOptions { accuracy: Accuracy::Tol(tol), toeplitz: Some(false) };
+    let pair = |tol| NufftOptions::default().accuracy(Accuracy::Tol(tol)).toeplitz(Some(false));
     let nufft = |input: &str, d: usize, axes: &str, out: &str| {
         linop::nufft(input, &locs(&[2, 4, d], 5.0, 8), axes, pair(1e-3), out)
     };
@@ -198,7 +199,7 @@ fn containers(t: &mut Table) -> Result<()> {
 }
 
 fn compositions(t: &mut Table) -> Result<()> {
-    let ortho = FftOptions { centered: true, ..FftOptions::default() };
+    let ortho = FftOptions::default().centered(true);
     let maps = linop::diagonal("Y=6 X=5", &complex("C=3 Y=6 X=5", 1))?;
     let f = linop::fft(maps.output()?, "Y X", ortho)?.out("C Ky Kx")?;
     let sense = linop::sampling(f.output()?, &mask("Ky=6 Kx=5", 0.5, 2), "C S")? * &f * &maps;

@@ -56,7 +56,7 @@ fn adapters_tell_their_queues() {
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_device_tells_its_lanes() {
-    let device = Device::gpu_with(Choice::Any, GpuOptions { queues: Some(1), ..GpuOptions::default() }).unwrap();
+    let device = Device::gpu_with(Choice::Any, GpuOptions::default().queues(Some(1))).unwrap();
     let gpu = device.as_gpu().unwrap();
     assert_eq!((gpu.lanes().rung, gpu.lane_count()), (Rung::OneQueue, 1));
     // A caller's own device stays one queue, whatever is asked for elsewhere.

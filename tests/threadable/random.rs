@@ -54,7 +54,9 @@ fn leaf(shape: &Shape, kind: usize, seed: u64, salt: u64) -> Result<Linop> {
     let (one, weight) = (format!("{name}={n}"), seed + 1000 * salt);
     let new = dim.next_unused(shape.dims());
     let rest: String = shape.dims().iter().filter(|d| **d != dim).map(|d| format!("{d} ")).collect();
-    let fft = |inverse, centered, norm| linop::fft(shape, &name, FftOptions { centered, norm, inverse })?.out(&same);
+    let fft = |inverse, centered, norm| {
+        linop::fft(shape, &name, FftOptions::default().centered(centered).norm(norm).inverse(inverse))?.out(&same)
+    };
     match kind {
         0 => linop::identity(shape),
         1 => linop::diagonal(shape, &complex(shape, weight)),
@@ -240,9 +242,9 @@ fn random_containers_have_the_same_bits_for_all_settings() {
 fn so_they_have_with_small_bindings_and_kernels_for_gpus() {
     use crate::common::gpu_with;
     use linops::gpu::GpuOptions;
-    let small = gpu_with(GpuOptions { max_binding: Some(4096), ..GpuOptions::default() });
+    let small = gpu_with(GpuOptions::default().max_binding(Some(4096)));
     let shape = Some(linops::internal::KernelShape::Gpu);
-    let gpu = gpu_with(GpuOptions { shape, ..GpuOptions::default() });
+    let gpu = gpu_with(GpuOptions::default().shape(shape));
     sweep(&small.into_iter().chain(gpu).collect::<Vec<_>>(), 80);
 }
 

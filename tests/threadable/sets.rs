@@ -8,7 +8,7 @@ use linops::linop::{self, FftOptions};
 pub const SHAPE: &str = "Y=12 X=10";
 
 fn fft() -> Linop {
-    linop::fft(SHAPE, "Y X", FftOptions { centered: true, ..FftOptions::default() }).unwrap().out("Y X").unwrap()
+    linop::fft(SHAPE, "Y X", FftOptions::default().centered(true)).unwrap().out("Y X").unwrap()
 }
 
 fn weight(seed: u64) -> Linop {

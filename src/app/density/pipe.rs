@@ -50,12 +50,11 @@ pub fn pipe_density(
     // The kernel's Fourier transform is then 0 at a distance of one field of view, so that a fully sampled grid has equal
     // weights of 1 exactly; that is shorter than the kernel of a transform, whose error depends on what lies farther out.
     let beta = PI * ((WIDTH / oversampling).powi(2) - 1.0).sqrt();
-    let options = InterpolateOptions {
-        width: vec![WIDTH],
-        kernel: InterpolationKernel::KaiserBessel { beta },
-        norm: KernelNorm::Product,
-        boundary: Boundary::Circular,
-    };
+    let options = InterpolateOptions::default()
+        .width(vec![WIDTH])
+        .kernel(InterpolationKernel::KaiserBessel { beta })
+        .norm(KernelNorm::Product)
+        .boundary(Boundary::Circular);
     let axes = ["Gz", "Gy", "Gx"];
     let axes = &axes[3 - d..];
     let input: Vec<String> = axes.iter().zip(&grid).map(|(axis, n)| format!("{axis}={n}")).collect();

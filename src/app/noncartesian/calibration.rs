@@ -47,7 +47,7 @@ mod tests {
     fn finds_the_simulated_maps() {
         let n = 40;
         let k = trajectory::golden_radial(48, n, n).unwrap().into_dyn();
-        let options = SampleOptions { ny: n, nx: n, coils: 4, noise: 0.001, seed: 1 };
+        let options = SampleOptions::default().ny(n).nx(n).coils(4).noise(0.001).seed(1);
         let scan = sample_scan(k.view(), &options).unwrap();
         let w = ramp_density(k.view()).unwrap();
         let calibrate = |matrix: &[usize]| {

@@ -27,7 +27,7 @@ const AXES: [&str; 3] = ["Nz", "Ny", "Nx"];
 /// ```
 /// use linops::{Device, app::{density::ramp_density, nrmse, sample_scan, trajectory, NonCartesian, SampleOptions, recon_options}};
 /// let k = trajectory::golden_radial(40, 64, 32)?.into_dyn();
-/// let scan = sample_scan(k.view(), &SampleOptions { ny: 32, nx: 32, coils: 4, ..Default::default() })?;
+/// let scan = sample_scan(k.view(), &SampleOptions::default().ny(32).nx(32).coils(4))?;
 /// let w = ramp_density(k.view())?;
 /// let model = NonCartesian::new(scan.maps.view().into_dyn(), k.view(), w.view(), Default::default())?;
 /// let image = model.solve(scan.kspace.view(), recon_options(), &Device::host())?.image;
@@ -210,13 +210,13 @@ mod tests {
 
     fn small(noise: f64) -> (SampledScan, ArrayD<f64>, ArrayD<f64>) {
         let k = trajectory::golden_radial(24, 2 * N, N).unwrap().into_dyn();
-        let options = SampleOptions { ny: N, nx: N, coils: 4, noise, seed: 5 };
+        let options = SampleOptions::default().ny(N).nx(N).coils(4).noise(noise).seed(5);
         let w = ramp_density(k.view()).unwrap();
         (sample_scan(k.view(), &options).unwrap(), k, w)
     }
 
     fn model(scan: &SampledScan, k: &ArrayD<f64>, w: &ArrayD<f64>, toeplitz: Option<bool>) -> NonCartesian {
-        let options = NufftOptions { toeplitz, ..Default::default() };
+        let options = NufftOptions::default().toeplitz(toeplitz);
         NonCartesian::new(scan.maps.view().into_dyn(), k.view(), w.view(), options).unwrap()
     }
 
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn gridding_a_full_scan_gives_the_image() {
         let k = trajectory::radial(76, N, N).unwrap().into_dyn();
-        let options = SampleOptions { ny: N, nx: N, coils: 3, noise: 0.0, seed: 1 };
+        let options = SampleOptions::default().ny(N).nx(N).coils(3).noise(0.0).seed(1);
         let scan = sample_scan(k.view(), &options).unwrap();
         let w = ramp_density(k.view()).unwrap();
         let nufft = NufftOptions::default();

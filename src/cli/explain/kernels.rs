@@ -5,7 +5,7 @@ use linops::{Error, Result};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct KernelArgs {
     /// Write each kernel as a file into this folder
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
@@ -27,7 +27,7 @@ enum Language {
     Msl,
 }
 
-impl Args {
+impl KernelArgs {
     /// The folder, if kernels are to be written.
     pub fn folder(&self) -> Option<&Path> {
         self.kernels.as_deref()

@@ -132,7 +132,7 @@ impl Args {
             None | Some(Toeplitz::Auto) => None,
             Some(when) => Some(when == Toeplitz::On),
         };
-        NufftOptions { accuracy: Accuracy::Tol(self.tol()), toeplitz }
+        NufftOptions::default().accuracy(Accuracy::Tol(self.tol())).toeplitz(toeplitz)
     }
 }
 

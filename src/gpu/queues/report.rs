@@ -6,6 +6,7 @@ use serde::Serialize;
 /// What carries the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Rung {
     /// Several queues of one GPU over shared buffers.
     HardwareQueues,
@@ -27,6 +28,7 @@ impl std::fmt::Display for Rung {
 
 /// A family of alike queues of an adapter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct QueueFamily {
     /// What its queues can do: graphics, compute, transfer, sparse binding.
     pub flags: Vec<&'static str>,
@@ -36,6 +38,7 @@ pub struct QueueFamily {
 
 /// Opened lanes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LanesReport {
     /// What carries them.
     pub rung: Rung,
@@ -51,6 +54,7 @@ pub struct LanesReport {
 
 /// The queues of an adapter that is not open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct QueuesReport {
     /// The rung that a device is opened on now.
     pub rung: Rung,

@@ -25,8 +25,10 @@ impl Loader {
     }
 
     pub(super) fn fft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let options =
-            FftOptions { centered: f.flag("centered", false)?, norm: norm(f)?, inverse: f.flag("inverse", false)? };
+        let options = FftOptions::default()
+            .centered(f.flag("centered", false)?)
+            .norm(norm(f)?)
+            .inverse(f.flag("inverse", false)?);
         made(linop::fft(needed(input, f)?, &f.dims("axes")?, options), f)
     }
 

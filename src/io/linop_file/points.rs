@@ -26,7 +26,7 @@ impl Loader {
             _ => return Err(f.wrong("tol", "goes without \"width\" and \"oversamp\"; give one or the others")),
         };
         let toeplitz = f.get("toeplitz").map(|_| f.flag("toeplitz", false)).transpose()?;
-        let options = NufftOptions { accuracy, toeplitz };
+        let options = NufftOptions::default().accuracy(accuracy).toeplitz(toeplitz);
         linop::nufft(needed(input, f)?, &locs, &axes, options, &out).map_err(|e| f.here(e))
     }
 
@@ -66,5 +66,5 @@ fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
         Some("zero") => Boundary::Zero,
         Some(other) => return Err(f.wrong("boundary", format!("is \"{other}\"; expected circular or zero"))),
     };
-    Ok(InterpolateOptions { width, kernel, norm, boundary })
+    Ok(InterpolateOptions::default().width(width).kernel(kernel).norm(norm).boundary(boundary))
 }

@@ -6,6 +6,7 @@ use std::f64::consts::PI;
 
 /// What is asked of a non-uniform transform.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Accuracy {
     /// Relative l2 error of the result and of the adjoint's.
     Tol(f64),
