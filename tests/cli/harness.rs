@@ -51,6 +51,7 @@ impl Folder {
         self.scan_with(&ScanOptions::default().ny(48).nx(40).coils(4).acceleration(2))
     }
 
+    #[cfg(unix)]
     /// A scan whose iterations take long, and many of them.
     pub fn hard_scan(&self) {
         self.scan_with(&ScanOptions::default().ny(640).nx(640).coils(4).acceleration(4));
