@@ -286,3 +286,47 @@ fn plans_are_the_same_every_time() {
     assert_eq!(plan(), plan());
     assert_eq!(a.plan(&Device::host(), linops::DType::F32).unwrap().values[0].element_bytes(), 4);
 }
+
+/// The self-test runs every kernel that there is, and so do the tests that go through the catalogue.
+#[test]
+fn samples_and_catalogue_have_every_kernel() {
+    use linops::internal::{Program, samples};
+    use std::collections::BTreeSet;
+    fn names<'a>(programs: impl Iterator<Item = &'a Program>, target: &Target) -> BTreeSet<&'static str> {
+        let plans = programs.map(|p| p.schedule(target, true).unwrap());
+        plans.flat_map(|plan| plan.steps.iter().map(|step| step.name()).collect::<Vec<_>>()).collect()
+    }
+    let shown = samples().unwrap();
+    let all: Vec<_> = common::catalogue::cases()
+        .into_iter()
+        .flat_map(|c| [c.linop.clone(), c.linop.h(), c.linop.n()])
+        .map(|a| a.program().unwrap())
+        .collect();
+    for target in [Target::Host, Target::software(), Target::poorest(), Target::rich()] {
+        let (shown, all) = (names(shown.iter().map(|s| &s.program), &target), names(all.iter().map(|p| &**p), &target));
+        assert!(all.len() > 4, "{all:?}");
+        assert_eq!(shown, all, "{target:?}");
+    }
+}
+
+/// A linop that files can name is in the catalogue, so that what goes through it is told of every one.
+#[test]
+#[cfg(feature = "io")]
+fn the_catalogue_has_every_linop_of_files() {
+    let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    std::fs::write(file.path(), r#"{ "op": "none of them", "in": "N=4" }"#).unwrap();
+    let told = linops::Linop::from_file(file.path()).unwrap_err().to_string();
+    let list = told.rsplit_once("there are ").unwrap().1;
+    let trees: Vec<String> = common::catalogue::cases().iter().map(|c| c.linop.to_string()).collect();
+    // Those that are made of others.
+    let made =
+        ["nufft_lattice", "gridding", "downsample", "upsample", "crop", "adjoint", "normal", "sampling_at", "embed"];
+    let ops: Vec<&str> = list.split([',', ' ']).filter(|op| !op.is_empty()).collect();
+    assert!(ops.len() > 20, "{told}");
+    for op in ops {
+        assert!(
+            made.contains(&op) || trees.iter().any(|t| t.split(['\n', ' ', ':', '(']).any(|w| w == op)),
+            "{op} in {told}"
+        );
+    }
+}

@@ -1,4 +1,23 @@
 //! Everything that says wgpu: adapters, devices, pipelines, buffers, recording, submission, readback.
+//!
+//! ```text
+//! Gpu ── plans: Store<PlanKey, CompiledPlan> ──▶ Core ── lanes (queues/), pool, pipelines, what is kept: bytes and budget
+//!  │                                              ▲
+//!  └── a Device is a handle to it                 └── buffers and compiled plans lean on the core alone
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | `Gpu` (`device.rs`) | what a [`Device`](crate::Device) is: the core, and the plans compiled for it. Dropped, its plans go with it, even where buffers live on |
+//! | `Core` (`core.rs`) | the wgpu device with everything that buffers need: lanes, pool, pipelines, ledger. It ends with the last buffer or plan |
+//! | `CompiledPlan` (`compiled.rs`, `segments.rs`) | a plan's pipelines, uploads and dispatches, cut into submissions by lane and by time |
+//! | `Instance` (`recorded.rs`, `records.rs`) | scratch of one run of a plan, and bind groups over it. Two applies at once take two |
+//! | bind groups (`groups.rs`) | of the call's own buffers: kept by the numbers of these, dropped with any of them |
+//! | `Pool` (`pool.rs`) | idle buffers by size, given back by epochs; a tensor's memory is the pool's again when the tensor goes |
+//! | `Pipelines` (`pipelines.rs`) | by WGSL text; compiled outside of the lock, several at a time; the least recently used leave |
+//! | `faults.rs` | error scopes around every call: an error goes to the caller who made it, only a lost device is for good |
+//! | `GpuSpace` (`space.rs`) | a solver's vectors: passes and operators recorded into one submission |
+//! | `queues/` | the only place that submits; its page says how lanes are ordered |
 
 mod adapters;
 mod buffer;
@@ -7,6 +26,7 @@ mod core;
 mod device;
 mod faults;
 mod groups;
+mod ids;
 mod pack;
 mod pipelines;
 mod pool;

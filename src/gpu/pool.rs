@@ -4,7 +4,6 @@ use super::queues::{Lanes, SharedBuffer};
 use crate::error::{Error, Result};
 use crate::plan::size_class;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Accounting of a device's memory, in bytes of size classes.
@@ -32,12 +31,6 @@ pub(super) struct Pool {
     /// The largest buffer.
     max_buffer: u64,
     state: Mutex<State>,
-}
-
-/// A number that no other buffer has.
-pub(super) fn new_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 #[derive(Debug, Default)]

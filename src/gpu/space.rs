@@ -13,10 +13,10 @@ use crate::vectors::{DOTS, FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, Scalar, 
 use std::sync::Arc;
 
 /// Lanes that an invocation handles at least, before there are more workgroups.
-const LANES_EACH: u64 = 4;
+const QUADS_EACH: u64 = 4;
 
-/// Bytes of a lane.
-const LANE: u64 = 16;
+/// Bytes of a quad: four numbers.
+const QUAD: u64 = 16;
 
 pub(crate) struct GpuSpace {
     gpu: Arc<Gpu>,
@@ -51,8 +51,8 @@ struct Dispatch {
 /// A stretch of the vectors that one dispatch goes over.
 #[derive(Clone, Copy)]
 struct Stretch {
-    /// First lane, and number of numbers.
-    lane: u64,
+    /// First quad, and number of numbers.
+    quad: u64,
     length: u64,
     /// Lanes of each workgroup, and how many of these there are.
     chunk: u64,
@@ -71,8 +71,8 @@ impl GpuSpace {
     ) -> Result<GpuSpace> {
         let core = &gpu.core;
         let vector = |(shape, dtype): &(Shape, DType)| {
-            // Lanes are whole, also the last one.
-            let bytes = (shape.len() as u64 * dtype.bytes()).next_multiple_of(LANE);
+            // Quads are whole, also the last one.
+            let bytes = (shape.len() as u64 * dtype.bytes()).next_multiple_of(QUAD);
             Tensor::from_device(shape.clone(), *dtype, Arc::new(gpu.alloc(bytes)?))
         };
         let vectors = like.iter().map(vector).collect::<Result<Vec<_>>>()?;
@@ -206,31 +206,31 @@ fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor]) -> Result<Vec<Stretch>>
     };
     let lengths: Vec<u64> = pass.vectors().iter().map(|(v, _)| numbers(*v)).collect();
     let Some(&length) = lengths.first() else {
-        return Ok(vec![Stretch { lane: 0, length: 0, chunk: 0, groups: 1, first: 0 }]);
+        return Ok(vec![Stretch { quad: 0, length: 0, chunk: 0, groups: 1, first: 0 }]);
     };
     if lengths.iter().any(|&l| l != length) {
         return Err(Error::Value(format!("the pass {} goes over vectors of {lengths:?} numbers", pass.name)));
     }
     // Offsets of bindings are multiples of 256.
-    let most = (gpu.core.limits.max_binding / 256).max(1) * 256 / LANE;
-    let lanes = length.div_ceil(4);
-    let count = lanes.div_ceil(most).max(1);
+    let most = (gpu.core.limits.max_binding / 256).max(1) * 256 / QUAD;
+    let quads = length.div_ceil(4);
+    let count = quads.div_ceil(most).max(1);
     if count > PARTIALS {
         return Err(Error::TooBig {
             what: "a solver's vector".into(),
             needed: 4 * length,
-            limit: PARTIALS * most * LANE,
+            limit: PARTIALS * most * QUAD,
         });
     }
     let share = PARTIALS / count;
     let mut first = 0;
     let stretch = |at: u64| {
-        let lane = at * most;
-        let own = most.min(lanes - lane);
-        let groups = own.div_ceil(GROUP * LANES_EACH).clamp(1, share);
+        let quad = at * most;
+        let own = most.min(quads - quad);
+        let groups = own.div_ceil(GROUP * QUADS_EACH).clamp(1, share);
         let chunk = own.div_ceil(groups).next_multiple_of(GROUP);
         let groups = own.div_ceil(chunk).max(1);
-        let s = Stretch { lane, length: (4 * own).min(length - 4 * lane), chunk, groups, first };
+        let s = Stretch { quad, length: (4 * own).min(length - 4 * quad), chunk, groups, first };
         first += groups;
         s
     };
@@ -260,7 +260,7 @@ impl Binder<'_> {
         ];
         for (binding, (v, _)) in (FIRST_VECTOR..).zip(pass.vectors()) {
             let buffer = here(&self.vectors[v.0])?.wgpu_buffer();
-            let resource = part(buffer, LANE * s.lane, LANE * s.length.div_ceil(4));
+            let resource = part(buffer, QUAD * s.quad, QUAD * s.length.div_ceil(4));
             entries.push(wgpu::BindGroupEntry { binding, resource });
         }
         // Only what the kernel declares and naga kept.

@@ -146,9 +146,9 @@ pub(super) fn kernels<T: Precision>(plan: &Plan) -> Result<Kernels<T>> {
     let bytes = largest.max(table_bytes(plan)).saturating_mul(size_of::<T>() as u64 / 4);
     let reals = usize::try_from(bytes / 4).map_err(|_| too_large(bytes))?;
     zeroed::<f32>(reals)?;
-    let kernel = |kernel: &StepKernel| match kernel {
-        StepKernel::Host(k) => Ok(T::bind(&**k)),
-        StepKernel::Gpu(_) => Err(Error::Device("a plan for a GPU does not run on the host".into())),
+    let kernel = |kernel: &StepKernel| match kernel.for_host() {
+        Some(k) => Ok(T::bind(k)),
+        None => Err(Error::Device("a plan for a GPU does not run on the host".into())),
     };
     Ok(Arc::new(plan.steps.iter().map(|s| kernel(&s.kernel)).collect::<Result<_>>()?))
 }

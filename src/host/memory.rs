@@ -2,7 +2,7 @@
 
 use super::kept::Constants;
 use crate::loops::Taken;
-use crate::plan::{Held, HostKernel, Item, Plan, Step, StepKernel};
+use crate::plan::{Held, HostKernel, Item, Plan, Step};
 use std::collections::HashMap;
 
 /// Bytes that one read or weight takes as it is bound, at most: its extents, strides and bounds.
@@ -39,10 +39,7 @@ pub(crate) fn table_bytes(plan: &Plan) -> u64 {
 }
 
 fn kernel(step: &Step) -> Option<&dyn HostKernel> {
-    match &step.kernel {
-        StepKernel::Host(k) => Some(&**k),
-        StepKernel::Gpu(_) => None,
-    }
+    step.kernel.for_host()
 }
 
 fn of_items(plan: &Plan, items: &[Item], threads: usize) -> Taken {

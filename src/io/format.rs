@@ -10,7 +10,7 @@ use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
 
 /// All that are known.
-pub const FORMATS: [Format; 4] = [npy::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT];
+pub const FORMATS: &[Format] = &[npy::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT];
 
 /// A file format.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +164,7 @@ mod tests {
         for (i, suffix) in all.iter().enumerate() {
             assert!(!all[..i].contains(suffix) && *suffix == suffix.to_ascii_lowercase(), "{suffix}");
         }
-        for format in &FORMATS {
+        for format in FORMATS {
             assert!(format.companion.is_none_or(|c| format.suffixes.contains(&c)), "{}", format.name);
             assert_eq!(format.reader.is_some(), format.probe.is_some(), "{}", format.name);
         }

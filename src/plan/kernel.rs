@@ -8,7 +8,7 @@ use crate::access::{Constant, Load, Post, Store};
 use crate::loops::{Elem, Real, Slice, SliceMut, Taken};
 use crate::{
     error::Result,
-    shader::{Draft, Stepper},
+    shader::{Draft, GpuLimits, Stepper},
 };
 use std::any::Any;
 use std::fmt;
@@ -194,19 +194,79 @@ pub(crate) trait GpuKernel: Kernel {
 pub(crate) trait AnyDevice: HostKernel + GpuKernel {}
 impl<K: HostKernel + GpuKernel> AnyDevice for K {}
 
-/// The kernel of a step, for the kind of device that its plan is made for.
+/// The side that a plan is for. Only there can a kernel for one side alone be made, so that no plan has a kernel that its device
+/// does not run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    Host(HostSide),
+    Gpu(GpuSide),
+}
+
+/// A plan for the host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostSide(());
+
+/// A plan for a GPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GpuSide {
+    pub limits: GpuLimits,
+    _made: (),
+}
+
+impl Target {
+    /// Its side.
+    pub(crate) fn side(&self) -> Side {
+        match self {
+            Target::Host => Side::Host(HostSide(())),
+            Target::Gpu(limits) => Side::Gpu(GpuSide { limits: *limits, _made: () }),
+        }
+    }
+}
+
+impl HostSide {
+    pub fn kernel(self, kernel: impl HostKernel + 'static) -> StepKernel {
+        StepKernel(Kind::Host(Box::new(kernel)))
+    }
+}
+
+impl GpuSide {
+    pub fn kernel(self, kernel: impl GpuKernel + 'static) -> StepKernel {
+        StepKernel(Kind::Gpu(Box::new(kernel)))
+    }
+}
+
+/// The kernel of a step, for the side that its plan is for.
 #[derive(Debug)]
-pub(crate) enum StepKernel {
+pub(crate) struct StepKernel(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Host(Box<dyn HostKernel>),
     Gpu(Box<dyn GpuKernel>),
 }
 
 impl StepKernel {
-    /// The kernel for this target.
-    pub fn on(kernel: Box<dyn AnyDevice>, target: &Target) -> StepKernel {
-        match target {
-            Target::Host => StepKernel::Host(kernel),
-            Target::Gpu(_) => StepKernel::Gpu(kernel),
+    /// A kernel that is the same on both sides.
+    pub fn on(kernel: impl AnyDevice + 'static, target: &Target) -> StepKernel {
+        match target.side() {
+            Side::Host(host) => host.kernel(kernel),
+            Side::Gpu(gpu) => gpu.kernel(kernel),
+        }
+    }
+
+    /// As the host runs it, in a plan for the host.
+    pub fn for_host(&self) -> Option<&dyn HostKernel> {
+        match &self.0 {
+            Kind::Host(k) => Some(&**k),
+            Kind::Gpu(_) => None,
+        }
+    }
+
+    /// As a GPU runs it, in a plan for one.
+    pub fn for_gpu(&self) -> Option<&dyn GpuKernel> {
+        match &self.0 {
+            Kind::Gpu(k) => Some(&**k),
+            Kind::Host(_) => None,
         }
     }
 }
@@ -215,18 +275,18 @@ impl std::ops::Deref for StepKernel {
     type Target = dyn Kernel;
 
     fn deref(&self) -> &(dyn Kernel + 'static) {
-        match self {
-            StepKernel::Host(k) => &**k,
-            StepKernel::Gpu(k) => &**k,
+        match &self.0 {
+            Kind::Host(k) => &**k,
+            Kind::Gpu(k) => &**k,
         }
     }
 }
 
 impl std::ops::DerefMut for StepKernel {
     fn deref_mut(&mut self) -> &mut (dyn Kernel + 'static) {
-        match self {
-            StepKernel::Host(k) => &mut **k,
-            StepKernel::Gpu(k) => &mut **k,
+        match &mut self.0 {
+            Kind::Host(k) => &mut **k,
+            Kind::Gpu(k) => &mut **k,
         }
     }
 }

@@ -1,6 +1,11 @@
 //! The plan: what an executor runs, step by step, with every buffer decided. And what it is made of: kernels, targets, costs.
 //!
 //! Plain data, made by the [planner](crate::planner), run by the [host](crate::host) or by a GPU.
+//!
+//! A step is a [`Kernel`](kernel) with its reads inside, and a [`Store`]: where its result goes. A kernel says of itself what it
+//! reads and what that costs, what may be fused into its reads and its store, whether it may overwrite what it reads. Kernels for
+//! one side alone can be made only where the plan is for that side. Values that a container's children make side by side live in
+//! a [`Region`]; [`MemoryPlan`] lays the values that never live at the same time over each other.
 
 mod cost;
 mod display;
@@ -15,7 +20,9 @@ mod uploads;
 pub use cost::Cost;
 pub(crate) use cost::weight_bytes;
 pub(crate) use kernel::GpuKernel;
-pub(crate) use kernel::{AsAny, Bound, Call, Held, HostKernel, HostLoops, Kernel, Place, Scratch, StepKernel, Work};
+pub(crate) use kernel::{
+    AsAny, Bound, Call, GpuSide, Held, HostKernel, HostLoops, Kernel, Place, Scratch, Side, StepKernel, Work,
+};
 pub use memory::{MemoryPlan, size_class};
 pub(crate) use options::LaneLimit;
 pub use options::PlanOptions;
@@ -116,7 +123,7 @@ impl Step {
     /// # Errors
     /// [`TooBig`](crate::Error::TooBig) for what the device's bindings cannot hold; the plan is for the host.
     pub fn drafts(&self, plan: &Plan) -> crate::Result<Vec<crate::shader::Draft>> {
-        let (StepKernel::Gpu(kernel), Target::Gpu(limits)) = (&self.kernel, plan.target) else {
+        let (Some(kernel), Target::Gpu(limits)) = (self.kernel.for_gpu(), plan.target) else {
             return Err(crate::Error::Device("a plan for the host has no kernels".into()));
         };
         let slot = |v: ValueId| plan.memory.slot_of[v.at()];

@@ -21,7 +21,7 @@ pub(super) fn cut_sums(s: &mut Steps) -> Result<()> {
         let mut before = None;
         for (k, terms) in groups.into_iter().enumerate() {
             let group: Vec<Load> = before.take().into_iter().chain(loads.by_ref().take(terms)).collect();
-            let kernel = StepKernel::on(Box::new(MapKernel::sum(group)), &s.target);
+            let kernel = StepKernel::on(MapKernel::sum(group), &s.target);
             if k + 1 == kernels {
                 s.replace(at, kernel);
                 break;

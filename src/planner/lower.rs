@@ -75,7 +75,7 @@ impl Lowerer {
 
     /// A pointwise kernel for the target.
     pub fn pointwise(&self, kernel: MapKernel) -> StepKernel {
-        StepKernel::on(Box::new(kernel), &self.steps.target)
+        StepKernel::on(kernel, &self.steps.target)
     }
 
     /// Appends the steps of a program, applied to x.

@@ -1,5 +1,14 @@
 //! Points between the cells of a grid, prepared in f64: for each its first cell, the weights of the cells around it or what
 //! they are computed from, and the order in which kernels walk them.
+//!
+//! | | |
+//! |---|---|
+//! | `profile`, `prolate` | kernels of one variable, and the ones with least error for a width and an oversampling |
+//! | `pieces` | a profile as polynomials, one for each tap |
+//! | `window` | the correction that a kernel's profile asks of the image |
+//! | `tiles` | the grid in tiles of 256 cells: points are sorted by tile, so that a tile's cells are summed where they are, in the list's order, by one workgroup or thread. No atomics, and the same bits each time |
+//!
+//! Everything is prepared when a plan first asks for it, outside of cells and locks, since preparation is parallel.
 
 mod pieces;
 mod profile;

@@ -1,4 +1,9 @@
 //! Running linops: devices, compiled plans, applying, moving tensors.
+//!
+//! [`Linop::apply`](crate::Linop::apply) asks the linop for its simplified program, which it keeps; the device for the plan that
+//! it has compiled for this program (`compiled.rs`: found by the program's fingerprint, made outside of any lock); and runs it:
+//! on the host in the caller's thread, on a GPU by submitting, without a wait. Whatever panics on the way is an error with the
+//! linop's name in front. A GPU that is opened by name is trusted after its self-test (`self_test.rs`).
 
 mod apply;
 mod compiled;

@@ -1,6 +1,6 @@
-// One pass over vectors, as lanes of four.
+// One pass over vectors, as quads: four numbers.
 //
-// Of the caller: the vectors; formulas(), which makes scalars of scalars in `s`; element(i), which updates lanes i and gives
+// Of the caller: the vectors; formulas(), which makes scalars of scalars in `s`; element(i), which updates quad i and gives
 // their part of each dot product.
 //
 // State is [scalars | number of partial sums | partial sums of dot 0 | of dot 1 …]. A pass reads one state and writes the other.
@@ -10,7 +10,7 @@
 
 struct Params {
     length: u32,    // numbers that are bound of each vector
-    chunk: u32,     // lanes of each workgroup
+    chunk: u32,     // quads of each workgroup
     first: u32,     // partial sum of the first workgroup
     partials: u32,  // partial sums of this pass, over all its dispatches
 }
@@ -78,8 +78,8 @@ fn main(
     workgroupBarrier();
 
     var dots = vec4<f32>();
-    let lanes = (p.length + 3u) / 4u;
-    let end = min((g + 1u) * p.chunk, lanes);
+    let quads = (p.length + 3u) / 4u;
+    let end = min((g + 1u) * p.chunk, quads);
     for (var i = g * p.chunk + lid; i < end; i += 256u) {
         dots += element(i);
     }
@@ -87,7 +87,7 @@ fn main(
     workgroupBarrier();
     sums[lid] = dots[{d}];
     tree(lid);
-    if (lid == 0u && g * p.chunk < lanes) {
+    if (lid == 0u && g * p.chunk < quads) {
         after[SCALARS + 1 + {d} * PARTIALS + p.first + g] = sums[0];
     }
 #endfor

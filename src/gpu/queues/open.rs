@@ -5,7 +5,7 @@ use super::report::{Found, Granted, LanesReport, Rung, find};
 use super::{Carrier, Inner, Lanes, exit};
 use crate::error::{Error, Result, value_err};
 use crate::gpu::faults::Health;
-use crate::gpu::pool::new_id;
+use crate::gpu::ids::new_id;
 use std::sync::Arc;
 
 /// What lanes to open.

@@ -6,7 +6,7 @@ use super::reaper::Reaper;
 use super::{Carrier, Lanes};
 use crate::error::{Error, Result};
 use crate::gpu::faults::checked;
-use crate::gpu::pool::new_id;
+use crate::gpu::ids::new_id;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -9,7 +9,7 @@ use crate::linop::Linop;
 /// Makes a linop of its fields and of the input that they or the surroundings give.
 pub(super) type Build = fn(&Loader, &mut Fields, Option<Shape>) -> Result<Linop>;
 
-pub(super) const OPS: [(&str, Build); 27] = [
+pub(super) const OPS: &[(&str, Build)] = &[
     ("identity", Loader::identity),
     ("zero", Loader::zero),
     ("scalar", Loader::scalar),

@@ -1,4 +1,7 @@
 //! Einsums with a constant: repeat x along the labels it lacks, weigh, sum over the labels that y lacks.
+//!
+//! It has no kernel of its own: it lowers to a `sum` whose read repeats x (stride 0) and weighs it, so that everything around it
+//! fuses into the same read and store. Its transpose swaps the labels of x and y and conjugates the weight.
 
 use super::{Sample, sum};
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
@@ -161,7 +164,7 @@ impl Primitive for Contract {
         let load = read.times(&self.weight, &self.w.iter().map(at).collect::<Vec<_>>(), self.conj);
         let complex = x.complex || self.weight.is_complex();
         if labels.len() == self.y.len() {
-            let kernel = StepKernel::on(Box::new(MapKernel::of(load)), &to.target());
+            let kernel = StepKernel::on(MapKernel::of(load), &to.target());
             return Ok(to.step(kernel, &extents, complex));
         }
         Ok(sum::lower(to, load, self.y.len(), complex))

@@ -4,7 +4,7 @@ use super::filter::Filter;
 use super::host::{FilterKernel, WholeFft};
 use crate::access::Post;
 use crate::error::Result;
-use crate::plan::{StepKernel, Steps};
+use crate::plan::{Side, Steps};
 
 /// Weights of a filter that may be any multiple of those that they are made of.
 const SMALL_TABLE: usize = 1 << 16;
@@ -22,12 +22,11 @@ pub(crate) fn find_filters(s: &mut Steps) -> Result<()> {
         if s.get(there).is_none_or(|t| t.scope != step.scope) {
             continue;
         }
-        if let Some(kernel) = on_host(s, there, at)? {
-            s.remove(there);
-            s.replace(at, kernel);
-            continue;
-        }
-        if let Some(kernel) = super::gpu::filter_pass(s, there, at) {
+        let filter = match s.target.side() {
+            Side::Host(host) => on_host(s, there, at)?.map(|k| host.kernel(k)),
+            Side::Gpu(gpu) => super::gpu::filter_pass(s, there, at).map(|k| gpu.kernel(k)),
+        };
+        if let Some(kernel) = filter {
             s.remove(there);
             s.replace(at, kernel);
         }
@@ -36,7 +35,7 @@ pub(crate) fn find_filters(s: &mut Steps) -> Result<()> {
 }
 
 /// Two whole transforms as a filter; None where they are not that.
-fn on_host(s: &Steps, there: usize, back: usize) -> Result<Option<StepKernel>> {
+fn on_host(s: &Steps, there: usize, back: usize) -> Result<Option<FilterKernel>> {
     let kernel = |at: usize| s.get(at).and_then(|step| step.kernel.of_type::<WholeFft>());
     let (Some(there), Some(back)) = (kernel(there), kernel(back)) else { return Ok(None) };
     let extents = &back.load.extents;
@@ -54,5 +53,5 @@ fn on_host(s: &Steps, there: usize, back: usize) -> Result<Option<StepKernel>> {
     let by = there.post.scale * back.load.scale;
     let filter = Filter::new(extents, &axes, (there.inverse, there.centered), weights, by)?;
     let post = Post { extents: extents.clone(), ..back.post.clone() };
-    Ok(Some(StepKernel::Host(Box::new(FilterKernel { load: there.load.clone(), filter, post }))))
+    Ok(Some(FilterKernel { load: there.load.clone(), filter, post }))
 }

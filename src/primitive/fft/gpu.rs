@@ -5,7 +5,7 @@ use super::host::into_post;
 use super::passes::{FftCall, FftPass};
 use crate::access::{Factor, Load, Post, ValueId};
 use crate::error::Result;
-use crate::plan::{GpuKernel, Held, Kernel, Scratch, StepKernel, Steps, Target, Work, weight_bytes};
+use crate::plan::{GpuKernel, Held, Kernel, Scratch, Steps, Target, Work, weight_bytes};
 use crate::shader::{
     Chunk, Draft, Operand, Source, Stepper, StoreTo, Text, Window, clamp, load_function, weigh_function, word,
 };
@@ -50,7 +50,7 @@ impl PassKernel {
 }
 
 /// The inverse along one axis of a pass, after weights: both in that pass. None where it is not that, or they do not fit.
-pub(super) fn filter_pass(s: &Steps, there: usize, back: usize) -> Option<StepKernel> {
+pub(super) fn filter_pass(s: &Steps, there: usize, back: usize) -> Option<PassKernel> {
     let kernel = |at: usize| s.get(at).and_then(|step| step.kernel.of_type::<PassKernel>());
     let (there, back) = (kernel(there)?, kernel(back)?);
     let n = there.n();
@@ -71,7 +71,7 @@ pub(super) fn filter_pass(s: &Steps, there: usize, back: usize) -> Option<StepKe
     let middle = Post { extents: back.load.extents.clone(), factors: weights.clone(), scale };
     let pass = there.pass.filter()?;
     let (post, keep) = (back.post.clone(), back.keep);
-    Some(StepKernel::Gpu(Box::new(PassKernel { pass, middle: Some(middle), post, keep, ..there.clone() })))
+    Some(PassKernel { pass, middle: Some(middle), post, keep, ..there.clone() })
 }
 
 impl Kernel for PassKernel {

@@ -7,7 +7,7 @@ use super::smooth::is_smooth;
 use crate::access::{AxisMap, MapAxis, Post, Store};
 use crate::error::{Error, Result};
 use crate::ir::{Lowered, Lowering};
-use crate::plan::StepKernel;
+use crate::plan::GpuSide;
 use crate::primitive::map::MapKernel;
 use crate::shader::GpuLimits;
 
@@ -28,32 +28,32 @@ pub(super) fn lines_fit(axes: &[usize], extents: &[usize], limits: &GpuLimits) -
 }
 
 /// One axis after the other, innermost first; each in the passes that its length needs.
-pub(super) fn lower(to: &mut dyn Lowering, x: &Lowered, f: &Fft, limits: &GpuLimits) -> Result<Lowered> {
+pub(super) fn lower(to: &mut dyn Lowering, x: &Lowered, f: &Fft, gpu: GpuSide) -> Result<Lowered> {
     let mut v = x.clone();
     for (k, &axis) in f.axes.iter().rev().enumerate() {
         let scale = if k + 1 == f.axes.len() { f.scale } else { 1.0 };
         let n = v.extents[axis];
         let shift = if f.centered { n / 2 } else { 0 };
-        v = Line { axis, inverse: f.inverse, shift, scale, limits }.lower(to, &v)?;
+        v = Line { axis, inverse: f.inverse, shift, scale, gpu }.lower(to, &v)?;
     }
     Ok(v)
 }
 
 /// A transform along one axis.
-struct Line<'a> {
+struct Line {
     axis: usize,
     inverse: bool,
     shift: usize,
     scale: f64,
-    limits: &'a GpuLimits,
+    gpu: GpuSide,
 }
 
-impl Line<'_> {
+impl Line {
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
         let e = &x.extents;
         let (outer, n) = (e[..self.axis].iter().product::<usize>(), e[self.axis]);
         let inner: usize = e[self.axis + 1..].iter().product();
-        let limit = self.limits.room().min(MOST_LINES);
+        let limit = self.gpu.limits.room().min(MOST_LINES);
         if outer * n * inner <= limit {
             return self.passes(to, x, None, outer, inner);
         }
@@ -79,7 +79,7 @@ impl Line<'_> {
                 let read = three.mapped(&axes, &panel);
                 let read = read.ok_or_else(|| Error::Shape(format!("{e:?} cannot be read in panels")))?;
                 // Whole rows lie in one stretch and are read where they are; columns are packed first.
-                let packed = to.step(map(MapKernel::of(read)), &panel, x.complex);
+                let packed = to.step(self.gpu.kernel(MapKernel::of(read)), &panel, x.complex);
                 let whole = columns == inner;
                 let store = Store {
                     value: out.value,
@@ -91,7 +91,7 @@ impl Line<'_> {
                     self.passes(to, &packed, Some(store), rows, columns)?;
                 } else {
                     let done = self.passes(to, &packed, None, rows, columns)?;
-                    to.part(map(MapKernel::of(done.load())), store);
+                    to.part(self.gpu.kernel(MapKernel::of(done.load())), store);
                 }
             }
         }
@@ -108,11 +108,11 @@ impl Line<'_> {
         inner: usize,
     ) -> Result<Lowered> {
         let n = x.extents.iter().product::<usize>() / (outer * inner);
-        let passes: Vec<FftPass> = passes::plan(n, inner, self.limits);
+        let passes: Vec<FftPass> = passes::plan(n, inner, &self.gpu.limits);
         let last = passes.len() - 1;
         let mut v = x.clone();
         for (k, pass) in passes.into_iter().enumerate() {
-            let kernel = StepKernel::Gpu(Box::new(PassKernel {
+            let kernel = self.gpu.kernel(PassKernel {
                 load: v.load(),
                 pass,
                 outer,
@@ -124,7 +124,7 @@ impl Line<'_> {
                 middle: None,
                 post: Post::scalar(&x.extents, if k == last { self.scale } else { 1.0 }),
                 keep: (0, n),
-            }));
+            });
             match into {
                 Some(store) if k == last => to.part(kernel, store),
                 _ => v = to.step(kernel, &x.extents, true),
@@ -132,8 +132,4 @@ impl Line<'_> {
         }
         Ok(v)
     }
-}
-
-fn map(kernel: MapKernel) -> StepKernel {
-    StepKernel::Gpu(Box::new(kernel))
 }

@@ -34,7 +34,7 @@ use super::Sample;
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::error::{Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
-use crate::plan::{StepKernel, Target};
+use crate::plan::{Side, Target};
 use host::WholeFft;
 use num_complex::{Complex32, Complex64};
 use std::hash::{Hash, Hasher};
@@ -147,9 +147,9 @@ impl Primitive for Fft {
     }
 
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
-        match to.target() {
-            Target::Host => Ok(to.step(StepKernel::Host(Box::new(WholeFft::new(x, self))), &x.extents, true)),
-            Target::Gpu(limits) => gpu_lower::lower(to, x, self, &limits),
+        match to.target().side() {
+            Side::Host(host) => Ok(to.step(host.kernel(WholeFft::new(x, self)), &x.extents, true)),
+            Side::Gpu(gpu) => gpu_lower::lower(to, x, self, gpu),
         }
     }
 }

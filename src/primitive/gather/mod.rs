@@ -115,7 +115,7 @@ impl Primitive for Gather {
         let three = [e[..axis].iter().product(), e[axis], e[axis + 1..].iter().product()];
         let Some(load) = x.load().reshaped(&three) else { return shape_err!("{e:?} has no axis {axis}") };
         let kernel = GatherKernel { load, index: self.index.clone(), scatters: self.scatters };
-        Ok(to.step(StepKernel::on(Box::new(kernel), &to.target()), &self.extents(e)?, x.complex))
+        Ok(to.step(StepKernel::on(kernel, &to.target()), &self.extents(e)?, x.complex))
     }
 }
 

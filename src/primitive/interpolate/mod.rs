@@ -123,7 +123,7 @@ impl Primitive for Interpolate {
             self.points.weights();
         }
         let kernel = InterpolateKernel { load, points: self.points.clone(), weights, spreads: self.spreads };
-        Ok(to.step(StepKernel::on(Box::new(kernel), &to.target()), &self.extents(&x.extents)?, x.complex))
+        Ok(to.step(StepKernel::on(kernel, &to.target()), &self.extents(&x.extents)?, x.complex))
     }
 }
 

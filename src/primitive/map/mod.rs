@@ -122,5 +122,6 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
             let terms = [b.map_axis(x, 0, flipped, 40)?, b.map_axis(x, 0, rolled, 40)?];
             b.add(&terms)
         })?,
+        Sample::of("zeros", &[40], |b| b.zero(vec![3, 7]))?,
     ])
 }

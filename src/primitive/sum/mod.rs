@@ -50,7 +50,7 @@ pub(crate) fn lower(to: &mut dyn Lowering, load: Load, kept: usize, complex: boo
     let size = if terms > STAGE { (terms as f64).sqrt().ceil() as usize } else { terms };
     let parts = terms.div_ceil(size);
     let kernel = SumKernel { load, kept, parts, size, batch: to.batch() };
-    let kernel = StepKernel::on(Box::new(kernel), &to.target());
+    let kernel = StepKernel::on(kernel, &to.target());
     if parts == 1 {
         return to.step(kernel, &extents, complex);
     }
