@@ -241,6 +241,32 @@ fn sizes_are_no_part_of_a_kernel() {
     of("fft", &|n| linop::fft(format!("C={n} N=48"), "N", FftOptions::default()), 1);
 }
 
+/// Over any sizes, so many kernels and no more: of transforms one for each way that a line is split, of all else none for a size.
+#[test]
+fn kernels_of_all_sizes_are_bounded() {
+    let is_smooth = |n: &usize| {
+        [2, 3, 5, 7, 11, 13].iter().fold(*n, |n, p| (0..11).fold(n, |n, _| if n % p == 0 { n / p } else { n })) == 1
+    };
+    let smooth = |most: usize| (1..=most).filter(is_smooth).count();
+    let ffts = |shape| {
+        let of = |n: usize| linop::fft(format!("C=3 N={n}"), "N", FftOptions::default()).unwrap();
+        distinct((2..=1500).step_by(if shape == KernelShape::Cpu { 1 } else { 3 }).map(of), shape)
+            .into_iter()
+            .filter(|text| text.contains("fft."))
+            .count()
+    };
+    // Butterflies of every smooth length up to 64, each alone, first, in the middle or last.
+    let (registers, memory) = (ffts(KernelShape::Cpu), ffts(KernelShape::Gpu));
+    assert!(registers <= 4 * smooth(64), "{registers}");
+    // Lines of every smooth length that workgroup memory holds, and of those that longer ones are made of.
+    assert!(memory <= 2 * smooth(2048), "{memory}");
+    for shape in SHAPES {
+        let images = (10..90).map(|n| interpolation(&format!("C=2 Ny={} Nx={n}", 2 * n + 1)).n());
+        let images = distinct(images, shape).len();
+        assert!(images <= 8, "{shape:?}: {images} kernels");
+    }
+}
+
 fn sense(coils: usize) -> Linop {
     let maps = linop::diagonal("Y=32 X=48", &complex(format!("C={coils} Y=32 X=48"), 1)).unwrap();
     let f = linop::fft(maps.output().unwrap(), "Y X", FftOptions::default().centered(true)).unwrap();
@@ -289,22 +315,51 @@ fn representative_plans() {
     }
 }
 
+/// One small kernel of each family, to be read.
 #[test]
-fn representative_kernels() {
+fn a_kernel_of_each_family() {
     let fft = |dims: &str| linop::fft(dims, "N", FftOptions::default()).unwrap();
+    let sampling = linop::sampling_at("B=3 A=70 C=2", &[("A", indices(&[15], 70, 3))], "B C S").unwrap();
     for (name, a, shape) in [
-        ("kernel_diagonal", linop::diagonal("Y=8 X=9", &complex("C=2 Y=8 X=9", 1)).unwrap(), KernelShape::Gpu),
-        ("kernel_transpose", linop::rearrange("A=8 B=9", "A B -> B A", "").unwrap(), KernelShape::Gpu),
-        ("kernel_sum", linop::sum("A=8 B=9", "A").unwrap(), KernelShape::Gpu),
-        ("kernel_nufft_forward", nufft("C=4 Ny=16 Nx=16", 30), KernelShape::Cpu),
-        ("kernel_nufft_adjoint", nufft("C=4 Ny=16 Nx=16", 3000).h(), KernelShape::Cpu),
-        ("kernel_nufft_forward_gpu", nufft("C=2 Ny=16 Nx=16", 30), KernelShape::Gpu),
-        ("kernel_nufft_adjoint_gpu", nufft("C=2 Ny=16 Nx=16", 30).h(), KernelShape::Gpu),
-        ("kernel_fft_workgroup", fft("C=4 N=60"), KernelShape::Gpu),
-        ("kernel_fft_registers", fft("C=4 N=8"), KernelShape::Cpu),
-        ("kernel_filter", filter("C=4 N=32", 32), KernelShape::Gpu),
+        ("map", linop::diagonal("Y=8 X=9", &complex("C=2 Y=8 X=9", 1)).unwrap(), KernelShape::Gpu),
+        ("reduce", linop::sum("A=8 B=9", "A").unwrap(), KernelShape::Gpu),
+        ("gather", sampling.clone(), KernelShape::Gpu),
+        ("scatter", sampling.h(), KernelShape::Gpu),
+        ("interpolate", interpolation("C=2 Ny=16 Nx=16"), KernelShape::Gpu),
+        ("spread", interpolation("C=2 Ny=16 Nx=16").h(), KernelShape::Gpu),
+        ("fft_workgroup", fft("C=4 N=16"), KernelShape::Gpu),
+        ("fft_global", fft("C=4 N=4"), KernelShape::Cpu),
+        ("filter", filter("C=4 N=8", 8), KernelShape::Gpu),
     ] {
         let texts: Vec<String> = dispatches(&a, &poorest(shape), true).unwrap().into_iter().map(|d| d.text).collect();
-        insta::assert_snapshot!(name, texts.join("\n// next\n"));
+        insta::assert_snapshot!(format!("kernel_{name}"), texts.join("\n// next\n"));
     }
+    let (_, advance) = solver_kernels().unwrap().into_iter().find(|(name, _)| name == "advance").unwrap();
+    insta::assert_snapshot!("kernel_advance", advance);
+}
+
+/// What interpolates alone, without transforms.
+fn interpolation(shape: &str) -> Linop {
+    let mut r = Random(5);
+    let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[30, 2]), |_| 15.0 * f64::from(r.uniform()).abs());
+    linop::interpolate(shape, &locs, "Ny Nx", &linop::InterpolateOptions::default(), "C K").unwrap()
+}
+
+/// The kernels of each family: how many, and a hash of them all, which tells when any text changes.
+#[test]
+fn all_kernels_as_hashes() {
+    let mut families: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+    // The 64-bit FNV-1a hash.
+    let hash = |text: &str| {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+    };
+    for (text, what) in texts().iter().chain(&rich_texts()) {
+        let name = what.rsplit_once(": ").map_or(what.as_str(), |(_, name)| name);
+        let family = if what.starts_with("solver: ") { "solver" } else { name.split('-').next().unwrap() };
+        let (count, all) = families.entry(family.into()).or_default();
+        *count += 1;
+        *all ^= hash(text);
+    }
+    let lines: Vec<String> = families.iter().map(|(f, (n, h))| format!("{f}: {n} kernels, {h:016x}")).collect();
+    insta::assert_snapshot!("kernel_hashes", lines.join("\n"));
 }

@@ -31,7 +31,6 @@ pub(crate) use limits::word;
 pub use limits::{GpuLimits, KernelShape};
 pub(crate) use read::{Source, load_function, weigh_function};
 pub(crate) use stepper::{Chunk, Listed, PerResult, Read, Stepper, Stored};
-#[cfg(feature = "gpu")]
 pub(crate) use template::{Defines, expand};
 pub(crate) use text::{KernelFile, StoreTo, Text};
 pub(crate) use time::WORK;

@@ -6,13 +6,15 @@
 //! |---|---|
 //! | `#import index` | a file of `shaders/` or of the kernel's own folder, once |
 //! | `#ifdef NAME` … `#else` … `#endif` | the one part where the kernel defines NAME, else the other |
-//! | `#for c in BLOCK` … `#endfor` | the lines between, BLOCK times, with `{c}` as 0, 1 …: sums that stay in registers on every driver |
+//! | `#for c in BLOCK` … `#endfor` | the lines between, BLOCK times, with `{c}` as 0, 1 …, in directives too: sums that stay in registers on every driver |
 //! | `NAME` | what the kernel defines it to be, a number or a type |
 //!
 //! `T` is the type of a kernel's results, `f32` or `vec2<f32>`. That is no WGSL alias: two spellings of one type are two types to
 //! some translators.
 
 use crate::error::{Error, Result};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Files that several kernels import.
 const SHARED: [(&str, &str); 2] =
@@ -20,16 +22,16 @@ const SHARED: [(&str, &str); 2] =
 
 /// What names stand for in one kernel. One that stands for nothing is only asked for by `#ifdef`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Defines(Vec<(String, String)>);
+pub(crate) struct Defines(HashMap<String, String>);
 
 impl Defines {
     /// Lets a name stand for something.
     pub fn set(&mut self, name: &str, value: impl ToString) {
-        self.0.push((name.into(), value.to_string()));
+        self.0.insert(name.into(), value.to_string());
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.0.get(name).map(String::as_str)
     }
 
     /// The text with every name replaced, word by word.
@@ -85,6 +87,7 @@ impl Expander<'_> {
             let line = lines[at];
             let word = line.trim_start();
             let (directive, rest) = word.split_once(' ').unwrap_or((word, ""));
+            let rest = numbered(rest, loops);
             match directive {
                 "#import" => self.import(at, rest.trim())?,
                 "#ifdef" => {
@@ -112,8 +115,7 @@ impl Expander<'_> {
                 }
                 _ if directive.starts_with('#') => return self.fail(at, line),
                 _ => {
-                    let line = loops.iter().fold(line.to_string(), |l, (name, k)| l.replace(name, &k.to_string()));
-                    self.out.push_str(&line);
+                    self.out.push_str(&numbered(line, loops));
                     self.out.push('\n');
                 }
             }
@@ -151,6 +153,14 @@ impl Expander<'_> {
 
     fn fail<R>(&self, line: usize, what: &str) -> Result<R> {
         Err(Error::Shader { kernel: self.name.into(), message: format!("line {}: {what}", line + 1) })
+    }
+}
+
+/// A line with the numbers of the loops around it.
+fn numbered<'a>(line: &'a str, loops: &[(String, usize)]) -> Cow<'a, str> {
+    match line.contains('{') {
+        true => loops.iter().fold(line.into(), |l, (name, k)| l.replace(name, &k.to_string()).into()),
+        false => line.into(),
     }
 }
 

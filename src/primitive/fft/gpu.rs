@@ -217,7 +217,7 @@ impl GpuKernel for PassKernel {
         let scale = if real { self.post.scale.re as f32 } else { 1.0 };
         let call = FftCall { inverse: self.inverse, shift: self.shift, scale, batch0: 0 };
         let groups = self.pass.groups(self.outer as u64, self.inner as u64);
-        let mut draft = t.assemble(&self.pass.key(), &self.pass.source(), groups)?;
+        let mut draft = t.assemble(&self.pass.key(), &self.pass.source()?, groups)?;
         draft.fft_params = Some(self.pass.params(self.outer, self.inner, self.first, self.last, &call)?);
         Ok(vec![draft])
     }

@@ -16,14 +16,19 @@ pub(super) struct Code {
     names: usize,
 }
 
+/// `STEM_0`, `STEM_1` …
+pub(super) fn named(stem: &str, count: usize) -> Vec<String> {
+    (0..count).map(|q| format!("{stem}_{q}")).collect()
+}
+
 impl Code {
     /// Adds one line, indented for the body of `main`.
-    pub(super) fn line(&mut self, line: &str) {
+    fn line(&mut self, line: &str) {
         let _ = writeln!(self.text, "    {line}");
     }
 
     /// A name that no other line of this body uses.
-    pub(super) fn fresh(&mut self) -> String {
+    fn fresh(&mut self) -> String {
         self.names += 1;
         format!("v{}", self.names)
     }
@@ -35,9 +40,16 @@ impl Code {
         name
     }
 
-    /// The text so far.
-    pub(super) fn into_text(self) -> String {
-        self.text
+    /// Gives values their names in a kernel's file: `STEM_0`, `STEM_1` ….
+    pub(super) fn call_them(&mut self, stem: &str, values: &[String]) {
+        for (name, value) in named(stem, values.len()).iter().zip(values) {
+            self.line(&format!("let {name} = {value};"));
+        }
+    }
+
+    /// The text since the last time, without the indentation of its first line. Names go on.
+    pub(super) fn take(&mut self) -> String {
+        std::mem::take(&mut self.text).trim().to_string()
     }
 
     /// The forward DFT of the values named in `x`: `y[k] = Σ x[n] exp(-2πi nk/N)`; the names of `y`, in order.

@@ -1,8 +1,8 @@
-//! Kernels for batched DFTs of smooth length along one axis of an array: the one place where WGSL is generated.
+//! Kernels for batched DFTs of smooth length along one axis of an array.
 //!
-//! [`plan`] turns a length into passes, one dispatch each, over the logical C-order array (outer, N, inner). A pass
-//! writes its WGSL itself: straight-line butterflies, generated for its radices, around the caller's `load` and `store`,
-//! which is where padding, coil maps and masks are fused. A pass that holds whole lines can go on to a filter: the caller's
+//! [`plan`] turns a length into passes, one dispatch each, over the logical C-order array (outer, N, inner). A pass is a file
+//! around the caller's `load` and `store`, which is where padding, coil maps and masks are fused; the straight-line butterflies
+//! in it are generated for its radices. A pass that holds whole lines can go on to a filter: the caller's
 //! weights and the transform back, without a store in between. Two shapes come from the same butterflies: stages in workgroup
 //! memory for GPUs, and one butterfly per invocation for CPU adapters.
 //!
@@ -13,7 +13,8 @@
 //! | `twiddle` | the factors between stages: table and access |
 //! | `step` | the Stockham rule: where elements lie before and after |
 //! | `packing` | how many lines and invocations a workgroup has |
-//! | `global`, `workgroup` | the two kinds of pass |
+//! | `global`, `workgroup` | the two kinds of pass: `global.wgsl`, `workgroup.wgsl`, and what the names in them stand for |
+//! | `pass.wgsl` | what both share: parameters, the Stockham rule, the ends of a transform |
 
 mod butterfly;
 mod global;
@@ -27,7 +28,7 @@ mod workgroup;
 
 use super::smooth::is_smooth;
 use crate::error::Result;
-use crate::shader::{GpuLimits, KernelShape, word};
+use crate::shader::{GpuLimits, KernelShape, expand, word};
 use global::GlobalPass;
 use step::Step;
 use workgroup::WorkgroupPass;
@@ -143,12 +144,22 @@ impl FftPass {
     /// `fn load(lin: u32) -> vec2<f32>`, `fn store(lin: u32, v: vec2<f32>)`, `var<uniform> fft: FftParams` and
     /// `var<storage, read> twiddle: array<vec2<f32>>`; for a [filter](Self::filter) also
     /// `fn middle(lin: u32, v: vec2<f32>) -> vec2<f32>`, the weighted coefficient. Each element is loaded and stored once.
-    pub fn source(&self) -> String {
-        let main = match &self.kind {
-            Kind::Global(pass) => pass.main(),
-            Kind::Workgroup(pass) => pass.main(),
+    ///
+    /// # Errors
+    /// The directives of a file are wrong.
+    pub fn source(&self) -> Result<String> {
+        let (file, mut defines) = match &self.kind {
+            Kind::Global(pass) => (include_str!("global.wgsl"), pass.defines()),
+            Kind::Workgroup(pass) => (include_str!("workgroup.wgsl"), pass.defines()),
         };
-        format!("{}\n{main}", include_str!("common.wgsl"))
+        let step = self.step();
+        defines.set("RADIX", format!("{}u", step.radix));
+        for (name, holds) in [("FIRST", step.first()), ("LAST", step.last()), ("FILTER", self.is_filter())] {
+            if holds {
+                defines.set(name, "");
+            }
+        }
+        expand(&self.key(), file, &[("pass", include_str!("pass.wgsl"))], &defines).map(|text| defines.replaced(&text))
     }
 
     /// The contents of `twiddle`; one element at least, since a binding cannot be empty.
@@ -224,24 +235,4 @@ impl FftPass {
             Kind::Workgroup(pass) => pass.step,
         }
     }
-}
-
-/// The weighted coefficient at a position, made ready for the transform of the other sign.
-fn middle(base: &str, position: &str, value: &str) -> String {
-    let position = format!("{base} + fft_wrap({position}, fft.total)");
-    format!("fft_swap(middle({position}, fft_swap({value}, fft.swap_in)), fft.swap_out)")
-}
-
-/// The entry point around the lines of a body.
-fn entry_point(invocations: usize, body: &str) -> String {
-    format!(
-        "@compute @workgroup_size({invocations})
-fn main(
-    @builtin(workgroup_id) wid: vec3<u32>,
-    @builtin(num_workgroups) nwg: vec3<u32>,
-    @builtin(local_invocation_index) lid: u32,
-) {{
-{body}}}
-"
-    )
 }

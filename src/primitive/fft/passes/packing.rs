@@ -30,6 +30,13 @@ impl Tile {
         if self.padded { plain + (plain - 1) / BANK_ROW } else { plain }
     }
 
+    /// How far an element of the tile lies behind one `offset` before it, `offset` a multiple of `stride`; None where that depends
+    /// on where the first one lies. `room`: its index is known to be below `room` modulo the bank row, with everything below
+    /// `room` free to it.
+    pub(super) fn offset(&self, offset: usize, stride: usize, room: usize) -> Option<usize> {
+        if self.padded { padded_offset(offset, stride, room) } else { Some(offset) }
+    }
+
     /// Butterflies per invocation of a stage with the given radix, rounded up.
     pub(super) fn rounds(&self, length: usize, radix: usize) -> usize {
         (self.lines() * length / radix).div_ceil(self.invocations)
@@ -43,7 +50,7 @@ pub(super) fn pad(index: usize) -> usize {
 
 /// The padded offset of `q·stride` elements where it can be added to a padded index; `None` where a carry may come in.
 /// `room`: the index is known to be below `room` modulo the bank row, with everything below `room` free to it.
-pub(super) fn padded_offset(offset: usize, stride: usize, room: usize) -> Option<usize> {
+fn padded_offset(offset: usize, stride: usize, room: usize) -> Option<usize> {
     let fits = stride.is_multiple_of(BANK_ROW) || offset % BANK_ROW + room <= BANK_ROW;
     fits.then(|| pad(offset))
 }

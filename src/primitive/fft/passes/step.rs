@@ -5,8 +5,6 @@
 //! `(j - k)·r + k + q·done`. The result of the last step is in natural order (Van Loan 1992, section 1.7). The same rule
 //! serves a butterfly in registers, a stage in workgroup memory, and a whole pass over the array.
 
-use super::butterfly::Code;
-
 /// A step of a length-`n` DFT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Step {
@@ -44,65 +42,13 @@ impl Step {
         self.n / self.radix
     }
 
-    /// The part of the kernel's key that says which of the texts below are used.
+    /// The part of the kernel's key that says whether it begins and ends the transform.
     pub(super) fn role(&self) -> &'static str {
         match (self.first(), self.last()) {
             (true, true) => "only",
             (true, false) => "first",
             (false, false) => "middle",
             (false, true) => "last",
-        }
-    }
-
-    /// Binds `j`, `i` and `k` of a column, named with the suffix `u`, as far as this step needs them.
-    pub(super) fn bind_line(&self, code: &mut Code, column: &str, u: &str) {
-        if self.first() && self.last() {
-            return;
-        }
-        code.line(&format!("let j{u} = {column} / fft.inner;"));
-        if !self.last() {
-            code.line(&format!("let i{u} = {column} - j{u} * fft.inner;"));
-        }
-        match (self.first(), self.last()) {
-            (true, _) => {}
-            (false, true) => code.line(&format!("let k{u} = j{u};")),
-            (false, false) => code.line(&format!("let k{u} = j{u} % fft.done;")),
-        }
-    }
-
-    /// The position of element 0 of a line within its outer step, before the shift.
-    pub(super) fn output_start(&self, column: &str, u: &str) -> String {
-        match (self.first(), self.last()) {
-            (_, true) => column.to_string(),
-            (true, false) => format!("j{u} * {}u * fft.inner + i{u}", self.radix),
-            (false, false) => format!("((j{u} - k{u}) * {}u + k{u}) * fft.inner + i{u}", self.radix),
-        }
-    }
-
-    /// The distance between neighbouring results of a line.
-    pub(super) fn output_stride(&self) -> &'static str {
-        match (self.first(), self.last()) {
-            (_, true) => "fft.columns",
-            (true, false) => "fft.inner",
-            (false, false) => "fft.done * fft.inner",
-        }
-    }
-
-    /// An element at a position, from the caller's `load`.
-    pub(super) fn load(&self, base: &str, position: &str) -> String {
-        if self.first() {
-            format!("fft_swap(load({base} + fft_wrap({position}, fft.total)), fft.swap_in)")
-        } else {
-            format!("load({base} + {position})")
-        }
-    }
-
-    /// The statement that gives a value to the caller's `store`.
-    pub(super) fn store(&self, base: &str, position: &str, value: &str) -> String {
-        if self.last() {
-            format!("store({base} + fft_wrap({position}, fft.total), fft_swap({value} * fft.scale, fft.swap_out));")
-        } else {
-            format!("store({base} + {position}, {value});")
         }
     }
 }

@@ -8,8 +8,8 @@ use std::f64::consts::TAU;
 
 use super::butterfly::Code;
 
-/// Powers below this are read one by one from the low half of a two-level table, see [`two_level`].
-pub(super) const LOW: usize = 512;
+/// Powers below this are read one by one from the low half of a two-level table, see [`two_level`] and `workgroup.wgsl`.
+const LOW: usize = 512;
 
 /// The base `b` of `q = hi·b + lo`.
 fn base(radix: usize) -> usize {
@@ -37,13 +37,6 @@ pub(super) fn table_len(done: usize, radix: usize) -> usize {
 pub(super) fn two_level(n: usize) -> Vec<[f32; 2]> {
     let low = (0..LOW).map(|e| root(e, n));
     low.chain((0..n.div_ceil(LOW)).map(|e| root(e * LOW, n))).collect()
-}
-
-/// WGSL for the power `e` (a name) of a two-level table that starts at `offset`.
-pub(super) fn read_two_level(e: &str, offset: usize) -> String {
-    let shift = LOW.trailing_zeros();
-    let (low, high) = (offset, offset + LOW);
-    format!("fft_mul(twiddle[{low}u + ({e} & {}u)], twiddle[{high}u + ({e} >> {shift}u)])", LOW - 1)
 }
 
 /// Multiplies `x[q]` by `w^(kq)`; `slot` gives the WGSL index of a slot.
