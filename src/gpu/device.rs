@@ -57,7 +57,8 @@ setters! { GpuOptions {
     queues: Option<u32>,
 } }
 
-/// An opened GPU. It ends with the last tensor on it and the last [`Device`](crate::Device) that is it.
+/// An opened GPU. Those that are opened by name, as software or as the best one stay open and are given out again; all others
+/// end with the last tensor on them and the last [`Device`](crate::Device) that is them.
 #[derive(Debug)]
 pub struct Gpu {
     /// What is kept for plans, which lean on the core alone: they go with the device.

@@ -77,7 +77,7 @@ struct Inner {
     reaper: Arc<reaper::Reaper>,
     /// Tells the tickets and buffers of these lanes from those of others.
     id: u64,
-    /// A caller's queue is never waited for outside of an explicit wait.
+    /// A caller's queue is never waited for outside of an explicit wait, but for the end of the process.
     throttled: bool,
 }
 

@@ -77,7 +77,7 @@ impl Lanes {
         Ok(Lanes::of(devices, Carrier::Devices, report))
     }
 
-    /// A caller's own device: rung 2, no handler replaced, no wait outside of an explicit one.
+    /// A caller's own device: rung 2, no handler replaced, no wait outside of an explicit one but for the process' end.
     pub(in crate::gpu) fn around(device: wgpu::Device, queue: wgpu::Queue) -> Lanes {
         let report = LanesReport {
             rung: Rung::OneQueue,
