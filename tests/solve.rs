@@ -322,3 +322,25 @@ fn two_solves_agree_bit_for_bit() {
         assert!(run() == run(), "{}", device.name());
     }
 }
+
+/// An iteration is one submission, and nothing of it is read back but at the readings.
+#[test]
+#[cfg(feature = "gpu")]
+fn an_iteration_is_one_submission() {
+    // A device of its own: nobody else submits on it.
+    let Some(device) = common::gpu_with(linops::gpu::GpuOptions::default().default_limits(true)) else { return };
+    let n = sense().n();
+    let b = complex(n.input().unwrap(), 3).to(&device).unwrap();
+    let submissions = |iterations: usize| {
+        let submits = || device.as_gpu().unwrap().lane_counts(0).submits;
+        let options = SolveOptions::default().lambda(0.1).tol(0.0).iterations(iterations).check_every(1000);
+        let before = submits();
+        assert_eq!(cg(&n, &b, options).unwrap().iterations, iterations);
+        submits() - before
+    };
+    // The first solve also uploads.
+    submissions(2);
+    let (few, many) = (submissions(5), submissions(25));
+    assert_eq!(many - few, 20);
+    assert!(few <= 5 + 20, "{few}");
+}
