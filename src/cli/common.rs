@@ -36,7 +36,11 @@ impl Common {
         if name == "auto" {
             warn_of_adapter();
         }
-        self.limited(Device::by_name(name)?)
+        let device = Device::by_name(name)?;
+        if name == "auto" && device.is_host() {
+            warn_of_refused();
+        }
+        self.limited(device)
     }
 
     /// Whether adapters are looked for.
@@ -109,6 +113,16 @@ fn warn_of_adapter() {
         false => format!("there are {}", names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")),
     };
     complain(&format!("LINOPS_ADAPTER is \"{name}\", but no adapter is called so ({there}); the host is used"));
+}
+
+/// Says why a hardware GPU that is there is not used.
+fn warn_of_refused() {
+    #[cfg(feature = "gpu")]
+    if let Some(gpu) = linops::gpu::adapters().into_iter().find(|a| !a.software)
+        && let Err(e) = Device::gpu_named(&gpu.label)
+    {
+        complain(&format!("the host is used, since the GPU is not: {e}"));
+    }
 }
 
 /// All adapters, by what `gpu:` takes.
