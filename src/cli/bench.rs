@@ -128,7 +128,7 @@ fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize)
     expect_bytes(3 * 8 * elements as u64, || "the copy beside it".into())?;
     let copy = linop::scalar(format!("N={elements}"), -1.0)?;
     let from = filled(copy.input()?)?.to(device)?;
-    let once = |linop: &Linop, x: &Tensor| -> Result<f64> {
+    let timed = |linop: &Linop, x: &Tensor| -> Result<f64> {
         let start = Instant::now();
         let y = linop.apply(x)?;
         device.wait()?;
@@ -137,13 +137,13 @@ fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize)
         Ok(seconds)
     };
     // The first run compiles.
-    once(linop, &x)?;
-    once(&copy, &from)?;
+    timed(linop, &x)?;
+    timed(&copy, &from)?;
     let begin = Instant::now();
     let (mut times, mut copies) = (Vec::new(), Vec::new());
     while times.len() < most && (times.len() < 3 || begin.elapsed() < PATIENCE) {
-        times.push(once(linop, &x)?);
-        copies.push(once(&copy, &from)?);
+        times.push(timed(linop, &x)?);
+        copies.push(timed(&copy, &from)?);
     }
     Ok(Row {
         direction,

@@ -77,7 +77,7 @@ impl<T: Precision> HostInstance<T> {
         let instance = HostInstance { slots, kernels };
         // Buffers of tasks are asked for within kernels, where there is no way back: see that they can be had.
         let own = taken(plan, rayon::current_num_threads());
-        let tasks = own.each.saturating_mul(rayon::current_num_threads() as u64).saturating_add(own.once);
+        let tasks = own.each.saturating_mul(rayon::current_num_threads() as u64).saturating_add(own.shared);
         let reals = usize::try_from(tasks / 4).map_err(|_| too_large(tasks))?;
         zeroed::<f32>(reals.saturating_mul(size_of::<T>() / 4)).map(|_| instance)
     }

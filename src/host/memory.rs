@@ -51,10 +51,10 @@ fn of_items(plan: &Plan, items: &[Item], threads: usize) -> Taken {
             let children: Vec<Taken> = region.children.iter().map(|c| child(&c.body).or(child(&c.join))).collect();
             let each = children.iter().map(|c| c.each).max().unwrap_or(0);
             // Those in flight at the same time: in the worst case the largest.
-            let mut once: Vec<u64> = children.iter().map(|c| c.once).collect();
-            once.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
-            let once = once.iter().take(region.in_flight).sum::<u64>() + 256 * children.len() as u64;
-            Taken { each, once }
+            let mut shared: Vec<u64> = children.iter().map(|c| c.shared).collect();
+            shared.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
+            let shared = shared.iter().take(region.in_flight).sum::<u64>() + 256 * children.len() as u64;
+            Taken { each, shared }
         }
     };
     items.iter().map(of_item).fold(Taken::default(), Taken::or)
@@ -68,5 +68,5 @@ fn of_step(plan: &Plan, step: &Step, threads: usize) -> Taken {
     // Reads, and weights behind a result.
     let reads = loads.iter().map(|l| 1 + l.factors.len()).sum::<usize>();
     let bound = reads + step.kernel.post().map_or(0, |p| 1 + p.factors.len());
-    Taken { each: own.each + BOUND, once: own.once + BOUND * bound as u64 }
+    Taken { each: own.each + BOUND, shared: own.shared + BOUND * bound as u64 }
 }

@@ -19,12 +19,12 @@ fn lengths(p: &Program, values: &mut Vec<usize>, weights: &mut Vec<usize>) {
 }
 
 /// How many of `count` sub-linops like this one go into one dispatch: at most `in_flight`, no value or weight of them
-/// together above `room` elements, and no buffer larger than as many buffers of one; with those of a small rest, too.
+/// together above `bindable` elements, and no buffer larger than as many buffers of one; with those of a small rest, too.
 pub(crate) fn batch_size(
     like: &Program,
     count: usize,
     in_flight: usize,
-    room: usize,
+    bindable: usize,
     class: impl Fn(u64) -> u64,
 ) -> usize {
     let (mut values, mut weights) = (Vec::new(), Vec::new());
@@ -36,7 +36,7 @@ pub(crate) fn batch_size(
         (rest == 0 || 2 * rest >= size || size + rest <= in_flight)
             && values.iter().all(|&n| class(size * n) <= size as u64 * class(n))
     };
-    (1..=in_flight.min(count).min(room / largest)).rev().find(fits).unwrap_or(1)
+    (1..=in_flight.min(count).min(bindable / largest)).rev().find(fits).unwrap_or(1)
 }
 
 /// One program for all, input and output with an axis of `programs.len()` in front; None where they differ in more than

@@ -10,12 +10,12 @@ pub(crate) struct Taken {
     /// By each thread, at most.
     pub each: u64,
     /// By the kernels that run at the same time, at most.
-    pub once: u64,
+    pub shared: u64,
 }
 
 impl Taken {
     /// Of two that do not run at the same time.
     pub fn or(self, other: Taken) -> Taken {
-        Taken { each: self.each.max(other.each), once: self.once.max(other.once) }
+        Taken { each: self.each.max(other.each), shared: self.shared.max(other.shared) }
     }
 }

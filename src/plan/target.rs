@@ -36,10 +36,10 @@ impl Target {
     }
 
     /// Elements of the largest kind that one binding holds, wherever it starts.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn bindable(&self) -> usize {
         match self {
             Target::Host => usize::MAX,
-            Target::Gpu(limits) => limits.room(),
+            Target::Gpu(limits) => limits.bindable(),
         }
     }
 

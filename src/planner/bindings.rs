@@ -7,11 +7,11 @@ use crate::primitive::map::MapKernel;
 
 /// Cuts sums into a left fold of groups, each of as many terms as one kernel binds.
 pub(super) fn cut_sums(s: &mut Steps) -> Result<()> {
-    let room = s.target.max_factors();
+    let most = s.target.max_factors();
     for at in 0..s.end() {
         let Some(step) = s.get(at) else { continue };
         let Some(sum) = step.kernel.of_type::<MapKernel>() else { continue };
-        let groups = groups(&sum.loads, room);
+        let groups = groups(&sum.loads, most);
         if groups.len() < 2 {
             continue;
         }
@@ -35,13 +35,13 @@ pub(super) fn cut_sums(s: &mut Steps) -> Result<()> {
 }
 
 /// How many terms each kernel takes; all but the first bind the sum so far, too.
-fn groups(loads: &[Load], room: usize) -> Vec<usize> {
+fn groups(loads: &[Load], most: usize) -> Vec<usize> {
     let mut groups = Vec::new();
     let (mut terms, mut bound) = (0, 0);
     for load in loads {
         let needs = 1 + load.factors.len();
         let held = terms + usize::from(!groups.is_empty());
-        if held > 1 && bound + needs > room {
+        if held > 1 && bound + needs > most {
             groups.push(terms);
             (terms, bound) = (0, 1);
         }

@@ -110,10 +110,10 @@ fn batches(l: &Lowerer, c: &Container, in_flight: usize) -> Option<Vec<Program>>
         }
     }
     // Cut into windows, a sum would have another order.
-    let room = l.steps.target.room();
-    let count = batch_size(p.children.first()?, p.children.len(), in_flight, room, size_class);
+    let bindable = l.steps.target.bindable();
+    let count = batch_size(p.children.first()?, p.children.len(), in_flight, bindable, size_class);
     let input: usize = c.x.extents.iter().product();
-    if count < 2 || input > room {
+    if count < 2 || input > bindable {
         return None;
     }
     p.children.chunks(count).map(together).collect()

@@ -70,9 +70,9 @@ pub(super) fn into_stores(s: &mut Steps) -> Result<()> {
         let (y, scope) = (step.store, step.scope);
         let Some(maker) = s.maker_for(&load) else { continue };
         let same = s.get(maker).is_some_and(|m| m.scope == scope && m.body == step.body);
-        let room = s.target.room();
+        let bindable = s.target.bindable();
         // A weight that is cut into windows is not bound beside others.
-        let bound = load.factors.iter().all(|f| f.weight.len() < room);
+        let bound = load.factors.iter().all(|f| f.weight.len() < bindable);
         if !same || !bound || s.maker(y.value) != Some(at) {
             continue;
         }

@@ -66,14 +66,14 @@ impl MemoryUse {
         match plan.target {
             Target::Host => {
                 let threads = rayon::current_num_threads();
-                let Taken { each, once } = host::taken(plan, threads);
+                let Taken { each, shared } = host::taken(plan, threads);
                 Ok(MemoryUse {
                     input,
                     output,
                     scratch,
                     constants: host::constant_bytes(plan),
                     tables: host::table_bytes(plan),
-                    tasks: TaskMemory { threads, each, shared: once },
+                    tasks: TaskMemory { threads, each, shared },
                 })
             }
             Target::Gpu(limits) => {

@@ -62,7 +62,7 @@ impl GpuLimits {
     }
 
     /// Complex elements that one binding holds, wherever it starts.
-    pub fn room(&self) -> usize {
+    pub fn bindable(&self) -> usize {
         usize::try_from((self.max_binding / 8).saturating_sub(super::windows::ALIGN)).unwrap_or(usize::MAX).max(1)
     }
 

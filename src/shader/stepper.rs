@@ -115,15 +115,15 @@ impl Stepper {
     }
 
     /// Elements of `element` bytes that any window holds, wherever it starts.
-    pub fn room(&self, element: u64) -> u64 {
+    pub fn bindable(&self, element: u64) -> u64 {
         (self.limits.max_binding / element).saturating_sub(ALIGN).max(1)
     }
 
     /// Results that one dispatch may make: so many as a window holds, and as take no longer than a watchdog allows, where each
     /// takes `work` (see [`super::time`]).
     pub fn most_results(&self, work: u64) -> usize {
-        let room = usize::try_from(self.room(self.element())).unwrap_or(usize::MAX);
-        room.min(usize::try_from(WORK / work.max(1)).unwrap_or(usize::MAX)).max(1)
+        let bindable = usize::try_from(self.bindable(self.element())).unwrap_or(usize::MAX);
+        bindable.min(usize::try_from(WORK / work.max(1)).unwrap_or(usize::MAX)).max(1)
     }
 
     /// Pieces of at most `size` results, none across the end of a line of `line` results.
@@ -172,7 +172,7 @@ impl Stepper {
     /// # Errors
     /// It does not.
     pub fn one(&self, what: &str, footprint: (i64, i64), element: u64) -> Result<Window> {
-        match &windows(footprint, self.room(element))[..] {
+        match &windows(footprint, self.bindable(element))[..] {
             [one] => Ok(*one),
             _ => Err(Error::TooBig {
                 what: format!("one binding of {what}"),
@@ -235,7 +235,7 @@ impl Stepper {
             footprint: l.footprint,
             name: Name::List(l.name),
         }));
-        let choices: Vec<Vec<Window>> = bound.iter().map(|b| windows(b.footprint, self.room(b.element))).collect();
+        let choices: Vec<Vec<Window>> = bound.iter().map(|b| windows(b.footprint, self.bindable(b.element))).collect();
         let combinations: usize = choices.iter().map(Vec::len).product();
         let begin = all.len();
         if combinations == 1 || reads.len() < 2 {

@@ -18,14 +18,14 @@ pub(crate) fn clamp((low, high): (i64, i64), len: usize) -> (i64, i64) {
     (low, high.clamp(low, len as i64 - 1))
 }
 
-/// One window over a footprint (first and last element) if `room` elements hold it, else guarded ones side by side.
-pub(crate) fn windows((low, high): (i64, i64), room: u64) -> Vec<Window> {
+/// One window over a footprint (first and last element) if `bindable` elements hold it, else guarded ones side by side.
+pub(crate) fn windows((low, high): (i64, i64), bindable: u64) -> Vec<Window> {
     let first = low.unsigned_abs() / ALIGN * ALIGN;
     let end = high.unsigned_abs() + 1;
-    if end - first <= room + ALIGN {
+    if end - first <= bindable + ALIGN {
         return vec![Window { first, len: end - first, guarded: false }];
     }
-    let size = (room / ALIGN * ALIGN).max(ALIGN);
+    let size = (bindable / ALIGN * ALIGN).max(ALIGN);
     let mut all = Vec::new();
     let mut at = first;
     while at < end {

@@ -8,7 +8,7 @@
 const ROUNDING: f64 = 1.2e-7;
 
 /// Residuals up to so many roundings are in the region where rounding decides.
-const SETTLED: f64 = 100.0;
+const DECIDED: f64 = 100.0;
 
 /// The recurrence's residual against the iterate's, when the recurrence has nothing more to give.
 const PARTED: f64 = 1e-3;
@@ -22,7 +22,7 @@ pub(super) struct Accuracy {
     /// The least residual of an iterate, computed from it.
     best: f64,
     /// Whether that is in the region where rounding decides.
-    settled: bool,
+    decided: bool,
     /// Least residual of the recurrence up to an iteration, at every check.
     falls: Vec<(usize, f64)>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Look {
 
 impl Accuracy {
     pub fn new() -> Accuracy {
-        Accuracy { best: 1.0, settled: false, falls: vec![(0, 1.0)] }
+        Accuracy { best: 1.0, decided: false, falls: vec![(0, 1.0)] }
     }
 
     /// Takes an iterate in; whether it is the best one so far. While rounding does not decide that is the latest: the energy
@@ -48,17 +48,17 @@ impl Accuracy {
     pub fn take(&mut self, look: Look) -> bool {
         let least = self.falls.last().map_or(1.0, |(_, r)| *r).min(look.recurrence);
         self.falls.push((look.iteration, least));
-        let better = !self.settled || look.residual <= AS_GOOD * self.best;
+        let better = !self.decided || look.residual <= AS_GOOD * self.best;
         if better {
-            self.best = if self.settled { look.residual.min(self.best) } else { look.residual };
-            self.settled |= look.residual <= SETTLED * ROUNDING * look.size;
+            self.best = if self.decided { look.residual.min(self.best) } else { look.residual };
+            self.decided |= look.residual <= DECIDED * ROUNDING * look.size;
         }
         better
     }
 
     /// Whether rounding decides about the best iterate.
-    pub fn settled(&self) -> bool {
-        self.settled
+    pub fn decided(&self) -> bool {
+        self.decided
     }
 
     /// Whether more iterations give nothing: the recurrence is far below the iterate, or has not fallen for half of the
@@ -66,6 +66,6 @@ impl Accuracy {
     pub fn attained(&self, look: Look) -> bool {
         let half = self.falls.iter().rev().find(|(k, _)| 2 * k <= look.iteration).map_or(1.0, |(_, r)| *r);
         let least = self.falls.last().map_or(1.0, |(_, r)| *r);
-        look.recurrence <= PARTED * look.residual || (self.settled && least > 0.9 * half)
+        look.recurrence <= PARTED * look.residual || (self.decided && least > 0.9 * half)
     }
 }

@@ -246,10 +246,10 @@ impl Cg {
         let flat = scalars[QUOTIENT.0].abs() <= FLAT * scalars[LARGEST.0] && look.residual <= NEAR;
         Some(match () {
             _ if look.residual <= f64::from(options.tol) => Stop::Converged,
-            _ if !self.accuracy.settled() && (claimed - energy).abs() > MISMATCH * energy.abs() => {
+            _ if !self.accuracy.decided() && (claimed - energy).abs() > MISMATCH * energy.abs() => {
                 Stop::Breakdown(Breakdown::NotHermitian)
             }
-            _ if scalars[BROKEN.0] > 0.0 && (flat || self.accuracy.settled()) => Stop::Attained,
+            _ if scalars[BROKEN.0] > 0.0 && (flat || self.accuracy.decided()) => Stop::Attained,
             _ if scalars[BROKEN.0] > 0.0 => Stop::Breakdown(Breakdown::NotPositive),
             _ if self.accuracy.attained(look) => Stop::Attained,
             _ if cancelled => Stop::Cancelled,

@@ -34,7 +34,7 @@ pub fn run(device: &Device, runs: usize, lanes: Option<usize>, printer: &Printer
 /// Seconds of an apply in a row of them, once they have gone on for a while: an iteration's, not one that wakes sleeping
 /// cores. (A system may take several milliseconds until it gives a woken thread a core of its own.)
 fn timed(a: &Linop, x: &Tensor, device: &Device) -> Result<f64> {
-    let once = || -> Result<f64> {
+    let timed = || -> Result<f64> {
         let start = Instant::now();
         let y = a.apply(x)?;
         device.wait()?;
@@ -43,11 +43,11 @@ fn timed(a: &Linop, x: &Tensor, device: &Device) -> Result<f64> {
         Ok(seconds)
     };
     let begin = Instant::now();
-    once()?;
+    timed()?;
     while begin.elapsed() < SETTLED {
-        once()?;
+        timed()?;
     }
-    let mut times = repeat(3, once)?;
+    let mut times = repeat(3, timed)?;
     Ok(median(&mut times))
 }
 

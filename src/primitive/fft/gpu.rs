@@ -58,9 +58,9 @@ pub(super) fn filter_pass(s: &Steps, there: usize, back: usize) -> Option<PassKe
     let whole = there.first && there.last && back.first && back.last;
     let opposite = there.inverse != back.inverse && there.shift == back.shift;
     let weights = &back.load.factors;
-    let room = s.target.room();
+    let bindable = s.target.bindable();
     let fits = there.load.factors.len() + weights.len() + back.post.factors.len() <= s.target.max_factors()
-        && weights.iter().all(|w| w.weight.len() < room);
+        && weights.iter().all(|w| w.weight.len() < bindable);
     if !same || !whole || !opposite || !fits || there.middle.is_some() || back.middle.is_some() {
         return None;
     }
@@ -121,7 +121,7 @@ impl Kernel for PassKernel {
 
     /// What it binds, it binds whole.
     fn takes(&self, load: &Load, target: &Target) -> bool {
-        load.factors.len() + self.factors() <= target.max_factors() && load.span() <= target.room()
+        load.factors.len() + self.factors() <= target.max_factors() && load.span() <= target.bindable()
     }
 
     fn absorb(&mut self, after: &Load, _: bool, target: &Target) -> bool {

@@ -53,7 +53,7 @@ impl Line {
         let e = &x.extents;
         let (outer, n) = (e[..self.axis].iter().product::<usize>(), e[self.axis]);
         let inner: usize = e[self.axis + 1..].iter().product();
-        let limit = self.gpu.limits.room().min(MOST_LINES);
+        let limit = self.gpu.limits.bindable().min(MOST_LINES);
         if outer * n * inner <= limit {
             return self.passes(to, x, None, outer, inner);
         }

@@ -28,7 +28,7 @@ pub(super) struct FilterPlan<T: Real> {
     /// Extent of the first axis, elements of a row.
     n: usize,
     row: usize,
-    /// Rows that are not zero, and those that are kept; a block has room for `rows`.
+    /// Rows that are not zero, and those that are kept; a block has space for `rows`.
     live: Vec<usize>,
     kept: Range<usize>,
     rows: usize,
@@ -110,7 +110,7 @@ impl<T: Real> FilterPlan<T> {
             // Each block's list of pieces.
             false => (0, blocks * PIECES * (size_of::<Vec<&mut [T]>>() + self.rows * slice)),
         };
-        Taken { each: (each + list) as u64, once: turns as u64 }
+        Taken { each: (each + list) as u64, shared: turns as u64 }
     }
 
     /// Bytes of weights, twiddle factors and the like, at most.
@@ -123,18 +123,18 @@ impl<T: Real> FilterPlan<T> {
     /// Filters every block into `dst`, by way of `work` where that is not empty. A reader without a source finds its input
     /// in `dst`.
     pub fn run(&self, reader: &Reader<T>, post: &Weights, work: &mut [Complex<T>], dst: &mut [Complex<T>]) {
-        let (room, out) = (self.rows * self.row, self.kept.len() * self.kept_row);
+        let (block_len, out) = (self.rows * self.row, self.kept.len() * self.kept_row);
         let buffer = || Vec::with_capacity(self.scratch());
         match (self.in_blocks, work.is_empty()) {
-            (true, true) => dst.par_chunks_mut(room).enumerate().for_each_init(buffer, |scratch, (b, block)| {
+            (true, true) => dst.par_chunks_mut(block_len).enumerate().for_each_init(buffer, |scratch, (b, block)| {
                 self.block(reader, b, block, scratch);
                 post.apply(b * out, block);
             }),
             (true, false) => {
-                let rooms = work.len() / room;
-                let mut turns: Vec<Vec<_>> = (0..rooms).map(|_| Vec::new()).collect();
-                dst.chunks_mut(out).enumerate().for_each(|(b, d)| turns[b % rooms].push((b, d)));
-                let tasks = work.par_chunks_mut(room).zip(turns);
+                let blocks = work.len() / block_len;
+                let mut turns: Vec<Vec<_>> = (0..blocks).map(|_| Vec::new()).collect();
+                dst.chunks_mut(out).enumerate().for_each(|(b, d)| turns[b % blocks].push((b, d)));
+                let tasks = work.par_chunks_mut(block_len).zip(turns);
                 tasks.for_each_init(buffer, |scratch, (block, turns)| {
                     for (b, d) in turns {
                         self.block(reader, b, block, scratch);
@@ -146,14 +146,14 @@ impl<T: Real> FilterPlan<T> {
             }
             (false, in_place) => {
                 let space: &mut [Complex<T>] = if in_place { &mut *dst } else { &mut *work };
-                space.par_chunks_mut(room).enumerate().for_each(|(b, block)| self.large(reader, b, block));
+                space.par_chunks_mut(block_len).enumerate().for_each(|(b, block)| self.large(reader, b, block));
                 let lines = (CHUNK / self.row).max(1);
                 if in_place {
                     let step = lines * self.row;
                     dst.par_chunks_mut(step).enumerate().for_each(|(c, part)| post.apply(c * step, part));
                     return;
                 }
-                dst.par_chunks_mut(out).zip(work.par_chunks(room)).enumerate().for_each(|(b, (d, block))| {
+                dst.par_chunks_mut(out).zip(work.par_chunks(block_len)).enumerate().for_each(|(b, (d, block))| {
                     let rows = block.par_chunks(lines * self.row).zip(d.par_chunks_mut(lines * self.kept_row));
                     rows.enumerate().for_each(|(c, (rows, d))| {
                         let pairs = rows.chunks_exact(self.row).zip(d.chunks_exact_mut(self.kept_row));

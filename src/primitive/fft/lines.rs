@@ -31,7 +31,7 @@ pub(super) fn bound<T>(extents: &[usize], axes: &[usize]) -> (Taken, u64) {
         // A convolution's scratch is twice its length.
         let scratch = n * inner.min(COLUMNS as u64) + 8 * n + 512;
         let list = inner.div_ceil(COLUMNS as u64) * (24 + 16 * n);
-        let own = Taken { each: scratch * element, once: if inner > 1 { list } else { 0 } };
+        let own = Taken { each: scratch * element, shared: if inner > 1 { list } else { 0 } };
         taken = taken.or(own);
         // A mark for each part, and a stretch for every second column.
         tables += line_bytes::<T>(extents[a]) as u64 + outer + 8 * inner + 16;
@@ -96,7 +96,7 @@ impl<T: Real> AxisPlans<T> {
         // The list of a part's tiles, and of the rows in each.
         let list = |a: &Axis<T>| a.tiles() * (size_of::<Vec<&mut [T]>>() + a.n * size_of::<&mut [T]>());
         let cut = self.axes.iter().filter(|a| !self.by_blocks(len) && a.inner > 1 && !a.has_parts(len));
-        Taken { each: each as u64, once: cut.map(list).max().unwrap_or(0) as u64 }
+        Taken { each: each as u64, shared: cut.map(list).max().unwrap_or(0) as u64 }
     }
 
     /// Bytes of twiddle factors and the like, at most.
@@ -117,8 +117,8 @@ impl<T: Real> AxisPlans<T> {
     /// Reads, transforms and weights every block of `dst`. A reader without a source finds its input there.
     pub fn run(&self, reader: &Reader<T>, post: &Weights, dst: &mut [Complex<T>]) {
         if self.by_blocks(dst.len()) {
-            let room = || Vec::with_capacity(self.scratch());
-            dst.par_chunks_mut(self.block).enumerate().for_each_init(room, |scratch, (b, block)| {
+            let workspace = || Vec::with_capacity(self.scratch());
+            dst.par_chunks_mut(self.block).enumerate().for_each_init(workspace, |scratch, (b, block)| {
                 reader.read(b * self.block, block);
                 self.axes.iter().for_each(|axis| axis.live_lines(block, scratch));
                 post.apply(b * self.block, block);
@@ -128,18 +128,18 @@ impl<T: Real> AxisPlans<T> {
         dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(c * CHUNK, part));
         for axis in &self.axes {
             let part = axis.n * axis.inner;
-            let room = || Vec::with_capacity(axis.scratch());
+            let workspace = || Vec::with_capacity(axis.scratch());
             if axis.inner == 1 {
                 // Whole lines, several to a task.
                 let lines = (CHUNK / axis.n).max(1);
-                dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(room, |scratch, (c, part)| {
+                dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(workspace, |scratch, (c, part)| {
                     let part = part.chunks_exact_mut(axis.n).enumerate();
                     let live = part.filter(|(k, _)| axis.is_live(c * lines + k));
                     live.for_each(|(_, line)| axis.lines(line, scratch));
                 });
             } else if axis.has_parts(dst.len()) {
                 let parts = dst.par_chunks_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
-                parts.for_each_init(room, |scratch, (_, part)| axis.lines(part, scratch));
+                parts.for_each_init(workspace, |scratch, (_, part)| axis.lines(part, scratch));
             } else {
                 let parts = dst.chunks_exact_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
                 parts.for_each(|(_, part)| axis.by_tiles(part));
@@ -248,8 +248,8 @@ impl<T: Real> Axis<T> {
                 kept.chunks_mut(COLUMNS).zip(tiles.by_ref()).for_each(|(part, tile)| tile.push(part));
             }
         }
-        let room = || Vec::with_capacity(self.scratch());
-        tiles.par_iter_mut().for_each_init(room, |scratch, rows| {
+        let workspace = || Vec::with_capacity(self.scratch());
+        tiles.par_iter_mut().for_each_init(workspace, |scratch, rows| {
             let width = rows[0].len();
             self.reserve(width, scratch);
             let (lines, rest) = scratch.split_at_mut(self.n * width);

@@ -50,7 +50,7 @@ impl HostLoops for GatherKernel {
         let input = self.load.extents[1] * self.load.extents[2];
         let plain = same && self.load.collapsed().is_plain();
         let copied = if plain { 0 } else { together(&self.load, input) * input };
-        Taken { each: 0, once: (copied * element) as u64 }
+        Taken { each: 0, shared: (copied * element) as u64 }
     }
 
     fn table_bytes(&self) -> u64 {

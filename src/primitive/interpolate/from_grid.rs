@@ -44,8 +44,8 @@ pub(super) fn run<T: Real, E: Elem<T>>(
                 rest = after;
             }
         }
-        let room = || (None, Vec::with_capacity(grid.halo_reals(lanes)), Vec::with_capacity(POINTS), grid.evaluated());
-        runs.into_par_iter().for_each_init(room, |(fetched, buffer, starts, evaluated), (t, first, run)| {
+        let workspace = || (None, Vec::with_capacity(grid.halo_reals(lanes)), Vec::with_capacity(POINTS), grid.evaluated());
+        runs.into_par_iter().for_each_init(workspace, |(fetched, buffer, starts, evaluated), (t, first, run)| {
             let tile = grid.tile(t);
             let cells = grid.with_halo(tile.extents);
             let rows = grid.rows(cells, lanes);
@@ -144,6 +144,6 @@ pub(super) fn taken(k: &InterpolateKernel, element: usize) -> Taken {
     let run = size_of::<(usize, usize, &mut [f32])>();
     let stretch = size_of::<Vec<&mut [f32]>>() + block * size_of::<&mut [f32]>();
     // First the one, then the other.
-    let once = (runs(grid.tiles) * run).max(k.points.count().div_ceil(SAMPLES) * stretch);
-    Taken { each: each as u64, once: once as u64 }
+    let shared = (runs(grid.tiles) * run).max(k.points.count().div_ceil(SAMPLES) * stretch);
+    Taken { each: each as u64, shared: shared as u64 }
 }

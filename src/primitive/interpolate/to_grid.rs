@@ -78,8 +78,8 @@ impl<T: Real, E: Elem<T>> Pass<'_, T, E> {
         }
         let shared: Vec<usize> = groups.into_iter().flatten().collect();
         let rest: Vec<usize> = (0..tiles.len()).filter(|t| shared.binary_search(t).is_err()).collect();
-        let room = || (Vec::with_capacity(self.grid.summed_reals(self.lanes)), Vec::new());
-        rest.into_par_iter().for_each_init(room, |(total, part), t| {
+        let workspace = || (Vec::with_capacity(self.grid.summed_reals(self.lanes)), Vec::new());
+        rest.into_par_iter().for_each_init(workspace, |(total, part), t| {
             for (k, entries) in parts(tiles.entries(t).len()).enumerate() {
                 if k == 0 {
                     self.sum(total, t, entries);
@@ -160,14 +160,14 @@ fn parts(entries: usize) -> impl Iterator<Item = Range<usize>> {
 fn groups(tiles: &Tiles, threads: usize) -> Vec<Vec<usize>> {
     let most = (tiles.all().len() / (4 * threads)).max(4 * POINTS);
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut room = 0;
+    let mut left = 0;
     for t in (0..tiles.len()).filter(|&t| threads > 1 && tiles.entries(t).len() > most) {
-        if room == 0 {
+        if left == 0 {
             groups.push(Vec::new());
-            room = 2 * threads;
+            left = 2 * threads;
         }
         groups.last_mut().into_iter().for_each(|g| g.push(t));
-        room = room.saturating_sub(parts(tiles.entries(t).len()).count());
+        left = left.saturating_sub(parts(tiles.entries(t).len()).count());
     }
     groups
 }
@@ -183,8 +183,8 @@ pub(super) fn taken(k: &InterpolateKernel, element: usize, threads: usize) -> Ta
     let buffers = 1 + usize::from((0..grid.tiles.len()).any(|t| count(t) > 1));
     let evaluated = size_of::<f32>() * grid.evaluated().len();
     let each = (buffers * sum + SAMPLES * size_of::<Landing>() + evaluated).max(SAMPLES * element);
-    let once = most * (sum + size_of::<(usize, Vec<f32>)>() + size_of::<(usize, Range<usize>)>());
-    Taken { each: each as u64, once: (once + size_of::<usize>() * 2 * grid.tiles.len()) as u64 }
+    let shared = most * (sum + size_of::<(usize, Vec<f32>)>() + size_of::<(usize, Range<usize>)>());
+    Taken { each: each as u64, shared: (shared + size_of::<usize>() * 2 * grid.tiles.len()) as u64 }
 }
 
 /// A buffer that tasks write disjoint stretches of.

@@ -27,7 +27,7 @@ impl HostLoops for MapKernel {
     }
 
     fn taken(&self, element: usize, _: bool, _: usize) -> Taken {
-        Taken { each: if self.loads.len() > 1 { (CHUNK * element) as u64 } else { 0 }, once: 0 }
+        Taken { each: if self.loads.len() > 1 { (CHUNK * element) as u64 } else { 0 }, shared: 0 }
     }
 
     fn table_bytes(&self) -> u64 {

@@ -106,7 +106,7 @@ impl Kernel for MapKernel {
         // A read that needs several dispatches, as where its weights are not bound whole, must not overwrite its source in
         // the first of them.
         let in_one_window = |f: &crate::access::Factor| {
-            f.weight.len() <= target.room() || f.access == Access::c_order(&load.extents)
+            f.weight.len() <= target.bindable() || f.access == Access::c_order(&load.extents)
         };
         load.is_in_order() && load.factors.iter().all(in_one_window)
     }

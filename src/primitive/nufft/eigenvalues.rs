@@ -97,8 +97,8 @@ impl<'a> Circulant<'a> {
             });
             return Ok(ConstantData::C32(p));
         }
-        let room = || (vec![Complex32::default(); last], vec![Complex32::default(); fft.get_inplace_scratch_len()]);
-        p.par_chunks_mut(held).for_each_init(room, |(line, scratch), half| {
+        let workspace = || (vec![Complex32::default(); last], vec![Complex32::default(); fft.get_inplace_scratch_len()]);
+        p.par_chunks_mut(held).for_each_init(workspace, |(line, scratch), half| {
             line[..held].copy_from_slice(half);
             (1..=(last - 1) / 2).for_each(|k| line[last - k] = half[k].conj());
             fft.process_with_scratch(line, scratch);

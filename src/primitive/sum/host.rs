@@ -79,7 +79,7 @@ impl HostLoops for SumKernel {
 
     fn taken(&self, element: usize, _: bool, _: usize) -> Taken {
         let elements = if by_rows(&self.load, self.kept) { 2 * WIDTH } else { self.size.min(CHUNK) };
-        Taken { each: (elements * element) as u64, once: 0 }
+        Taken { each: (elements * element) as u64, shared: 0 }
     }
 
     fn table_bytes(&self) -> u64 {

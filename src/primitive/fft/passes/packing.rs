@@ -31,10 +31,10 @@ impl Tile {
     }
 
     /// How far an element of the tile lies behind one `offset` before it, `offset` a multiple of `stride`; None where that depends
-    /// on where the first one lies. `room`: its index is known to be below `room` modulo the bank row, with everything below
-    /// `room` free to it.
-    pub(super) fn offset(&self, offset: usize, stride: usize, room: usize) -> Option<usize> {
-        if self.padded { padded_offset(offset, stride, room) } else { Some(offset) }
+    /// on where the first one lies. `below`: its index is known to be below `below` modulo the bank row, with everything below
+    /// `below` free to it.
+    pub(super) fn offset(&self, offset: usize, stride: usize, below: usize) -> Option<usize> {
+        if self.padded { padded_offset(offset, stride, below) } else { Some(offset) }
     }
 
     /// Butterflies per invocation of a stage with the given radix, rounded up.
@@ -49,9 +49,9 @@ pub(super) fn pad(index: usize) -> usize {
 }
 
 /// The padded offset of `q·stride` elements where it can be added to a padded index; `None` where a carry may come in.
-/// `room`: the index is known to be below `room` modulo the bank row, with everything below `room` free to it.
-fn padded_offset(offset: usize, stride: usize, room: usize) -> Option<usize> {
-    let fits = stride.is_multiple_of(BANK_ROW) || offset % BANK_ROW + room <= BANK_ROW;
+/// `below`: the index is known to be below `below` modulo the bank row, with everything below `below` free to it.
+fn padded_offset(offset: usize, stride: usize, below: usize) -> Option<usize> {
+    let fits = stride.is_multiple_of(BANK_ROW) || offset % BANK_ROW + below <= BANK_ROW;
     fits.then(|| pad(offset))
 }
 
@@ -124,10 +124,10 @@ mod tests {
     #[test]
     fn offsets_add_where_no_carry_comes_in() {
         for stride in 1..40 {
-            for room in 1..=16 {
+            for below in 1..=16 {
                 for q in 0..16 {
-                    let Some(offset) = padded_offset(q * stride, stride, room) else { continue };
-                    for start in (0..256).filter(|s| s % BANK_ROW < room) {
+                    let Some(offset) = padded_offset(q * stride, stride, below) else { continue };
+                    for start in (0..256).filter(|s| s % BANK_ROW < below) {
                         assert_eq!(pad(start) + offset, pad(start + q * stride), "{start} + {q}*{stride}");
                     }
                 }

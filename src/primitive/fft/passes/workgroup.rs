@@ -129,14 +129,14 @@ impl WorkgroupPass {
         // What is written in the first stage starts at multiples of a butterfly's size.
         let block = stage.radix * columns;
         let aligned = 16_usize.is_multiple_of(columns) && (block.is_multiple_of(16) || 16_usize.is_multiple_of(block));
-        let room = match (stage.first() && aligned, block >= 16) {
+        let below = match (stage.first() && aligned, block >= 16) {
             (false, _) => 16,
             (true, true) => columns,
             (true, false) => 16 - block + columns,
         };
-        for (name, stride, room) in [("READ", stage.lines() * columns, 16), ("WRITE", stage.done * columns, room)] {
+        for (name, stride, below) in [("READ", stage.lines() * columns, 16), ("WRITE", stage.done * columns, below)] {
             for q in 0..stage.radix {
-                if let Some(offset) = self.tile.offset(q * stride, stride, room) {
+                if let Some(offset) = self.tile.offset(q * stride, stride, below) {
                     defines.set(&format!("{name}_{s}_{q}"), format!("{offset}u"));
                 }
             }

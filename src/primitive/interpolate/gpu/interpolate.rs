@@ -17,7 +17,7 @@ pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
     for first in (0..job.batch).step_by(entries) {
         let n = entries.min(job.batch - first);
         let start = s.store.start + first * job.row.1;
-        let results = windows((start as i64, (start + n * job.row.1) as i64 - 1), s.room(s.element()));
+        let results = windows((start as i64, (start + n * job.row.1) as i64 - 1), s.bindable(s.element()));
         for dst in results {
             // Each result window is made by itself: its first dispatch stores, the others add.
             for (k, source) in job.sources(first, n).into_iter().enumerate() {

@@ -51,12 +51,12 @@ impl<'a> Lists<'a> {
 
     /// Slots that one binding holds.
     fn most_slots(&self) -> usize {
-        (self.job.s.limits.room() / CELLS).max(1)
+        (self.job.s.limits.bindable() / CELLS).max(1)
     }
 
     /// Words that one binding holds.
     fn most_words(&self) -> usize {
-        usize::try_from(self.job.s.room(4)).unwrap_or(usize::MAX)
+        usize::try_from(self.job.s.bindable(4)).unwrap_or(usize::MAX)
     }
 
     /// The parts of a range of tiles.
@@ -142,11 +142,11 @@ impl<'a> Lists<'a> {
     pub fn heavy(&self, tiles: &Range<usize>) -> Vec<Heavy> {
         let heavy = &self.made.heavy;
         let below = |t: usize| heavy.partition_point(|h| h.0 < t);
-        let (room, most) = (self.most_words(), self.most_slots());
+        let (bindable, most) = (self.most_words(), self.most_slots());
         let (mut all, mut first, last) = (Vec::new(), below(tiles.start), below(tiles.end));
         while first < last {
             let (tile, slots) = heavy[first].clone();
-            let fits = |k: usize| heavy[k].1.end - slots.start <= most && 3 * (k + 1 - first) <= room;
+            let fits = |k: usize| heavy[k].1.end - slots.start <= most && 3 * (k + 1 - first) <= bindable;
             let end = (first..last).find(|&k| !fits(k)).unwrap_or(last);
             if end > first {
                 let own: Vec<u32> = heavy[first..end]

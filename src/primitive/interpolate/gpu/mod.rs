@@ -25,7 +25,7 @@ const BIAS: i64 = 64;
 
 /// The parts of a spread's tiles: the lists of each fit a binding.
 pub(super) fn parts(points: &Points, limits: &GpuLimits) -> Parts {
-    points.bins().parts(limits.room())
+    points.bins().parts(limits.bindable())
 }
 
 /// How many footprints a spread stages in workgroup memory at a time: packed first cell, weights, samples of a block. None where
@@ -98,7 +98,7 @@ impl<'a> Job<'a> {
         let (width, values) = (self.width(), self.values());
         let taps: usize = self.points.taps().iter().product();
         let most = WORK as usize / (8 * taps * self.batch.min(BLOCK));
-        let size = (self.s.room(4) as usize / width).min(most) / GROUP * GROUP;
+        let size = (self.s.bindable(4) as usize / width).min(most) / GROUP * GROUP;
         let size = size.max(1);
         let segment = |first: usize| {
             let count = size.min(self.points.count() - first);
@@ -128,8 +128,8 @@ impl<'a> Job<'a> {
 
     /// Batch entries of one dispatch.
     fn entries(&self, others: usize, block: usize) -> usize {
-        let room = self.s.limits.room();
-        let fits = (room / self.row.0.max(self.row.1).max(others)).max(1);
+        let bindable = self.s.limits.bindable();
+        let fits = (bindable / self.row.0.max(self.row.1).max(others)).max(1);
         // Whole blocks, where several fit.
         if fits > block { fits / block * block } else { fits }.min(self.batch)
     }
@@ -138,7 +138,7 @@ impl<'a> Job<'a> {
     fn sources(&self, first: usize, entries: usize) -> Vec<Window> {
         let source = &self.s.sources[0];
         let ranges = self.ranges(first, entries);
-        windows(clamp(self.load.source.footprint(&ranges), source.len), self.s.room(source.element()))
+        windows(clamp(self.load.source.footprint(&ranges), source.len), self.s.bindable(source.element()))
     }
 
     fn ranges(&self, first: usize, entries: usize) -> Vec<(i64, i64)> {

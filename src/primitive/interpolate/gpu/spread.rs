@@ -32,15 +32,15 @@ struct Slab<'a> {
 pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
     let (s, points, lists) = (job.s, job.points, Lists::new(job));
     let staged = super::staged(points, &s.limits);
-    let room = s.limits.room();
+    let bindable = s.limits.bindable();
     let entries = job.entries(lists.slots() * CELLS, block(staged));
     // Rows of tiles whose cells one binding holds.
     let (bins, inner) = (points.bins(), job.row.1 / points.grid()[0]);
     let (tile, rows) = (bins.extents()[0], bins.counts()[0]);
     let per_row: usize = bins.counts()[1..].iter().product();
-    let tall = if job.row.1 <= room { rows } else { room / (tile * inner) };
+    let tall = if job.row.1 <= bindable { rows } else { bindable / (tile * inner) };
     if tall == 0 {
-        let (needed, limit) = (8 * (tile * inner) as u64, 8 * room as u64);
+        let (needed, limit) = (8 * (tile * inner) as u64, 8 * bindable as u64);
         return Err(Error::TooBig { what: "a row of tiles".into(), needed, limit });
     }
     let slabs: Vec<Range<usize>> = (0..rows).step_by(tall).map(|r| r..rows.min(r + tall)).collect();
