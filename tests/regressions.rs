@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::data::{distance, wide};
 use common::devices;
 use linops::linop::{self, Align, Operator, Stretch};
 use linops::program::{AxisMap, Builder, ValueId};
@@ -247,6 +248,41 @@ fn long_sums_of_prime_length_are_as_accurate_as_others() {
         for (device, y) in apply(&a, &x) {
             let error = (f64::from(y[0]) - want).abs() / want;
             assert!(error < 2e-6, "{n} on {device}: {error:.1e}");
+        }
+    }
+}
+
+/// Many that are added to one: all of them, and with no more lost than of few.
+#[test]
+fn scatters_to_few_are_as_accurate_as_others() {
+    for n in [65_536usize, 131_072, 1_000_003] {
+        let index = Array1::from_shape_fn(n, |m| i64::from(m % 1000 == 7)).into_dyn();
+        let a = linop::sampling_at("N=4", &[("N", index)], "S").unwrap().h();
+        let x = Tensor::from_array(Array1::from(vec![0.1f32; n]), "S").unwrap();
+        let few = (0..n).filter(|m| m % 1000 == 7).count();
+        for (device, y) in apply(&a, &x) {
+            for (y, count) in y.iter().zip([n - few, few]) {
+                let want = count as f64 * f64::from(0.1f32);
+                let error = (f64::from(*y) - want).abs() / want;
+                assert!(error < 4e-6, "{n} on {device}: {error:.1e}");
+            }
+        }
+    }
+}
+
+/// All points at one place.
+#[test]
+fn coincident_points_are_as_accurate_as_others() {
+    use linop::{Accuracy, NufftOptions};
+    for n in [3_000usize, 200_003] {
+        let locs = ndarray::ArrayD::from_elem(vec![n, 1], 3.25);
+        let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-6));
+        let a = linop::nufft("X=32", &locs, "X", options, "K").unwrap().h();
+        let x = Tensor::from_array(Array1::from(vec![Complex32::new(0.1, 0.0); n]), "K").unwrap();
+        let want = linops::apply_f64(&a, &wide(&x)).unwrap();
+        for device in common::devices() {
+            let error = distance(&common::apply_on(&device, &a, &x).unwrap(), &want);
+            assert!(error < 1e-5, "{n} on {}: {error:.1e}", device.name());
         }
     }
 }

@@ -241,6 +241,82 @@ fn slow_convergence_is_no_end() {
     }
 }
 
+/// Five large eigenvalues, and data that lie along the small ones: what rounding is relative to is large, and residuals stand
+/// still for a while where rounding could be at work already.
+#[test]
+fn data_along_small_eigenvalues_are_solved_to_the_end() {
+    let n = 400;
+    let eigenvalue = |i: usize| match i {
+        0..5 => 0.5 + 0.125 * i as f64,
+        _ => 10f64.powf(-6.0 + 2.0 * (i - 5) as f64 / (n - 6) as f64),
+    };
+    let a: Vec<f32> = (0..n).map(|i| eigenvalue(i).sqrt() as f32).collect();
+    let squares: Vec<f64> = a.iter().map(|a| f64::from(*a).powi(2)).collect();
+    for seed in 0..8 {
+        let x0 = complex(format!("N={n}"), seed).to_array().unwrap();
+        let x0: Vec<Complex32> = x0.iter().enumerate().map(|(i, x)| if i < 5 { x * 1e-4 } else { *x }).collect();
+        let b: Vec<Complex32> = x0.iter().zip(&squares).map(|(x, s)| x * *s as f32).collect();
+        for device in devices() {
+            let b = Tensor::from_array(ndarray::Array1::from(b.clone()), "N").unwrap().to(&device).unwrap();
+            let r = cg(&weights(&a).n(), &b, SolveOptions::default().tol(0.0).iterations(1500)).unwrap();
+            let error = distance(&image(&r), &widened(&ndarray::Array1::from(x0.clone()).into_dyn()));
+            assert!(
+                error < 2e-6,
+                "{error:.1e} after {} for seed {seed} on {}: {:?}",
+                r.iterations,
+                device.name(),
+                r.stop
+            );
+        }
+    }
+}
+
+/// Numbers that f32 has no normal ones for: a millionth of them is lost, no more.
+#[test]
+fn data_of_denormal_numbers_are_solved() {
+    for device in devices() {
+        for exponent in [-126i32, -135] {
+            let b = ndarray::Array1::from(vec![Complex32::new(2f64.powi(exponent) as f32, 0.0); 4]);
+            let b = Tensor::from_array(b, "N").unwrap().to(&device).unwrap();
+            let r = cg(&weights(&[0.5, 1.0, 2.0, 4.0]).n(), &b, SolveOptions::default().tol(1e-6)).unwrap();
+            // A device may take denormal numbers for zeros; then the data are zero, and so is the image.
+            match r.stop {
+                Stop::Zero => assert!(!device.is_host(), "{:?}", r.stop),
+                _ => {
+                    assert_eq!(r.stop, Stop::Converged, "2^{exponent} on {}", device.name());
+                    let scaled: Vec<f64> = image(&r).iter().map(|z| f64::from(z.re) * 2f64.powi(-exponent)).collect();
+                    let want = [4.0, 1.0, 0.25, 0.0625];
+                    let off = scaled.iter().zip(want).map(|(x, w)| (x - w).abs()).fold(0.0, f64::max);
+                    // Half a unit of the last place that is left.
+                    assert!(off <= 2f64.powi(-149 - exponent) + 1e-6, "2^{exponent} on {}: {scaled:?}", device.name());
+                }
+            }
+        }
+    }
+}
+
+/// A simulated scan, solved for thousands of iterations: what 32-bit numbers give stays.
+#[test]
+#[cfg(feature = "app")]
+fn thousands_of_iterations_lose_nothing() {
+    use linops::app::scan::{ScanOptions, scan};
+    let scan = scan(&ScanOptions::default().ny(40).nx(36).coils(4).acceleration(1).centre_lines(0)).unwrap();
+    let s = linop::diagonal("Y=40 X=36", &Tensor::from_array(scan.maps.clone(), "C Y X").unwrap()).unwrap();
+    let f = linop::fft("C=4 Y=40 X=36", "Y X", FftOptions::default().centered(true)).unwrap().out("C Y X").unwrap();
+    let a = f * s;
+    let y = Tensor::from_array(scan.kspace.clone(), "C Y X").unwrap();
+    // A fully sampled scan: the normal is a diagonal.
+    let adjoint = linops::apply_f64(&a.h(), &wide(&y)).unwrap();
+    let sums = scan.maps.mapv(|m| f64::from(m.norm_sqr())).sum_axis(ndarray::Axis(0)).into_dyn();
+    let want = ndarray::Zip::from(&adjoint).and(&sums).map_collect(|x, s| x / s);
+    for device in devices() {
+        let r = solve(&device, &a, &y, SolveOptions::default().tol(0.0).iterations(6000)).unwrap();
+        let error = distance(&image(&r), &want);
+        assert!(error < 1e-6, "{error:.1e} after {} on {}: {:?}", r.iterations, device.name(), r.stop);
+        assert_eq!(r.stop, Stop::Attained);
+    }
+}
+
 /// A projector: every direction that is not in the data has curvature 0, and rounding turns the directions there.
 #[test]
 fn nothing_is_made_of_rounding_in_the_null_space() {

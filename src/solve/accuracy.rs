@@ -2,7 +2,9 @@
 //!
 //! The residual of CG's recurrence goes on falling when that of the iterate does not any more: they part where rounding in N x
 //! is as large as what is left (Greenbaum, SIAM J. Matrix Anal. Appl. 18:535, 1997). The recurrence still corrects the iterate
-//! along small eigenvalues for a while, which the residual does not show; so it is only at an end once the two are far apart.
+//! along small eigenvalues for a while, which the residual does not show; so it is only at an end once the two are far apart, or
+//! once neither has fallen for hundreds of iterations. Few of those say nothing: where eigenvalues lie in groups, residuals stand
+//! still between them.
 
 /// Relative rounding of N x in f32, roughly.
 const ROUNDING: f64 = 1.2e-7;
@@ -12,6 +14,9 @@ const DECIDED: f64 = 100.0;
 
 /// The recurrence's residual against the iterate's, when the recurrence has nothing more to give.
 const PARTED: f64 = 1e-3;
+
+/// Iterations, and as many again, over which a standstill says something.
+const STANDSTILL: usize = 250;
 
 /// A residual that is so much larger is not as good.
 const AS_GOOD: f64 = 1.25;
@@ -61,11 +66,12 @@ impl Accuracy {
         self.decided
     }
 
-    /// Whether more iterations give nothing: the recurrence is far below the iterate, or has not fallen for half of the
+    /// Whether more iterations give nothing: the recurrence is far below the iterate, or has not fallen for half of many
     /// iterations where rounding decides.
     pub fn attained(&self, look: Look) -> bool {
-        let half = self.falls.iter().rev().find(|(k, _)| 2 * k <= look.iteration).map_or(1.0, |(_, r)| *r);
+        let half = self.falls.iter().rev().find(|(k, _)| 2 * k <= look.iteration);
+        let half = half.filter(|(k, _)| *k >= STANDSTILL).map(|(_, r)| *r);
         let least = self.falls.last().map_or(1.0, |(_, r)| *r);
-        look.recurrence <= PARTED * look.residual || (self.decided && least > 0.9 * half)
+        look.recurrence <= PARTED * look.residual || (self.decided && half.is_some_and(|half| least > 0.9 * half))
     }
 }

@@ -60,6 +60,7 @@ fn main(
     if (lid < SCALARS) {
         s[lid] = before[lid];
     }
+    workgroupBarrier();
     let count = u32(before[SCALARS]);
 #for d in TOTALS
     var total{d} = 0.0;

@@ -64,7 +64,7 @@ fn self_test(device: &Device) -> Vec<String> {
         let error = t.error.map_or("none".into(), |e| format!("{e:.1e}"));
         let verdict = t.fault.as_ref().map_or("passed".into(), |f| format!("FAILED: {f}"));
         let (first, next) = (1e3 * t.first, 1e3 * t.next);
-        format!("  {:<28}error {error:>8}  first {first:>8.1} ms  next {next:>7.2} ms  {verdict}", t.family)
+        format!("  {:<32} error {error:>8}  first {first:>8.1} ms  next {next:>7.2} ms  {verdict}", t.family)
     };
     std::iter::once("self-test: relative error against the host, time of the first and the next apply".into())
         .chain(tests.iter().map(line))

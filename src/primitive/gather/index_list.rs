@@ -12,7 +12,12 @@ struct IndexInner {
     indices: Arc<Vec<u32>>,
     extent: usize,
     inverse: Made<Inverse>,
+    levels: Made<Vec<IndexList>>,
 }
+
+/// Readers of one index that are added one after the other: more of them are added in parts, so that a sum of many neither loses
+/// digits nor keeps one invocation busy while others wait.
+const LONG: usize = 256;
 
 /// The readers of each index, in rising order: those of `g` are `readers[starts[g]..starts[g + 1]]`.
 pub struct Inverse {
@@ -34,7 +39,7 @@ impl IndexList {
         if indices.is_empty() || u32::try_from(indices.len()).is_err() {
             return shape_err!("a list of {} indices; expected 1 to 2^32 - 1", indices.len());
         }
-        Ok(IndexList(Arc::new(IndexInner { indices: Arc::new(indices), extent, inverse: Made::new() })))
+        Ok(IndexList(Arc::new(IndexInner { indices: Arc::new(indices), extent, inverse: Made::new(), levels: Made::new() })))
     }
 
     /// The indices.
@@ -65,6 +70,47 @@ impl IndexList {
             }
             Inverse { starts: Arc::new(starts), readers: Arc::new(readers) }
         })
+    }
+
+    /// The lists by which a scatter adds, one after the other: this one, where no index has many readers. Else the first adds
+    /// the readers to parts of `LONG`, and the others these parts.
+    pub(super) fn levels(&self) -> Vec<IndexList> {
+        let levels = self.0.levels.get_or(|| {
+            let (mut levels, mut rest) = (Vec::new(), None);
+            while let Some((parts, of)) = rest.as_ref().unwrap_or(self).parts() {
+                levels.push(parts);
+                rest = Some(of);
+            }
+            levels.extend(rest);
+            levels
+        });
+        // This one itself is not kept in itself.
+        if levels.is_empty() { vec![self.clone()] } else { levels.clone() }
+    }
+
+    /// The part that each reader is added to, and the index that each part belongs to; None where no index has many readers.
+    fn parts(&self) -> Option<(IndexList, IndexList)> {
+        let mut counts = vec![0usize; self.0.extent];
+        self.0.indices.iter().for_each(|&i| counts[i as usize] += 1);
+        if counts.iter().all(|&n| n <= LONG) {
+            return None;
+        }
+        // The first part of each index; there are no more parts than readers.
+        let mut owners = Vec::new();
+        let mut first = Vec::with_capacity(counts.len());
+        for (i, n) in counts.iter().enumerate() {
+            first.push(owners.len());
+            owners.resize(owners.len() + n.div_ceil(LONG), i as u32);
+        }
+        counts.fill(0);
+        let part = |&i: &u32| {
+            let i = i as usize;
+            counts[i] += 1;
+            (first[i] + (counts[i] - 1) / LONG) as u32
+        };
+        let indices = self.0.indices.iter().map(part).collect();
+        let list = |indices, extent| IndexList::new(indices, extent).ok();
+        Some((list(indices, owners.len())?, list(owners, self.0.extent)?))
     }
 
     /// Bytes of the list, and of its transpose where a kernel scatters.

@@ -94,8 +94,13 @@ impl Primitive for Gather {
         s.b.mul(below[0], counts, vec![self.axis], false).map(Some)
     }
 
-    fn expand(&self, _: &mut Builder, _: ValueId) -> Result<Option<ValueId>> {
-        Ok(None)
+    /// A scatter to indices with many readers, in levels.
+    fn expand(&self, b: &mut Builder, x: ValueId) -> Result<Option<ValueId>> {
+        let levels = if self.scatters { self.index.levels() } else { Vec::new() };
+        if levels.len() < 2 {
+            return Ok(None);
+        }
+        levels.into_iter().try_fold(x, |x, index| b.scatter(x, self.axis, index)).map(Some)
     }
 
     fn fits(&self, _: &[usize], _: &Target) -> Result<()> {
@@ -195,5 +200,8 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
     Ok(vec![
         Sample::of("gathers", &[2, 24, 3], |b| b.gather(ValueId::INPUT, 1, index.clone()))?,
         Sample::of("scatters", &[2, 40, 3], |b| b.scatter(ValueId::INPUT, 1, index))?,
+        Sample::of("scatters to few", &[70_000], |b| {
+            b.scatter(ValueId::INPUT, 0, IndexList::new((0..70_000).map(|m| m % 9 / 8).collect(), 3)?)
+        })?,
     ])
 }

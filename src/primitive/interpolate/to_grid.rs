@@ -63,9 +63,9 @@ impl<T: Real, E: Elem<T>> Pass<'_, T, E> {
         for group in &groups {
             let parts = group.iter().flat_map(|&t| parts(tiles.entries(t).len()).map(move |p| (t, p)));
             let parts: Vec<(usize, Range<usize>)> = parts.collect();
-            let sums = parts.par_iter().with_max_len(1).map(|(t, part)| {
+            let sums = parts.par_iter().with_max_len(1).map_init(Vec::new, |chain, (t, part)| {
                 let mut buffer = Vec::with_capacity(self.grid.summed_reals(self.lanes));
-                self.sum(&mut buffer, *t, part.clone());
+                self.sum(&mut buffer, chain, *t, part.clone());
                 (*t, buffer)
             });
             let mut sums: Vec<(usize, Vec<T>)> = sums.collect();
@@ -78,24 +78,36 @@ impl<T: Real, E: Elem<T>> Pass<'_, T, E> {
         }
         let shared: Vec<usize> = groups.into_iter().flatten().collect();
         let rest: Vec<usize> = (0..tiles.len()).filter(|t| shared.binary_search(t).is_err()).collect();
-        let workspace = || (Vec::with_capacity(self.grid.summed_reals(self.lanes)), Vec::new());
-        rest.into_par_iter().for_each_init(workspace, |(total, part), t| {
+        let workspace = || (Vec::with_capacity(self.grid.summed_reals(self.lanes)), Vec::new(), Vec::new());
+        rest.into_par_iter().for_each_init(workspace, |(total, part, chain), t| {
             for (k, entries) in parts(tiles.entries(t).len()).enumerate() {
                 if k == 0 {
-                    self.sum(total, t, entries);
+                    self.sum(total, chain, t, entries);
                     continue;
                 }
                 part.clear();
                 part.reserve_exact(self.grid.summed_reals(self.lanes));
-                self.sum(part, t, entries);
+                self.sum(part, chain, t, entries);
                 add(total, part);
             }
             self.store(t, total);
         });
     }
 
-    /// The sum of some of a tile's footprints.
-    fn sum(&self, buffer: &mut Vec<T>, t: usize, part: Range<usize>) {
+    /// The sum of some of a tile's footprints, a chain of them after the other: the chains are added up.
+    fn sum(&self, buffer: &mut Vec<T>, chain: &mut Vec<T>, t: usize, part: Range<usize>) {
+        let first = part.start..part.end.min(part.start + CHAIN);
+        self.chain(buffer, t, first);
+        for start in (part.start + CHAIN..part.end).step_by(CHAIN) {
+            chain.clear();
+            chain.reserve_exact(self.grid.summed_reals(self.lanes));
+            self.chain(chain, t, start..part.end.min(start + CHAIN));
+            add(buffer, chain);
+        }
+    }
+
+    /// The sum of a few of a tile's footprints, one after the other.
+    fn chain(&self, buffer: &mut Vec<T>, t: usize, part: Range<usize>) {
         let grid = self.grid;
         let tile = grid.tile(t);
         let cells = grid.summed(tile.extents);
@@ -148,6 +160,9 @@ fn add<T: Real>(to: &mut [T], part: &[T]) {
     to.iter_mut().zip(part).for_each(|(t, p)| *t = *t + *p);
 }
 
+/// Footprints that are added one after the other: longer chains lose digits where many points lie together.
+const CHAIN: usize = 512;
+
 /// A tile's footprints in the parts that are summed each by itself and added up in their order: few points are one part.
 fn parts(entries: usize) -> impl Iterator<Item = Range<usize>> {
     let size = (4 * POINTS).max(entries.div_ceil(16));
@@ -179,8 +194,9 @@ pub(super) fn taken(k: &InterpolateKernel, element: usize, threads: usize) -> Ta
     let count = |t: usize| parts(grid.tiles.entries(t).len()).count();
     let groups = groups(grid.tiles, threads);
     let most = groups.iter().map(|g| g.iter().map(|&t| count(t)).sum::<usize>()).max().unwrap_or(0);
-    // A tile's sum, and that of one part where there are several.
-    let buffers = 1 + usize::from((0..grid.tiles.len()).any(|t| count(t) > 1));
+    // A tile's sum, and that of one part and of one chain where there are several.
+    let longest = (0..grid.tiles.len()).map(|t| grid.tiles.entries(t).len()).max().unwrap_or(0);
+    let buffers = 1 + usize::from((0..grid.tiles.len()).any(|t| count(t) > 1)) + usize::from(longest > CHAIN);
     let evaluated = size_of::<f32>() * grid.evaluated().len();
     let each = (buffers * sum + SAMPLES * size_of::<Landing>() + evaluated).max(SAMPLES * element);
     let shared = most * (sum + size_of::<(usize, Vec<f32>)>() + size_of::<(usize, Range<usize>)>());

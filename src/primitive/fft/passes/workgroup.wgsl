@@ -102,17 +102,19 @@ fn main(
     var x{s}_{u}_{q} = vec2<f32>();
 #endfor
     if (inside{s}_{u}) {
+#ifdef FIRST
 #for q in RADIX_{s}
         x{s}_{u}_{q} = fft_take(base{s}_{u}, first{u} + {q}u * (LINES_{s} * fft.columns));
 #endfor
-    }
-#ifdef FIRST
 #else
-    let k{u} = fft_twist(column{s}_{u});
+        // Beyond the columns there are no powers to read, either.
+        let k = fft_twist(column{s}_{u});
 #for q in RADIX_{s}
-    x{s}_{u}_{q} = fft_twisted(x{s}_{u}_{q}, k{u} * (b{s}_{u} + {q}u * LINES_{s}));
+        let v{q} = fft_take(base{s}_{u}, first{u} + {q}u * (LINES_{s} * fft.columns));
+        x{s}_{u}_{q} = fft_twisted(v{q}, k * (b{s}_{u} + {q}u * LINES_{s}));
 #endfor
 #endif
+    }
 #else
     let r{s}_{u} = (o{s}_{u} * SIZE + b{s}_{u}) * COLUMNS + c{s}_{u};
     let read{s}_{u} = fft_place(r{s}_{u});

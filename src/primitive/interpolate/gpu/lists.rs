@@ -3,7 +3,7 @@
 //! A part of a tile is summed by one workgroup, so the parts may be cut anywhere: each stretch is a dispatch of its own. Parts
 //! of one tile go to slots of their own, which are added up when all are there.
 
-use super::{BIAS, CELLS, Job};
+use super::{BIAS, BLOCK, CELLS, Job};
 use crate::points::{Part, Parts};
 use crate::shader::{List, WORK};
 use std::ops::Range;
@@ -63,7 +63,8 @@ impl<'a> Lists<'a> {
     pub fn stretches(&self, tiles: &Range<usize>) -> Vec<Stretch> {
         let parts = &self.made.parts;
         let below = |t: usize| parts.partition_point(|p| p.tile < t);
-        let footprints = (self.most_words() / 2).min(usize::try_from(WORK / FOOTPRINT).unwrap_or(usize::MAX));
+        let blocks = self.job.entries(0, BLOCK).div_ceil(BLOCK) as u64;
+        let footprints = (self.most_words() / 2).min(usize::try_from(WORK / (FOOTPRINT * blocks)).unwrap_or(usize::MAX));
         let (mut all, mut first, last) = (Vec::new(), below(tiles.start), below(tiles.end));
         while first < last {
             let (mut end, mut slots) = (first, 0);
@@ -181,7 +182,7 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// A number that a binding's size bounds.
+/// A number that the size of a binding bounds, or what `spread.rs` has looked at.
 fn index(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }

@@ -65,6 +65,12 @@ struct Job<'a> {
     segments: Vec<Segment>,
 }
 
+/// Points of one dispatch whose reads of so many entries take no longer than a watchdog allows.
+fn points_in_time(taps: usize, entries: usize) -> usize {
+    let each = 8u64.saturating_mul(taps as u64).saturating_mul(entries as u64).max(1);
+    usize::try_from(WORK / each).unwrap_or(usize::MAX)
+}
+
 impl<'a> Job<'a> {
     fn new(s: &'a Stepper, kernel: &'a InterpolateKernel) -> Job<'a> {
         let (load, points, weights) = (&kernel.load, &kernel.points, kernel.weights);
@@ -97,7 +103,7 @@ impl<'a> Job<'a> {
     fn segments(&self) -> Vec<Segment> {
         let (width, values) = (self.width(), self.values());
         let taps: usize = self.points.taps().iter().product();
-        let most = WORK as usize / (8 * taps * self.batch.min(BLOCK));
+        let most = points_in_time(taps, self.entries(0, BLOCK));
         let size = (self.s.bindable(4) as usize / width).min(most) / GROUP * GROUP;
         let size = size.max(1);
         let segment = |first: usize| {
@@ -237,4 +243,19 @@ impl<'a> Job<'a> {
 #[allow(clippy::cast_possible_truncation)]
 fn narrow(c: f64) -> f32 {
     if c.abs() < 1e-30 { 0.0 } else { c as f32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_dispatch_reads_for_longer_than_a_watchdog_allows() {
+        for taps in [4, 36, 216, 1000] {
+            for entries in [1, 3, 4, 64, 1000] {
+                let points = points_in_time(taps, entries);
+                assert!(points > 0 && (points * taps * entries * 8) as u64 <= WORK, "{taps} taps, {entries} entries: {points}");
+            }
+        }
+    }
 }

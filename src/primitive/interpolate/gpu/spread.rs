@@ -33,6 +33,9 @@ pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
     let (s, points, lists) = (job.s, job.points, Lists::new(job));
     let staged = super::staged(points, &s.limits);
     let bindable = s.limits.bindable();
+    // What the lists count by is bounded here, once.
+    word("the tiles of a grid", job.points.bins().cells() / CELLS)?;
+    word("the parts of a grid's tiles", lists.slots() + 1)?;
     let entries = job.entries(lists.slots() * CELLS, block(staged));
     // Rows of tiles whose cells one binding holds.
     let (bins, inner) = (points.bins(), job.row.1 / points.grid()[0]);
