@@ -210,6 +210,28 @@ mod gpu {
         assert_eq!((memory.in_use, memory.idle), (0, 0));
     }
 
+    /// Each length of a transform has kernels of its own.
+    #[test]
+    #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+    fn kernels_stay_within_the_budget_of_a_gpu() {
+        let _alone = alone();
+        let Some(device) = gpu_with(GpuOptions::default().shape(Some(linops::gpu::KernelShape::Gpu))) else { return };
+        let budget = 4 << 20;
+        device.set_cache_budget(budget);
+        let kernels = || device.as_gpu().unwrap().kernels();
+        for n in (16..if full() { 400 } else { 90 }).filter(|n| linops::internal::next_smooth(*n) == *n) {
+            linop::fft(format!("N={n}"), "N", FftOptions::default())
+                .unwrap()
+                .prepare(&device, DType::Complex32)
+                .unwrap();
+            assert!(device.cached_bytes() <= budget + (1 << 20), "{n}: {}", device.cached_bytes());
+            assert!(kernels() <= 33, "{n}: {}", kernels());
+        }
+        assert!(kernels() > 8);
+        device.clear_cache();
+        assert_eq!((kernels(), device.cached_bytes()), (0, 0));
+    }
+
     /// Only structure is in a kernel's text: more sizes give no more kernels.
     #[test]
     #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]

@@ -10,10 +10,6 @@ use crate::error::Result;
 use crate::kept::Shared;
 use crate::shader::GpuLimits;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a wait may take before it is an error.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -27,7 +23,7 @@ pub(super) struct Core {
     pub callers: Shared<u64, super::buffer::Block>,
     pub pool: Pool,
     /// One set for each lane.
-    pub pipelines: Vec<Pipelines>,
+    pub pipelines: Arc<[Pipelines]>,
     pub lanes: Lanes,
 }
 
@@ -63,6 +59,6 @@ impl Core {
 
     /// Waits for everything submitted so far.
     pub fn wait(&self) -> Result<()> {
-        self.lanes.wait_all(PATIENCE)
+        self.lanes.wait_all(super::queues::PATIENCE)
     }
 }

@@ -8,7 +8,7 @@ use super::pipelines::Pipelines;
 use super::pool::{Pool, PoolStats};
 use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport};
 use crate::error::{Result, value_err};
-use crate::kept::Store;
+use crate::kept::{Ledger, Spares, Store};
 use crate::plan::{LaneLimit, Target};
 use crate::planner::PlanKey;
 use crate::points::Weights;
@@ -152,6 +152,10 @@ impl Gpu {
             max_groups: l.max_compute_workgroups_per_dimension.min(options.max_groups.unwrap_or(u32::MAX)),
             shape: options.shape.unwrap_or(natural),
         };
+        let ledger = Ledger::default();
+        let pipelines: Arc<[Pipelines]> =
+            (0..lanes.count()).map(|_| Pipelines::new(options.checked, ledger.clone())).collect();
+        let spares = pipelines.clone();
         let core = Core {
             device,
             name,
@@ -160,11 +164,11 @@ impl Gpu {
             records: Default::default(),
             callers: Default::default(),
             pool: Pool::new(l.max_buffer_size),
-            pipelines: (0..lanes.count()).map(|_| Pipelines::new(options.checked)).collect(),
+            pipelines,
             lanes,
         };
         Arc::new(Gpu {
-            plans: Store::new(BUDGET),
+            plans: Store::new(BUDGET, ledger, Spares::new(move || spares.iter().any(Pipelines::give_up))),
             core: Arc::new(core),
             lane_limit: LaneLimit::default(),
             tested: Mutex::default(),

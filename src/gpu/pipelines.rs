@@ -2,6 +2,7 @@
 
 use super::faults::checked;
 use crate::error::{Error, Result};
+use crate::kept::{Booking, Ledger};
 use crate::shader::{Slot, validate};
 use lru::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,11 @@ pub(super) struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
     pub bindings: Vec<(u32, Slot)>,
+    _bytes: Booking,
 }
+
+/// Bytes that a driver keeps for a kernel, roughly: nobody can ask. Lavapipe takes some 0.4 MB for the kernels of a transform.
+const BYTES: u64 = 128 << 10;
 
 /// Pipelines by kernel text. Only structure is in a text, so a program that runs for long comes to an end of new ones; those
 /// that were not asked for lately are given up all the same, once no plan uses them.
@@ -20,6 +25,7 @@ pub(super) struct Pipeline {
 pub(super) struct Pipelines {
     by_text: Mutex<LruCache<String, Arc<Place>>>,
     checked: bool,
+    ledger: Ledger,
 }
 
 /// Where a pipeline stands once it is compiled. Who compiles it holds the lock, so that others wait for it instead of
@@ -31,8 +37,8 @@ const KEPT: usize = 512;
 
 impl Pipelines {
     /// With `checked`, kernels keep the runtime checks of untrusted ones.
-    pub fn new(checked: bool) -> Pipelines {
-        Pipelines { by_text: Mutex::new(LruCache::unbounded()), checked }
+    pub fn new(checked: bool, ledger: Ledger) -> Pipelines {
+        Pipelines { by_text: Mutex::new(LruCache::unbounded()), checked, ledger }
     }
 
     /// How many there are.
@@ -59,30 +65,28 @@ impl Pipelines {
         let pipeline = Arc::new(self.compile(device, name, text)?);
         *there = Some(pipeline.clone());
         drop(there);
-        self.trim();
+        while self.len() > KEPT && self.give_up() {}
         Ok(pipeline)
     }
 
-    fn trim(&self) {
-        let mut given_up = Vec::new();
+    /// Gives up the pipeline that was asked for longest ago among those that no plan uses; whether there was one.
+    pub fn give_up(&self) -> bool {
         let mut all = self.all();
         for _ in 0..all.len() {
-            if all.len() <= KEPT {
-                break;
-            }
             let Some((text, place)) = all.pop_lru() else { break };
             let used = match place.try_lock() {
                 Ok(there) => there.as_ref().is_some_and(|p| Arc::strong_count(p) > 1),
                 Err(_) => true,
             };
-            match used {
-                true => drop(all.put(text, place)),
-                false => given_up.push(place),
+            if !used {
+                // Dropped with nothing locked.
+                drop(all);
+                drop(place);
+                return true;
             }
+            all.put(text, place);
         }
-        // Dropped with nothing locked.
-        drop(all);
-        drop(given_up);
+        false
     }
 
     fn all(&self) -> MutexGuard<'_, LruCache<String, Arc<Place>>> {
@@ -112,7 +116,10 @@ impl Pipelines {
             .collect();
         let make = || self.make(device, &label, text, &entries);
         match checked(device, make) {
-            Ok((pipeline, layout)) => Ok(Pipeline { pipeline, layout, bindings: reflected.bindings }),
+            Ok((pipeline, layout)) => {
+                let bytes = self.ledger.book(BYTES + text.len() as u64);
+                Ok(Pipeline { pipeline, layout, bindings: reflected.bindings, _bytes: bytes })
+            }
             Err(Error::Device(message)) => Err(Error::Shader { kernel: name.to_string(), message }),
             Err(e) => Err(e),
         }

@@ -12,7 +12,7 @@ use crate::tensor::{DType, Tensor};
 use crate::vectors::{DOTS, FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, Scalar, Space, Vector, expect_dots, kernel};
 use std::sync::Arc;
 
-/// Lanes that an invocation handles at least, before there are more workgroups.
+/// Quads that an invocation handles at least, before there are more workgroups.
 const QUADS_EACH: u64 = 4;
 
 /// Bytes of a quad: four numbers.
@@ -54,7 +54,7 @@ struct Stretch {
     /// First quad, and number of numbers.
     quad: u64,
     length: u64,
-    /// Lanes of each workgroup, and how many of these there are.
+    /// Quads of each workgroup, and how many of these there are.
     chunk: u64,
     groups: u64,
     /// Its first partial sum.
@@ -148,8 +148,8 @@ impl GpuSpace {
         self.flush(&[here(from)?.shared()], &[here(to)?.shared()])
     }
 
-    /// Submits what was recorded. Which vectors were written is not kept: declared as both, they cost an order that nobody
-    /// misses.
+    /// Submits what was recorded. All vectors are declared as read and written: which ones were is not kept, and a solver's
+    /// submissions follow one another in any case.
     fn flush(&mut self, reads: &[&SharedBuffer], writes: &[&SharedBuffer]) -> Result<()> {
         self.finish()?;
         let recorded = std::mem::take(&mut self.recorded);

@@ -3,7 +3,7 @@
 use super::instance::{HostInstance, Kernels, kernels};
 use super::memory::{constants, table_bytes};
 use crate::error::Result;
-use crate::kept::{Booking, Ledger, Shared, Store};
+use crate::kept::{Booking, Ledger, Shared, Spares, Store};
 use crate::loops::{HostBuf, Slice};
 use crate::plan::{LaneLimit, Plan};
 use crate::planner::PlanKey;
@@ -37,7 +37,7 @@ pub(super) enum Constants {
 /// The host of this process.
 pub(crate) fn host() -> &'static Host {
     static HOST: LazyLock<Host> = LazyLock::new(|| Host {
-        plans: Store::new(BUDGET),
+        plans: Store::new(BUDGET, Ledger::default(), Spares::none()),
         lane_limit: LaneLimit::default(),
         constants: Shared::default(),
     });

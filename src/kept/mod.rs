@@ -16,7 +16,7 @@ mod store;
 pub(crate) use ledger::{Booking, Ledger};
 pub(crate) use made::Made;
 pub(crate) use shared::Shared;
-pub(crate) use store::Store;
+pub(crate) use store::{Spares, Store};
 
 #[cfg(test)]
 mod tests;

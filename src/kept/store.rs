@@ -12,12 +12,32 @@ pub(crate) struct Store<K: Eq + Hash, V> {
     ledger: Ledger,
     budget: AtomicU64,
     entries: Mutex<LruCache<K, Arc<V>>>,
+    spares: Spares,
+}
+
+/// What stands in the ledger beside a store's things and is kept for them: gives up one that none of them uses, if there is one.
+pub(crate) struct Spares(Box<dyn Fn() -> bool + Send + Sync>);
+
+impl Spares {
+    pub fn new(give_up: impl Fn() -> bool + Send + Sync + 'static) -> Spares {
+        Spares(Box::new(give_up))
+    }
+
+    pub fn none() -> Spares {
+        Spares::new(|| false)
+    }
+}
+
+impl std::fmt::Debug for Spares {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spares")
+    }
 }
 
 impl<K: Eq + Hash, V> Store<K, V> {
-    pub fn new(budget: u64) -> Store<K, V> {
+    pub fn new(budget: u64, ledger: Ledger, spares: Spares) -> Store<K, V> {
         let entries = Mutex::new(LruCache::unbounded());
-        Store { ledger: Ledger::default(), budget: AtomicU64::new(budget), entries }
+        Store { ledger, budget: AtomicU64::new(budget), entries, spares }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -41,11 +61,17 @@ impl<K: Eq + Hash, V> Store<K, V> {
         value
     }
 
-    /// Gives things up while more is kept than the budget says; what somebody uses stays.
+    /// Gives up spares, then things, while more is kept than the budget says; what somebody uses stays.
     pub fn trim(&self) {
         // What is put back in front of the others, since it is in use, is not looked at again.
         let mut left = self.entries().len();
-        while left > 0 && self.ledger.bytes() > self.budget.load(Ordering::Relaxed) {
+        while self.ledger.bytes() > self.budget.load(Ordering::Relaxed) {
+            if (self.spares.0)() {
+                continue;
+            }
+            if left == 0 {
+                return;
+            }
             left -= 1;
             let mut entries = self.entries();
             match entries.pop_lru() {
@@ -82,6 +108,7 @@ impl<K: Eq + Hash, V> Store<K, V> {
             unused
         };
         drop(given_up);
+        while (self.spares.0)() {}
     }
 
     /// How many things are kept.

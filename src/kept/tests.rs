@@ -1,4 +1,4 @@
-use super::{Booking, Ledger, Made, Shared, Store};
+use super::{Booking, Ledger, Made, Shared, Spares, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ fn entry(ledger: &Ledger, bytes: u64) -> Arc<Booking> {
 
 #[test]
 fn the_least_recently_used_goes_first() {
-    let store: Store<u32, Booking> = Store::new(100);
+    let store: Store<u32, Booking> = Store::new(100, Ledger::default(), Spares::none());
     for key in 0..4 {
         store.put(key, entry(store.ledger(), 25));
     }
@@ -20,7 +20,7 @@ fn the_least_recently_used_goes_first() {
 
 #[test]
 fn what_is_in_use_stays_and_the_rest_makes_room() {
-    let store: Store<u32, Booking> = Store::new(60);
+    let store: Store<u32, Booking> = Store::new(60, Ledger::default(), Spares::none());
     let used = store.put(0, entry(store.ledger(), 50));
     store.put(1, entry(store.ledger(), 50));
     // The new one was in use only while it was put in.
@@ -33,7 +33,7 @@ fn what_is_in_use_stays_and_the_rest_makes_room() {
 
 #[test]
 fn many_small_things_count() {
-    let store: Store<u32, Booking> = Store::new(1000);
+    let store: Store<u32, Booking> = Store::new(1000, Ledger::default(), Spares::none());
     for key in 0..10_000 {
         store.put(key, entry(store.ledger(), 10));
         assert!(store.ledger().bytes() <= 1010);
@@ -42,7 +42,7 @@ fn many_small_things_count() {
 
 #[test]
 fn clearing_leaves_what_is_in_use() {
-    let store: Store<u32, Booking> = Store::new(1000);
+    let store: Store<u32, Booking> = Store::new(1000, Ledger::default(), Spares::none());
     let used = store.put(0, entry(store.ledger(), 10));
     store.put(1, entry(store.ledger(), 10));
     store.clear();
@@ -50,6 +50,20 @@ fn clearing_leaves_what_is_in_use() {
     drop(used);
     store.clear();
     assert_eq!(store.ledger().bytes(), 0);
+}
+
+#[test]
+fn spares_go_before_things_and_after_those_that_use_them() {
+    let ledger = Ledger::default();
+    let spares = Arc::new(std::sync::Mutex::new(vec![ledger.book(30)]));
+    let shelf = spares.clone();
+    let store: Store<u32, Booking> =
+        Store::new(60, ledger.clone(), Spares::new(move || shelf.lock().unwrap().pop().is_some()));
+    store.put(0, entry(&ledger, 40));
+    assert_eq!((ledger.bytes(), store.len()), (40, 1));
+    spares.lock().unwrap().push(ledger.book(10));
+    store.clear();
+    assert_eq!((ledger.bytes(), store.len()), (0, 0));
 }
 
 #[test]

@@ -217,8 +217,8 @@ impl Device {
         self.lane_limit().get()
     }
 
-    /// Sets how many bytes may be kept for plans between applies (1 GiB at first): tables, weights, scratch. What was used
-    /// longest ago goes first; a plan that runs is always kept.
+    /// Sets how many bytes may be kept for plans between applies (1 GiB at first): tables, weights, scratch, and on a GPU compiled
+    /// kernels by estimate. What was used longest ago goes first; a plan that runs is always kept.
     pub fn set_cache_budget(&self, bytes: u64) {
         match &self.0 {
             Kind::Host => host().plans.set_budget(bytes),

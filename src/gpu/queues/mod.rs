@@ -51,6 +51,7 @@ mod transfer;
 #[cfg(all(feature = "multi-queue", not(target_vendor = "apple")))]
 mod vulkan;
 
+pub(in crate::gpu) use lane::PATIENCE;
 pub use lane::Ticket;
 pub use open::LaneOptions;
 pub use report::{LaneCounts, LanesReport, QueueFamily, QueuesReport, Rung};
