@@ -19,7 +19,7 @@ pub struct Args {
     input: PathBuf,
 
     /// Where the result goes (.npy, .cfl, or .png for the magnitude of two dims)
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
     /// Apply the adjoint

@@ -8,6 +8,9 @@ use linops::{Linop, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// What help says of `--device` here.
+pub const DEVICE: &str = "Test on this device alone: auto, gpu, gpu:NAME, host, or several GPUs: gpu:NAME,gpu:NAME [default: all that are present]";
+
 #[derive(clap::Args)]
 pub struct Args {
     /// The linop file (.json)

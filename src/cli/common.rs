@@ -34,7 +34,7 @@ impl Common {
     pub fn device(&self) -> Result<Device> {
         let name = self.device.as_deref().unwrap_or("auto");
         if name == "auto" {
-            warn_of_adapter();
+            warn_of_adapter("the host is used");
         }
         let device = Device::by_name(name)?;
         if name == "auto" && device.is_host() {
@@ -102,7 +102,7 @@ pub fn expect_bytes(needed: u64, what: impl FnOnce() -> String) -> Result<()> {
 }
 
 /// Says when `LINOPS_ADAPTER` names no adapter: where none was asked for, the host would be taken without a word.
-fn warn_of_adapter() {
+pub fn warn_of_adapter(so: &str) {
     let Some(name) = std::env::var("LINOPS_ADAPTER").ok().filter(|name| !name.is_empty()) else { return };
     let names = adapters();
     if names.iter().any(|n| n.to_lowercase().contains(&name.to_lowercase())) {
@@ -112,7 +112,7 @@ fn warn_of_adapter() {
         true => "there is none".into(),
         false => format!("there are {}", names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")),
     };
-    complain(&format!("LINOPS_ADAPTER is \"{name}\", but no adapter is called so ({there}); the host is used"));
+    complain(&format!("LINOPS_ADAPTER is \"{name}\", but no adapter is called so ({there}); {so}"));
 }
 
 /// Says why a hardware GPU that is there is not used.

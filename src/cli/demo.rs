@@ -25,7 +25,7 @@ pub struct Args {
     radial: bool,
 
     /// Where the picture goes (.png) [default: demo.png, which replaces an earlier one of the demo]
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = super::output::name_of("png"))]
     output: Option<PathBuf>,
 
     /// Replace any existing picture

@@ -15,7 +15,7 @@ pub struct Args {
     pub json: bool,
 
     /// Test every adapter, and write all that is known of them into this text file (.txt), to send along with a question
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::output::name_of("txt"))]
     report: Option<PathBuf>,
 
     /// Replace the report if it exists
@@ -24,10 +24,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    super::common::warn_of_adapter("auto and gpu would not find it");
     let output = args.report.as_deref().map(|path| report::reserve(path, args.force)).transpose()?;
     let version = env!("CARGO_PKG_VERSION");
     let features: Vec<&str> =
-        [("cli", true), ("gpu", cfg!(feature = "gpu")), ("multi-queue", cfg!(feature = "multi-queue"))]
+        // The command line has files and applications with it.
+        [("gpu", cfg!(feature = "gpu")), ("multi-queue", cfg!(feature = "multi-queue")), ("io", true), ("app", true), ("cli", true)]
             .iter()
             .filter_map(|(name, on)| on.then_some(*name))
             .collect();

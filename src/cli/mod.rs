@@ -47,6 +47,7 @@ enum Verb {
     /// Apply a linop file to an array
     Apply(apply::Args),
     /// Test a linop file's adjoint and normal on random data
+    #[command(mut_arg("device", |a| a.help(check::DEVICE)))]
     Check(check::Args),
     /// Show a linop file's tree and the plan it runs by
     Explain(explain::Args),

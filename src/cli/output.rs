@@ -2,15 +2,30 @@
 
 use super::common::expect_bytes;
 use super::input;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use linops::io::{Array, FORMATS, Format, Output, Window, Writer};
 use linops::{Error, HostArray, Result, Shape, Tensor};
 use ndarray::{ArrayD, Ix2};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What is written here.
+fn suffixes() -> Vec<&'static str> {
+    FORMATS.iter().filter(|f| f.writer.is_some()).map(|f| f.suffixes[0]).collect()
+}
+
+/// The name of an output, as an argument: its suffix is one of those that are written.
+pub fn name() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| Output::format(&path, &suffixes()).map(|_| path.clone()))
+}
+
+/// The name of an output of one format, as an argument.
+pub fn name_of(suffix: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(move |path| Output::format(&path, &[suffix]).map(|_| path.clone()))
+}
 
 /// Reserves an output before the work. None of the `inputs` may be replaced by it.
 pub fn reserve(path: &Path, force: bool, inputs: &[Option<&Path>]) -> Result<Output> {
-    let suffixes: Vec<&str> = FORMATS.iter().filter(|f| f.writer.is_some()).map(|f| f.suffixes[0]).collect();
-    let output = Output::create(path, &suffixes, force)?;
+    let output = Output::create(path, &suffixes(), force)?;
     output.expect_apart(&inputs.iter().copied().flatten().flat_map(input::files).collect::<Vec<_>>())?;
     Ok(output)
 }

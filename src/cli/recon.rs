@@ -28,7 +28,7 @@ pub struct Args {
     file: PathBuf,
 
     /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, or .png for the magnitude of two axes
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
     /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl [default: estimated from the centre of k-space]

@@ -35,6 +35,21 @@ impl Output {
     /// path is a folder, a pipe or a device, or the file exists and `force` is not set.
     pub fn create(path: impl AsRef<Path>, allowed: &[&str], force: bool) -> Result<Output> {
         let path = path.as_ref();
+        let format = Output::format(path, allowed)?;
+        let files = match format {
+            Some(format) if format.companion.is_some() => format.files(path),
+            _ => vec![path.to_path_buf()],
+        };
+        // The companion first: of a pair, it is what tells that there is one.
+        let companion = files.get(1).map(|file| Part::reserve(file, force)).transpose()?;
+        Ok(Output { force, companion, data: Part::reserve(&files[0], force)? })
+    }
+
+    /// The format that a name stands for, if it is one of the table, without a look at any file.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the suffix is none of `allowed`.
+    pub fn format(path: &Path, allowed: &[&str]) -> Result<Option<&'static Format>> {
         let suffix = super::format::suffix(path);
         // Only a suffix counts here: a base name would be the name of no file.
         let format = Format::of(path).filter(|f| f.suffixes.contains(&suffix.as_str()));
@@ -43,13 +58,7 @@ impl Output {
             let list: Vec<String> = allowed.iter().map(|s| format!(".{s}")).collect();
             return Err(Error::file(path, format!("{}; an output here ends in {}", named(path), list.join(" or "))));
         }
-        let files = match format {
-            Some(format) if format.companion.is_some() => format.files(path),
-            _ => vec![path.to_path_buf()],
-        };
-        // The companion first: of a pair, it is what tells that there is one.
-        let companion = files.get(1).map(|file| Part::reserve(file, force)).transpose()?;
-        Ok(Output { force, companion, data: Part::reserve(&files[0], force)? })
+        Ok(format)
     }
 
     /// The file that will appear (of a `.cfl` pair, the `.cfl`).

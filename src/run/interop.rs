@@ -12,7 +12,7 @@ impl Tensor {
     ///
     /// # Errors
     /// The buffer is shorter than the tensor or lacks the usage STORAGE, or the device is not a GPU. (To download the
-    /// tensor the buffer needs COPY_SRC, too.)
+    /// tensor, or to be a solver's data, the buffer needs COPY_SRC, too.)
     pub fn from_wgpu(device: &Device, buffer: wgpu::Buffer, shape: Shape, dtype: DType) -> Result<Tensor> {
         let Kind::Gpu(gpu) = &device.0 else {
             return Err(Error::Device("a wgpu buffer needs a GPU device, came the host".into()));

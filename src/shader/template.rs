@@ -34,11 +34,20 @@ impl Defines {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The text with every name replaced, word by word.
+    /// The text with every name replaced, word by word; comments speak of the names.
     pub fn replaced(&self, text: &str) -> String {
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let mut out = String::with_capacity(text.len());
-        let mut rest = text;
+        for line in text.split_inclusive('\n') {
+            let (code, comment) = line.split_at(line.find("//").unwrap_or(line.len()));
+            self.replace(code, &mut out);
+            out.push_str(comment);
+        }
+        out
+    }
+
+    fn replace(&self, code: &str, out: &mut String) {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut rest = code;
         while !rest.is_empty() {
             let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
@@ -48,7 +57,6 @@ impl Defines {
             out.push_str(between);
             rest = after;
         }
-        out
     }
 }
 
@@ -181,7 +189,7 @@ mod tests {
         d.set("TAPS", 6);
         let text = "let a = T(); // T, not Tile\n#ifdef TAPS\nlet n = TAPS;\n#else\nlet n = 0;\n#endif\n#ifdef MISSING\n#import index\n#endif\n";
         let out = d.replaced(&expand("k", text, &[], &d).unwrap());
-        assert_eq!(out, "let a = vec2<f32>(); // vec2<f32>, not Tile\nlet n = 6;\n");
+        assert_eq!(out, "let a = vec2<f32>(); // T, not Tile\nlet n = 6;\n");
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl Text {
         self.header.push((name, value as u32));
     }
 
-    /// `fn value(lin)`: the sum of the first reads at a result's own index.
+    /// `fn value(lin)`: the sum of the first reads at a linear index of what they read, which is the result's own where a kernel
+    /// moves nothing.
     pub fn value_of(&mut self, reads: usize) {
         let terms: Vec<String> = (0..reads).map(|k| format!("load{k}(lin, 0u)")).collect();
         let sum = if terms.is_empty() { "T()".into() } else { terms.join(" + ") };

@@ -159,15 +159,13 @@ fn outputs_are_checked_before_anything_is_read() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("folder.npy")).unwrap();
     folder.text("there.npy", "mine");
-    for (output, part) in [
-        ("x.jpg", "suffix .jpg"),
-        ("x", "no suffix"),
-        ("missing/x.npy", "missing"),
-        ("folder.npy", "folder"),
-        ("there.npy", "--force"),
-    ] {
+    for (output, part) in [("missing/x.npy", "missing"), ("folder.npy", "folder"), ("there.npy", "--force")] {
         folder.refused(&format!("recon missing.npy -o {output}"), part);
         folder.refused(&format!("apply missing.json --input missing.npy --output {output}"), part);
+    }
+    for (output, part) in [("x.jpg", "suffix .jpg"), ("x", "no suffix")] {
+        folder.misused(&format!("recon missing.npy -o {output}"), part);
+        folder.misused(&format!("apply missing.json --input missing.npy --output {output}"), part);
     }
     let pair = Output::create(folder.path("pair.cfl"), &["cfl"], false).unwrap();
     write_cfl(pair, &Array::F32(Array2::ones((2, 2)).into_dyn())).unwrap();

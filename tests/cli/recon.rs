@@ -56,7 +56,7 @@ fn demo_keeps_a_picture_that_is_not_its_own() {
 #[test]
 fn demo_writes_where_it_is_told() {
     let folder = Folder::new();
-    folder.refused("demo -o picture.npy --device host", ".png");
+    folder.misused("demo -o picture.npy --device host", ".png");
     let text = folder.good("demo -o picture.png --device host");
     assert!(text.contains("wrote      picture.png"), "{text}");
     picture(&folder, "picture.png");

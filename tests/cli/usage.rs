@@ -87,7 +87,7 @@ fn info_writes_a_report() {
     }
     folder.refused("info --report report.txt", "--force");
     folder.good("info --report report.txt --force");
-    folder.refused("info --report report.png", ".txt");
+    folder.misused("info --report report.png", ".txt");
 }
 
 #[test]

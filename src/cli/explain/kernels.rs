@@ -2,6 +2,7 @@
 
 use linops::explain::Plan;
 use linops::{Error, Result};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -47,6 +48,10 @@ impl KernelArgs {
         let Some(folder) = self.folder() else { return Ok(names) };
         for language in &self.language {
             for (name, code) in files(plan, *language)? {
+                if is_there(&folder.join(&name), &code)? {
+                    names.push(name);
+                    continue;
+                }
                 let suffix = name.rsplit('.').next().unwrap_or_default();
                 let output = linops::io::Output::create(folder.join(&name), &[suffix], true)?;
                 let path = output.path().to_path_buf();
@@ -56,6 +61,16 @@ impl KernelArgs {
             }
         }
         Ok(names)
+    }
+}
+
+/// Whether a file has these contents.
+fn is_there(path: &Path, code: &[u8]) -> Result<bool> {
+    match std::fs::read(path) {
+        Ok(there) if there == code => Ok(true),
+        Ok(_) => Err(Error::file(path, "exists with other contents; remove it, or choose another folder")),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::file(path, format!("cannot be read: {e}"))),
     }
 }
 

@@ -47,6 +47,13 @@ impl Job<'_> {
 
         let path = args.output.display();
         printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
+        if result.misfit > MUCH && matches!(result.stop, Stop::Converged | Stop::Attained) {
+            complain(&format!(
+                "the image explains little of the data (misfit {}): check the order of their axes, the trajectory (--traj), the \
+                 maps, the matrix and --lambda",
+                percent(result.misfit)
+            ));
+        }
         printer.field("wrote", &path);
         facts.extend([
             ("lambda".into(), json!(decimal(lambda))),
@@ -94,6 +101,9 @@ impl Job<'_> {
         Ok(DONE)
     }
 }
+
+/// A misfit above this is no noise.
+const MUCH: f64 = 0.5;
 
 /// How a solve ended, for people.
 pub fn outcome<D: Dimension>(result: &Reconstruction<D>) -> String {
