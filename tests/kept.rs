@@ -73,6 +73,7 @@ fn what_is_kept_is_counted_once_and_given_up() {
 
 #[cfg(feature = "gpu")]
 mod gpu {
+    use super::common::full;
     use super::*;
     use common::gpu_with;
     use linops::gpu::GpuOptions;
