@@ -96,12 +96,12 @@ impl<T: Real, E: Elem<T>> Pass<'_, T, E> {
 
     /// The sum of some of a tile's footprints, a chain of them after the other: the chains are added up.
     fn sum(&self, buffer: &mut Vec<T>, chain: &mut Vec<T>, t: usize, part: Range<usize>) {
-        let first = part.start..part.end.min(part.start + CHAIN);
-        self.chain(buffer, t, first);
-        for start in (part.start + CHAIN..part.end).step_by(CHAIN) {
+        let most = chain_of(self.grid, t);
+        self.chain(buffer, t, part.start..part.end.min(part.start + most));
+        for start in (part.start + most..part.end).step_by(most) {
             chain.clear();
             chain.reserve_exact(self.grid.summed_reals(self.lanes));
-            self.chain(chain, t, start..part.end.min(start + CHAIN));
+            self.chain(chain, t, start..part.end.min(start + most));
             add(buffer, chain);
         }
     }
@@ -160,8 +160,12 @@ fn add<T: Real>(to: &mut [T], part: &[T]) {
     to.iter_mut().zip(part).for_each(|(t, p)| *t = *t + *p);
 }
 
-/// Footprints that are added one after the other: longer chains lose digits where many points lie together.
-const CHAIN: usize = 512;
+/// Footprints of a tile that are added one after the other: longer chains lose digits where many points lie together. No fewer
+/// than those whose sum takes long beside adding up the tile's cells.
+fn chain_of(grid: &Grid, t: usize) -> usize {
+    let cells: usize = grid.summed(grid.tile(t).extents).iter().product();
+    (32 * cells / grid.taps.iter().product::<usize>()).max(512)
+}
 
 /// A tile's footprints in the parts that are summed each by itself and added up in their order: few points are one part.
 fn parts(entries: usize) -> impl Iterator<Item = Range<usize>> {
@@ -195,8 +199,10 @@ pub(super) fn taken(k: &InterpolateKernel, element: usize, threads: usize) -> Ta
     let groups = groups(grid.tiles, threads);
     let most = groups.iter().map(|g| g.iter().map(|&t| count(t)).sum::<usize>()).max().unwrap_or(0);
     // A tile's sum, and that of one part and of one chain where there are several.
-    let longest = (0..grid.tiles.len()).map(|t| grid.tiles.entries(t).len()).max().unwrap_or(0);
-    let buffers = 1 + usize::from((0..grid.tiles.len()).any(|t| count(t) > 1)) + usize::from(longest > CHAIN);
+    let chains = |t: usize| grid.tiles.entries(t).len() > chain_of(&grid, t);
+    let buffers = 1
+        + usize::from((0..grid.tiles.len()).any(|t| count(t) > 1))
+        + usize::from((0..grid.tiles.len()).any(chains));
     let evaluated = size_of::<f32>() * grid.evaluated().len();
     let each = (buffers * sum + SAMPLES * size_of::<Landing>() + evaluated).max(SAMPLES * element);
     let shared = most * (sum + size_of::<(usize, Vec<f32>)>() + size_of::<(usize, Range<usize>)>());
