@@ -64,3 +64,37 @@ fn a_solver_has_the_same_bits_on_any_rung() {
     drop(several);
     healthy(&watch);
 }
+
+/// Nothing is submitted on a lane while its queue is lent.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn a_lent_queue_is_nobody_elses() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+    let (n, x) = model();
+    let (lanes, watch) = rig::queues(2, Behaviour { chaos: None, no_waits: false });
+    let device = device(lanes);
+    let x = x.to(&device).unwrap();
+    // Compiled and uploaded before.
+    drop(n.apply(&x).unwrap());
+    device.wait().unwrap();
+    let gpu = device.as_gpu().unwrap();
+    let submits = || gpu.lane_counts(0).submits + gpu.lane_counts(1).submits;
+    let (before, done) = (submits(), AtomicBool::new(false));
+    let lent = gpu.wgpu_queue().unwrap();
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            drop(n.apply(&x).unwrap());
+            done.store(true, Ordering::SeqCst);
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!done.load(Ordering::SeqCst), "it submitted meanwhile");
+        assert_eq!(submits(), before);
+        lent.submit([]);
+        drop(lent);
+    });
+    assert!(done.load(Ordering::SeqCst) && submits() > before);
+    device.wait().unwrap();
+    drop((x, device));
+    healthy(&watch);
+}
