@@ -2,6 +2,7 @@
 
 use super::Progress;
 use crate::error::{Result, value_err};
+use crate::setters::setters;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
@@ -38,31 +39,18 @@ impl Default for SolveOptions<'_> {
     }
 }
 
-impl<'a> SolveOptions<'a> {
+setters! { SolveOptions<'_> {
     /// With another Tikhonov weight.
-    pub fn lambda(mut self, lambda: f32) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
+    lambda: f32,
     /// With other iterations at most.
-    pub fn iterations(mut self, iterations: usize) -> Self {
-        self.iterations = iterations;
-        self
-    }
-
+    iterations: usize,
     /// With another tolerance.
-    pub fn tol(mut self, tol: f32) -> Self {
-        self.tol = tol;
-        self
-    }
-
+    tol: f32,
     /// With other iterations between two readings.
-    pub fn check_every(mut self, iterations: usize) -> Self {
-        self.check_every = iterations;
-        self
-    }
+    check_every: usize,
+} }
 
+impl<'a> SolveOptions<'a> {
     /// Calls this after every reading.
     pub fn progress(mut self, progress: impl FnMut(&mut Progress) + 'a) -> Self {
         self.progress = Some(Box::new(progress));
