@@ -148,3 +148,48 @@ fn a_program_may_end_while_a_device_works() {
         assert!(out.status.success(), "{:?}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
     }
 }
+
+/// A driver that has no memory left says so to whoever asked, and goes on. In a process of its own, which lets itself have no more.
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn memory_that_a_driver_has_not_is_an_error_of_one_call() {
+    const CHILD: &str = "LINOPS_TEST_MEMORY";
+    if std::env::var_os(CHILD).is_none() {
+        if gpu().is_none() {
+            return;
+        }
+        let name = "memory_that_a_driver_has_not_is_an_error_of_one_call";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let out = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
+        assert!(
+            out.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        );
+        return;
+    }
+    // A software driver takes its memory from the process.
+    let device = Device::software().unwrap();
+    let x = complex("N=1000", 3).to(&device).unwrap();
+    let small = linop::flip("N=1000", "N").unwrap();
+    let want = small.apply(&x).unwrap().to(&Device::host()).unwrap().to_array().unwrap();
+    let large = linop::repeat("N=1000", "M=14000").unwrap();
+    large.prepare(&device, DType::Complex32).unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find(|l| l.starts_with("VmSize:")).unwrap();
+    let size: u64 = size.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10;
+    let limit = format!("--as={}", size + (48 << 20));
+    let limited = Command::new("prlimit").args([&limit, "--pid", &std::process::id().to_string()]).status();
+    if !limited.is_ok_and(|s| s.success()) {
+        eprintln!("no prlimit (util-linux): not tested");
+        return;
+    }
+    for _ in 0..3 {
+        let e = large.apply(&x).map(drop).unwrap_err();
+        assert!(matches!(e.root(), Error::OutOfMemory(_)), "{e}");
+        let y = small.apply(&x).unwrap().to(&Device::host()).unwrap().to_array().unwrap();
+        assert_eq!(y, want);
+    }
+}
