@@ -286,9 +286,13 @@ fn data_of_denormal_numbers_are_solved() {
                     assert_eq!(r.stop, Stop::Converged, "2^{exponent} on {}", device.name());
                     let scaled: Vec<f64> = image(&r).iter().map(|z| f64::from(z.re) * 2f64.powi(-exponent)).collect();
                     let want = [4.0, 1.0, 0.25, 0.0625];
-                    let off = scaled.iter().zip(want).map(|(x, w)| (x - w).abs()).fold(0.0, f64::max);
-                    // Half a unit of the last place that is left.
-                    assert!(off <= 2f64.powi(-149 - exponent) + 1e-6, "2^{exponent} on {}: {scaled:?}", device.name());
+                    for (x, want) in scaled.iter().zip(want) {
+                        // Results of that kind may be taken for zeros, too.
+                        let flushed = !device.is_host() && *x == 0.0 && want * 2f64.powi(exponent) < 2f64.powi(-126);
+                        // Half a unit of the last place that is left.
+                        let near = (x - want).abs() <= 2f64.powi(-149 - exponent) + 1e-6;
+                        assert!(flushed || near, "2^{exponent} on {}: {scaled:?}", device.name());
+                    }
                 }
             }
         }
