@@ -17,7 +17,7 @@
 //! # fn main() {}
 //! ```
 
-use crate::error::{Result, caught};
+use crate::error::Result;
 use crate::linop::Linop;
 use crate::plan::PlanOptions;
 #[cfg(feature = "gpu")]
@@ -34,9 +34,7 @@ impl Linop {
     /// # Errors
     /// The linop carries an error, or the target cannot run it.
     pub fn plan_for(&self, target: &Target, dtype: DType) -> Result<Plan> {
-        let program = self.lowered()?;
-        let plan = || program.schedule_with(target, dtype == DType::Complex32, &PlanOptions::default());
-        caught(plan).map_err(|e| e.at(self.label()))
+        self.planned(target, dtype, &PlanOptions::default())
     }
 }
 

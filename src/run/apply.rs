@@ -8,7 +8,7 @@ use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, Slice, host};
 use crate::ir::Program;
 use crate::linop::Linop;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanOptions, Target};
 use crate::tensor::{DType, HostArray, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +34,7 @@ impl Linop {
     }
 
     /// The program; a user's operator that panics is an error.
-    pub(crate) fn lowered(&self) -> Result<Arc<Program>> {
+    fn lowered(&self) -> Result<Arc<Program>> {
         caught(|| self.program()).map_err(|e| e.at(self.label()))
     }
 
@@ -70,8 +70,13 @@ impl Linop {
     /// # Errors
     /// As for `apply`, short of running it.
     pub fn plan(&self, device: &Device, dtype: DType) -> Result<Plan> {
+        self.planned(&device.target(), dtype, &device.plan_options())
+    }
+
+    /// The plan for a target; what panics on the way to it is an error.
+    pub(crate) fn planned(&self, target: &Target, dtype: DType, options: &PlanOptions) -> Result<Plan> {
         let program = self.lowered()?;
-        let plan = || program.schedule_with(&device.target(), dtype == DType::Complex32, &device.plan_options());
+        let plan = || program.schedule_with(target, dtype == DType::Complex32, options);
         caught(plan).map_err(|e| e.at(self.label()))
     }
 
