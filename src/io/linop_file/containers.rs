@@ -1,12 +1,22 @@
 //! Linops with linops inside.
 
 use super::fields::Fields;
+use super::op::{COUNT, FLAG, FileField, FileOp, LINOPS, must, open, or_else};
 use super::{Loader, renamed};
 use crate::dim::Shape;
 use crate::error::Result;
 use crate::ir::ThreadSettings;
 use crate::linop::{self, Linop};
 use serde_json::Value;
+
+const THREADED: FileField =
+    or_else("threaded", FLAG, "true", "whether linops may run at the same time; never changes a result");
+const NUM_WORKERS: FileField = open(
+    "num_workers",
+    COUNT,
+    "as many as there are linops",
+    "linops in flight at once, at most; never changes a result",
+);
 
 impl Loader {
     /// The children; each is given what `given` says of its index and those before it.
@@ -18,6 +28,17 @@ impl Loader {
         }
         Ok(linops)
     }
+
+    pub(super) const CHAIN: FileOp = FileOp {
+        name: "chain",
+        summary: "One linop after the other",
+        forward: "y = A_k … A_1 x",
+        fields: &[must("linops", LINOPS, "A_1 to A_k, in the order they are applied")],
+        examples: &[r#"{ "op": "chain", "in": "N=4", "linops": [
+  { "op": "fft", "axes": ["N"], "out": "K" },
+  { "op": "diagonal", "weight": [1, 1, 0, 1], "dims": "K" } ] }"#],
+        build: Loader::chain,
+    };
 
     pub(super) fn chain(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.children(f, |_, before| match before.last() {
@@ -35,6 +56,22 @@ impl Loader {
         })
     }
 
+    pub(super) const ADD: FileOp = FileOp {
+        name: "add",
+        summary: "Sums of linops",
+        forward: "y = Σ w_i A_i x",
+        fields: &[
+            must("linops", LINOPS, "the A_i, of one input and one output"),
+            open("weights", "list of numbers or [re, im]", "all 1", "the w_i"),
+            THREADED,
+            NUM_WORKERS,
+        ],
+        examples: &[
+            r#"{ "op": "add", "in": "N=4", "weights": [1, [0, 2]], "linops": [{ "op": "identity" }, { "op": "flip", "axes": ["N"] }] }"#,
+        ],
+        build: Loader::add,
+    };
+
     pub(super) fn add(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.siblings(f, &input)?;
         let Some(list) = f.get("weights") else { return threaded(linop::add(linops).map_err(|e| f.here(e))?, f) };
@@ -46,6 +83,23 @@ impl Loader {
         threaded(linop::add_weighted(linops, &weights).map_err(|e| f.at("weights", e))?, f)
     }
 
+    pub(super) const CONCAT: FileOp = FileOp {
+        name: "concat",
+        summary: "Linops side by side along dims that they have",
+        forward: "with `in_dim` alone y = Σ A_i x_i, x cut along that dim; with `out_dim` alone the outputs joined along that dim; with both a block diagonal",
+        fields: &[
+            must("linops", LINOPS, "the A_i; with `in_dim` they give their own `in`"),
+            open("in_dim", "dim", "all take x", "the dim along which x is cut"),
+            open("out_dim", "dim", "the sum", "the dim along which outputs are joined"),
+            THREADED,
+            NUM_WORKERS,
+        ],
+        examples: &[r#"{ "op": "concat", "in_dim": "N", "out_dim": "N", "linops": [
+  { "op": "scalar", "in": "N=2", "value": 2 },
+  { "op": "flip", "in": "N=3", "axes": ["N"] } ] }"#],
+        build: Loader::concat,
+    };
+
     pub(super) fn concat(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
         let linops = match in_dim {
@@ -55,6 +109,27 @@ impl Loader {
         let linop = linop::concat(linops, in_dim.as_deref(), out_dim.as_deref()).map_err(|e| f.here(e))?;
         threaded(checked(linop, input, f)?, f)
     }
+
+    pub(super) const STACK: FileOp = FileOp {
+        name: "stack",
+        summary: "Linops side by side along new dims",
+        forward: "as `concat`, along dims that the linops do not have",
+        fields: &[
+            must("linops", LINOPS, "the A_i, of one input and one output"),
+            open("in_dim", "dim", "all take x", "the new dim along which x holds the x_i"),
+            open("out_dim", "dim", "the sum", "the new dim along which y holds the outputs"),
+            or_else("in_position", COUNT, "0", "the place of `in_dim` among the dims of x"),
+            or_else("out_position", COUNT, "0", "the place of `out_dim` among the dims of y"),
+            THREADED,
+            NUM_WORKERS,
+        ],
+        examples: &[
+            r#"{ "op": "stack", "in": "N=4", "out_dim": "D", "linops": [{ "op": "identity" }, { "op": "roll", "shifts": { "N": 1 } }] }"#,
+            r#"{ "op": "stack", "in": "N=3 T=2", "in_dim": "T", "in_position": 1, "threaded": false, "num_workers": 1, "linops": [
+  { "op": "scalar", "value": 2 }, { "op": "identity" } ] }"#,
+        ],
+        build: Loader::stack,
+    };
 
     pub(super) fn stack(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
@@ -76,10 +151,28 @@ impl Loader {
         threaded(checked(linop, input, f)?, f)
     }
 
+    pub(super) const ADJOINT: FileOp = FileOp {
+        name: "adjoint",
+        summary: "The adjoint of a linop",
+        forward: "y = Aᴴx",
+        fields: &[must("linop", "linop", "A; it gives its own `in`, unless its arrays do")],
+        examples: &[r#"{ "op": "adjoint", "linop": { "op": "sum", "in": "C=2 N=3", "axes": ["C"] } }"#],
+        build: Loader::adjoint,
+    };
+
     pub(super) fn adjoint(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let inner = self.linop(wrapped(f)?, None, &f.child("linop"))?;
         renamed(checked(inner.h(), input, f)?, f)
     }
+
+    pub(super) const NORMAL: FileOp = FileOp {
+        name: "normal",
+        summary: "The normal of a linop",
+        forward: "y = AᴴA x",
+        fields: &[must("linop", "linop", "A")],
+        examples: &[r#"{ "op": "normal", "in": "N=4", "linop": { "op": "fft", "axes": ["N"] } }"#],
+        build: Loader::normal,
+    };
 
     pub(super) fn normal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let inner = self.linop(wrapped(f)?, input.as_ref(), &f.child("linop"))?;

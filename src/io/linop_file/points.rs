@@ -1,6 +1,7 @@
 //! Linops between grids and points.
 
 use super::fields::{Fields, OUT};
+use super::op::{ARRAY, EXTENTS, FLAG, FileField, FileOp, NUMBER, axes, must, open, or_else, out};
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
@@ -8,11 +9,89 @@ use crate::linop::{
     self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop, NufftOptions,
 };
 
+const LOCS: FileField =
+    must("locs", ARRAY, "t in cells of the grid, of extents (…, D): component d belongs to the d-th of `axes`");
+const WIDTH: FileField = or_else(
+    "width",
+    "number, or a list of them",
+    "4",
+    "full width of the kernel in cells, 1 to 64: one for all axes, or one for each",
+);
+const KERNEL: FileField = or_else("kernel", "\"kaiser_bessel\" or \"spline\"", "\"kaiser_bessel\"", "k");
+const BETA: FileField = or_else("beta", NUMBER, "1", "of `kaiser_bessel`: the larger, the narrower; 0 to 80");
+const ORDER: FileField = or_else("order", "0, 1 or 2", "1", "of `spline`");
+const KERNEL_NORM: FileField = or_else("norm", "1 or 2", "1", "how k is used along several axes");
+const BOUNDARY: FileField =
+    or_else("boundary", "\"circular\" or \"zero\"", "\"circular\"", "what lies beyond the ends of the grid");
+
 impl Loader {
+    pub(super) const INTERPOLATE: FileOp = FileOp {
+        name: "interpolate",
+        summary: "From a grid to points between its cells",
+        forward: "y_m = Σ_n K(n − t_m)·x_n over all cells with |n_d − t_d| ≤ width/2 along each axis; with u_d = (n_d − t_d)/(width/2), K is Π_d k(u_d) for norm 1, and k(‖u‖), 0 beyond ‖u‖ = 1, for norm 2. `kaiser_bessel`: k(u) = I₀(beta·√(1 − u²)), not normalised; `spline`: 1, 1 − |u|, or the quadratic B-spline of width 3 cells on u ∈ [−1, 1]",
+        fields: &[
+            LOCS,
+            axes("1 to 3 dims of the grid; they leave"),
+            WIDTH,
+            KERNEL,
+            BETA,
+            ORDER,
+            KERNEL_NORM,
+            BOUNDARY,
+            out("the dims of y: those of x that stay, then one for each axis of `locs` but the last"),
+        ],
+        examples: &[
+            r#"{ "op": "interpolate", "in": "N=4", "locs": [[0.5], [2]], "axes": ["N"], "width": 2, "kernel": "spline", "out": "S" }"#,
+            r#"{ "op": "interpolate", "in": "C=2 Ny=5 Nx=6", "locs": [[0.5, 1.25], [3, 4.75], [-1, 0]], "axes": ["Ny", "Nx"],
+  "width": [3, 4], "beta": 6.5, "boundary": "zero", "out": "C S" }"#,
+        ],
+        build: Loader::interpolate,
+    };
+
     pub(super) fn interpolate(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (locs, axes, options, out) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?, f.need_text("out", OUT)?);
         linop::interpolate(needed(input, f)?, &locs, &axes, &options, &out).map_err(|e| f.here(e))
     }
+
+    pub(super) const NUFFT: FileOp = FileOp {
+        name: "nufft",
+        summary: "Non-uniform Fourier transform",
+        forward: "y_m = 1/√ΠN · Σ_n x_n exp(−2πi Σ_d k_md (n_d − c_d)/N_d), c = N/2 rounded down; the adjoint sums over m. The dims in `axes` leave and those of the samples come last",
+        fields: &[
+            must(
+                "locs",
+                ARRAY,
+                "k in cycles per field of view, −N/2 to N/2, of extents (…, D): component d belongs to the d-th of `axes`",
+            ),
+            axes("1 to 3 dims to transform"),
+            or_else(
+                "tol",
+                NUMBER,
+                "1e-4",
+                "relative l2 error of y and of the adjoint; width and grid are chosen for it. It goes without the next two",
+            ),
+            open("width", NUMBER, "by `tol`; with `oversamp` alone: 4", "width of the kernel in cells"),
+            open(
+                "oversamp",
+                NUMBER,
+                "by `tol`; with `width` alone: 1.25",
+                "size of the grid in units of the image: at least ⌊oversamp·N⌋ cells",
+            ),
+            open(
+                "toeplitz",
+                FLAG,
+                "where it is cheaper",
+                "whether the normal is a convolution on a grid of twice the size",
+            ),
+            out("the dims of y: those of x that stay, then one for each axis of `locs` but the last"),
+        ],
+        examples: &[
+            r#"{ "op": "nufft", "in": "C=2 N=6", "locs": [[-2.5], [0], [1.75]], "axes": ["N"], "tol": 1e-5, "out": "C S" }"#,
+            r#"{ "op": "nufft", "in": "Ny=6 Nx=4", "locs": [[0.5, 1], [-3, 0.25]], "axes": ["Ny", "Nx"], "width": 5, "oversamp": 2,
+  "toeplitz": false, "out": "S" }"#,
+        ],
+        build: Loader::nufft,
+    };
 
     pub(super) fn nufft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out", OUT)?);
@@ -29,6 +108,27 @@ impl Loader {
         let options = NufftOptions::default().accuracy(accuracy).toeplitz(toeplitz);
         linop::nufft(needed(input, f)?, &locs, &axes, options, &out).map_err(|e| f.here(e))
     }
+
+    pub(super) const GRIDDING: FileOp = FileOp {
+        name: "gridding",
+        summary: "The adjoint of `interpolate`: from points to a grid",
+        forward: "x_n = Σ_m K(n − t_m)·y_m, K as in `interpolate`. The samples are the last dims of the input; the dims of the grid come last",
+        fields: &[
+            LOCS,
+            axes("1 to 3 new dims, those of the grid"),
+            must("to", EXTENTS, "the extents of the grid"),
+            WIDTH,
+            KERNEL,
+            BETA,
+            ORDER,
+            KERNEL_NORM,
+            BOUNDARY,
+        ],
+        examples: &[
+            r#"{ "op": "gridding", "in": "S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 4 }, "width": 2, "kernel": "spline" }"#,
+        ],
+        build: Loader::gridding,
+    };
 
     pub(super) fn gridding(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (locs, axes, options) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?);
