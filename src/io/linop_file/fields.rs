@@ -1,7 +1,7 @@
 //! The fields of one JSON object: typed, and none that its op does not describe.
 
 use super::Place;
-use super::nearest::shown;
+use super::nearest::{nearest, shown};
 use super::op::FileOp;
 use crate::error::{Error, Result};
 use num_complex::Complex32;
@@ -40,7 +40,8 @@ impl<'a> Fields<'a> {
         self.op.set(Some(op));
         let Some(unknown) = self.map.keys().find(|k| op.field(k).is_none()) else { return Ok(()) };
         let known: Vec<&str> = op.all_fields().map(|f| f.name).collect();
-        let what = format!("is not a field of {}; there are {}", op.name, known.join(", "));
+        let meant = nearest(unknown, known.iter().copied()).map_or(String::new(), |k| format!(", perhaps \"{k}\""));
+        let what = format!("is not a field of {}{meant}; there are {}", op.name, known.join(", "));
         Err(self.wrong(&shown(unknown), what))
     }
 

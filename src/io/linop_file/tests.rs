@@ -108,6 +108,19 @@ fn a_default_given_is_the_default() {
 }
 
 #[test]
+fn a_slip_finds_its_field() {
+    let told = |value: Value| loaded(&value).unwrap_err().to_string();
+    let text = told(json!({ "op": "fft", "in": "N=4", "axis": ["N"] }));
+    let known = "there are axes, centered, norm, inverse, op, in, out, name";
+    assert_eq!(text, format!("axis: is not a field of fft, perhaps \"axes\"; {known}"));
+    let text = told(json!({ "op": "chain", "in": "N=4", "linops": [{ "op": "fft", "axes": ["N"], "Centred": true }] }));
+    assert_eq!(text, format!("linops[0].Centred: is not a field of fft, perhaps \"centered\"; {known}"));
+    let text = told(json!({ "op": "flip", "in": "N=4", "axes": ["N"], "colour": 1 }));
+    assert_eq!(text, "colour: is not a field of flip; there are axes, op, in, out, name");
+    assert!(told(json!({ "op": "flip", "in": "N=4", "axes": ["N"], "x".repeat(1 << 20): 1 })).len() < 200);
+}
+
+#[test]
 fn arrays_stand_in_files_too() {
     let file = |weight: Value| json!({ "op": "diagonal", "weight": weight, "dims": "A B" });
     let values = |weight: Value| applied(&loaded(&file(weight)).unwrap().0);
