@@ -276,8 +276,8 @@ impl Loader {
         ],
         examples: &[
             r#"{ "op": "diagonal", "in": "N=3", "weight": [1, 0.5, 0], "dims": "N" }"#,
-            r#"{ "op": "diagonal", "in": "N=2", "weight": { "dtype": "c8", "shape": [2, 2], "data": [[1, 0], [0, 1], [0.5, 0], [0, -1]] },
-  "dims": "C N", "out": "N C" }"#,
+            r#"{ "op": "diagonal", "in": "N=2", "dims": "C N", "out": "N C",
+  "weight": { "dtype": "c8", "shape": [2, 2], "data": [[1, 0], [0, 1], [0.5, 0], [0, -1]] } }"#,
         ],
         build: Loader::diagonal,
     };

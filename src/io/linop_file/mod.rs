@@ -12,11 +12,13 @@ mod leaves;
 mod nearest;
 mod op;
 mod ops;
+mod page;
 mod points;
 #[cfg(test)]
 mod tests;
 
 pub use op::{COMMON_FIELDS, FieldDefault, FileField, FileOp};
+pub use page::linop_files_page;
 
 use super::file::read_text;
 use crate::dim::{Bindings, Pattern, Shape};
