@@ -3,10 +3,14 @@
 
 mod common;
 
-use common::data::{complex, real};
-use linops::io::{Array, FileOp, Output, linop_files_page, write_npy};
-use linops::{Linop, Tensor};
-use std::path::Path;
+use common::data::{complex, indices, real};
+use linops::io::{Array, FileOp, Output, SaveOptions, linop_files_page, write_npy};
+use linops::linop::{self, Align, FftOptions, InterpolateOptions, InterpolationKernel, Operator};
+use linops::program::{Builder, ThreadSettings, ValueId};
+use linops::{Linop, Result, Shape, Tensor};
+use num_complex::Complex32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Compares a text with a file of the repository, or with `INSTA_UPDATE=always` puts it there.
 fn expect_file(path: &str, text: &str) {
@@ -51,4 +55,148 @@ fn examples_of_the_page_load_and_apply() {
             assert_eq!(y.shape(), a.output().unwrap());
         }
     }
+}
+
+/// Bits of A x and of Aᴴ y, for complex inputs and for a real one.
+fn bits(a: &Linop) -> Vec<Vec<(u32, u32)>> {
+    let of = |a: &Linop, x: &Tensor| common::bits(&a.apply(x).unwrap().to_array().unwrap());
+    let (input, output) = (a.input().unwrap(), a.output().unwrap());
+    vec![of(a, &complex(input, 1)), of(a, &real(input, 2)), of(&a.h(), &complex(output, 3))]
+}
+
+/// Checks that two linops compute the same bits, and, with `alike`, that they show the same tree.
+fn expect_same(name: &str, a: &Linop, b: &Linop, alike: bool) {
+    assert_eq!((a.input().unwrap(), a.output().unwrap()), (b.input().unwrap(), b.output().unwrap()), "{name}");
+    assert_eq!(a.settings(), b.settings(), "{name}");
+    if alike {
+        assert_eq!(a.to_string(), b.to_string(), "{name}");
+    }
+    assert!(bits(a) == bits(b), "{name}: {a}\n{b}");
+}
+
+fn through_text(name: &str, a: &Linop) -> Linop {
+    let text = a.to_json().unwrap_or_else(|e| panic!("{name}: {e}"));
+    Linop::from_json(&text, "nowhere").unwrap_or_else(|e| panic!("{name}: {e}\n{text}"))
+}
+
+#[test]
+fn every_linop_is_read_as_it_was_written() {
+    for case in common::catalogue::cases() {
+        let (a, name) = (&case.linop, case.name.as_str());
+        expect_same(name, a, &through_text(name, a), true);
+        let folder = tempfile::tempdir().unwrap();
+        let files = a.save(folder.path().join("all"), SaveOptions::default()).unwrap();
+        expect_same(name, a, &Linop::from_file(&files[0]).unwrap(), true);
+        // Written once more it is the same text.
+        let again = through_text(name, a).to_json().unwrap();
+        assert_eq!(again, a.to_json().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn every_conformance_vector_is_read_as_it_was_written() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let cases: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path().join("linop.json")).collect();
+    assert!(cases.len() > 100);
+    for file in cases.iter().filter(|f| f.is_file()) {
+        let (a, name) = (Linop::from_file(file).unwrap(), file.display().to_string());
+        expect_same(&name, &a, &through_text(&name, &a), true);
+    }
+}
+
+#[test]
+fn what_was_renamed_named_and_set_stays_so() -> Result<()> {
+    let turned = |a: Linop, out: &str, input: &str| -> Result<Linop> { Ok(a.out(out)?.h().out(input)?.h()) };
+    let fft = || linop::fft("C=2 N=4", "N", FftOptions::default());
+    let spline = InterpolateOptions::default().width(vec![2.0]).kernel(InterpolationKernel::Spline { order: 1 });
+    let locs = ndarray::arr2(&[[0.5], [2.0], [3.25]]).into_dyn();
+    let maps = complex("C=2 N=4", 1);
+    let settings = ThreadSettings { threaded: false, num_workers: Some(2) };
+    let two = || -> Result<Vec<Linop>> { Ok(vec![fft()?, fft()?.named("second")]) };
+    let alike = [
+        ("sum to a scalar", linop::sum("A=2 B=3", "A B")?),
+        ("from a scalar", linop::sum("A=2 B=3", "A B")?.h()),
+        ("zero to a scalar", linop::zero("A=2", "")?),
+        ("chain", linop::chain(vec![fft()?, linop::scalar("C=2 N1=4", 2.0)?])?.out("A B")?.named("all")),
+        ("names", linop::add(two()?)?.named("sum").out("A B")?),
+        ("settings", linop::stack(two()?, None, Some(("D", 1)))?.with_settings(settings.clone())),
+        ("settings of an adjoint", linop::concat(two()?, Some("C"), None)?.with_settings(settings.clone()).h()),
+        ("normal of a normal", linop::chain(vec![fft()?])?.n().n().out("A B")?),
+        ("-0", linop::scalar("A=2", Complex32::new(2.0, -0.0))?),
+    ];
+    for (name, a) in alike {
+        expect_same(name, &a, &through_text(name, &a), true);
+    }
+    // What files have no field for stands in linops around, or in others: the same numbers. Trees tell of old names besides.
+    let other = [
+        ("leaf", turned(fft()?, "A B", "D E")?),
+        ("leaf, swapped", turned(fft()?, "N C", "N C")?),
+        ("flip", turned(linop::flip("A=2 B=3", "B")?, "P Q", "B A")?),
+        ("slice", turned(linop::slice("A=5", &[("A", (1..4).into())])?, "B", "C")?),
+        ("crop", turned(linop::crop("A=5 B=3", "A=2", Align::Start)?, "B A", "B A")?),
+        ("sampling", turned(linop::sampling_at("A=3 B=4", &[("B", indices(&[5], 4, 1))], "A S")?, "S A", "S T")?),
+        ("interpolate", turned(linop::interpolate("C=2 N=5", &locs, "N", &spline, "C S")?, "N C", "X Y")?),
+        ("gridding", turned(linop::gridding("C=2 S=3", &locs, "N=5", &spline)?, "A B", "N C")?),
+        ("chain, both sides", turned(linop::chain(vec![fft()?])?, "A B", "D E")?.named("it")),
+        ("add, both sides", turned(linop::add(two()?)?.with_settings(settings), "A B", "D E")?),
+        ("normal", turned(fft()?.n(), "A B", "D E")?),
+        ("within", linop::add(vec![turned(linop::chain(vec![fft()?])?, "A B", "D E")?])?),
+        ("diagonal, new dims", turned(linop::diagonal("N=4", &maps)?, "N C", "C")?),
+        ("diagonal, permuted", linop::diagonal_to("C=2 N=4", &complex("N=4", 2), "N C")?.out("A B")?),
+        ("repeat", turned(linop::repeat_to("A=2 B=3", "C=2 D=2", "D A C B")?, "A B C D", "C D")?),
+        ("dense", turned(linop::dense("N=4 T=3", &complex("C=2 N=4 K=2", 3), "C T")?, "N K", "C K")?),
+        ("dense, swapped", linop::dense("N=4 T=3", &complex("N=4 T=3", 4), "T N")?.out("N T")?),
+    ];
+    for (name, a) in other {
+        expect_same(name, &a, &through_text(name, &a), false);
+    }
+    Ok(())
+}
+
+#[test]
+fn arrays_lie_beside_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (w, v) = (complex("C=3 N=4", 1), real("N=4", 2));
+    let a = linop::diagonal("N=4", &w).unwrap();
+    let b = linop::diagonal("N=4", &v).unwrap();
+    let all = linop::chain(vec![b.clone(), a.clone(), a.h(), b]).unwrap();
+    let names = |files: Vec<PathBuf>| -> Vec<String> {
+        files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    };
+    let beside = all.save(folder.path().join("deep/er"), SaveOptions::default()).unwrap();
+    assert_eq!(names(beside), ["linop.json", "weight.npy", "weight-1.npy"]);
+    let file = folder.path().join("a.json");
+    assert_eq!(names(all.save(&file, SaveOptions::default()).unwrap()), ["a.json", "a-weight.npy", "a-weight-1.npy"]);
+    expect_same("beside", &all, &Linop::from_file(&file).unwrap(), true);
+    let again = all.save(&file, SaveOptions::default()).unwrap_err().to_string();
+    assert!(again.contains("--force") || again.contains("exists"), "{again}");
+    assert_eq!(all.save(&file, SaveOptions::default().embed(true).force(true)).unwrap().len(), 1);
+    expect_same("embedded", &all, &Linop::from_file(&file).unwrap(), true);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), all.to_json().unwrap());
+}
+
+#[test]
+fn what_cannot_be_saved_says_so() {
+    #[derive(Debug)]
+    struct Own;
+    impl Operator for Own {
+        fn op(&self) -> &'static str {
+            "own"
+        }
+        fn forward(&self, _: &mut Builder, x: ValueId) -> Result<ValueId> {
+            Ok(x)
+        }
+    }
+    let shape: Shape = "N=3".parse().unwrap();
+    let own = Linop::new(shape.clone(), shape, Arc::new(Own)).named("mine");
+    let sum = linop::add(vec![linop::identity("N=3").unwrap(), own]).unwrap();
+    let told = sum.to_json().unwrap_err().to_string();
+    assert!(told.starts_with("add: linops[1]: mine: an operator own that does not say how it is saved"), "{told}");
+    let folder = tempfile::tempdir().unwrap();
+    assert!(sum.save(folder.path().join("x"), SaveOptions::default()).is_err() && !folder.path().join("x").exists());
+    let nan = Tensor::from_array(ndarray::array![1.0f32, f32::NAN], "N").unwrap();
+    let told = linop::diagonal("N=2", &nan).unwrap().to_json().unwrap_err().to_string();
+    assert!(told.starts_with("weight: an array holds NaN"), "{told}");
+    let deep = (0..60).fold(linop::identity("N=2").unwrap(), |a, _| linop::chain(vec![a]).unwrap());
+    assert!(deep.to_json().unwrap_err().to_string().contains("at most"));
 }

@@ -47,7 +47,7 @@ fn table(printer: &Printer, fields: &[FileField]) {
         let default = match f.default {
             FieldDefault::Needed => "needed".into(),
             FieldDefault::Value(text) => format!("default {text}"),
-            FieldDefault::Words(text) => format!("default: {}", plain(text)),
+            FieldDefault::Words(text) => format!("without: {}", plain(text)),
             // The command line knows all of them.
             _ => String::new(),
         };

@@ -1,6 +1,6 @@
 //! The discrete Fourier transform.
 
-use super::{Linop, Operator, advance, axes_of};
+use super::{Linop, Operator, Saver, advance, axes_of};
 use crate::access::ValueId;
 use crate::dim::ToShape;
 use crate::error::Result;
@@ -95,5 +95,20 @@ impl Operator for Fft {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.fft(x, &self.axes, self.options.inverse, self.options.centered, self.scale)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.axes);
+        to.unless("centered", self.options.centered, false);
+        let norm = match self.options.norm {
+            Norm::Ortho => "ortho",
+            Norm::Backward => "backward",
+            Norm::Forward => "forward",
+            Norm::None => "none",
+        };
+        to.unless("norm", norm, "ortho");
+        to.unless("inverse", self.options.inverse, false);
+        to.makes(to.input().renamed(&advance(to.input(), &self.axes))?);
+        Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod reindex;
 mod repeat;
 mod roll;
 mod sampling;
+mod saved;
 mod slice;
 mod subsample;
 mod sum;
@@ -40,6 +41,7 @@ pub use rearrange::rearrange;
 pub use repeat::{repeat, repeat_to};
 pub use roll::roll;
 pub use sampling::{sampling, sampling_at};
+pub use saved::{Saved, SavedArray, SavedValue, Saver};
 pub use slice::{Stretch, embed, slice};
 pub use subsample::{downsample, upsample};
 pub use sum::sum;
@@ -103,6 +105,15 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     fn with_threads(&self, threads: &Threads) -> Option<Result<Linop>> {
         let _ = threads;
         None
+    }
+
+    /// Gives `to` the fields that a linop file has for it, but for `op`, `in`, `out` and `name`. See [`Linop::saved`].
+    ///
+    /// # Errors
+    /// It does not say so, as is the default; or a linop inside cannot be saved.
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let _ = to;
+        Err(saved::unsaved(self.op()))
     }
 }
 

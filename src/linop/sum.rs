@@ -1,6 +1,6 @@
 //! Sums over dims.
 
-use super::{Linop, Operator, axes_of};
+use super::{Linop, Operator, Saver, axes_of};
 use crate::access::ValueId;
 use crate::dim::{Shape, ToShape};
 use crate::error::Result;
@@ -13,9 +13,14 @@ use crate::ir::Builder;
 pub fn sum(input: impl ToShape, axes: &str) -> Result<Linop> {
     let input = input.to_shape()?;
     let at = axes_of(&input, axes)?;
-    let (dims, extents) = input.iter().enumerate().filter(|(a, _)| !at.contains(a)).map(|(_, d)| d).unzip();
-    let output = Shape::new(dims, extents)?;
+    let output = without(&input, &at)?;
     Ok(Linop::of(input, output, Sum { axes: at, details: axes.to_string() }))
+}
+
+/// The dims that are left.
+fn without(input: &Shape, axes: &[usize]) -> Result<Shape> {
+    let (dims, extents) = input.iter().enumerate().filter(|(a, _)| !axes.contains(a)).map(|(_, d)| d).unzip();
+    Shape::new(dims, extents)
 }
 
 #[derive(Debug)]
@@ -35,5 +40,11 @@ impl Operator for Sum {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.sum(x, &self.axes)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.axes);
+        to.makes(without(to.input(), &self.axes)?);
+        Ok(())
     }
 }

@@ -66,9 +66,8 @@ impl Loader {
             THREADED,
             NUM_WORKERS,
         ],
-        examples: &[
-            r#"{ "op": "add", "in": "N=4", "weights": [1, [0, 2]], "linops": [{ "op": "identity" }, { "op": "flip", "axes": ["N"] }] }"#,
-        ],
+        examples: &[r#"{ "op": "add", "in": "N=4", "weights": [1, [0, 2]], "linops": [
+  { "op": "identity" }, { "op": "flip", "axes": ["N"] } ] }"#],
         build: Loader::add,
     };
 
@@ -124,7 +123,8 @@ impl Loader {
             NUM_WORKERS,
         ],
         examples: &[
-            r#"{ "op": "stack", "in": "N=4", "out_dim": "D", "linops": [{ "op": "identity" }, { "op": "roll", "shifts": { "N": 1 } }] }"#,
+            r#"{ "op": "stack", "in": "N=4", "out_dim": "D", "linops": [
+  { "op": "identity" }, { "op": "roll", "shifts": { "N": 1 } } ] }"#,
             r#"{ "op": "stack", "in": "N=3 T=2", "in_dim": "T", "in_position": 1, "threaded": false, "num_workers": 1, "linops": [
   { "op": "scalar", "value": 2 }, { "op": "identity" } ] }"#,
         ],

@@ -42,7 +42,10 @@ impl Loader {
         summary: "A number times x",
         forward: "y = value·x",
         fields: &[must("value", SCALAR, "what x is multiplied by")],
-        examples: &[r#"{ "op": "scalar", "in": "N=3", "value": [0, 2] }"#],
+        examples: &[
+            r#"{ "op": "scalar", "in": "N=3", "value": -0.5 }"#,
+            r#"{ "op": "scalar", "in": "N=3", "value": [0, 2] }"#,
+        ],
         build: Loader::scalar,
     };
 

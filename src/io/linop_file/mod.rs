@@ -14,11 +14,13 @@ mod op;
 mod ops;
 mod page;
 mod points;
+mod save;
 #[cfg(test)]
 mod tests;
 
 pub use op::{COMMON_FIELDS, FieldDefault, FileField, FileOp};
 pub use page::linop_files_page;
+pub use save::SaveOptions;
 
 use super::file::read_text;
 use crate::dim::{Bindings, Pattern, Shape};

@@ -122,7 +122,7 @@ pub const COMMON_FIELDS: &[FileField] = &[
     open(
         "out",
         NAMES,
-        "see below",
+        "the op's names",
         "new names for the output's dims, all of them and in the op's own order. Without it dims that an op resizes or \
          transforms get the next unused name (`Nx`, then `Nx1`), all others keep theirs, and a container has the names of its \
          linops",

@@ -41,7 +41,8 @@ impl Loader {
             out("the dims of y: those of x that stay, then one for each axis of `locs` but the last"),
         ],
         examples: &[
-            r#"{ "op": "interpolate", "in": "N=4", "locs": [[0.5], [2]], "axes": ["N"], "width": 2, "kernel": "spline", "out": "S" }"#,
+            r#"{ "op": "interpolate", "in": "N=4", "locs": [[0.5], [2]], "axes": ["N"],
+  "width": 2, "kernel": "spline", "out": "S" }"#,
             r#"{ "op": "interpolate", "in": "C=2 Ny=5 Nx=6", "locs": [[0.5, 1.25], [3, 4.75], [-1, 0]], "axes": ["Ny", "Nx"],
   "width": [3, 4], "beta": 6.5, "boundary": "zero", "out": "C S" }"#,
         ],
@@ -87,8 +88,8 @@ impl Loader {
         ],
         examples: &[
             r#"{ "op": "nufft", "in": "C=2 N=6", "locs": [[-2.5], [0], [1.75]], "axes": ["N"], "tol": 1e-5, "out": "C S" }"#,
-            r#"{ "op": "nufft", "in": "Ny=6 Nx=4", "locs": [[0.5, 1], [-3, 0.25]], "axes": ["Ny", "Nx"], "width": 5, "oversamp": 2,
-  "toeplitz": false, "out": "S" }"#,
+            r#"{ "op": "nufft", "in": "Ny=6 Nx=4", "locs": [[0.5, 1], [-3, 0.25]], "axes": ["Ny", "Nx"],
+  "width": 5, "oversamp": 2, "toeplitz": true, "out": "S" }"#,
         ],
         build: Loader::nufft,
     };
@@ -124,9 +125,8 @@ impl Loader {
             KERNEL_NORM,
             BOUNDARY,
         ],
-        examples: &[
-            r#"{ "op": "gridding", "in": "S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 4 }, "width": 2, "kernel": "spline" }"#,
-        ],
+        examples: &[r#"{ "op": "gridding", "in": "S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 4 },
+  "width": 2, "kernel": "spline" }"#],
         build: Loader::gridding,
     };
 
