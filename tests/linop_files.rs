@@ -4,10 +4,11 @@
 mod common;
 
 use common::data::{complex, indices, real};
+use linops::explain::Target;
 use linops::io::{Array, FileOp, Output, SaveOptions, linop_files_page, write_npy};
 use linops::linop::{self, Align, FftOptions, InterpolateOptions, InterpolationKernel, Operator};
 use linops::program::{Builder, ThreadSettings, ValueId};
-use linops::{Linop, Result, Shape, Tensor};
+use linops::{DType, Device, Linop, Result, Shape, Tensor};
 use num_complex::Complex32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,56 @@ fn expect_file(path: &str, text: &str) {
 #[test]
 fn the_page_is_what_the_code_says() {
     expect_file("docs/linop-files.md", &linop_files_page());
+}
+
+/// What README says of each op, found out on its example: whether plans can be made, whether the normal is simplified to less
+/// than forward and adjoint one after the other, and whether real tensors stay real.
+fn table() -> Result<String> {
+    let mut rows = "| linop | is | forward | adjoint | shorter normal | host | GPU | real stays real |\n".to_string();
+    rows += "|---|---|---|---|---|---|---|---|\n";
+    for op in FileOp::all() {
+        let examples = op.examples.iter().map(|text| Linop::from_json(text, "")).collect::<Result<Vec<_>>>()?;
+        let mark = |yes: bool| if yes { "yes" } else { "–" };
+        let (host, gpu) = (Device::host(), Target::poorest());
+        let planned = |a: &Linop| {
+            let on_gpu = a.plan_for(&gpu, DType::Complex32).is_ok();
+            [a.plan(&host, DType::Complex32).is_ok(), on_gpu]
+        };
+        let sides = examples.iter().map(|a| [planned(a), planned(&a.h())]);
+        let sides = sides.reduce(|a, b| [0, 1].map(|i| [0, 1].map(|k| a[i][k] && b[i][k]))).unwrap();
+        let real =
+            |a: &Linop| -> Result<bool> { Ok(a.apply(&Tensor::zeros(a.input()?, DType::F32)?)?.dtype() == DType::F32) };
+        let mut cells = vec![mark(sides[0][0]), mark(sides[1][0])];
+        // Of a container that depends on what is inside.
+        cells.push(match op.is_container() {
+            true => "by its linops",
+            false => mark(examples.iter().map(shorter_normal).collect::<Result<Vec<_>>>()?.contains(&true)),
+        });
+        cells.extend([mark(sides[0][0] && sides[1][0]), mark(sides[0][1] && sides[1][1])]);
+        cells.push(match op.is_container() {
+            true => "by its linops",
+            // The first example of an op is real, where it may be.
+            false => mark(real(&examples[0])?),
+        });
+        rows += &format!("| `{}` | {} | {} |\n", op.name, op.summary, cells.join(" | "));
+    }
+    Ok(rows)
+}
+
+/// Whether the normal is less than the forward and the adjoint one after the other, or nothing at all.
+fn shorter_normal(a: &Linop) -> Result<bool> {
+    let nodes = |a: &Linop| -> Result<Vec<String>> { Ok(a.program()?.nodes().iter().map(|n| n.describe()).collect()) };
+    let normal = nodes(&a.n())?;
+    Ok(normal.is_empty() || normal != [nodes(a)?, nodes(&a.h())?].concat())
+}
+
+#[test]
+fn the_table_of_linops_is_what_the_code_does() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (before, rest) = readme.split_once("<!-- linops -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of linops -->").unwrap();
+    let table = table().unwrap();
+    expect_file("README.md", &format!("{before}<!-- linops -->\n{table}<!-- end of linops -->{after}"));
 }
 
 /// The texts between ```json and ```.
