@@ -294,7 +294,7 @@ impl Saved {
 }
 
 impl Linop {
-    /// What a linop file says of this linop; with the feature `io`, [`Linop::to_json`](crate::Linop::to_json) writes it. Reading
+    /// What a linop file says of this linop; with the feature `io`, `Linop::to_json` writes it. Reading
     /// it makes the same linop: equal results, bit for bit, names, settings, and the same tree.
     ///
     /// Where the format has no field for what was done (the input of a container renamed, dims that a `dense` makes renamed
