@@ -84,7 +84,7 @@ pub mod internal {
 pub use dim::{Dim, Shape};
 pub use error::{Error, Result};
 pub use linop::{Linop, Threadable};
-pub use run::{ApplyReport, Device, MemoryUse, SelfTest, TaskMemory, apply_f64};
+pub use run::{ApplyReport, Device, Fit, MemoryUse, SelfTest, TaskMemory, apply_f64};
 pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
 pub use threadable::ThreadedApply;
 #[cfg(feature = "gpu")]

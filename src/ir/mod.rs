@@ -7,6 +7,7 @@
 mod batch;
 mod builder;
 mod display;
+mod narrow;
 mod op;
 mod parallel;
 mod primitive;
@@ -15,6 +16,8 @@ mod transpose;
 
 pub(crate) use batch::{batch_size, together};
 pub use builder::Builder;
+pub(crate) use builder::split_extents;
+pub(crate) use narrow::{Narrowed, Part, slice};
 pub(crate) use op::Op;
 pub use parallel::{Parallel, Split, ThreadSettings};
 pub(crate) use primitive::{Lowered, Lowering, Primitive, Stack};

@@ -62,7 +62,20 @@ impl Linop {
     /// The compiled plan; what panics on the way to it is an error.
     pub(crate) fn compiled(&self, device: &Device, dtype: DType) -> Result<Compiled> {
         let program = self.lowered()?;
-        caught(|| Compiled::of(&program, device, dtype)).map_err(|e| e.at(self.label()))
+        let compiled = caught(|| Compiled::of(&program, device, dtype));
+        compiled.map_err(|e| self.with_tiles_that_fit(e, device, dtype).at(self.label()))
+    }
+
+    /// What is too big for a device, with the tiles in which it would fit.
+    fn with_tiles_that_fit(&self, e: Error, device: &Device, dtype: DType) -> Error {
+        let Error::TooBig { what, needed, limit } = e.root().clone() else { return e };
+        match self.fit(device, dtype, u64::MAX - 1) {
+            Ok(fit) if !fit.tiling.levels().is_empty() => {
+                let what = format!("{what} (it would fit in tiles: {}, by apply_in_tiles)", fit.how());
+                Error::TooBig { what, needed, limit }
+            }
+            _ => e,
+        }
     }
 
     /// The plan that [`apply`](Linop::apply) runs on a device for inputs of this dtype: printed, it lists the kernels.

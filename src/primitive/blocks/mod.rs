@@ -9,11 +9,12 @@ mod gpu;
 mod host;
 
 use super::{Sample, scale_reads};
-use crate::access::{Constant, ConstantData, Load, Post, ValueId};
+use crate::access::{AxisMap, Constant, ConstantData, Load, Post, ValueId};
 use crate::error::{Result, shape_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Most axes that are cut into blocks.
@@ -115,6 +116,47 @@ impl Primitive for Blocks {
     /// The axes in front are its batch already.
     fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
         all.iter().all(|p| self.same(*p)).then(|| Arc::new(self.clone()) as Arc<dyn Primitive>)
+    }
+
+    /// Along a count of blocks with the entries that these hold; along an axis that is added with the blocks that hold them.
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        let count = self.axes.len();
+        let batch = input.len() - if self.adds { 2 * count } else { count };
+        let mut own = self.clone();
+        if axis < batch {
+            return Ok(Narrowed::of(Part::along(axis, range, input), move |b, x| b.apply(x, own.clone())));
+        }
+        let k = axis - batch;
+        if !self.adds && k >= count {
+            // The same entries of all blocks: shorter blocks, of an array that starts later.
+            let cut = &mut own.axes[k - count];
+            let last = (cut.count() - 1) * cut.stride;
+            *cut = BlockAxis { size: range.len(), extent: last + range.len(), ..*cut };
+            let read = range.start..range.start + cut.extent;
+            return Ok(Narrowed::of(Part::along(axis - count, &read, input), move |b, x| b.apply(x, own.clone())));
+        }
+        let cut = &mut own.axes[k];
+        if !self.adds {
+            let read = cut.stride * range.start..cut.stride * (range.end - 1) + cut.size;
+            cut.extent = read.len();
+            return Ok(Narrowed::of(Part::along(axis, &read, input), move |b, x| b.apply(x, own.clone())));
+        }
+        // Blocks that reach into the range, added over all that they hold, of which the range is kept.
+        let blocks = cut.holding(range.start).0..cut.holding(range.end - 1).1;
+        if blocks.is_empty() {
+            let mut extents = self.extents(input)?;
+            extents[axis] = range.len();
+            return Ok(Narrowed::of(Part::along(axis, &(0..1), input), move |b, _| b.zero(extents.clone())));
+        }
+        let start = cut.stride * blocks.start;
+        cut.extent = (cut.stride * (blocks.len() - 1) + cut.size).max(range.end.saturating_sub(start));
+        let (held, range) = (cut.extent, range.clone());
+        Ok(Narrowed::of(Part::along(axis, &blocks, input), move |b, x| {
+            let y = b.apply(x, own.clone())?;
+            // Entries of the range in front of the first block are 0.
+            let map = AxisMap::affine(1, range.start as i64 - start as i64, 1, held, range.len());
+            b.map_axis(y, axis, map, range.len())
+        }))
     }
 
     fn weights(&self) -> Vec<&Constant> {

@@ -16,9 +16,10 @@ pub use axis::ConvAxis;
 use super::{Sample, scale_reads};
 use crate::access::{Constant, ConstantData, Load, Post, ValueId};
 use crate::error::{Error, Result, shape_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Most axes that a convolution runs along.
@@ -108,6 +109,33 @@ impl Primitive for Convolve {
     /// The axes in front are its batch already.
     fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
         all.iter().all(|p| self.same(*p)).then(|| Arc::new(self.clone()) as Arc<dyn Primitive>)
+    }
+
+    /// Along an axis of the convolution with what the taps of these results read.
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        let mut own = self.clone();
+        let channels = input.len() - 2 - self.axes.len();
+        let reads = match axis.checked_sub(channels) {
+            Some(0) => {
+                own.weight = self.weight.narrowed(usize::from(self.swapped), range)?;
+                Part::Whole
+            }
+            Some(k) if k <= self.axes.len() => {
+                let conv = &mut own.axes[k - 1];
+                let (first, end) = conv.reach(range.start, range.end, self.taps()[k - 1], input[axis]);
+                if first == end {
+                    let mut extents = self.extents(input)?;
+                    extents[axis] = range.len();
+                    let nothing = Part::along(axis, &(0..1), input);
+                    return Ok(Narrowed::of(nothing, move |b, _| b.zero(extents.clone())));
+                }
+                conv.offset += (conv.stride * range.start) as i64 - (conv.up * first) as i64;
+                conv.extent = range.len();
+                Part::along(axis, &(first..end), input)
+            }
+            _ => Part::along(axis, range, input),
+        };
+        Ok(Narrowed::of(reads, move |b, x| b.convolve(x, own.clone())))
     }
 
     fn weights(&self) -> Vec<&Constant> {

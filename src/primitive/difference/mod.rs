@@ -11,12 +11,14 @@
 mod gpu;
 mod host;
 
+use super::gather::IndexList;
 use super::{Sample, scale_reads};
-use crate::access::{Constant, Load, Post, ValueId};
+use crate::access::{AxisMap, Constant, Load, Post, ValueId};
 use crate::error::{Result, shape_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep, slice};
 use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Most axes of one step.
@@ -155,6 +157,52 @@ impl Primitive for Difference {
         all.iter().all(|p| self.same(*p)).then(|| Arc::new(moved) as Arc<dyn Primitive>)
     }
 
+    /// Along an axis of differences with a neighbour on either side; where they wrap, with all.
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        let own = self.clone();
+        let front = self.front;
+        if self.kind == Kind::Forward && axis == front {
+            let own = Difference { axes: self.axes[range.clone()].to_vec(), ..own };
+            return Ok(Narrowed::of(Part::Whole, move |b, x| b.apply(x, own.clone())));
+        }
+        // Axis of the input, and among those of the array.
+        let (read, grid) = match self.kind {
+            Kind::Forward if axis > front => (axis - 1, axis - 1),
+            Kind::Adjoint if axis >= front => (axis + 1, axis),
+            _ => (axis, axis),
+        };
+        if !self.axes.contains(&grid) {
+            return Ok(Narrowed::of(Part::along(read, range, input), move |b, x| b.apply(x, own.clone())));
+        }
+        let n = input[read];
+        if self.border == Border::Circular {
+            // Turned so that the range lies between its neighbours; what wraps there is left away.
+            let (range, halo) = (range.clone(), 1usize);
+            let wide = range.len() + 2 * halo;
+            return Ok(Narrowed::of(Part::Whole, move |b, x| {
+                let first = range.start as i64 - halo as i64;
+                let turned = b.map_axis(x, read, AxisMap::wrapped(1, first, n), n)?;
+                let x = match wide <= n {
+                    true => slice(b, turned, read, &(0..wide))?,
+                    false => {
+                        // Entries beyond a whole turn stand there again.
+                        let index = (0..wide).map(|k| word_of((first.rem_euclid(n as i64) as usize + k) % n)).collect();
+                        b.gather(x, read, IndexList::new(index, n)?)?
+                    }
+                };
+                let y = b.apply(x, own.clone())?;
+                slice(b, y, axis, &(halo..halo + range.len()))
+            }));
+        }
+        // A cut is no border: what lies behind it is read, and left away from the result.
+        let part = range.start.saturating_sub(1)..(range.end + 1).min(n);
+        let kept = range.start - part.start..range.end - part.start;
+        Ok(Narrowed::of(Part::along(read, &part, input), move |b, x| {
+            let y = b.apply(x, own.clone())?;
+            slice(b, y, axis, &kept)
+        }))
+    }
+
     fn weights(&self) -> Vec<&Constant> {
         Vec::new()
     }
@@ -198,6 +246,12 @@ impl Primitive for Difference {
         let kernel = DifferenceKernel { load, kind: self.kind, axes, border: self.border, ahead: self.ahead };
         Ok(to.step(StepKernel::on(kernel, &to.target()), &extents, x.complex))
     }
+}
+
+/// An index in the list of a gather, which checks it.
+#[allow(clippy::cast_possible_truncation)]
+fn word_of(index: usize) -> u32 {
+    index as u32
 }
 
 /// An axis of a plane of values in C order.
