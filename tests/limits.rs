@@ -6,7 +6,7 @@ mod common;
 use common::data::{complex, distance, indices, mask, real, wide};
 use common::{apply_on, bits, gpu_with};
 use linops::gpu::GpuOptions;
-use linops::linop::{self, Align, FftOptions};
+use linops::linop::{self, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, GradientOptions};
 use linops::{Device, Error, Linop, Result, Tensor, apply_f64};
 
 /// What one binding holds in these tests: 8192 complex values.
@@ -108,6 +108,39 @@ fn index_maps_beyond_one_binding() {
             ("downsampled", linop::downsample("A=211 B=173", &[("A", 3, 1)]).unwrap()),
             ("repeated", linop::repeat("A=90 B=70", "C=5").unwrap()),
             ("repeated, inner", linop::repeat_to("A=90 B=70", "C=5", "A B C").unwrap()),
+        ],
+    );
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn neighbours_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let (same, wide) = (ConvolveOptions::default(), ConvolveOptions::default().mode(ConvolveMode::Full));
+    let around = same.boundary(Boundary::Circular);
+    let (plane, volume) = (complex("Y=5 X=4", 1), real("Z=3 Y=2 X=3", 2));
+    let layer = complex("O=2 I=3 Y=3 X=3", 3);
+    let gradient = |border| linop::gradient("Y=173 X=211", "Y X", GradientOptions::default().border(border)).unwrap();
+    let blocks = |dims: &str, axes: &[(&str, usize, usize)], out: &str| linop::blocks(dims, axes, out).unwrap();
+    check(
+        &device,
+        vec![
+            ("convolution", linop::convolve("Y=173 X=211", &plane, "Y X", wide).unwrap()),
+            ("several", linop::convolve("C=5 Y=90 X=71", &plane, "Y X", same).unwrap()),
+            ("circular", linop::convolve("Y=173 X=211", &plane, "Y X", around).unwrap()),
+            ("strided", linop::convolve("Y=173 X=211", &plane, "Y X", same.stride(2)).unwrap()),
+            ("in space", linop::convolve("Z=23 Y=31 X=37", &volume, "Z Y X", same).unwrap()),
+            ("along a line", linop::convolve("X=30011", &complex("X=7", 4), "X", same).unwrap()),
+            ("channels", linop::convolve("I=3 Y=71 X=90", &layer, "Y X", same).unwrap()),
+            ("of data", linop::convolve_kernel("Y=5 X=4", &complex("Y=90 X=80", 5), "Y X", same).unwrap()),
+            ("gradient", gradient(Border::Neumann)),
+            ("gradient, circular", gradient(Border::Circular)),
+            ("gradient, zero", gradient(Border::Zero)),
+            ("along a line, differences", linop::finite_difference("X=30011", "X", Border::Zero).unwrap()),
+            ("patches", blocks("Y=173 X=111", &[("Y", 8, 4), ("X", 6, 5)], "Q P J I")),
+            ("patches of a line", blocks("X=20011", &[("X", 9, 4)], "P I")),
+            ("patches of lines", blocks("T=3 X=9001", &[("X", 64, 32)], "T P I")),
+            ("patches apart", blocks("X=30011", &[("X", 3, 700)], "P I")),
         ],
     );
 }

@@ -85,6 +85,23 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("sampling of a product", weighted.clone()),
         ("sampling, adjoint", sampling.h()),
         ("sampling of a product, normal", weighted.n()),
+        ("convolution", linop::convolve("C=7 Y=90 X=80", &complex("Y=5 X=4", 11), "Y X", Default::default()).unwrap()),
+        ("convolution of a product, normal", {
+            let weights = linop::diagonal("Y=90 X=80", &complex("C=7 Y=90 X=80", 12)).unwrap();
+            let kernel = complex("Y=5 X=4", 11);
+            (linop::convolve("C=7 Y=90 X=80", &kernel, "Y X", Default::default()).unwrap() * weights).n()
+        }),
+        ("blocks", linop::blocks("Y=300 X=200", &[("Y", 8, 4), ("X", 8, 4)], "Q P J I").unwrap()),
+        ("blocks of a product, adjoint", {
+            let weights = linop::diagonal("Y=300 X=200", &complex("Y=300 X=200", 13)).unwrap();
+            (linop::blocks("Y=300 X=200", &[("Y", 8, 4), ("X", 8, 4)], "Q P J I").unwrap() * weights).h()
+        }),
+        ("gradient", linop::gradient("Z=40 Y=50 X=60", "Z Y X", Default::default()).unwrap()),
+        ("gradient, normal", linop::gradient("Z=40 Y=50 X=60", "Z Y X", Default::default()).unwrap().n()),
+        ("gradient of a product, normal", {
+            let weights = linop::diagonal("Y=300 X=200", &complex("Y=300 X=200", 13)).unwrap();
+            (linop::gradient("Y=300 X=200", "Y X", Default::default()).unwrap() * weights).n()
+        }),
         ("sum", linop::sum("A=50 B=60 C=70", "B").unwrap()),
         ("sum of all", linop::sum("A=50 B=60 C=70", "A B C").unwrap()),
         ("dense", linop::dense("N=300 A=80", &complex("M=40 N=300", 6), "M").unwrap()),

@@ -3,7 +3,7 @@
 //! There are no defaults: a primitive that leaves something out does not compile, and no pass has an arm that stands for those
 //! it does not know.
 
-use super::{Builder, Narrowed, Sweep};
+use super::{Builder, Narrowed, Program, Sweep};
 use crate::access::{Constant, Load, Store, ValueId};
 use crate::error::Result;
 use crate::plan::{AsAny, PlanOptions, StepKernel, Target};
@@ -86,6 +86,14 @@ pub(crate) trait Lowering {
     fn value(&mut self, extents: &[usize], complex: bool) -> Lowered;
     /// Appends a step that writes a new value of these extents.
     fn step(&mut self, kernel: StepKernel, extents: &[usize], complex: bool) -> Lowered;
+    /// Whether the target can run a program.
+    fn can_make(&self, p: &Program) -> bool;
+    /// Appends the steps of a program, applied to x: what a primitive is made of where that depends on x's dtype or on a number that
+    /// only a plan knows. (What does not is an [expansion](Primitive::expand).)
+    ///
+    /// # Errors
+    /// The target cannot run it.
+    fn program(&mut self, p: &Program, x: &Lowered) -> Result<Lowered>;
     /// Appends a step that writes a part of a value.
     fn part(&mut self, kernel: StepKernel, store: Store);
 }

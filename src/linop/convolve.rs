@@ -55,8 +55,8 @@ setters! { ConvolveOptions {
 /// has are summed over, those that it lacks are new in y. New ones stand where the first one that is summed over stood, or in
 /// front. Dims of `axes` get the next unused name.
 ///
-/// The adjoint correlates with the conjugate kernel. Of a real x and a real kernel y is real. A result costs as many
-/// multiplications as the kernel has taps.
+/// The adjoint correlates with the conjugate kernel. Of a real x and a real kernel y is real. A plan
+/// makes it tap by tap, or by Fourier transforms where the kernel has so many taps that these cost less.
 ///
 /// ```
 /// use linops::linop::{self, ConvolveMode, ConvolveOptions};

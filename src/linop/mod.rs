@@ -228,6 +228,11 @@ impl Linop {
         operator.downcast_ref()
     }
 
+    /// The linop of which this is the normal, if it is one.
+    pub(crate) fn inside_normal(&self) -> Option<&Linop> {
+        self.of_type::<adjoint::Normal>().and_then(|_| self.children().first())
+    }
+
     /// The error that a mismatch in `*`, `+` or `-` left, if any.
     pub fn check(&self) -> Result<()> {
         self.node().map(|_| ())

@@ -3,7 +3,7 @@
 //! Nothing here knows kinds of linops: the program of a tile is made of the program of the whole, node by node
 //! (`ir/narrow.rs`). A linop of one's own can be split like any other.
 
-use super::{Linop, Operator, chain, concat, slice};
+use super::{Linop, Operator, add, chain, concat, slice};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape};
 use crate::error::{Error, Result, shape_err};
@@ -148,6 +148,12 @@ impl Tiles {
     pub fn of(a: &Linop, dim: &str, cut: &Cut) -> Result<Tiles> {
         let at = |e: Error| e.at(format!("{} along {dim}", a.label()));
         let (input, output, name) = (a.input()?.clone(), a.output()?.clone(), dim.parse::<Dim>()?);
+        if input.axis(name).is_none()
+            && output.axis(name).is_none()
+            && let Some(inner) = a.inside_normal()
+        {
+            return Tiles::of(inner, dim, cut)?.normals(input).map_err(at);
+        }
         let extent = a.size(dim).map_err(at)?;
         let written = output.axis(name).map(|axis| Tiles::writing(a, axis, &cut.ranges(name, output.extents()[axis])?));
         let Some(axis) = input.axis(name) else {
@@ -164,6 +170,16 @@ impl Tiles {
             }
             None => Tiles::reading(a, axis, &cut.ranges(name, input.extents()[axis])?).map_err(at),
         }
+    }
+
+    /// The tiles of the normal: the sum of the normals of parts of the output.
+    fn normals(self, input: Shape) -> Result<Tiles> {
+        if !self.joined {
+            return shape_err!("parts of the input meet in the normal; split along a dim of the output");
+        }
+        let normal = |t: Tile| Tile { linop: t.linop.n(), writes: t.reads.clone(), reads: t.reads };
+        let tiles = self.tiles.into_iter().map(normal).collect();
+        Ok(Tiles { output: input.clone(), input, tiles, joined: false })
     }
 
     /// Tiles that make parts of the output.
@@ -210,6 +226,14 @@ impl Tiles {
                     None => Ok(tile),
                 });
                 concat(cut.collect::<Result<_>>()?, None, writes.as_deref())
+            }
+            (false, false, _) => {
+                let whole = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| {
+                    let read = t.reads.as_ref().map(|(a, range)| entries(&self.input, *a, range)).transpose()?;
+                    let placed = t.writes.as_ref().map(|(a, range)| entries(&self.output, *a, range)).transpose()?;
+                    chain(read.into_iter().chain([tile]).chain(placed.map(|p| p.h())).collect())
+                });
+                add(whole.collect::<Result<_>>()?)
             }
             (false, ..) => {
                 let placed = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| match &t.writes {

@@ -75,7 +75,7 @@ pub trait Elem<T>: Copy + Send + Sync + Add<Output = Self> + Mul<T, Output = Sel
     fn null() -> Self;
     /// From a real value.
     fn re(x: T) -> Self;
-    /// From a complex value. A real result is never made from complex ones: the planner's dtypes exclude it.
+    /// From a complex value. A real result is made from complex ones only where these are real but for rounding.
     fn complex(x: Complex<T>) -> Self;
     /// Times a complex weight; on a real element only its real part can matter.
     fn times(self, w: Complex<T>) -> Self;

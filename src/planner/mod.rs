@@ -67,16 +67,18 @@ impl Program {
     /// # Errors
     /// As for [`schedule`](Program::schedule).
     pub fn schedule_with(&self, target: &Target, complex_input: bool, options: &PlanOptions) -> Result<Plan> {
-        let mut program = self.clone();
-        for (_, pass) in PROGRAM_PASSES {
-            program = pass(&program, target)?;
-        }
+        let program = ready(self, target)?;
         let mut steps = lower::lower(&program, target, complex_input, options)?;
         for (_, pass) in STEP_PASSES {
             pass(&mut steps)?;
         }
         finish::finish(steps)
     }
+}
+
+/// The program after all program passes.
+fn ready(p: &Program, target: &Target) -> Result<Program> {
+    PROGRAM_PASSES.iter().try_fold(p.clone(), |p, (_, pass)| pass(&p, target))
 }
 
 /// The program with every composite primitive expanded.

@@ -90,7 +90,18 @@ impl Linop {
         let mut dims = self.output()?.dims().to_vec();
         let more: Vec<Dim> = self.input()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
         dims.extend(more);
+        // A normal is the sum of its parts' normals.
+        if let Some(inside) = self.inside_normal() {
+            let more: Vec<Dim> = inside.output()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
+            dims.extend(more);
+        }
         Ok(dims)
+    }
+
+    /// The extent of one of [those](Linop::all_dims).
+    fn extent_of(&self, dim: Dim) -> Result<usize> {
+        let own = self.size(&dim.to_string());
+        self.inside_normal().map_or(own.clone(), |inside| own.or_else(|_| inside.size(&dim.to_string())))
     }
 
     fn fit_in_one_plan(&self, device: &Device, dtype: DType, bytes: u64) -> Result<Option<Fit>> {
@@ -98,7 +109,7 @@ impl Linop {
         const MOST: usize = 64;
         let mut best: Option<(usize, Fit)> = None;
         for dim in self.all_dims()? {
-            let (dim, extent) = (dim.to_string(), self.size(&dim.to_string())?);
+            let (dim, extent) = (dim.to_string(), self.extent_of(dim)?);
             let most = extent.min(MOST);
             for tiles in doubling(most).take_while(|t| best.as_ref().is_none_or(|(least, _)| t < least)) {
                 let tiling = Tiling::tiles(&dim, tiles);
@@ -128,7 +139,7 @@ impl Linop {
         let mut best: Option<(usize, Tiling, u64)> = None;
         let mut smallest: Option<(u64, Tiling, Linop)> = None;
         for dim in self.all_dims()? {
-            let (dim, extent) = (dim.to_string(), self.size(&dim.to_string())?);
+            let (dim, extent) = (dim.to_string(), self.extent_of(dim)?);
             for tiles in doubling(extent).take_while(|t| best.as_ref().is_none_or(|(least, ..)| t < least)) {
                 // One of the middle, which has neighbours on both sides.
                 let size = extent.div_ceil(tiles);

@@ -40,7 +40,12 @@ pub(crate) fn load_function(
     debug_assert_eq!(index, "i");
     let body = |f: &mut String, words: &mut Words| {
         let read = format!("{}[i]", source.name);
-        let read = if complex && !source.complex { format!("vec2<f32>({read}, 0.0)") } else { read };
+        let read = match (complex, source.complex) {
+            (true, false) => format!("vec2<f32>({read}, 0.0)"),
+            // Of values that are real but for rounding.
+            (false, true) => format!("{read}.x"),
+            _ => read,
+        };
         let _ = writeln!(f, "    var v = {read};");
         weigh(f, &load.factors, weights, load.scale, complex, words);
         let _ = writeln!(f, "    return v;");

@@ -149,6 +149,13 @@ fn neighbours(t: &mut Table) -> Result<()> {
         linop::convolve_kernel("A=2 B=3", &real("B=5 A=7", 15), "B A", valid)?,
     );
     t.real("convolve_kernel, circular", linop::convolve_kernel("A=4", &real("A=7", 16), "A", circular)?);
+    t.real("convolve, by transforms", linop::convolve("C=2 A=40", &real("A=200", 17), "A", full)?);
+    t.complex(
+        "convolve, by transforms, circular",
+        linop::convolve("A=9 B=11", &complex("A=9 B=30", 18), "A B", circular)?,
+    );
+    let layer = complex("O=2 I=3 A=17 B=13", 19);
+    t.complex("convolve, by transforms, channels", linop::convolve("I=3 A=12 B=14", &layer, "A B", same.stride(2))?);
     t.real("blocks, overlapping", linop::blocks("T=2 A=13", &[("A", 5, 2)], "T Q J")?);
     t.real("blocks, side by side", linop::blocks("A=6 B=7", &[("A", 3, 3), ("B", 2, 2)], "P Q I J")?);
     t.real("blocks, apart", linop::blocks("A=11 B=3", &[("A", 2, 5)], "B P I")?);

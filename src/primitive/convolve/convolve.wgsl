@@ -70,19 +70,24 @@ fn main(
         for (var i = 0u; i < p.inputs; i += 1u) {
             var k = o * p.by_out + i * p.by_in;
             for (var j1 = 0u; j1 < p.taps1; j1 += 1u) {
+                // Sums of sums keep their digits where there are many taps.
+                var plane = T();
                 let n1 = source(at1 + i32(p.step1 * j1), p.up1, p.period1, p.turns1, p.n1);
                 for (var j2 = 0u; j2 < p.taps2; j2 += 1u) {
                     let n2 = source(at2 + i32(p.step2 * j2), p.up2, p.period2, p.turns2, p.n2);
                     let row = ((b * p.inputs + i) * p.n1 + n1) * p.n2 + n2;
                     let there = n1 < p.n1 && n2 < p.n2;
+                    var line = T();
                     for (var j3 = 0u; j3 < p.taps3; j3 += 1u) {
                         let n3 = source(at3 + i32(p.step3 * j3), p.up3, p.period3, p.turns3, p.n3);
                         if (there && n3 < p.n3) {
-                            total += weighed(k, value((row * p.n3 + n3) * p.behind + r));
+                            line += weighed(k, value((row * p.n3 + n3) * p.behind + r));
                         }
                         k += 1u;
                     }
+                    plane += line;
                 }
+                total += plane;
             }
         }
         store(lin, total);

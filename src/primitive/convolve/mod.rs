@@ -5,9 +5,11 @@
 //! ```
 //!
 //! Of x the first axes are a batch; then come the channels, the axes of the convolution, and one axis behind them all along which
-//! results lie beside each other. The transpose is of the same kind: it exchanges channels, stride and upsampling.
+//! results lie beside each other. The transpose is of the same kind: it exchanges channels, stride and upsampling. A plan makes it
+//! tap by tap, or by Fourier transforms (`by_fft.rs`) where that takes fewer operations.
 
 mod axis;
+mod by_fft;
 mod gpu;
 mod host;
 
@@ -18,6 +20,7 @@ use crate::access::{Constant, ConstantData, Load, Post, ValueId};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
+use crate::primitive::map::MapKernel;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -150,22 +153,38 @@ impl Primitive for Convolve {
         Ok(None)
     }
 
-    fn fits(&self, _: &[usize], target: &Target) -> Result<()> {
-        let (needed, Target::Gpu(limits)) = (self.weight.bytes(), target) else { return Ok(()) };
-        match needed <= limits.max_binding {
-            true => Ok(()),
-            false => {
-                let what = format!("the kernel {:?} of a convolution", self.weight.extents());
-                Err(Error::TooBig { what, needed, limit: limits.max_binding })
-            }
-        }
+    fn fits(&self, _: &[usize], _: &Target) -> Result<()> {
+        Ok(())
     }
 
     fn approximation(&self) -> f64 {
         0.0
     }
 
+    /// Tap by tap, or by Fourier transforms where these cost less and the target can make them.
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
+        let complex = x.complex || self.weight.is_complex();
+        let bound = match to.target() {
+            Target::Host => u64::MAX,
+            Target::Gpu(limits) => limits.max_binding,
+        };
+        let too_big = self.weight.bytes() > bound;
+        if (too_big || by_fft::pays(self, &x.extents, x.complex))
+            && let Ok(program) = by_fft::program(self, &x.extents)
+            && to.can_make(&program)
+        {
+            let y = to.program(&program, x)?;
+            // Of a real x and a real kernel the result is real: its imaginary part is rounding.
+            let real = |to: &mut dyn Lowering| {
+                let kernel = StepKernel::on(MapKernel::of(y.load()), &to.target());
+                to.step(kernel, &y.extents, false)
+            };
+            return Ok(if complex { y } else { real(to) });
+        }
+        if too_big {
+            let what = format!("the kernel {:?} of a convolution", self.weight.extents());
+            return Err(Error::TooBig { what, needed: self.weight.bytes(), limit: bound });
+        }
         let (input, extents) = (&x.extents, self.extents(&x.extents)?);
         let first = input.len() - 2 - self.axes.len();
         let missing = MOST_AXES - self.axes.len();
@@ -186,7 +205,7 @@ impl Primitive for Convolve {
             axes: [axis(0), axis(1), axis(2)],
             taps: [tap(0), tap(1), tap(2)],
         };
-        Ok(to.step(StepKernel::on(kernel, &to.target()), &extents, x.complex || self.weight.is_complex()))
+        Ok(to.step(StepKernel::on(kernel, &to.target()), &extents, complex))
     }
 }
 
