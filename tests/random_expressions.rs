@@ -120,7 +120,7 @@ fn build(tree: &Tree, shape: &Shape) -> linops::Result<(Linop, Steps)> {
             let mut parts = several(trees)?;
             let output = parts[0].0.output()?.clone();
             parts.retain(|(a, _)| a.output().is_ok_and(|o| *o == output));
-            let (linops, steps) = parts.into_iter().unzip();
+            let (linops, steps): (Vec<_>, _) = parts.into_iter().unzip();
             (linop::add(linops)?, Steps::Add(steps))
         }
         // Copies of one linop, as shapes of several random ones seldom match.

@@ -184,7 +184,16 @@ impl std::str::FromStr for Shape {
     }
 }
 
-/// What a constructor takes as a shape: a [`Shape`], a reference to one, or text such as `"Ny=256 Nx=256"`.
+/// What is taken as a shape: a [`Shape`], text such as `"Ny=256 Nx=256"`, or a list such as `[("Ny", ny), ("Nx", nx)]`; each by
+/// reference, too.
+///
+/// ```
+/// use linops::linop;
+/// let (ny, nx) = (4, 6);
+/// assert_eq!(linop::identity([("Ny", ny), ("Nx", nx)])?.input()?, linop::identity("Ny=4 Nx=6")?.input()?);
+/// assert_eq!(linop::rearrange("Ny=4 Nx=6", "Ny Nx -> Nx Ny", &[])?.output()?.to_string(), "Nx=6 Ny=4");
+/// # Ok::<(), linops::Error>(())
+/// ```
 pub trait ToShape {
     /// The shape, or why it is none.
     fn to_shape(&self) -> Result<Shape>;
@@ -205,6 +214,26 @@ impl ToShape for str {
 impl ToShape for String {
     fn to_shape(&self) -> Result<Shape> {
         self.parse()
+    }
+}
+
+/// Dims with their extents: `[("Ny", ny), ("Nx", nx)]`.
+impl ToShape for [(&str, usize)] {
+    fn to_shape(&self) -> Result<Shape> {
+        let dims = self.iter().map(|(d, _)| d.parse()).collect::<Result<_>>()?;
+        Shape::new(dims, self.iter().map(|(_, n)| *n).collect())
+    }
+}
+
+impl<const N: usize> ToShape for [(&str, usize); N] {
+    fn to_shape(&self) -> Result<Shape> {
+        self[..].to_shape()
+    }
+}
+
+impl ToShape for Vec<(&str, usize)> {
+    fn to_shape(&self) -> Result<Shape> {
+        self[..].to_shape()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, advance, axes_of};
 use crate::access::ValueId;
-use crate::dim::ToShape;
+use crate::dim::{ToDims, ToShape};
 use crate::error::Result;
 use crate::ir::Builder;
 use crate::setters::setters;
@@ -49,7 +49,7 @@ setters! { FftOptions {
 ///
 /// # Errors
 /// A dim of `axes` is not in the input.
-pub fn fft(input: impl ToShape, axes: &str, options: FftOptions) -> Result<Linop> {
+pub fn fft(input: impl ToShape, axes: impl ToDims, options: FftOptions) -> Result<Linop> {
     let input = input.to_shape()?;
     let axes = axes_of(&input, axes)?;
     let output = input.renamed(&advance(&input, &axes))?;
