@@ -100,11 +100,11 @@ pub(crate) fn nameless(extents: &[usize]) -> Vec<Unnamed> {
     extents.iter().map(|n| (None, *n)).collect()
 }
 
-/// Axes as messages show them: `C=8 ?=100`.
+/// Axes as messages show them: `: C=8 ?=100`, or ` of extents [8, 100]`.
 pub(super) fn show(axes: &[Unnamed]) -> String {
-    let one = |(d, n): &Unnamed| format!("{}={n}", d.map_or("?".into(), |d| d.to_string()));
-    match axes {
-        [] => "(scalar)".into(),
-        axes => axes.iter().map(one).collect::<Vec<_>>().join(" "),
+    if axes.iter().all(|(d, _)| d.is_none()) {
+        return format!(" of extents {:?}", axes.iter().map(|(_, n)| *n).collect::<Vec<_>>());
     }
+    let one = |(d, n): &Unnamed| format!(" {}={n}", d.map_or("?".into(), |d| d.to_string()));
+    format!(":{}", axes.iter().map(one).collect::<String>())
 }

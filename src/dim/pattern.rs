@@ -1,7 +1,7 @@
 //! Shapes with wildcards, matched by unification: a wildcard means the same dims wherever it stands.
 
 use super::names::{self, Unnamed};
-use super::shape::EXTENT;
+use super::shape::{EXTENT, slip};
 use super::{Dim, Shape, join};
 use crate::error::{Result, shape_err};
 use std::collections::{BTreeMap, HashSet};
@@ -92,7 +92,7 @@ impl Pattern {
         let rest = axes.len().checked_sub(fixed).filter(|rest| *rest == 0 || fixed < self.tokens.len());
         let Some(rest) = rest else {
             let (all, dims) = (names::show(axes), if fixed == 1 { "dim" } else { "dims" });
-            return shape_err!("\"{self}\" names {fixed} {dims}, expected {}: {all}", axes.len());
+            return shape_err!("\"{self}\" names {fixed} {dims}, expected {}{all}", axes.len());
         };
         let stays = |(name, extent): &Unnamed, wildcard: &str| match name {
             Some(d) => Ok((*d, *extent)),
@@ -267,7 +267,10 @@ impl std::str::FromStr for Pattern {
                     (None, Some((name, extent))) => match extent.parse() {
                         Ok(0) => return shape_err!("dim {name} has extent 0; every extent must be at least 1"),
                         Ok(e) => Token::Dim(name.parse()?, Some(e)),
-                        Err(_) => return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}"),
+                        Err(_) => {
+                            let slip = slip(text);
+                            return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}{slip}");
+                        }
                     },
                     (None, None) => Token::Dim(t.parse()?, None),
                 },
