@@ -7,10 +7,10 @@
 //! `cargo run --example own_device`
 
 use linops::linop::{self, FftOptions};
+use linops::ndarray::Array2;
+use linops::num_complex::Complex32;
 use linops::wgpu::{self, util::DeviceExt};
 use linops::{DType, Device, Linop, Result, Tensor};
-use ndarray::Array2;
-use num_complex::Complex32;
 
 const NY: usize = 96;
 const NX: usize = 80;

@@ -43,7 +43,8 @@ setters! { FftOptions {
     inverse: bool,
 } }
 
-/// y_k = s·Σ_n x_n exp(-2πi kn/N) along the dims in `axes`, of any length. The output dims get the next unused name.
+/// y_k = s·Σ_n x_n exp(-2πi kn/N) along the dims in `axes`, of any length. The output dims get the next unused name, or
+/// [keep](Linop::keep) theirs.
 ///
 /// The relative l2 error is below 5e-7, below 2e-6 for lengths with a prime factor above 13 on a GPU (Bluestein).
 ///
