@@ -97,7 +97,7 @@ fn dims_are_text_or_lists() {
         linop::sum(&x, "Ny Nx"),
         linop::sum(&x, String::from("Ny Nx")),
         linop::sum(&x, ["Ny", "Nx"]),
-        linop::sum(&x, &["Ny", "Nx"]),
+        linop::sum(&x, ["Ny", "Nx"]),
         linop::sum(&x, vec!["Ny".to_string(), "Nx".into()]),
         linop::sum(&x, &dims),
         linop::sum(&x, &dims[..]),
@@ -128,7 +128,7 @@ fn ranges_are_written_in_any_form() {
         (linop::slice(x, &[("Ny", (1, 10, 4))]), "Ny=3 Nx=9"),
         (linop::slice(x, &[("Ny", (1, 10))]), "Ny=9 Nx=9"),
         (linop::slice(x, &[("Ny", "1..:4"), ("Nx", "..2")]), "Ny=3 Nx=2"),
-        (linop::slice(x, &vec![("Ny", Stretch::from(1..3)), ("Nx", (..2).into())]), "Ny=2 Nx=2"),
+        (linop::slice(x, &[("Ny", Stretch::from(1..3)), ("Nx", (..2).into())]), "Ny=2 Nx=2"),
         (linop::embed(x, &[("Ny", 2..12)], "Ny=20"), "Ny=20 Nx=9"),
     ] {
         assert_eq!(a.unwrap().keep().output().unwrap().to_string(), want);
@@ -144,7 +144,7 @@ fn lists_of_linops_are_taken_in_any_form() {
     let list = vec![a.clone(), b.clone()];
     for sum in [
         linop::add([&a, &b]),
-        linop::add(&[&a, &b]),
+        linop::add([&a, &b]),
         linop::add([a.clone(), b.clone()]),
         linop::add(&[a.clone(), b.clone()]),
         linop::add(&list),
@@ -195,7 +195,7 @@ fn shapes_are_text_or_lists() {
     for a in [
         linop::identity("Ny=4 Nx=6").unwrap(),
         linop::identity([("Ny", n), ("Nx", 6)]).unwrap(),
-        linop::identity(&[("Ny", n), ("Nx", 6)]).unwrap(),
+        linop::identity([("Ny", n), ("Nx", 6)]).unwrap(),
         linop::identity(vec![("Ny", n), ("Nx", 6)]).unwrap(),
         Linop::new("Ny=4 Nx=6", [("Ny", 4), ("Nx", 6)], Arc::new(Twice)),
     ] {
@@ -203,7 +203,7 @@ fn shapes_are_text_or_lists() {
     }
     assert!(message(linop::identity([("Ny", 0)])).contains("dim Ny has extent 0"));
     assert!(message(linop::identity([("Ny", 1), ("Ny", 2)])).contains("twice"));
-    assert_eq!(output(linop::rearrange("Ny=4 Nx=6", "Ny Nx -> Nx Ny", &[])), "Nx=6 Ny=4");
+    assert_eq!(output(linop::rearrange("Ny=4 Nx=6", "Ny Nx -> Nx Ny", [])), "Nx=6 Ny=4");
     let broken = Linop::new("Ny", "Ny=4", Arc::new(Twice));
     assert!(message(broken.check()).contains("no extent"));
 }
