@@ -81,11 +81,15 @@ pub mod internal {
     pub use crate::solve::kernels as solver_kernels;
 }
 
-pub use dim::{Dim, Shape};
+pub use dim::{Dim, Shape, ToDims, ToShape};
 pub use error::{Error, Result};
 pub use linop::{Linop, Threadable};
+/// Arrays of tensors, in the version that this crate uses.
+pub use ndarray;
+/// Complex numbers, in the version that this crate uses.
+pub use num_complex;
 pub use run::{ApplyReport, Device, Fit, MemoryUse, SelfTest, TaskMemory, apply_f64};
-pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
+pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor, ToElement};
 pub use threadable::ThreadedApply;
 #[cfg(feature = "gpu")]
 pub use wgpu;

@@ -73,8 +73,8 @@ fn lengths() -> Vec<usize> {
 fn filter(dims: &str, n: usize) -> Linop {
     let pad = linop::pad(dims, format!("N={}", 2 * n), linop::Align::Start).unwrap();
     let names: Vec<&str> = dims.split(' ').map(|d| d.split('=').next().unwrap()).collect();
-    let pad = pad.out(&names.join(" ")).unwrap();
-    let f = linop::fft(pad.output().unwrap(), "N", FftOptions::default()).unwrap().out(&names.join(" ")).unwrap();
+    let pad = pad.out(names.join(" ")).unwrap();
+    let f = linop::fft(pad.output().unwrap(), "N", FftOptions::default()).unwrap().out(names.join(" ")).unwrap();
     let weights = linop::diagonal(f.output().unwrap(), &complex(format!("N={}", 2 * n), 1)).unwrap();
     pad.h() * f.h() * weights * &f * &pad
 }
@@ -115,7 +115,7 @@ fn nufft_of(shape: &str, points: usize, width: f64) -> Linop {
     let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[points, dims.len()]), |_| 2.0 * f64::from(r.uniform()));
     let accuracy = linop::Accuracy::Kernel { width, oversamp: 2.0 };
     let options = NufftOptions::default().accuracy(accuracy).toeplitz(Some(false));
-    linop::nufft(shape, &locs, &dims.join(" "), options, "C K").unwrap()
+    linop::nufft(shape, &locs, dims.join(" "), options, "C K").unwrap()
 }
 
 /// Those for a device with more workgroup memory and invocations.

@@ -113,9 +113,9 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("one large transform", fft("Y=600 X=500", "Y X")),
         ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
         ("awkward lengths", fft("Y=401 X=509", "Y X")),
-        ("add", linop::add(parts.clone().collect()).unwrap()),
-        ("stack", linop::stack(parts.collect(), None, Some(("P", 0))).unwrap()),
-        ("nuffts side by side", linop::stack(nuffts.map(|a| a.n()).collect(), None, Some(("P", 0))).unwrap()),
+        ("add", linop::add(parts.clone()).unwrap()),
+        ("stack", linop::stack(parts, None, Some(("P", 0))).unwrap()),
+        ("nuffts side by side", linop::stack(nuffts.map(|a| a.n()), None, Some(("P", 0))).unwrap()),
     ]
 }
 

@@ -14,6 +14,7 @@ use crate::planner::PlanKey;
 use crate::points::Weights;
 use crate::setters::setters;
 use crate::shader::{GpuLimits, KernelShape};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that are kept between applies, at first.
@@ -63,7 +64,6 @@ setters! { GpuOptions {
 
 /// An opened GPU. Those that are opened by name, as software or as the best one stay open and are given out again; all others
 /// end with the last tensor on them and the last [`Device`](crate::Device) that is them.
-#[derive(Debug)]
 pub struct Gpu {
     /// What is kept for plans, which lean on the core alone: they go with the device.
     pub(crate) plans: Store<PlanKey, CompiledPlan>,
@@ -72,6 +72,13 @@ pub struct Gpu {
     /// The verdict of the self-test.
     tested: Mutex<Option<Result<()>>>,
     weights: Option<Weights>,
+}
+
+/// The name alone.
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gpu({})", self.name())
+    }
 }
 
 impl Gpu {

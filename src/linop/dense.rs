@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, constant};
 use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::primitive::contract::Contract;
@@ -19,8 +19,8 @@ use crate::tensor::Tensor;
 ///
 /// # Errors
 /// An extent of the weight is not that of x, or `out` names a dim of neither.
-pub fn dense(input: impl ToShape, weight: &Tensor, out: &str) -> Result<Linop> {
-    let (input, out) = (input.to_shape()?, parse_dims(out)?);
+pub fn dense(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<Linop> {
+    let (input, out) = (input.to_shape()?, out.to_dims()?);
     let w = weight.shape();
     for (d, n) in w.iter() {
         if let Some(e) = input.size(d).filter(|e| *e != n) {

@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, advance, axes_of};
 use crate::access::ValueId;
-use crate::dim::ToShape;
+use crate::dim::{ToDims, ToShape};
 use crate::error::Result;
 use crate::ir::Builder;
 use crate::setters::setters;
@@ -43,13 +43,14 @@ setters! { FftOptions {
     inverse: bool,
 } }
 
-/// y_k = s·Σ_n x_n exp(-2πi kn/N) along the dims in `axes`, of any length. The output dims get the next unused name.
+/// y_k = s·Σ_n x_n exp(-2πi kn/N) along the dims in `axes`, of any length. The output dims get the next unused name, or
+/// [keep](Linop::keep) theirs.
 ///
 /// The relative l2 error is below 5e-7, below 2e-6 for lengths with a prime factor above 13 on a GPU (Bluestein).
 ///
 /// # Errors
 /// A dim of `axes` is not in the input.
-pub fn fft(input: impl ToShape, axes: &str, options: FftOptions) -> Result<Linop> {
+pub fn fft(input: impl ToShape, axes: impl ToDims, options: FftOptions) -> Result<Linop> {
     let input = input.to_shape()?;
     let axes = axes_of(&input, axes)?;
     let output = input.renamed(&advance(&input, &axes))?;

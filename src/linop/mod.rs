@@ -21,11 +21,13 @@ mod nufft;
 mod pad;
 mod rearrange;
 mod reindex;
+mod rename;
 mod repeat;
 mod roll;
 mod sampling;
 mod slice;
 mod split;
+mod stretch;
 mod subsample;
 mod sum;
 mod threadable;
@@ -47,15 +49,16 @@ pub use rearrange::rearrange;
 pub use repeat::{repeat, repeat_to};
 pub use roll::roll;
 pub use sampling::{sampling, sampling_at};
-pub use slice::{Stretch, embed, slice};
+pub use slice::{embed, slice};
 pub use split::{Cut, Tiling};
 pub(crate) use split::{Piece, Tiles, narrowed};
+pub use stretch::{Stretch, ToStretch};
 pub use subsample::{downsample, upsample};
 pub use sum::sum;
 pub use threadable::{Threadable, Threads};
 
 use crate::access::{Constant, ConstantData, ValueId};
-use crate::dim::{Dim, Shape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Program, ThreadSettings};
 pub use crate::primitive::nufft::Accuracy;
@@ -134,6 +137,13 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
 #[derive(Clone)]
 pub struct Linop(Result<Arc<Node>, Arc<Error>>);
 
+/// Lists take linops of their own and by reference.
+impl AsRef<Linop> for Linop {
+    fn as_ref(&self) -> &Linop {
+        self
+    }
+}
+
 pub(crate) struct Node {
     name: Option<String>,
     input: Shape,
@@ -199,14 +209,13 @@ struct Programs {
 }
 
 impl Linop {
-    /// A linop of your own kind. One around others that are nested too deep carries an error.
-    pub fn new(input: Shape, output: Shape, operator: Arc<dyn Operator>) -> Linop {
-        match Nesting::around(&*operator) {
-            Ok(nesting) => {
-                Linop(Ok(Arc::new(Node { name: None, input, output, operator, programs: Arc::default(), nesting })))
-            }
-            Err(e) => Linop::failed(e),
-        }
+    /// A linop of your own kind. One of a text that is no shape, or around others that are nested too deep, carries an error.
+    pub fn new(input: impl ToShape, output: impl ToShape, operator: Arc<dyn Operator>) -> Linop {
+        let node = || {
+            let (input, output, nesting) = (input.to_shape()?, output.to_shape()?, Nesting::around(&*operator)?);
+            Ok(Node { name: None, input, output, operator, programs: Arc::default(), nesting })
+        };
+        node().map_or_else(Linop::failed, |node| Linop(Ok(Arc::new(node))))
     }
 
     pub(crate) fn of(input: Shape, output: Shape, operator: impl Operator + 'static) -> Linop {
@@ -263,15 +272,6 @@ impl Linop {
     pub fn named(&self, name: impl Into<String>) -> Linop {
         let name = Some(name.into());
         self.rebuilt(|n| Node { name, ..n })
-    }
-
-    /// The same linop with other names for all output dims, in order: `"C Ky Kx"`.
-    ///
-    /// # Errors
-    /// Another number of names than dims, or a repeated one.
-    pub fn out(&self, dims: &str) -> Result<Linop> {
-        let output = self.output()?.renamed(&parse_dims(dims)?).map_err(|e| e.at(self.label()))?;
-        Ok(self.rebuilt(|n| Node { output, ..n }))
     }
 
     /// The same container with other settings for how its sub-linops run; other linops stay as they are.
@@ -423,6 +423,11 @@ pub(crate) fn constant(t: &Tensor) -> Result<Constant> {
     Constant::new(t.shape().extents().to_vec(), data)
 }
 
+/// The linops of a list.
+fn listed(linops: impl IntoIterator<Item = impl AsRef<Linop>>) -> Vec<Linop> {
+    linops.into_iter().map(|l| l.as_ref().clone()).collect()
+}
+
 /// The input dims, with these axes renamed to the next unused name: what a linop that transforms axes gives by default.
 pub(crate) fn advance(input: &Shape, axes: &[usize]) -> Vec<Dim> {
     let mut dims = input.dims().to_vec();
@@ -435,8 +440,8 @@ pub(crate) fn advance(input: &Shape, axes: &[usize]) -> Vec<Dim> {
 }
 
 /// Axes of the dims in `"Ny Nx"`.
-pub(crate) fn axes_of(input: &Shape, dims: &str) -> Result<Vec<usize>> {
-    let dims = parse_dims(dims)?;
+pub(crate) fn axes_of(input: &Shape, dims: impl ToDims) -> Result<Vec<usize>> {
+    let dims = dims.to_dims()?;
     if dims.is_empty() {
         return Err(Error::Shape(format!("no dims are named; name at least one of \"{}\"", join(input.dims()))));
     }

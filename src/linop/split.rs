@@ -225,22 +225,22 @@ impl Tiles {
                     Some((a, range)) => chain(vec![entries(&self.input, *a, range)?, tile]),
                     None => Ok(tile),
                 });
-                concat(cut.collect::<Result<_>>()?, None, writes.as_deref())
+                concat(cut.collect::<Result<Vec<_>>>()?, None, writes.as_deref())
             }
             (false, false, _) => {
                 let whole = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| {
                     let read = t.reads.as_ref().map(|(a, range)| entries(&self.input, *a, range)).transpose()?;
                     let placed = t.writes.as_ref().map(|(a, range)| entries(&self.output, *a, range)).transpose()?;
-                    chain(read.into_iter().chain([tile]).chain(placed.map(|p| p.h())).collect())
+                    chain(read.into_iter().chain([tile]).chain(placed.map(|p| p.h())))
                 });
-                add(whole.collect::<Result<_>>()?)
+                add(whole.collect::<Result<Vec<_>>>()?)
             }
             (false, ..) => {
                 let placed = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| match &t.writes {
                     Some((a, range)) => chain(vec![tile, entries(&self.output, *a, range)?.h()]),
                     None => Ok(tile),
                 });
-                concat(placed.collect::<Result<_>>()?, reads.as_deref(), None)
+                concat(placed.collect::<Result<Vec<_>>>()?, reads.as_deref(), None)
             }
         }
     }
@@ -267,7 +267,7 @@ pub(crate) fn narrowed(shape: &Shape, piece: &Piece) -> Result<Shape> {
 fn entries(shape: &Shape, axis: usize, range: &Range<usize>) -> Result<Linop> {
     let dim = shape.dims()[axis].to_string();
     let names: Vec<String> = shape.dims().iter().map(Dim::to_string).collect();
-    slice(shape, &[(&dim, range.clone().into())])?.out(&names.join(" "))
+    slice(shape, &[(&dim, range.clone())])?.out(&names.join(" "))
 }
 
 /// Whether pieces lie along one axis, one behind the other, and are all of it.

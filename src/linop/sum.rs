@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, axes_of};
 use crate::access::ValueId;
-use crate::dim::{Shape, ToShape};
+use crate::dim::{Shape, ToDims, ToShape, join};
 use crate::error::Result;
 use crate::ir::Builder;
 
@@ -10,12 +10,13 @@ use crate::ir::Builder;
 ///
 /// # Errors
 /// A dim is not in the input.
-pub fn sum(input: impl ToShape, axes: &str) -> Result<Linop> {
+pub fn sum(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
     let input = input.to_shape()?;
-    let at = axes_of(&input, axes)?;
+    let axes = axes.to_dims()?;
+    let at = axes_of(&input, &axes)?;
     let (dims, extents) = input.iter().enumerate().filter(|(a, _)| !at.contains(a)).map(|(_, d)| d).unzip();
     let output = Shape::new(dims, extents)?;
-    Ok(Linop::of(input, output, Sum { axes: at, details: axes.to_string() }))
+    Ok(Linop::of(input, output, Sum { axes: at, details: join(&axes) }))
 }
 
 #[derive(Debug)]

@@ -300,7 +300,7 @@ fn compositions(t: &mut Table) -> Result<()> {
     });
     t.real("first rows of a sum", {
         let sum = linop::sum("A=7 B=3 C=2", "C")?;
-        linop::slice("A=7 B=3", &[("A", (0..4).into())])? * sum
+        linop::slice("A=7 B=3", &[("A", 0..4)])? * sum
     });
     let nested = linop::stack(vec![sense.clone(), -&sense], None, Some(("E", 0)))?;
     t.complex("stack of chains", nested.clone());
