@@ -13,7 +13,7 @@ mod primitive;
 mod simplify;
 mod transpose;
 
-pub(crate) use batch::{batch_size, together};
+pub(crate) use batch::{batch_size, batched, together};
 pub use builder::Builder;
 pub(crate) use op::Op;
 pub use parallel::{Parallel, Split, ThreadSettings};

@@ -5,6 +5,7 @@
 
 mod adjoint;
 mod algebra;
+mod batched;
 mod chain;
 mod containers;
 mod dense;
@@ -15,6 +16,7 @@ mod flip;
 mod identity;
 mod interpolate;
 mod nufft;
+mod over;
 mod pad;
 mod rearrange;
 mod reindex;
@@ -26,6 +28,7 @@ mod subsample;
 mod sum;
 mod threadable;
 
+pub use batched::Batched;
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
 pub use dense::dense;
@@ -80,6 +83,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
 
     /// The simplified program, where it is kept elsewhere already; None has it made of the forward.
     fn simplified(&self) -> Option<Result<Arc<Program>>> {
+        None
+    }
+
+    /// The normal as another linop, where there is less to do than the forward and then its transpose; None has it derived.
+    fn normal(&self) -> Option<Result<Linop>> {
         None
     }
 
@@ -382,8 +390,13 @@ impl Linop {
         if let Some(p) = node.programs.normal.get() {
             return Ok(p.clone());
         }
-        let forward = self.program()?;
-        let p = Arc::new(forward.then(&forward.transpose()?)?.simplify()?);
+        let p = match node.operator.normal() {
+            Some(normal) => normal?.program()?,
+            None => {
+                let forward = self.program()?;
+                Arc::new(forward.then(&forward.transpose()?)?.simplify()?)
+            }
+        };
         Ok(node.programs.normal.get_or_init(|| p).clone())
     }
 

@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Case> {
     points(&mut table).unwrap();
     containers(&mut table).unwrap();
     compositions(&mut table).unwrap();
+    batches(&mut table).unwrap();
     table.0
 }
 
@@ -245,5 +246,22 @@ fn compositions(t: &mut Table) -> Result<()> {
     t.complex("normal of a stack", nested.n());
     let sum = &sense + &(Complex32::new(0.0, 2.0) * &sense);
     t.complex("normal of a sum", sum.n());
+    Ok(())
+}
+
+/// Linops over dims in front.
+fn batches(t: &mut Table) -> Result<()> {
+    let matrix = |dims: &str, input: &str, out: &str, seed| linop::dense(input, &complex(dims, seed), out);
+    t.complex("over, dense", matrix("M=3 N=5", "N=5 B=2", "M B", 1)?.over("T=3 S=2")?);
+    t.real("over, extent 1", linop::flip("A=5", "A")?.over("T=1")?);
+    let maps = linop::diagonal("Y=5 X=4", &complex("C=2 Y=5 X=4", 2))?;
+    let f = linop::fft(maps.output()?, "Y X", FftOptions::default().centered(true))?.out("C Ky Kx")?;
+    let sense = linop::sampling(f.output()?, &mask("Ky=5 Kx=4", 0.5, 3), "C S")? * f * maps;
+    t.complex("over, sense", sense.over("T=3")?);
+    t.complex("over, a stack", linop::stack(vec![sense.clone(), -&sense], None, Some(("E", 1)))?.over("T=2")?);
+    t.complex("over, between others", {
+        let weights = linop::diagonal("T=3 Y=5 X=4", &complex("T=3 Y=5", 4))?;
+        linop::sum("T=3 C=2 S=9".replace('9', &sense.size("S")?.to_string()), "C")? * sense.over("T=3")? * weights
+    });
     Ok(())
 }

@@ -76,6 +76,26 @@ impl Loader {
         threaded(checked(linop, input, f)?, f)
     }
 
+    /// A linop over dims in front: those of `sizes`, or those that the input has beyond the linop's own.
+    pub(super) fn over(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let sizes = f.extents("sizes")?;
+        let place = f.child("linop");
+        let inner = match (&sizes, &input) {
+            (Some(sizes), Some(whole)) => {
+                let sizes: Shape = sizes.parse().map_err(|e| f.at("sizes", e))?;
+                let (dims, extents) = whole.iter().filter(|(d, _)| sizes.axis(*d).is_none()).unzip();
+                self.linop(wrapped(f)?, Some(&Shape::new(dims, extents)?), &place)?
+            }
+            _ => self.linop(wrapped(f)?, None, &place)?,
+        };
+        let linop = match (sizes, &input) {
+            (Some(sizes), _) => inner.over(sizes).map_err(|e| f.at("sizes", e))?,
+            (None, Some(whole)) => inner.batched().for_input(whole).map_err(|e| f.at("in", e))?,
+            (None, None) => return Err(f.wrong("sizes", "is missing; expected extents keyed by dim, as in {\"T\": 8}")),
+        };
+        renamed(checked(linop, input, f)?, f)
+    }
+
     pub(super) fn adjoint(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let inner = self.linop(wrapped(f)?, None, &f.child("linop"))?;
         renamed(checked(inner.h(), input, f)?, f)

@@ -35,6 +35,7 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("add", Loader::add),
     ("concat", Loader::concat),
     ("stack", Loader::stack),
+    ("over", Loader::over),
     ("adjoint", Loader::adjoint),
     ("normal", Loader::normal),
 ];
