@@ -1,4 +1,4 @@
-//! A linop over dims in front against the same linop applied to each entry.
+//! A linop over dims in front against the same linop applied to each entry; Kronecker products against matrices.
 
 mod common;
 

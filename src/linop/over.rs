@@ -13,7 +13,7 @@ impl Linop {
     ///
     /// One program with axes in front of every value, so one plan with the kernels that A alone has, and A's weights once: no
     /// container of copies. Its normal is that of A over the dims, so that what A's normal is made of (a convolution for a
-    /// non-uniform transform) is shared as well.
+    /// non-uniform transform) is shared as well. Dims elsewhere than in front: [`kron`](super::kron) with identities.
     ///
     /// Bits are those of applying A to each entry, but where the host chooses by the number of results: it adds up fewer than 64
     /// sums in another order than more of them, and takes weights of a non-uniform transform of few images from polynomials.

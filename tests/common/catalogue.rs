@@ -249,7 +249,7 @@ fn compositions(t: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Linops over dims in front.
+/// Linops over dims in front, and Kronecker products.
 fn batches(t: &mut Table) -> Result<()> {
     let matrix = |dims: &str, input: &str, out: &str, seed| linop::dense(input, &complex(dims, seed), out);
     t.complex("over, dense", matrix("M=3 N=5", "N=5 B=2", "M B", 1)?.over("T=3 S=2")?);
@@ -263,5 +263,13 @@ fn batches(t: &mut Table) -> Result<()> {
         let weights = linop::diagonal("T=3 Y=5 X=4", &complex("T=3 Y=5", 4))?;
         linop::sum("T=3 C=2 S=9".replace('9', &sense.size("S")?.to_string()), "C")? * sense.over("T=3")? * weights
     });
+    let (a, b) = (matrix("P=4 A=3", "A=3", "P", 5)?, matrix("Q=2 B=5", "B=5", "Q", 6)?);
+    t.complex("kron, matrices", linop::kron(vec![a.clone(), b.clone()])?);
+    t.real("kron, of one", linop::kron(vec![linop::roll("A=5", &[("A", 2)])?])?);
+    let f = linop::fft("Y=3 X=4", "Y", FftOptions::default().centered(true))?.out("Ky Kx")?;
+    t.complex("kron, three, two dims of one", linop::kron(vec![f, b, linop::flip("C=3", "C")?])?);
+    t.complex("kron, in the middle", linop::kron(vec![linop::identity("T=2")?, a, linop::identity("C=3 D=2")?])?);
+    let up = linop::repeat("A=2", "N=3")?;
+    t.real("kron, dims come and go", linop::kron(vec![up, linop::sum("B=4 C=2", "B C")?, linop::identity("D=3")?])?);
     Ok(())
 }

@@ -96,6 +96,11 @@ impl Loader {
         renamed(checked(linop, input, f)?, f)
     }
 
+    pub(super) fn kron(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let linops = self.children(f, |_, _| Ok(None))?;
+        renamed(checked(linop::kron(linops).map_err(|e| f.here(e))?, input, f)?, f)
+    }
+
     pub(super) fn adjoint(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let inner = self.linop(wrapped(f)?, None, &f.child("linop"))?;
         renamed(checked(inner.h(), input, f)?, f)

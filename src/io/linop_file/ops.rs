@@ -36,6 +36,7 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("concat", Loader::concat),
     ("stack", Loader::stack),
     ("over", Loader::over),
+    ("kron", Loader::kron),
     ("adjoint", Loader::adjoint),
     ("normal", Loader::normal),
 ];
