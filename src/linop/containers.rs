@@ -40,11 +40,14 @@ pub fn add_weighted(linops: Vec<Linop>, weights: &[Complex32]) -> Result<Linop> 
     add(linops.into_iter().zip(weights).map(weighted).collect::<Result<_>>()?)
 }
 
-/// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x, with `out_dim` alone the outputs side
-/// by side, with both a block diagonal.
+/// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x (other libraries' hstack), with `out_dim`
+/// alone the outputs side by side (vstack), with both a block diagonal (block_diag).
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, or shapes differ in more than the joined dim.
+#[doc(alias = "block_diag")]
+#[doc(alias = "hstack")]
+#[doc(alias = "vstack")]
 pub fn concat(linops: Vec<Linop>, in_dim: Option<&str>, out_dim: Option<&str>) -> Result<Linop> {
     if in_dim.is_none() && out_dim.is_none() {
         return shape_err!("concat: needs in_dim or out_dim; to sum linops of one input use add");
@@ -89,6 +92,7 @@ fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, 
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, shapes differ, or a position is beyond the number of dims.
+#[doc(alias = "block_diag")]
 pub fn stack(linops: Vec<Linop>, in_dim: Option<(&str, usize)>, out_dim: Option<(&str, usize)>) -> Result<Linop> {
     if in_dim.is_none() && out_dim.is_none() {
         return shape_err!("stack: needs in_dim or out_dim; to sum linops of one input use add");

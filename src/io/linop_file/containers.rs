@@ -5,7 +5,7 @@ use super::{Loader, renamed};
 use crate::dim::Shape;
 use crate::error::Result;
 use crate::ir::ThreadSettings;
-use crate::linop::{self, Linop};
+use crate::linop::{self, Linop, OffResonanceOptions, Segmentation, Segments};
 use serde_json::Value;
 
 impl Loader {
@@ -99,6 +99,28 @@ impl Loader {
     pub(super) fn kron(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.children(f, |_, _| Ok(None))?;
         renamed(checked(linop::kron(linops).map_err(|e| f.here(e))?, input, f)?, f)
+    }
+
+    pub(super) fn off_resonance(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let inner = self.linop(wrapped(f)?, input.as_ref(), &f.child("linop"))?;
+        let field = self.wide(f, "field", "the path of an array of frequencies in Hz")?;
+        let times = self.wide(f, "times", "the path of an array of times in seconds")?;
+        let dims = f.need_text("field_dims", "the names of the field's axes, as in \"Ny Nx\"")?;
+        let time_dims = f.need_text("time_dims", "the names of the times' axes, as in \"S\"")?;
+        let segments = match (f.count("segments")?, f.number("tol")?) {
+            (Some(n), None) => Segments::Count(n),
+            (None, Some(tol)) => Segments::Tol(tol),
+            (None, None) => Segments::default(),
+            _ => return Err(f.wrong("tol", "goes without \"segments\"; give one of them")),
+        };
+        let of = match f.text("of")?.as_deref() {
+            None | Some("time") => Segmentation::Time,
+            Some("frequency") => Segmentation::Frequency,
+            Some(other) => return Err(f.wrong("of", format!("is \"{other}\"; expected time or frequency"))),
+        };
+        let options = OffResonanceOptions::default().segments(segments).of(of);
+        let linop = linop::off_resonance(&inner, (&field, &dims), (&times, &time_dims), options);
+        renamed(checked(linop.map_err(|e| f.here(e))?, input, f)?, f)
     }
 
     pub(super) fn adjoint(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
