@@ -43,7 +43,10 @@ pub(crate) fn batch_size(
 /// One program for all, input and output with an axis of `programs.len()` in front; None where they differ in more than
 /// their weights.
 pub(crate) fn together(programs: &[Program]) -> Option<Program> {
-    joined(&programs.iter().collect::<Vec<_>>(), programs.len())
+    let all: Vec<&Program> = programs.iter().collect();
+    // Compared before anything is copied.
+    joined(&all, all.len(), &|w| Some((w[0].clone(), false)))?;
+    joined(&all, all.len(), &stack)
 }
 
 /// The program for all rows along new axes in front of its input and of its output, of these extents. Its weights stand in the
@@ -60,13 +63,14 @@ pub(crate) fn batched(program: &Program, rows: &[usize]) -> Result<Program> {
         return shape_err!("a value of {largest} elements for each of {rows:?} rows has more than can be counted");
     }
     let row = |p: Program, &extent: &usize| {
-        joined(&[&p], extent).ok_or_else(|| Error::Shape("a program has a part that takes no axis in front".into()))
+        joined(&[&p], extent, &stack)
+            .ok_or_else(|| Error::Shape("a program has a part that takes no axis in front".into()))
     };
     rows.iter().rev().try_fold(program.clone(), row)
 }
 
 /// One program that does for `rows` rows what these do for one each, or the only one for all.
-fn joined(programs: &[&Program], rows: usize) -> Option<Program> {
+fn joined(programs: &[&Program], rows: usize, stack: Stack) -> Option<Program> {
     let first = *programs.first()?;
     let same = |p: &&Program| p.input == first.input && p.output == first.output && p.nodes.len() == first.nodes.len();
     if !programs.iter().all(same) {
@@ -74,17 +78,12 @@ fn joined(programs: &[&Program], rows: usize) -> Option<Program> {
     }
     let front = |e: &[usize]| -> Vec<usize> { std::iter::once(rows).chain(e.iter().copied()).collect() };
     let ops = |i: usize| -> Vec<&Op> { programs.iter().map(|p| &p.nodes[i].op).collect() };
-    if programs.len() > 1 {
-        // Compared before anything is copied.
-        let alike = |i| op(&ops(i), rows, &|w| Some((w[0].clone(), false))).is_some();
-        (0..first.nodes.len()).all(alike).then_some(())?;
-    }
     let mut nodes = Vec::with_capacity(first.nodes.len());
     for (i, node) in first.nodes.iter().enumerate() {
         if !programs.iter().map(|p| &p.nodes[i]).all(|n| n.inputs == node.inputs && n.extents == node.extents) {
             return None;
         }
-        nodes.push(Node { op: op(&ops(i), rows, &stack)?, inputs: node.inputs.clone(), extents: front(&node.extents) });
+        nodes.push(Node { op: op(&ops(i), rows, stack)?, inputs: node.inputs.clone(), extents: front(&node.extents) });
     }
     Some(Program::new(front(&first.input), nodes, first.output))
 }
@@ -117,7 +116,7 @@ fn op(ops: &[&Op], rows: usize, stack: Stack) -> Option<Op> {
             }
             let child = |k: usize| {
                 let column: Vec<&Program> = all.iter().map(|q| &q.children[k]).collect();
-                joined(&column, rows)
+                joined(&column, rows, stack)
             };
             let split = |s: &Split| match s {
                 Split::Whole => Split::Whole,
