@@ -49,13 +49,14 @@ pub struct Args {
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let target = output::reserve(&args.output, args.force, &[Some(&args.file), Some(&args.input)])?;
-    let LinopFile { linop, files, .. } = LinopFile::read(&args.file)?;
+    let LinopFile { linop, files, any_in_front, .. } = LinopFile::read(&args.file)?;
     target.expect_apart(&files)?;
     let (linop, what) = match (args.adjoint, args.normal) {
         (true, _) => (linop.h(), "adjoint"),
         (_, true) => (linop.n(), "normal"),
         _ => (linop, "forward"),
     };
+    let linop = if any_in_front { input::over_front(&linop, &args.input)? } else { linop };
     output::check_shape(&target, linop.output()?)?;
     let x = input::read_tensor(&args.input, linop.input()?, args.allow_nan)?;
     let device = args.common.device()?;

@@ -179,6 +179,14 @@ impl Pattern {
         Shape::new(dims, extents)
     }
 
+    /// The pattern behind `...`, if it begins with that.
+    pub fn behind_rest(&self) -> Option<Pattern> {
+        match self.tokens.split_first() {
+            Some((Token::Rest, tokens)) => Some(Pattern { tokens: tokens.to_vec() }),
+            _ => None,
+        }
+    }
+
     /// The plain shape, if every dim has an extent and there are no wildcards.
     pub fn to_full(&self) -> Option<Result<Shape>> {
         let full = self.tokens.iter().all(|t| matches!(t, Token::Dim(_, Some(_))));
@@ -319,6 +327,8 @@ mod tests {
         assert_eq!(p("... Nx").matches(&s("C=2 Ny=3 Nx=4")).unwrap().rest().unwrap().len(), 2);
         assert!("... A ...".parse::<Pattern>().is_err());
         assert_eq!(p("... ... A").to_string(), "... A");
+        assert_eq!(p("... A=2 B=3").behind_rest(), Some(p("A=2 B=3")));
+        assert_eq!((p("A ...").behind_rest(), p("...").behind_rest()), (None, Some(p(""))));
     }
 
     #[test]

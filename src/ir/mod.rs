@@ -14,7 +14,7 @@ mod primitive;
 mod simplify;
 mod transpose;
 
-pub(crate) use batch::{batch_size, together};
+pub(crate) use batch::{batch_size, batched, together};
 pub use builder::Builder;
 pub(crate) use builder::split_extents;
 pub(crate) use narrow::{Narrowed, Part, slice};

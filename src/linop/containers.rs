@@ -60,11 +60,14 @@ pub fn add_weighted<W: Copy + Into<Complex32>>(
     add(linops.iter().zip(weights).map(weighted).collect::<Result<Vec<_>>>()?)
 }
 
-/// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x, with `out_dim` alone the outputs side
-/// by side, with both a block diagonal.
+/// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x (other libraries' hstack), with `out_dim`
+/// alone the outputs side by side (vstack), with both a block diagonal (block_diag).
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, or shapes differ in more than the joined dim.
+#[doc(alias = "block_diag")]
+#[doc(alias = "hstack")]
+#[doc(alias = "vstack")]
 pub fn concat(
     linops: impl IntoIterator<Item = impl AsRef<Linop>>,
     in_dim: Option<&str>,
@@ -114,6 +117,7 @@ fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, 
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, shapes differ, or a position is beyond the number of dims.
+#[doc(alias = "block_diag")]
 pub fn stack(
     linops: impl IntoIterator<Item = impl AsRef<Linop>>,
     in_dim: Option<(&str, usize)>,

@@ -5,6 +5,7 @@
 
 mod adjoint;
 mod algebra;
+mod batched;
 mod blocks;
 mod chain;
 mod containers;
@@ -15,9 +16,13 @@ mod difference;
 mod display;
 mod fft;
 mod flip;
+mod hankel;
 mod identity;
 mod interpolate;
+mod kron;
 mod nufft;
+mod off_resonance;
+mod over;
 mod pad;
 mod rearrange;
 mod reindex;
@@ -25,37 +30,45 @@ mod rename;
 mod repeat;
 mod roll;
 mod sampling;
+mod sense;
 mod slice;
 mod split;
 mod stretch;
 mod subsample;
 mod sum;
 mod threadable;
+mod tile;
 
+pub use batched::Batched;
 pub use blocks::blocks;
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
 pub use convolve::{ConvolveMode, ConvolveOptions, convolve, convolve_kernel};
-pub use dense::dense;
+pub use dense::{dense, subspace};
 pub use diagonal::{diagonal, diagonal_to};
 pub use difference::{Border, GradientOptions, finite_difference, gradient, laplacian, symmetrised_gradient};
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
+pub use hankel::hankel;
 pub use identity::{identity, scalar, zero};
 pub use interpolate::{Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, gridding, interpolate};
+pub use kron::kron;
 pub use nufft::{NufftNormal, NufftOptions, nufft, nufft_lattice};
+pub use off_resonance::{OffResonanceOptions, Segmentation, Segments, off_resonance};
 pub use pad::{Align, crop, pad};
-pub use rearrange::rearrange;
+pub use rearrange::{casorati, moveaxis, rearrange, transpose};
 pub use repeat::{repeat, repeat_to};
 pub use roll::roll;
 pub use sampling::{sampling, sampling_at};
+pub use sense::sense;
 pub use slice::{embed, slice};
 pub use split::{Cut, Tiling};
 pub(crate) use split::{Piece, Tiles, narrowed};
 pub use stretch::{Stretch, ToStretch};
 pub use subsample::{downsample, upsample};
-pub use sum::sum;
+pub use sum::{mean, sum};
 pub use threadable::{Threadable, Threads};
+pub use tile::tile;
 
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, ToDims, ToShape, join};
@@ -92,6 +105,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
 
     /// The simplified program, where it is kept elsewhere already; None has it made of the forward.
     fn simplified(&self) -> Option<Result<Arc<Program>>> {
+        None
+    }
+
+    /// The normal as another linop, where there is less to do than the forward and then its transpose; None has it derived.
+    fn normal(&self) -> Option<Result<Linop>> {
         None
     }
 
@@ -396,8 +414,13 @@ impl Linop {
         if let Some(p) = node.programs.normal.get() {
             return Ok(p.clone());
         }
-        let forward = self.program()?;
-        let p = Arc::new(forward.then(&forward.transpose()?)?.simplify()?);
+        let p = match node.operator.normal() {
+            Some(normal) => normal?.program()?,
+            None => {
+                let forward = self.program()?;
+                Arc::new(forward.then(&forward.transpose()?)?.simplify()?)
+            }
+        };
         Ok(node.programs.normal.get_or_init(|| p).clone())
     }
 

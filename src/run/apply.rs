@@ -7,7 +7,7 @@ use crate::allocate::collected;
 use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, Slice, host};
 use crate::ir::Program;
-use crate::linop::Linop;
+use crate::linop::{Batched, Linop};
 use crate::plan::{Plan, PlanOptions, Target};
 use crate::tensor::{DType, HostArray, Tensor};
 use std::sync::Arc;
@@ -99,6 +99,17 @@ impl Linop {
     /// As for `apply`.
     pub fn prepare(&self, device: &Device, dtype: DType) -> Result<()> {
         self.compiled(device, dtype).map(drop)
+    }
+}
+
+impl Batched {
+    /// y = A x for every index of the dims that x has in front of the linop's input; y has them in front of the output. On the
+    /// device that holds x, as [`Linop::apply`].
+    ///
+    /// # Errors
+    /// The last dims of x are not the linop's input; else as for [`Linop::apply`].
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        self.for_input(x.shape())?.apply(x)
     }
 }
 

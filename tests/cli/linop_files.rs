@@ -2,7 +2,7 @@
 
 use crate::harness::{Folder, distance};
 use linops::io::{Array, read_npy};
-use ndarray::{Array1, Array2, ArrayD};
+use ndarray::{Array1, Array2, ArrayD, Axis};
 use num_complex::Complex32;
 
 const SENSE: &str = r#"{ "op": "chain", "in": "Ny=6 Nx=5", "linops": [
@@ -22,6 +22,25 @@ fn folder() -> Folder {
     folder.text("sense.json", SENSE);
     folder.text("sum.json", SUM);
     folder
+}
+
+#[test]
+fn dots_in_front_take_what_the_array_has() {
+    let folder = folder();
+    folder.text("any.json", SENSE.replace("Ny=6 Nx=5", "... Ny=6 Nx=5"));
+    let value = |i: &[usize]| Complex32::new(i[2] as f32 - i[0] as f32, (3 * i[1] + i[3]) as f32 * 0.1);
+    let frames = ArrayD::from_shape_fn(vec![2, 3, 6, 5], |i| value(&[i[0], i[1], i[2], i[3]]));
+    folder.complex("frames.npy", &frames);
+    let text = folder.good("apply any.json --input frames.npy --output y.npy --device host");
+    assert!(text.contains("B=2 B1=3 Ny=6 Nx=5 -> B=2 B1=3 C=3 Ky=6 Kx=5"), "{text}");
+    folder.complex("frame.npy", &frames.index_axis(Axis(0), 1).index_axis(Axis(0), 2).to_owned());
+    folder.good("apply any.json --input frame.npy --output one.npy --device host");
+    assert_eq!(folder.read("y.npy").index_axis(Axis(0), 1).index_axis(Axis(0), 2), folder.read("one.npy"));
+    folder.good("apply any.json --input y.npy --output v.npy --adjoint --device host");
+    folder.good("apply any.json --input frames.npy --output n.npy --normal --device host");
+    assert!(distance(&folder.read("n.npy"), &folder.read("v.npy")) < 2e-6);
+    folder.good("check any.json --device host");
+    folder.refused("apply sense.json --input frames.npy --output z.npy --device host", "axes");
 }
 
 #[test]

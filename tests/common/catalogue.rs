@@ -3,7 +3,7 @@
 use super::data::{Random, complex, indices, mask, real};
 use linops::linop::{
     self, Accuracy, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, GradientOptions,
-    InterpolateOptions, InterpolationKernel, Norm, NufftOptions, Stretch,
+    InterpolateOptions, InterpolationKernel, Norm, NufftOptions, OffResonanceOptions, Segmentation, Segments, Stretch,
 };
 use linops::{Linop, Result};
 use ndarray::{ArrayD, IxDyn};
@@ -33,6 +33,8 @@ pub fn cases() -> Vec<Case> {
     points(&mut table).unwrap();
     containers(&mut table).unwrap();
     compositions(&mut table).unwrap();
+    batches(&mut table).unwrap();
+    imaging(&mut table).unwrap();
     table.0
 }
 
@@ -307,5 +309,65 @@ fn compositions(t: &mut Table) -> Result<()> {
     t.complex("normal of a stack", nested.n());
     let sum = &sense + &(Complex32::new(0.0, 2.0) * &sense);
     t.complex("normal of a sum", sum.n());
+    Ok(())
+}
+
+/// Linops over dims in front, and Kronecker products.
+fn batches(t: &mut Table) -> Result<()> {
+    let matrix = |dims: &str, input: &str, out: &str, seed| linop::dense(input, &complex(dims, seed), out);
+    t.complex("over, dense", matrix("M=3 N=5", "N=5 B=2", "M B", 1)?.over("T=3 S=2")?);
+    t.real("over, extent 1", linop::flip("A=5", "A")?.over("T=1")?);
+    let maps = linop::diagonal("Y=5 X=4", &complex("C=2 Y=5 X=4", 2))?;
+    let f = linop::fft(maps.output()?, "Y X", FftOptions::default().centered(true))?.out("C Ky Kx")?;
+    let sense = linop::sampling(f.output()?, &mask("Ky=5 Kx=4", 0.5, 3), "C S")? * f * maps;
+    t.complex("over, sense", sense.over("T=3")?);
+    t.complex("over, a stack", linop::stack(vec![sense.clone(), -&sense], None, Some(("E", 1)))?.over("T=2")?);
+    t.complex("over, between others", {
+        let weights = linop::diagonal("T=3 Y=5 X=4", &complex("T=3 Y=5", 4))?;
+        linop::sum("T=3 C=2 S=9".replace('9', &sense.size("S")?.to_string()), "C")? * sense.over("T=3")? * weights
+    });
+    let (a, b) = (matrix("P=4 A=3", "A=3", "P", 5)?, matrix("Q=2 B=5", "B=5", "Q", 6)?);
+    t.complex("kron, matrices", linop::kron(vec![a.clone(), b.clone()])?);
+    t.real("kron, of one", linop::kron(vec![linop::roll("A=5", &[("A", 2)])?])?);
+    let f = linop::fft("Y=3 X=4", "Y", FftOptions::default().centered(true))?.out("Ky Kx")?;
+    t.complex("kron, three, two dims of one", linop::kron(vec![f, b, linop::flip("C=3", "C")?])?);
+    t.complex("kron, in the middle", linop::kron(vec![linop::identity("T=2")?, a, linop::identity("C=3 D=2")?])?);
+    let up = linop::repeat("A=2", "N=3")?;
+    t.real("kron, dims come and go", linop::kron(vec![up, linop::sum("B=4 C=2", "B C")?, linop::identity("D=3")?])?);
+    Ok(())
+}
+
+/// What imaging calls by names of its own.
+fn imaging(t: &mut Table) -> Result<()> {
+    t.real("mean, outer and middle", linop::mean("A=3 B=5 C=2 D=3", "C A")?);
+    t.real("mean, all", linop::mean("A=3 B=5", "A B")?);
+    t.real("tile, two dims turned", linop::tile("A=3 B=2 C=5", "C=2 A=3")?);
+    t.real("tile, one copy", linop::tile("A=3 B=2", "B=1")?);
+    t.real("transpose", linop::transpose("A=3 B=5 C=2", "C A B")?);
+    t.real("moveaxis", linop::moveaxis("A=3 B=5 C=2 D=4", "D A", 1)?);
+    t.real("casorati", linop::casorati("T=3 C=2 Y=5 X=4", "Y X", "T")?);
+    t.real("hankel, 1-D", linop::hankel("C=2 N=9", "N=4", "C P W")?);
+    t.real("hankel, 2-D, outer dims", linop::hankel("Y=5 C=2 X=7", "X=3 Y=2", "C P W")?);
+    t.real("hankel, whole windows and windows of 1", linop::hankel("Y=5 X=3", "Y=5 X=1", "P W")?);
+    t.complex("subspace", linop::subspace("C=2 K=3 X=4", &complex("T=7 K=3", 1))?);
+    let f = linop::fft("Y=5 X=4", "Y X", FftOptions::default().centered(true))?.out("Ky Kx")?;
+    let cartesian = linop::sampling(f.output()?, &mask("Ky=5 Kx=4", 0.5, 2), "S")? * f;
+    t.complex("sense", linop::sense(&complex("C=3 Y=5 X=4", 3), &cartesian, "C")?);
+    t.complex("sense, two sets of maps", linop::sense(&complex("C=3 E=2 Y=5 X=4", 4), &cartesian, "C")?);
+    let mut r = Random(5);
+    let points = ArrayD::from_shape_fn(IxDyn(&[2, 6, 2]), |_| 2.0 * f64::from(r.uniform()));
+    let options = NufftOptions::default().accuracy(Accuracy::Tol(1e-3));
+    let nufft = linop::nufft("Y=6 X=5", &points, "Y X", options.toeplitz(Some(false)), "R S")?;
+    let sense = linop::sense(&complex("C=2 Y=6 X=5", 6), &nufft, "C")?;
+    t.complex("sense, non-Cartesian", sense.clone());
+    let field = ArrayD::from_shape_fn(IxDyn(&[6, 5]), |_| 40.0 * f64::from(r.uniform()));
+    let times = ArrayD::from_shape_fn(IxDyn(&[6]), |i| 1e-3 * i[0] as f64);
+    for of in [Segmentation::Time, Segmentation::Frequency] {
+        let options = OffResonanceOptions::default().segments(Segments::Count(3)).of(of);
+        t.complex(
+            &format!("off_resonance, segments of {of:?}"),
+            linop::off_resonance(&sense, (&field, "Y X"), (&times, "S"), options)?,
+        );
+    }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::{Loader, renamed};
 use crate::dim::Shape;
 use crate::error::Result;
 use crate::ir::ThreadSettings;
-use crate::linop::{self, Linop};
+use crate::linop::{self, Linop, OffResonanceOptions, Segmentation, Segments};
 use serde_json::Value;
 
 impl Loader {
@@ -74,6 +74,53 @@ impl Loader {
         let new_out = out_dim.as_deref().map(|d| (d, out_position));
         let linop = linop::stack(linops, new_in, new_out).map_err(|e| f.here(e))?;
         threaded(checked(linop, input, f)?, f)
+    }
+
+    /// A linop over dims in front: those of `sizes`, or those that the input has beyond the linop's own.
+    pub(super) fn over(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let sizes = f.extents("sizes")?;
+        let place = f.child("linop");
+        let inner = match (&sizes, &input) {
+            (Some(sizes), Some(whole)) => {
+                let sizes: Shape = sizes.parse().map_err(|e| f.at("sizes", e))?;
+                let (dims, extents) = whole.iter().filter(|(d, _)| sizes.axis(*d).is_none()).unzip();
+                self.linop(wrapped(f)?, Some(&Shape::new(dims, extents)?), &place)?
+            }
+            _ => self.linop(wrapped(f)?, None, &place)?,
+        };
+        let linop = match (sizes, &input) {
+            (Some(sizes), _) => inner.over(sizes).map_err(|e| f.at("sizes", e))?,
+            (None, Some(whole)) => inner.batched().for_input(whole).map_err(|e| f.at("in", e))?,
+            (None, None) => return Err(f.wrong("sizes", "is missing; expected extents keyed by dim, as in {\"T\": 8}")),
+        };
+        renamed(checked(linop, input, f)?, f)
+    }
+
+    pub(super) fn kron(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let linops = self.children(f, |_, _| Ok(None))?;
+        renamed(checked(linop::kron(linops).map_err(|e| f.here(e))?, input, f)?, f)
+    }
+
+    pub(super) fn off_resonance(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let inner = self.linop(wrapped(f)?, input.as_ref(), &f.child("linop"))?;
+        let field = self.wide(f, "field", "the path of an array of frequencies in Hz")?;
+        let times = self.wide(f, "times", "the path of an array of times in seconds")?;
+        let dims = f.need_text("field_dims", "the names of the field's axes, as in \"Ny Nx\"")?;
+        let time_dims = f.need_text("time_dims", "the names of the times' axes, as in \"S\"")?;
+        let segments = match (f.count("segments")?, f.number("tol")?) {
+            (Some(n), None) => Segments::Count(n),
+            (None, Some(tol)) => Segments::Tol(tol),
+            (None, None) => Segments::default(),
+            _ => return Err(f.wrong("tol", "goes without \"segments\"; give one of them")),
+        };
+        let of = match f.text("of")?.as_deref() {
+            None | Some("time") => Segmentation::Time,
+            Some("frequency") => Segmentation::Frequency,
+            Some(other) => return Err(f.wrong("of", format!("is \"{other}\"; expected time or frequency"))),
+        };
+        let options = OffResonanceOptions::default().segments(segments).of(of);
+        let linop = linop::off_resonance(&inner, (&field, &dims), (&times, &time_dims), options);
+        renamed(checked(linop.map_err(|e| f.here(e))?, input, f)?, f)
     }
 
     pub(super) fn adjoint(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {

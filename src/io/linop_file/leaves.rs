@@ -52,6 +52,19 @@ impl Loader {
         made(linop::sum(needed(input, f)?, &f.dims("axes")?), f)
     }
 
+    pub(super) fn mean(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::mean(needed(input, f)?, &f.dims("axes")?), f)
+    }
+
+    pub(super) fn tile(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::tile(needed(input, f)?, f.need_extents("copies")?), f)
+    }
+
+    pub(super) fn hankel(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let out = f.need_text("out", OUT)?;
+        linop::hankel(needed(input, f)?, f.need_extents("size")?, &out).map_err(|e| f.here(e))
+    }
+
     pub(super) fn repeat(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (input, sizes) = (needed(input, f)?, f.need_extents("sizes")?);
         let linop = match f.text("out")? {

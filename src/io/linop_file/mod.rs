@@ -17,7 +17,7 @@ use crate::error::{Error, Result, shape_err};
 use crate::linop::Linop;
 use fields::Fields;
 use serde_json::Value;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 /// Containers inside containers, at most: far beyond real operators, and far within the stack.
@@ -35,6 +35,9 @@ const MAX_RANK: usize = 1024;
 pub struct LinopFile {
     /// The linop.
     pub linop: Linop,
+    /// Whether `in` of the file begins with `...`, as in `"... Ny=4 Nx=6"`: the linop is meant for inputs with any dims in front,
+    /// by [`Linop::batched`]; `linop` itself is the one without.
+    pub any_in_front: bool,
     /// The file itself and those of its arrays, of a pair both.
     pub files: Vec<PathBuf>,
 }
@@ -54,9 +57,9 @@ impl LinopFile {
             Error::file(path, format!("{what}{e}{hint}"))
         })?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let loader = Loader { folder, files: RefCell::new(vec![path.to_path_buf()]) };
+        let loader = Loader { folder, files: RefCell::new(vec![path.to_path_buf()]), any_in_front: Cell::new(false) };
         let linop = loader.linop(&value, None, &Place::default()).map_err(|e| e.at(path.display().to_string()))?;
-        Ok(LinopFile { linop, files: loader.files.into_inner() })
+        Ok(LinopFile { linop, any_in_front: loader.any_in_front.get(), files: loader.files.into_inner() })
     }
 }
 
@@ -76,6 +79,8 @@ struct Loader {
     folder: PathBuf,
     /// What has been read so far.
     files: RefCell<Vec<PathBuf>>,
+    /// Whether the outermost input has `...` in front.
+    any_in_front: Cell<bool>,
 }
 
 /// Where in the JSON: `linops[2].linop`.
@@ -124,6 +129,9 @@ impl Loader {
                 pattern.bind(given, &mut bindings)?;
                 return Ok(given.clone());
             }
+            let behind = pattern.behind_rest().filter(|_| f.is_outermost());
+            self.any_in_front.set(self.any_in_front.get() | behind.is_some());
+            let pattern = behind.unwrap_or(pattern);
             let shape = pattern.to_full().unwrap_or_else(|| {
                 shape_err!("\"{text}\" leaves dims or extents open and nothing before says them; write each as Ny=256")
             })?;
