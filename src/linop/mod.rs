@@ -25,6 +25,7 @@ mod slice;
 mod subsample;
 mod sum;
 mod threadable;
+mod wavelet;
 
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
@@ -44,6 +45,7 @@ pub use slice::{Stretch, embed, slice};
 pub use subsample::{downsample, upsample};
 pub use sum::sum;
 pub use threadable::{Threadable, Threads};
+pub use wavelet::{Wavelet, WaveletBoundary, WaveletOptions, wavelet, wavelet_inverse};
 
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, join, parse_dims};
