@@ -52,7 +52,10 @@ pub mod program {
     //! What linops of your own are written with: a [`Builder`] of programs, and the constants and maps that it takes.
     pub use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
     pub use crate::ir::{Builder, Split, ThreadSettings};
+    pub use crate::primitive::blocks::BlockAxis;
     pub use crate::primitive::contract::Contract;
+    pub use crate::primitive::convolve::{ConvAxis, Convolve};
+    pub use crate::primitive::difference::Border;
     pub use crate::primitive::gather::IndexList;
 }
 

@@ -5,10 +5,13 @@
 
 mod adjoint;
 mod algebra;
+mod blocks;
 mod chain;
 mod containers;
+mod convolve;
 mod dense;
 mod diagonal;
+mod difference;
 mod display;
 mod fft;
 mod flip;
@@ -27,10 +30,13 @@ mod sum;
 mod threadable;
 mod wavelet;
 
+pub use blocks::blocks;
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
+pub use convolve::{ConvolveMode, ConvolveOptions, convolve, convolve_kernel};
 pub use dense::dense;
 pub use diagonal::{diagonal, diagonal_to};
+pub use difference::{Border, GradientOptions, finite_difference, gradient, laplacian, symmetrised_gradient};
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
 pub use identity::{identity, scalar, zero};

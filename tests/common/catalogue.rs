@@ -2,7 +2,8 @@
 
 use super::data::{Random, complex, indices, mask, real};
 use linops::linop::{
-    self, Accuracy, Align, FftOptions, InterpolateOptions, InterpolationKernel, Norm, NufftOptions, Stretch,
+    self, Accuracy, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, GradientOptions,
+    InterpolateOptions, InterpolationKernel, Norm, NufftOptions, Stretch,
 };
 use linops::{Linop, Result};
 use ndarray::{ArrayD, IxDyn};
@@ -28,6 +29,7 @@ pub fn cases() -> Vec<Case> {
     moves(&mut table).unwrap();
     sums_and_samples(&mut table).unwrap();
     dense(&mut table).unwrap();
+    neighbours(&mut table).unwrap();
     points(&mut table).unwrap();
     wavelets(&mut table).unwrap();
     containers(&mut table).unwrap();
@@ -117,6 +119,59 @@ fn sums_and_samples(t: &mut Table) -> Result<()> {
     t.real("sampling, adjoint", repeated.h());
     let pairs = [("B", indices(&[9], 3, 5)), ("A", indices(&[9], 5, 6))];
     t.real("sampling, pairs of indices", linop::sampling_at("A=5 B=3 C=2", &pairs, "C S")?);
+    Ok(())
+}
+
+fn neighbours(t: &mut Table) -> Result<()> {
+    let same = ConvolveOptions::default();
+    let (full, valid) = (same.mode(ConvolveMode::Full), same.mode(ConvolveMode::Valid));
+    let circular = same.boundary(Boundary::Circular);
+    t.real("convolve, same", linop::convolve("A=11", &real("A=4", 1), "A", same)?);
+    t.complex("convolve, full, two axes", linop::convolve("C=2 A=5 B=7", &complex("A=3 B=4", 2), "A B", full)?);
+    t.complex(
+        "convolve, valid, three axes",
+        linop::convolve("A=4 B=5 C=7", &complex("A=2 B=3 C=3", 3), "A B C", valid)?,
+    );
+    t.real("convolve, circular", linop::convolve("A=5 B=7", &real("A=3 B=2", 4), "A B", circular)?);
+    t.real("convolve, circular, longer than x", linop::convolve("A=5", &real("A=8", 4), "A", circular)?);
+    t.real("convolve, longer than x", linop::convolve("A=3 B=2", &real("A=7", 5), "A", same)?);
+    t.complex("convolve, outer axis", linop::convolve("A=7 B=3 C=2", &complex("A=3", 6), "A", same)?);
+    t.real("convolve, axes apart, reversed", linop::convolve("A=5 B=2 C=4 D=3", &real("A=3 C=2", 7), "C A", full)?);
+    t.complex("convolve, strided", linop::convolve("A=11 B=9", &complex("A=4 B=3", 8), "A B", same.stride(2))?);
+    t.real("convolve, strided, full", linop::convolve("A=11", &real("A=4", 9), "A", full.stride(3))?);
+    t.real("convolve, strided, circular", linop::convolve("A=11", &real("A=4", 9), "A", circular.stride(4))?);
+    t.complex("convolve, channels", linop::convolve("T=2 I=3 A=7 B=4", &complex("O=2 I=3 A=3 B=2", 10), "A B", same)?);
+    t.real("convolve, new channels", linop::convolve("A=7 B=3", &real("A=3 O=2", 11), "A", same)?);
+    t.real("convolve, summed channels", linop::convolve("A=7 I=3 B=3", &real("A=3 I=3", 12), "A", valid)?);
+    t.complex("convolve_kernel, full", linop::convolve_kernel("A=4 B=3", &complex("A=7 B=5", 13), "A B", full)?);
+    t.real("convolve_kernel, same, data of channels", linop::convolve_kernel("A=4", &real("C=2 A=11", 14), "A", same)?);
+    t.real(
+        "convolve_kernel, valid, transposed",
+        linop::convolve_kernel("A=2 B=3", &real("B=5 A=7", 15), "B A", valid)?,
+    );
+    t.real("convolve_kernel, circular", linop::convolve_kernel("A=4", &real("A=7", 16), "A", circular)?);
+    t.real("blocks, overlapping", linop::blocks("T=2 A=13", &[("A", 5, 2)], "T Q J")?);
+    t.real("blocks, side by side", linop::blocks("A=6 B=7", &[("A", 3, 3), ("B", 2, 2)], "P Q I J")?);
+    t.real("blocks, apart", linop::blocks("A=11 B=3", &[("A", 2, 5)], "B P I")?);
+    t.real(
+        "blocks, three axes",
+        linop::blocks("A=5 B=7 C=4", &[("C", 2, 1), ("A", 3, 2), ("B", 7, 1)], "P Q R I J K")?,
+    );
+    t.real("blocks, adjoint", linop::blocks("A=9 B=5", &[("A", 4, 3), ("B", 3, 1)], "P Q I J")?.h());
+    for border in [Border::Circular, Border::Zero, Border::Neumann] {
+        let difference = |dims: &str, axes: &str| linop::finite_difference(dims, axes, border);
+        t.real(&format!("finite_difference, {border:?}"), difference("A=5 B=7 C=3", "C A")?);
+        t.real(&format!("finite_difference, one entry, {border:?}"), difference("A=1 B=2", "A B")?);
+        let options = GradientOptions::default().border(border);
+        t.real(&format!("gradient, {border:?}"), linop::gradient("A=5 B=1 C=3", "A B C", options.clone())?);
+        t.real(&format!("laplacian, {border:?}"), linop::laplacian("T=2 A=5 B=7", "A B", options)?);
+    }
+    let spaced = GradientOptions::default().spacing(Some(vec![0.5, 2.0]));
+    t.real("gradient, spaced", linop::gradient("D=3 A=5 B=7", "B A", spaced.clone())?);
+    t.real("laplacian, spaced", linop::laplacian("A=5 B=7", "A B", spaced.clone())?);
+    t.real("symmetrised_gradient", linop::symmetrised_gradient("D=2 A=5 B=3", "A B", spaced.ahead(false))?);
+    let three = GradientOptions::default();
+    t.real("symmetrised_gradient, three axes", linop::symmetrised_gradient("D=3 A=3 B=4 C=5", "A B C", three)?);
     Ok(())
 }
 

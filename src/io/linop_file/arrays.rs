@@ -3,7 +3,7 @@
 use super::Loader;
 use super::fields::Fields;
 use crate::allocate::expect_room;
-use crate::dim::{Shape, parse_dims};
+use crate::dim::{Shape, join, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::io::{Array, Format, read_array};
 use crate::tensor::{HostArray, Tensor};
@@ -26,6 +26,12 @@ impl Loader {
 
     /// A weight: numbers under the dims that `dims` names.
     pub(super) fn weight(&self, f: &Fields, field: &str) -> Result<Tensor> {
+        let dims = f.need_text("dims", "the names of its axes, as in \"C Ny Nx\"")?;
+        self.named(f, field, &dims)
+    }
+
+    /// Numbers whose axes have these names.
+    pub(super) fn named(&self, f: &Fields, field: &str, dims: &str) -> Result<Tensor> {
         let value = f.get(field).ok_or_else(|| f.wrong(field, "is missing; expected the path of an array file"))?;
         let array = self.array(f, field, value)?;
         if let (Array::F64(a), "mask") = (&array, field)
@@ -41,12 +47,16 @@ impl Loader {
                 format!("{value} holds NaN, infinity or more than float32 can at {at:?}; expected finite numbers"),
             ));
         }
-        let dims = f.need_text("dims", "the names of its axes, as in \"C Ny Nx\"")?;
         let tensor = || {
-            let dims = parse_dims(&dims)?;
-            let extents = array.shape().to_vec();
+            let names = parse_dims(dims)?;
+            let (dims, extents) = (names, array.shape().to_vec());
             if dims.len() != extents.len() {
-                return shape_err!("{value} has {} axes {extents:?}, \"dims\" names {}", extents.len(), dims.len());
+                return shape_err!(
+                    "{value} has {} axes {extents:?}; expected {}, \"{}\"",
+                    extents.len(),
+                    dims.len(),
+                    join(&dims)
+                );
             }
             let shape = Shape::new(dims, extents)?;
             let array = match array {

@@ -7,6 +7,7 @@ mod containers;
 mod fields;
 mod json;
 mod leaves;
+mod neighbours;
 mod ops;
 mod points;
 
