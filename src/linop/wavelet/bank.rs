@@ -4,7 +4,7 @@ use super::levels::{Band, Level, Piece, details};
 use super::{MOST_AXES, Wavelet, WaveletBoundary};
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId, identity_axes};
 use crate::allocate;
-use crate::error::Result;
+use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::primitive::convolve::{ConvAxis, Convolve};
 use crate::primitive::gather::IndexList;
@@ -122,6 +122,11 @@ impl Bank {
         };
         if (first, end) == (0, n) {
             return Ok(x);
+        }
+        if u32::try_from(end - first).is_err() {
+            return shape_err!(
+                "extent {n} is too large to be made longer: that takes a list of more than 2^32 indices"
+            );
         }
         let mirrored = |i: i64| {
             let i = i.rem_euclid(2 * n);
