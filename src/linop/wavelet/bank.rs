@@ -50,7 +50,7 @@ impl Bank {
         let (out, within) = if synthesis { (1, 2) } else { (2, 1) };
         let weight = |behind: usize| {
             let extents = [&[out, within, end - first][..], &vec![1; behind]].concat();
-            Constant::new(extents, ConstantData::F32(values.iter().copied().collect()))
+            Constant::new(extents, ConstantData::F32(values.clone()))
         };
         let weights = [weight(0)?, weight(1)?, weight(2)?];
         Ok(Bank { weights, taps: low.len(), skipped: first, boundary, synthesis })
