@@ -169,6 +169,26 @@ fn lists_beyond_one_binding() {
 
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn wavelets_beyond_one_binding() {
+    use linop::{WaveletBoundary::*, WaveletOptions};
+    let Some(device) = small_bindings() else { return };
+    let w = |dims: &str, axes: &str, name: &str, boundary| {
+        let o = WaveletOptions::default().wavelet(name.parse().unwrap()).levels(Some(2)).boundary(boundary);
+        linop::wavelet(dims, axes, &o).unwrap()
+    };
+    check(
+        &device,
+        vec![
+            ("long axis, zeros beyond", w("N=20011", "N", "db4", Zero)),
+            ("long axis, periodic", w("N=20011", "N", "bior2.2", Periodization)),
+            ("two axes, mirrored", w("Y=130 X=140", "Y X", "sym5", Symmetric)),
+            ("three axes", w("Z=30 Y=31 X=26", "Z Y X", "db2", Zero)),
+        ],
+    );
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn weights_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     let d = |dims: &str, w: &str| linop::diagonal(dims, &complex(w, 1)).unwrap();

@@ -308,6 +308,7 @@ proptest! {
             linop::downsample(&shape, &[(&dim, f, s)]),
             linop::upsample(&shape, &[(&dim, f, s)], &one),
             linop::fft(&shape, &dim, FftOptions::default()),
+            linop::wavelet(&shape, &dim, &linop::WaveletOptions::default().levels(Some(f))),
             linop::sum(&shape, &dim),
             linop::flip(&shape, format!("{dim} {dim}")),
             linop::roll(&shape, &[(&dim, s as i64 - 4), (&dim, i64::MIN)]),

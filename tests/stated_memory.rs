@@ -113,6 +113,8 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("one large transform", fft("Y=600 X=500", "Y X")),
         ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
         ("awkward lengths", fft("Y=401 X=509", "Y X")),
+        ("wavelet", linop::wavelet("Y=300 X=200", "Y X", &Default::default()).unwrap()),
+        ("wavelet, adjoint", linop::wavelet("Y=300 X=200", "Y X", &Default::default()).unwrap().h()),
         ("add", linop::add(parts.clone()).unwrap()),
         ("stack", linop::stack(parts, None, Some(("P", 0))).unwrap()),
         ("nuffts side by side", linop::stack(nuffts.map(|a| a.n()), None, Some(("P", 0))).unwrap()),

@@ -38,6 +38,7 @@ mod subsample;
 mod sum;
 mod threadable;
 mod tile;
+mod wavelet;
 
 pub use batched::Batched;
 pub use blocks::blocks;
@@ -69,6 +70,7 @@ pub use subsample::{downsample, upsample};
 pub use sum::{mean, sum};
 pub use threadable::{Threadable, Threads};
 pub use tile::tile;
+pub use wavelet::{Wavelet, WaveletBoundary, WaveletOptions, wavelet, wavelet_inverse};
 
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, ToDims, ToShape, join};

@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Case> {
     dense(&mut table).unwrap();
     neighbours(&mut table).unwrap();
     points(&mut table).unwrap();
+    wavelets(&mut table).unwrap();
     containers(&mut table).unwrap();
     compositions(&mut table).unwrap();
     batches(&mut table).unwrap();
@@ -229,6 +230,28 @@ fn points(t: &mut Table) -> Result<()> {
     t.complex("nufft, 2-D, axes turned", nufft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
     t.complex("nufft, 3-D", nufft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
     t.complex("nufft, nearest", linop::nufft_lattice("Y=6 X=5", &locs(&[7, 2], 5.0, 9), "Y X", 1.5, "S")?);
+    Ok(())
+}
+
+fn wavelets(t: &mut Table) -> Result<()> {
+    use linop::WaveletBoundary::{Periodization, Symmetric, Zero};
+    let options = |name: &str, levels, boundary| {
+        Ok::<_, linops::Error>(
+            linop::WaveletOptions::default().wavelet(name.parse()?).levels(Some(levels)).boundary(boundary),
+        )
+    };
+    t.real("wavelet, 1-D, zeros beyond", linop::wavelet("B=2 N=13", "N", &options("db3", 2, Zero)?)?);
+    t.real(
+        "wavelet, outer axis, odd, periodic",
+        linop::wavelet("N=11 B=3", "N", &options("bior2.2", 3, Periodization)?)?,
+    );
+    t.real("wavelet, 2-D, mirrored", linop::wavelet("Y=7 C=2 X=6", "X Y", &options("sym4", 2, Symmetric)?)?);
+    t.real("wavelet, 2-D, bands that touch", linop::wavelet("Y=8 X=4", "Y X", &options("db2", 2, Periodization)?)?);
+    t.real("wavelet, 3-D", linop::wavelet("Z=4 Y=5 X=3", "Z Y X", &options("haar", 2, Zero)?)?);
+    t.real("wavelet, extent 1", linop::wavelet("A=1 B=3", "A", &options("haar", 2, Periodization)?)?);
+    t.real("wavelet, no level", linop::wavelet("A=5 B=3", "A", &options("db4", 0, Zero)?)?);
+    t.real("wavelet, inverse", linop::wavelet_inverse("Y=9 X=6", "Y X", &options("bior4.4", 2, Zero)?)?);
+    t.real("wavelet, inverse, periodic", linop::wavelet_inverse("N=11", "N", &options("rbio3.1", 2, Periodization)?)?);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::fields::{Fields, OUT};
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
-use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch};
+use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch, WaveletBoundary, WaveletOptions};
 use num_complex::Complex32;
 use serde_json::Value;
 
@@ -97,6 +97,15 @@ impl Loader {
         made(linop::upsample(needed(input, f)?, &factors(f)?, f.need_extents("to")?), f)
     }
 
+    pub(super) fn wavelet(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let name = f.need_text("wavelet", "a wavelet's name, as in \"db4\"")?;
+        let options = WaveletOptions::default()
+            .wavelet(name.parse().map_err(|e| f.at("wavelet", e))?)
+            .levels(f.count("levels")?)
+            .boundary(wavelet_boundary(f)?);
+        made(linop::wavelet(needed(input, f)?, &f.dims("axes")?, &options), f)
+    }
+
     pub(super) fn diagonal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let weight = self.weight(f, "weight")?;
         let input = input.unwrap_or_else(|| weight.shape().clone());
@@ -148,6 +157,15 @@ fn norm(f: &Fields) -> Result<Norm> {
         Some("forward") => Ok(Norm::Forward),
         Some("none") => Ok(Norm::None),
         Some(other) => Err(f.wrong("norm", format!("is \"{other}\"; expected ortho, backward, forward or none"))),
+    }
+}
+
+fn wavelet_boundary(f: &Fields) -> Result<WaveletBoundary> {
+    match f.text("boundary")?.as_deref() {
+        None | Some("zero") => Ok(WaveletBoundary::Zero),
+        Some("periodization") => Ok(WaveletBoundary::Periodization),
+        Some("symmetric") => Ok(WaveletBoundary::Symmetric),
+        Some(other) => Err(f.wrong("boundary", format!("is \"{other}\"; expected zero, periodization or symmetric"))),
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("roll", Loader::roll),
     ("downsample", Loader::downsample),
     ("upsample", Loader::upsample),
+    ("wavelet", Loader::wavelet),
     ("chain", Loader::chain),
     ("add", Loader::add),
     ("concat", Loader::concat),
@@ -95,7 +96,7 @@ mod tests {
                 unknown(slip).starts_with(&format!("unknown op \"{slip}\", perhaps \"{op}\"; there are identity, "))
             );
         }
-        assert!(unknown("wavelet").starts_with("unknown op \"wavelet\"; there are"));
+        assert!(unknown("curvelet").starts_with("unknown op \"curvelet\"; there are"));
         assert!(unknown(&"x".repeat(1 << 20)).len() < 400);
         assert_eq!((distance("", "abc"), distance("abc", "abc"), distance("kitten", "sitting")), (3, 0, 3));
     }
