@@ -57,6 +57,37 @@ use std::sync::{Arc, OnceLock};
 
 /// What a kind of linop must say. Implement it for linops of your own: the forward as a program is enough.
 ///
+/// The program is written with a [`Builder`](crate::program::Builder): index maps, weights, sums, transforms, gathers,
+/// contractions, other linops' programs ([`Linop::forward`]). Adjoint and normal are derived from it and exact, and it is fused,
+/// planned and run on every device like the crate's own.
+///
+/// ```
+/// use linops::linop::Operator;
+/// use linops::program::{AxisMap, Builder, ValueId};
+/// use linops::{Device, Linop, Result, check};
+/// use std::sync::Arc;
+///
+/// /// y[n] = x[n] + x[n − 1], circular.
+/// #[derive(Debug)]
+/// struct Neighbours;
+///
+/// impl Operator for Neighbours {
+///     fn op(&self) -> &'static str {
+///         "neighbours"
+///     }
+///
+///     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+///         let n = b.extents(x)[0];
+///         let before = b.map_axis(x, 0, AxisMap::wrapped(1, -1, n), n)?;
+///         b.add(&[x, before])
+///     }
+/// }
+///
+/// let a = Linop::new("N=7".parse()?, "N=7".parse()?, Arc::new(Neighbours));
+/// assert!(check::dot_test(&a, &Device::host(), 1)?.passed());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// The crate knows its own containers by their types, so no name or child of yours is mistaken for one of them.
 pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// The field's name for it, as in linop files: "fft".
