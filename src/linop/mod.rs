@@ -12,6 +12,7 @@ mod diagonal;
 mod display;
 mod fft;
 mod flip;
+mod from_fn;
 mod identity;
 mod interpolate;
 mod nufft;
@@ -32,6 +33,7 @@ pub use dense::dense;
 pub use diagonal::{diagonal, diagonal_to};
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
+pub use from_fn::from_fn;
 pub use identity::{identity, scalar, zero};
 pub use interpolate::{Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, gridding, interpolate};
 pub use nufft::{NufftNormal, NufftOptions, nufft, nufft_lattice};
@@ -49,6 +51,7 @@ use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, join, parse_dims};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Program, ThreadSettings};
+pub use crate::primitive::closure::Number;
 pub use crate::primitive::nufft::Accuracy;
 use crate::tensor::{HostArray, Tensor};
 use std::any::Any;
@@ -59,7 +62,8 @@ use std::sync::{Arc, OnceLock};
 ///
 /// The program is written with a [`Builder`](crate::program::Builder): index maps, weights, sums, transforms, gathers,
 /// contractions, other linops' programs ([`Linop::forward`]). Adjoint and normal are derived from it and exact, and it is fused,
-/// planned and run on every device like the crate's own.
+/// planned and run on every device like the crate's own. What cannot be said so may be a pair of functions of the host
+/// ([`from_fn`]).
 ///
 /// ```
 /// use linops::linop::Operator;

@@ -97,7 +97,9 @@ pub(crate) trait HostKernel: Kernel {
 
 /// A kernel that is ready to run in one precision.
 pub(crate) trait Bound<T>: Send + Sync {
-    fn run(&self, call: Call<T>);
+    /// # Errors
+    /// Those of functions that are not the crate's own.
+    fn run(&self, call: Call<T>) -> Result<()>;
 }
 
 /// One run of a kernel.
@@ -154,12 +156,13 @@ struct Tabled<K, X> {
 }
 
 impl<T: Real, K: HostLoops> Bound<T> for Tabled<K, K::Tables<T>> {
-    fn run(&self, call: Call<T>) {
+    fn run(&self, call: Call<T>) -> Result<()> {
         let Call { sources, work, store, dst } = call;
         match dst {
             SliceMut::Real(dst) => self.kernel.run(&self.tables, sources, work, Place { store, dst }),
             SliceMut::Complex(dst) => self.kernel.run(&self.tables, sources, work, Place { store, dst }),
         }
+        Ok(())
     }
 }
 
@@ -233,6 +236,11 @@ impl GpuSide {
     pub fn kernel(self, kernel: impl GpuKernel + 'static) -> StepKernel {
         StepKernel(Kind::Gpu(Box::new(kernel)))
     }
+
+    /// A kernel that the host runs: the value that it reads goes there, the result back.
+    pub fn through_host(self, kernel: impl HostKernel + 'static) -> StepKernel {
+        StepKernel(Kind::Through(Box::new(kernel)))
+    }
 }
 
 /// The kernel of a step, for the side that its plan is for.
@@ -243,6 +251,8 @@ pub(crate) struct StepKernel(Kind);
 enum Kind {
     Host(Box<dyn HostKernel>),
     Gpu(Box<dyn GpuKernel>),
+    /// In a plan for a GPU, on the host.
+    Through(Box<dyn HostKernel>),
 }
 
 impl StepKernel {
@@ -258,7 +268,15 @@ impl StepKernel {
     pub fn for_host(&self) -> Option<&dyn HostKernel> {
         match &self.0 {
             Kind::Host(k) => Some(&**k),
-            Kind::Gpu(_) => None,
+            Kind::Gpu(_) | Kind::Through(_) => None,
+        }
+    }
+
+    /// As the host runs it, in a plan for a GPU.
+    pub fn through_host(&self) -> Option<&dyn HostKernel> {
+        match &self.0 {
+            Kind::Through(k) => Some(&**k),
+            Kind::Host(_) | Kind::Gpu(_) => None,
         }
     }
 
@@ -266,7 +284,7 @@ impl StepKernel {
     pub fn for_gpu(&self) -> Option<&dyn GpuKernel> {
         match &self.0 {
             Kind::Gpu(k) => Some(&**k),
-            Kind::Host(_) => None,
+            Kind::Host(_) | Kind::Through(_) => None,
         }
     }
 }
@@ -278,6 +296,7 @@ impl std::ops::Deref for StepKernel {
         match &self.0 {
             Kind::Host(k) => &**k,
             Kind::Gpu(k) => &**k,
+            Kind::Through(k) => &**k,
         }
     }
 }
@@ -287,6 +306,7 @@ impl std::ops::DerefMut for StepKernel {
         match &mut self.0 {
             Kind::Host(k) => &mut **k,
             Kind::Gpu(k) => &mut **k,
+            Kind::Through(k) => &mut **k,
         }
     }
 }

@@ -5,7 +5,7 @@ use linops::linop::{
     self, Accuracy, Align, FftOptions, InterpolateOptions, InterpolationKernel, Norm, NufftOptions, Stretch,
 };
 use linops::{Linop, Result};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, IxDyn};
 use num_complex::Complex32;
 
 /// One linop of the table.
@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Case> {
     points(&mut table).unwrap();
     containers(&mut table).unwrap();
     compositions(&mut table).unwrap();
+    own(&mut table).unwrap();
     table.0
 }
 
@@ -165,6 +166,41 @@ fn points(t: &mut Table) -> Result<()> {
     t.complex("nufft, 2-D, axes turned", nufft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
     t.complex("nufft, 3-D", nufft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
     t.complex("nufft, nearest", linop::nufft_lattice("Y=6 X=5", &locs(&[7, 2], 5.0, 9), "Y X", 1.5, "S")?);
+    Ok(())
+}
+
+/// Operators of a user's own.
+fn own(t: &mut Table) -> Result<()> {
+    // y[a, b] = x[b, a] + x[b, a − 1], and back.
+    let next = |x: ArrayView2<f64>, mut y: ArrayViewMut2<f64>| {
+        y.indexed_iter_mut().for_each(|((a, b), y)| *y = x[[b, a]] + if a > 0 { x[[b, a - 1]] } else { 0.0 });
+    };
+    let back = |y: ArrayView2<f64>, mut x: ArrayViewMut2<f64>| {
+        y.indexed_iter().for_each(|((a, b), y)| {
+            x[[b, a]] += y;
+            if a > 0 {
+                x[[b, a - 1]] += y;
+            }
+        });
+    };
+    let real = || linop::from_fn("B=3 A=5", "A=5 B=3", next, back);
+    t.real("from_fn, real", real()?);
+    t.real("from_fn, adjoint", real()?.h());
+    let turned = linop::from_fn(
+        "A=5 B=3",
+        "A=5",
+        |x: ArrayView2<Complex32>, mut y: ArrayViewMut1<Complex32>| y.assign(&x.sum_axis(Axis(1)).mapv(|x| I * x)),
+        |y: ArrayView1<Complex32>, mut x: ArrayViewMut2<Complex32>| {
+            x.axis_iter_mut(Axis(1)).for_each(|mut x| x.assign(&y.mapv(|y| -I * y)));
+        },
+    )?;
+    t.complex("from_fn, complex", turned.clone());
+    let weights = |seed| linop::diagonal("B=3 A=5", &complex("B=3 A=5", seed));
+    t.complex("from_fn, between weights", turned * real()? * weights(1)?);
+    let alike = real()?;
+    let parts = (0..4).map(|seed| Ok(&alike * weights(seed)?)).collect::<Result<Vec<_>>>()?;
+    t.complex("from_fn, stacked", linop::stack(parts.clone(), None, Some(("S", 1)))?);
+    t.complex("from_fn, added", linop::add(parts)?);
     Ok(())
 }
 
