@@ -7,7 +7,7 @@ mod data;
 use data::{Random, complex, mask};
 use linops::linop::{self, Accuracy, FftOptions, NufftOptions};
 use linops::{DType, Device, Linop, MemoryUse, Tensor};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, IxDyn};
 use peak_alloc::PeakAlloc;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -47,6 +47,12 @@ fn sense() -> Linop {
     linop::diagonal("C=8 Y=96 X=100", &mask("Y=96 X=100", 0.5, 1)).unwrap()
         * f
         * linop::diagonal("Y=96 X=100", &complex("C=8 Y=96 X=100", 2)).unwrap()
+}
+
+fn functions<T: linop::Number + Copy>() -> Linop {
+    let forward = |x: ArrayView2<T>, mut y: ArrayViewMut1<T>| y.assign(&x.row(1));
+    let adjoint = |y: ArrayView1<T>, mut x: ArrayViewMut2<T>| x.row_mut(1).assign(&y);
+    linop::from_fn("Y=90 X=7000", "X=7000", forward, adjoint).unwrap()
 }
 
 /// Linops that between them run every kernel of the host, and every way that transforms and spreads are cut.
@@ -113,6 +119,9 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("one large transform", fft("Y=600 X=500", "Y X")),
         ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
         ("awkward lengths", fft("Y=401 X=509", "Y X")),
+        // Complex values in parts, and copies of another precision.
+        ("functions of f32", functions::<f32>()),
+        ("functions of f64, adjoint", functions::<f64>().h()),
         ("wavelet", linop::wavelet("Y=300 X=200", "Y X", &Default::default()).unwrap()),
         ("wavelet, adjoint", linop::wavelet("Y=300 X=200", "Y X", &Default::default()).unwrap().h()),
         ("add", linop::add(parts.clone()).unwrap()),

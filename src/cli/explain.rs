@@ -166,6 +166,12 @@ fn show(plan: &Plan, memory: &MemoryUse, normals: &[NufftNormal], printer: &Prin
     }
     printer.line(format_args!("  {}", totals(plan)));
     printer.line(format_args!("  {}", memory_line(plan, memory)));
+    let on_host: Vec<&Step> = plan.steps.iter().filter(|s| s.runs_on_host()).collect();
+    if !on_host.is_empty() {
+        let moved = on_host.iter().map(|s| plan.step_cost(s)).fold(0, |n, c| n + c.read + c.written);
+        let steps = count_of(on_host.len(), "step");
+        printer.line(format_args!("  host: {steps} of functions, whose {} go there and back", bytes(moved)));
+    }
     for n in normals {
         printer.line(format_args!("  normal of {}: {n}", n.transform));
     }

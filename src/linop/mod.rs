@@ -16,6 +16,7 @@ mod difference;
 mod display;
 mod fft;
 mod flip;
+mod from_fn;
 mod hankel;
 mod identity;
 mod interpolate;
@@ -39,6 +40,7 @@ mod sum;
 mod threadable;
 mod tile;
 mod wavelet;
+mod wgsl;
 
 pub use batched::Batched;
 pub use blocks::blocks;
@@ -50,6 +52,7 @@ pub use diagonal::{diagonal, diagonal_to};
 pub use difference::{Border, GradientOptions, finite_difference, gradient, laplacian, symmetrised_gradient};
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
+pub use from_fn::from_fn;
 pub use hankel::hankel;
 pub use identity::{identity, scalar, zero};
 pub use interpolate::{Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, gridding, interpolate};
@@ -71,11 +74,13 @@ pub use sum::{mean, sum};
 pub use threadable::{Threadable, Threads};
 pub use tile::tile;
 pub use wavelet::{Wavelet, WaveletBoundary, WaveletOptions, wavelet, wavelet_inverse};
+pub use wgsl::{Wgsl, wgsl, wgsl_or};
 
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Program, ThreadSettings};
+pub use crate::primitive::closure::Number;
 pub use crate::primitive::nufft::Accuracy;
 use crate::tensor::{HostArray, Tensor};
 use std::any::Any;
@@ -83,6 +88,38 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// What a kind of linop must say. Implement it for linops of your own: the forward as a program is enough.
+///
+/// The program is written with a [`Builder`]: index maps, weights, sums, transforms, gathers,
+/// contractions, other linops' programs ([`Linop::forward`]). Adjoint and normal are derived from it and exact, and it is fused,
+/// planned and run on every device like the crate's own. What cannot be said so may be a pair of functions of the host
+/// ([`from_fn()`]) or of kernels of a GPU ([`wgsl()`]).
+///
+/// ```
+/// use linops::linop::Operator;
+/// use linops::program::{AxisMap, Builder, ValueId};
+/// use linops::{Device, Linop, Result, check};
+/// use std::sync::Arc;
+///
+/// /// y[n] = x[n] + x[n − 1], circular.
+/// #[derive(Debug)]
+/// struct Neighbours;
+///
+/// impl Operator for Neighbours {
+///     fn op(&self) -> &'static str {
+///         "neighbours"
+///     }
+///
+///     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+///         let n = b.extents(x)[0];
+///         let before = b.map_axis(x, 0, AxisMap::wrapped(1, -1, n), n)?;
+///         b.add(&[x, before])
+///     }
+/// }
+///
+/// let a = Linop::new("N=7".parse()?, "N=7".parse()?, Arc::new(Neighbours));
+/// assert!(check::dot_test(&a, &Device::host(), 1)?.passed());
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// The crate knows its own containers by their types, so no name or child of yours is mistaken for one of them.
 pub trait Operator: Any + fmt::Debug + Send + Sync {

@@ -15,6 +15,8 @@ pub trait Real: FftNum + Pod + Default + Elem<Self> {
     fn of(x: f32) -> Self;
     /// From a scalar that was made in f64.
     fn of_f64(x: f64) -> Self;
+    /// In f64.
+    fn wide(self) -> f64;
     /// self·a + b, rounded once; fast only where the processor has an instruction for it.
     fn fused(self, a: Self, b: Self) -> Self;
 
@@ -54,6 +56,9 @@ impl Real for f32 {
     fn of_f64(x: f64) -> f32 {
         x as f32
     }
+    fn wide(self) -> f64 {
+        self.into()
+    }
 }
 
 impl Real for f64 {
@@ -66,6 +71,9 @@ impl Real for f64 {
     }
     fn of_f64(x: f64) -> f64 {
         x
+    }
+    fn wide(self) -> f64 {
+        self
     }
 }
 

@@ -35,6 +35,8 @@ primitives! {
     fft,
     interpolate,
     nufft,
+    closure,
+    custom,
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.

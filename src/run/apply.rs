@@ -47,16 +47,26 @@ impl Linop {
         let (y, report) = match &compiled {
             #[cfg(feature = "gpu")]
             Compiled::Gpu(gpu, c) => {
-                let (y, done) = c.apply(gpu, x, output)?;
+                let (y, done) = c.apply(gpu, x, output).map_err(|e| self.blamed(e))?;
                 let (submits, passes, dispatches) = (done.submits, done.passes, done.dispatches);
                 (y, ApplyReport { submits, passes, dispatches, recorders: done.recorders, ..ApplyReport::default() })
             }
             Compiled::Host(h) => {
-                let y = h.run(host().plans.ledger(), host_values(x)?.as_slice(), stop)?;
+                let x = host_values(x)?;
+                let y = h.run(host().plans.ledger(), x.as_slice(), stop).map_err(|e| self.blamed(e))?;
                 (y.into_tensor(output)?, ApplyReport::default())
             }
         };
         Ok((y, compiled, report))
+    }
+
+    /// An error of a user's code, with the linop's name in front where it does not begin with that already.
+    fn blamed(&self, e: Error) -> Error {
+        let label = self.label();
+        match e.root() {
+            Error::Panicked(_) if !e.to_string().starts_with(&label) => e.at(label),
+            _ => e,
+        }
     }
 
     /// The compiled plan; what panics on the way to it is an error.

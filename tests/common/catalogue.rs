@@ -6,7 +6,7 @@ use linops::linop::{
     InterpolateOptions, InterpolationKernel, Norm, NufftOptions, OffResonanceOptions, Segmentation, Segments, Stretch,
 };
 use linops::{Linop, Result};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, IxDyn};
 use num_complex::Complex32;
 
 /// One linop of the table.
@@ -36,6 +36,7 @@ pub fn cases() -> Vec<Case> {
     compositions(&mut table).unwrap();
     batches(&mut table).unwrap();
     imaging(&mut table).unwrap();
+    own(&mut table).unwrap();
     table.0
 }
 
@@ -252,6 +253,76 @@ fn wavelets(t: &mut Table) -> Result<()> {
     t.real("wavelet, no level", linop::wavelet("A=5 B=3", "A", &options("db4", 0, Zero)?)?);
     t.real("wavelet, inverse", linop::wavelet_inverse("Y=9 X=6", "Y X", &options("bior4.4", 2, Zero)?)?);
     t.real("wavelet, inverse, periodic", linop::wavelet_inverse("N=11", "N", &options("rbio3.1", 2, Periodization)?)?);
+    Ok(())
+}
+
+/// Operators of a user's own.
+fn own(t: &mut Table) -> Result<()> {
+    // y[a, b] = x[b, a] + x[b, a − 1], and back.
+    let next = |x: ArrayView2<f64>, mut y: ArrayViewMut2<f64>| {
+        y.indexed_iter_mut().for_each(|((a, b), y)| *y = x[[b, a]] + if a > 0 { x[[b, a - 1]] } else { 0.0 });
+    };
+    let back = |y: ArrayView2<f64>, mut x: ArrayViewMut2<f64>| {
+        y.indexed_iter().for_each(|((a, b), y)| {
+            x[[b, a]] += y;
+            if a > 0 {
+                x[[b, a - 1]] += y;
+            }
+        });
+    };
+    let real = || linop::from_fn("B=3 A=5", "A=5 B=3", next, back);
+    t.real("from_fn, real", real()?);
+    t.real("from_fn, adjoint", real()?.h());
+    let turned = linop::from_fn(
+        "A=5 B=3",
+        "A=5",
+        |x: ArrayView2<Complex32>, mut y: ArrayViewMut1<Complex32>| y.assign(&x.sum_axis(Axis(1)).mapv(|x| I * x)),
+        |y: ArrayView1<Complex32>, mut x: ArrayViewMut2<Complex32>| {
+            x.axis_iter_mut(Axis(1)).for_each(|mut x| x.assign(&y.mapv(|y| -I * y)));
+        },
+    )?;
+    t.complex("from_fn, complex", turned.clone());
+    let weights = |seed| linop::diagonal("B=3 A=5", &complex("B=3 A=5", seed));
+    t.complex("from_fn, between weights", turned * real()? * weights(1)?);
+    let alike = real()?;
+    let parts = (0..4).map(|seed| Ok(&alike * weights(seed)?)).collect::<Result<Vec<_>>>()?;
+    t.complex("from_fn, stacked", linop::stack(parts.clone(), None, Some(("S", 1)))?);
+    t.complex("from_fn, added", linop::add(parts)?);
+    #[cfg(feature = "gpu")]
+    kernels(t)?;
+    Ok(())
+}
+
+/// y[n] = w[n] (x[n] + x[n − 1]), circular, and back.
+#[cfg(feature = "gpu")]
+fn kernels(t: &mut Table) -> Result<()> {
+    use linop::Wgsl;
+    let text = |body: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read> x: array<T>;
+            @group(0) @binding(1) var<storage, read_write> y: array<T>;
+            @group(0) @binding(2) var<storage, read> w: array<f32>;
+            @compute @workgroup_size(32)
+            fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
+                let i = id.x;
+                let n = arrayLength(&y);
+                if (i < n) {{ {body} }}
+            }}"
+        )
+    };
+    let w = real("N=77", 1);
+    let forward = Wgsl::new(text("y[i] = w[i] * (x[i] + x[(i + n - 1u) % n]);")).constant(&w);
+    let next = "let k = (i + 1u) % n; y[i] = w[i] * x[i] + w[k] * x[k];";
+    let adjoint = Wgsl::new(text(next)).constant(&w);
+    let sum = linop::identity("N=77")? + linop::roll("N=77", &[("N", 1)])?;
+    let host = linop::diagonal("N=77", &w)? * sum;
+    let own = linop::wgsl_or(&forward, &adjoint, &host)?;
+    t.real("custom", own.clone());
+    t.real("custom, adjoint", own.h());
+    let d = |seed| linop::diagonal("N=77", &complex("N=77", seed));
+    t.complex("custom, between weights", d(2)? * &own * d(3)?);
+    t.complex("custom, added", linop::add((0..3).map(|k| Ok(&own * d(k)?)).collect::<Result<Vec<_>>>()?)?);
+    t.real("custom, stacked", linop::stack(vec![own.clone(), own], None, Some(("S", 0)))?);
     Ok(())
 }
 

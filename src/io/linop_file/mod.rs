@@ -9,6 +9,7 @@ mod json;
 mod leaves;
 mod neighbours;
 mod ops;
+mod own;
 mod points;
 
 use super::file::read_text;

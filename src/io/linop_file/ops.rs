@@ -43,6 +43,7 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("downsample", Loader::downsample),
     ("upsample", Loader::upsample),
     ("wavelet", Loader::wavelet),
+    ("custom", Loader::custom),
     ("chain", Loader::chain),
     ("add", Loader::add),
     ("concat", Loader::concat),
