@@ -32,6 +32,7 @@ primitives! {
     fft,
     interpolate,
     nufft,
+    project,
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.
