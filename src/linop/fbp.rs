@@ -263,7 +263,10 @@ mod tests {
     }
 
     fn near(got: &[f32], want: &[f32]) {
-        assert!(got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-3), "{got:?}, not {want:?}");
+        assert!(
+            got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-3),
+            "{got:?}, not {want:?}"
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
-pub use crate::primitive::project::{Beam, Geometry};
 use crate::primitive::project::Scan;
+pub use crate::primitive::project::{Beam, Geometry};
 
 /// y[view, (row,) detector] = ∫ x along the ray: the X-ray transform of an image of rows and columns, `"Ny Nx"`, or for a cone of
 /// slices, rows and columns, `"Nz Ny Nx"`. These dims leave; views, (rows,) and detectors come last; `out` names the output dims.
@@ -43,7 +43,11 @@ pub fn projection(input: impl ToShape, axes: &str, geometry: &Geometry, out: &st
     let all: Vec<usize> = extents(kept).into_iter().chain(geometry.data()).collect();
     let dims = parse_dims(out)?;
     if dims.len() != all.len() {
-        return shape_err!("projection: out \"{out}\" names {} dims, expected {} of extents {all:?}", dims.len(), all.len());
+        return shape_err!(
+            "projection: out \"{out}\" names {} dims, expected {} of extents {all:?}",
+            dims.len(),
+            all.len()
+        );
     }
     let output = Shape::new(dims, all).map_err(|e| e.at("projection"))?;
     let slants = slants(&scan)?;

@@ -9,6 +9,7 @@ mod json;
 mod leaves;
 mod ops;
 mod points;
+mod projection;
 
 use super::file::read_text;
 use crate::dim::{Bindings, Pattern, Shape};
