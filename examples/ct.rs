@@ -3,8 +3,8 @@
 //! `cargo run --release --example ct -- [SINOGRAM.npy ANGLES.npy [CENTER]]`
 //!
 //! The sinogram is (angles, detectors) of −log transmission; angles that reach beyond two turns of radians are degrees. CENTER is the
-//! detector index that the axis of rotation falls onto; without it, it is found from two views half a turn apart, where there are
-//! such. Without a sinogram that of a phantom is made. Writes `ct-fbp.png` and `ct-cg.png`, and the values in `.npy`.
+//! detector index that the axis of rotation falls onto; without it, it is found from two views about half a turn apart, where
+//! there are such. Without a sinogram that of a phantom is made. Writes `ct-fbp.png` and `ct-cg.png`, and the values in `.npy`.
 
 use linops::io::{Array, Output, Window, read_npy, write_npy, write_png};
 use linops::linop::{self, FbpOptions, Geometry, RampWindow};
@@ -44,18 +44,29 @@ fn phantom(angles: &[f64], detectors: usize, wide: f64) -> Array2<f32> {
     })
 }
 
-/// The axis of rotation from two views half a turn apart, which are each other's mirror images: their difference is least.
+/// The axis of rotation, from the two views that are nearest to half a turn apart, and so nearly each other's mirror images. Where
+/// they miss it by a step, so do their neighbours by two, and what that shifts is taken off.
 fn center(sinogram: &Array2<f32>, angles: &[f64]) -> Option<f64> {
-    let half_turn = |&(a, b): &(usize, usize)| ((angles[a] - angles[b]).abs() - PI).abs() < 2e-3;
-    let (a, b) = (0..angles.len()).flat_map(|a| (0..a).map(move |b| (a, b))).find(half_turn)?;
+    let off = |&(a, b): &(usize, usize)| ((angles[a] - angles[b]).abs() - PI).abs();
+    let pairs = (1..angles.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let (a, b) = pairs.min_by(|p, q| off(p).total_cmp(&off(q))).filter(|pair| off(pair) < 0.02)?;
+    let axis = mirrored(sinogram, a, b)?;
+    let (near, far) = (off(&(a, b)), off(&(a - 1, b)));
+    match mirrored(sinogram, a - 1, b).filter(|_| near > 1e-3 && far > 1.5 * near) {
+        Some(next) => Some(axis + (axis - next) * near / (far - near)),
+        None => Some(axis),
+    }
+}
+
+/// The axis around which two views are each other's mirror images: where their difference is least.
+fn mirrored(sinogram: &Array2<f32>, a: usize, b: usize) -> Option<f64> {
     let (a, b, n) = (sinogram.row(a), sinogram.row(b), sinogram.ncols());
     // Twice the axis is `sum`: detector c of the one is detector sum − c of the other.
     let difference = |sum: usize| {
         let (first, end) = (sum.saturating_sub(n - 1), n.min(sum + 1));
         (first..end).map(|c| f64::from(a[c] - b[sum - c]).powi(2)).sum::<f64>() / (end - first) as f64
     };
-    let sums = n / 2..=3 * n / 2;
-    let best = sums.min_by(|&p, &q| difference(p).total_cmp(&difference(q)))?;
+    let best = (n / 2 + 1..3 * n / 2).min_by(|&p, &q| difference(p).total_cmp(&difference(q)))?;
     let [before, at, behind] = [best - 1, best, best + 1].map(difference);
     let curve = before - 2.0 * at + behind;
     let shift = if curve > 0.0 { 0.5 * (before - behind) / curve } else { 0.0 };

@@ -24,11 +24,3 @@ fn rest(position: i32) -> f32 {
 fn nearness(distance: i32) -> f32 {
     return f32(max(65536 - abs(distance), 0)) * (1.0 / 65536.0);
 }
-
-// n/d in 2^-16, rounded down, of the lowest 32 bits of n and of an estimate that is off by less than 2^31/d.
-fn quotient(n: u32, d: i32, estimate: f32) -> i32 {
-    let e = i32(floor(clamp(estimate, -32000.0, 32000.0) * 65536.0));
-    let left = bitcast<i32>(n - bitcast<u32>(e) * bitcast<u32>(d));
-    let q = left / d;
-    return e + q - select(0, 1, left - q * d < 0);
-}

@@ -38,6 +38,16 @@ fn number(depth: i32) -> f32 {
     return f32(depth) * (1.0 / 4194304.0);
 }
 
+// n/d in 2^-16, rounded down, of the lowest 32 bits of n and of an estimate that is off by less than 2^31/d.
+fn quotient(n: u32, d: i32, estimate: f32) -> i32 {
+    let e = i32(floor(clamp(estimate, -32000.0, 32000.0) * 65536.0));
+    let left = bitcast<i32>(n - bitcast<u32>(e) * bitcast<u32>(d));
+    // Divided without signs: some translators name the division of each type alike.
+    let below = left < 0;
+    let q = i32((u32(abs(left)) + select(0u, u32(d) - 1u, below)) / u32(d));
+    return e + select(q, -q, below);
+}
+
 // The detector index that a pixel falls onto, in 2^-16; x and y: its column and row from the middle of the image.
 fn index_of(v: View, i: i32, j: i32, x: f32, y: f32, depth: i32) -> i32 {
     let n = v.n.x + bitcast<u32>(i) * v.n.y + bitcast<u32>(j) * v.n.z;
