@@ -6,7 +6,9 @@ mod common;
 use common::data::{complex, distance, indices, mask, real, wide};
 use common::{apply_on, bits, gpu_with};
 use linops::gpu::GpuOptions;
-use linops::linop::{self, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, GradientOptions};
+use linops::linop::{
+    self, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, Geometry, GradientOptions,
+};
 use linops::{Device, Error, Linop, Result, Tensor, apply_f64};
 
 /// What one binding holds in these tests: 8192 complex values.
@@ -239,6 +241,52 @@ fn containers_beyond_one_binding() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn projections_beyond_one_binding() -> Result<()> {
+    let Some(device) = small_bindings() else { return Ok(()) };
+    let angles = |n: usize| (0..n).map(|k| 0.37 * k as f64).collect::<Vec<f64>>();
+    let fan = |n, detectors| Geometry::fan(&angles(n), detectors, 300.0, 100.0);
+    let cone = Geometry::cone(&angles(17), 31, 41, 90.0, 30.0);
+    let turn: Vec<f64> = (0..150).map(|k| f64::from(k) * std::f64::consts::PI / 75.0).collect();
+    let scan = Geometry::cone(&turn[..], 9, 22, 60.0, 10.0);
+    check(
+        &device,
+        vec![
+            ("image, data and rays", linop::projection("Y=110 X=101", "Y X", &fan(90, 120), "A D")?),
+            ("batch", linop::projection("C=11 Y=40 X=34", "Y X", &fan(40, 50), "C A D")?),
+            ("many views of a few pixels", linop::projection("Y=9 X=8", "Y X", &fan(3000, 5), "A D")?),
+            ("volume", linop::projection("Z=22 Y=24 X=26", "Z Y X", &cone, "A V U")?),
+            (
+                "sampled views",
+                linop::fbp(
+                    "A=1500 D=13",
+                    "A D",
+                    "Y=10 X=9",
+                    &Geometry::parallel(&angles(1500), 13),
+                    Default::default(),
+                )?,
+            ),
+            (
+                "samples of an image",
+                linop::fbp(
+                    "A=90 D=101",
+                    "A D",
+                    "Y=95 X=100",
+                    &Geometry::parallel(&angles(90), 101),
+                    Default::default(),
+                )?,
+            ),
+            ("sampled panels", linop::fbp("A=150 V=9 U=22", "A V U", "Z=19 Y=23 X=21", &scan, Default::default())?),
+            ("two that are stacked", {
+                let a = linop::projection("Y=60 X=60", "Y X", &fan(60, 70), "A D")?;
+                linop::stack(vec![a.clone(), -&a], None, Some(("T", 1)))?
+            }),
+        ],
+    );
+    Ok(())
+}
+
 /// A non-uniform transform at points that fill the image, and as many again in its centre.
 fn nufft(dims: &str, axes: &str, count: usize) -> Linop {
     let names: Vec<&str> = axes.split(' ').collect();
@@ -290,6 +338,10 @@ fn samples() -> Vec<(&'static str, Linop)> {
         ("NUFFT", nufft("C=3 Y=20 X=18", "Y X", 1000)),
         ("repeats", linop::sampling_at("A=50", &[("A", indices(&[7000], 50, 3))], "S").unwrap()),
         ("dense", linop::dense("N=90 T=7", &complex("M=40 N=90", 4), "M T").unwrap()),
+        ("projection", {
+            let angles: Vec<f64> = (0..60).map(|k| 0.11 * f64::from(k)).collect();
+            linop::projection("C=5 Y=40 X=37", "Y X", &Geometry::fan(&angles, 50, 70.0, 9.0), "C A D").unwrap()
+        }),
         ("add", linop::flip("A=90 B=70", "A").unwrap() + linop::roll("A=90 B=70", &[("B", 3)]).unwrap()),
     ]
 }

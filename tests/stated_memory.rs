@@ -5,7 +5,7 @@
 mod data;
 
 use data::{Random, complex, mask};
-use linops::linop::{self, Accuracy, FftOptions, NufftOptions};
+use linops::linop::{self, Accuracy, FftOptions, Geometry, NufftOptions};
 use linops::{DType, Device, Linop, MemoryUse, Tensor};
 use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, IxDyn};
 use peak_alloc::PeakAlloc;
@@ -66,6 +66,11 @@ fn cases() -> Vec<(&'static str, Linop)> {
     let sampling = linop::sampling("C=6 Y=60 X=50", &mask("Y=60 X=50", 0.3, 4), "C K").unwrap();
     let weighted = sampling.clone() * linop::diagonal("C=6 Y=60 X=50", &complex("C=6 Y=60 X=50", 5)).unwrap();
     let fft = |shape: &str, axes: &str| linop::fft(shape, axes, FftOptions::default()).unwrap();
+    let angles: Vec<f64> = (0..60).map(|k| 0.05 * f64::from(k)).collect();
+    let rays = Geometry::parallel(&angles, 130);
+    let projection = linop::projection("C=3 Y=100 X=90", "Y X", &rays, "C A D").unwrap();
+    let cone = Geometry::cone(&angles[..20], 40, 50, 120.0, 40.0);
+    let cone = linop::projection("Z=30 Y=36 X=40", "Z Y X", &cone, "A V U").unwrap();
     let parts = (0..6).map(|k| {
         let f = fft("Y=64 X=60", "Y X").out("Y X").unwrap();
         f * linop::diagonal("Y=64 X=60", &complex("Y=64 X=60", k)).unwrap()
@@ -111,6 +116,19 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("sum", linop::sum("A=50 B=60 C=70", "B").unwrap()),
         ("sum of all", linop::sum("A=50 B=60 C=70", "A B C").unwrap()),
         ("dense", linop::dense("N=300 A=80", &complex("M=40 N=300", 6), "M").unwrap()),
+        ("projection", projection.clone()),
+        ("projection, adjoint", projection.h()),
+        (
+            "projection of every other row",
+            projection * linop::upsample("C=3 Y=50 X=90", &[("Y", 2, 0)], "Y=100").unwrap().out("C Y X").unwrap(),
+        ),
+        ("projection of a volume", cone.clone()),
+        ("projection of a volume, adjoint", cone.h()),
+        ("filtered back-projection", linop::fbp("A=60 D=130", "A D", "Y=100 X=90", &rays, Default::default()).unwrap()),
+        (
+            "filtered back-projection, adjoint",
+            linop::fbp("A=60 D=130", "A D", "Y=100 X=90", &rays, Default::default()).unwrap().h(),
+        ),
         ("long lines", fft("A=3 X=30000", "X")),
         ("one large filter", {
             let f = fft("Y=600 X=500", "Y X").out("Y X").unwrap();

@@ -37,6 +37,7 @@ primitives! {
     nufft,
     closure,
     custom,
+    project,
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.

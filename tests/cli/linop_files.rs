@@ -272,3 +272,35 @@ fn kernels_of_ones_own_are_checked_and_explained() {
         assert!(out.code == 1 && out.stdout.contains("failed"), "{}", out.stdout);
     }
 }
+
+#[test]
+fn projections_take_angles_in_both_units() {
+    let folder = Folder::new();
+    folder.real("x.npy", &Array2::from_shape_fn((6, 5), |(y, x)| (y * y + 3 * x) as f32));
+    folder.array("degrees.npy", &Array::F64(Array1::from(vec![0.0, 30.0, 200.0]).into_dyn()));
+    folder.array("radians.npy", &Array::F64(Array1::from(vec![0.0f64, 30.0, 200.0]).mapv(f64::to_radians).into_dyn()));
+    let file = |name: &str, fields: &str| {
+        let fields = format!(
+            r#"{{ "op": "projection", "in": "Ny=6 Nx=5", "axes": ["Ny", "Nx"], "detectors": 9, "out": "A D", {fields} }}"#
+        );
+        folder.text(name, &fields);
+    };
+    let parallel = r#""geometry": "parallel", "center": 4.25, "pixel_size": 0.5"#;
+    file("degrees.json", &format!(r#"{parallel}, "angles": "degrees.npy", "angle_unit": "degree""#));
+    file("radians.json", &format!(r#"{parallel}, "angles": "radians.npy""#));
+    file("list.json", &format!(r#"{parallel}, "angles": [0, 30, 200], "angle_unit": "degree""#));
+    for name in ["degrees", "radians", "list"] {
+        folder.good(&format!("apply {name}.json --input x.npy --output {name}-y.npy --device host"));
+        assert!(distance(&folder.read(&format!("{name}-y.npy")), &folder.read("degrees-y.npy")) < 1e-6);
+    }
+    file("fan.json", r#""geometry": "fan", "angles": [0, 1], "source_distance": 20, "detector_distance": 10"#);
+    folder.good("check fan.json --device host");
+    let refused = |fields: &str, why: &str| {
+        file("wrong.json", fields);
+        folder.refused("check wrong.json --device host", why);
+    };
+    refused(&format!(r#"{parallel}, "angles": "degrees.npy""#), "give \"degree\" or \"radian\"");
+    refused(r#""geometry": "fan", "angles": [0]"#, "source_distance: is missing");
+    refused(r#""geometry": "helix", "angles": [0]"#, "expected parallel, fan or cone");
+    refused(&format!(r#"{parallel}, "angles": [0], "rows": 3"#), "is not a field of projection");
+}

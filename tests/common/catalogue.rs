@@ -2,12 +2,13 @@
 
 use super::data::{Random, complex, indices, mask, real};
 use linops::linop::{
-    self, Accuracy, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, GradientOptions,
+    self, Accuracy, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, Geometry, GradientOptions,
     InterpolateOptions, InterpolationKernel, Norm, NufftOptions, OffResonanceOptions, Segmentation, Segments, Stretch,
 };
 use linops::{Linop, Result};
 use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, IxDyn};
 use num_complex::Complex32;
+use std::f64::consts::PI;
 
 /// One linop of the table.
 pub struct Case {
@@ -32,6 +33,7 @@ pub fn cases() -> Vec<Case> {
     neighbours(&mut table).unwrap();
     points(&mut table).unwrap();
     wavelets(&mut table).unwrap();
+    projections(&mut table).unwrap();
     containers(&mut table).unwrap();
     compositions(&mut table).unwrap();
     batches(&mut table).unwrap();
@@ -323,6 +325,33 @@ fn kernels(t: &mut Table) -> Result<()> {
     t.complex("custom, between weights", d(2)? * &own * d(3)?);
     t.complex("custom, added", linop::add((0..3).map(|k| Ok(&own * d(k)?)).collect::<Result<Vec<_>>>()?)?);
     t.real("custom, stacked", linop::stack(vec![own.clone(), own], None, Some(("S", 0)))?);
+    Ok(())
+}
+
+fn projections(t: &mut Table) -> Result<()> {
+    // Beyond a turn, on the axes, on diagonals, and in between.
+    let angles = [0.0, 0.3, 0.25 * PI, 0.5 * PI, -2.0, 7.9];
+    let (parallel, fan) = (|n| Geometry::parallel(&angles, n), |n| Geometry::fan(&angles, n, 25.0, 11.0));
+    t.real("projection, parallel", linop::projection("Y=7 X=5", "Y X", &parallel(11), "A D")?);
+    t.real("projection, axes turned, batch", linop::projection("Y=5 C=2 X=6", "X Y", &parallel(8), "C A D")?);
+    let narrow = parallel(3).detector_size(0.6).center(Some(0.8)).pixel_size(0.7);
+    t.real("projection, detector smaller than the image", linop::projection("C=5 Y=6 X=7", "Y X", &narrow, "C A D")?);
+    let one = Geometry::parallel(&[0.4], 1).detector_size(2.5);
+    t.real("projection, one ray", linop::projection("Y=5 X=4", "Y X", &one, "A D")?);
+    t.real("projection, one pixel", linop::projection("Y=1 X=1", "Y X", &parallel(2), "A D")?);
+    let fine = fan(13).detector_size(0.9).center(Some(5.2)).pixel_size(1.1);
+    t.real("projection, fan", linop::projection("Y=8 X=7", "Y X", &fine, "A D")?);
+    t.real("projection, wide fan", linop::projection("Y=9 X=5", "Y X", &Geometry::fan(&angles, 7, 7.5, 0.0), "A D")?);
+    let cone = Geometry::cone(&angles[..4], 5, 6, 22.0, 9.0).row_center(Some(1.7)).slice_size(Some(0.8));
+    t.real("projection, cone", linop::projection("Z=4 Y=3 X=5", "Z Y X", &cone, "A V U")?);
+    t.real("projection, cones", linop::projection("Z=3 Y=4 C=2 X=3", "Z Y X", &cone, "C A V U")?);
+    let filter = linop::FbpOptions::default().window(linop::RampWindow::Hann);
+    t.complex("fbp, parallel", linop::fbp("C=2 A=6 D=5", "A D", "Y=4 X=5", &parallel(5), filter)?);
+    let turn: Vec<f64> = (0..5).map(|k| 0.4 * PI * f64::from(k) - 1.0).collect();
+    let fan = Geometry::fan(&turn, 7, 20.0, 5.0).center(Some(2.7)).pixel_size(0.6);
+    t.complex("fbp, fan", linop::fbp("D=7 A=5", "A D", "Y=5 X=3", &fan, filter)?);
+    let cone = Geometry::cone(&turn, 3, 4, 15.0, 0.0).row_size(Some(1.5)).center(Some(1.2));
+    t.complex("fbp, cone", linop::fbp("A=5 V=3 U=4", "A V U", "Z=4 Y=3 X=2", &cone, filter)?);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod neighbours;
 mod ops;
 mod own;
 mod points;
+mod projection;
 
 use super::file::read_text;
 use crate::dim::{Bindings, Pattern, Shape};

@@ -19,6 +19,7 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("nufft", Loader::nufft),
     ("interpolate", Loader::interpolate),
     ("gridding", Loader::gridding),
+    ("projection", Loader::projection),
     ("pad", Loader::pad),
     ("crop", Loader::crop),
     ("slice", Loader::slice),
