@@ -164,6 +164,10 @@ fn points(t: &mut Table) -> Result<()> {
     t.complex("nufft, 1-D", nufft("C=2 N=11", 1, "N", "C R S")?);
     t.complex("nufft, 2-D, axes turned", nufft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
     t.complex("nufft, 3-D", nufft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
+    let ndft = |input: &str, d: usize, axes: &str, out: &str| linop::ndft(input, &locs(&[2, 4, d], 9.0, 10), axes, out);
+    t.complex("ndft, 1-D", ndft("C=2 N=11", 1, "N", "C R S")?);
+    t.complex("ndft, 2-D, axes turned", ndft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
+    t.complex("ndft, 3-D", ndft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
     t.complex("nufft, nearest", linop::nufft_lattice("Y=6 X=5", &locs(&[7, 2], 5.0, 9), "Y X", 1.5, "S")?);
     Ok(())
 }

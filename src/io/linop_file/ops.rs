@@ -17,6 +17,7 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("dense", Loader::dense),
     ("fft", Loader::fft),
     ("nufft", Loader::nufft),
+    ("ndft", Loader::ndft),
     ("interpolate", Loader::interpolate),
     ("gridding", Loader::gridding),
     ("pad", Loader::pad),

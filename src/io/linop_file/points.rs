@@ -30,6 +30,11 @@ impl Loader {
         linop::nufft(needed(input, f)?, &locs, &axes, options, &out).map_err(|e| f.here(e))
     }
 
+    pub(super) fn ndft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out", OUT)?);
+        linop::ndft(needed(input, f)?, &locs, &axes, &out).map_err(|e| f.here(e))
+    }
+
     pub(super) fn gridding(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (locs, axes, options) = (self.locs(f)?, f.dims("axes")?, interpolation(f)?);
         let to: Shape = f.need_extents("to")?.parse().map_err(|e| f.at("to", e))?;
