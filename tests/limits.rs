@@ -65,6 +65,25 @@ fn transforms_beyond_one_binding() {
 
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn cosine_transforms_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let dct = |dims: &str, kind| linop::dct(dims, "N", linop::TrigOptions::default().kind(kind)).unwrap();
+    use linop::TrigType::{I, II, III, IV};
+    check(
+        &device,
+        vec![
+            ("outer axis", dct("N=60 A=350", II)),
+            ("inner axis", dct("A=301 N=90", III)),
+            ("middle axis", dct("A=3 N=75 B=101", IV)),
+            ("table in parts", dct("N=3601 B=3", I)),
+            ("longest line", dct("A=3 N=8000", II)),
+            ("by a matrix", dct("A=41 N=32 B=30", II)),
+        ],
+    );
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn a_line_beyond_one_binding_is_too_big() {
     let Some(device) = small_bindings() else { return };
     let a = linop::fft("A=2 N=16384", "N", FftOptions::default()).unwrap();

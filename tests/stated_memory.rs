@@ -5,7 +5,7 @@
 mod data;
 
 use data::{Random, complex, mask};
-use linops::linop::{self, Accuracy, FftOptions, NufftOptions};
+use linops::linop::{self, Accuracy, FftOptions, NufftOptions, TrigOptions};
 use linops::{DType, Device, Linop, MemoryUse, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use peak_alloc::PeakAlloc;
@@ -96,6 +96,15 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("one large transform", fft("Y=600 X=500", "Y X")),
         ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
         ("awkward lengths", fft("Y=401 X=509", "Y X")),
+        ("cosine transforms", linop::dct("Y=401 X=500", "Y X", TrigOptions::default()).unwrap()),
+        ("cosine transform of a product", {
+            let weights = linop::diagonal("Y=400 X=50", &complex("Y=400 X=50", 9)).unwrap();
+            linop::dct("Y=400 X=50", "Y", TrigOptions::default()).unwrap() * weights
+        }),
+        ("ndft", {
+            let locs = points(300, &[40, 35], 1.0);
+            linop::ndft("C=2 Y=40 X=35", &locs, "Y X", "C K").unwrap()
+        }),
         ("add", linop::add(parts.clone().collect()).unwrap()),
         ("stack", linop::stack(parts.collect(), None, Some(("P", 0))).unwrap()),
         ("nuffts side by side", linop::stack(nuffts.map(|a| a.n()).collect(), None, Some(("P", 0))).unwrap()),

@@ -3,7 +3,7 @@
 //! There are no defaults: a primitive that leaves something out does not compile, and no pass has an arm that stands for those
 //! it does not know.
 
-use super::{Builder, Sweep};
+use super::{Builder, Program, Sweep};
 use crate::access::{Constant, Load, Store, ValueId};
 use crate::error::Result;
 use crate::plan::{AsAny, PlanOptions, StepKernel, Target};
@@ -80,6 +80,11 @@ pub(crate) trait Lowering {
     fn value(&mut self, extents: &[usize], complex: bool) -> Lowered;
     /// Appends a step that writes a new value of these extents.
     fn step(&mut self, kernel: StepKernel, extents: &[usize], complex: bool) -> Lowered;
+    /// Appends the steps of a program, applied to x. Passes over programs have not seen it.
+    ///
+    /// # Errors
+    /// The target cannot run them.
+    fn program(&mut self, p: &Program, x: Lowered) -> Result<Lowered>;
     /// Appends a step that writes a part of a value.
     fn part(&mut self, kernel: StepKernel, store: Store);
 }

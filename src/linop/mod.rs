@@ -26,6 +26,7 @@ mod slice;
 mod subsample;
 mod sum;
 mod threadable;
+mod trig;
 
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
@@ -46,6 +47,7 @@ pub use slice::{Stretch, embed, slice};
 pub use subsample::{downsample, upsample};
 pub use sum::sum;
 pub use threadable::{Threadable, Threads};
+pub use trig::{TrigOptions, TrigType, dct, dst};
 
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, join, parse_dims};

@@ -61,6 +61,10 @@ impl Lowering for Lowerer {
         made
     }
 
+    fn program(&mut self, p: &Program, x: Lowered) -> Result<Lowered> {
+        Lowerer::program(self, p, x)
+    }
+
     fn part(&mut self, kernel: StepKernel, store: Store) {
         self.steps.push(Unfused { kernel, store, scope: self.scope, body: self.body });
     }

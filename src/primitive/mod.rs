@@ -30,6 +30,7 @@ primitives! {
     gather,
     contract,
     fft,
+    real_fft,
     interpolate,
     nufft,
 }

@@ -297,8 +297,9 @@ impl Stepper {
                 window: if names[i] == "dst" { dst } else { chosen[i] },
             };
             let weights: Vec<Source> = (1..=load.factors.len()).map(|j| source(at + j)).collect();
-            let text =
-                load_function(&format!("load{k}"), load, *mark, self.complex, &source(at), &weights, &mut t.words);
+            // Of complex values a real result is a part.
+            let complex = self.complex || bound[at].element == 8;
+            let text = load_function(&format!("load{k}"), load, *mark, complex, &source(at), &weights, &mut t.words);
             t.body += &text;
             at += 1 + load.factors.len();
         }

@@ -3,6 +3,7 @@
 use super::data::{Random, complex, indices, mask, real};
 use linops::linop::{
     self, Accuracy, Align, FftOptions, InterpolateOptions, InterpolationKernel, Norm, NufftOptions, Stretch,
+    TrigOptions, TrigType,
 };
 use linops::{Linop, Result};
 use ndarray::{ArrayD, IxDyn};
@@ -79,6 +80,23 @@ fn transforms(t: &mut Table) -> Result<()> {
     t.complex("fft, three axes", fft("A=3 B=4 C=5", "A B C", false, Norm::None, false)?);
     t.complex("fft, Bluestein, centred", fft("B=2 N=17", "N", true, Norm::Ortho, false)?);
     t.complex("fft, Bluestein, outer axis", fft("N=19 B=2", "N", false, Norm::Forward, true)?);
+    let trig = |kind| TrigOptions::default().kind(kind);
+    for kind in [TrigType::I, TrigType::II, TrigType::III, TrigType::IV] {
+        // By a matrix; by a transform of half the length; of odd length.
+        for dims in ["B=2 N=5", "N=38 B=2", "N=35"] {
+            t.real(&format!("dct {kind:?} of {dims}"), linop::dct(dims, "N", trig(kind))?);
+            t.real(&format!("dst {kind:?} of {dims}"), linop::dst(dims, "N", trig(kind))?);
+        }
+        t.real(&format!("dct {kind:?}, backward"), linop::dct("N=34", "N", trig(kind).norm(Norm::Backward))?);
+    }
+    t.real("dst, awkward length", linop::dst("N=37 B=2", "N", trig(TrigType::II))?);
+    t.real("dct, two axes", linop::dct("A=6 C=2 N=34", "N A", trig(TrigType::II).norm(Norm::Forward).inverse(true))?);
+    t.complex("dct of a weighted image", {
+        let weights = linop::diagonal("B=2 N=36", &complex("B=2 N=36", 9))?;
+        linop::diagonal("B=2 N=36", &complex("B=2", 8))?
+            * linop::dct("B=2 N=36", "N", trig(TrigType::II))?.out("B N")?
+            * weights
+    });
     t.real("fft, length 1", fft("A=1 B=3", "A", true, Norm::Ortho, false)?);
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::fields::{Fields, OUT};
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
-use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch};
+use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch, TrigOptions, TrigType};
 use num_complex::Complex32;
 use serde_json::Value;
 
@@ -30,6 +30,14 @@ impl Loader {
             .norm(norm(f)?)
             .inverse(f.flag("inverse", false)?);
         made(linop::fft(needed(input, f)?, &f.dims("axes")?, options), f)
+    }
+
+    pub(super) fn dct(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::dct(needed(input, f)?, &f.dims("axes")?, trigonometric(f)?), f)
+    }
+
+    pub(super) fn dst(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::dst(needed(input, f)?, &f.dims("axes")?, trigonometric(f)?), f)
     }
 
     pub(super) fn pad(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
@@ -136,6 +144,18 @@ fn norm(f: &Fields) -> Result<Norm> {
         Some("none") => Ok(Norm::None),
         Some(other) => Err(f.wrong("norm", format!("is \"{other}\"; expected ortho, backward, forward or none"))),
     }
+}
+
+/// Type, norm and direction of a cosine or sine transform.
+fn trigonometric(f: &Fields) -> Result<TrigOptions> {
+    let kind = match f.count("type")? {
+        Some(1) => TrigType::I,
+        None | Some(2) => TrigType::II,
+        Some(3) => TrigType::III,
+        Some(4) => TrigType::IV,
+        Some(other) => return Err(f.wrong("type", format!("is {other}; expected 1, 2, 3 or 4"))),
+    };
+    Ok(TrigOptions::default().kind(kind).norm(norm(f)?).inverse(f.flag("inverse", false)?))
 }
 
 fn align(f: &Fields) -> Result<Align> {

@@ -16,6 +16,8 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("diagonal", Loader::diagonal),
     ("dense", Loader::dense),
     ("fft", Loader::fft),
+    ("dct", Loader::dct),
+    ("dst", Loader::dst),
     ("nufft", Loader::nufft),
     ("ndft", Loader::ndft),
     ("interpolate", Loader::interpolate),
