@@ -58,6 +58,7 @@ fn transforms_beyond_one_binding() {
             ("two axes, several images", fft("C=3 Y=96 X=90", "Y X", false)),
             ("behind a mask", masked),
             ("behind coil sensitivities", fft("C=3 Y=96 X=100", "Y X", true) * maps),
+            ("middle axis, Bluestein", fft("A=3 N=71 B=101", "N", false)),
             ("longest line", fft("A=3 N=8000", "N", false)),
         ],
     );
@@ -77,9 +78,24 @@ fn cosine_transforms_beyond_one_binding() {
             ("middle axis", dct("A=3 N=75 B=101", IV)),
             ("table in parts", dct("N=3601 B=3", I)),
             ("longest line", dct("A=3 N=8000", II)),
+            ("awkward length", dct("A=3 N=71 B=101", IV)),
             ("by a matrix", dct("A=41 N=32 B=30", II)),
         ],
     );
+    // Real values take other kernels.
+    let half = |dims: &str| linop::rfft(dims, "N", linop::RfftOptions::default()).unwrap();
+    let reals = [
+        dct("N=60 A=350", II),
+        dct("N=3601 B=3", I),
+        dct("A=3 N=71 B=101", IV),
+        half("N=60 A=350"),
+        half("A=3 N=8000"),
+    ];
+    for a in reals {
+        let x = real(a.input().unwrap(), 1);
+        let error = distance(&apply_on(&device, &a, &x).unwrap(), &apply_f64(&a, &wide(&x)).unwrap());
+        assert!(error <= TOLERANCE, "{} {}: {error:.2e}", a.op(), a.input().unwrap());
+    }
 }
 
 #[test]

@@ -59,14 +59,20 @@ impl Loader {
         tensor().map_err(|e| f.at(field, e))
     }
 
-    /// Coordinates: kept in f64 until the plan is made.
+    /// Locations, point by point.
     pub(super) fn locs(&self, f: &Fields) -> Result<ArrayD<f64>> {
-        let value = f.get("locs").ok_or_else(|| f.wrong("locs", "is missing; expected the path of an array (…, D)"))?;
-        match self.array(f, "locs", value)? {
+        self.coordinates(f, "locs", "(…, D)")
+    }
+
+    /// Coordinates: kept in f64 until the plan is made.
+    pub(super) fn coordinates(&self, f: &Fields, field: &str, axes: &str) -> Result<ArrayD<f64>> {
+        let missing = || f.wrong(field, format!("is missing; expected the path of an array {axes}"));
+        let value = f.get(field).ok_or_else(missing)?;
+        match self.array(f, field, value)? {
             Array::F64(a) => Ok(a),
             Array::F32(a) => Ok(a.mapv(f64::from)),
             Array::I64(a) => Ok(a.mapv(|v| v as f64)),
-            other => Err(f.wrong("locs", format!("{value} has dtype {}; expected real numbers", other.dtype_name()))),
+            other => Err(f.wrong(field, format!("{value} has dtype {}; expected real numbers", other.dtype_name()))),
         }
     }
 

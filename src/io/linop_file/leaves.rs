@@ -4,7 +4,7 @@ use super::fields::{Fields, OUT};
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
-use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch, TrigOptions, TrigType};
+use crate::linop::{self, Align, FftOptions, Linop, Norm, RfftOptions, Stretch, TrigOptions, TrigType};
 use num_complex::Complex32;
 use serde_json::Value;
 
@@ -30,6 +30,16 @@ impl Loader {
             .norm(norm(f)?)
             .inverse(f.flag("inverse", false)?);
         made(linop::fft(needed(input, f)?, &f.dims("axes")?, options), f)
+    }
+
+    pub(super) fn rfft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::rfft(needed(input, f)?, &f.dims("axes")?, halved(f)?), f)
+    }
+
+    pub(super) fn irfft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let expected = "is missing; expected the values along the last of \"axes\", as in 320";
+        let length = f.count("length")?.ok_or_else(|| f.wrong("length", expected))?;
+        made(linop::irfft(needed(input, f)?, &f.dims("axes")?, length, halved(f)?), f)
     }
 
     pub(super) fn dct(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
@@ -144,6 +154,11 @@ fn norm(f: &Fields) -> Result<Norm> {
         Some("none") => Ok(Norm::None),
         Some(other) => Err(f.wrong("norm", format!("is \"{other}\"; expected ortho, backward, forward or none"))),
     }
+}
+
+/// Norm and weights of half a transform.
+fn halved(f: &Fields) -> Result<RfftOptions> {
+    Ok(RfftOptions::default().norm(norm(f)?).isometric(f.flag("isometric", false)?))
 }
 
 /// Type, norm and direction of a cosine or sine transform.

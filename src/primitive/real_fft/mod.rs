@@ -1,12 +1,15 @@
-//! Transforms of real values, by complex transforms of about half the length: cosine and sine transforms.
+//! Transforms of real values, by complex transforms of about half the length: cosine and sine transforms, and the half
+//! of a Fourier transform that real values determine.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `trig` | which transforms there are, and the factors of their matrices |
+//! | `half` | the half of a Fourier transform |
 //! | `passes` | the steps: rows, the Fourier transform, rows |
 //! | `rows`, `host`, `gpu` | the kernel before and behind the Fourier transform: few terms for each result |
 
 mod gpu;
+mod half;
 mod host;
 mod passes;
 mod rows;
@@ -133,11 +136,12 @@ impl Primitive for TrigOp {
     }
 }
 
-/// What shows that cosine and sine transforms work on a device: of even and odd length, of real and complex values.
+/// What shows that cosine and sine transforms and halves of Fourier transforms work on a device: of even and odd length.
 pub(crate) fn samples() -> Result<Vec<Sample>> {
     let trig = |kind, sine| Trig { kind, sine };
     Ok(vec![
         Sample::of("cosine transforms", &[2, 36, 3], |b| b.trig(ValueId::INPUT, trig(TrigType::II, false), 1))?,
+        Sample::of("halves of transforms", &[3, 36], |b| b.half_fft(ValueId::INPUT, 1))?,
         Sample::of("sine transforms of odd length", &[2, 35], |b| b.trig(ValueId::INPUT, trig(TrigType::IV, true), 1))?,
     ])
 }

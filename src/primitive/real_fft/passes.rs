@@ -56,10 +56,8 @@ impl Passes {
     /// Appends the steps along an axis of x.
     pub fn lower(&self, to: &mut dyn Lowering, x: &Lowered, axis: usize) -> Result<Lowered> {
         let z = self.before.lower(to, x, axis, false)?;
-        let (extents, m) = (z.extents.clone(), self.before.count() / self.sets);
-        let lines = lines(&extents, axis, self.sets, m);
-        let z = to.program(&transform(&lines, &to.target())?, Lowered { extents: lines, ..z })?;
-        self.after.lower(to, &Lowered { extents, ..z }, axis, self.real)
+        let z = transformed(to, z, axis, self.sets, self.before.count() / self.sets)?;
+        self.after.lower(to, &z, axis, self.real)
     }
 }
 
@@ -68,11 +66,29 @@ fn lines(extents: &[usize], axis: usize, sets: usize, length: usize) -> Vec<usiz
     vec![extents[..axis].iter().product(), sets, length, extents[axis + 1..].iter().product()]
 }
 
-/// The Fourier transform along the last axis but one, ready for a target.
-fn transform(lines: &[usize], target: &Target) -> Result<Program> {
+/// Appends the Fourier transform of an axis that holds so many lines of this length.
+pub(super) fn transformed(
+    to: &mut dyn Lowering,
+    z: Lowered,
+    axis: usize,
+    sets: usize,
+    length: usize,
+) -> Result<Lowered> {
+    let (extents, lines) = (z.extents.clone(), lines(&z.extents, axis, sets, length));
+    let program = ready(transform(&lines)?, &to.target())?;
+    let y = to.program(&program, Lowered { extents: lines, ..z })?;
+    Ok(Lowered { extents, ..y })
+}
+
+/// The Fourier transform along the last axis but one.
+fn transform(lines: &[usize]) -> Result<Program> {
     let mut b = Builder::new(lines);
     let y = b.fft(ValueId::INPUT, &[2], false, false, 1.0)?;
-    let program = b.finish(y)?;
+    b.finish(y)
+}
+
+/// A program with transforms, ready for a target.
+pub(super) fn ready(program: Program, target: &Target) -> Result<Program> {
     match target {
         Target::Host => Ok(program),
         Target::Gpu(_) => fft::legalize(&program),
@@ -85,9 +101,7 @@ fn transform(lines: &[usize], target: &Target) -> Result<Program> {
 /// It cannot, whatever is free on the device.
 pub(super) fn fits(extents: &[usize], axis: usize, length: usize, target: &Target) -> Result<()> {
     let lines = lines(extents, axis, 1, length);
-    let mut b = Builder::new(&lines);
-    let y = b.fft(ValueId::INPUT, &[2], false, false, 1.0)?;
-    let program = b.finish(y)?;
+    let program = transform(&lines)?;
     let primitives = program.nodes().iter().filter_map(|n| match &n.op {
         Op::Primitive(p) => Some(p),
         _ => None,

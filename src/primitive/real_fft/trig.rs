@@ -50,7 +50,7 @@ pub(super) struct Factors {
 }
 
 /// exp(−2πi num/den), num reduced before the cosine.
-fn turn(num: usize, den: usize) -> Complex64 {
+pub(super) fn turn(num: usize, den: usize) -> Complex64 {
     Complex64::from_polar(1.0, -TAU * (num % den) as f64 / den as f64)
 }
 
