@@ -60,9 +60,44 @@ fn transforms_beyond_one_binding() {
             ("two axes, several images", fft("C=3 Y=96 X=90", "Y X", false)),
             ("behind a mask", masked),
             ("behind coil sensitivities", fft("C=3 Y=96 X=100", "Y X", true) * maps),
+            ("middle axis, Bluestein", fft("A=3 N=71 B=101", "N", false)),
             ("longest line", fft("A=3 N=8000", "N", false)),
         ],
     );
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn cosine_transforms_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let dct = |dims: &str, kind| linop::dct(dims, "N", linop::TrigOptions::default().kind(kind)).unwrap();
+    use linop::TrigType::{I, II, III, IV};
+    check(
+        &device,
+        vec![
+            ("outer axis", dct("N=60 A=350", II)),
+            ("inner axis", dct("A=301 N=90", III)),
+            ("middle axis", dct("A=3 N=75 B=101", IV)),
+            ("table in parts", dct("N=3601 B=3", I)),
+            ("longest line", dct("A=3 N=8000", II)),
+            ("awkward length", dct("A=3 N=71 B=101", IV)),
+            ("by a matrix", dct("A=41 N=32 B=30", II)),
+        ],
+    );
+    // Real values take other kernels.
+    let half = |dims: &str| linop::rfft(dims, "N", linop::RfftOptions::default()).unwrap();
+    let reals = [
+        dct("N=60 A=350", II),
+        dct("N=3601 B=3", I),
+        dct("A=3 N=71 B=101", IV),
+        half("N=60 A=350"),
+        half("A=3 N=8000"),
+    ];
+    for a in reals {
+        let x = real(a.input().unwrap(), 1);
+        let error = distance(&apply_on(&device, &a, &x).unwrap(), &apply_f64(&a, &wide(&x)).unwrap());
+        assert!(error <= TOLERANCE, "{} {}: {error:.2e}", a.op(), a.input().unwrap());
+    }
 }
 
 #[test]

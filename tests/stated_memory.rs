@@ -5,7 +5,7 @@
 mod data;
 
 use data::{Random, complex, mask};
-use linops::linop::{self, Accuracy, FftOptions, Geometry, NufftOptions};
+use linops::linop::{self, Accuracy, FftOptions, Geometry, NufftOptions, TrigOptions};
 use linops::{DType, Device, Linop, MemoryUse, Tensor};
 use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, IxDyn};
 use peak_alloc::PeakAlloc;
@@ -137,6 +137,25 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("one large transform", fft("Y=600 X=500", "Y X")),
         ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
         ("awkward lengths", fft("Y=401 X=509", "Y X")),
+        ("cosine transforms", linop::dct("Y=401 X=500", "Y X", TrigOptions::default()).unwrap()),
+        ("cosine transform of a product", {
+            let weights = linop::diagonal("Y=400 X=50", &complex("Y=400 X=50", 9)).unwrap();
+            linop::dct("Y=400 X=50", "Y", TrigOptions::default()).unwrap() * weights
+        }),
+        ("half a transform", linop::rfft("Y=401 X=500", "Y X", linop::RfftOptions::default()).unwrap()),
+        ("warp", {
+            let field = points(2 * 90, &[70], 0.1).into_shape_with_order(IxDyn(&[2, 90])).unwrap();
+            let field = ArrayD::from_shape_fn(IxDyn(&[2, 90, 70]), |i| field[[i[0], i[1]]]);
+            linop::warp("C=3 Y=90 X=70", "Y X", &field, linop::WarpOptions::default()).unwrap()
+        }),
+        ("nufft, type 3", {
+            let (x, s) = (points(5_000, &[40, 35], 0.5), points(4_000, &[3, 4], 0.5));
+            linop::nufft_type3("C=2 N=5000", &x, &s, linop::NufftType3Options::default(), "C M").unwrap()
+        }),
+        ("ndft", {
+            let locs = points(300, &[40, 35], 1.0);
+            linop::ndft("C=2 Y=40 X=35", &locs, "Y X", "C K").unwrap()
+        }),
         // Complex values in parts, and copies of another precision.
         ("functions of f32", functions::<f32>()),
         ("functions of f64, adjoint", functions::<f64>().h()),

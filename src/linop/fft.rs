@@ -22,6 +22,18 @@ pub enum Norm {
     None,
 }
 
+impl Norm {
+    /// As listings show it.
+    pub(super) fn described(self) -> &'static str {
+        match self {
+            Norm::Ortho => "",
+            Norm::Backward => ", norm backward",
+            Norm::Forward => ", norm forward",
+            Norm::None => ", no norm",
+        }
+    }
+}
+
 /// Options of [`fft`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -68,12 +80,7 @@ pub fn fft(input: impl ToShape, axes: impl ToDims, options: FftOptions) -> Resul
     if options.centered {
         details += ", centred";
     }
-    details += match options.norm {
-        Norm::Ortho => "",
-        Norm::Backward => ", norm backward",
-        Norm::Forward => ", norm forward",
-        Norm::None => ", no norm",
-    };
+    details += options.norm.described();
     Ok(Linop::of(input, output, Fft { axes, options, scale, details }))
 }
 

@@ -24,6 +24,9 @@ pub enum InterpolationKernel {
         /// 0, 1 or 2.
         order: u8,
     },
+    /// Cubic convolution with a = −1/2 (Keys, IEEE Trans. ASSP 29:1153, 1981), which the default width of 4 fits: values on cells
+    /// stay, and polynomials of second degree are interpolated exactly. Its weights add up to 1.
+    Cubic,
 }
 
 /// How a kernel of one variable is used along several axes.
@@ -145,7 +148,7 @@ pub fn gridding(
 }
 
 /// Extents of the samples: all axes of the locations but the last.
-fn sample_extents(locs: &ArrayD<f64>) -> &[usize] {
+pub(super) fn sample_extents(locs: &ArrayD<f64>) -> &[usize] {
     &locs.shape()[..locs.ndim().saturating_sub(1)]
 }
 
@@ -240,6 +243,7 @@ fn prepare(locs: &ArrayD<f64>, grid: &[usize], options: &InterpolateOptions) -> 
             return value_err!("a spline of order {order}; expected 0, 1 or 2");
         }
         InterpolationKernel::Spline { order } => Profile::Spline(order),
+        InterpolationKernel::Cubic => Profile::Cubic,
     };
     let (radial, circular) = (options.norm == KernelNorm::Radial, options.boundary == Boundary::Circular);
     let footprint = Footprint { width, profile: vec![profile; d], radial, circular, closed: true };

@@ -268,7 +268,7 @@ impl Points {
         }
     }
 
-    /// The same weights as polynomials: where the kernel is smooth, spans a whole number of cells, is a product along the axes,
+    /// The same weights as polynomials: where the kernel is smooth or cubic, spans a whole number of cells, is a product along the axes,
     /// and no footprint is cut or as long as an axis.
     pub fn polynomials(&self) -> Option<Polynomials<'_>> {
         match &self.0.form {

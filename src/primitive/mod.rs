@@ -33,6 +33,7 @@ primitives! {
     convolve,
     difference,
     fft,
+    real_fft,
     interpolate,
     nufft,
     closure,

@@ -3,7 +3,8 @@
 use super::data::{Random, complex, indices, mask, real};
 use linops::linop::{
     self, Accuracy, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, Geometry, GradientOptions,
-    InterpolateOptions, InterpolationKernel, Norm, NufftOptions, OffResonanceOptions, Segmentation, Segments, Stretch,
+    InterpolateOptions, InterpolationKernel, Norm, NufftOptions, NufftType3Options, OffResonanceOptions, RfftOptions,
+    Segmentation, Segments, Stretch, TrigOptions, TrigType, WarpKernel, WarpOptions,
 };
 use linops::{Linop, Result};
 use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, IxDyn};
@@ -87,6 +88,31 @@ fn transforms(t: &mut Table) -> Result<()> {
     t.complex("fft, three axes", fft("A=3 B=4 C=5", "A B C", false, Norm::None, false)?);
     t.complex("fft, Bluestein, centred", fft("B=2 N=17", "N", true, Norm::Ortho, false)?);
     t.complex("fft, Bluestein, outer axis", fft("N=19 B=2", "N", false, Norm::Forward, true)?);
+    let half = |norm, isometric| RfftOptions::default().norm(norm).isometric(isometric);
+    t.complex("rfft, even", linop::rfft("B=2 N=12", "N", half(Norm::Ortho, false))?);
+    t.complex("rfft, odd", linop::rfft("N=9 B=2", "N", half(Norm::Backward, true))?);
+    t.complex("rfft, two axes", linop::rfft("A=5 B=2 N=14", "A N", half(Norm::Forward, true))?);
+    t.complex("rfft, twice a prime", linop::rfft("A=3 N=34 B=2", "N", half(Norm::None, false))?);
+    t.complex("rfft, lengths 1 and 2", linop::rfft("A=2 B=3 N=1", "N A", half(Norm::Ortho, true))?);
+    t.complex("irfft, even", linop::irfft("B=2 K=7", "K", 12, half(Norm::Backward, false))?);
+    t.complex("irfft, two axes, odd", linop::irfft("A=5 B=2 K=4", "A K", 7, half(Norm::Ortho, true))?);
+    let trig = |kind| TrigOptions::default().kind(kind);
+    for kind in [TrigType::I, TrigType::II, TrigType::III, TrigType::IV] {
+        // By a matrix; by a transform of half the length; of odd length.
+        for dims in ["B=2 N=5", "N=38 B=2", "N=35"] {
+            t.real(&format!("dct {kind:?} of {dims}"), linop::dct(dims, "N", trig(kind))?);
+            t.real(&format!("dst {kind:?} of {dims}"), linop::dst(dims, "N", trig(kind))?);
+        }
+        t.real(&format!("dct {kind:?}, backward"), linop::dct("N=34", "N", trig(kind).norm(Norm::Backward))?);
+    }
+    t.real("dst, awkward length", linop::dst("N=37 B=2", "N", trig(TrigType::II))?);
+    t.real("dct, two axes", linop::dct("A=6 C=2 N=34", "N A", trig(TrigType::II).norm(Norm::Forward).inverse(true))?);
+    t.complex("dct of a weighted image", {
+        let weights = linop::diagonal("B=2 N=36", &complex("B=2 N=36", 9))?;
+        linop::diagonal("B=2 N=36", &complex("B=2", 8))?
+            * linop::dct("B=2 N=36", "N", trig(TrigType::II))?.out("B N")?
+            * weights
+    });
     t.real("fft, length 1", fft("A=1 B=3", "A", true, Norm::Ortho, false)?);
     Ok(())
 }
@@ -225,6 +251,18 @@ fn points(t: &mut Table) -> Result<()> {
     t.real("gridding", linop::gridding("C=5 S=6", &locs(&[6, 2], 9.0, 6), "Y=7 X=6", &disc)?);
     let weighted = linop::diagonal("C=2 S=6", &complex("C=2 S=6", 7))?;
     t.complex("gridding of weights", linop::gridding("C=2 S=6", &locs(&[6, 1], 9.0, 7), "N=9", &one)? * weighted);
+    let cubic = kernel(&[4.0], InterpolationKernel::Cubic, Product, Zero);
+    t.real("interpolate, cubic", linop::interpolate("C=2 Y=6 X=7", &locs(&[8, 2], 8.0, 11), "Y X", &cubic, "C S")?);
+    let cubic = cubic.boundary(Circular);
+    t.real("interpolate, cubic, circular", linop::interpolate("N=9", &locs(&[7, 1], 12.0, 12), "N", &cubic, "S")?);
+    let warp = |dims: &str, axes: &str, field: &[usize], kernel, boundary| {
+        let options = WarpOptions::default().kernel(kernel).boundary(boundary);
+        linop::warp(dims, axes, &locs(field, 2.5, 13), options)
+    };
+    t.real("warp, 1-D", warp("N=9 C=2", "N", &[1, 9], WarpKernel::Linear, Zero)?);
+    t.real("warp, 2-D, axes turned", warp("Y=6 C=2 X=7", "X Y", &[2, 7, 6], WarpKernel::Cubic, Zero)?);
+    t.real("warp, 2-D, circular", warp("C=2 Y=6 X=5", "Y X", &[2, 6, 5], WarpKernel::Cubic, Circular)?);
+    t.real("warp, 3-D", warp("Z=3 Y=1 X=4", "Z Y X", &[3, 3, 1, 4], WarpKernel::Linear, Circular)?);
     let pair = |tol| NufftOptions::default().accuracy(Accuracy::Tol(tol)).toeplitz(Some(false));
     let nufft = |input: &str, d: usize, axes: &str, out: &str| {
         linop::nufft(input, &locs(&[2, 4, d], 5.0, 8), axes, pair(1e-3), out)
@@ -232,6 +270,17 @@ fn points(t: &mut Table) -> Result<()> {
     t.complex("nufft, 1-D", nufft("C=2 N=11", 1, "N", "C R S")?);
     t.complex("nufft, 2-D, axes turned", nufft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
     t.complex("nufft, 3-D", nufft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
+    let type3 = |input: &str, d: usize, out: &str| {
+        let options = NufftType3Options::default().tol(1e-3).toeplitz(Some(false));
+        linop::nufft_type3(input, &locs(&[2, 4, d], 1.5, 14), &locs(&[5, d], 1.0, 15), options, out)
+    };
+    t.complex("nufft, type 3, 1-D", type3("C=2 R=2 S=4", 1, "C M")?);
+    t.complex("nufft, type 3, 2-D", type3("R=2 S=4", 2, "M")?);
+    t.complex("nufft, type 3, 3-D", type3("R=2 S=4", 3, "M")?);
+    let ndft = |input: &str, d: usize, axes: &str, out: &str| linop::ndft(input, &locs(&[2, 4, d], 9.0, 10), axes, out);
+    t.complex("ndft, 1-D", ndft("C=2 N=11", 1, "N", "C R S")?);
+    t.complex("ndft, 2-D, axes turned", ndft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
+    t.complex("ndft, 3-D", ndft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
     t.complex("nufft, nearest", linop::nufft_lattice("Y=6 X=5", &locs(&[7, 2], 5.0, 9), "Y X", 1.5, "S")?);
     Ok(())
 }

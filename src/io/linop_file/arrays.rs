@@ -69,7 +69,7 @@ impl Loader {
         tensor().map_err(|e| f.at(field, e))
     }
 
-    /// Coordinates: kept in f64 until the plan is made.
+    /// Locations, point by point.
     pub(super) fn locs(&self, f: &Fields) -> Result<ArrayD<f64>> {
         self.wide(f, "locs", "the path of an array (…, D)")
     }

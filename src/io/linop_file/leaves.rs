@@ -4,7 +4,9 @@ use super::fields::{Fields, OUT};
 use super::{Loader, needed, renamed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
-use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch, WaveletBoundary, WaveletOptions};
+use crate::linop::{
+    self, Align, FftOptions, Linop, Norm, RfftOptions, Stretch, TrigOptions, TrigType, WaveletBoundary, WaveletOptions,
+};
 use num_complex::Complex32;
 use serde_json::Value;
 
@@ -30,6 +32,24 @@ impl Loader {
             .norm(norm(f)?)
             .inverse(f.flag("inverse", false)?);
         made(linop::fft(needed(input, f)?, &f.dims("axes")?, options), f)
+    }
+
+    pub(super) fn rfft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::rfft(needed(input, f)?, &f.dims("axes")?, halved(f)?), f)
+    }
+
+    pub(super) fn irfft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let expected = "is missing; expected the values along the last of \"axes\", as in 320";
+        let length = f.count("length")?.ok_or_else(|| f.wrong("length", expected))?;
+        made(linop::irfft(needed(input, f)?, &f.dims("axes")?, length, halved(f)?), f)
+    }
+
+    pub(super) fn dct(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::dct(needed(input, f)?, &f.dims("axes")?, trigonometric(f)?), f)
+    }
+
+    pub(super) fn dst(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::dst(needed(input, f)?, &f.dims("axes")?, trigonometric(f)?), f)
     }
 
     pub(super) fn pad(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
@@ -167,6 +187,23 @@ fn wavelet_boundary(f: &Fields) -> Result<WaveletBoundary> {
         Some("symmetric") => Ok(WaveletBoundary::Symmetric),
         Some(other) => Err(f.wrong("boundary", format!("is \"{other}\"; expected zero, periodization or symmetric"))),
     }
+}
+
+/// Norm and weights of half a transform.
+fn halved(f: &Fields) -> Result<RfftOptions> {
+    Ok(RfftOptions::default().norm(norm(f)?).isometric(f.flag("isometric", false)?))
+}
+
+/// Type, norm and direction of a cosine or sine transform.
+fn trigonometric(f: &Fields) -> Result<TrigOptions> {
+    let kind = match f.count("type")? {
+        Some(1) => TrigType::I,
+        None | Some(2) => TrigType::II,
+        Some(3) => TrigType::III,
+        Some(4) => TrigType::IV,
+        Some(other) => return Err(f.wrong("type", format!("is {other}; expected 1, 2, 3 or 4"))),
+    };
+    Ok(TrigOptions::default().kind(kind).norm(norm(f)?).inverse(f.flag("inverse", false)?))
 }
 
 fn align(f: &Fields) -> Result<Align> {

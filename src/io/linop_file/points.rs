@@ -6,6 +6,7 @@ use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
 use crate::linop::{
     self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop, NufftOptions,
+    NufftType3Options, WarpKernel, WarpOptions,
 };
 
 impl Loader {
@@ -25,9 +26,36 @@ impl Loader {
             }
             _ => return Err(f.wrong("tol", "goes without \"width\" and \"oversamp\"; give one or the others")),
         };
-        let toeplitz = f.get("toeplitz").map(|_| f.flag("toeplitz", false)).transpose()?;
-        let options = NufftOptions::default().accuracy(accuracy).toeplitz(toeplitz);
+        let options = NufftOptions::default().accuracy(accuracy).toeplitz(toeplitz(f)?);
         linop::nufft(needed(input, f)?, &locs, &axes, options, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) fn nufft_type3(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (sources, targets) = (
+            self.wide(f, "sources", "the path of an array (…, D)")?,
+            self.wide(f, "targets", "the path of an array (…, D)")?,
+        );
+        let (default, out) = (NufftType3Options::default(), f.need_text("out", OUT)?);
+        let options = default.tol(f.number("tol")?.unwrap_or(default.tol)).toeplitz(toeplitz(f)?);
+        linop::nufft_type3(needed(input, f)?, &sources, &targets, options, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) fn ndft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out", OUT)?);
+        linop::ndft(needed(input, f)?, &locs, &axes, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) fn warp(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let default = WarpOptions::default();
+        let kernel = match f.text("kernel")?.as_deref() {
+            None | Some("linear") => WarpKernel::Linear,
+            Some("cubic") => WarpKernel::Cubic,
+            Some(other) => return Err(f.wrong("kernel", format!("is \"{other}\"; expected linear or cubic"))),
+        };
+        let options = default.kernel(kernel).boundary(boundary(f, default.boundary)?);
+        let displacement = self.wide(f, "displacement", "the path of an array (D, …)")?;
+        let warp = linop::warp(needed(input, f)?, &f.dims("axes")?, &displacement, options);
+        renamed(warp.map_err(|e| f.here(e))?, f)
     }
 
     pub(super) fn gridding(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
@@ -44,6 +72,20 @@ impl Loader {
     }
 }
 
+/// Whether a normal is a convolution; null leaves it open.
+fn toeplitz(f: &Fields) -> Result<Option<bool>> {
+    f.get("toeplitz").map(|_| f.flag("toeplitz", false)).transpose()
+}
+
+fn boundary(f: &Fields, default: Boundary) -> Result<Boundary> {
+    match f.text("boundary")?.as_deref() {
+        None => Ok(default),
+        Some("circular") => Ok(Boundary::Circular),
+        Some("zero") => Ok(Boundary::Zero),
+        Some(other) => Err(f.wrong("boundary", format!("is \"{other}\"; expected circular or zero"))),
+    }
+}
+
 fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
     let default = InterpolateOptions::default();
     let width = f.numbers("width")?.unwrap_or(default.width);
@@ -54,17 +96,16 @@ fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
             let order = order.unwrap_or(1);
             InterpolationKernel::Spline { order: u8::try_from(order).unwrap_or(u8::MAX) }
         }
-        Some(other) => return Err(f.wrong("kernel", format!("is \"{other}\"; expected kaiser_bessel or spline"))),
+        Some("cubic") => InterpolationKernel::Cubic,
+        Some(other) => {
+            return Err(f.wrong("kernel", format!("is \"{other}\"; expected kaiser_bessel, spline or cubic")));
+        }
     };
     let norm = match f.count("norm")? {
         None | Some(1) => KernelNorm::Product,
         Some(2) => KernelNorm::Radial,
         Some(other) => return Err(f.wrong("norm", format!("is {other}; expected 1 or 2"))),
     };
-    let boundary = match f.text("boundary")?.as_deref() {
-        None | Some("circular") => Boundary::Circular,
-        Some("zero") => Boundary::Zero,
-        Some(other) => return Err(f.wrong("boundary", format!("is \"{other}\"; expected circular or zero"))),
-    };
+    let boundary = boundary(f, default.boundary)?;
     Ok(InterpolateOptions::default().width(width).kernel(kernel).norm(norm).boundary(boundary))
 }

@@ -19,7 +19,7 @@ mod normal;
 mod toeplitz;
 
 pub use accuracy::Accuracy;
-pub(crate) use accuracy::Size;
+pub(crate) use accuracy::{FACTORS, Size, grid_above, width_reaching};
 
 use super::Sample;
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId, identity_axes};
