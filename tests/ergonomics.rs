@@ -93,6 +93,7 @@ fn out_names_some_and_leaves_others() {
 fn dims_are_text_or_lists() {
     let dims: Vec<Dim> = linops::dim::parse_dims("Ny Nx").unwrap();
     let x: Shape = "C=2 Ny=4 Nx=6".parse().unwrap();
+    let names: &[&str; 2] = &["Ny", "Nx"];
     let details = [
         linop::sum(&x, "Ny Nx"),
         linop::sum(&x, String::from("Ny Nx")),
@@ -100,6 +101,7 @@ fn dims_are_text_or_lists() {
         linop::sum(&x, ["Ny", "Nx"]),
         linop::sum(&x, vec!["Ny".to_string(), "Nx".into()]),
         linop::sum(&x, &dims),
+        linop::sum(&x, names),
         linop::sum(&x, &dims[..]),
         linop::sum(&x, [dims[0], dims[1]]),
         linop::sum(&x, "Ny=4 Nx=6".parse::<Shape>().unwrap()),
@@ -142,7 +144,10 @@ fn ranges_are_written_in_any_form() {
 fn lists_of_linops_are_taken_in_any_form() {
     let (a, b) = (linop::flip("N=8", "N").unwrap(), linop::roll("N=8", &[("N", 3)]).unwrap());
     let list = vec![a.clone(), b.clone()];
+    let borrowed: &[&Linop; 2] = &[&a, &b];
     for sum in [
+        linop::add(borrowed),
+        linop::add(&borrowed[..]),
         linop::add([&a, &b]),
         linop::add([&a, &b]),
         linop::add([a.clone(), b.clone()]),
@@ -192,7 +197,9 @@ impl Operator for Twice {
 #[test]
 fn shapes_are_text_or_lists() {
     let n = 4;
+    let list: &[(&str, usize)] = &[("Ny", n), ("Nx", 6)];
     for a in [
+        linop::identity(list).unwrap(),
         linop::identity("Ny=4 Nx=6").unwrap(),
         linop::identity([("Ny", n), ("Nx", 6)]).unwrap(),
         linop::identity([("Ny", n), ("Nx", 6)]).unwrap(),
