@@ -24,7 +24,7 @@ fn nufft(coils: usize, image: &[usize], count: usize, tol: f64, toeplitz: bool) 
     let extents: String = names.iter().zip(image).map(|(d, n)| format!(" {d}={n}")).collect();
     let options = NufftOptions::default().accuracy(Accuracy::Tol(tol)).toeplitz(Some(toeplitz));
     let locs = spread_out(count, image);
-    linop::nufft(format!("C={coils}{extents}"), &locs, &names.join(" "), options, "C K").unwrap()
+    linop::nufft(format!("C={coils}{extents}"), &locs, names.join(" "), options, "C K").unwrap()
 }
 
 fn data(a: &Linop) -> Tensor {
@@ -109,7 +109,7 @@ fn paired() {
             let options = NufftOptions::default().accuracy(Accuracy::Tol(tol)).toeplitz(toeplitz);
             let names = &["Nz", "Ny", "Nx"][3 - image.len()..];
             let extents: String = names.iter().zip(image).map(|(d, n)| format!(" {d}={n}")).collect();
-            linop::nufft(format!("C=8{extents}"), &locs, &names.join(" "), options, "C K").unwrap().n()
+            linop::nufft(format!("C=8{extents}"), &locs, names.join(" "), options, "C K").unwrap().n()
         };
         let (pair, convolution) = (of(Some(false)), of(Some(true)));
         let chosen = if of(None).program().unwrap().to_string().contains("nufft") { "pair" } else { "convolution" };

@@ -4,19 +4,20 @@
 //! which could stand in any crate.
 
 use linops::check::{dot_test, normal_test};
+use linops::ndarray::{Array1, Array3};
 use linops::{Device, Linop, Result, Tensor, linop};
 
 /// Parallel imaging with two coils: sensitivities, Fourier transform, every second line.
 fn two_coils() -> Result<Linop> {
-    let maps = ndarray::Array3::from_shape_fn((2, 16, 12), |(c, y, _)| {
+    let maps = Array3::from_shape_fn((2, 16, 12), |(c, y, _)| {
         let near = y as f32 / 16.0;
         if c == 0 { near } else { 1.0 - near }
     });
-    let lines = ndarray::Array1::from_shape_fn(16, |y| if y % 2 == 0 { 1.0f32 } else { 0.0 });
+    let lines = Array1::from_shape_fn(16, |y| if y % 2 == 0 { 1.0f32 } else { 0.0 });
     let s = linop::diagonal("Ny=16 Nx=12", &Tensor::from_array(maps, "C Ny Nx")?)?;
-    let f = linop::fft(s.output()?, "Ny Nx", Default::default())?.out("C Ky Kx")?;
+    let f = linop::fft(s.output()?, "Ny Nx", Default::default())?.out("... Ky Kx")?;
     let m = linop::diagonal(f.output()?, &Tensor::from_array(lines, "Ky")?)?;
-    linop::chain(vec![s, f, m])
+    linop::chain([s, f, m])
 }
 
 fn main() -> Result<()> {

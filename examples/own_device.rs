@@ -7,10 +7,10 @@
 //! `cargo run --example own_device`
 
 use linops::linop::{self, FftOptions};
+use linops::ndarray::Array2;
+use linops::num_complex::Complex32;
 use linops::wgpu::{self, util::DeviceExt};
 use linops::{DType, Device, Linop, Result, Tensor};
-use ndarray::Array2;
-use num_complex::Complex32;
 
 const NY: usize = 96;
 const NX: usize = 80;
@@ -35,7 +35,7 @@ fn blur() -> Result<Linop> {
     };
     let spectrum = Array2::from_shape_fn((NY, NX), |(y, x)| gauss(y, NY) * gauss(x, NX));
     let centred = FftOptions::default().centered(true);
-    let f = linop::fft(format!("Ny={NY} Nx={NX}"), "Ny Nx", centred)?.out("Ky Kx")?;
+    let f = linop::fft([("Ny", NY), ("Nx", NX)], "Ny Nx", centred)?.out("Ky Kx")?;
     let d = linop::diagonal(f.output()?, &Tensor::from_array(spectrum, "Ky Kx")?)?;
     Ok(f.h() * d * &f)
 }
@@ -113,7 +113,7 @@ fn main() -> Result<()> {
 
     // Handles are cheap clones of the application's own.
     let linops_device = Device::from_wgpu(&adapter, device.clone(), queue.clone());
-    let shape = format!("Ny={NY} Nx={NX}").parse()?;
+    let shape = [("Ny", NY), ("Nx", NX)];
     let x = Tensor::from_wgpu(&linops_device, source, shape, DType::Complex32)?;
     let blur = blur()?;
     let y = blur.apply(&x)?;
@@ -123,7 +123,6 @@ fn main() -> Result<()> {
     take_magnitude(&device, &queue, result, &magnitude);
 
     // Only to check: the same on the host.
-    let shape = format!("Ny={NY} Nx={NX}").parse()?;
     let got = Tensor::from_wgpu(&linops_device, magnitude, shape, DType::F32)?.to(&Device::host())?.to_real_array()?;
     let want = blur.apply(&Tensor::from_array(values, "Ny Nx")?)?.to_array()?;
     let worst = got.iter().zip(&want).map(|(g, w)| (g - w.norm()).abs()).fold(0.0, f32::max);

@@ -7,10 +7,10 @@
 //! `cargo run --release --example threadable [-- DEVICE]`
 
 use linops::linop::{self, Align, FftOptions};
+use linops::ndarray::{Array1, Array2};
+use linops::num_complex::Complex32;
 use linops::program::ThreadSettings;
 use linops::{Device, Linop, Result, Tensor};
-use ndarray::{Array1, Array2};
-use num_complex::Complex32;
 use std::time::Instant;
 
 const SHAPE: &str = "Y=192 X=160";
@@ -22,13 +22,13 @@ fn values(seed: usize, rows: usize, columns: usize) -> Array2<Complex32> {
 }
 
 fn eight() -> Result<Vec<Linop>> {
-    let fft = linop::fft(SHAPE, "Y X", FftOptions::default().centered(true))?.out("Y X")?;
-    let lines = linop::fft(SHAPE, "X", FftOptions::default())?.out("Y X")?;
+    let fft = linop::fft(SHAPE, "Y X", FftOptions::default().centered(true))?.keep();
+    let lines = linop::fft(SHAPE, "X", FftOptions::default())?.keep();
     let weight = |seed| linop::diagonal(SHAPE, &Tensor::from_array(values(seed, 192, 160), "Y X")?);
     let mix = linop::dense(SHAPE, &Tensor::from_array(values(3, 96, 192), "R Y")?, "R X")?;
     // A prime length is a chirp-z transform on the GPU.
-    let padded = linop::pad(SHAPE, "Y=211 X=167", Align::Center)?.out("Y X")?;
-    let prime = linop::fft("Y=211 X=167", "Y X", FftOptions::default())?.out("Y X")?;
+    let padded = linop::pad(SHAPE, "Y=211 X=167", Align::Center)?.keep();
+    let prime = linop::fft("Y=211 X=167", "Y X", FftOptions::default())?.keep();
     let shuffle = Array1::from_shape_fn(192, |k| (k * 71 % 192) as i64).into_dyn();
     let picked = linop::sampling_at(SHAPE, &[("Y", shuffle)], "X S")?;
     Ok(vec![

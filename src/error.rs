@@ -1,5 +1,6 @@
 //! The one error type. Messages say what was expected, what came, and what to do.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, from a wrong extent to a lost device.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Dim names or extents that do not fit.
@@ -73,6 +74,13 @@ pub enum Error {
         /// What went wrong there.
         source: Box<Error>,
     },
+}
+
+/// The message, as `Display` has it: it is what a program shows whose `main` returns the error, and what `unwrap` shows.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

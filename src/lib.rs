@@ -52,7 +52,10 @@ pub mod program {
     //! What linops of your own are written with: a [`Builder`] of programs, and the constants and maps that it takes.
     pub use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
     pub use crate::ir::{Builder, Split, ThreadSettings};
+    pub use crate::primitive::blocks::BlockAxis;
     pub use crate::primitive::contract::Contract;
+    pub use crate::primitive::convolve::{ConvAxis, Convolve};
+    pub use crate::primitive::difference::Border;
     pub use crate::primitive::gather::IndexList;
 }
 
@@ -78,11 +81,15 @@ pub mod internal {
     pub use crate::solve::kernels as solver_kernels;
 }
 
-pub use dim::{Dim, Shape};
+pub use dim::{Dim, Shape, ToDims, ToShape};
 pub use error::{Error, Result};
 pub use linop::{Linop, Threadable};
-pub use run::{ApplyReport, Device, MemoryUse, SelfTest, TaskMemory, apply_f64};
-pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor};
+/// Arrays of tensors, in the version that this crate uses.
+pub use ndarray;
+/// Complex numbers, in the version that this crate uses.
+pub use num_complex;
+pub use run::{ApplyReport, Device, Fit, MemoryUse, SelfTest, TaskMemory, apply_f64};
+pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor, ToElement};
 pub use threadable::ThreadedApply;
 #[cfg(feature = "gpu")]
 pub use wgpu;

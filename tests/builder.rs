@@ -35,7 +35,7 @@ fn own(
     output: &str,
     f: impl Fn(&mut Builder, ValueId) -> Result<ValueId> + Send + Sync + 'static,
 ) -> Linop {
-    Linop::new(input.parse().unwrap(), output.parse().unwrap(), Arc::new(Own(Box::new(f))))
+    Linop::new(input, output, Arc::new(Own(Box::new(f))))
 }
 
 fn ones(extents: &[usize]) -> Constant {

@@ -92,12 +92,12 @@ fn parts(case: &Case) -> Vec<Linop> {
         Edge::Pad(to, align) => {
             let pad = linop::pad(case.shape, to, align).unwrap();
             let names: Vec<String> = pad.input().unwrap().dims().iter().map(|d| d.to_string()).collect();
-            pad.out(&names.join(" ")).unwrap()
+            pad.out(names.join(" ")).unwrap()
         }
     };
     let shape = padded.output().unwrap().clone();
     let names: Vec<String> = shape.dims().iter().map(|d| d.to_string()).collect();
-    let f = linop::fft(&shape, case.axes, case.options).unwrap().out(&names.join(" ")).unwrap();
+    let f = linop::fft(&shape, case.axes, case.options).unwrap().out(names.join(" ")).unwrap();
     let d = linop::diagonal(&shape, &case.weight).unwrap();
     vec![padded.clone(), f.clone(), d, f.h(), padded.h()]
 }

@@ -126,7 +126,7 @@ mod gpu {
                 mapped_at_creation: false,
             });
             device.as_gpu().unwrap().wgpu_queue().unwrap().write_buffer(&buffer, 0, &vec![k as u8; 32 << 20]);
-            let x = Tensor::from_wgpu(&device, buffer, "Y=1024 X=1024".parse().unwrap(), DType::Complex32).unwrap();
+            let x = Tensor::from_wgpu(&device, buffer, "Y=1024 X=1024", DType::Complex32).unwrap();
             drop(a.apply(&x).unwrap());
             device.wait().unwrap();
         };
@@ -149,8 +149,7 @@ mod gpu {
             usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
-        let around =
-            || Tensor::from_wgpu(&device, buffer.clone(), "Y=32 X=32".parse().unwrap(), DType::Complex32).unwrap();
+        let around = || Tensor::from_wgpu(&device, buffer.clone(), "Y=32 X=32", DType::Complex32).unwrap();
         // Frames of a loop: outputs come from the pool, and nothing is made anew.
         let first = around();
         drop(a.apply(&first).unwrap());

@@ -73,8 +73,8 @@ fn lengths() -> Vec<usize> {
 fn filter(dims: &str, n: usize) -> Linop {
     let pad = linop::pad(dims, format!("N={}", 2 * n), linop::Align::Start).unwrap();
     let names: Vec<&str> = dims.split(' ').map(|d| d.split('=').next().unwrap()).collect();
-    let pad = pad.out(&names.join(" ")).unwrap();
-    let f = linop::fft(pad.output().unwrap(), "N", FftOptions::default()).unwrap().out(&names.join(" ")).unwrap();
+    let pad = pad.out(names.join(" ")).unwrap();
+    let f = linop::fft(pad.output().unwrap(), "N", FftOptions::default()).unwrap().out(names.join(" ")).unwrap();
     let weights = linop::diagonal(f.output().unwrap(), &complex(format!("N={}", 2 * n), 1)).unwrap();
     pad.h() * f.h() * weights * &f * &pad
 }
@@ -115,7 +115,7 @@ fn nufft_of(shape: &str, points: usize, width: f64) -> Linop {
     let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[points, dims.len()]), |_| 2.0 * f64::from(r.uniform()));
     let accuracy = linop::Accuracy::Kernel { width, oversamp: 2.0 };
     let options = NufftOptions::default().accuracy(accuracy).toeplitz(Some(false));
-    linop::nufft(shape, &locs, &dims.join(" "), options, "C K").unwrap()
+    linop::nufft(shape, &locs, dims.join(" "), options, "C K").unwrap()
 }
 
 /// Those for a device with more workgroup memory and invocations.
@@ -327,6 +327,8 @@ fn a_kernel_of_each_family() {
         ("scatter", sampling.h(), KernelShape::Gpu),
         ("interpolate", interpolation("C=2 Ny=16 Nx=16"), KernelShape::Gpu),
         ("spread", interpolation("C=2 Ny=16 Nx=16").h(), KernelShape::Gpu),
+        ("project", projection("C=2 Y=9 X=8"), KernelShape::Gpu),
+        ("back_project", projection("Y=9 X=8").h(), KernelShape::Gpu),
         ("fft_workgroup", fft("C=4 N=16"), KernelShape::Gpu),
         ("fft_global", fft("C=4 N=4"), KernelShape::Cpu),
         ("filter", filter("C=4 N=8", 8), KernelShape::Gpu),
@@ -343,6 +345,11 @@ fn interpolation(shape: &str) -> Linop {
     let mut r = Random(5);
     let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[30, 2]), |_| 15.0 * f64::from(r.uniform()).abs());
     linop::interpolate(shape, &locs, "Ny Nx", &linop::InterpolateOptions::default(), "C K").unwrap()
+}
+
+fn projection(shape: &str) -> Linop {
+    let g = linop::Geometry::parallel(&[0.0, 1.0, 2.0], 7);
+    linop::projection(shape, "Y X", &g, if shape.contains('C') { "C A D" } else { "A D" }).unwrap()
 }
 
 /// The kernels of each family: how many, and a hash of them all, which tells when any text changes.

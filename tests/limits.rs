@@ -6,7 +6,9 @@ mod common;
 use common::data::{complex, distance, indices, mask, real, wide};
 use common::{apply_on, bits, gpu_with};
 use linops::gpu::GpuOptions;
-use linops::linop::{self, Align, FftOptions};
+use linops::linop::{
+    self, Align, Border, Boundary, ConvolveMode, ConvolveOptions, FftOptions, Geometry, GradientOptions,
+};
 use linops::{Device, Error, Linop, Result, Tensor, apply_f64};
 
 /// What one binding holds in these tests: 8192 complex values.
@@ -58,9 +60,44 @@ fn transforms_beyond_one_binding() {
             ("two axes, several images", fft("C=3 Y=96 X=90", "Y X", false)),
             ("behind a mask", masked),
             ("behind coil sensitivities", fft("C=3 Y=96 X=100", "Y X", true) * maps),
+            ("middle axis, Bluestein", fft("A=3 N=71 B=101", "N", false)),
             ("longest line", fft("A=3 N=8000", "N", false)),
         ],
     );
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn cosine_transforms_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let dct = |dims: &str, kind| linop::dct(dims, "N", linop::TrigOptions::default().kind(kind)).unwrap();
+    use linop::TrigType::{I, II, III, IV};
+    check(
+        &device,
+        vec![
+            ("outer axis", dct("N=60 A=350", II)),
+            ("inner axis", dct("A=301 N=90", III)),
+            ("middle axis", dct("A=3 N=75 B=101", IV)),
+            ("table in parts", dct("N=3601 B=3", I)),
+            ("longest line", dct("A=3 N=8000", II)),
+            ("awkward length", dct("A=3 N=71 B=101", IV)),
+            ("by a matrix", dct("A=41 N=32 B=30", II)),
+        ],
+    );
+    // Real values take other kernels.
+    let half = |dims: &str| linop::rfft(dims, "N", linop::RfftOptions::default()).unwrap();
+    let reals = [
+        dct("N=60 A=350", II),
+        dct("N=3601 B=3", I),
+        dct("A=3 N=71 B=101", IV),
+        half("N=60 A=350"),
+        half("A=3 N=8000"),
+    ];
+    for a in reals {
+        let x = real(a.input().unwrap(), 1);
+        let error = distance(&apply_on(&device, &a, &x).unwrap(), &apply_f64(&a, &wide(&x)).unwrap());
+        assert!(error <= TOLERANCE, "{} {}: {error:.2e}", a.op(), a.input().unwrap());
+    }
 }
 
 #[test]
@@ -114,6 +151,39 @@ fn index_maps_beyond_one_binding() {
 
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn neighbours_beyond_one_binding() {
+    let Some(device) = small_bindings() else { return };
+    let (same, wide) = (ConvolveOptions::default(), ConvolveOptions::default().mode(ConvolveMode::Full));
+    let around = same.boundary(Boundary::Circular);
+    let (plane, volume) = (complex("Y=5 X=4", 1), real("Z=3 Y=2 X=3", 2));
+    let layer = complex("O=2 I=3 Y=3 X=3", 3);
+    let gradient = |border| linop::gradient("Y=173 X=211", "Y X", GradientOptions::default().border(border)).unwrap();
+    let blocks = |dims: &str, axes: &[(&str, usize, usize)], out: &str| linop::blocks(dims, axes, out).unwrap();
+    check(
+        &device,
+        vec![
+            ("convolution", linop::convolve("Y=173 X=211", &plane, "Y X", wide).unwrap()),
+            ("several", linop::convolve("C=5 Y=90 X=71", &plane, "Y X", same).unwrap()),
+            ("circular", linop::convolve("Y=173 X=211", &plane, "Y X", around).unwrap()),
+            ("strided", linop::convolve("Y=173 X=211", &plane, "Y X", same.stride(2)).unwrap()),
+            ("in space", linop::convolve("Z=23 Y=31 X=37", &volume, "Z Y X", same).unwrap()),
+            ("along a line", linop::convolve("X=30011", &complex("X=7", 4), "X", same).unwrap()),
+            ("channels", linop::convolve("I=3 Y=71 X=90", &layer, "Y X", same).unwrap()),
+            ("of data", linop::convolve_kernel("Y=5 X=4", &complex("Y=90 X=80", 5), "Y X", same).unwrap()),
+            ("gradient", gradient(Border::Neumann)),
+            ("gradient, circular", gradient(Border::Circular)),
+            ("gradient, zero", gradient(Border::Zero)),
+            ("along a line, differences", linop::finite_difference("X=30011", "X", Border::Zero).unwrap()),
+            ("patches", blocks("Y=173 X=111", &[("Y", 8, 4), ("X", 6, 5)], "Q P J I")),
+            ("patches of a line", blocks("X=20011", &[("X", 9, 4)], "P I")),
+            ("patches of lines", blocks("T=3 X=9001", &[("X", 64, 32)], "T P I")),
+            ("patches apart", blocks("X=30011", &[("X", 3, 700)], "P I")),
+        ],
+    );
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn lists_beyond_one_binding() {
     let Some(device) = small_bindings() else { return };
     let at = |dims: &str, dim: &str, list: ndarray::ArrayD<i64>| {
@@ -130,6 +200,26 @@ fn lists_beyond_one_binding() {
             ("inner axis behind, long list", at("A=301 B=3", "A", indices(&[20_000], 301, 6))),
             ("one index only", at("A=301", "A", ndarray::ArrayD::from_elem(ndarray::IxDyn(&[33_000]), 300))),
             ("mask", linop::sampling("C=3 Y=110 X=90", &mask("Y=110 X=90", 0.4, 7), "C S").unwrap()),
+        ],
+    );
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn wavelets_beyond_one_binding() {
+    use linop::{WaveletBoundary::*, WaveletOptions};
+    let Some(device) = small_bindings() else { return };
+    let w = |dims: &str, axes: &str, name: &str, boundary| {
+        let o = WaveletOptions::default().wavelet(name.parse().unwrap()).levels(Some(2)).boundary(boundary);
+        linop::wavelet(dims, axes, &o).unwrap()
+    };
+    check(
+        &device,
+        vec![
+            ("long axis, zeros beyond", w("N=20011", "N", "db4", Zero)),
+            ("long axis, periodic", w("N=20011", "N", "bior2.2", Periodization)),
+            ("two axes, mirrored", w("Y=130 X=140", "Y X", "sym5", Symmetric)),
+            ("three axes", w("Z=30 Y=31 X=26", "Z Y X", "db2", Zero)),
         ],
     );
 }
@@ -186,6 +276,52 @@ fn containers_beyond_one_binding() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn projections_beyond_one_binding() -> Result<()> {
+    let Some(device) = small_bindings() else { return Ok(()) };
+    let angles = |n: usize| (0..n).map(|k| 0.37 * k as f64).collect::<Vec<f64>>();
+    let fan = |n, detectors| Geometry::fan(&angles(n), detectors, 300.0, 100.0);
+    let cone = Geometry::cone(&angles(17), 31, 41, 90.0, 30.0);
+    let turn: Vec<f64> = (0..150).map(|k| f64::from(k) * std::f64::consts::PI / 75.0).collect();
+    let scan = Geometry::cone(&turn[..], 9, 22, 60.0, 10.0);
+    check(
+        &device,
+        vec![
+            ("image, data and rays", linop::projection("Y=110 X=101", "Y X", &fan(90, 120), "A D")?),
+            ("batch", linop::projection("C=11 Y=40 X=34", "Y X", &fan(40, 50), "C A D")?),
+            ("many views of a few pixels", linop::projection("Y=9 X=8", "Y X", &fan(3000, 5), "A D")?),
+            ("volume", linop::projection("Z=22 Y=24 X=26", "Z Y X", &cone, "A V U")?),
+            (
+                "sampled views",
+                linop::fbp(
+                    "A=1500 D=13",
+                    "A D",
+                    "Y=10 X=9",
+                    &Geometry::parallel(&angles(1500), 13),
+                    Default::default(),
+                )?,
+            ),
+            (
+                "samples of an image",
+                linop::fbp(
+                    "A=90 D=101",
+                    "A D",
+                    "Y=95 X=100",
+                    &Geometry::parallel(&angles(90), 101),
+                    Default::default(),
+                )?,
+            ),
+            ("sampled panels", linop::fbp("A=150 V=9 U=22", "A V U", "Z=19 Y=23 X=21", &scan, Default::default())?),
+            ("two that are stacked", {
+                let a = linop::projection("Y=60 X=60", "Y X", &fan(60, 70), "A D")?;
+                linop::stack(vec![a.clone(), -&a], None, Some(("T", 1)))?
+            }),
+        ],
+    );
+    Ok(())
+}
+
 /// A non-uniform transform at points that fill the image, and as many again in its centre.
 fn nufft(dims: &str, axes: &str, count: usize) -> Linop {
     let names: Vec<&str> = axes.split(' ').collect();
@@ -237,6 +373,10 @@ fn samples() -> Vec<(&'static str, Linop)> {
         ("NUFFT", nufft("C=3 Y=20 X=18", "Y X", 1000)),
         ("repeats", linop::sampling_at("A=50", &[("A", indices(&[7000], 50, 3))], "S").unwrap()),
         ("dense", linop::dense("N=90 T=7", &complex("M=40 N=90", 4), "M T").unwrap()),
+        ("projection", {
+            let angles: Vec<f64> = (0..60).map(|k| 0.11 * f64::from(k)).collect();
+            linop::projection("C=5 Y=40 X=37", "Y X", &Geometry::fan(&angles, 50, 70.0, 9.0), "C A D").unwrap()
+        }),
         ("add", linop::flip("A=90 B=70", "A").unwrap() + linop::roll("A=90 B=70", &[("B", 3)]).unwrap()),
     ]
 }

@@ -183,7 +183,7 @@ fn what_was_renamed_named_and_set_stays_so() -> Result<()> {
         ("leaf", turned(fft()?, "A B", "D E")?),
         ("leaf, swapped", turned(fft()?, "N C", "N C")?),
         ("flip", turned(linop::flip("A=2 B=3", "B")?, "P Q", "B A")?),
-        ("slice", turned(linop::slice("A=5", &[("A", (1..4).into())])?, "B", "C")?),
+        ("slice", turned(linop::slice("A=5", &[("A", 1..4)])?, "B", "C")?),
         ("crop", turned(linop::crop("A=5 B=3", "A=2", Align::Start)?, "B A", "B A")?),
         ("sampling", turned(linop::sampling_at("A=3 B=4", &[("B", indices(&[5], 4, 1))], "A S")?, "S A", "S T")?),
         ("interpolate", turned(linop::interpolate("C=2 N=5", &locs, "N", &spline, "C S")?, "N C", "X Y")?),

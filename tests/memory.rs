@@ -176,7 +176,7 @@ fn a_tensor_that_no_buffer_holds_is_too_big() {
     // 256 MiB is the largest buffer under default limits. The host side is one value, repeated by stride 0.
     let one = ndarray::ArcArray::from_elem(ndarray::IxDyn(&[1]), 0.0f32);
     let a = linop::repeat("N=1", "M=70000000").unwrap();
-    let x = Tensor::from_host("N=1".parse().unwrap(), linops::HostArray::F32(one)).unwrap().to(&device).unwrap();
+    let x = Tensor::from_host("N=1", linops::HostArray::F32(one)).unwrap().to(&device).unwrap();
     let e = a.apply(&x).unwrap_err();
     assert!(matches!(e.root(), linops::Error::TooBig { .. }), "{e}");
 }

@@ -77,7 +77,7 @@ fn leaf(shape: &Shape, choice: &Index, seed: u64) -> linops::Result<Linop> {
         13 => linop::repeat(shape, format!("{}=2", dim.next_unused(shape.dims())))?,
         14 => {
             let out = shape.dims().iter().filter(|d| **d != dim).map(|d| format!("{d} ")).collect::<String>();
-            linop::sampling(shape, &mask(&one, 0.6, seed), &format!("{out}{}", dim.next_unused(shape.dims())))?
+            linop::sampling(shape, &mask(&one, 0.6, seed), format!("{out}{}", dim.next_unused(shape.dims())))?
         }
         15 => {
             let new = dim.next_unused(shape.dims()).to_string();
@@ -120,7 +120,7 @@ fn build(tree: &Tree, shape: &Shape) -> linops::Result<(Linop, Steps)> {
             let mut parts = several(trees)?;
             let output = parts[0].0.output()?.clone();
             parts.retain(|(a, _)| a.output().is_ok_and(|o| *o == output));
-            let (linops, steps) = parts.into_iter().unzip();
+            let (linops, steps): (Vec<_>, _) = parts.into_iter().unzip();
             (linop::add(linops)?, Steps::Add(steps))
         }
         // Copies of one linop, as shapes of several random ones seldom match.
@@ -308,8 +308,9 @@ proptest! {
             linop::downsample(&shape, &[(&dim, f, s)]),
             linop::upsample(&shape, &[(&dim, f, s)], &one),
             linop::fft(&shape, &dim, FftOptions::default()),
+            linop::wavelet(&shape, &dim, &linop::WaveletOptions::default().levels(Some(f))),
             linop::sum(&shape, &dim),
-            linop::flip(&shape, &format!("{dim} {dim}")),
+            linop::flip(&shape, format!("{dim} {dim}")),
             linop::roll(&shape, &[(&dim, s as i64 - 4), (&dim, i64::MIN)]),
             linop::repeat(&shape, &one),
             linop::rearrange(&shape, &format!("({dim} A) B -> B {dim} A"), &one),

@@ -40,7 +40,7 @@ fn a_rolled_axis_cut_to_one_index_keeps_its_offset() {
 fn a_stack_of_slices_of_a_rolled_axis_feeds_each_its_own() {
     let x = Array2::from_shape_fn((3, 2), |(s, n)| Complex32::from((10 * s + n) as f32));
     let x = Tensor::from_array(x, "S N").unwrap();
-    let children = (0..3).map(|k| linop::scalar("N=2", (k + 1) as f32).unwrap()).collect();
+    let children: Vec<_> = (0..3).map(|k| linop::scalar("N=2", (k + 1) as f32).unwrap()).collect();
     let stack = linop::stack(children, Some(("S", 0)), Some(("S", 0))).unwrap();
     let a = linop::chain(vec![linop::roll("S=3 N=2", &[("S", 1)]).unwrap(), stack]).unwrap();
     for (device, y) in apply(&a, &x) {

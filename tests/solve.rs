@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 fn sense() -> Linop {
     let maps = linop::diagonal("Y=8 X=7", &complex("C=3 Y=8 X=7", 1)).unwrap();
     let f = linop::fft("C=3 Y=8 X=7", "Y X", FftOptions::default().centered(true)).unwrap();
-    linop::sampling(f.output().unwrap(), &mask("Y1=8 X1=7", 0.7, 2).renamed(&names(&f)).unwrap(), "C S").unwrap()
+    linop::sampling(f.output().unwrap(), &mask("Y1=8 X1=7", 0.7, 2).renamed(names(&f)).unwrap(), "C S").unwrap()
         * f
         * maps
 }

@@ -5,9 +5,9 @@
 mod data;
 
 use data::{Random, complex, mask};
-use linops::linop::{self, Accuracy, FftOptions, NufftOptions};
+use linops::linop::{self, Accuracy, FftOptions, Geometry, NufftOptions, TrigOptions};
 use linops::{DType, Device, Linop, MemoryUse, Tensor};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, IxDyn};
 use peak_alloc::PeakAlloc;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -49,6 +49,12 @@ fn sense() -> Linop {
         * linop::diagonal("Y=96 X=100", &complex("C=8 Y=96 X=100", 2)).unwrap()
 }
 
+fn functions<T: linop::Number + Copy>() -> Linop {
+    let forward = |x: ArrayView2<T>, mut y: ArrayViewMut1<T>| y.assign(&x.row(1));
+    let adjoint = |y: ArrayView1<T>, mut x: ArrayViewMut2<T>| x.row_mut(1).assign(&y);
+    linop::from_fn("Y=90 X=7000", "X=7000", forward, adjoint).unwrap()
+}
+
 /// Linops that between them run every kernel of the host, and every way that transforms and spreads are cut.
 fn cases() -> Vec<(&'static str, Linop)> {
     let (plane, space) = ([90, 70], [20, 24, 18]);
@@ -60,6 +66,11 @@ fn cases() -> Vec<(&'static str, Linop)> {
     let sampling = linop::sampling("C=6 Y=60 X=50", &mask("Y=60 X=50", 0.3, 4), "C K").unwrap();
     let weighted = sampling.clone() * linop::diagonal("C=6 Y=60 X=50", &complex("C=6 Y=60 X=50", 5)).unwrap();
     let fft = |shape: &str, axes: &str| linop::fft(shape, axes, FftOptions::default()).unwrap();
+    let angles: Vec<f64> = (0..60).map(|k| 0.05 * f64::from(k)).collect();
+    let rays = Geometry::parallel(&angles, 130);
+    let projection = linop::projection("C=3 Y=100 X=90", "Y X", &rays, "C A D").unwrap();
+    let cone = Geometry::cone(&angles[..20], 40, 50, 120.0, 40.0);
+    let cone = linop::projection("Z=30 Y=36 X=40", "Z Y X", &cone, "A V U").unwrap();
     let parts = (0..6).map(|k| {
         let f = fft("Y=64 X=60", "Y X").out("Y X").unwrap();
         f * linop::diagonal("Y=64 X=60", &complex("Y=64 X=60", k)).unwrap()
@@ -85,9 +96,39 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("sampling of a product", weighted.clone()),
         ("sampling, adjoint", sampling.h()),
         ("sampling of a product, normal", weighted.n()),
+        ("convolution", linop::convolve("C=7 Y=90 X=80", &complex("Y=5 X=4", 11), "Y X", Default::default()).unwrap()),
+        ("convolution of a product, normal", {
+            let weights = linop::diagonal("Y=90 X=80", &complex("C=7 Y=90 X=80", 12)).unwrap();
+            let kernel = complex("Y=5 X=4", 11);
+            (linop::convolve("C=7 Y=90 X=80", &kernel, "Y X", Default::default()).unwrap() * weights).n()
+        }),
+        ("blocks", linop::blocks("Y=300 X=200", &[("Y", 8, 4), ("X", 8, 4)], "Q P J I").unwrap()),
+        ("blocks of a product, adjoint", {
+            let weights = linop::diagonal("Y=300 X=200", &complex("Y=300 X=200", 13)).unwrap();
+            (linop::blocks("Y=300 X=200", &[("Y", 8, 4), ("X", 8, 4)], "Q P J I").unwrap() * weights).h()
+        }),
+        ("gradient", linop::gradient("Z=40 Y=50 X=60", "Z Y X", Default::default()).unwrap()),
+        ("gradient, normal", linop::gradient("Z=40 Y=50 X=60", "Z Y X", Default::default()).unwrap().n()),
+        ("gradient of a product, normal", {
+            let weights = linop::diagonal("Y=300 X=200", &complex("Y=300 X=200", 13)).unwrap();
+            (linop::gradient("Y=300 X=200", "Y X", Default::default()).unwrap() * weights).n()
+        }),
         ("sum", linop::sum("A=50 B=60 C=70", "B").unwrap()),
         ("sum of all", linop::sum("A=50 B=60 C=70", "A B C").unwrap()),
         ("dense", linop::dense("N=300 A=80", &complex("M=40 N=300", 6), "M").unwrap()),
+        ("projection", projection.clone()),
+        ("projection, adjoint", projection.h()),
+        (
+            "projection of every other row",
+            projection * linop::upsample("C=3 Y=50 X=90", &[("Y", 2, 0)], "Y=100").unwrap().out("C Y X").unwrap(),
+        ),
+        ("projection of a volume", cone.clone()),
+        ("projection of a volume, adjoint", cone.h()),
+        ("filtered back-projection", linop::fbp("A=60 D=130", "A D", "Y=100 X=90", &rays, Default::default()).unwrap()),
+        (
+            "filtered back-projection, adjoint",
+            linop::fbp("A=60 D=130", "A D", "Y=100 X=90", &rays, Default::default()).unwrap().h(),
+        ),
         ("long lines", fft("A=3 X=30000", "X")),
         ("one large filter", {
             let f = fft("Y=600 X=500", "Y X").out("Y X").unwrap();
@@ -96,9 +137,33 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("one large transform", fft("Y=600 X=500", "Y X")),
         ("a cube", fft("Z=50 Y=48 X=40", "Z Y X")),
         ("awkward lengths", fft("Y=401 X=509", "Y X")),
-        ("add", linop::add(parts.clone().collect()).unwrap()),
-        ("stack", linop::stack(parts.collect(), None, Some(("P", 0))).unwrap()),
-        ("nuffts side by side", linop::stack(nuffts.map(|a| a.n()).collect(), None, Some(("P", 0))).unwrap()),
+        ("cosine transforms", linop::dct("Y=401 X=500", "Y X", TrigOptions::default()).unwrap()),
+        ("cosine transform of a product", {
+            let weights = linop::diagonal("Y=400 X=50", &complex("Y=400 X=50", 9)).unwrap();
+            linop::dct("Y=400 X=50", "Y", TrigOptions::default()).unwrap() * weights
+        }),
+        ("half a transform", linop::rfft("Y=401 X=500", "Y X", linop::RfftOptions::default()).unwrap()),
+        ("warp", {
+            let field = points(2 * 90, &[70], 0.1).into_shape_with_order(IxDyn(&[2, 90])).unwrap();
+            let field = ArrayD::from_shape_fn(IxDyn(&[2, 90, 70]), |i| field[[i[0], i[1]]]);
+            linop::warp("C=3 Y=90 X=70", "Y X", &field, linop::WarpOptions::default()).unwrap()
+        }),
+        ("nufft, type 3", {
+            let (x, s) = (points(5_000, &[40, 35], 0.5), points(4_000, &[3, 4], 0.5));
+            linop::nufft_type3("C=2 N=5000", &x, &s, linop::NufftType3Options::default(), "C M").unwrap()
+        }),
+        ("ndft", {
+            let locs = points(300, &[40, 35], 1.0);
+            linop::ndft("C=2 Y=40 X=35", &locs, "Y X", "C K").unwrap()
+        }),
+        // Complex values in parts, and copies of another precision.
+        ("functions of f32", functions::<f32>()),
+        ("functions of f64, adjoint", functions::<f64>().h()),
+        ("wavelet", linop::wavelet("Y=300 X=200", "Y X", &Default::default()).unwrap()),
+        ("wavelet, adjoint", linop::wavelet("Y=300 X=200", "Y X", &Default::default()).unwrap().h()),
+        ("add", linop::add(parts.clone()).unwrap()),
+        ("stack", linop::stack(parts, None, Some(("P", 0))).unwrap()),
+        ("nuffts side by side", linop::stack(nuffts.map(|a| a.n()), None, Some(("P", 0))).unwrap()),
     ]
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Result, shape_err};
 use num_complex::Complex32;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -159,6 +160,30 @@ impl Constant {
             ConstantData::Stacked(_) => return (self.clone(), (0..extents.len()).collect()),
         };
         (Constant::of(reduced, data), kept)
+    }
+
+    /// Entries `range` of an axis.
+    ///
+    /// # Errors
+    /// They are none.
+    pub(crate) fn narrowed(&self, axis: usize, range: &Range<usize>) -> Result<Constant> {
+        let mut extents = self.extents().to_vec();
+        let inner: usize = extents[axis + 1..].iter().product();
+        let (line, first, len) = (extents[axis] * inner, range.start * inner, range.len() * inner);
+        extents[axis] = range.len();
+        let rows = (0..self.len()).step_by(line);
+        let data = match &self.0.data {
+            ConstantData::F32(d) => ConstantData::F32(rows.flat_map(|r| &d[r + first..][..len]).copied().collect()),
+            ConstantData::C32(d) => ConstantData::C32(rows.flat_map(|r| &d[r + first..][..len]).copied().collect()),
+            ConstantData::Stacked(_) => {
+                let at = rows.flat_map(|r| (0..len).map(move |k| r + first + k));
+                match self.is_complex() {
+                    true => ConstantData::C32(at.map(|i| self.get(i)).collect()),
+                    false => ConstantData::F32(at.map(|i| self.get(i).re).collect()),
+                }
+            }
+        };
+        Constant::new(extents, data)
     }
 
     /// One value, as complex.

@@ -4,6 +4,7 @@ mod kernels;
 
 use super::DONE;
 use super::common::{Common, bytes, count};
+use super::numbers::byte_count;
 use super::printer::{Printer, count_of};
 use linops::explain::{Plan, Target};
 use linops::internal::{PlanValue, Step};
@@ -24,6 +25,10 @@ pub struct Args {
 
     #[command(flatten)]
     kernels: kernels::KernelArgs,
+
+    /// Say in which tiles it takes at most so many bytes on the device, such as 64M or 1.5G
+    #[arg(long, value_name = "BYTES", value_parser = byte_count, conflicts_with = "kind")]
+    memory_budget: Option<u64>,
 
     /// Plan for a kind of GPU instead of a device that is here
     #[arg(long = "for", value_name = "KIND", conflicts_with_all = ["device", "lanes"])]
@@ -117,6 +122,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let memory = MemoryUse::of(&plan)?;
         printer.line(format_args!("\n{name}: {} -> {}", linop.input()?, linop.output()?));
         show(&plan, &memory, if name == "normal" { &normals } else { &[] }, printer);
+        if let (Some(budget), Planned::On(device)) = (args.memory_budget, &planned) {
+            let fit = linop.fit(device, DType::Complex32, budget);
+            let said = fit.map_or_else(|e| e.to_string(), |f| format!("{}, {}", f.how(), bytes(f.peak)));
+            printer.line(format_args!("  within {}: {said}", bytes(budget)));
+        }
         if args.wgsl {
             for (kernel, text) in kernels::texts(&plan)? {
                 let shown = json!({ "kernel": kernel, "text": text });
@@ -156,6 +166,12 @@ fn show(plan: &Plan, memory: &MemoryUse, normals: &[NufftNormal], printer: &Prin
     }
     printer.line(format_args!("  {}", totals(plan)));
     printer.line(format_args!("  {}", memory_line(plan, memory)));
+    let on_host: Vec<&Step> = plan.steps.iter().filter(|s| s.runs_on_host()).collect();
+    if !on_host.is_empty() {
+        let moved = on_host.iter().map(|s| plan.step_cost(s)).fold(0, |n, c| n + c.read + c.written);
+        let steps = count_of(on_host.len(), "step");
+        printer.line(format_args!("  host: {steps} of functions, whose {} go there and back", bytes(moved)));
+    }
     for n in normals {
         printer.line(format_args!("  normal of {}: {n}", n.transform));
     }

@@ -2,7 +2,7 @@
 
 use super::common::expect_bytes;
 use linops::io::{Array, Format, Reader, read_array};
-use linops::{Error, HostArray, Result, Shape, Tensor};
+use linops::{Dim, Error, HostArray, Linop, Result, Shape, Tensor};
 use std::path::{Path, PathBuf};
 
 /// Whether the axes of a file have BART's meanings.
@@ -51,6 +51,20 @@ pub fn read_tensor(path: &Path, shape: &Shape, allow_nan: bool) -> Result<Tensor
         _ => array,
     };
     Tensor::from_host(shape.clone(), array).map_err(|e| Error::file(path, e.to_string()))
+}
+
+/// The linop over the dims that a file's array has in front of the linop's input, called B, B1, …
+pub fn over_front(linop: &Linop, path: &Path) -> Result<Linop> {
+    let Some(probe) = Format::of(path).and_then(|f| f.probe) else { return Ok(linop.clone()) };
+    let (extents, input) = (probe(path)?.shape, linop.input()?);
+    let front = &extents[..extents.len().saturating_sub(input.rank())];
+    let (mut used, mut dims) = ([input.dims(), linop.output()?.dims()].concat(), Vec::new());
+    for _ in front {
+        let first = "B".parse::<Dim>()?;
+        dims.push(if used.contains(&first) { first.next_unused(&used) } else { first });
+        used.extend(dims.last());
+    }
+    linop.over(Shape::new(dims, front.to_vec())?)
 }
 
 fn extents(array: &HostArray) -> &[usize] {

@@ -5,10 +5,13 @@
 //! one. Nothing here knows tensors or operators.
 
 mod name;
+mod names;
 mod pattern;
 mod shape;
 
 pub use name::{Dim, parse_dims};
+pub use names::ToDims;
+pub(crate) use names::{called, nameless};
 pub use pattern::{Bindings, Pattern};
 pub use shape::{Shape, ToShape};
 

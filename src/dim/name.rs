@@ -1,5 +1,6 @@
 //! One named dimension.
 
+use super::shape::slip;
 use crate::error::{Result, shape_err};
 use std::collections::HashSet;
 use std::fmt;
@@ -94,8 +95,9 @@ impl FromStr for Dim {
         let starts_right = base.starts_with(|c: char| c.is_alphabetic() || c == '_');
         if !starts_right || !base.chars().all(|c| c.is_alphanumeric() || c == '_') {
             return shape_err!(
-                "\"{}\" is not a dim name; expected a letter, then letters, digits or _, as in Nx or Kx1",
-                shown(text)
+                "\"{}\" is not a dim name; expected a letter, then letters, digits or _, as in Nx or Kx1{}",
+                shown(text),
+                slip(text)
             );
         }
         let mut held = [0; Dim::MAX_BYTES];

@@ -1,9 +1,10 @@
 //! Shapes with wildcards, matched by unification: a wildcard means the same dims wherever it stands.
 
-use super::shape::EXTENT;
+use super::names::{self, Unnamed};
+use super::shape::{EXTENT, slip};
 use super::{Dim, Shape, join};
 use crate::error::{Result, shape_err};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// A shape with wildcards: `"... Ny=256 Nx"`, `"(1) Ny (2)"`.
@@ -32,6 +33,93 @@ pub struct Bindings {
 }
 
 impl Pattern {
+    /// A pattern without wildcards.
+    pub(super) fn of(dims: &[(Dim, Option<usize>)]) -> Result<Pattern> {
+        Pattern::new(dims.iter().map(|(d, n)| Token::Dim(*d, *n)))
+    }
+
+    /// Patterns one after the other.
+    pub(super) fn joined(parts: impl Iterator<Item = Result<Pattern>>) -> Result<Pattern> {
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        Pattern::new(parts.into_iter().flat_map(|p| p.tokens))
+    }
+
+    /// Checks what only the whole of it tells.
+    fn new(parts: impl IntoIterator<Item = Token>) -> Result<Pattern> {
+        let mut tokens: Vec<Token> = Vec::new();
+        let mut named = HashSet::new();
+        let mut rests = 0;
+        let mut repeated = None;
+        for token in parts {
+            match token {
+                // Neighbouring ellipses say no more than one.
+                Token::Rest if tokens.last() == Some(&Token::Rest) => continue,
+                Token::Rest => rests += 1,
+                Token::Dim(d, _) if !named.insert(d) => repeated = repeated.or(Some(d)),
+                _ => {}
+            }
+            tokens.push(token);
+        }
+        let pattern = Pattern { tokens };
+        match repeated {
+            Some(d) => shape_err!("dim {d} stands twice in \"{pattern}\"; dims of one shape must differ"),
+            None if rests > 1 => {
+                shape_err!("\"{pattern}\" has ... at two places; what each stands for would be open")
+            }
+            None => Ok(pattern),
+        }
+    }
+
+    /// The dims, if it is nothing but names.
+    ///
+    /// # Errors
+    /// A dim has an extent, or there are wildcards.
+    pub fn dims(&self) -> Result<Vec<Dim>> {
+        let name = |token: &Token| match token {
+            Token::Dim(d, None) => Ok(*d),
+            Token::Dim(d, Some(_)) => {
+                shape_err!("\"{self}\" gives dim {d} an extent; expected names alone, as in Ny Nx")
+            }
+            _ => shape_err!("\"{self}\" has a wildcard; name each dim, as in Ny Nx"),
+        };
+        self.tokens.iter().map(name).collect()
+    }
+
+    /// The shape of these axes under the names of this pattern: `()` leaves one as it is called, `...` all that are not named.
+    /// Extents that are given are checked.
+    pub(crate) fn name(&self, axes: &[Unnamed]) -> Result<Shape> {
+        let fixed = self.tokens.iter().filter(|t| **t != Token::Rest).count();
+        let rest = axes.len().checked_sub(fixed).filter(|rest| *rest == 0 || fixed < self.tokens.len());
+        let Some(rest) = rest else {
+            let (all, dims) = (names::show(axes), if fixed == 1 { "dim" } else { "dims" });
+            return shape_err!("\"{self}\" names {fixed} {dims}, expected {}{all}", axes.len());
+        };
+        let stays = |(name, extent): &Unnamed, wildcard: &str| match name {
+            Some(d) => Ok((*d, *extent)),
+            None => {
+                shape_err!("{wildcard} in \"{self}\" stands for an axis of extent {extent} that has no name; name it")
+            }
+        };
+        let (mut out, mut at) = (Vec::with_capacity(axes.len()), 0);
+        for token in &self.tokens {
+            let axis = at;
+            at += if *token == Token::Rest { rest } else { 1 };
+            match token {
+                Token::Rest => out.extend(axes[axis..at].iter().map(|a| stays(a, "...")).collect::<Result<Vec<_>>>()?),
+                Token::Any => out.push(stays(&axes[axis], "()")?),
+                Token::Numbered(n) => {
+                    return shape_err!("({n}) in \"{self}\" says nothing here; expected a name, () or ...");
+                }
+                Token::Dim(d, Some(want)) if *want != axes[axis].1 => {
+                    return shape_err!("dim {d} has extent {}, expected {want} of \"{self}\"", axes[axis].1);
+                }
+                Token::Dim(d, _) => out.push((*d, axes[axis].1)),
+            }
+        }
+        let (dims, extents) = out.into_iter().unzip();
+        Shape::new(dims, extents)
+    }
+
     /// Matches a shape and adds what the wildcards stand for to `bindings`; a wildcard that is bound already must stand
     /// for the same dims again, and a named dim must have the same extent.
     ///
@@ -89,6 +177,14 @@ impl Pattern {
         }
         let (dims, extents) = out.into_iter().unzip();
         Shape::new(dims, extents)
+    }
+
+    /// The pattern behind `...`, if it begins with that.
+    pub fn behind_rest(&self) -> Option<Pattern> {
+        match self.tokens.split_first() {
+            Some((Token::Rest, tokens)) => Some(Pattern { tokens: tokens.to_vec() }),
+            _ => None,
+        }
     }
 
     /// The plain shape, if every dim has an extent and there are no wildcards.
@@ -167,14 +263,8 @@ impl std::str::FromStr for Pattern {
     type Err = crate::Error;
 
     fn from_str(text: &str) -> Result<Pattern> {
-        let mut tokens = Vec::new();
-        for t in text.split_whitespace() {
-            let token = match t {
-                // Neighbouring ellipses say no more than one.
-                "..." if tokens.last() == Some(&Token::Rest) => continue,
-                "..." if tokens.contains(&Token::Rest) => {
-                    return shape_err!("\"{text}\" has ... at two places; what each stands for would be open");
-                }
+        let token = |t: &str| {
+            Ok(match t {
                 "..." => Token::Rest,
                 "()" => Token::Any,
                 _ => match (t.strip_prefix('(').and_then(|t| t.strip_suffix(')')), t.split_once('=')) {
@@ -185,19 +275,16 @@ impl std::str::FromStr for Pattern {
                     (None, Some((name, extent))) => match extent.parse() {
                         Ok(0) => return shape_err!("dim {name} has extent 0; every extent must be at least 1"),
                         Ok(e) => Token::Dim(name.parse()?, Some(e)),
-                        Err(_) => return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}"),
+                        Err(_) => {
+                            let slip = slip(text);
+                            return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}{slip}");
+                        }
                     },
                     (None, None) => Token::Dim(t.parse()?, None),
                 },
-            };
-            if let Token::Dim(d, _) = token
-                && tokens.iter().any(|t| matches!(t, Token::Dim(e, _) if *e == d))
-            {
-                return shape_err!("dim {d} stands twice in \"{text}\"; dims of one shape must differ");
-            }
-            tokens.push(token);
-        }
-        Ok(Pattern { tokens })
+            })
+        };
+        Pattern::new(text.split_whitespace().map(token).collect::<Result<Vec<_>>>()?)
     }
 }
 
@@ -240,6 +327,8 @@ mod tests {
         assert_eq!(p("... Nx").matches(&s("C=2 Ny=3 Nx=4")).unwrap().rest().unwrap().len(), 2);
         assert!("... A ...".parse::<Pattern>().is_err());
         assert_eq!(p("... ... A").to_string(), "... A");
+        assert_eq!(p("... A=2 B=3").behind_rest(), Some(p("A=2 B=3")));
+        assert_eq!((p("A ...").behind_rest(), p("...").behind_rest()), (None, Some(p(""))));
     }
 
     #[test]

@@ -26,6 +26,15 @@ pub struct Shape {
 /// What stands behind a dim's `=`.
 pub(super) const EXTENT: &str = "a whole number from 1 on that memory can address";
 
+/// What is often behind a text that cannot be read.
+pub(super) fn slip(text: &str) -> &'static str {
+    match text {
+        t if t.contains([',', ';']) => " (dims have blanks between them, no commas)",
+        t if t.contains(" =") || t.contains("= ") => " (without blanks around =)",
+        _ => "",
+    }
+}
+
 impl Shape {
     /// Dims and extents side by side.
     ///
@@ -84,7 +93,11 @@ impl Shape {
     pub fn require(&self, dim: Dim) -> Result<usize> {
         match self.axis(dim) {
             Some(axis) => Ok(axis),
-            None => shape_err!("dim {dim} is not in \"{}\"; name one of its dims", join(&self.dims)),
+            None => {
+                let near = |d: &&Dim| d.base().eq_ignore_ascii_case(dim.base());
+                let meant = self.dims.iter().find(near).map_or(String::new(), |d| format!(", perhaps {d} is meant"));
+                shape_err!("dim {dim} is not in \"{}\"{meant}; name one of its dims", join(&self.dims))
+            }
         }
     }
 
@@ -122,17 +135,28 @@ impl Shape {
                 .unwrap_or((self.dims[0], 0, 0));
             return shape_err!("dim {dim} has extent {came}, expected {want} (came {got}, expected {self})");
         }
-        let mut sorted = (self.dims.clone(), got.dims.clone());
-        sorted.0.sort();
-        sorted.1.sort();
-        if sorted.0 == sorted.1 {
-            return shape_err!(
-                "the dims are in the order \"{}\", expected \"{}\"; put a rearrange between",
-                join(&got.dims),
-                join(&self.dims)
-            );
+        let without = |of: &Shape, other: &Shape| -> Vec<Dim> {
+            of.dims.iter().filter(|d| other.axis(**d).is_none()).copied().collect()
+        };
+        let (missing, other) = (without(self, got), without(got, self));
+        let (want, came) = (join(&self.dims), join(&got.dims));
+        match (&missing[..], &other[..]) {
+            ([], []) => shape_err!(
+                "the dims are in the order \"{came}\", expected \"{want}\"; put a rearrange by \"{came} -> {want}\" between, or \
+                 give the tensor as .permuted(\"{want}\")"
+            ),
+            (gone, []) => shape_err!("{} missing: the dims are \"{got}\", expected \"{self}\"", are(gone)),
+            ([], more) => shape_err!("{} too many: the dims are \"{got}\", expected \"{self}\"", are(more)),
+            _ if self.extents == got.extents => shape_err!(
+                "the dims are called \"{got}\", expected \"{self}\"; rename a linop's with .out(\"{want}\"), a tensor's with \
+                 .renamed(\"{want}\")"
+            ),
+            (gone, more) => shape_err!(
+                "the dims are \"{got}\", expected \"{self}\": {} missing, {} too many; rename or rearrange them",
+                are(gone),
+                are(more)
+            ),
         }
-        shape_err!("the dims are \"{got}\", expected \"{self}\"; rename or rearrange them")
     }
 
     /// Extents that an array must have; the error names the dim.
@@ -146,6 +170,14 @@ impl Shape {
             }
         }
         Ok(())
+    }
+}
+
+/// `dim C is`, `dims C T are`.
+fn are(dims: &[Dim]) -> String {
+    match dims {
+        [one] => format!("dim {one} is"),
+        many => format!("dims {} are", join(many)),
     }
 }
 
@@ -172,19 +204,32 @@ impl std::str::FromStr for Shape {
         let (mut dims, mut extents) = (Vec::new(), Vec::new());
         for token in text.split_whitespace() {
             let Some((name, extent)) = token.split_once('=') else {
-                return shape_err!("\"{token}\" in \"{text}\" has no extent; expected a form like Ny=256");
+                let slip = slip(text);
+                return shape_err!("\"{token}\" in \"{text}\" has no extent; expected a form like Ny=256{slip}");
             };
             dims.push(name.parse()?);
             match extent.parse() {
                 Ok(e) => extents.push(e),
-                Err(_) => return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}"),
+                Err(_) => {
+                    let slip = slip(text);
+                    return shape_err!("the extent of {name} is \"{extent}\"; expected {EXTENT}{slip}");
+                }
             }
         }
         Shape::new(dims, extents)
     }
 }
 
-/// What a constructor takes as a shape: a [`Shape`], a reference to one, or text such as `"Ny=256 Nx=256"`.
+/// What is taken as a shape: a [`Shape`], text such as `"Ny=256 Nx=256"`, or a list such as `[("Ny", ny), ("Nx", nx)]`; each by
+/// reference, too.
+///
+/// ```
+/// use linops::linop;
+/// let (ny, nx) = (4, 6);
+/// assert_eq!(linop::identity([("Ny", ny), ("Nx", nx)])?.input()?, linop::identity("Ny=4 Nx=6")?.input()?);
+/// assert_eq!(linop::rearrange("Ny=4 Nx=6", "Ny Nx -> Nx Ny", &[])?.output()?.to_string(), "Nx=6 Ny=4");
+/// # Ok::<(), linops::Error>(())
+/// ```
 pub trait ToShape {
     /// The shape, or why it is none.
     fn to_shape(&self) -> Result<Shape>;
@@ -205,6 +250,26 @@ impl ToShape for str {
 impl ToShape for String {
     fn to_shape(&self) -> Result<Shape> {
         self.parse()
+    }
+}
+
+/// Dims with their extents: `[("Ny", ny), ("Nx", nx)]`.
+impl ToShape for [(&str, usize)] {
+    fn to_shape(&self) -> Result<Shape> {
+        let dims = self.iter().map(|(d, _)| d.parse()).collect::<Result<_>>()?;
+        Shape::new(dims, self.iter().map(|(_, n)| *n).collect())
+    }
+}
+
+impl<const N: usize> ToShape for [(&str, usize); N] {
+    fn to_shape(&self) -> Result<Shape> {
+        self[..].to_shape()
+    }
+}
+
+impl ToShape for Vec<(&str, usize)> {
+    fn to_shape(&self) -> Result<Shape> {
+        self[..].to_shape()
     }
 }
 
@@ -232,6 +297,8 @@ mod tests {
             ("C=0", "dim C has extent 0"),
             ("C", "no extent"),
             ("C=x", "\"x\""),
+            ("C=4, D=3", "no commas"),
+            ("C = 4", "without blanks around ="),
             ("C=-1", "\"-1\""),
             ("C=2 C=3", "twice"),
             ("A=4294967296 B=4294967296 C=4294967296", "address"),
@@ -263,6 +330,15 @@ mod tests {
         assert!(e("C=8 Ny=5").contains("dim Ny has extent 5, expected 4"));
         assert!(e("Ny=4 C=8").contains("order"));
         assert!(e("C=8 Nz=4").contains("expected \"C=8 Ny=4\""));
+        assert!(e("C=8 Nz=4").contains("rename a linop's with .out(\"C Ny\")"));
+        assert!(e("Ny=4 C=8").contains("by \"Ny C -> C Ny\""));
+        assert!(e("C=8 Nz=5").contains("dim Ny is missing, dim Nz is too many"));
+        assert_eq!(e("Ny=4"), "dim C is missing: the dims are \"Ny=4\", expected \"C=8 Ny=4\"");
+        assert_eq!(
+            e("A=1 B=1 C=8 Ny=4"),
+            "dims A B are too many: the dims are \"A=1 B=1 C=8 Ny=4\", expected \"C=8 Ny=4\""
+        );
+        assert!(want.require("ny".parse().unwrap()).unwrap_err().to_string().contains(", perhaps Ny is meant"));
         assert!(want.expect_extents(&[8]).is_err());
         assert!(want.expect_extents(&[8, 3]).unwrap_err().to_string().contains("Ny"));
     }

@@ -11,6 +11,7 @@ use ndarray::{ArcArray, IxDyn};
 use num_complex::Complex32;
 use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,11 +123,17 @@ impl Core {
 }
 
 /// A tensor's values on a GPU.
-#[derive(Debug)]
 pub struct GpuBuffer {
     // The block first: its end may be the end of the device.
     block: Arc<Block>,
     gpu: Arc<Gpu>,
+}
+
+/// Size and device.
+impl fmt::Debug for GpuBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GpuBuffer({} bytes on {})", self.block.bytes(), self.gpu.name())
+    }
 }
 
 impl GpuBuffer {

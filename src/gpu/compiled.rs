@@ -11,7 +11,7 @@ use crate::access::{Store, ValueId};
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::kept::{Booking, Ledger};
-use crate::plan::Plan;
+use crate::plan::{HostStep, Plan};
 use crate::shader::{Draft, Operand, SUBMISSION, work};
 use crate::tensor::{DType, Tensor};
 use rayon::prelude::*;
@@ -40,7 +40,7 @@ pub(crate) struct CompiledPlan {
 pub(super) struct Dispatch {
     pub pipeline: Arc<Pipeline>,
     pub entries: Vec<Entry>,
-    pub groups: (u32, u32),
+    pub groups: (u32, u32, u32),
     pub lane: usize,
     /// Whether the call's input or output is bound.
     pub external: bool,
@@ -55,6 +55,16 @@ pub(super) struct Submission {
     pub dispatches: Range<usize>,
     pub reads: Vec<From>,
     pub writes: Vec<From>,
+    /// What the host does once this is submitted and before the next is: it waits for the values that it reads.
+    pub then: Vec<Through>,
+}
+
+/// A step that the host runs, with what it reads and writes.
+#[derive(Debug)]
+pub(super) struct Through {
+    pub step: HostStep,
+    pub input: From,
+    pub output: From,
 }
 
 #[derive(Debug)]
@@ -143,7 +153,8 @@ impl CompiledPlan {
     /// The command buffers of an apply, where it is submitted at once and in the order of one queue; they are to be submitted
     /// to lane 0. None where it is not.
     pub fn commands(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Option<Vec<wgpu::CommandBuffer>>> {
-        if self.submissions.len() > 1 || self.core.lanes.tracked() {
+        let waits = self.submissions.iter().any(|s| !s.then.is_empty());
+        if waits || self.submissions.len() > 1 || self.core.lanes.tracked() {
             return Ok(None);
         }
         let (input, out) = (self.here(x)?, self.here(y)?);
@@ -169,9 +180,10 @@ impl CompiledPlan {
 
 /// Compiles the kernels of a plan side by side, those that are not there yet.
 fn compile<'a>(core: &Core, drafts: impl Iterator<Item = (usize, &'a Draft)>) -> Result<()> {
-    let kernels: BTreeMap<(usize, &str), &str> = drafts.map(|(lane, d)| ((lane, &d.text[..]), &d.name[..])).collect();
-    let kernels: Vec<((usize, &str), &str)> = kernels.into_iter().collect();
-    kernels.par_iter().try_for_each(|&((lane, text), name)| core.lane(lane).pipeline(name, text).map(drop))
+    let key = |lane: usize, d: &'a Draft| (lane, &d.text[..], d.own.is_some());
+    let kernels: BTreeMap<(usize, &str, bool), &str> = drafts.map(|(lane, d)| (key(lane, d), &d.name[..])).collect();
+    let kernels: Vec<((usize, &str, bool), &str)> = kernels.into_iter().collect();
+    kernels.par_iter().try_for_each(|&((lane, text, own), name)| core.lane(lane).pipeline(name, text, own).map(drop))
 }
 
 struct Compiler<'a> {
@@ -192,7 +204,10 @@ impl Compiler<'_> {
         drafts: &[Vec<Draft>],
         submissions: &mut Vec<Submission>,
     ) -> Result<()> {
-        let fresh = |at: usize| Submission { lane, dispatches: at..at, reads: vec![From::Params], writes: Vec::new() };
+        let fresh = |at: usize| {
+            let (reads, writes, then) = (vec![From::Params], Vec::new(), Vec::new());
+            Submission { lane, dispatches: at..at, reads, writes, then }
+        };
         let mut current = fresh(self.dispatches.len());
         // What this submission has written whole is not read from elsewhere.
         let mut made: Vec<From> = Vec::new();
@@ -203,6 +218,12 @@ impl Compiler<'_> {
             wide = wave.len() > 1;
             for &at in wave {
                 let step = &self.plan.steps[at];
+                if let Some(step) = step.host_step(self.plan) {
+                    let (input, output) = (place(self.plan, step.input), place(self.plan, step.store.value));
+                    // Behind the kernels of its wave, which do not need it.
+                    current.then.push(Through { step, input, output });
+                    continue;
+                }
                 let cost = self.plan.step_cost(step);
                 let drafts = &drafts[at];
                 let each = work(cost.read + cost.written, cost.flops) / drafts.len().max(1) as u64;
@@ -217,7 +238,9 @@ impl Compiler<'_> {
                     bytes += each;
                     if bytes > SUBMISSION && !current.dispatches.is_empty() {
                         let at = current.dispatches.end;
-                        submissions.push(std::mem::replace(&mut current, fresh(at)));
+                        let mut next = fresh(at);
+                        next.then = std::mem::take(&mut current.then);
+                        submissions.push(std::mem::replace(&mut current, next));
                         made.clear();
                         bytes = each;
                     }
@@ -234,6 +257,12 @@ impl Compiler<'_> {
                     add(&mut made, &dst);
                 }
             }
+            if !current.then.is_empty() {
+                let next = fresh(current.dispatches.end);
+                submissions.push(std::mem::replace(&mut current, next));
+                made.clear();
+                (bytes, wide) = (0, true);
+            }
         }
         if !current.dispatches.is_empty() {
             submissions.push(current);
@@ -242,10 +271,12 @@ impl Compiler<'_> {
     }
 
     fn dispatch(&mut self, lane: usize, draft: &Draft, pass: bool) -> Result<Dispatch> {
-        let pipeline = self.core.lane(lane).pipeline(&draft.name, &draft.text)?;
+        let pipeline = self.core.lane(lane).pipeline(&draft.name, &draft.text, draft.own.is_some())?;
         let mut entries = Vec::new();
-        let (offset, bytes) = self.uniform(&draft.params);
-        entries.push(Entry { number: 2, from: From::Params, offset, bytes });
+        if draft.own.is_none() {
+            let (offset, bytes) = self.uniform(&draft.params);
+            entries.push(Entry { number: 2, from: From::Params, offset, bytes });
+        }
         if let Some(p) = &draft.fft_params {
             let (offset, bytes) = self.uniform(p);
             entries.push(Entry { number: 0, from: From::Params, offset, bytes });
@@ -260,7 +291,14 @@ impl Compiler<'_> {
         // Only what the kernel declares and naga kept.
         entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.number));
         let external = entries.iter().any(|e| matches!(e.from, From::Input | From::Output));
-        Ok(Dispatch { pipeline, entries, groups: self.core.limits.fold(draft.groups)?, lane, external, pass })
+        let groups = match draft.own {
+            Some([x, y, z]) => (x, y, z),
+            None => {
+                let (x, y) = self.core.limits.fold(draft.groups)?;
+                (x, y, 1)
+            }
+        };
+        Ok(Dispatch { pipeline, entries, groups, lane, external, pass })
     }
 
     fn uniform(&mut self, data: &[u32]) -> (u64, u64) {

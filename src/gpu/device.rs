@@ -14,6 +14,7 @@ use crate::planner::PlanKey;
 use crate::points::Weights;
 use crate::setters::setters;
 use crate::shader::{GpuLimits, KernelShape};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that are kept between applies, at first.
@@ -26,6 +27,8 @@ const BUDGET: u64 = 1 << 30;
 pub struct GpuOptions {
     /// Storage bindings of at most so many bytes (a multiple of 4096).
     pub max_binding: Option<u64>,
+    /// Buffers of at most so many bytes (a multiple of 4096).
+    pub max_buffer: Option<u64>,
     /// Workgroups along one dimension of a dispatch at most.
     pub max_groups: Option<u32>,
     /// Plan against wgpu's default limits instead of the adapter's.
@@ -43,6 +46,8 @@ pub struct GpuOptions {
 setters! { GpuOptions {
     /// With bindings of at most so many bytes.
     max_binding: Option<u64>,
+    /// With buffers of at most so many bytes.
+    max_buffer: Option<u64>,
     /// With at most so many workgroups along one dimension of a dispatch.
     max_groups: Option<u32>,
     /// With wgpu's default limits, or not.
@@ -59,7 +64,6 @@ setters! { GpuOptions {
 
 /// An opened GPU. Those that are opened by name, as software or as the best one stay open and are given out again; all others
 /// end with the last tensor on them and the last [`Device`](crate::Device) that is them.
-#[derive(Debug)]
 pub struct Gpu {
     /// What is kept for plans, which lean on the core alone: they go with the device.
     pub(crate) plans: Store<PlanKey, CompiledPlan>,
@@ -68,6 +72,13 @@ pub struct Gpu {
     /// The verdict of the self-test.
     tested: Mutex<Option<Result<()>>>,
     weights: Option<Weights>,
+}
+
+/// The name alone.
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gpu({})", self.name())
+    }
 }
 
 impl Gpu {
@@ -143,9 +154,10 @@ impl Gpu {
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let natural = if software { KernelShape::Cpu } else { KernelShape::Gpu };
         let binding = l.max_storage_buffer_binding_size.min(options.max_binding.unwrap_or(u64::MAX));
+        let most = options.max_buffer.map_or(l.max_buffer_size, |most| (most / 4096 * 4096).min(l.max_buffer_size));
         let limits = GpuLimits {
             max_binding: binding / 4096 * 4096,
-            max_buffer: l.max_buffer_size,
+            max_buffer: most,
             max_storage_buffers: l.max_storage_buffers_per_shader_stage.min(8),
             workgroup_memory: l.max_compute_workgroup_storage_size,
             max_invocations: l.max_compute_invocations_per_workgroup.min(l.max_compute_workgroup_size_x),
@@ -163,7 +175,7 @@ impl Gpu {
             groups: Groups::default(),
             records: Default::default(),
             callers: Default::default(),
-            pool: Pool::new(l.max_buffer_size),
+            pool: Pool::new(limits.max_buffer),
             pipelines,
             lanes,
         };

@@ -1,7 +1,7 @@
 //! Recording a compiled plan: bind groups over leased scratch, command buffers by several threads, one submitter.
 
 use super::buffer::{Block, GpuBuffer};
-use super::compiled::{CompiledPlan, Dispatch, From};
+use super::compiled::{CompiledPlan, Dispatch, From, Through};
 use super::core::Core;
 use super::faults::checked;
 use super::groups::{Call, CallGroups};
@@ -116,6 +116,14 @@ impl Instance {
         Ok(groups)
     }
 
+    /// A step that the host runs: waits for what it reads, and brings the result back.
+    fn through_host(&self, plan: &CompiledPlan, t: &Through, call: (&GpuBuffer, &GpuBuffer)) -> Result<()> {
+        let lanes = &plan.core.lanes;
+        let read = lanes.read(self.place(plan, &t.input, Some(call)), t.step.reads())?;
+        let result = t.step.run(&read)?;
+        lanes.write(self.place(plan, &t.output, Some(call)), t.step.offset(), bytemuck::cast_slice(&result))
+    }
+
     /// The command buffers of one apply, to be submitted together.
     pub fn record(&mut self, plan: &CompiledPlan, x: &GpuBuffer, y: &GpuBuffer) -> Result<Vec<wgpu::CommandBuffer>> {
         let groups = self.bound(plan, x, y)?;
@@ -146,7 +154,9 @@ impl Instance {
                 false => Default::default(),
             };
             let stretches = recording.stretches(&s.dispatches);
-            if late {
+            if stretches.is_empty() {
+                // The host begins.
+            } else if late {
                 let record = |_: &wgpu::Device| {
                     let finished = stretches.iter().map(|r| recording.stretch(r)).collect::<Result<Vec<_>>>()?;
                     Ok(finished.into_iter().map(|f| recorded.note(f)).collect())
@@ -156,7 +166,8 @@ impl Instance {
                 let commands = finished.by_ref().take(stretches.len()).map(|f| recorded.note(f)).collect();
                 lanes.submit(s.lane, commands, &reads, &writes, &[])?;
             }
-            recorded.submits += 1;
+            recorded.submits += usize::from(!stretches.is_empty());
+            s.then.iter().try_for_each(|t| self.through_host(plan, t, (x, y)))?;
         }
         Ok(recorded)
     }
@@ -213,7 +224,7 @@ impl<'a> Recording<'a> {
                     current = Some(&d.pipeline);
                 }
                 pass.set_bind_group(0, *group, &[]);
-                pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
+                pass.dispatch_workgroups(d.groups.0, d.groups.1, d.groups.2);
             }
             passes += 1;
             at = end;

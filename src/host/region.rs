@@ -33,7 +33,7 @@ impl<T: Precision> Run<'_, T> {
                 return Err(Error::Cancelled);
             }
             match *item {
-                Item::Step(s) => self.step(s, stretch),
+                Item::Step(s) => self.step(s, stretch)?,
                 Item::Region(r) => self.region(&self.plan.regions[r])?,
             }
         }
@@ -90,7 +90,7 @@ impl<T: Precision> Run<'_, T> {
         }
     }
 
-    fn step(&self, s: usize, stretch: Option<&Stretch<T>>) {
+    fn step(&self, s: usize, stretch: Option<&Stretch<T>>) -> Result<()> {
         let step = &self.plan.steps[s];
         let y = step.store.value;
         let slot_of = |v: ValueId| self.plan.memory.slot_of[v.at()];
@@ -116,7 +116,11 @@ impl<T: Precision> Run<'_, T> {
         let store = Store { start: step.store.start - first, ..step.store };
         let kernel = &self.instance.kernels[s];
         let run = |work: &mut [T]| {
-            self.with(y, stretch, &mut |dst| kernel.run(Call { sources: &sources, work: &mut *work, store, dst }));
+            let mut done = Ok(());
+            self.with(y, stretch, &mut |dst| {
+                done = kernel.run(Call { sources: &sources, work: &mut *work, store, dst });
+            });
+            done
         };
         match step.scratch.and_then(slot_of) {
             Some(slot) => self.instance.slot(slot).written(|work| run(work)),

@@ -1,7 +1,8 @@
-//! Programs of one structure as one program with an axis in front.
+//! Programs of one structure, or one program many times, as one program with an axis in front.
 
 use super::{Node, Op, Parallel, Primitive, Program, Split, Stack};
 use crate::access::{AxisMap, Constant, MapAxis};
+use crate::error::{Error, Result, shape_err};
 use std::sync::Arc;
 
 /// Elements of the values of a program, and of its weights.
@@ -42,28 +43,53 @@ pub(crate) fn batch_size(
 /// One program for all, input and output with an axis of `programs.len()` in front; None where they differ in more than
 /// their weights.
 pub(crate) fn together(programs: &[Program]) -> Option<Program> {
-    let first = programs.first()?;
-    let same = |p: &Program| p.input == first.input && p.output == first.output && p.nodes.len() == first.nodes.len();
+    let all: Vec<&Program> = programs.iter().collect();
+    // Compared before anything is copied.
+    joined(&all, all.len(), &|w| Some((w[0].clone(), false)))?;
+    joined(&all, all.len(), &stack)
+}
+
+/// The program for all rows along new axes in front of its input and of its output, of these extents. Its weights stand in the
+/// result once, however many rows there are.
+///
+/// # Errors
+/// A value of so many rows has more elements than can be counted.
+pub(crate) fn batched(program: &Program, rows: &[usize]) -> Result<Program> {
+    let (mut values, mut weights) = (Vec::new(), Vec::new());
+    lengths(program, &mut values, &mut weights);
+    let largest = values.into_iter().max().unwrap_or(1);
+    let counted = rows.iter().try_fold(largest, |n, &e| n.checked_mul(e)).filter(|n| *n <= isize::MAX as usize);
+    if counted.is_none() {
+        return shape_err!("a value of {largest} elements for each of {rows:?} rows has more than can be counted");
+    }
+    let row = |p: Program, &extent: &usize| {
+        joined(&[&p], extent, &stack)
+            .ok_or_else(|| Error::Shape("a program has a part that takes no axis in front".into()))
+    };
+    rows.iter().rev().try_fold(program.clone(), row)
+}
+
+/// One program that does for `rows` rows what these do for one each, or the only one for all.
+fn joined(programs: &[&Program], rows: usize, stack: Stack) -> Option<Program> {
+    let first = *programs.first()?;
+    let same = |p: &&Program| p.input == first.input && p.output == first.output && p.nodes.len() == first.nodes.len();
     if !programs.iter().all(same) {
         return None;
     }
-    let front = |e: &[usize]| -> Vec<usize> { std::iter::once(programs.len()).chain(e.iter().copied()).collect() };
-    // Compared before anything is copied.
+    let front = |e: &[usize]| -> Vec<usize> { std::iter::once(rows).chain(e.iter().copied()).collect() };
     let ops = |i: usize| -> Vec<&Op> { programs.iter().map(|p| &p.nodes[i].op).collect() };
-    (0..first.nodes.len()).all(|i| op(&ops(i), &|w| Some((w[0].clone(), false))).is_some()).then_some(())?;
     let mut nodes = Vec::with_capacity(first.nodes.len());
     for (i, node) in first.nodes.iter().enumerate() {
-        let all: Vec<&Node> = programs.iter().map(|p| &p.nodes[i]).collect();
-        if !all.iter().all(|n| n.inputs == node.inputs && n.extents == node.extents) {
+        if !programs.iter().map(|p| &p.nodes[i]).all(|n| n.inputs == node.inputs && n.extents == node.extents) {
             return None;
         }
-        nodes.push(Node { op: op(&ops(i), &stack)?, inputs: node.inputs.clone(), extents: front(&node.extents) });
+        nodes.push(Node { op: op(&ops(i), rows, stack)?, inputs: node.inputs.clone(), extents: front(&node.extents) });
     }
     Some(Program::new(front(&first.input), nodes, first.output))
 }
 
-/// The op that does for all rows what these do for one each.
-fn op(ops: &[&Op], stack: Stack) -> Option<Op> {
+/// The op that does for all rows what these do for one each, or the only one for all.
+fn op(ops: &[&Op], rows: usize, stack: Stack) -> Option<Op> {
     let first = *ops.first()?;
     let moved = |axes: &[usize]| -> Vec<usize> { axes.iter().map(|a| a + 1).collect() };
     let equal = || ops.iter().all(|o| *o == first);
@@ -89,8 +115,8 @@ fn op(ops: &[&Op], stack: Stack) -> Option<Op> {
                 (alike && q.children.len() == p.children.len()).then(|| all.push(q))?;
             }
             let child = |k: usize| {
-                let column: Vec<Program> = all.iter().map(|q| q.children[k].clone()).collect();
-                together(&column)
+                let column: Vec<&Program> = all.iter().map(|q| &q.children[k]).collect();
+                joined(&column, rows, stack)
             };
             let split = |s: &Split| match s {
                 Split::Whole => Split::Whole,
@@ -117,7 +143,7 @@ fn op(ops: &[&Op], stack: Stack) -> Option<Op> {
         Op::Zero | Op::Scale(_) | Op::Add | Op::Reshape => equal().then(|| first.clone())?,
         Op::Map(axes) => {
             equal().then_some(())?;
-            let own = MapAxis::From(0, AxisMap::identity(ops.len()));
+            let own = MapAxis::From(0, AxisMap::identity(rows));
             let rest = axes.iter().map(|a| match a {
                 MapAxis::From(from, m) => MapAxis::From(from + 1, *m),
                 MapAxis::New => MapAxis::New,

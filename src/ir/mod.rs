@@ -7,14 +7,17 @@
 mod batch;
 mod builder;
 mod display;
+mod narrow;
 mod op;
 mod parallel;
 mod primitive;
 mod simplify;
 mod transpose;
 
-pub(crate) use batch::{batch_size, together};
+pub(crate) use batch::{batch_size, batched, together};
 pub use builder::Builder;
+pub(crate) use builder::split_extents;
+pub(crate) use narrow::{Narrowed, Part, slice};
 pub(crate) use op::Op;
 pub use parallel::{Parallel, Split, ThreadSettings};
 pub(crate) use primitive::{Lowered, Lowering, Primitive, Stack};

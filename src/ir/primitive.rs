@@ -3,12 +3,13 @@
 //! There are no defaults: a primitive that leaves something out does not compile, and no pass has an arm that stands for those
 //! it does not know.
 
-use super::{Builder, Sweep};
+use super::{Builder, Narrowed, Program, Sweep};
 use crate::access::{Constant, Load, Store, ValueId};
 use crate::error::Result;
 use crate::plan::{AsAny, PlanOptions, StepKernel, Target};
 use std::fmt;
 use std::hash::Hasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A linear map that is no [core map](super::Op), free of dtype and device.
@@ -32,6 +33,11 @@ pub(crate) trait Primitive: AsAny + fmt::Debug + Send + Sync {
     /// The primitive that does for all rows along a new axis in front what these (itself first) do for one each; None where they
     /// differ in more than their weights.
     fn together(&self, all: &[&dyn Primitive], stack: Stack) -> Option<Arc<dyn Primitive>>;
+    /// What makes entries `range` of an axis of its result, for an input of these extents, and the part of that which it reads.
+    ///
+    /// # Errors
+    /// Every entry reads everything; the message says why.
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed>;
     /// Its weights.
     fn weights(&self) -> Vec<&Constant>;
     /// Appends something that does the same as the primitive applied to `x`, and is less; None where there is nothing less.
@@ -80,6 +86,14 @@ pub(crate) trait Lowering {
     fn value(&mut self, extents: &[usize], complex: bool) -> Lowered;
     /// Appends a step that writes a new value of these extents.
     fn step(&mut self, kernel: StepKernel, extents: &[usize], complex: bool) -> Lowered;
+    /// Whether the target can run a program.
+    fn can_make(&self, p: &Program) -> bool;
+    /// Appends the steps of a program, applied to x: what a primitive is made of where that depends on x's dtype or on a number that
+    /// only a plan knows. (What does not is an [expansion](Primitive::expand).)
+    ///
+    /// # Errors
+    /// The target cannot run it.
+    fn program(&mut self, p: &Program, x: &Lowered) -> Result<Lowered>;
     /// Appends a step that writes a part of a value.
     fn part(&mut self, kernel: StepKernel, store: Store);
 }

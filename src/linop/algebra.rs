@@ -105,7 +105,7 @@ macro_rules! binary {
 
 binary!(Mul, mul, |a, b| a.compose(b));
 binary!(Add, add, |a, b| a.try_add(b));
-binary!(Sub, sub, |a, b| add_weighted(vec![a.clone(), b.clone()], &[1.0.into(), (-1.0).into()]));
+binary!(Sub, sub, |a, b| add_weighted([a, b], &[1.0, -1.0]));
 
 macro_rules! scalar_product {
     ($t:ty) => {

@@ -1,6 +1,6 @@
 //! Composition.
 
-use super::{Linop, Operator, Saver};
+use super::{Linop, Operator, Saver, listed};
 use crate::access::ValueId;
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
@@ -9,7 +9,8 @@ use crate::ir::Builder;
 ///
 /// # Errors
 /// No linops; or the output of one is not the input of the next, dims and extents.
-pub fn chain(linops: Vec<Linop>) -> Result<Linop> {
+pub fn chain(linops: impl IntoIterator<Item = impl AsRef<Linop>>) -> Result<Linop> {
+    let linops = listed(linops);
     for l in &linops {
         l.check()?;
     }

@@ -1,6 +1,6 @@
 //! Containers of independent linops: add, concat, stack. All three lower to one `parallel` node.
 
-use super::{Linop, Operator, Saver, Threadable, Threads, chain, scalar};
+use super::{Linop, Operator, Saver, Threadable, Threads, chain, listed, scalar};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape};
 use crate::error::{Result, caught, shape_err};
@@ -8,11 +8,21 @@ use crate::ir::{Builder, Split, ThreadSettings};
 use num_complex::Complex32;
 use std::sync::Arc;
 
-/// y = Σ A_i x, a left fold in the order given.
+/// y = Σ A_i x, a left fold in the order given. Linops are taken as a vector, an array, a slice or an iterator, of their own or by
+/// reference.
+///
+/// ```
+/// use linops::{DType, Tensor, linop};
+/// let (a, b) = (linop::flip("N=8", "N")?, linop::roll("N=8", &[("N", 3)])?);
+/// let sums = [linop::add([&a, &b])?, linop::add(vec![a.clone(), b.clone()])?, linop::add(&[a, b])?];
+/// assert_eq!(linop::add(sums.iter().map(|s| s.h()))?.children().len(), 3);
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// No linops, or shapes that differ.
-pub fn add(linops: Vec<Linop>) -> Result<Linop> {
+pub fn add(linops: impl IntoIterator<Item = impl AsRef<Linop>>) -> Result<Linop> {
+    let linops = listed(linops);
     let Some(first) = linops.first() else { return shape_err!("add: needs at least one linop") };
     let (input, output) = (first.input()?.clone(), first.output()?.clone());
     for (i, l) in linops.iter().enumerate() {
@@ -25,27 +35,45 @@ pub fn add(linops: Vec<Linop>) -> Result<Linop> {
     Ok(Linop::of(input, output, Container { kind: Kind::Add, threads, feed, join, inner: None, dims }))
 }
 
-/// y = Σ w_i A_i x.
+/// y = Σ w_i A_i x, for weights that are real or complex.
+///
+/// ```
+/// let (a, b) = (linops::linop::identity("N=8")?, linops::linop::flip("N=8", "N")?);
+/// let odd = linops::linop::add_weighted([&a, &b], &[0.5, -0.5])?;
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// As for [`add`]; another number of weights than linops, or a weight that is not finite.
-pub fn add_weighted(linops: Vec<Linop>, weights: &[Complex32]) -> Result<Linop> {
+pub fn add_weighted<W: Copy + Into<Complex32>>(
+    linops: impl IntoIterator<Item = impl AsRef<Linop>>,
+    weights: &[W],
+) -> Result<Linop> {
+    let linops = listed(linops);
     if weights.len() != linops.len() {
         return shape_err!("add: {} weights for {} linops; give one each", weights.len(), linops.len());
     }
-    let weighted = |(l, &w): (Linop, &Complex32)| match w == Complex32::new(1.0, 0.0) {
-        true => Ok(l),
-        false => chain(vec![l.clone(), scalar(l.output()?, w)?]),
+    let weighted = |(l, w): (&Linop, &W)| match (*w).into() {
+        w if w == Complex32::new(1.0, 0.0) => Ok(l.clone()),
+        w => chain([l, &scalar(l.output()?, w)?]),
     };
-    add(linops.into_iter().zip(weights).map(weighted).collect::<Result<_>>()?)
+    add(linops.iter().zip(weights).map(weighted).collect::<Result<Vec<_>>>()?)
 }
 
-/// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x, with `out_dim` alone the outputs side
-/// by side, with both a block diagonal.
+/// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x (other libraries' hstack), with `out_dim`
+/// alone the outputs side by side (vstack), with both a block diagonal (block_diag).
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, or shapes differ in more than the joined dim.
-pub fn concat(linops: Vec<Linop>, in_dim: Option<&str>, out_dim: Option<&str>) -> Result<Linop> {
+#[doc(alias = "block_diag")]
+#[doc(alias = "hstack")]
+#[doc(alias = "vstack")]
+pub fn concat(
+    linops: impl IntoIterator<Item = impl AsRef<Linop>>,
+    in_dim: Option<&str>,
+    out_dim: Option<&str>,
+) -> Result<Linop> {
+    let linops = listed(linops);
     if in_dim.is_none() && out_dim.is_none() {
         return shape_err!("concat: needs in_dim or out_dim; to sum linops of one input use add");
     }
@@ -89,7 +117,13 @@ fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, 
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, shapes differ, or a position is beyond the number of dims.
-pub fn stack(linops: Vec<Linop>, in_dim: Option<(&str, usize)>, out_dim: Option<(&str, usize)>) -> Result<Linop> {
+#[doc(alias = "block_diag")]
+pub fn stack(
+    linops: impl IntoIterator<Item = impl AsRef<Linop>>,
+    in_dim: Option<(&str, usize)>,
+    out_dim: Option<(&str, usize)>,
+) -> Result<Linop> {
+    let linops = listed(linops);
     if in_dim.is_none() && out_dim.is_none() {
         return shape_err!("stack: needs in_dim or out_dim; to sum linops of one input use add");
     }

@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, SavedArray, Saver, constant};
 use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::primitive::contract::Contract;
@@ -19,8 +19,8 @@ use crate::tensor::Tensor;
 ///
 /// # Errors
 /// An extent of the weight is not that of x, or `out` names a dim of neither.
-pub fn dense(input: impl ToShape, weight: &Tensor, out: &str) -> Result<Linop> {
-    let (input, out) = (input.to_shape()?, parse_dims(out)?);
+pub fn dense(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<Linop> {
+    let (input, out) = (input.to_shape()?, out.to_dims()?);
     let w = weight.shape();
     for (d, n) in w.iter() {
         if let Some(e) = input.size(d).filter(|e| *e != n) {
@@ -54,6 +54,36 @@ pub fn dense(input: impl ToShape, weight: &Tensor, out: &str) -> Result<Linop> {
     };
     let details = format!("{}, {} -> {}", join(w.dims()), join(input.dims()), join(output.dims()));
     Ok(Linop::of(input, output, Dense { contract, labels, details }))
+}
+
+/// Images from coefficients of a temporal basis: y[t, …] = Σ_k φ[t, k]·x[k, …]. The dims of `basis` are the new one and the one
+/// that it replaces: `"T K"`; y has T where x has K. In a model of a scan it stands before the transform of each frame.
+///
+/// Liang, IEEE Int. Symp. Biomed. Imaging 988 (2007); in a shuffled readout: Tamir et al., Magn. Reson. Med. 77:180 (2017). It is
+/// [`dense`] with these names, in linop files too.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let phi = Tensor::from_array(ndarray::Array2::<f32>::ones((40, 3)), "T K")?;
+/// assert_eq!(linop::subspace("K=3 Ny=4 Nx=6", &phi)?.output()?.to_string(), "T=40 Ny=4 Nx=6");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// `basis` has other than two dims, the second is not in the input or has another extent, or the first is in the input.
+#[doc(alias = "temporal_basis")]
+pub fn subspace(input: impl ToShape, basis: &Tensor) -> Result<Linop> {
+    let input = input.to_shape()?;
+    let &[time, coefficient] = basis.shape().dims() else {
+        return shape_err!("subspace: the basis is {}, expected two dims: times and coefficients", basis.shape());
+    };
+    let at = input.require(coefficient).map_err(|e| e.at("subspace: the basis"))?;
+    if input.axis(time).is_some() {
+        return shape_err!("subspace: dim {time} of the basis is in the input {input} already; rename it");
+    }
+    let mut out = input.dims().to_vec();
+    out[at] = time;
+    dense(input, basis, &join(&out)).map_err(|e| e.at("subspace"))
 }
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, SavedArray, Saver, chain, constant, rearrange};
 use crate::access::{Constant, ValueId};
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::tensor::Tensor;
@@ -31,8 +31,8 @@ pub fn diagonal(input: impl ToShape, weight: &Tensor) -> Result<Linop> {
 ///
 /// # Errors
 /// As for `diagonal`; `out` lacks a dim of x or of the weight, or names another.
-pub fn diagonal_to(input: impl ToShape, weight: &Tensor, out: &str) -> Result<Linop> {
-    build(input.to_shape()?, weight, parse_dims(out)?)
+pub fn diagonal_to(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<Linop> {
+    build(input.to_shape()?, weight, out.to_dims()?)
 }
 
 fn build(input: Shape, weight: &Tensor, order: Vec<Dim>) -> Result<Linop> {

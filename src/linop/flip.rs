@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, Saver, axes_of};
 use crate::access::{AxisMap, ValueId};
-use crate::dim::ToShape;
+use crate::dim::{ToDims, ToShape, join};
 use crate::error::Result;
 use crate::ir::Builder;
 
@@ -10,9 +10,10 @@ use crate::ir::Builder;
 ///
 /// # Errors
 /// A dim is not in the input.
-pub fn flip(input: impl ToShape, axes: &str) -> Result<Linop> {
+pub fn flip(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
     let input = input.to_shape()?;
-    let operator = Flip { axes: axes_of(&input, axes)?, details: axes.to_string() };
+    let axes = axes.to_dims()?;
+    let operator = Flip { axes: axes_of(&input, &axes)?, details: join(&axes) };
     Ok(Linop::of(input.clone(), input, operator))
 }
 

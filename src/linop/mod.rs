@@ -5,52 +5,98 @@
 
 mod adjoint;
 mod algebra;
+mod batched;
+mod blocks;
 mod chain;
 mod containers;
+mod convolve;
 mod dense;
 mod diagonal;
+mod difference;
 mod display;
+mod fbp;
 mod fft;
 mod flip;
+mod from_fn;
+mod hankel;
 mod identity;
 mod interpolate;
+mod kron;
+mod ndft;
 mod nufft;
+mod nufft_type3;
+mod off_resonance;
+mod over;
 mod pad;
+mod projection;
 mod rearrange;
 mod reindex;
+mod rename;
 mod repeat;
+mod rfft;
 mod roll;
 mod sampling;
 mod saved;
+mod sense;
 mod slice;
+mod split;
+mod stretch;
 mod subsample;
 mod sum;
 mod threadable;
+mod tile;
+mod trig;
+mod warp;
+mod wavelet;
+mod wgsl;
 
+pub use batched::Batched;
+pub use blocks::blocks;
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
-pub use dense::dense;
+pub use convolve::{ConvolveMode, ConvolveOptions, convolve, convolve_kernel};
+pub use dense::{dense, subspace};
 pub use diagonal::{diagonal, diagonal_to};
+pub use difference::{Border, GradientOptions, finite_difference, gradient, laplacian, symmetrised_gradient};
+pub use fbp::{FbpOptions, RampWindow, fbp};
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
+pub use from_fn::from_fn;
+pub use hankel::hankel;
 pub use identity::{identity, scalar, zero};
 pub use interpolate::{Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, gridding, interpolate};
+pub use kron::kron;
+pub use ndft::ndft;
 pub use nufft::{NufftNormal, NufftOptions, nufft, nufft_lattice};
+pub use nufft_type3::{NufftType3Options, nufft_type3};
+pub use off_resonance::{OffResonanceOptions, Segmentation, Segments, off_resonance};
 pub use pad::{Align, crop, pad};
-pub use rearrange::rearrange;
+pub use projection::{Beam, Geometry, projection};
+pub use rearrange::{casorati, moveaxis, rearrange, transpose};
 pub use repeat::{repeat, repeat_to};
+pub use rfft::{RfftOptions, irfft, rfft};
 pub use roll::roll;
 pub use sampling::{sampling, sampling_at};
 pub use saved::{Saved, SavedArray, SavedValue, Saver};
-pub use slice::{Stretch, embed, slice};
+pub use sense::sense;
+pub use slice::{embed, slice};
+pub use split::{Cut, Tiling};
+pub(crate) use split::{Piece, Tiles, narrowed};
+pub use stretch::{Stretch, ToStretch};
 pub use subsample::{downsample, upsample};
-pub use sum::sum;
+pub use sum::{mean, sum};
 pub use threadable::{Threadable, Threads};
+pub use tile::tile;
+pub use trig::{TrigOptions, TrigType, dct, dst};
+pub use warp::{WarpKernel, WarpOptions, warp};
+pub use wavelet::{Wavelet, WaveletBoundary, WaveletOptions, wavelet, wavelet_inverse};
+pub use wgsl::{Wgsl, wgsl, wgsl_or};
 
 use crate::access::{Constant, ConstantData, ValueId};
-use crate::dim::{Dim, Shape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Program, ThreadSettings};
+pub use crate::primitive::closure::Number;
 pub use crate::primitive::nufft::Accuracy;
 use crate::tensor::{HostArray, Tensor};
 use std::any::Any;
@@ -58,6 +104,38 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// What a kind of linop must say. Implement it for linops of your own: the forward as a program is enough.
+///
+/// The program is written with a [`Builder`]: index maps, weights, sums, transforms, gathers,
+/// contractions, other linops' programs ([`Linop::forward`]). Adjoint and normal are derived from it and exact, and it is fused,
+/// planned and run on every device like the crate's own. What cannot be said so may be a pair of functions of the host
+/// ([`from_fn()`]) or of kernels of a GPU ([`wgsl()`]).
+///
+/// ```
+/// use linops::linop::Operator;
+/// use linops::program::{AxisMap, Builder, ValueId};
+/// use linops::{Device, Linop, Result, check};
+/// use std::sync::Arc;
+///
+/// /// y[n] = x[n] + x[n − 1], circular.
+/// #[derive(Debug)]
+/// struct Neighbours;
+///
+/// impl Operator for Neighbours {
+///     fn op(&self) -> &'static str {
+///         "neighbours"
+///     }
+///
+///     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+///         let n = b.extents(x)[0];
+///         let before = b.map_axis(x, 0, AxisMap::wrapped(1, -1, n), n)?;
+///         b.add(&[x, before])
+///     }
+/// }
+///
+/// let a = Linop::new("N=7".parse()?, "N=7".parse()?, Arc::new(Neighbours));
+/// assert!(check::dot_test(&a, &Device::host(), 1)?.passed());
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// The crate knows its own containers by their types, so no name or child of yours is mistaken for one of them.
 pub trait Operator: Any + fmt::Debug + Send + Sync {
@@ -82,6 +160,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
 
     /// The simplified program, where it is kept elsewhere already; None has it made of the forward.
     fn simplified(&self) -> Option<Result<Arc<Program>>> {
+        None
+    }
+
+    /// The normal as another linop, where there is less to do than the forward and then its transpose; None has it derived.
+    fn normal(&self) -> Option<Result<Linop>> {
         None
     }
 
@@ -135,6 +218,13 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
 /// ```
 #[derive(Clone)]
 pub struct Linop(Result<Arc<Node>, Arc<Error>>);
+
+/// Lists take linops of their own and by reference.
+impl AsRef<Linop> for Linop {
+    fn as_ref(&self) -> &Linop {
+        self
+    }
+}
 
 pub(crate) struct Node {
     name: Option<String>,
@@ -201,14 +291,13 @@ struct Programs {
 }
 
 impl Linop {
-    /// A linop of your own kind. One around others that are nested too deep carries an error.
-    pub fn new(input: Shape, output: Shape, operator: Arc<dyn Operator>) -> Linop {
-        match Nesting::around(&*operator) {
-            Ok(nesting) => {
-                Linop(Ok(Arc::new(Node { name: None, input, output, operator, programs: Arc::default(), nesting })))
-            }
-            Err(e) => Linop::failed(e),
-        }
+    /// A linop of your own kind. One of a text that is no shape, or around others that are nested too deep, carries an error.
+    pub fn new(input: impl ToShape, output: impl ToShape, operator: Arc<dyn Operator>) -> Linop {
+        let node = || {
+            let (input, output, nesting) = (input.to_shape()?, output.to_shape()?, Nesting::around(&*operator)?);
+            Ok(Node { name: None, input, output, operator, programs: Arc::default(), nesting })
+        };
+        node().map_or_else(Linop::failed, |node| Linop(Ok(Arc::new(node))))
     }
 
     pub(crate) fn of(input: Shape, output: Shape, operator: impl Operator + 'static) -> Linop {
@@ -228,6 +317,11 @@ impl Linop {
     fn of_type<T: Operator>(&self) -> Option<&T> {
         let operator: &dyn Any = &*self.0.as_ref().ok()?.operator;
         operator.downcast_ref()
+    }
+
+    /// The linop of which this is the normal, if it is one.
+    pub(crate) fn inside_normal(&self) -> Option<&Linop> {
+        self.of_type::<adjoint::Normal>().and_then(|_| self.children().first())
     }
 
     /// The error that a mismatch in `*`, `+` or `-` left, if any.
@@ -260,15 +354,6 @@ impl Linop {
     pub fn named(&self, name: impl Into<String>) -> Linop {
         let name = Some(name.into());
         self.rebuilt(|n| Node { name, ..n })
-    }
-
-    /// The same linop with other names for all output dims, in order: `"C Ky Kx"`.
-    ///
-    /// # Errors
-    /// Another number of names than dims, or a repeated one.
-    pub fn out(&self, dims: &str) -> Result<Linop> {
-        let output = self.output()?.renamed(&parse_dims(dims)?).map_err(|e| e.at(self.label()))?;
-        Ok(self.rebuilt(|n| Node { output, ..n }))
     }
 
     /// The same container with other settings for how its sub-linops run; other linops stay as they are.
@@ -393,8 +478,13 @@ impl Linop {
         if let Some(p) = node.programs.normal.get() {
             return Ok(p.clone());
         }
-        let forward = self.program()?;
-        let p = Arc::new(forward.then(&forward.transpose()?)?.simplify()?);
+        let p = match node.operator.normal() {
+            Some(normal) => normal?.program()?,
+            None => {
+                let forward = self.program()?;
+                Arc::new(forward.then(&forward.transpose()?)?.simplify()?)
+            }
+        };
         Ok(node.programs.normal.get_or_init(|| p).clone())
     }
 
@@ -420,6 +510,11 @@ pub(crate) fn constant(t: &Tensor) -> Result<Constant> {
     Constant::new(t.shape().extents().to_vec(), data)
 }
 
+/// The linops of a list.
+fn listed(linops: impl IntoIterator<Item = impl AsRef<Linop>>) -> Vec<Linop> {
+    linops.into_iter().map(|l| l.as_ref().clone()).collect()
+}
+
 /// The input dims, with these axes renamed to the next unused name: what a linop that transforms axes gives by default.
 pub(crate) fn advance(input: &Shape, axes: &[usize]) -> Vec<Dim> {
     let mut dims = input.dims().to_vec();
@@ -432,8 +527,8 @@ pub(crate) fn advance(input: &Shape, axes: &[usize]) -> Vec<Dim> {
 }
 
 /// Axes of the dims in `"Ny Nx"`.
-pub(crate) fn axes_of(input: &Shape, dims: &str) -> Result<Vec<usize>> {
-    let dims = parse_dims(dims)?;
+pub(crate) fn axes_of(input: &Shape, dims: impl ToDims) -> Result<Vec<usize>> {
+    let dims = dims.to_dims()?;
     if dims.is_empty() {
         return Err(Error::Shape(format!("no dims are named; name at least one of \"{}\"", join(input.dims()))));
     }

@@ -3,7 +3,7 @@
 use super::interpolate::{Layout, flat_locs};
 use super::{Align, FftOptions, Linop, Operator, SavedArray, Saver, chain, fft, pad, sampling_at, scalar};
 use crate::access::ValueId;
-use crate::dim::{Shape, ToShape, parse_dims};
+use crate::dim::{Shape, ToDims, ToShape};
 use crate::error::{Error, Result, value_err};
 use crate::ir::Builder;
 use crate::primitive::nufft::{Accuracy, Nufft, transforms};
@@ -30,7 +30,8 @@ setters! { NufftOptions {
 /// y_m = 1/√ΠN · Σ_n x_n exp(−2πi Σ_d k_md (n_d − c_d)/N_d), c = N/2 rounded down: type 2. The adjoint is type 1.
 ///
 /// `locs` is (…, D) with k in cycles per field of view, −N/2 to N/2 and periodic beyond; component d belongs to the d-th dim of
-/// `axes`. These dims leave; the sample dims, one for each leading axis of `locs`, come last. `out` names the output dims.
+/// `axes`. These dims leave; the sample dims, one for each leading axis of `locs`, come last. `out` names the output dims; `...` stands
+/// for those that stay: `"... S"`.
 ///
 /// With `Accuracy::Tol` the relative l2 error against this sum is within the tolerance, for random points and data; the plan
 /// chooses kernel width and grid by cost. Coordinates are prepared in f64, so the error does not grow with N. The kernel is the
@@ -41,9 +42,15 @@ setters! { NufftOptions {
 /// # Errors
 /// `axes` names other than 1 to 3 dims of the input, `locs` has another number of components or none, a coordinate is not
 /// finite, or an option is outside of its domain.
-pub fn nufft(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, options: NufftOptions, out: &str) -> Result<Linop> {
+pub fn nufft(
+    input: impl ToShape,
+    locs: &ArrayD<f64>,
+    axes: impl ToDims,
+    options: NufftOptions,
+    out: impl ToDims,
+) -> Result<Linop> {
     let input = input.to_shape()?;
-    let layout = Layout::new(&input, locs, &parse_dims(axes)?, "nufft")?;
+    let layout = Layout::new(&input, locs, &axes.to_dims()?, "nufft")?;
     let nufft = Nufft::new(&layout.grid, &layout.samples, flat_locs(locs), options.accuracy, options.toeplitz);
     let nufft = nufft.map_err(|e| e.at("nufft"))?;
     let output = layout.output(out, "nufft")?;
@@ -55,9 +62,15 @@ pub fn nufft(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, options: Nufft
 ///
 /// # Errors
 /// As for `nufft`; `oversamp` is not in 1..=8.
-pub fn nufft_lattice(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, oversamp: f64, out: &str) -> Result<Linop> {
+pub fn nufft_lattice(
+    input: impl ToShape,
+    locs: &ArrayD<f64>,
+    axes: impl ToDims,
+    oversamp: f64,
+    out: impl ToDims,
+) -> Result<Linop> {
     let input = input.to_shape()?;
-    let dims = parse_dims(axes)?;
+    let dims = axes.to_dims()?;
     let layout = Layout::new(&input, locs, &dims, "nufft_lattice")?;
     if !(1.0..=8.0).contains(&oversamp) {
         return value_err!("nufft_lattice: oversamp is {oversamp}; expected 1 to 8");
@@ -68,10 +81,9 @@ pub fn nufft_lattice(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, oversa
     let grid: Vec<usize> = layout.grid.iter().map(|&n| (oversamp * n as f64 + 1e-9) as usize).collect();
     let to = Shape::new(dims.clone(), grid.clone())?;
     let padded = pad(&input, to, Align::Center)?;
-    let names: Vec<String> =
-        dims.iter().map(|d| Ok(padded.output()?.dims()[input.require(*d)?].to_string())).collect::<Result<_>>()?;
-    let transform = fft(padded.output()?, &names.join(" "), FftOptions::default().centered(true))?;
-    let transform = transform.out(&crate::dim::join(padded.output()?.dims()))?;
+    let padded = padded.keep();
+    let transform = fft(padded.output()?, &dims, FftOptions::default().centered(true))?;
+    let transform = transform.keep();
     let ratio: f64 = layout.grid.iter().zip(&grid).map(|(&n, &p)| p as f64 / n as f64).product();
     let scaled = scalar(transform.output()?, ratio.sqrt() as f32)?;
     let nearest = |a: usize| -> ArrayD<i64> {
@@ -79,6 +91,7 @@ pub fn nufft_lattice(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, oversa
         let cell = |k: &f64| ((k - n * (k / n).round()) * p as f64 / n).round() as i64 + (p / 2) as i64;
         locs.index_axis(ndarray::Axis(locs.ndim() - 1), a).mapv(|k| cell(&k).rem_euclid(p as i64))
     };
+    let names: Vec<String> = dims.iter().map(ToString::to_string).collect();
     let indices: Vec<(&str, ArrayD<i64>)> = names.iter().enumerate().map(|(a, d)| (d.as_str(), nearest(a))).collect();
     let sampled = sampling_at(scaled.output()?, &indices, out)?;
     chain(vec![padded, transform, scaled, sampled])

@@ -17,7 +17,8 @@ pub enum Align {
     Start,
 }
 
-/// Zero-pads dims to the extents in `to` (`"Nx=320"`). Padded dims get the next unused name.
+/// Zero-pads dims to the extents in `to` (`"Nx=320"`). Padded dims get the next unused name, or
+/// [keep](Linop::keep) theirs.
 ///
 /// # Errors
 /// A dim is not in the input, or its new extent is smaller.
@@ -25,7 +26,8 @@ pub fn pad(input: impl ToShape, to: impl ToShape, align: Align) -> Result<Linop>
     build(input.to_shape()?, to.to_shape()?, align, "pad")
 }
 
-/// Cuts dims to the extents in `to` (`"Nx=256"`). Cropped dims get the next unused name.
+/// Cuts dims to the extents in `to` (`"Nx=256"`). Cropped dims get the next unused name, or
+/// [keep](Linop::keep) theirs.
 ///
 /// # Errors
 /// A dim is not in the input, or its new extent is larger.

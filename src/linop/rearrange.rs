@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToShape, join};
+use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use std::collections::BTreeMap;
@@ -65,6 +65,75 @@ pub fn rearrange(input: impl ToShape, pattern: &str, sizes: impl ToShape) -> Res
         pattern: pattern.to_string(),
     };
     Ok(Linop::of(input, output, operator))
+}
+
+/// The dims in the order of `order`, which names each of them.
+///
+/// ```
+/// let t = linops::linop::transpose("C=8 Ny=4 Nx=6", "Nx C Ny")?;
+/// assert_eq!(t.output()?.to_string(), "Nx=6 C=8 Ny=4");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// `order` lacks a dim of the input, or names another.
+#[doc(alias = "permute")]
+#[doc(alias = "swapaxes")]
+pub fn transpose(input: impl ToShape, order: &str) -> Result<Linop> {
+    let input = input.to_shape()?;
+    rearrange(&input, &format!("{} -> {order}", join(input.dims())), "").map_err(|e| e.at("transpose"))
+}
+
+/// Moves the dims in `axes` so that they stand from position `to` of the output on, in the order given; the others keep theirs.
+///
+/// ```
+/// let t = linops::linop::moveaxis("C=8 Ny=4 Nx=6", "C", 2)?;
+/// assert_eq!(t.output()?.to_string(), "Ny=4 Nx=6 C=8");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// A dim is not in the input or stands twice, or they would reach beyond the last position.
+pub fn moveaxis(input: impl ToShape, axes: &str, to: usize) -> Result<Linop> {
+    let (input, moved) = (input.to_shape()?, parse_dims(axes)?);
+    for d in &moved {
+        input.require(*d).map_err(|e| e.at("moveaxis"))?;
+    }
+    let mut order: Vec<Dim> = input.dims().iter().filter(|d| !moved.contains(d)).copied().collect();
+    if to > order.len() {
+        return shape_err!("moveaxis: \"{axes}\" cannot begin at {to}; expected at most {} ({input})", order.len());
+    }
+    order.splice(to..to, moved);
+    transpose(&input, &join(&order)).map_err(|e| e.at("moveaxis"))
+}
+
+/// The Casorati matrix of a series of images: the dims of `space` merged to one of the rows, those of `time` to one of the columns,
+/// behind all other dims. Both are called by their joined names, to be renamed with [`Linop::out`].
+///
+/// Its rank is low where the pixels' courses are alike. Liang, IEEE Int. Symp. Biomed. Imaging 988 (2007).
+///
+/// ```
+/// let m = linops::linop::casorati("T=20 Ny=4 Nx=6", "Ny Nx", "T")?;
+/// assert_eq!(m.output()?.to_string(), "NyNx=24 T=20");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// A dim is not in the input or stands twice, or a side names none.
+pub fn casorati(input: impl ToShape, space: &str, time: &str) -> Result<Linop> {
+    let input = input.to_shape()?;
+    let merged = [parse_dims(space)?, parse_dims(time)?];
+    for (side, dims) in ["space", "time"].iter().zip(&merged) {
+        if dims.is_empty() {
+            return shape_err!("casorati: \"{side}\" names no dim of {input}");
+        }
+        for d in dims {
+            input.require(*d).map_err(|e| e.at("casorati"))?;
+        }
+    }
+    let others: Vec<Dim> = input.dims().iter().filter(|d| !merged.concat().contains(d)).copied().collect();
+    let pattern = format!("{} -> {} ({space}) ({time})", join(input.dims()), join(&others));
+    rearrange(&input, &pattern, "").map_err(|e| e.at("casorati"))
 }
 
 /// The dims of one side, those in parentheses together.

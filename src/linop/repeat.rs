@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 
@@ -20,8 +20,8 @@ pub fn repeat(input: impl ToShape, sizes: impl ToShape) -> Result<Linop> {
 ///
 /// # Errors
 /// As for `repeat`; or `out` names other dims.
-pub fn repeat_to(input: impl ToShape, sizes: impl ToShape, out: &str) -> Result<Linop> {
-    build(input.to_shape()?, sizes.to_shape()?, parse_dims(out)?)
+pub fn repeat_to(input: impl ToShape, sizes: impl ToShape, out: impl ToDims) -> Result<Linop> {
+    build(input.to_shape()?, sizes.to_shape()?, out.to_dims()?)
 }
 
 fn build(input: Shape, sizes: Shape, order: Vec<Dim>) -> Result<Linop> {

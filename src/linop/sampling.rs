@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, SavedArray, Saver};
 use crate::access::{ValueId, c_strides};
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join, nameless};
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::primitive::gather::IndexList;
@@ -10,11 +10,11 @@ use crate::tensor::{HostArray, Tensor};
 use ndarray::ArrayD;
 
 /// Samples x where a mask over some of its dims is 1, in C order. The masked dims leave, one new dim comes last; `out` names
-/// the output dims.
+/// the output dims; `...` stands for those that stay: `"... S"`.
 ///
 /// # Errors
 /// A dim of the mask is not in the input or has another extent; the mask has values other than 0 and 1, or no 1.
-pub fn sampling(input: impl ToShape, mask: &Tensor, out: &str) -> Result<Linop> {
+pub fn sampling(input: impl ToShape, mask: &Tensor, out: impl ToDims) -> Result<Linop> {
     let input = input.to_shape()?;
     let values = match mask.host_array() {
         Some(HostArray::F32(a)) => a.iter().copied().collect::<Vec<f32>>(),
@@ -39,11 +39,11 @@ pub fn sampling(input: impl ToShape, mask: &Tensor, out: &str) -> Result<Linop> 
 }
 
 /// Samples x at index arrays, one for each sampled dim, all of one shape. The sampled dims leave, the arrays' axes come last;
-/// `out` names the output dims.
+/// `out` names the output dims; `...` stands for those that stay.
 ///
 /// # Errors
 /// A dim is not in the input, the arrays differ in shape, or an index lies outside of its extent.
-pub fn sampling_at(input: impl ToShape, indices: &[(&str, ArrayD<i64>)], out: &str) -> Result<Linop> {
+pub fn sampling_at(input: impl ToShape, indices: &[(&str, ArrayD<i64>)], out: impl ToDims) -> Result<Linop> {
     let input = input.to_shape()?;
     let Some((_, first)) = indices.first() else { return shape_err!("sampling: \"indices\" names no dim") };
     let (mut dims, mut flat) = (Vec::new(), vec![0u64; first.len()]);
@@ -68,7 +68,7 @@ pub fn sampling_at(input: impl ToShape, indices: &[(&str, ArrayD<i64>)], out: &s
     build(input, &dims, flat, first.shape(), out)
 }
 
-fn build(input: Shape, sampled: &[Dim], flat: Vec<u64>, samples: &[usize], out: &str) -> Result<Linop> {
+fn build(input: Shape, sampled: &[Dim], flat: Vec<u64>, samples: &[usize], out: impl ToDims) -> Result<Linop> {
     for (i, d) in sampled.iter().enumerate() {
         if sampled[..i].contains(d) {
             return shape_err!("sampling: dim {d} stands twice");
@@ -80,16 +80,9 @@ fn build(input: Shape, sampled: &[Dim], flat: Vec<u64>, samples: &[usize], out: 
     if extent > u32::MAX as usize || flat.len() > u32::MAX as usize {
         return shape_err!("sampling: {extent} points and {} samples; at most 2^32 - 1 of each", flat.len());
     }
-    let extents: Vec<usize> = kept.iter().map(|&a| input.extents()[a]).chain(samples.iter().copied()).collect();
-    let dims = parse_dims(out)?;
-    if dims.len() != extents.len() {
-        return shape_err!(
-            "sampling: out \"{out}\" names {} dims, expected {} of extents {extents:?}",
-            dims.len(),
-            extents.len()
-        );
-    }
-    let output = Shape::new(dims, extents)?;
+    let named = kept.iter().map(|&a| (Some(input.dims()[a]), input.extents()[a]));
+    let axes: Vec<_> = named.chain(nameless(samples)).collect();
+    let output = out.to_pattern().and_then(|p| p.name(&axes)).map_err(|e| e.at("sampling: out"))?;
     let operator = Sampling {
         order: kept.iter().chain(&at).copied().collect(),
         kept: kept.iter().map(|&a| input.extents()[a]).collect(),

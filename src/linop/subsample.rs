@@ -6,7 +6,8 @@ use crate::access::AxisMap;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
 
-/// `y[n] = x[n·f + s]` for `(dim, f, s)`, of extent ⌈(N − s)/f⌉. These dims get the next unused name.
+/// `y[n] = x[n·f + s]` for `(dim, f, s)`, of extent ⌈(N − s)/f⌉. These dims get the next unused name, or
+/// [keep](Linop::keep) theirs.
 ///
 /// # Errors
 /// A dim is not in the input, a factor is 0, or a shift is not below the extent.
@@ -25,7 +26,8 @@ pub fn downsample(input: impl ToShape, factors: &[(&str, usize, usize)]) -> Resu
     )
 }
 
-/// The adjoint of [`downsample`] into the extents `to`: `y[n·f + s] = x[n]`, zero elsewhere.
+/// The adjoint of [`downsample`] into the extents `to`: `y[n·f + s] = x[n]`, zero elsewhere. These dims, too, get the
+/// next unused name, or [keep](Linop::keep) theirs.
 ///
 /// # Errors
 /// As for `downsample`; or x has another extent than ⌈(P − s)/f⌉.

@@ -1,20 +1,41 @@
-//! Sums over dims.
+//! Sums and means over dims.
 
 use super::{Linop, Operator, Saver, axes_of};
 use crate::access::ValueId;
-use crate::dim::{Shape, ToShape};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::Result;
 use crate::ir::Builder;
+use num_complex::Complex64;
 
 /// Sums over the dims in `axes`, which leave the shape.
 ///
 /// # Errors
 /// A dim is not in the input.
-pub fn sum(input: impl ToShape, axes: &str) -> Result<Linop> {
-    let input = input.to_shape()?;
+pub fn sum(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
+    build(input.to_shape()?, &axes.to_dims()?, false)
+}
+
+/// The mean over the dims in `axes`, which leave the shape: y = 1/N · Σ x, N values each. The adjoint repeats y/N.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let x = Tensor::from_array(ndarray::arr2(&[[1f32, 2.0], [3.0, 6.0]]), "T N")?;
+/// let y = linop::mean("T=2 N=2", "T")?.apply(&x)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[2f32, 4.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// A dim is not in the input.
+#[doc(alias = "average")]
+pub fn mean(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
+    build(input.to_shape()?, &axes.to_dims()?, true)
+}
+
+fn build(input: Shape, axes: &[Dim], mean: bool) -> Result<Linop> {
     let at = axes_of(&input, axes)?;
     let output = without(&input, &at)?;
-    Ok(Linop::of(input, output, Sum { axes: at, details: axes.to_string() }))
+    Ok(Linop::of(input, output, Sum { axes: at, mean, details: join(axes) }))
 }
 
 /// The dims that are left.
@@ -26,12 +47,13 @@ fn without(input: &Shape, axes: &[usize]) -> Result<Shape> {
 #[derive(Debug)]
 struct Sum {
     axes: Vec<usize>,
+    mean: bool,
     details: String,
 }
 
 impl Operator for Sum {
     fn op(&self) -> &'static str {
-        "sum"
+        if self.mean { "mean" } else { "sum" }
     }
 
     fn details(&self) -> String {
@@ -39,7 +61,10 @@ impl Operator for Sum {
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        b.sum(x, &self.axes)
+        let all: usize = b.extents(x).iter().product();
+        let y = b.sum(x, &self.axes)?;
+        let terms = all / b.extents(y).iter().product::<usize>();
+        b.scale(y, Complex64::from(if self.mean { 1.0 / terms as f64 } else { 1.0 }))
     }
 
     fn saved(&self, to: &mut Saver) -> Result<()> {

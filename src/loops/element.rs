@@ -15,6 +15,8 @@ pub trait Real: FftNum + Pod + Default + Elem<Self> {
     fn of(x: f32) -> Self;
     /// From a scalar that was made in f64.
     fn of_f64(x: f64) -> Self;
+    /// In f64.
+    fn wide(self) -> f64;
     /// self·a + b, rounded once; fast only where the processor has an instruction for it.
     fn fused(self, a: Self, b: Self) -> Self;
 
@@ -54,6 +56,9 @@ impl Real for f32 {
     fn of_f64(x: f64) -> f32 {
         x as f32
     }
+    fn wide(self) -> f64 {
+        self.into()
+    }
 }
 
 impl Real for f64 {
@@ -67,6 +72,9 @@ impl Real for f64 {
     fn of_f64(x: f64) -> f64 {
         x
     }
+    fn wide(self) -> f64 {
+        self
+    }
 }
 
 /// An element of a result: real or complex in precision `T`.
@@ -75,7 +83,7 @@ pub trait Elem<T>: Copy + Send + Sync + Add<Output = Self> + Mul<T, Output = Sel
     fn null() -> Self;
     /// From a real value.
     fn re(x: T) -> Self;
-    /// From a complex value. A real result is never made from complex ones: the planner's dtypes exclude it.
+    /// From a complex value. A real result is made from complex ones only where these are real but for rounding.
     fn complex(x: Complex<T>) -> Self;
     /// Times a complex weight; on a real element only its real part can matter.
     fn times(self, w: Complex<T>) -> Self;

@@ -4,11 +4,13 @@
 //! threads.
 
 mod element;
+mod entries;
 mod reader;
 mod taken;
 
 pub use element::{Elem, HostBuf, Real, Slice};
 pub(crate) use element::{SliceMut, widen};
+pub(crate) use entries::Entries;
 pub(crate) use reader::{Reader, Weights};
 pub(crate) use taken::Taken;
 

@@ -97,7 +97,9 @@ pub(crate) trait HostKernel: Kernel {
 
 /// A kernel that is ready to run in one precision.
 pub(crate) trait Bound<T>: Send + Sync {
-    fn run(&self, call: Call<T>);
+    /// # Errors
+    /// Those of functions that are not the crate's own.
+    fn run(&self, call: Call<T>) -> Result<()>;
 }
 
 /// One run of a kernel.
@@ -154,12 +156,13 @@ struct Tabled<K, X> {
 }
 
 impl<T: Real, K: HostLoops> Bound<T> for Tabled<K, K::Tables<T>> {
-    fn run(&self, call: Call<T>) {
+    fn run(&self, call: Call<T>) -> Result<()> {
         let Call { sources, work, store, dst } = call;
         match dst {
             SliceMut::Real(dst) => self.kernel.run(&self.tables, sources, work, Place { store, dst }),
             SliceMut::Complex(dst) => self.kernel.run(&self.tables, sources, work, Place { store, dst }),
         }
+        Ok(())
     }
 }
 
@@ -233,6 +236,16 @@ impl GpuSide {
     pub fn kernel(self, kernel: impl GpuKernel + 'static) -> StepKernel {
         StepKernel(Kind::Gpu(Box::new(kernel)))
     }
+
+    /// A kernel of a user's own: its results go to a whole value, of the dtype that it was made for.
+    pub fn own(self, kernel: impl GpuKernel + 'static) -> StepKernel {
+        StepKernel(Kind::Own(Box::new(kernel)))
+    }
+
+    /// A kernel that the host runs: the value that it reads goes there, the result back.
+    pub fn through_host(self, kernel: impl HostKernel + 'static) -> StepKernel {
+        StepKernel(Kind::Through(Box::new(kernel)))
+    }
 }
 
 /// The kernel of a step, for the side that its plan is for.
@@ -243,6 +256,10 @@ pub(crate) struct StepKernel(Kind);
 enum Kind {
     Host(Box<dyn HostKernel>),
     Gpu(Box<dyn GpuKernel>),
+    /// Of a user's own.
+    Own(Box<dyn GpuKernel>),
+    /// In a plan for a GPU, on the host.
+    Through(Box<dyn HostKernel>),
 }
 
 impl StepKernel {
@@ -258,15 +275,28 @@ impl StepKernel {
     pub fn for_host(&self) -> Option<&dyn HostKernel> {
         match &self.0 {
             Kind::Host(k) => Some(&**k),
-            Kind::Gpu(_) => None,
+            Kind::Gpu(_) | Kind::Own(_) | Kind::Through(_) => None,
         }
+    }
+
+    /// As the host runs it, in a plan for a GPU.
+    pub fn through_host(&self) -> Option<&dyn HostKernel> {
+        match &self.0 {
+            Kind::Through(k) => Some(&**k),
+            Kind::Host(_) | Kind::Gpu(_) | Kind::Own(_) => None,
+        }
+    }
+
+    /// Whether its results may go to a part of a value, and real ones to a complex value.
+    pub fn stores_anywhere(&self) -> bool {
+        !matches!(self.0, Kind::Own(_))
     }
 
     /// As a GPU runs it, in a plan for one.
     pub fn for_gpu(&self) -> Option<&dyn GpuKernel> {
         match &self.0 {
-            Kind::Gpu(k) => Some(&**k),
-            Kind::Host(_) => None,
+            Kind::Gpu(k) | Kind::Own(k) => Some(&**k),
+            Kind::Host(_) | Kind::Through(_) => None,
         }
     }
 }
@@ -277,7 +307,8 @@ impl std::ops::Deref for StepKernel {
     fn deref(&self) -> &(dyn Kernel + 'static) {
         match &self.0 {
             Kind::Host(k) => &**k,
-            Kind::Gpu(k) => &**k,
+            Kind::Gpu(k) | Kind::Own(k) => &**k,
+            Kind::Through(k) => &**k,
         }
     }
 }
@@ -286,7 +317,8 @@ impl std::ops::DerefMut for StepKernel {
     fn deref_mut(&mut self) -> &mut (dyn Kernel + 'static) {
         match &mut self.0 {
             Kind::Host(k) => &mut **k,
-            Kind::Gpu(k) => &mut **k,
+            Kind::Gpu(k) | Kind::Own(k) => &mut **k,
+            Kind::Through(k) => &mut **k,
         }
     }
 }

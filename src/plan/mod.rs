@@ -15,6 +15,8 @@ mod options;
 mod region;
 mod steps;
 mod target;
+#[cfg(feature = "gpu")]
+mod through;
 mod uploads;
 
 pub use cost::Cost;
@@ -29,6 +31,8 @@ pub use options::PlanOptions;
 pub use region::{Child, Item, Region, Schedule};
 pub(crate) use steps::{BodyKind, Steps, Unfused};
 pub use target::Target;
+#[cfg(feature = "gpu")]
+pub(crate) use through::HostStep;
 pub use uploads::Uploads;
 
 use crate::access::{Constant, Load, Store, ValueId};
@@ -118,11 +122,28 @@ impl Step {
         self.kernel.may_overwrite(which, target)
     }
 
-    /// The dispatches of a step of a plan for a GPU.
+    /// Whether the host runs this step of a plan for a GPU.
+    pub fn runs_on_host(&self) -> bool {
+        self.kernel.through_host().is_some()
+    }
+
+    /// Bytes that the host takes for this step of a plan for a GPU; 0 where the host does not run it.
+    pub(crate) fn bytes_on_host(&self, plan: &Plan) -> u64 {
+        let (Some(kernel), [load]) = (self.kernel.through_host(), self.kernel.loads()) else { return 0 };
+        let (x, y) = (&plan.values[load.value.at()], &plan.values[self.store.value.at()]);
+        let element = y.element_bytes();
+        let taken = kernel.taken(element as usize, x.element_bytes() == element, 1);
+        x.bytes() + self.kernel.output_len() as u64 * element + taken.each + taken.shared
+    }
+
+    /// The dispatches of a step of a plan for a GPU; none where the host runs it.
     ///
     /// # Errors
     /// [`TooBig`](crate::Error::TooBig) for what the device's bindings cannot hold; the plan is for the host.
     pub fn drafts(&self, plan: &Plan) -> crate::Result<Vec<crate::shader::Draft>> {
+        if self.runs_on_host() {
+            return Ok(Vec::new());
+        }
         let (Some(kernel), Target::Gpu(limits)) = (self.kernel.for_gpu(), plan.target) else {
             return Err(crate::Error::Device("a plan for the host has no kernels".into()));
         };

@@ -29,7 +29,7 @@ pub(super) fn lower(l: &mut Lowerer, x: Lowered, p: &Parallel, extents: &[usize]
         l.steps.regions.push(region(p, Schedule::Sequential, "there is one sub-linop", 1, ValueId::INPUT));
         let before = l.steps.end();
         l.scope = l.steps.scope(around);
-        let y = l.program(child, x);
+        let y = l.nodes(child, x);
         l.scope = around;
         l.steps.regions[listed].waves = l.steps.end() - before;
         return y;
@@ -74,7 +74,7 @@ fn side_by_side(l: &mut Lowerer, c: &Container, in_flight: usize) -> Result<bool
         l.body = own;
         l.scope = l.steps.scope(around);
         let fed = fed(l, c, i, None)?;
-        let y = l.program(child, fed)?;
+        let y = l.nodes(child, fed)?;
         complex |= y.complex;
         l.body = new_body(l, BodyKind::JoinOf(own));
         l.scope = around;
@@ -133,7 +133,7 @@ fn in_batches(l: &mut Lowerer, c: &Container, batches: &[Program]) -> Result<boo
         l.scope = l.steps.scope(around);
         let fed = fed(l, c, at, Some(count))?;
         l.batch *= count;
-        let y = l.program(batch, fed);
+        let y = l.nodes(batch, fed);
         l.batch /= count;
         l.scope = around;
         let y = y?;

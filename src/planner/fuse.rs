@@ -1,13 +1,16 @@
 //! Fusion: what stands between two kernels goes into the reads of the second or the store of the first.
 
-use crate::access::{Load, Store};
+use crate::access::{Load, Store, ValueId};
 use crate::error::Result;
 use crate::plan::{Steps, Unfused};
 use crate::primitive::map::MapKernel;
 
-/// The read of a step that only reads: what can go into the reads behind it.
-fn view(step: &Unfused) -> Option<&Load> {
-    step.kernel.of_type::<MapKernel>().and_then(MapKernel::view)
+/// The read of a step that only reads: what can go into the reads behind it. One that takes the real part of a complex value is a
+/// step of its own.
+fn view<'s>(s: &Steps, step: &'s Unfused) -> Option<&'s Load> {
+    let load = step.kernel.of_type::<MapKernel>().and_then(MapKernel::view)?;
+    let complex = |v: ValueId| s.values[v.at()].complex;
+    (!complex(load.value) || complex(step.store.value)).then_some(load)
 }
 
 /// Lets kernels read through index maps, weights and scalars instead of their stored results. Weights that several kernels
@@ -15,7 +18,7 @@ fn view(step: &Unfused) -> Option<&Load> {
 pub(super) fn into_reads(s: &mut Steps) -> Result<()> {
     for at in 0..s.end() {
         let Some(step) = s.get(at) else { continue };
-        let Some(load) = view(step).cloned() else { continue };
+        let Some(load) = view(s, step).cloned() else { continue };
         let (value, scope) = (step.store.value, step.scope);
         if s.maker(value) != Some(at) || value == s.output && s.readers(value).is_empty() {
             continue;
@@ -37,7 +40,7 @@ pub(super) fn into_reads(s: &mut Steps) -> Result<()> {
 }
 
 /// Moves a view into the reads of one step that are of its value.
-fn move_into(s: &mut Steps, view: &Load, value: crate::access::ValueId, scope: usize, reader: usize) {
+fn move_into(s: &mut Steps, view: &Load, value: ValueId, scope: usize, reader: usize) {
     let Some(step) = s.get(reader) else { return };
     // Nothing but moves crosses a container's edge: inwards of whole values only, as weights inside would leave a padded zero
     // that is read as it is, and make -0 of one that is stored.
@@ -66,7 +69,7 @@ fn move_into(s: &mut Steps, view: &Load, value: crate::access::ValueId, scope: u
 pub(super) fn into_stores(s: &mut Steps) -> Result<()> {
     for at in 0..s.end() {
         let Some(step) = s.get(at) else { continue };
-        let Some(load) = view(step).filter(|l| !l.only_moves()).cloned() else { continue };
+        let Some(load) = view(s, step).filter(|l| !l.only_moves()).cloned() else { continue };
         let (y, scope) = (step.store, step.scope);
         let Some(maker) = s.maker_for(&load) else { continue };
         let same = s.get(maker).is_some_and(|m| m.scope == scope && m.body == step.body);
@@ -89,10 +92,11 @@ pub(super) fn into_stores(s: &mut Steps) -> Result<()> {
 pub(super) fn into_places(s: &mut Steps) -> Result<()> {
     for at in 0..s.end() {
         let Some(step) = s.get(at) else { continue };
-        let Some(load) = view(step).filter(|l| l.is_plain()).cloned() else { continue };
+        let Some(load) = view(s, step).filter(|l| l.is_plain()).cloned() else { continue };
         let (store, len): (Store, usize) = (step.store, step.kernel.output_len());
         let Some(maker) = s.maker_for(&load) else { continue };
-        if !store.is_contiguous(len) || !s.may_store_for(maker, at) {
+        let anywhere = s.get(maker).is_some_and(|m| m.kernel.stores_anywhere());
+        if !anywhere || !store.is_contiguous(len) || !s.may_store_for(maker, at) {
             continue;
         }
         s.remove(at);

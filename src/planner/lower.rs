@@ -15,7 +15,7 @@ pub(super) fn lower(p: &Program, target: &Target, complex: bool, options: &PlanO
     let steps = Steps::new(*target, input.clone());
     let mut l = Lowerer { steps, options: options.clone(), batch: 1, spread: false, scope: 0, body: 0 };
     let x = Lowered { value: ValueId::INPUT, extents: input.extents, complex };
-    let y = l.program(p, x)?;
+    let y = l.nodes(p, x)?;
     // The input itself is nobody's to give away.
     let y = if y.value == ValueId::INPUT { l.map(MapKernel::of(y.load()), &y.extents, y.complex) } else { y };
     l.steps.output = y.value;
@@ -61,6 +61,15 @@ impl Lowering for Lowerer {
         made
     }
 
+    fn can_make(&self, p: &Program) -> bool {
+        super::ready(p, &self.steps.target).is_ok()
+    }
+
+    fn program(&mut self, p: &Program, x: &Lowered) -> Result<Lowered> {
+        let ready = super::ready(p, &self.steps.target)?;
+        self.nodes(&ready, x.clone())
+    }
+
     fn part(&mut self, kernel: StepKernel, store: Store) {
         self.steps.push(Unfused { kernel, store, scope: self.scope, body: self.body });
     }
@@ -78,8 +87,8 @@ impl Lowerer {
         StepKernel::on(kernel, &self.steps.target)
     }
 
-    /// Appends the steps of a program, applied to x.
-    pub fn program(&mut self, p: &Program, x: Lowered) -> Result<Lowered> {
+    /// Appends the steps of a program that has passed all program passes, applied to x.
+    pub fn nodes(&mut self, p: &Program, x: Lowered) -> Result<Lowered> {
         let mut values = vec![x];
         for node in p.nodes() {
             let inputs: Vec<Lowered> = node.inputs.iter().map(|v| values[v.at()].clone()).collect();

@@ -25,6 +25,7 @@ use crate::error::{Result, shape_err, value_err};
 use crate::kept::Made;
 use pieces::Fractional;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a kernel may span along one axis, in cells.
@@ -187,6 +188,39 @@ impl Points {
         Ok(Points(Arc::new(Inner { grid, taps, radial, order, cells: placed, form, tile, bin, places, tiles, bins })))
     }
 
+    /// The points in `range`, in the order of the caller.
+    pub(crate) fn subset(&self, range: &Range<usize>) -> Points {
+        let Inner { grid, taps, radial, order, cells, form, tile, bin, .. } = &*self.0;
+        let inside: Vec<usize> = (0..order.len()).filter(|&k| range.contains(&(order[k] as usize))).collect();
+        let of_each = |values: &[f32], each: usize| -> Vec<f32> {
+            inside.iter().flat_map(|&k| &values[k * each..][..each]).copied().collect()
+        };
+        let form = match form {
+            Form::Table(weights) => Form::Table(of_each(weights, self.stride())),
+            Form::Fractional(f) => Form::Fractional(Fractional {
+                pieces: f.pieces.clone(),
+                profiles: f.profiles.clone(),
+                fractions: of_each(&f.fractions, grid.len()),
+                table: Made::new(),
+            }),
+        };
+        #[allow(clippy::cast_possible_truncation)]
+        let first = range.start as u32;
+        Points(Arc::new(Inner {
+            grid: grid.clone(),
+            taps: taps.clone(),
+            radial: *radial,
+            order: inside.iter().map(|&k| order[k] - first).collect(),
+            cells: inside.iter().map(|&k| cells[k]).collect(),
+            form,
+            tile: tile.clone(),
+            bin: bin.clone(),
+            places: Made::new(),
+            tiles: Made::new(),
+            bins: Made::new(),
+        }))
+    }
+
     /// Number of points.
     pub fn count(&self) -> usize {
         self.0.order.len()
@@ -234,7 +268,7 @@ impl Points {
         }
     }
 
-    /// The same weights as polynomials: where the kernel is smooth, spans a whole number of cells, is a product along the axes,
+    /// The same weights as polynomials: where the kernel is smooth or cubic, spans a whole number of cells, is a product along the axes,
     /// and no footprint is cut or as long as an axis.
     pub fn polynomials(&self) -> Option<Polynomials<'_>> {
         match &self.0.form {

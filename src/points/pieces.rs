@@ -25,7 +25,10 @@ pub struct Pieces {
 impl Pieces {
     /// The polynomials of least degree that are exact enough; None where that would take too many terms.
     pub(super) fn fit(profile: &Profile, taps: usize) -> Option<Pieces> {
-        let Profile::Smooth(_) = profile else { return None };
+        match profile {
+            Profile::Spline(_) => return None,
+            Profile::Cubic | Profile::Smooth(_) => {}
+        }
         (4..=MOST_TERMS).map(|terms| Pieces::of_degree(profile, taps, terms)).find(|p| p.is_exact(profile))
     }
 

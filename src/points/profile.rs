@@ -13,6 +13,8 @@ const TERMS: usize = 8;
 pub enum Profile {
     /// A B-spline as signal toolboxes define it: 1; 1 − |u|; the quadratic one.
     Spline(u8),
+    /// Cubic convolution: 1 at the middle and 0 at ±1/2 and ±1.
+    Cubic,
     /// A smooth function, by piecewise polynomials.
     Smooth(Smooth),
 }
@@ -43,8 +45,18 @@ impl Profile {
             Profile::Spline(1) => 1.0 - u,
             Profile::Spline(_) if u > 1.0 / 3.0 => 9.0 / 8.0 * (1.0 - u) * (1.0 - u),
             Profile::Spline(_) => 0.75 * (1.0 - 3.0 * u * u),
+            Profile::Cubic => keys(2.0 * u),
             Profile::Smooth(s) => s.at(u),
         }
+    }
+}
+
+/// The cubic convolution kernel with a = −1/2, at 0 ≤ s ≤ 2: interpolation by it is exact for polynomials of second degree (Keys,
+/// IEEE Trans. ASSP 29:1153, 1981).
+fn keys(s: f64) -> f64 {
+    match s <= 1.0 {
+        true => (1.5 * s - 2.5) * s * s + 1.0,
+        false => ((-0.5 * s + 2.5) * s - 4.0) * s + 2.0,
     }
 }
 
@@ -113,5 +125,6 @@ mod tests {
         }
         assert_eq!((Profile::Spline(1).at(0.25), Profile::Spline(0).at(1.0)), (0.75, 1.0));
         assert!((Profile::Spline(2).at(1.0 / 3.0) - 0.5).abs() < 1e-15);
+        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(|u| Profile::Cubic.at(u)), [1.0, 0.5625, 0.0, -0.0625, 0.0]);
     }
 }

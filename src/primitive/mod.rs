@@ -29,9 +29,16 @@ primitives! {
     sum,
     gather,
     contract,
+    blocks,
+    convolve,
+    difference,
     fft,
+    real_fft,
     interpolate,
     nufft,
+    closure,
+    custom,
+    project,
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.

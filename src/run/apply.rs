@@ -7,7 +7,7 @@ use crate::allocate::collected;
 use crate::error::{Error, Result, caught};
 use crate::host::{HostBuf, Slice, host};
 use crate::ir::Program;
-use crate::linop::Linop;
+use crate::linop::{Batched, Linop};
 use crate::plan::{Plan, PlanOptions, Target};
 use crate::tensor::{DType, HostArray, Tensor};
 use std::sync::Arc;
@@ -47,22 +47,45 @@ impl Linop {
         let (y, report) = match &compiled {
             #[cfg(feature = "gpu")]
             Compiled::Gpu(gpu, c) => {
-                let (y, done) = c.apply(gpu, x, output)?;
+                let (y, done) = c.apply(gpu, x, output).map_err(|e| self.blamed(e))?;
                 let (submits, passes, dispatches) = (done.submits, done.passes, done.dispatches);
                 (y, ApplyReport { submits, passes, dispatches, recorders: done.recorders, ..ApplyReport::default() })
             }
             Compiled::Host(h) => {
-                let y = h.run(host().plans.ledger(), host_values(x)?.as_slice(), stop)?;
+                let x = host_values(x)?;
+                let y = h.run(host().plans.ledger(), x.as_slice(), stop).map_err(|e| self.blamed(e))?;
                 (y.into_tensor(output)?, ApplyReport::default())
             }
         };
         Ok((y, compiled, report))
     }
 
+    /// An error of a user's code, with the linop's name in front where it does not begin with that already.
+    fn blamed(&self, e: Error) -> Error {
+        let label = self.label();
+        match e.root() {
+            Error::Panicked(_) if !e.to_string().starts_with(&label) => e.at(label),
+            _ => e,
+        }
+    }
+
     /// The compiled plan; what panics on the way to it is an error.
     pub(crate) fn compiled(&self, device: &Device, dtype: DType) -> Result<Compiled> {
         let program = self.lowered()?;
-        caught(|| Compiled::of(&program, device, dtype)).map_err(|e| e.at(self.label()))
+        let compiled = caught(|| Compiled::of(&program, device, dtype));
+        compiled.map_err(|e| self.with_tiles_that_fit(e, device, dtype).at(self.label()))
+    }
+
+    /// What is too big for a device, with the tiles in which it would fit.
+    fn with_tiles_that_fit(&self, e: Error, device: &Device, dtype: DType) -> Error {
+        let Error::TooBig { what, needed, limit } = e.root().clone() else { return e };
+        match self.fit(device, dtype, u64::MAX - 1) {
+            Ok(fit) if !fit.tiling.levels().is_empty() => {
+                let what = format!("{what} (it would fit in tiles: {}, by apply_in_tiles)", fit.how());
+                Error::TooBig { what, needed, limit }
+            }
+            _ => e,
+        }
     }
 
     /// The plan that [`apply`](Linop::apply) runs on a device for inputs of this dtype: printed, it lists the kernels.
@@ -86,6 +109,17 @@ impl Linop {
     /// As for `apply`.
     pub fn prepare(&self, device: &Device, dtype: DType) -> Result<()> {
         self.compiled(device, dtype).map(drop)
+    }
+}
+
+impl Batched {
+    /// y = A x for every index of the dims that x has in front of the linop's input; y has them in front of the output. On the
+    /// device that holds x, as [`Linop::apply`].
+    ///
+    /// # Errors
+    /// The last dims of x are not the linop's input; else as for [`Linop::apply`].
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        self.for_input(x.shape())?.apply(x)
     }
 }
 

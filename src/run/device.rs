@@ -10,14 +10,29 @@ use crate::linop::Linop;
 use crate::plan::{LaneLimit, PlanOptions, Target};
 use crate::tensor::{DType, Tensor};
 use crate::vectors::{Layout, Space};
+use std::fmt;
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
 
 /// Where tensors live and linops run: the host, or one GPU. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Device(pub(crate) Kind);
 
-#[derive(Clone, Debug)]
+/// The name alone: `Device(host)`.
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({self})")
+    }
+}
+
+/// The [`name`](Device::name).
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+#[derive(Clone)]
 pub(crate) enum Kind {
     Host,
     #[cfg(feature = "gpu")]

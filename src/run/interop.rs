@@ -1,7 +1,7 @@
 //! A caller's wgpu buffers as tensors and back, without copies.
 
 use super::device::{Device, Kind};
-use crate::dim::Shape;
+use crate::dim::ToShape;
 use crate::error::{Error, Result};
 use crate::gpu::{GpuBuffer, gpu_buffer};
 use crate::tensor::{DType, Tensor};
@@ -13,7 +13,7 @@ impl Tensor {
     /// # Errors
     /// The buffer is shorter than the tensor or lacks the usage STORAGE, or the device is not a GPU. (To download the
     /// tensor, or to be a solver's data, the buffer needs COPY_SRC, too.)
-    pub fn from_wgpu(device: &Device, buffer: wgpu::Buffer, shape: Shape, dtype: DType) -> Result<Tensor> {
+    pub fn from_wgpu(device: &Device, buffer: wgpu::Buffer, shape: impl ToShape, dtype: DType) -> Result<Tensor> {
         let Kind::Gpu(gpu) = &device.0 else {
             return Err(Error::Device("a wgpu buffer needs a GPU device, came the host".into()));
         };

@@ -32,11 +32,11 @@ pub struct MemoryUse {
     /// on a GPU these, records of points, and index lists.
     pub tables: u64,
     /// Buffers of the host's tasks: the threads of rayon's current pool, the bytes that each of them takes at most, and those
-    /// that all share.
+    /// that all share. Of a plan for a GPU, copies for the steps that the host runs.
     pub tasks: TaskMemory,
 }
 
-/// Buffers of the host's tasks; none on a GPU.
+/// Buffers of the host's tasks; on a GPU, of the steps that the host runs for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TaskMemory {
     /// Threads.
@@ -80,7 +80,10 @@ impl MemoryUse {
                 let class = |bytes: u64| crate::plan::size_class(bytes).min(limits.max_buffer / 4 * 4);
                 let (constants, tables) = uploaded(plan, class)?;
                 let (input, output) = (class(input), class(output));
-                Ok(MemoryUse { input, output, scratch, constants, tables, tasks: TaskMemory::default() })
+                // One after the other.
+                let each = plan.steps.iter().map(|s| s.bytes_on_host(plan)).max().unwrap_or(0);
+                let tasks = TaskMemory { threads: usize::from(each > 0), each, shared: 0 };
+                Ok(MemoryUse { input, output, scratch, constants, tables, tasks })
             }
         }
     }

@@ -8,12 +8,14 @@
 mod apply;
 mod compiled;
 mod device;
+mod dtype;
 #[cfg(feature = "gpu")]
 mod interop;
 mod memory;
 mod oracle;
 mod report;
 mod self_test;
+mod tiles;
 mod wait;
 
 pub use device::Device;
@@ -22,5 +24,6 @@ pub(crate) use device::Kind;
 pub use memory::{MemoryUse, TaskMemory};
 pub use report::ApplyReport;
 pub use self_test::SelfTest;
+pub use tiles::Fit;
 
 pub use oracle::apply_f64;

@@ -13,8 +13,8 @@ pub(crate) struct Source<'a> {
     pub window: Window,
 }
 
-/// `fn NAME(lin: u32, k: u32) -> T` for a load (collapsed already), from arrays that are named by the caller. `lin` is the
-/// linear index over the axes before `mark`, `k` over those from there on.
+/// `fn NAME(lin: u32, k: u32)` for a load (collapsed already), from arrays that are named by the caller. `lin` is the linear
+/// index over the axes before `mark`, `k` over those from there on. It gives complex values or real ones.
 pub(crate) fn load_function(
     name: &str,
     load: &Load,
@@ -24,7 +24,8 @@ pub(crate) fn load_function(
     weights: &[Source],
     words: &mut Words,
 ) -> String {
-    let mut f = format!("fn {name}(lin: u32, k: u32) -> T {{\n");
+    let kind = if complex { "vec2<f32>" } else { "f32" };
+    let mut f = format!("fn {name}(lin: u32, k: u32) -> {kind} {{\n");
     coordinates(&mut f, "lin", 0, &load.extents[..mark], words);
     coordinates(&mut f, "k", mark, &load.extents[mark..], words);
     let mut checks = Vec::new();
@@ -40,7 +41,12 @@ pub(crate) fn load_function(
     debug_assert_eq!(index, "i");
     let body = |f: &mut String, words: &mut Words| {
         let read = format!("{}[i]", source.name);
-        let read = if complex && !source.complex { format!("vec2<f32>({read}, 0.0)") } else { read };
+        let read = match (complex, source.complex) {
+            (true, false) => format!("vec2<f32>({read}, 0.0)"),
+            // Of values that are real but for rounding.
+            (false, true) => format!("{read}.x"),
+            _ => read,
+        };
         let _ = writeln!(f, "    var v = {read};");
         weigh(f, &load.factors, weights, load.scale, complex, words);
         let _ = writeln!(f, "    return v;");
@@ -48,7 +54,7 @@ pub(crate) fn load_function(
     if checks.is_empty() {
         body(&mut f, words);
     } else {
-        let _ = writeln!(f, "    if (!({})) {{\n        return T();\n    }}", checks.join(" && "));
+        let _ = writeln!(f, "    if (!({})) {{\n        return {kind}();\n    }}", checks.join(" && "));
         body(&mut f, words);
     }
     f.push_str("}\n");

@@ -10,7 +10,7 @@ use super::read::{Source, load_function};
 use super::text::{KernelFile, StoreTo, Text};
 use super::time::WORK;
 use super::windows::{ALIGN, Window, clamp, windows};
-use crate::access::{Load, Store, ValueId};
+use crate::access::{Access, Load, Store, ValueId};
 use crate::error::{Error, Result};
 
 /// What a step reads and writes, as its kernel's dispatches need to know it.
@@ -213,18 +213,26 @@ impl Stepper {
     fn chunk(&self, kernel: &dyn PerResult, reads: &[Read], chunk: Chunk, all: &mut Vec<Draft>) -> Result<()> {
         let mut bound: Vec<Bound> = Vec::new();
         for (Read { load, .. }, source) in reads.iter().zip(&self.sources) {
-            let ranges = Stepper::ranges(load, kernel.reach(chunk));
+            let (first, end) = kernel.reach(chunk);
+            let ranges = Stepper::ranges(load, (first, end));
+            // Of what is read in order the box may hold much more than the stretch: an operand that is overwritten must not be
+            // cut for that.
+            let in_order = Access::c_order(&load.extents);
+            let footprint = |access: &Access| match *access == in_order {
+                true => (first as i64, end as i64 - 1),
+                false => access.footprint(&ranges),
+            };
             bound.push(Bound {
                 operand: Operand::Value(source.value),
                 element: source.element(),
-                footprint: clamp(load.source.footprint(&ranges), source.len),
+                footprint: clamp(footprint(&load.source), source.len),
                 name: Name::Read,
             });
             for f in &load.factors {
                 bound.push(Bound {
                     operand: Operand::Constant(f.weight.clone()),
                     element: if f.weight.is_complex() { 8 } else { 4 },
-                    footprint: clamp(f.access.footprint(&ranges), f.weight.len()),
+                    footprint: clamp(footprint(&f.access), f.weight.len()),
                     name: Name::Read,
                 });
             }
@@ -297,8 +305,9 @@ impl Stepper {
                 window: if names[i] == "dst" { dst } else { chosen[i] },
             };
             let weights: Vec<Source> = (1..=load.factors.len()).map(|j| source(at + j)).collect();
-            let text =
-                load_function(&format!("load{k}"), load, *mark, self.complex, &source(at), &weights, &mut t.words);
+            // Of complex values a real result is a part.
+            let complex = self.complex || bound[at].element == 8;
+            let text = load_function(&format!("load{k}"), load, *mark, complex, &source(at), &weights, &mut t.words);
             t.body += &text;
             at += 1 + load.factors.len();
         }

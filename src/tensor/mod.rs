@@ -3,8 +3,14 @@
 //! A tensor lives on the host (an `ndarray`, any strides) or on a GPU (C order, opaque here, implemented by the `gpu` room)
 //! and says so. Moving it is always explicit: [`Tensor::to`](crate::Tensor::to).
 
+mod display;
+mod element;
+mod values;
+
+pub use element::{Element, ToElement};
+
 use crate::allocate::{collected, zeroed};
-use crate::dim::{Dim, Shape, ToShape, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, called};
 use crate::error::{Error, Result, shape_err};
 use ndarray::{ArcArray, ArrayD, IxDyn};
 use num_complex::Complex32;
@@ -55,7 +61,7 @@ pub trait DeviceBuffer: Sealed + fmt::Debug + Send + Sync {
 }
 
 /// Values on the host: an array of any strides.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum HostArray {
     /// Real values.
     F32(ArcArray<f32, IxDyn>),
@@ -63,7 +69,7 @@ pub enum HostArray {
     Complex32(ArcArray<Complex32, IxDyn>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Storage {
     Host(HostArray),
     Device(Arc<dyn DeviceBuffer>),
@@ -78,29 +84,11 @@ enum Storage {
 /// assert_eq!((x.dtype(), x.device_name()), (DType::F32, "host".to_string()));
 /// # Ok::<(), linops::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tensor {
     shape: Shape,
     dtype: DType,
     storage: Storage,
-}
-
-/// Element types that a tensor can be made from.
-pub trait Element: Copy + Send + Sync + 'static {
-    /// Wraps an array of this type.
-    fn host(array: ArcArray<Self, IxDyn>) -> HostArray;
-}
-
-impl Element for f32 {
-    fn host(array: ArcArray<f32, IxDyn>) -> HostArray {
-        HostArray::F32(array)
-    }
-}
-
-impl Element for Complex32 {
-    fn host(array: ArcArray<Complex32, IxDyn>) -> HostArray {
-        HostArray::Complex32(array)
-    }
 }
 
 impl HostArray {
@@ -130,28 +118,12 @@ fn copied<T: Copy, V>(a: &ArcArray<T, IxDyn>, f: impl Fn(T) -> V) -> Result<Arra
 }
 
 impl Tensor {
-    /// A host tensor from an array (not copied) and its dims, as in `"C Ny Nx"`; extents may be given too and are checked.
-    ///
-    /// # Errors
-    /// Another number of dims than axes, another extent than given, a repeated dim, an extent 0.
-    pub fn from_array<E: Element, D: ndarray::Dimension>(array: ndarray::Array<E, D>, dims: &str) -> Result<Tensor> {
-        let array = array.into_dyn().into_shared();
-        let extents = array.shape().to_vec();
-        let shape = if dims.contains('=') {
-            let shape: Shape = dims.parse()?;
-            shape.expect_extents(&extents)?;
-            shape
-        } else {
-            Shape::new(parse_dims(dims)?, extents)?
-        };
-        Tensor::from_host(shape, E::host(array))
-    }
-
     /// A host tensor.
     ///
     /// # Errors
     /// The array's extents are not the shape's.
-    pub fn from_host(shape: Shape, array: HostArray) -> Result<Tensor> {
+    pub fn from_host(shape: impl ToShape, array: HostArray) -> Result<Tensor> {
+        let shape = shape.to_shape()?;
         shape.expect_extents(array.extents())?;
         Ok(Tensor { shape, dtype: array.dtype(), storage: Storage::Host(array) })
     }
@@ -180,7 +152,8 @@ impl Tensor {
     ///
     /// # Errors
     /// The buffer is shorter than the tensor.
-    pub fn from_device(shape: Shape, dtype: DType, buffer: Arc<dyn DeviceBuffer>) -> Result<Tensor> {
+    pub fn from_device(shape: impl ToShape, dtype: DType, buffer: Arc<dyn DeviceBuffer>) -> Result<Tensor> {
+        let shape = shape.to_shape()?;
         let needed = (shape.len() as u64).saturating_mul(dtype.bytes());
         match buffer.bytes() < needed {
             true => shape_err!("the buffer has {} bytes, a {dtype} tensor {shape} needs {needed}", buffer.bytes()),
@@ -242,47 +215,21 @@ impl Tensor {
         })
     }
 
-    /// The values as a complex array in C order; real values get a zero imaginary part.
+    /// The same values under other dim names, in order; `...` stands for those that stay as they are: `"... Kx"`.
     ///
     /// # Errors
-    /// The tensor is not on the host.
-    pub fn to_array(&self) -> Result<ArrayD<Complex32>> {
-        Ok(match self.on_host()? {
-            HostArray::F32(a) => copied(a, |x| Complex32::new(x, 0.0))?,
-            HostArray::Complex32(a) => copied(a, |x| x)?,
-        })
-    }
-
-    /// The values of a real tensor as an array in C order.
-    ///
-    /// # Errors
-    /// The tensor is complex, or not on the host.
-    pub fn to_real_array(&self) -> Result<ArrayD<f32>> {
-        match self.on_host()? {
-            HostArray::F32(a) => copied(a, |x| x),
-            HostArray::Complex32(_) => {
-                shape_err!(
-                    "the tensor {} is complex, expected a real one; take its real part or use to_array",
-                    self.shape
-                )
-            }
-        }
-    }
-
-    /// The same values under other dim names, in order.
-    ///
-    /// # Errors
-    /// Another number of names than dims, or a repeated one.
-    pub fn renamed(&self, dims: &str) -> Result<Tensor> {
-        Ok(Tensor { shape: self.shape.renamed(&parse_dims(dims)?)?, ..self.clone() })
+    /// Another number of names than dims, a repeated one, or an extent that is not the tensor's.
+    pub fn renamed(&self, dims: impl ToDims) -> Result<Tensor> {
+        let shape = dims.to_pattern()?.name(&called(self.shape.dims(), self.shape.extents()))?;
+        Ok(Tensor { shape, ..self.clone() })
     }
 
     /// The same values with the axes in another order, by name. On the host this is a view; nothing is copied.
     ///
     /// # Errors
     /// The names are not those of this tensor, or it is not on the host.
-    pub fn permuted(&self, dims: &str) -> Result<Tensor> {
-        let dims: Vec<Dim> = parse_dims(dims)?;
+    pub fn permuted(&self, dims: impl ToDims) -> Result<Tensor> {
+        let dims: Vec<Dim> = dims.to_dims()?;
         if dims.len() != self.shape.rank() {
             return shape_err!(
                 "\"{}\" orders {} dims, {} has {}",

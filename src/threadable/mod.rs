@@ -35,6 +35,12 @@ impl<'a> From<&'a [Tensor]> for Inputs<'a> {
     }
 }
 
+impl<'a, const N: usize> From<&'a [Tensor; N]> for Inputs<'a> {
+    fn from(x: &'a [Tensor; N]) -> Self {
+        Inputs::Each(x)
+    }
+}
+
 impl<'a> From<&'a Vec<Tensor>> for Inputs<'a> {
     fn from(x: &'a Vec<Tensor>) -> Self {
         Inputs::Each(x)
@@ -50,7 +56,7 @@ impl<'a> From<&'a Vec<Tensor>> for Inputs<'a> {
 /// let both = Threads::new(&[a.clone(), a]);
 /// let x = Tensor::zeros("N=4", DType::F32)?;
 /// assert_eq!(both.threaded_apply(&x)?.len(), 2);
-/// let sum = both.threaded_apply_sum_reduce(&vec![x.clone(), x])?;
+/// let sum = both.threaded_apply_sum_reduce(&[x.clone(), x])?;
 /// assert_eq!(sum.shape().to_string(), "N=4");
 /// # Ok::<(), linops::Error>(())
 /// ```

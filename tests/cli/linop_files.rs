@@ -2,7 +2,7 @@
 
 use crate::harness::{Folder, distance};
 use linops::io::{Array, read_npy};
-use ndarray::{Array1, Array2, ArrayD};
+use ndarray::{Array1, Array2, ArrayD, Axis};
 use num_complex::Complex32;
 
 const SENSE: &str = r#"{ "op": "chain", "in": "Ny=6 Nx=5", "linops": [
@@ -22,6 +22,25 @@ fn folder() -> Folder {
     folder.text("sense.json", SENSE);
     folder.text("sum.json", SUM);
     folder
+}
+
+#[test]
+fn dots_in_front_take_what_the_array_has() {
+    let folder = folder();
+    folder.text("any.json", SENSE.replace("Ny=6 Nx=5", "... Ny=6 Nx=5"));
+    let value = |i: &[usize]| Complex32::new(i[2] as f32 - i[0] as f32, (3 * i[1] + i[3]) as f32 * 0.1);
+    let frames = ArrayD::from_shape_fn(vec![2, 3, 6, 5], |i| value(&[i[0], i[1], i[2], i[3]]));
+    folder.complex("frames.npy", &frames);
+    let text = folder.good("apply any.json --input frames.npy --output y.npy --device host");
+    assert!(text.contains("B=2 B1=3 Ny=6 Nx=5 -> B=2 B1=3 C=3 Ky=6 Kx=5"), "{text}");
+    folder.complex("frame.npy", &frames.index_axis(Axis(0), 1).index_axis(Axis(0), 2).to_owned());
+    folder.good("apply any.json --input frame.npy --output one.npy --device host");
+    assert_eq!(folder.read("y.npy").index_axis(Axis(0), 1).index_axis(Axis(0), 2), folder.read("one.npy"));
+    folder.good("apply any.json --input y.npy --output v.npy --adjoint --device host");
+    folder.good("apply any.json --input frames.npy --output n.npy --normal --device host");
+    assert!(distance(&folder.read("n.npy"), &folder.read("v.npy")) < 2e-6);
+    folder.good("check any.json --device host");
+    folder.refused("apply sense.json --input frames.npy --output z.npy --device host", "axes");
 }
 
 #[test]
@@ -231,4 +250,78 @@ fn save_puts_a_linop_into_one_place() {
     folder.refused("save sum.json -o sum.json --force", "is an input as well");
     folder.refused("save missing.json -o x", "missing.json");
     folder.misused("save sum.json", "--output");
+}
+
+const DOUBLE: &str = "@group(0) @binding(0) var<storage, read> x: array<T>;
+@group(0) @binding(1) var<storage, read_write> y: array<T>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x < arrayLength(&y)) { y[id.x] = 2.0 * x[id.x]; }
+}
+";
+
+/// Kernels of a user's own are planned, written down and checked like the others, on the devices that run them.
+#[test]
+#[cfg(feature = "gpu")]
+fn kernels_of_ones_own_are_checked_and_explained() {
+    let folder = folder();
+    folder.text("double.wgsl", DOUBLE);
+    folder.text("third.wgsl", DOUBLE.replace("2.0", "3.0"));
+    folder.text("broken.wgsl", DOUBLE.replace("x[id.x]", "z[id.x]"));
+    let custom = |wgsl: &str, adjoint: &str| {
+        format!(r#"{{ "op": "custom", "in": "N=4", "wgsl": "{wgsl}", "adjoint_wgsl": "{adjoint}" }}"#)
+    };
+    folder.text("good.json", custom("double.wgsl", "double.wgsl"));
+    folder.text("wrong.json", custom("double.wgsl", "third.wgsl"));
+    folder.text("broken.json", custom("double.wgsl", "broken.wgsl"));
+    folder.text("missing.json", custom("double.wgsl", "nowhere.wgsl"));
+    let text = folder.good("explain good.json --for poorest --kernels k --language wgsl,spirv,hlsl,msl");
+    assert!(text.contains("custom") && text.contains("8 kernel files in k"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path("k")).unwrap().count(), 8);
+    folder.refused("check good.json --device host", "runs on a GPU only");
+    folder.refused("check missing.json", "adjoint_wgsl");
+    // The compiler's message has lines of its own.
+    let out = folder.run("explain broken.json --for poorest");
+    assert_eq!((out.code, out.stdout.as_str()), (1, ""));
+    for part in ["broken.json", "kernel adjoint", "`z`", "y[id.x] = 2.0 * z[id.x]", "^"] {
+        assert!(out.stderr.contains(part), "{part} in {}", out.stderr);
+    }
+    if crate::common::gpu().is_some() {
+        let text = folder.good("check good.json");
+        assert!(text.contains("host is left out") && text.contains("dot test on"), "{text}");
+        let out = folder.run("check wrong.json");
+        assert!(out.code == 1 && out.stdout.contains("failed"), "{}", out.stdout);
+    }
+}
+
+#[test]
+fn projections_take_angles_in_both_units() {
+    let folder = Folder::new();
+    folder.real("x.npy", &Array2::from_shape_fn((6, 5), |(y, x)| (y * y + 3 * x) as f32));
+    folder.array("degrees.npy", &Array::F64(Array1::from(vec![0.0, 30.0, 200.0]).into_dyn()));
+    folder.array("radians.npy", &Array::F64(Array1::from(vec![0.0f64, 30.0, 200.0]).mapv(f64::to_radians).into_dyn()));
+    let file = |name: &str, fields: &str| {
+        let fields = format!(
+            r#"{{ "op": "projection", "in": "Ny=6 Nx=5", "axes": ["Ny", "Nx"], "detectors": 9, "out": "A D", {fields} }}"#
+        );
+        folder.text(name, &fields);
+    };
+    let parallel = r#""geometry": "parallel", "center": 4.25, "pixel_size": 0.5"#;
+    file("degrees.json", &format!(r#"{parallel}, "angles": "degrees.npy", "angle_unit": "degree""#));
+    file("radians.json", &format!(r#"{parallel}, "angles": "radians.npy""#));
+    file("list.json", &format!(r#"{parallel}, "angles": [0, 30, 200], "angle_unit": "degree""#));
+    for name in ["degrees", "radians", "list"] {
+        folder.good(&format!("apply {name}.json --input x.npy --output {name}-y.npy --device host"));
+        assert!(distance(&folder.read(&format!("{name}-y.npy")), &folder.read("degrees-y.npy")) < 1e-6);
+    }
+    file("fan.json", r#""geometry": "fan", "angles": [0, 1], "source_distance": 20, "detector_distance": 10"#);
+    folder.good("check fan.json --device host");
+    let refused = |fields: &str, why: &str| {
+        file("wrong.json", fields);
+        folder.refused("check wrong.json --device host", why);
+    };
+    refused(&format!(r#"{parallel}, "angles": "degrees.npy""#), "give \"degree\" or \"radian\"");
+    refused(r#""geometry": "fan", "angles": [0]"#, "source_distance: is missing");
+    refused(r#""geometry": "helix", "angles": [0]"#, "expected parallel, fan or cone");
+    refused(&format!(r#"{parallel}, "angles": [0], "rows": 3"#), "is not a field of projection");
 }

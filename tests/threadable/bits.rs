@@ -103,7 +103,7 @@ fn the_number_of_host_threads_changes_no_bit() {
 #[test]
 fn sixty_four_sub_linops_over_and_over() {
     let a = linop::add(alike(64)).unwrap().with_settings(settings(true, Some(7)));
-    let b = linop::concat(unlike().into_iter().cycle().take(64).collect(), None, Some("Y")).unwrap();
+    let b = linop::concat(unlike().iter().cycle().take(64), None, Some("Y")).unwrap();
     let rounds = if full() { 10_000 } else { 100 };
     let x = complex(SHAPE, 3);
     for device in own_devices() {

@@ -63,7 +63,7 @@ fn a_wave_is_one_pass() {
         let f = linop::fft(SHAPE, "Y X", FftOptions::default()).unwrap().out("Y X").unwrap();
         (1.0 + k as f32) * (linop::flip(SHAPE, "Y").unwrap() * f)
     };
-    let a = linop::add((0..6).map(chain).collect()).unwrap();
+    let a = linop::add((0..6).map(chain)).unwrap();
     let x = complex(SHAPE, 1).to(&device).unwrap();
     let (_, report) = a.apply_reported(&x).unwrap();
     let plan = a.plan(&device, DType::Complex32).unwrap();
@@ -110,7 +110,7 @@ fn long_lists_are_recorded_by_several_threads() {
         }
         a
     };
-    let a = linop::concat((0..64).map(small).collect(), Some("N"), Some("N")).unwrap();
+    let a = linop::concat((0..64).map(small), Some("N"), Some("N")).unwrap();
     let x = complex(a.input().unwrap(), 1).to(&device).unwrap();
     let (y, report) = a.apply_reported(&x).unwrap();
     assert!(report.dispatches > 2048, "{report:?}");

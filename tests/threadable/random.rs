@@ -72,8 +72,8 @@ fn leaf(shape: &Shape, kind: usize, seed: u64, salt: u64) -> Result<Linop> {
         11 => linop::downsample(shape, &[(&name, 2, seed as usize % n.min(2))])?.out(&same),
         12 => linop::sum(shape, &name),
         13 => linop::repeat(shape, format!("{new}=2")),
-        14 => linop::sampling(shape, &mask(&one, 0.6, seed), &format!("{rest}{new}")),
-        15 => linop::sampling_at(shape, &[(&name, indices(&[2 * n], n, seed))], &format!("{rest}{new}")),
+        14 => linop::sampling(shape, &mask(&one, 0.6, seed), format!("{rest}{new}")),
+        15 => linop::sampling_at(shape, &[(&name, indices(&[2 * n], n, seed))], format!("{rest}{new}")),
         16 => {
             let turned = shape.dims().iter().rev().map(|d| format!("{d} ")).collect::<String>();
             linop::rearrange(shape, &format!("{same} -> {turned}"), "")
@@ -92,7 +92,7 @@ fn unused(shape: &Shape) -> String {
 /// The linop behind something that makes its input out of `shape`: `count` times as long along a dim.
 fn widened(a: &Linop, shape: &Shape, dim: &str, count: usize) -> Result<Linop> {
     let n = shape.size(dim.parse()?).unwrap();
-    let pad = linop::pad(shape, format!("{dim}={}", n * count), Align::Center)?.out(&names(shape))?;
+    let pad = linop::pad(shape, format!("{dim}={}", n * count), Align::Center)?.out(names(shape))?;
     let roll = linop::roll(pad.output()?, &[(dim, 1)])?;
     linop::chain(vec![pad, roll, a.clone()])
 }

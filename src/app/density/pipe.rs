@@ -58,7 +58,7 @@ pub fn pipe_density(
     let axes = ["Gz", "Gy", "Gx"];
     let axes = &axes[3 - d..];
     let input: Vec<String> = axes.iter().zip(&grid).map(|(axis, n)| format!("{axis}={n}")).collect();
-    let interpolate = linop::interpolate(input.join(" "), &locs, &axes.join(" "), &options, "K")?;
+    let interpolate = linop::interpolate(input.join(" "), &locs, axes.join(" "), &options, "K")?;
     // The kernel's integral, for gridding and for interpolation; and the size of a cell.
     let integral = (WIDTH / 2.0 * 2.0 * beta.sinh() / beta).powi(d as i32);
     let scale = integral / step.iter().product::<f64>() * integral;

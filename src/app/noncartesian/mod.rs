@@ -164,7 +164,7 @@ fn transform(extents: &[usize], trajectory: ArrayViewD<f64>, options: NufftOptio
     let locs = trajectory.as_standard_layout().into_owned().into_shape_with_order(IxDyn(&[samples, matrix.len()]));
     let locs = locs.map_err(|e| Error::Shape(e.to_string()))?;
     let input = format!("C={coils} {}", image_dims(matrix));
-    linop::nufft(input, &locs, &AXES[3 - matrix.len()..].join(" "), options, "C K")
+    linop::nufft(input, &locs, AXES[3 - matrix.len()..].join(" "), options, "C K")
 }
 
 /// W^½ in a row.

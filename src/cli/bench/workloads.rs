@@ -32,7 +32,7 @@ pub fn alike() -> Result<Linop> {
         let f = linop::fft(square(), "Y X", FftOptions::default())?.out("Y X")?;
         f.compose(&linop::diagonal(square(), &weight(k, (N, N), "Y X")?)?)
     };
-    linop::add((1..=8).map(one).collect::<Result<_>>()?)
+    linop::add((1..=8).map(one).collect::<Result<Vec<_>>>()?)
 }
 
 /// Σ of 8 heavy chains that have nothing in common: matrices, transforms of awkward lengths, gathers.
@@ -71,5 +71,5 @@ pub fn unlike() -> Result<Linop> {
 
 /// Σ of 64 shifts of 16 numbers: next to no work each.
 pub fn trivial() -> Result<Linop> {
-    linop::add((1..=64).map(|k| linop::roll("N=16", &[("N", k % 16)])).collect::<Result<_>>()?)
+    linop::add((1..=64).map(|k| linop::roll("N=16", &[("N", k % 16)])).collect::<Result<Vec<_>>>()?)
 }

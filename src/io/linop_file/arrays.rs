@@ -4,7 +4,7 @@ use super::Loader;
 use super::embedded::embedded;
 use super::fields::Fields;
 use crate::allocate::expect_room;
-use crate::dim::{Shape, parse_dims};
+use crate::dim::{Shape, join, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::io::{Array, Format, read_array};
 use crate::tensor::{HostArray, Tensor};
@@ -15,7 +15,7 @@ use serde_json::Value;
 const EXPECTED: &str = "expected the path of an array file, a list of numbers, or {\"dtype\", \"shape\", \"data\"}";
 
 impl Loader {
-    fn array(&self, f: &Fields, field: &str, value: &Value) -> Result<Array> {
+    pub(super) fn array(&self, f: &Fields, field: &str, value: &Value) -> Result<Array> {
         let name = match value {
             Value::String(name) => name,
             Value::Array(_) | Value::Object(_) => return embedded(value).map_err(|e| f.wrong(field, e)),
@@ -32,6 +32,12 @@ impl Loader {
 
     /// A weight: numbers under the dims that `dims` names.
     pub(super) fn weight(&self, f: &Fields, field: &str) -> Result<Tensor> {
+        let dims = f.need_text("dims", "the names of its axes, as in \"C Ny Nx\"")?;
+        self.named(f, field, &dims)
+    }
+
+    /// Numbers whose axes have these names.
+    pub(super) fn named(&self, f: &Fields, field: &str, dims: &str) -> Result<Tensor> {
         let value = f.get(field).ok_or_else(|| f.wrong(field, format!("is missing; {EXPECTED}")))?;
         let array = self.array(f, field, value)?;
         if let (Array::F64(a), "mask") = (&array, field)
@@ -50,13 +56,17 @@ impl Loader {
                 ),
             ));
         }
-        let dims = f.need_text("dims", "the names of its axes, as in \"C Ny Nx\"")?;
         let tensor = || {
-            let dims = parse_dims(&dims)?;
-            let extents = array.shape().to_vec();
+            let names = parse_dims(dims)?;
+            let (dims, extents) = (names, array.shape().to_vec());
             if dims.len() != extents.len() {
-                let (what, axes) = (called(value), extents.len());
-                return shape_err!("{what} has {axes} axes {extents:?}, \"dims\" names {}", dims.len());
+                return shape_err!(
+                    "{} has {} axes {extents:?}; expected {}, \"{}\"",
+                    called(value),
+                    extents.len(),
+                    dims.len(),
+                    join(&dims)
+                );
             }
             let shape = Shape::new(dims, extents)?;
             let array = match array {
@@ -69,17 +79,21 @@ impl Loader {
         tensor().map_err(|e| f.at(field, e))
     }
 
-    /// Coordinates: kept in f64 until the plan is made.
+    /// Locations, point by point.
     pub(super) fn locs(&self, f: &Fields) -> Result<ArrayD<f64>> {
-        let value =
-            f.get("locs").ok_or_else(|| f.wrong("locs", format!("is missing; {EXPECTED}, of extents (…, D)")))?;
-        match self.array(f, "locs", value)? {
+        self.wide(f, "locs", "an array (…, D)")
+    }
+
+    /// Real numbers that are kept in f64.
+    pub(super) fn wide(&self, f: &Fields, field: &str, expected: &str) -> Result<ArrayD<f64>> {
+        let value = f.get(field).ok_or_else(|| f.wrong(field, format!("is missing; expected {expected}")))?;
+        match self.array(f, field, value)? {
             Array::F64(a) => Ok(a),
             Array::F32(a) => Ok(a.mapv(f64::from)),
             Array::I64(a) => Ok(a.mapv(|v| v as f64)),
             other => {
                 let what = format!("{} has dtype {}; expected real numbers", called(value), other.dtype_name());
-                Err(f.wrong("locs", what))
+                Err(f.wrong(field, what))
             }
         }
     }
@@ -98,6 +112,6 @@ impl Loader {
 }
 
 /// What messages call an array.
-fn called(value: &Value) -> String {
+pub(super) fn called(value: &Value) -> String {
     if value.is_string() { value.to_string() } else { "the array".into() }
 }

@@ -1,12 +1,12 @@
 //! Linops with linops inside.
 
 use super::fields::Fields;
-use super::op::{COUNT, FLAG, FileField, FileOp, LINOPS, must, open, or_else};
+use super::op::{ARRAY, COUNT, EXTENTS, FLAG, FileField, FileOp, LINOPS, NAMES, NUMBER, must, open, or_else};
 use super::{Loader, renamed};
 use crate::dim::Shape;
 use crate::error::Result;
 use crate::ir::ThreadSettings;
-use crate::linop::{self, Linop};
+use crate::linop::{self, Linop, OffResonanceOptions, Segmentation, Segments};
 use serde_json::Value;
 
 const THREADED: FileField =
@@ -149,6 +149,111 @@ impl Loader {
         let new_out = out_dim.as_deref().map(|d| (d, out_position));
         let linop = linop::stack(linops, new_in, new_out).map_err(|e| f.here(e))?;
         threaded(checked(linop, input, f)?, f)
+    }
+
+    pub(super) const OVER: FileOp = FileOp {
+        name: "over",
+        summary: "The same linop for every index of dims in front",
+        forward: "y_t = A x_t, as one batched plan that holds the weights of A once",
+        fields: &[
+            must("linop", "linop", "A, which has none of these dims"),
+            open("sizes", EXTENTS, "all that `in` has in front of A's own", "the dims and their extents: `{\"T\": 8}`"),
+        ],
+        examples: &[r#"{ "op": "over", "sizes": { "T": 3 }, "linop": { "op": "fft", "in": "N=4", "axes": ["N"] } }"#],
+        build: Loader::over,
+    };
+
+    /// A linop over dims in front: those of `sizes`, or those that the input has beyond the linop's own.
+    pub(super) fn over(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let sizes = f.extents("sizes")?;
+        let place = f.child("linop");
+        let inner = match (&sizes, &input) {
+            (Some(sizes), Some(whole)) => {
+                let sizes: Shape = sizes.parse().map_err(|e| f.at("sizes", e))?;
+                let (dims, extents) = whole.iter().filter(|(d, _)| sizes.axis(*d).is_none()).unzip();
+                self.linop(wrapped(f)?, Some(&Shape::new(dims, extents)?), &place)?
+            }
+            _ => self.linop(wrapped(f)?, None, &place)?,
+        };
+        let linop = match (sizes, &input) {
+            (Some(sizes), _) => inner.over(sizes).map_err(|e| f.at("sizes", e))?,
+            (None, Some(whole)) => inner.batched().for_input(whole).map_err(|e| f.at("in", e))?,
+            (None, None) => return Err(f.wrong("sizes", "is missing; expected extents keyed by dim, as in {\"T\": 8}")),
+        };
+        renamed(checked(linop, input, f)?, f)
+    }
+
+    pub(super) const KRON: FileOp = FileOp {
+        name: "kron",
+        summary: "Kronecker product: linops on dims of their own",
+        forward: "y = (A_1 ⊗ … ⊗ A_k) x: each linop acts on its dims, over all others; x has the dims of their inputs one after the other, y those of their outputs",
+        fields: &[must("linops", LINOPS, "A_1 to A_k; they give their own `in`")],
+        examples: &[r#"{ "op": "kron", "linops": [
+  { "op": "flip", "in": "T=3", "axes": ["T"] },
+  { "op": "sum", "in": "C=2", "axes": ["C"] },
+  { "op": "roll", "in": "N=4", "shifts": { "N": 1 } } ] }"#],
+        build: Loader::kron,
+    };
+
+    pub(super) fn kron(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let linops = self.children(f, |_, _| Ok(None))?;
+        renamed(checked(linop::kron(linops).map_err(|e| f.here(e))?, input, f)?, f)
+    }
+
+    pub(super) const OFF_RESONANCE: FileOp = FileOp {
+        name: "off_resonance",
+        summary: "A field map in the model of a scan, by segments",
+        forward: "y_m = Σ_r a_mr exp(−2πi f_r t_m) x_r, where A has the entries a_mr, f is the field and t the times; the exponential is a sum of few products, so y = Σ_l b_l·A(c_l·x)",
+        fields: &[
+            must("linop", "linop", "A"),
+            must("field", ARRAY, "f in Hz"),
+            must("field_dims", NAMES, "the dims of the field's axes, which are dims of x: `\"Ny Nx\"`"),
+            must("times", ARRAY, "t in seconds, from the moment without phase"),
+            must("time_dims", NAMES, "the dims of the times' axes, which are dims of y: `\"S\"`"),
+            open("segments", COUNT, "by `tol`", "how many products, 1 to 128"),
+            or_else(
+                "tol",
+                NUMBER,
+                "1e-3",
+                "root-mean-square error of the exponential, from 2e-6 on; as few products as reach it. It goes without `segments`",
+            ),
+            or_else(
+                "of",
+                "\"time\" or \"frequency\"",
+                "\"time\"",
+                "what is cut into segments: the readout, or the field",
+            ),
+        ],
+        examples: &[
+            r#"{ "op": "off_resonance", "field": [-40, 0, 15, 60], "field_dims": "N", "times": [0, 0.002, 0.004, 0.006], "time_dims": "K",
+  "linop": { "op": "fft", "in": "N=4", "axes": ["N"], "centered": true, "out": "K" } }"#,
+            r#"{ "op": "off_resonance", "field": [[-40, 20], [0, 60]], "field_dims": "Ny Nx", "times": [0, 0.005, 0.01], "time_dims": "S",
+  "segments": 5, "of": "frequency",
+  "linop": { "op": "nufft", "in": "Ny=2 Nx=2", "locs": [[0, 0.5], [-1, 0], [0.25, 0.75]], "axes": ["Ny", "Nx"], "out": "S" } }"#,
+        ],
+        build: Loader::off_resonance,
+    };
+
+    pub(super) fn off_resonance(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let inner = self.linop(wrapped(f)?, input.as_ref(), &f.child("linop"))?;
+        let field = self.wide(f, "field", "an array of frequencies in Hz")?;
+        let times = self.wide(f, "times", "an array of times in seconds")?;
+        let dims = f.need_text("field_dims", "the names of the field's axes, as in \"Ny Nx\"")?;
+        let time_dims = f.need_text("time_dims", "the names of the times' axes, as in \"S\"")?;
+        let segments = match (f.count("segments")?, f.number("tol")?) {
+            (Some(n), None) => Segments::Count(n),
+            (None, Some(tol)) => Segments::Tol(tol),
+            (None, None) => Segments::default(),
+            _ => return Err(f.wrong("tol", "goes without \"segments\"; give one of them")),
+        };
+        let of = match f.text("of")?.as_deref() {
+            None | Some("time") => Segmentation::Time,
+            Some("frequency") => Segmentation::Frequency,
+            Some(other) => return Err(f.wrong("of", format!("is \"{other}\"; expected time or frequency"))),
+        };
+        let options = OffResonanceOptions::default().segments(segments).of(of);
+        let linop = linop::off_resonance(&inner, (&field, &dims), (&times, &time_dims), options);
+        renamed(checked(linop.map_err(|e| f.here(e))?, input, f)?, f)
     }
 
     pub(super) const ADJOINT: FileOp = FileOp {

@@ -51,6 +51,11 @@ impl<'a> Fields<'a> {
         self.asked.borrow().clone()
     }
 
+    /// Whether it is the linop of the file, and none inside of it.
+    pub fn is_outermost(&self) -> bool {
+        self.place.path.is_empty()
+    }
+
     /// An error at a field.
     pub fn wrong(&self, field: &str, message: impl Into<String>) -> Error {
         Error::Value(message.into()).at(self.place.field(field))

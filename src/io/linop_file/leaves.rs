@@ -1,11 +1,11 @@
 //! Linops without linops inside.
 
 use super::fields::{Fields, OUT};
-use super::op::{ARRAY, EXTENTS, FLAG, FileOp, NAMES, SCALAR, axes, must, open, or_else, out};
-use super::{Loader, needed, renamed};
+use super::op::{ARRAY, EXTENTS, FileOp, NAMES, SCALAR, axes, must, open, or_else, out};
+use super::{Loader, made, needed};
 use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
-use crate::linop::{self, Align, FftOptions, Linop, Norm, Stretch};
+use crate::linop::{self, Align, Linop, Stretch};
 use num_complex::Complex32;
 use serde_json::Value;
 
@@ -53,33 +53,6 @@ impl Loader {
         let value = f.get("value").ok_or_else(|| f.wrong("value", "is missing; expected a number or [re, im]"))?;
         let value: Complex32 = f.complex("value", value)?;
         made(linop::scalar(needed(input, f)?, value), f)
-    }
-
-    pub(super) const FFT: FileOp = FileOp {
-        name: "fft",
-        summary: "Discrete Fourier transform",
-        forward: "y_k = s·Σ_n x_n exp(−2πi kn/N) along each of `axes`, of any length",
-        fields: &[
-            axes("the dims to transform"),
-            or_else("centered", FLAG, "false", "whether the origin is at index N/2, rounded down, on both sides"),
-            or_else(
-                "norm",
-                "\"ortho\", \"backward\", \"forward\" or \"none\"",
-                "\"ortho\"",
-                "the scale s: 1/√N both ways; 1 forward and 1/N inverse; 1/N forward and 1 inverse; 1 both ways",
-            ),
-            or_else("inverse", FLAG, "false", "whether the exponent has the other sign"),
-        ],
-        examples: &[r#"{ "op": "fft", "in": "Ny=4 Nx=6", "axes": ["Ny", "Nx"], "centered": true, "out": "Ky Kx" }"#],
-        build: Loader::fft,
-    };
-
-    pub(super) fn fft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
-        let options = FftOptions::default()
-            .centered(f.flag("centered", false)?)
-            .norm(norm(f)?)
-            .inverse(f.flag("inverse", false)?);
-        made(linop::fft(needed(input, f)?, &f.dims("axes")?, options), f)
     }
 
     pub(super) const PAD: FileOp = FileOp {
@@ -158,6 +131,49 @@ impl Loader {
 
     pub(super) fn sum(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         made(linop::sum(needed(input, f)?, &f.dims("axes")?), f)
+    }
+
+    pub(super) const MEAN: FileOp = FileOp {
+        name: "mean",
+        summary: "Means over dims",
+        forward: "y = 1/N · Σ x over `axes`, which leave; N values each",
+        fields: &[axes("the dims to average over")],
+        examples: &[r#"{ "op": "mean", "in": "T=4 N=3", "axes": ["T"] }"#],
+        build: Loader::mean,
+    };
+
+    pub(super) fn mean(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::mean(needed(input, f)?, &f.dims("axes")?), f)
+    }
+
+    pub(super) const TILE: FileOp = FileOp {
+        name: "tile",
+        summary: "Copies side by side along dims",
+        forward: "`y[n] = x[n mod N]`, as many copies along each dim as `copies` says",
+        fields: &[must("copies", "whole numbers by dim", "how many: `{\"Nx\": 3}`")],
+        examples: &[r#"{ "op": "tile", "in": "Ny=2 Nx=3", "copies": { "Nx": 2 }, "out": "Ny Nx" }"#],
+        build: Loader::tile,
+    };
+
+    pub(super) fn tile(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        made(linop::tile(needed(input, f)?, f.need_extents("copies")?), f)
+    }
+
+    pub(super) const HANKEL: FileOp = FileOp {
+        name: "hankel",
+        summary: "Windows of a signal as the rows of a matrix",
+        forward: "`y[p, j] = x[p + j]`, 0 ≤ p ≤ N − w along each dim of `size`, which leave: positions make one dim, places in the window another, each in C order",
+        fields: &[
+            must("size", EXTENTS, "w: `{\"Ky\": 6, \"Kx\": 6}`"),
+            out("the dims of y: those of x that stay, then positions, then places in the window"),
+        ],
+        examples: &[r#"{ "op": "hankel", "in": "C=2 Ky=4 Kx=5", "size": { "Ky": 2, "Kx": 3 }, "out": "C P W" }"#],
+        build: Loader::hankel,
+    };
+
+    pub(super) fn hankel(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let out = f.need_text("out", OUT)?;
+        linop::hankel(needed(input, f)?, f.need_extents("size")?, &out).map_err(|e| f.here(e))
     }
 
     pub(super) const REPEAT: FileOp = FileOp {
@@ -356,21 +372,6 @@ impl Loader {
         let one = |(d, v)| Ok((d, self.indices(f, &format!("indices.{d}"), v)?));
         let indices = map.into_iter().map(one).collect::<Result<Vec<_>>>()?;
         linop::sampling_at(needed(input, f)?, &indices, &out).map_err(|e| f.here(e))
-    }
-}
-
-/// What a constructor made, under the names of `out`.
-fn made(linop: Result<Linop>, f: &mut Fields) -> Result<Linop> {
-    renamed(linop.map_err(|e| f.here(e))?, f)
-}
-
-fn norm(f: &Fields) -> Result<Norm> {
-    match f.text("norm")?.as_deref() {
-        None | Some("ortho") => Ok(Norm::Ortho),
-        Some("backward") => Ok(Norm::Backward),
-        Some("forward") => Ok(Norm::Forward),
-        Some("none") => Ok(Norm::None),
-        Some(other) => Err(f.wrong("norm", format!("is \"{other}\"; expected ortho, backward, forward or none"))),
     }
 }
 

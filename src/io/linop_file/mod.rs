@@ -10,13 +10,17 @@ mod fields;
 mod json;
 mod leaves;
 mod nearest;
+mod neighbours;
 mod op;
 mod ops;
+mod own;
 mod page;
 mod points;
+mod projection;
 mod save;
 #[cfg(test)]
 mod tests;
+mod transforms;
 
 pub use op::{COMMON_FIELDS, FieldDefault, FileField, FileOp};
 pub use page::linop_files_page;
@@ -28,7 +32,7 @@ use crate::error::{Error, Result, shape_err};
 use crate::linop::Linop;
 use fields::Fields;
 use serde_json::Value;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 /// Containers inside containers, at most: far beyond real operators, and far within the stack.
@@ -46,6 +50,9 @@ const MAX_RANK: usize = 1024;
 pub struct LinopFile {
     /// The linop.
     pub linop: Linop,
+    /// Whether `in` of the file begins with `...`, as in `"... Ny=4 Nx=6"`: the linop is meant for inputs with any dims in front,
+    /// by [`Linop::batched`]; `linop` itself is the one without.
+    pub any_in_front: bool,
     /// The file itself and those of its arrays, of a pair both.
     pub files: Vec<PathBuf>,
 }
@@ -62,7 +69,7 @@ impl LinopFile {
         let loader = Loader::new(path.parent().unwrap_or(Path::new("")));
         loader.files.borrow_mut().push(path.to_path_buf());
         let linop = loader.linop(&value, None, &Place::default()).map_err(|e| e.at(path.display().to_string()))?;
-        Ok(LinopFile { linop, files: loader.files.into_inner() })
+        Ok(LinopFile { linop, any_in_front: loader.any_in_front.get(), files: loader.files.into_inner() })
     }
 }
 
@@ -92,6 +99,8 @@ struct Loader {
     folder: PathBuf,
     /// What has been read so far.
     files: RefCell<Vec<PathBuf>>,
+    /// Whether the outermost input has `...` in front.
+    any_in_front: Cell<bool>,
     /// The fields that ops have asked for.
     #[cfg(test)]
     asked: RefCell<std::collections::BTreeSet<(&'static str, String)>>,
@@ -119,6 +128,7 @@ impl Loader {
         Loader {
             folder: folder.to_path_buf(),
             files: RefCell::default(),
+            any_in_front: Cell::new(false),
             #[cfg(test)]
             asked: RefCell::default(),
         }
@@ -154,6 +164,9 @@ impl Loader {
                 pattern.bind(given, &mut bindings)?;
                 return Ok(given.clone());
             }
+            let behind = pattern.behind_rest().filter(|_| f.is_outermost());
+            self.any_in_front.set(self.any_in_front.get() | behind.is_some());
+            let pattern = behind.unwrap_or(pattern);
             let shape = pattern.to_full().unwrap_or_else(|| {
                 shape_err!("\"{text}\" leaves dims or extents open and nothing before says them; write each as Ny=256")
             })?;
@@ -171,6 +184,11 @@ fn needed(input: Option<Shape>, f: &Fields) -> Result<Shape> {
     input.ok_or_else(|| {
         f.wrong("in", "is missing and cannot be inferred; give dims with extents, as in \"Ny=256 Nx=256\"")
     })
+}
+
+/// What a constructor made, under the names of `out`.
+fn made(linop: Result<Linop>, f: &mut Fields) -> Result<Linop> {
+    renamed(linop.map_err(|e| f.here(e))?, f)
 }
 
 /// Applies `out` as a positional rename, if it is there.

@@ -7,6 +7,7 @@ use crate::dim::{Shape, parse_dims};
 use crate::error::Result;
 use crate::linop::{
     self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, KernelNorm, Linop, NufftOptions,
+    NufftType3Options, WarpKernel, WarpOptions,
 };
 
 const LOCS: FileField =
@@ -17,7 +18,7 @@ const WIDTH: FileField = or_else(
     "4",
     "full width of the kernel in cells, 1 to 64: one for all axes, or one for each",
 );
-const KERNEL: FileField = or_else("kernel", "\"kaiser_bessel\" or \"spline\"", "\"kaiser_bessel\"", "k");
+const KERNEL: FileField = or_else("kernel", "\"kaiser_bessel\", \"spline\" or \"cubic\"", "\"kaiser_bessel\"", "k");
 const BETA: FileField = or_else("beta", NUMBER, "1", "of `kaiser_bessel`: the larger, the narrower; 0 to 80");
 const ORDER: FileField = or_else("order", "0, 1 or 2", "1", "of `spline`");
 const KERNEL_NORM: FileField = or_else("norm", "1 or 2", "1", "how k is used along several axes");
@@ -28,7 +29,7 @@ impl Loader {
     pub(super) const INTERPOLATE: FileOp = FileOp {
         name: "interpolate",
         summary: "From a grid to points between its cells",
-        forward: "y_m = Σ_n K(n − t_m)·x_n over all cells with |n_d − t_d| ≤ width/2 along each axis; with u_d = (n_d − t_d)/(width/2), K is Π_d k(u_d) for norm 1, and k(‖u‖), 0 beyond ‖u‖ = 1, for norm 2. `kaiser_bessel`: k(u) = I₀(beta·√(1 − u²)), not normalised; `spline`: 1, 1 − |u|, or the quadratic B-spline of width 3 cells on u ∈ [−1, 1]",
+        forward: "y_m = Σ_n K(n − t_m)·x_n over all cells with |n_d − t_d| ≤ width/2 along each axis; with u_d = (n_d − t_d)/(width/2), K is Π_d k(u_d) for norm 1, and k(‖u‖), 0 beyond ‖u‖ = 1, for norm 2. `kaiser_bessel`: k(u) = I₀(beta·√(1 − u²)), not normalised; `spline`: 1, 1 − |u|, or the quadratic B-spline of width 3 cells on u ∈ [−1, 1]; `cubic`: cubic convolution with a = −1/2, of width 4 cells",
         fields: &[
             LOCS,
             axes("1 to 3 dims of the grid; they leave"),
@@ -105,9 +106,85 @@ impl Loader {
             }
             _ => return Err(f.wrong("tol", "goes without \"width\" and \"oversamp\"; give one or the others")),
         };
-        let toeplitz = f.get("toeplitz").map(|_| f.flag("toeplitz", false)).transpose()?;
-        let options = NufftOptions::default().accuracy(accuracy).toeplitz(toeplitz);
+        let options = NufftOptions::default().accuracy(accuracy).toeplitz(toeplitz(f)?);
         linop::nufft(needed(input, f)?, &locs, &axes, options, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) const NUFFT_TYPE3: FileOp = FileOp {
+        name: "nufft_type3",
+        summary: "Non-uniform Fourier transform between two sets of points",
+        forward: "y_m = Σ_n x_n exp(−2πi p_n·s_m), from values at the sources p to values at the targets s, both anywhere; not normalised. The sources are the last dims of the input, the targets come in their place",
+        fields: &[
+            must("sources", ARRAY, "p, of extents (…, D), D from 1 to 3"),
+            must("targets", ARRAY, "s, of extents (…, D), in units that are inverse to those of the sources"),
+            or_else("tol", NUMBER, "1e-4", "relative l2 error of y and of the adjoint, from 3e-6 on"),
+            open("toeplitz", FLAG, "where it is cheaper", "whether the normal has a convolution in its middle"),
+            out("the dims of y: those of x that stay, then one for each axis of `targets` but the last"),
+        ],
+        examples: &[r#"{ "op": "nufft_type3", "in": "C=2 N=3", "sources": [[0, 0], [0.3, -1], [2, 0.5]],
+  "targets": [[0, 0], [2.5, 1]], "out": "C M" }"#],
+        build: Loader::nufft_type3,
+    };
+
+    pub(super) fn nufft_type3(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (sources, targets) =
+            (self.wide(f, "sources", "an array (…, D)")?, self.wide(f, "targets", "an array (…, D)")?);
+        let (default, out) = (NufftType3Options::default(), f.need_text("out", OUT)?);
+        let options = default.tol(f.number("tol")?.unwrap_or(default.tol)).toeplitz(toeplitz(f)?);
+        linop::nufft_type3(needed(input, f)?, &sources, &targets, options, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) const NDFT: FileOp = FileOp {
+        name: "ndft",
+        summary: "Non-uniform Fourier transform as the sum that defines it",
+        forward: "the sum that `nufft` approximates, summed as it is written: about 8·M·ΠN operations for M points",
+        fields: &[
+            must(
+                "locs",
+                ARRAY,
+                "k in cycles per field of view, of extents (…, D): component d belongs to the d-th of `axes`",
+            ),
+            axes("1 to 3 dims to transform"),
+            out("the dims of y: those of x that stay, then one for each axis of `locs` but the last"),
+        ],
+        examples: &[r#"{ "op": "ndft", "in": "C=2 N=6", "locs": [[-2.5], [0], [1.75]], "axes": ["N"], "out": "C S" }"#],
+        build: Loader::ndft,
+    };
+
+    pub(super) fn ndft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let (locs, axes, out) = (self.locs(f)?, f.dims("axes")?, f.need_text("out", OUT)?);
+        linop::ndft(needed(input, f)?, &locs, &axes, &out).map_err(|e| f.here(e))
+    }
+
+    pub(super) const WARP: FileOp = FileOp {
+        name: "warp",
+        summary: "An image moved by a field of displacements",
+        forward: "`y[n] = x(n + u[n])`, x between cells by weights of 2 or 4 cells along each axis",
+        fields: &[
+            axes("1 to 3 dims of the image; all others are moved alike"),
+            must(
+                "displacement",
+                ARRAY,
+                "u in cells, of extents (D, …): component d belongs to the d-th of `axes`, and the other axes are these dims",
+            ),
+            or_else("kernel", "\"linear\" or \"cubic\"", "\"linear\"", "1 − |s|, or cubic convolution with a = −1/2"),
+            or_else("boundary", "\"circular\" or \"zero\"", "\"zero\"", "what lies beyond the ends of the image"),
+        ],
+        examples: &[r#"{ "op": "warp", "in": "Ny=2 Nx=3", "axes": ["Nx"], "displacement": [[0.5, -0.25, 0]] }"#],
+        build: Loader::warp,
+    };
+
+    pub(super) fn warp(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let default = WarpOptions::default();
+        let kernel = match f.text("kernel")?.as_deref() {
+            None | Some("linear") => WarpKernel::Linear,
+            Some("cubic") => WarpKernel::Cubic,
+            Some(other) => return Err(f.wrong("kernel", format!("is \"{other}\"; expected linear or cubic"))),
+        };
+        let options = default.kernel(kernel).boundary(boundary(f, default.boundary)?);
+        let displacement = self.wide(f, "displacement", "an array (D, …)")?;
+        let warp = linop::warp(needed(input, f)?, &f.dims("axes")?, &displacement, options);
+        renamed(warp.map_err(|e| f.here(e))?, f)
     }
 
     pub(super) const GRIDDING: FileOp = FileOp {
@@ -144,6 +221,20 @@ impl Loader {
     }
 }
 
+/// Whether a normal is a convolution; null leaves it open.
+fn toeplitz(f: &Fields) -> Result<Option<bool>> {
+    f.get("toeplitz").map(|_| f.flag("toeplitz", false)).transpose()
+}
+
+fn boundary(f: &Fields, default: Boundary) -> Result<Boundary> {
+    match f.text("boundary")?.as_deref() {
+        None => Ok(default),
+        Some("circular") => Ok(Boundary::Circular),
+        Some("zero") => Ok(Boundary::Zero),
+        Some(other) => Err(f.wrong("boundary", format!("is \"{other}\"; expected circular or zero"))),
+    }
+}
+
 fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
     let default = InterpolateOptions::default();
     let width = f.numbers("width")?.unwrap_or(default.width);
@@ -154,17 +245,16 @@ fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
             let order = order.unwrap_or(1);
             InterpolationKernel::Spline { order: u8::try_from(order).unwrap_or(u8::MAX) }
         }
-        Some(other) => return Err(f.wrong("kernel", format!("is \"{other}\"; expected kaiser_bessel or spline"))),
+        Some("cubic") => InterpolationKernel::Cubic,
+        Some(other) => {
+            return Err(f.wrong("kernel", format!("is \"{other}\"; expected kaiser_bessel, spline or cubic")));
+        }
     };
     let norm = match f.count("norm")? {
         None | Some(1) => KernelNorm::Product,
         Some(2) => KernelNorm::Radial,
         Some(other) => return Err(f.wrong("norm", format!("is {other}; expected 1 or 2"))),
     };
-    let boundary = match f.text("boundary")?.as_deref() {
-        None | Some("circular") => Boundary::Circular,
-        Some("zero") => Boundary::Zero,
-        Some(other) => return Err(f.wrong("boundary", format!("is \"{other}\"; expected circular or zero"))),
-    };
+    let boundary = boundary(f, default.boundary)?;
     Ok(InterpolateOptions::default().width(width).kernel(kernel).norm(norm).boundary(boundary))
 }

@@ -6,11 +6,12 @@
 use super::{Sample, sum};
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
 use crate::error::{Error, Result, shape_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{StepKernel, Target};
 use crate::primitive::map::MapKernel;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// `y[labels y] = Σ w[labels w]·x[labels x]`, summed over the labels that y lacks. A label stands for one index; equal labels
@@ -121,6 +122,20 @@ impl Primitive for Contract {
         let front = |labels: &[u32]| -> Vec<u32> { std::iter::once(row).chain(labels.iter().copied()).collect() };
         let w = if stacked { front(&self.w) } else { self.w.clone() };
         Some(Arc::new(Contract { weight, conj: self.conj, w, x: front(&self.x), y: front(&self.y) }))
+    }
+
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        let label = self.y[axis];
+        let weight = match self.w.iter().position(|l| *l == label) {
+            Some(k) => self.weight.narrowed(k, range)?,
+            None => self.weight.clone(),
+        };
+        let reads = match self.x.iter().position(|l| *l == label) {
+            Some(a) => Part::along(a, range, input),
+            None => Part::Whole,
+        };
+        let own = Contract { weight, ..self.clone() };
+        Ok(Narrowed::of(reads, move |b, x| b.contract(x, own.clone())))
     }
 
     fn weights(&self) -> Vec<&Constant> {

@@ -33,11 +33,12 @@ pub(crate) use split::split_axes;
 use super::Sample;
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::error::{Result, shape_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Side, Target};
 use host::WholeFft;
 use num_complex::{Complex32, Complex64};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Discrete Fourier transform along `axes`, exp(-2πi kn/N) or its conjugate, times `scale`.
@@ -113,6 +114,14 @@ impl Primitive for Fft {
     fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
         let moved = Fft { axes: self.axes.iter().map(|a| a + 1).collect(), ..self.clone() };
         all.iter().all(|p| self.same(*p)).then(|| Arc::new(moved) as Arc<dyn Primitive>)
+    }
+
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        if self.axes.contains(&axis) {
+            return shape_err!("a Fourier transform along the axis reads all of it for every entry");
+        }
+        let own = self.clone();
+        Ok(Narrowed::of(Part::along(axis, range, input), move |b, x| b.apply(x, own.clone())))
     }
 
     fn weights(&self) -> Vec<&Constant> {

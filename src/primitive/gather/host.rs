@@ -1,8 +1,7 @@
 //! Gathers and their transposes on the host. A scatter is owned by its output: every result sums its own readers in order.
 
 use super::GatherKernel;
-use crate::access::Load;
-use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken};
+use crate::loops::{Elem, Entries, Real, Slice, Taken};
 use crate::plan::{HostLoops, Kernel, Place};
 use rayon::prelude::*;
 
@@ -27,7 +26,7 @@ impl HostLoops for GatherKernel {
                     }
                 });
             };
-            return self.lines(sources[0], dst, pick);
+            return self.entries().each(sources[0], dst, pick);
         }
         let inverse = self.index.inverse();
         let add = |x: &[E], d: &mut [E]| {
@@ -43,14 +42,11 @@ impl HostLoops for GatherKernel {
                 }
             });
         };
-        self.lines(sources[0], dst, add);
+        self.entries().each(sources[0], dst, add);
     }
 
     fn taken(&self, element: usize, same: bool, _: usize) -> Taken {
-        let input = self.load.extents[1] * self.load.extents[2];
-        let plain = same && self.load.collapsed().is_plain();
-        let copied = if plain { 0 } else { together(&self.load, input) * input };
-        Taken { each: 0, shared: (copied * element) as u64 }
+        self.entries().taken(element, same)
     }
 
     fn table_bytes(&self) -> u64 {
@@ -58,36 +54,9 @@ impl HostLoops for GatherKernel {
     }
 }
 
-/// Elements of input that are read through the load together, in whole lines.
-const READ: usize = 1 << 19;
-
-/// Lines of so many elements that are read together.
-fn together(load: &Load, input: usize) -> usize {
-    (READ / input).clamp(1, load.extents[0])
-}
-
 impl GatherKernel {
-    /// Runs `f(input line, output line)` for every outer index; what is not the source as it stands is read through the load
-    /// first.
-    fn lines<T: Real, E: Elem<T>>(
-        &self,
-        source: Option<Slice<T>>,
-        dst: &mut [E],
-        f: impl Fn(&[E], &mut [E]) + Sync,
-    ) {
-        let (input, output) = (self.load.extents[1] * self.load.extents[2], self.written() * self.load.extents[2]);
-        let reader = Reader::new(&self.load, source);
-        if let Some(x) = reader.plain() {
-            dst.par_chunks_mut(output).zip(x.par_chunks(input)).for_each(|(d, x)| f(x, d));
-            return;
-        }
-        let lines = together(&self.load, input);
-        let mut read = vec![E::null(); lines * input];
-        for (k, d) in dst.chunks_mut(lines * output).enumerate() {
-            let first = k * lines * input;
-            let read = &mut read[..d.len() / output * input];
-            read.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(first + c * CHUNK, part));
-            d.par_chunks_mut(output).zip(read.par_chunks(input)).for_each(|(d, x)| f(x, d));
-        }
+    fn entries(&self) -> Entries<'_> {
+        let inner = self.load.extents[2];
+        Entries { load: &self.load, input: self.load.extents[1] * inner, output: self.written() * inner }
     }
 }

@@ -9,9 +9,10 @@ pub use index_list::IndexList;
 use super::{Sample, scale_reads};
 use crate::access::{Constant, ConstantData, Load, Post, ValueId};
 use crate::error::{Result, shape_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// `y[o, m, i] = x[o, index[m], i]` along an axis; or the transpose `y[o, g, i] = Σ_{m: index[m] = g} x[o, m, i]`.
@@ -76,6 +77,44 @@ impl Primitive for Gather {
     fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
         let moved = Gather { axis: self.axis + 1, ..self.clone() };
         all.iter().all(|p| self.same(*p)).then(|| Arc::new(moved) as Arc<dyn Primitive>)
+    }
+
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        if axis != self.axis {
+            let own = self.clone();
+            return Ok(Narrowed::of(Part::along(axis, range, input), move |b, x| b.apply(x, own.clone())));
+        }
+        let indices = self.index.indices();
+        // The entries that are read, in order, and where they go of `range`.
+        let (from, to): (Vec<usize>, Vec<usize>) = match self.scatters {
+            false => indices[range.clone()].iter().enumerate().map(|(k, &i)| (i as usize, k)).unzip(),
+            true => {
+                let inside = indices.iter().enumerate().filter(|(_, i)| range.contains(&(**i as usize)));
+                inside.map(|(m, &i)| (m, i as usize - range.start)).unzip()
+            }
+        };
+        let (Some(&low), Some(&high)) = (from.iter().min(), from.iter().max()) else {
+            let mut extents = input.to_vec();
+            extents[axis] = range.len();
+            return Ok(Narrowed::of(Part::along(axis, &(0..1), input), move |b, _| b.zero(extents.clone())));
+        };
+        #[allow(clippy::cast_possible_truncation)]
+        let list = |of: &[usize], first: usize, extent| {
+            IndexList::new(of.iter().map(|i| (i - first) as u32).collect(), extent)
+        };
+        let read = low..high + 1;
+        let reads = Part::along(axis, &read, input);
+        let gathered = list(&from, low, read.len())?;
+        if !self.scatters {
+            return Ok(Narrowed::of(reads, move |b, x| b.gather(x, axis, gathered.clone())));
+        }
+        let scattered = list(&to, 0, range.len())?;
+        // Those between that go elsewhere are left out.
+        let whole = from.len() == read.len();
+        Ok(Narrowed::of(reads, move |b, x| {
+            let x = if whole { x } else { b.gather(x, axis, gathered.clone())? };
+            b.scatter(x, axis, scattered.clone())
+        }))
     }
 
     fn weights(&self) -> Vec<&Constant> {

@@ -19,10 +19,11 @@ mod weights;
 use super::{Sample, scale_reads};
 use crate::access::{Constant, Load, Post, ValueId};
 use crate::error::{Result, shape_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
 use crate::points::{Footprint, Points, Profile, Weights};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Batch entries (coils) that one pass over the points handles: their weights are computed once.
@@ -90,6 +91,19 @@ impl Primitive for Interpolate {
     /// It works on the last axes, whatever stands in front.
     fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
         all.iter().all(|p| self.same(*p)).then(|| Arc::new(self.clone()) as Arc<dyn Primitive>)
+    }
+
+    /// Some of the points.
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        let own = self.clone();
+        if axis < input.len() - self.ends().0.len() {
+            return Ok(Narrowed::of(Part::along(axis, range, input), move |b, x| b.apply(x, own.clone())));
+        }
+        if self.spreads {
+            return shape_err!("points are spread over all of a grid; split the points, or a dim in front");
+        }
+        let points = self.points.subset(range);
+        Ok(Narrowed::of(Part::Whole, move |b, x| b.interpolate(x, points.clone())))
     }
 
     fn weights(&self) -> Vec<&Constant> {

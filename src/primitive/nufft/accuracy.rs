@@ -38,7 +38,7 @@ pub struct Size {
 const ROUNDING: f64 = 6e-8;
 
 /// Oversampling factors that are weighed against each other.
-const FACTORS: [f64; 6] = [1.25, 1.375, 1.5, 1.625, 1.75, 2.0];
+pub(crate) const FACTORS: [f64; 6] = [1.25, 1.375, 1.5, 1.625, 1.75, 2.0];
 
 impl Accuracy {
     /// The smallest tolerance that float32 reaches.
@@ -72,6 +72,27 @@ impl Accuracy {
 
 /// At least ⌊σN⌋ cells and more than N: the next length that is even and has no prime factor above 5.
 fn grid(n: usize, sigma: f64) -> usize {
+    let least = ((sigma * n as f64 + 1e-9).floor() as usize).max(n + 1);
+    grid_above(least)
+}
+
+/// The narrowest kernel that reaches a tolerance along so many axes on a grid of this factor, if there is one: see
+/// [`Size::reaching`].
+pub(crate) fn width_reaching(tol: f64, sigma: f64, axes: usize, narrow: bool) -> Option<f64> {
+    let t = 0.24 * 1.4f64.powi(axes as i32 - 1);
+    let width = ((t / tol).ln() / (PI * (1.0 - 1.0 / sigma).sqrt()) + 1.0).ceil().max(2.0);
+    let most = if !narrow {
+        16.0
+    } else if sigma < 1.4 {
+        8.0
+    } else {
+        10.0
+    };
+    (width <= most).then_some(width)
+}
+
+/// The next length that is even and has no prime factor above 5.
+pub(crate) fn grid_above(least: usize) -> usize {
     let smooth = |mut n: usize| {
         for p in [2, 3, 5] {
             while n.is_multiple_of(p) {
@@ -80,7 +101,6 @@ fn grid(n: usize, sigma: f64) -> usize {
         }
         n == 1
     };
-    let least = ((sigma * n as f64 + 1e-9).floor() as usize).max(n + 1);
     (least..).find(|&m| m.is_multiple_of(2) && smooth(m)).unwrap_or(least)
 }
 
@@ -91,16 +111,7 @@ impl Size {
     pub(super) fn reaching(tol: f64, sigma: f64, image: &[usize], narrow: bool) -> Option<Size> {
         let grid: Vec<usize> = image.iter().map(|&n| grid(n, sigma)).collect();
         let least = image.iter().zip(&grid).map(|(&n, &p)| p as f64 / n as f64).fold(f64::INFINITY, f64::min);
-        let t = 0.24 * 1.4f64.powi(image.len() as i32 - 1);
-        let width = ((t / tol).ln() / (PI * (1.0 - 1.0 / least).sqrt()) + 1.0).ceil().max(2.0);
-        let most = if !narrow {
-            16.0
-        } else if least < 1.4 {
-            8.0
-        } else {
-            10.0
-        };
-        (width <= most).then_some(Size { width, grid })
+        width_reaching(tol, least, image.len(), narrow).map(|width| Size { width, grid })
     }
 
     /// Relative l2 error that a transform of an image may have.

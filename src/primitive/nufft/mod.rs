@@ -19,17 +19,18 @@ mod normal;
 mod toeplitz;
 
 pub use accuracy::Accuracy;
-pub(crate) use accuracy::Size;
+pub(crate) use accuracy::{FACTORS, Size, grid_above, width_reaching};
 
 use super::Sample;
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId, identity_axes};
 use crate::error::{Error, Result, shape_err, value_err};
-use crate::ir::{Builder, Lowered, Lowering, Primitive, Program, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Program, Stack, Sweep};
 use crate::kept::Made;
 use crate::plan::Target;
 use crate::points::{Footprint, Points, Profile, check_count};
 use std::f64::consts::PI;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The transform, or its adjoint: the last axes of x are the image's, the last axes of y the samples'.
@@ -85,6 +86,22 @@ impl Primitive for NufftOp {
     /// It works on the last axes, whatever stands in front.
     fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
         all.iter().all(|p| self.same(*p)).then(|| Arc::new(self.clone()) as Arc<dyn Primitive>)
+    }
+
+    /// Some of the samples.
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        let own = self.clone();
+        let batch = input.len() - self.ends().0.len();
+        if axis < batch {
+            return Ok(Narrowed::of(Part::along(axis, range, input), move |b, x| b.apply(x, own.clone())));
+        }
+        if self.adjoint {
+            return shape_err!(
+                "an adjoint non-uniform transform makes every pixel of all samples; split the samples, or a dim in front"
+            );
+        }
+        let nufft = self.nufft.narrowed(axis - batch, range)?;
+        Ok(Narrowed::of(Part::Whole, move |b, x| b.nufft(x, nufft.clone())))
     }
 
     fn weights(&self) -> Vec<&Constant> {
@@ -195,6 +212,18 @@ impl Nufft {
     /// Relative l2 error that it may have.
     pub fn error(&self) -> f64 {
         self.0.size.error(&self.0.image)
+    }
+
+    /// The samples in `range` of one of their axes, by the same kernel and grid.
+    fn narrowed(&self, axis: usize, range: &Range<usize>) -> Result<Nufft> {
+        let Held { image, samples, locs, size, toeplitz, .. } = &*self.0;
+        let inner = samples[axis + 1..].iter().product::<usize>() * image.len();
+        let lines = locs.chunks_exact(samples[axis] * inner);
+        let locs = lines.flat_map(|line| &line[range.start * inner..range.end * inner]).copied().collect();
+        let mut samples = samples.clone();
+        samples[axis] = range.len();
+        let (image, size) = (image.clone(), size.clone());
+        Ok(Nufft(Arc::new(Held { image, samples, locs, size, toeplitz: *toeplitz, prepared: Made::new() })))
     }
 
     fn prepared(&self) -> Result<&Prepared> {

@@ -1,0 +1,310 @@
+//! Filtered back-projection: the direct reconstruction of an image from the projections of it.
+
+use super::projection::{image_rank, order};
+use super::{Align, FftOptions, Geometry, Linop, Norm, Operator, chain, crop, diagonal, fft, pad};
+use crate::access::ValueId;
+use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::error::{Result, shape_err, value_err};
+use crate::ir::Builder;
+use crate::primitive::fft::next_smooth;
+use crate::primitive::project::Scan;
+use crate::setters::setters;
+use crate::tensor::Tensor;
+use ndarray::{Array1, Array2};
+use num_complex::Complex64;
+use std::f64::consts::PI;
+
+/// The window on the ramp filter, a function of the frequency f from 0 to the highest one, f = 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RampWindow {
+    /// 1 (Ramachandran and Lakshminarayanan): the sharpest, with the most noise.
+    #[default]
+    RamLak,
+    /// sin(πf/2)/(πf/2).
+    SheppLogan,
+    /// cos(πf/2).
+    Cosine,
+    /// 0.54 + 0.46 cos(πf).
+    Hamming,
+    /// 0.5 + 0.5 cos(πf): the smoothest.
+    Hann,
+}
+
+impl RampWindow {
+    fn at(self, f: f64) -> f64 {
+        let half = PI * f / 2.0;
+        match self {
+            RampWindow::RamLak => 1.0,
+            RampWindow::SheppLogan if f == 0.0 => 1.0,
+            RampWindow::SheppLogan => half.sin() / half,
+            RampWindow::Cosine => half.cos(),
+            RampWindow::Hamming => 0.54 + 0.46 * (PI * f).cos(),
+            RampWindow::Hann => 0.5 + 0.5 * (PI * f).cos(),
+        }
+    }
+}
+
+/// Options of [`fbp`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FbpOptions {
+    /// The window on the ramp.
+    pub window: RampWindow,
+    /// The frequency at which the window ends, of the highest one: 1, or less for smoother images.
+    pub cutoff: f64,
+}
+
+setters! { FbpOptions {
+    /// With another window.
+    window: RampWindow,
+    /// With a window that ends earlier.
+    cutoff: f64,
+} }
+
+impl Default for FbpOptions {
+    fn default() -> Self {
+        FbpOptions { window: RampWindow::RamLak, cutoff: 1.0 }
+    }
+}
+
+/// Filtered back-projection, from the views of a scan to an image whose [projection](super::projection()) they are. `axes` names the
+/// dims of the views, `"A D"`, or for a cone `"A V U"` (views, rows, columns); `to` gives dims and extents of the image, as
+/// `"Ny=256 Nx=256"`, which come last.
+///
+/// Views are filtered by a ramp, sampled in space so that the mean is right, and padded to twice the length and more; then each pixel
+/// samples each view at the place that it falls onto. Rays of a fan or a cone are weighted by the cosine of their angle before, and
+/// pixels by their distance from the source behind (Kak and Slaney, Principles of Computerized Tomographic Imaging, 1988, ch. 3;
+/// Feldkamp, Davis and Kress, J. Opt. Soc. Am. A 1:612, 1984, for cones). Values are those of the image, whatever the sizes of pixels
+/// and the spacing of angles: each view has the weight of the angles that are nearest to it, modulo half a turn for parallel rays
+/// and modulo a turn for others, whose views have to cover the whole turn. A gap that is more than three times the usual spacing
+/// counts as missing data, and is not shared out.
+///
+/// It is a linop like others: pad, fft, diagonal, fft, crop and a back-projection. The result is complex, as transforms make it.
+///
+/// ```
+/// use linops::linop::{self, FbpOptions, Geometry};
+/// let angles: Vec<f64> = (0..90).map(|k| f64::from(k) * std::f64::consts::PI / 90.0).collect();
+/// let geometry = Geometry::parallel(&angles, 91);
+/// let a = linop::projection("Y=64 X=64", "Y X", &geometry, "A D")?;
+/// let b = linop::fbp("A=90 D=91", "A D", "Y=64 X=64", &geometry, FbpOptions::default())?;
+/// assert_eq!((&b * &a)?.output()?.to_string(), "Y=64 X=64");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// As for [`projection`](super::projection()); the named dims have not the extents of the geometry; `cutoff` is not above 0 and at
+/// most 1; views of a fan or a cone leave out a part of the turn.
+pub fn fbp(
+    input: impl ToShape,
+    axes: &str,
+    to: impl ToShape,
+    geometry: &Geometry,
+    options: FbpOptions,
+) -> Result<Linop> {
+    let (input, to) = (input.to_shape()?, to.to_shape()?);
+    let names = parse_dims(axes)?;
+    let order = order(&input, &names, geometry, "fbp")?;
+    let extents: Vec<usize> = order.iter().map(|&a| input.extents()[a]).collect();
+    let kept = order.len() - image_rank(geometry);
+    if extents[kept..] != geometry.data()[..] {
+        return shape_err!("fbp: \"{axes}\" has extents {:?}, the geometry {:?}", &extents[kept..], geometry.data());
+    }
+    if !(options.cutoff > 0.0 && options.cutoff <= 1.0) {
+        return value_err!("fbp: cutoff is {}; expected more than 0 and at most 1", options.cutoff);
+    }
+    let scan = Scan::weighted(geometry, to.extents(), shares(geometry)?).map_err(|e| e.at("fbp"))?;
+    let dims = |axes: &[usize]| axes.iter().map(|&a| input.dims()[a]).collect::<Vec<Dim>>();
+    let image: Vec<Dim> = dims(&order[..kept]).into_iter().chain(to.dims().iter().copied()).collect();
+    let all: Vec<usize> = extents[..kept].iter().chain(to.extents()).copied().collect();
+    let output = Shape::new(image, all).map_err(|e| e.at("fbp"))?;
+    let filtered = filtered(&input, &names, geometry, options)?;
+    let back = Linop::of(input, output, Sampled { order, scan: scan.clone(), details: format!("{axes}, {scan:?}") });
+    Ok(chain(vec![filtered, back])?.named("fbp"))
+}
+
+/// The filter along the detector, from and to the same dims.
+fn filtered(input: &Shape, names: &[Dim], g: &Geometry, options: FbpOptions) -> Result<Linop> {
+    let (n, along) = (g.detectors, names[names.len() - 1]);
+    let same = join(input.dims());
+    let long = next_smooth(2 * n);
+    let mut steps = Vec::new();
+    if let Some(weights) = cosines(g) {
+        let dims = join(&names[if g.is_volume() { 1 } else { 0 }..]);
+        let weights = match g.is_volume() {
+            true => Tensor::from_array(weights, &dims)?,
+            false => Tensor::from_array(weights.row(0).to_owned(), &along.to_string())?,
+        };
+        steps.push(diagonal(input, &weights)?);
+    }
+    let padded = pad(input, format!("{along}={long}"), Align::Start)?.out(&same)?;
+    let shape = padded.output()?.clone();
+    let forward = fft(&shape, &along.to_string(), FftOptions::default().norm(Norm::Backward))?.out(&same)?;
+    let ramp = Tensor::from_array(ramp(g, long, options), &along.to_string())?;
+    let inverse = FftOptions::default().norm(Norm::Backward).inverse(true);
+    steps.extend([
+        padded,
+        forward,
+        diagonal(&shape, &ramp)?,
+        fft(&shape, &along.to_string(), inverse)?.out(&same)?,
+        crop(&shape, format!("{along}={n}"), Align::Start)?.out(&same)?,
+    ]);
+    chain(steps)
+}
+
+/// Size of a detector pixel at the axis of rotation.
+fn pitch(g: &Geometry) -> f64 {
+    g.detector_size * g.distances().map_or(1.0, |(r, behind)| r / (r + behind))
+}
+
+/// The spectrum of the ramp filter: of samples in space, so that what the mean loses by padding is no more than it must.
+///
+/// h[0] = 1/(4d²), h[n] = −1/(πnd)² for odd n and 0 for even ones, times d for the sum over samples.
+fn ramp(g: &Geometry, long: usize, options: FbpOptions) -> Array1<f32> {
+    let d = pitch(g);
+    let sample = |n: usize| match n.min(long - n) {
+        0 => 0.25 / d,
+        n if n % 2 == 1 => -1.0 / (PI * PI * (n * n) as f64 * d),
+        _ => 0.0,
+    };
+    let mut spectrum: Vec<Complex64> = (0..long).map(|n| Complex64::new(sample(n), 0.0)).collect();
+    rustfft::FftPlanner::new().plan_fft_forward(long).process(&mut spectrum);
+    let window = |k: usize| {
+        let f = 2.0 * k.min(long - k) as f64 / (long as f64 * options.cutoff);
+        if f <= 1.0 { options.window.at(f) } else { 0.0 }
+    };
+    // Real, since the samples are even.
+    spectrum.iter().enumerate().map(|(k, h)| (h.re * window(k)) as f32).collect()
+}
+
+/// The cosine of each ray's angle to that through the axis, (rows, detectors); None for parallel rays.
+fn cosines(g: &Geometry) -> Option<Array2<f32>> {
+    let (r, behind) = g.distances()?;
+    let (center, row_center) = g.centers();
+    let (row_size, _) = g.heights();
+    let away = r + behind;
+    Some(Array2::from_shape_fn((g.rows, g.detectors), |(row, c)| {
+        let v = if g.is_volume() { (row as f64 - row_center) * row_size } else { 0.0 };
+        let u = (c as f64 - center) * g.detector_size;
+        (away / (away * away + u * u + v * v).sqrt()) as f32
+    }))
+}
+
+/// A gap so many times as wide as the usual one is missing data.
+const MISSING: f64 = 3.0;
+
+/// The weight of each view: half of the angles to its neighbours, in a circle of half a turn for parallel rays and of a turn for
+/// others, which measure each line twice.
+///
+/// # Errors
+/// Views of a fan or a cone leave out a part of the turn: lines that are measured once would have half of their weight.
+fn shares(g: &Geometry) -> Result<Vec<f32>> {
+    let (period, weight) = if g.distances().is_some() { (2.0 * PI, 0.5) } else { (PI, 1.0) };
+    let angles: Vec<f64> = g.angles.iter().map(|a| a.rem_euclid(period)).collect();
+    let mut order: Vec<usize> = (0..angles.len()).collect();
+    order.sort_by(|&a, &b| angles[a].total_cmp(&angles[b]));
+    let count = order.len();
+    // The gap behind each view in rising order.
+    let mut gaps: Vec<f64> =
+        (0..count).map(|k| (angles[order[(k + 1) % count]] - angles[order[k]]).rem_euclid(period)).collect();
+    if gaps.iter().sum::<f64>() < 0.5 * period {
+        // All at one angle.
+        gaps[count - 1] = period;
+    }
+    let mut usual: Vec<f64> = gaps.iter().copied().filter(|gap| *gap > 1e-6 * period / count as f64).collect();
+    usual.sort_by(f64::total_cmp);
+    let usual = usual.get(usual.len() / 2).copied().unwrap_or(period);
+    let missing = gaps.iter().copied().fold(0.0, f64::max);
+    if g.distances().is_some() && missing > MISSING * usual && missing > PI / 18.0 {
+        return value_err!(
+            "fbp: views leave out {:.0} degrees of the turn; a fan or a cone needs all of it (a solver on the projection does not)",
+            missing.to_degrees()
+        );
+    }
+    gaps.iter_mut().filter(|gap| **gap > MISSING * usual).for_each(|gap| *gap = usual);
+    let mut shares = vec![0.0; count];
+    for (k, &view) in order.iter().enumerate() {
+        shares[view] = (0.5 * weight * (gaps[k] + gaps[(k + count - 1) % count])) as f32;
+    }
+    Ok(shares)
+}
+
+/// Pixels sample the views.
+#[derive(Debug)]
+struct Sampled {
+    /// The kept axes, then those of the views.
+    order: Vec<usize>,
+    scan: Scan,
+    details: String,
+}
+
+impl Operator for Sampled {
+    fn op(&self) -> &'static str {
+        "back-projection"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let x = b.permute(x, &self.order)?;
+        b.sample_views(x, self.scan.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn degrees(angles: &[f64]) -> Vec<f32> {
+        let g = Geometry::parallel(&angles.iter().map(|a| a.to_radians()).collect::<Vec<_>>(), 5);
+        shares(&g).unwrap().iter().map(|s| s.to_degrees()).collect()
+    }
+
+    fn near(got: &[f32], want: &[f32]) {
+        assert!(
+            got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-3),
+            "{got:?}, not {want:?}"
+        );
+    }
+
+    #[test]
+    fn views_share_the_half_turn() {
+        near(&degrees(&[0.0, 45.0, 90.0, 135.0]), &[45.0; 4]);
+        // Uneven, in no order, and beyond a turn.
+        near(&degrees(&[90.0, 380.0, 130.0, 0.0]), &[55.0, 45.0, 45.0, 35.0]);
+        // Both ends of the half turn are one view, and so are the views of a whole turn.
+        near(&degrees(&[0.0, 60.0, 120.0, 180.0]), &[30.0, 60.0, 60.0, 30.0]);
+        near(&degrees(&[0.0, 90.0, 180.0, 270.0]), &[45.0; 4]);
+        near(&degrees(&[17.0]), &[180.0]);
+        // What is missing is not shared out.
+        near(&degrees(&[0.0, 10.0, 20.0, 30.0]), &[10.0; 4]);
+    }
+
+    #[test]
+    fn a_fan_has_half_of_a_turn() {
+        let angles: Vec<f64> = (0..36).map(|k| f64::from(k) * PI / 18.0).collect();
+        let fan = |n| shares(&Geometry::fan(&angles[..n], 5, 9.0, 1.0));
+        assert!((fan(36).unwrap().iter().sum::<f32>() - PI as f32).abs() < 1e-4);
+        assert!(fan(24).is_err_and(|e| e.to_string().contains("leave out 130 degrees")));
+    }
+
+    #[test]
+    fn the_ramp_is_that_of_its_frequency() {
+        let g = Geometry::parallel(&[0.0], 200).detector_size(0.5);
+        let h = ramp(&g, 512, FbpOptions::default());
+        for k in [5, 100, 256] {
+            // |f| in cycles per length: k/(512·0.5).
+            let want = k as f32 / 256.0;
+            assert!((h[k] - want).abs() < 2e-3 && (h[512 - k] - h[k]).abs() < 1e-6 || k == 256, "{k}: {} {want}", h[k]);
+        }
+        assert!(h[0] > 0.0 && h[0] < 2e-3);
+        let hann = ramp(&g, 512, FbpOptions::default().window(RampWindow::Hann).cutoff(0.5));
+        assert!((hann[64] / h[64] - 0.5).abs() < 1e-6 && hann[129] == 0.0);
+        let half = |w| ramp(&g, 512, FbpOptions::default().window(w))[128] / h[128];
+        assert!((half(RampWindow::Cosine) - 0.5f32.sqrt()).abs() < 1e-6);
+        assert!((half(RampWindow::Hamming) - 0.54).abs() < 1e-6);
+        assert!((half(RampWindow::SheppLogan) - 4.0 * 0.5f32.sqrt() / PI as f32).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,293 @@
+//! The non-uniform Fourier transform between two sets of points.
+
+use super::interpolate::{flat_locs, sample_extents};
+use super::{Linop, Operator};
+use crate::access::{Constant, ConstantData, ValueId};
+use crate::dim::{Dim, Shape, ToShape, parse_dims};
+use crate::error::{Result, shape_err, value_err};
+use crate::ir::Builder;
+use crate::points::{Footprint, Points, Profile, Window};
+use crate::primitive::nufft::{Accuracy, FACTORS, Nufft, grid_above, width_reaching};
+use crate::setters::setters;
+use ndarray::ArrayD;
+use num_complex::{Complex32, Complex64};
+use std::f64::consts::{PI, TAU};
+
+/// Options of [`nufft_type3`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NufftType3Options {
+    /// Relative l2 error of the result and of the adjoint's: 1e-4, 3e-6 at least.
+    pub tol: f64,
+    /// Whether the normal has a convolution in its middle (Toeplitz): always, never, or where it is cheaper.
+    pub toeplitz: Option<bool>,
+}
+
+setters! { NufftType3Options {
+    /// With another tolerance.
+    tol: f64,
+    /// With a normal that always has a convolution in its middle, or never.
+    toeplitz: Option<bool>,
+} }
+
+impl Default for NufftType3Options {
+    fn default() -> Self {
+        NufftType3Options { tol: 1e-4, toeplitz: None }
+    }
+}
+
+/// The smallest tolerance: what float32 leaves of two interpolations and a transform.
+const LEAST_TOL: f64 = 3e-6;
+
+/// Cells of the grid between the two sets, at most.
+const MOST_CELLS: f64 = (1u64 << 31) as f64;
+
+/// y_m = Σ_n c_n exp(−2πi x_n·s_m), from values at points x to values at frequencies s, both anywhere: type 3. Not normalised.
+///
+/// `sources` (…, D) are the x and `targets` (…, D) the s, with D of 1 to 3; units are each other's inverse. The sources' leading
+/// axes are the last dims of the input; they leave, and the targets' come in their place. `out` names the output dims.
+///
+/// The relative l2 error against the sum is within the tolerance, for random points and values. Values are spread to a grid that
+/// is fine enough for the spread of s, with that grid's type 2 transform to s behind, and the kernel's transform divided out
+/// (Lee and Greengard, J. Comput. Phys. 206:1, 2005; Barnett, Magland and af Klinteberg, SIAM J. Sci. Comput. 41:C479, 2019).
+/// Both sets are centred first, which phases before and behind make good. So the cost is that of two kernels for each point and of
+/// a Fourier transform whose length along an axis is about 2 to 4 times the product of both sets' widths (the number of turns
+/// that exp makes); where points lie in clusters far apart, cut them into several linops and add.
+///
+/// The adjoint is the exact transpose of that, c_n = Σ_m y_m exp(+2πi x_n·s_m); the normal is both, with a convolution in its
+/// middle where that is cheaper, as [`nufft`](super::nufft()) has it.
+///
+/// ```
+/// use linops::linop::{self, NufftType3Options};
+/// use linops::Tensor;
+/// let (x, s) = (ndarray::arr2(&[[0.0], [0.3]]).into_dyn(), ndarray::arr2(&[[0.0], [2.5]]).into_dyn());
+/// let a = linop::nufft_type3("N=2", &x, &s, NufftType3Options::default(), "M")?;
+/// let y = a.apply(&Tensor::from_array(ndarray::array![1.0f32, 2.0], "N")?)?.to_array()?;
+/// // 1 + 2 exp(−2πi·0.75) = 1 + 2i.
+/// assert!((y[0].re - 3.0).abs() < 1e-3 && (y[1].re - 1.0).abs() < 1e-3 && (y[1].im - 2.0).abs() < 1e-3);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// The last extents of the input are not those of the sources, the sets have other numbers of components than 1 to 3 or none, a
+/// coordinate is not finite, the tolerance is out of reach, or the product of both sets' widths asks for 2³¹ cells or more.
+pub fn nufft_type3(
+    input: impl ToShape,
+    sources: &ArrayD<f64>,
+    targets: &ArrayD<f64>,
+    options: NufftType3Options,
+    out: &str,
+) -> Result<Linop> {
+    build(input.to_shape()?, sources, targets, options, out).map_err(|e| e.at("nufft_type3"))
+}
+
+fn build(
+    input: Shape,
+    sources: &ArrayD<f64>,
+    targets: &ArrayD<f64>,
+    options: NufftType3Options,
+    out: &str,
+) -> Result<Linop> {
+    let d = components("sources", sources)?;
+    if components("targets", targets)? != d {
+        return shape_err!("the sources {:?} and targets {:?} differ in components", sources.shape(), targets.shape());
+    }
+    if !(LEAST_TOL..1.0).contains(&options.tol) {
+        return value_err!("tol is {}; expected {LEAST_TOL:.0e} (what float32 reaches) to 1", options.tol);
+    }
+    let samples = sample_extents(sources);
+    let kept = match input.rank().checked_sub(samples.len()) {
+        Some(kept) if input.extents()[kept..] == *samples => input.extents()[..kept].to_vec(),
+        _ => return shape_err!("the sources have extents {samples:?}, expected those of the last dims of {input}"),
+    };
+    let end = sample_extents(targets).to_vec();
+    let extents: Vec<usize> = kept.iter().chain(&end).copied().collect();
+    let dims: Vec<Dim> = parse_dims(out)?;
+    if dims.len() != extents.len() {
+        return shape_err!(
+            "out \"{out}\" names {} dims, expected {} of extents {extents:?}",
+            dims.len(),
+            extents.len()
+        );
+    }
+    let output = Shape::new(dims, extents)?;
+    let (x, s) = (flat_locs(sources), flat_locs(targets));
+    let between = Between::new(&x, &s, d, options)?;
+    let details = format!("{} to {} points, {:?}", x.len() / d, s.len() / d, between.points);
+    Ok(Linop::of(input, output, Type3 { kept, end, between, details }))
+}
+
+/// Components of a set of points.
+fn components(what: &str, locs: &ArrayD<f64>) -> Result<usize> {
+    let d = locs.shape().last().copied().unwrap_or(0);
+    if !(1..=3).contains(&d) || locs.is_empty() {
+        return shape_err!("the {what} have extents {:?}; expected points of 1 to 3 components", locs.shape());
+    }
+    match locs.iter().find(|v| !v.is_finite()) {
+        Some(v) => value_err!("a coordinate of the {what} is {v}; expected finite numbers"),
+        None => Ok(d),
+    }
+}
+
+/// A set of points along one axis: its middle, and how far from it they lie.
+#[derive(Clone, Copy)]
+struct Span {
+    middle: f64,
+    reach: f64,
+}
+
+impl Span {
+    fn of(points: &[f64], axis: usize, d: usize) -> Span {
+        let along = || points.iter().skip(axis).step_by(d).copied();
+        let (low, high) = along().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let middle = 0.5 * low + 0.5 * high;
+        Span { middle, reach: (high - middle).max(middle - low) }
+    }
+}
+
+/// A grid between both sets, for one kernel.
+struct Grid {
+    sigma: f64,
+    width: f64,
+    /// Distance of cells, in units of the sources.
+    step: Vec<f64>,
+    extents: Vec<usize>,
+}
+
+impl Grid {
+    /// Cells so fine that the targets lie in the inner 1/σ of their band, and so many that no footprint meets an end.
+    fn new(x: &[Span], s: &[Span], sigma: f64, width: f64) -> Result<Grid> {
+        let (mut step, mut extents, mut cells) = (Vec::new(), Vec::new(), 1.0);
+        for (x, s) in x.iter().zip(s) {
+            // A quarter of a turn at least, so that points that coincide have a scale too.
+            let band = match (x.reach > 0.0, s.reach > 0.0) {
+                (true, _) => s.reach.max(0.25 / x.reach),
+                (false, true) => s.reach,
+                (false, false) => 1.0,
+            };
+            let h = 0.5 / (sigma * band);
+            let least = 2.0 * x.reach / h + width + 2.0;
+            cells *= least;
+            if !(cells < MOST_CELLS && h.is_normal()) {
+                return value_err!(
+                    "the sources reach {:.3e} from their middle and the targets {:.3e}: their product asks for {least:.3e} cells; \
+                     expected fewer than 2^31 in all, take clusters that lie far apart one by one",
+                    x.reach,
+                    s.reach
+                );
+            }
+            step.push(h);
+            extents.push(grid_above((least.ceil() as usize).max(2 * width as usize)));
+        }
+        Ok(Grid { sigma, width, step, extents })
+    }
+
+    /// Nominal operations: footprints, and the transform of a grid that is finer again.
+    fn cost(&self, points: usize) -> f64 {
+        let cells: f64 = self.extents.iter().map(|&n| 1.5 * n as f64).product();
+        cells * (4.0 * cells.log2() + 20.0) + points as f64 * (2.0 * self.width.powi(self.extents.len() as i32) + 30.0)
+    }
+}
+
+/// What lies between the two sets.
+#[derive(Debug)]
+struct Between {
+    /// On what is spread: the targets' middle at the sources.
+    before: Constant,
+    points: Points,
+    nufft: Nufft,
+    /// On the result: the sources' middle at the targets, over the kernel's transform.
+    after: Constant,
+}
+
+impl Between {
+    fn new(x: &[f64], s: &[f64], d: usize, options: NufftType3Options) -> Result<Between> {
+        let tol = options.tol;
+        let spans = |points: &[f64]| (0..d).map(|a| Span::of(points, a, d)).collect::<Vec<_>>();
+        let (xs, ss) = (spans(x), spans(s));
+        // Half of the error by either interpolation, squared sums being less.
+        let tried = FACTORS.iter().filter_map(|&sigma| {
+            let width = width_reaching(0.5 * tol, sigma, d, true)?;
+            Some(Grid::new(&xs, &ss, sigma, width))
+        });
+        let grids = tried.collect::<Result<Vec<_>>>()?;
+        let count = x.len() / d;
+        let Some(grid) = grids.into_iter().min_by(|a, b| a.cost(count).total_cmp(&b.cost(count))) else {
+            return value_err!("no kernel reaches tol {tol}; use a larger one");
+        };
+        let (w, window) = (grid.width, Window::new(grid.width, grid.sigma));
+        let footprint = Footprint {
+            width: vec![w; d],
+            profile: vec![Profile::window(&window); d],
+            radial: false,
+            circular: true,
+            closed: false,
+        };
+        let cell = |(i, x): (usize, &f64)| (x - xs[i % d].middle) / grid.step[i % d] + (grid.extents[i % d] / 2) as f64;
+        let cells: Vec<f64> = x.iter().enumerate().map(cell).collect();
+        let points = Points::new(&cells, &grid.extents, &footprint)?;
+        // Where the kernel's transform is small, what the second transform leaves of errors grows.
+        let transform = |turns: f64| 0.5 * w * window.transform(PI * w * turns);
+        let modes = (0..32).map(|i| transform(0.5 / grid.sigma * (f64::from(i) + 0.5) / 32.0));
+        let (squares, inverse) = modes.fold((0.0, 0.0), |(a, b), v| (a + v * v, b + 1.0 / (v * v)));
+        let grows = ((squares / 32.0) * (inverse / 32.0)).sqrt().powi(d as i32);
+        let tol = Accuracy::Tol((0.8 * tol / grows).max(Accuracy::LEAST_TOL));
+        // In cycles per grid, from its middle.
+        let turns = |i: usize, s: f64| (s - ss[i % d].middle) * grid.step[i % d];
+        let frequency = |(i, s): (usize, &f64)| turns(i, *s) * grid.extents[i % d] as f64;
+        let locs = s.iter().enumerate().map(frequency).collect();
+        let nufft = Nufft::new(&grid.extents, &[s.len() / d], locs, tol, options.toeplitz)?;
+        let whole: f64 = grid.extents.iter().map(|&n| (n as f64).sqrt()).product();
+        let before = phases(x.chunks_exact(d), |x| {
+            let turns = x.iter().zip(&xs).zip(&ss).map(|((x, own), other)| (x - own.middle) * other.middle);
+            Complex64::from_polar(1.0, -TAU * turns.map(|t| t - t.round()).sum::<f64>())
+        })?;
+        let after = phases(s.chunks_exact(d), |s| {
+            let phase = s.iter().zip(&xs).map(|(s, other)| s * other.middle).map(|t| t - t.round()).sum::<f64>();
+            let kernel: f64 = s.iter().enumerate().map(|(a, s)| transform(turns(a, *s))).product();
+            Complex64::from_polar(whole / kernel, -TAU * phase)
+        })?;
+        Ok(Between { before, points, nufft, after })
+    }
+}
+
+/// One number for each point.
+fn phases<'p>(
+    points: impl ExactSizeIterator<Item = &'p [f64]>,
+    value: impl Fn(&[f64]) -> Complex64,
+) -> Result<Constant> {
+    let n = points.len();
+    let narrow = |c: Complex64| Complex32::new(c.re as f32, c.im as f32);
+    let values = crate::allocate::collected(points.map(|p| narrow(value(p))), n)?;
+    Constant::new(vec![n], ConstantData::C32(values))
+}
+
+#[derive(Debug)]
+struct Type3 {
+    kept: Vec<usize>,
+    /// Extents of the targets.
+    end: Vec<usize>,
+    between: Between,
+    details: String,
+}
+
+impl Operator for Type3 {
+    fn op(&self) -> &'static str {
+        "nufft_type3"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        let Between { before, points, nufft, after } = &self.between;
+        let (batch, kept) = (self.kept.len(), self.kept.iter().copied());
+        let v = b.reshape(x, kept.clone().chain([points.count()]).collect())?;
+        let v = b.mul(v, before.clone(), vec![batch], false)?;
+        let v = b.spread(v, points.clone())?;
+        let v = b.nufft(v, nufft.clone())?;
+        let v = b.mul(v, after.clone(), vec![batch], false)?;
+        b.reshape(v, kept.chain(self.end.iter().copied()).collect())
+    }
+}

@@ -1,0 +1,362 @@
+//! Any linop as tiles: parts of it that make a part of the output, or take a part of the input, each from no more than it needs.
+//!
+//! Nothing here knows kinds of linops: the program of a tile is made of the program of the whole, node by node
+//! (`ir/narrow.rs`). A linop of one's own can be split like any other.
+
+use super::{Linop, Operator, add, chain, concat, slice};
+use crate::access::ValueId;
+use crate::dim::{Dim, Shape};
+use crate::error::{Error, Result, shape_err};
+use crate::ir::{Builder, Part, Program};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where a dim is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cut {
+    /// Into so many tiles, as equal as can be; the first ones are the longer ones.
+    Tiles(usize),
+    /// Into tiles of so many entries; the last one may have fewer.
+    Chunks(usize),
+    /// At these entries, which begin a tile each: `[10, 25]` gives 0..10, 10..25 and 25 to the end.
+    At(Vec<usize>),
+}
+
+/// How a linop is cut into tiles: dim by dim, each tile of a level cut further by the next.
+///
+/// ```
+/// use linops::linop::{self, Tiling};
+/// let a = linop::fft("C=8 Z=20 Y=64 X=64", "Y X", Default::default())?.out("C Z Ky Kx")?;
+/// let tiled = a.tiled(&Tiling::tiles("C", 4).then(Tiling::chunks("Z", 8)))?;
+/// assert_eq!((tiled.children().len(), tiled.children()[0].children().len()), (4, 3));
+/// assert_eq!(tiled.output()?, a.output()?);
+/// # Ok::<(), linops::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tiling {
+    levels: Vec<(String, Cut)>,
+}
+
+impl Tiling {
+    /// Along a dim, by a cut.
+    pub fn new(dim: impl Into<String>, cut: Cut) -> Tiling {
+        Tiling { levels: vec![(dim.into(), cut)] }
+    }
+
+    /// So many tiles along a dim.
+    pub fn tiles(dim: impl Into<String>, tiles: usize) -> Tiling {
+        Tiling::new(dim, Cut::Tiles(tiles))
+    }
+
+    /// Tiles of so many entries along a dim.
+    pub fn chunks(dim: impl Into<String>, entries: usize) -> Tiling {
+        Tiling::new(dim, Cut::Chunks(entries))
+    }
+
+    /// Tiles that begin at 0 and at these entries of a dim.
+    pub fn at(dim: impl Into<String>, starts: &[usize]) -> Tiling {
+        Tiling::new(dim, Cut::At(starts.to_vec()))
+    }
+
+    /// Each tile cut further.
+    pub fn then(mut self, inner: Tiling) -> Tiling {
+        self.levels.extend(inner.levels);
+        self
+    }
+
+    /// The levels, outermost first; none leaves a linop whole.
+    pub fn levels(&self) -> &[(String, Cut)] {
+        &self.levels
+    }
+
+    pub(crate) fn rest(&self) -> Tiling {
+        Tiling { levels: self.levels.get(1..).unwrap_or_default().to_vec() }
+    }
+}
+
+impl std::fmt::Display for Tiling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.levels.is_empty() {
+            return f.write_str("whole");
+        }
+        for (k, (dim, cut)) in self.levels.iter().enumerate() {
+            let comma = if k > 0 { ", each " } else { "" };
+            match cut {
+                Cut::Tiles(n) => write!(f, "{comma}{dim} in {n} tiles")?,
+                Cut::Chunks(n) => write!(f, "{comma}{dim} by {n}")?,
+                Cut::At(starts) => write!(f, "{comma}{dim} at {starts:?}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cut {
+    /// The tiles of a dim.
+    fn ranges(&self, dim: Dim, extent: usize) -> Result<Vec<Range<usize>>> {
+        let starts: Vec<usize> = match self {
+            Cut::Tiles(tiles) => {
+                if *tiles == 0 || *tiles > extent {
+                    return shape_err!("dim {dim} of extent {extent} in {tiles} tiles; expected 1 to {extent}");
+                }
+                let (each, more) = (extent / tiles, extent % tiles);
+                (0..*tiles).map(|t| t * each + t.min(more)).collect()
+            }
+            Cut::Chunks(0) => return shape_err!("dim {dim} in tiles of 0 entries; expected at least 1"),
+            Cut::Chunks(entries) => (0..extent).step_by(*entries).collect(),
+            Cut::At(starts) => {
+                let rises = starts.windows(2).all(|w| w[0] < w[1]);
+                if !rises || starts.last().is_some_and(|s| *s >= extent) {
+                    return shape_err!("dim {dim} at {starts:?}; expected rising entries below its extent {extent}");
+                }
+                let zero = (starts.first() != Some(&0)).then_some(0);
+                zero.into_iter().chain(starts.iter().copied()).collect()
+            }
+        };
+        let ends = starts.iter().skip(1).copied().chain([extent]);
+        Ok(starts.iter().copied().zip(ends).map(|(s, e)| s..e).collect())
+    }
+}
+
+/// Entries of one axis of a tensor; None is all of it.
+pub(crate) type Piece = Option<(usize, Range<usize>)>;
+
+/// One tile: y[writes] += A x[reads].
+#[derive(Clone, Debug)]
+pub(crate) struct Tile {
+    pub linop: Linop,
+    pub reads: Piece,
+    pub writes: Piece,
+}
+
+/// The tiles of a linop along one dim.
+#[derive(Clone, Debug)]
+pub(crate) struct Tiles {
+    pub input: Shape,
+    pub output: Shape,
+    pub tiles: Vec<Tile>,
+    /// Whether the tiles cut the output, so that no two of them write the same entry; else they cut the input.
+    pub joined: bool,
+}
+
+impl Tiles {
+    /// A linop along a dim of its output, or else of its input.
+    ///
+    /// # Errors
+    /// It has no such dim, the cut does not fit it, or something in the linop cannot be split along it.
+    pub fn of(a: &Linop, dim: &str, cut: &Cut) -> Result<Tiles> {
+        let at = |e: Error| e.at(format!("{} along {dim}", a.label()));
+        let (input, output, name) = (a.input()?.clone(), a.output()?.clone(), dim.parse::<Dim>()?);
+        if input.axis(name).is_none()
+            && output.axis(name).is_none()
+            && let Some(inner) = a.inside_normal()
+        {
+            return Tiles::of(inner, dim, cut)?.normals(input).map_err(at);
+        }
+        let extent = a.size(dim).map_err(at)?;
+        let written = output.axis(name).map(|axis| Tiles::writing(a, axis, &cut.ranges(name, output.extents()[axis])?));
+        let Some(axis) = input.axis(name) else {
+            return match written {
+                Some(tiles) => tiles.map_err(at),
+                None => shape_err!("{} has no dim {dim} (of extent {extent})", a.label()),
+            };
+        };
+        match written {
+            Some(Ok(tiles)) => Ok(tiles),
+            Some(Err(e)) => {
+                let read = cut.ranges(name, input.extents()[axis]).and_then(|r| Tiles::reading(a, axis, &r));
+                read.map_err(|_| at(e))
+            }
+            None => Tiles::reading(a, axis, &cut.ranges(name, input.extents()[axis])?).map_err(at),
+        }
+    }
+
+    /// The tiles of the normal: the sum of the normals of parts of the output.
+    fn normals(self, input: Shape) -> Result<Tiles> {
+        if !self.joined {
+            return shape_err!("parts of the input meet in the normal; split along a dim of the output");
+        }
+        let normal = |t: Tile| Tile { linop: t.linop.n(), writes: t.reads.clone(), reads: t.reads };
+        let tiles = self.tiles.into_iter().map(normal).collect();
+        Ok(Tiles { output: input.clone(), input, tiles, joined: false })
+    }
+
+    /// Tiles that make parts of the output.
+    fn writing(a: &Linop, axis: usize, ranges: &[Range<usize>]) -> Result<Tiles> {
+        let (input, output, program) = (a.input()?, a.output()?, a.program()?);
+        let tile = |range: &Range<usize>| {
+            let (reads, program) = program.narrowed(axis, range)?;
+            let (reads, writes) = (piece(reads), Some((axis, range.clone())));
+            let linop = part(a, program.simplify()?, narrowed(input, &reads)?, narrowed(output, &writes)?, &writes)?;
+            Ok(Tile { linop, reads, writes })
+        };
+        let tiles = ranges.iter().map(tile).collect::<Result<_>>()?;
+        Ok(Tiles { input: input.clone(), output: output.clone(), tiles, joined: true })
+    }
+
+    /// Tiles that take parts of the input: those of the adjoint's output.
+    fn reading(a: &Linop, axis: usize, ranges: &[Range<usize>]) -> Result<Tiles> {
+        let (input, output) = (a.input()?, a.output()?);
+        let adjoint = a.program()?.transpose()?.simplify()?;
+        let tile = |range: &Range<usize>| {
+            let (writes, program) = adjoint.narrowed(axis, range)?;
+            let (reads, writes) = (Some((axis, range.clone())), piece(writes));
+            let program = program.transpose()?.simplify()?;
+            let linop = part(a, program, narrowed(input, &reads)?, narrowed(output, &writes)?, &reads)?;
+            Ok(Tile { linop, reads, writes })
+        };
+        let tiles = ranges.iter().map(tile).collect::<Result<_>>()?;
+        Ok(Tiles { input: input.clone(), output: output.clone(), tiles, joined: false })
+    }
+
+    /// The container of the tiles, each of them cut further.
+    pub fn linop(&self, inner: &Tiling) -> Result<Linop> {
+        let tiles = self.tiles.iter().map(|t| t.linop.tiled(inner)).collect::<Result<Vec<_>>>()?;
+        let dim = |shape: &Shape, piece: &Piece| piece.as_ref().map(|(a, _)| shape.dims()[*a].to_string());
+        let first = &self.tiles[0];
+        let (reads, writes) = (dim(&self.input, &first.reads), dim(&self.output, &first.writes));
+        let in_order = |of: fn(&Tile) -> &Piece, shape: &Shape| consecutive(self.tiles.iter().map(of), shape);
+        let (fed, joined) = (in_order(|t| &t.reads, &self.input), in_order(|t| &t.writes, &self.output));
+        match (self.joined, fed, joined) {
+            (_, true, true) => concat(tiles, reads.as_deref(), writes.as_deref()),
+            (true, ..) => {
+                let cut = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| match &t.reads {
+                    Some((a, range)) => chain(vec![entries(&self.input, *a, range)?, tile]),
+                    None => Ok(tile),
+                });
+                concat(cut.collect::<Result<Vec<_>>>()?, None, writes.as_deref())
+            }
+            (false, false, _) => {
+                let whole = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| {
+                    let read = t.reads.as_ref().map(|(a, range)| entries(&self.input, *a, range)).transpose()?;
+                    let placed = t.writes.as_ref().map(|(a, range)| entries(&self.output, *a, range)).transpose()?;
+                    chain(read.into_iter().chain([tile]).chain(placed.map(|p| p.h())))
+                });
+                add(whole.collect::<Result<Vec<_>>>()?)
+            }
+            (false, ..) => {
+                let placed = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| match &t.writes {
+                    Some((a, range)) => chain(vec![tile, entries(&self.output, *a, range)?.h()]),
+                    None => Ok(tile),
+                });
+                concat(placed.collect::<Result<Vec<_>>>()?, reads.as_deref(), None)
+            }
+        }
+    }
+}
+
+/// What of a value is meant.
+fn piece(part: Part) -> Piece {
+    match part {
+        Part::Some(axis, range) => Some((axis, range)),
+        Part::Nothing | Part::Whole => None,
+    }
+}
+
+/// The shape of a piece.
+pub(crate) fn narrowed(shape: &Shape, piece: &Piece) -> Result<Shape> {
+    let mut extents = shape.extents().to_vec();
+    if let Some((axis, range)) = piece {
+        extents[*axis] = range.len();
+    }
+    Shape::new(shape.dims().to_vec(), extents)
+}
+
+/// The linop that picks entries of an axis, under the same names.
+fn entries(shape: &Shape, axis: usize, range: &Range<usize>) -> Result<Linop> {
+    let dim = shape.dims()[axis].to_string();
+    let names: Vec<String> = shape.dims().iter().map(Dim::to_string).collect();
+    slice(shape, &[(&dim, range.clone())])?.out(&names.join(" "))
+}
+
+/// Whether pieces lie along one axis, one behind the other, and are all of it.
+fn consecutive<'p>(pieces: impl Iterator<Item = &'p Piece>, shape: &Shape) -> bool {
+    let (mut at, mut along) = (0, None);
+    for piece in pieces {
+        let Some((axis, range)) = piece else { return false };
+        if range.start != at || *along.get_or_insert(*axis) != *axis {
+            return false;
+        }
+        at = range.end;
+    }
+    along.is_some_and(|axis| at == shape.extents()[axis])
+}
+
+/// A part of a linop, as a linop.
+fn part(a: &Linop, program: Program, input: Shape, output: Shape, of: &Piece) -> Result<Linop> {
+    let shape = if of.as_ref().is_some_and(|(axis, _)| output.rank() > *axis) { &output } else { &input };
+    let details = of.as_ref().map_or(String::new(), |(axis, range)| {
+        let dim = shape.dims().get(*axis).map_or(String::new(), Dim::to_string);
+        format!("{dim} {}..{} of {}", range.start, range.end, a.label())
+    });
+    Ok(Linop::of(input, output, PartOf { program: Arc::new(program), details }))
+}
+
+#[derive(Debug)]
+struct PartOf {
+    program: Arc<Program>,
+    details: String,
+}
+
+impl Operator for PartOf {
+    fn op(&self) -> &'static str {
+        "part"
+    }
+
+    fn details(&self) -> String {
+        self.details.clone()
+    }
+
+    fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+        b.inline(&self.program, x)
+    }
+
+    fn simplified(&self) -> Option<Result<Arc<Program>>> {
+        Some(Ok(self.program.clone()))
+    }
+}
+
+impl Linop {
+    /// The same operator as `tiles` parts along a dim of its output, or else of its input: a concat of parts, which run side by
+    /// side or one after the other as its [settings](crate::linop::Threadable) say.
+    ///
+    /// Each part has only the weights, coils, samples, rows … that it needs, and reads only what it needs: convolutions, blocks and
+    /// differences read some entries of their neighbours, too. What is split again is made of smaller parts. Forward, adjoint and
+    /// normal have the values of the whole, up to rounding where sums are cut.
+    ///
+    /// ```
+    /// use linops::linop::{self, FftOptions};
+    /// let f = linop::fft("C=8 Y=64 X=48", "Y X", FftOptions::default())?.out("C Ky Kx")?;
+    /// let coils = f.split("C", 3)?;
+    /// assert_eq!(coils.children()[0].output()?.to_string(), "C=3 Ky=64 Kx=48");
+    /// let error = f.split("Kx", 2).unwrap_err();
+    /// assert!(error.to_string().contains("Fourier transform"), "{error}");
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The dim is neither in the output nor in the input, has fewer entries than tiles, or an operator on the way needs all of it
+    /// for every entry, as a Fourier transform does of its axes; the message names it.
+    pub fn split(&self, dim: &str, tiles: usize) -> Result<Linop> {
+        self.tiled(&Tiling::tiles(dim, tiles))
+    }
+
+    /// The same operator in tiles, level by level; see [`split`](Linop::split).
+    ///
+    /// # Errors
+    /// As for `split`.
+    pub fn tiled(&self, tiling: &Tiling) -> Result<Linop> {
+        let Some((dim, cut)) = tiling.levels.first() else { return Ok(self.clone()) };
+        Tiles::of(self, dim, cut)?.linop(&tiling.rest())
+    }
+
+    /// Whether the linop can be split along a dim.
+    ///
+    /// # Errors
+    /// As for [`split`](Linop::split): why it cannot.
+    pub fn splits_along(&self, dim: &str) -> Result<()> {
+        let cut = if self.size(dim)? > 1 { Cut::At(vec![1]) } else { Cut::Tiles(1) };
+        Tiles::of(self, dim, &cut).map(drop)
+    }
+}

@@ -1,0 +1,132 @@
+//! Convolutions by Fourier transforms: x and the kernel as polynomials over a circle that is long enough, or as long as the period.
+//!
+//! ```text
+//! z[v] = Σⱼ w[j]·s[v + step·j],  s[up·n] = x[n],  y[m] = z[stride·m + offset]        all positions modulo L
+//! ```
+//! So Z = H·S with H[k] = Σⱼ w[j] exp(2πi·step·jk/L). L is chosen so that no two positions that meet differ by a multiple of it.
+
+use super::{ConvAxis, Convolve};
+use crate::access::{AxisMap, Constant, ConstantData, ValueId};
+use crate::error::Result;
+use crate::ir::{Builder, Program};
+use crate::primitive::contract::Contract;
+use crate::primitive::fft::{next_smooth, transform};
+use num_complex::{Complex32, Complex64};
+
+/// The length of the circle for an axis of `input` indices and so many taps.
+fn circle(axis: &ConvAxis, input: usize, taps: usize) -> usize {
+    if let Some(period) = axis.period {
+        return period;
+    }
+    let (last, span) = ((axis.up * (input - 1)) as i64, (axis.stride * (axis.extent - 1)) as i64);
+    let tap = axis.step * (taps as i64 - 1);
+    let (low, high) = (axis.offset + tap.min(0), axis.offset + span + tap.max(0));
+    next_smooth(high.max(last - low).max(last).max(span) as usize + 1)
+}
+
+/// Whether it takes fewer operations than tap by tap.
+pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool) -> bool {
+    let first = input.len() - 1 - c.axes.len();
+    let (out, channels) = c.channels();
+    let (mut results, mut taps, mut grid, mut stages) = (1.0, 1.0, 1.0, 0.0);
+    for ((axis, &n), &k) in c.axes.iter().zip(&input[first..]).zip(c.taps()) {
+        let length = circle(axis, n, k) as f64;
+        results *= axis.extent as f64;
+        taps *= k as f64;
+        grid *= length;
+        stages += length.log2();
+    }
+    let each = match (complex, c.weight.is_complex()) {
+        (true, true) => 8.0,
+        (false, false) => 2.0,
+        _ => 4.0,
+    };
+    let (out, channels) = (out as f64, channels as f64);
+    let direct = results * out * channels * taps * each;
+    // A pass over memory costs as much as some operations.
+    let passes = (out + channels) * (5.0 * stages + PASS * c.axes.len() as f64);
+    direct > grid * (passes + 8.0 * out * channels)
+}
+
+/// Operations in the time that a value is read and written.
+const PASS: f64 = 20.0;
+
+/// The program, for an input of these extents.
+pub(super) fn program(c: &Convolve, input: &[usize]) -> Result<Program> {
+    let mut b = Builder::new(input);
+    let (count, first) = (c.axes.len(), input.len() - 1 - c.axes.len());
+    let lengths: Vec<usize> =
+        c.axes.iter().zip(&input[first..]).zip(c.taps()).map(|((a, &n), &k)| circle(a, n, k)).collect();
+    let mut y = ValueId::INPUT;
+    for (k, (axis, &l)) in c.axes.iter().zip(&lengths).enumerate() {
+        let n = input[first + k];
+        y = b.map_axis(y, first + k, AxisMap::affine(1, 0, axis.up as i64, n, l), l)?;
+    }
+    let axes: Vec<usize> = (first..first + count).collect();
+    y = b.fft(y, &axes, false, false, 1.0)?;
+    y = multiplied(&mut b, y, c, &lengths)?;
+    let size: f64 = lengths.iter().map(|&l| l as f64).product();
+    y = b.fft(y, &axes, true, false, 1.0 / size)?;
+    for (k, (axis, &l)) in c.axes.iter().zip(&lengths).enumerate() {
+        y = b.map_axis(y, first + k, AxisMap::wrapped(1, axis.offset, l), l)?;
+        y = b.map_axis(y, first + k, AxisMap::affine(axis.stride as i64, 0, 1, l, axis.extent), axis.extent)?;
+    }
+    b.finish(y)
+}
+
+/// Times the kernel's transform, summed over the input channels.
+fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, lengths: &[usize]) -> Result<ValueId> {
+    let (count, rank) = (c.axes.len(), b.extents(x).len());
+    let first = rank - 1 - count;
+    let spectrum = spectrum(c, lengths)?;
+    let (a, d) = (spectrum.extents()[0], spectrum.extents()[1]);
+    if (a, d) == (1, 1) {
+        let one = Constant::new(lengths.to_vec(), spectrum.data().clone())?;
+        return b.mul(x, one, (first..first + count).collect(), false);
+    }
+    // Labels: axes of x by number, the new channels behind them.
+    let label = |k: usize| k as u32;
+    let (made, channel) = (label(rank), label(first - 1));
+    let taps = (first..first + count).map(label);
+    let (front, behind) = ((0..first - 1).map(label), label(rank - 1));
+    let pair = if c.swapped { [channel, made] } else { [made, channel] };
+    let contract = Contract {
+        weight: spectrum,
+        conj: false,
+        w: pair.into_iter().chain(taps.clone()).collect(),
+        x: (0..rank).map(label).collect(),
+        y: front.chain([made]).chain(taps).chain([behind]).collect(),
+    };
+    b.contract(x, contract)
+}
+
+/// The kernel's transform over the circle, channels as the kernel has them.
+fn spectrum(c: &Convolve, lengths: &[usize]) -> Result<Constant> {
+    let (taps, size): (&[usize], usize) = (c.taps(), lengths.iter().product());
+    let pairs = c.weight.extents()[0] * c.weight.extents()[1];
+    let kernel: usize = taps.iter().product();
+    let mut values = crate::allocate::zeroed::<Complex64>(pairs * size)?;
+    for pair in 0..pairs {
+        for k in 0..kernel {
+            // Tap by tap at −step·j, modulo the circle.
+            let (mut rest, mut at, mut stride) = (k, 0, 1);
+            for (axis, (&n, &l)) in taps.iter().zip(lengths).enumerate().rev() {
+                let j = (rest % n) as i64 * -c.axes[axis].step;
+                rest /= n;
+                at += j.rem_euclid(l as i64) as usize * stride;
+                stride *= l;
+            }
+            let w = c.weight.get(pair * kernel + k);
+            let w = Complex64::new(w.re.into(), if c.conj { -w.im } else { w.im }.into());
+            values[pair * size + at] += w;
+        }
+    }
+    let mut extents = vec![pairs];
+    extents.extend(lengths);
+    transform(&mut values, &extents, &(1..extents.len()).collect::<Vec<_>>(), false, false);
+    #[allow(clippy::cast_possible_truncation)]
+    let narrow = |v: &Complex64| Complex32::new(v.re as f32, v.im as f32);
+    let mut extents = c.weight.extents()[..2].to_vec();
+    extents.extend(lengths);
+    Constant::new(extents, ConstantData::C32(values.iter().map(narrow).collect()))
+}

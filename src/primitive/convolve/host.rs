@@ -1,0 +1,124 @@
+//! Convolutions on the host: rows of results, to which tap after tap adds rows of x.
+
+use super::axis::Run;
+use super::{ConvolveKernel, MOST_AXES};
+use crate::loops::{Elem, Entries, Real, Slice, Taken, widen};
+use crate::plan::{HostLoops, Kernel, Place};
+use num_complex::Complex;
+use rayon::prelude::*;
+
+/// Results that a task makes of a row.
+const PIECE: usize = 1 << 12;
+
+/// The kernel in the precision of the run, and for each tap along the last axis where it adds what.
+pub(super) struct Taps<T> {
+    weights: Vec<Complex<T>>,
+    last: Vec<Vec<Run>>,
+}
+
+impl HostLoops for ConvolveKernel {
+    type Tables<T: Real> = Taps<T>;
+
+    fn tables<T: Real>(&self) -> Taps<T> {
+        let weight = |k: usize| {
+            let w = widen::<T>(self.weight.get(k));
+            if self.conj { w.conj() } else { w }
+        };
+        let weights = (0..self.weight.len()).map(weight).collect();
+        let last = (0..self.taps[2]).map(|j| self.axes[2].runs(j, self.input()[2])).collect();
+        Taps { weights, last }
+    }
+
+    fn run<T: Real, E: Elem<T>>(&self, taps: &Taps<T>, sources: &[Option<Slice<T>>], _: &mut [T], to: Place<E>) {
+        self.entries().each(sources[0], to.stretch(self.output_len()), |x, d| self.entry(taps, x, d));
+    }
+
+    fn taken(&self, element: usize, same: bool, _: usize) -> Taken {
+        self.entries().taken(element, same)
+    }
+
+    fn table_bytes(&self) -> u64 {
+        let runs: usize = (0..self.taps[2]).map(|j| self.axes[2].runs(j, self.input()[2]).len()).sum();
+        (self.weight.len() * size_of::<Complex<f64>>() + runs.max(self.taps[2]) * 4 * size_of::<Run>()) as u64
+    }
+}
+
+impl ConvolveKernel {
+    fn entries(&self) -> Entries<'_> {
+        Entries { load: &self.load, input: self.load.extents[1..].iter().product(), output: self.plane().1 }
+    }
+
+    /// The results of one batch entry.
+    fn entry<T: Real, E: Elem<T>>(&self, taps: &Taps<T>, x: &[E], d: &mut [E]) {
+        let behind = self.behind();
+        let row = self.axes[2].extent * behind;
+        let piece = (PIECE / behind).max(1);
+        d.par_chunks_mut(row).enumerate().for_each(|(at, d)| {
+            let (m2, rest) = (at % self.axes[1].extent, at / self.axes[1].extent);
+            let (m1, out) = (rest % self.axes[0].extent, rest / self.axes[0].extent);
+            d.par_chunks_mut(piece * behind).enumerate().for_each(|(p, d)| {
+                self.piece(taps, x, out, [m1, m2], p * piece, d);
+            });
+        });
+    }
+
+    /// The results from `first` on along the last axis, of one output channel and of indices `m` along the first two.
+    fn piece<T: Real, E: Elem<T>>(
+        &self,
+        taps: &Taps<T>,
+        x: &[E],
+        out: usize,
+        m: [usize; MOST_AXES - 1],
+        first: usize,
+        d: &mut [E],
+    ) {
+        d.fill(E::null());
+        let (input, behind) = (self.input(), self.behind());
+        let (by_out, by_in) = self.weight_strides();
+        let end = first + d.len() / behind;
+        let row = input[2] * behind;
+        for i in 0..self.channels.1 {
+            for j1 in 0..self.taps[0] {
+                let Some(n1) = self.axes[0].source(m[0], j1, input[0]) else { continue };
+                for j2 in 0..self.taps[1] {
+                    let Some(n2) = self.axes[1].source(m[1], j2, input[1]) else { continue };
+                    let x = &x[((i * input[0] + n1) * input[1] + n2) * row..][..row];
+                    let weights = &taps.weights[out * by_out + i * by_in + (j1 * self.taps[1] + j2) * self.taps[2]..];
+                    for (runs, &w) in taps.last.iter().zip(weights) {
+                        for run in runs {
+                            let run = run.within(first, end);
+                            add_run(&run, first, behind, x, d, w, self.weight.is_complex());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `d[m − first] += w·x[n]` for the pairs of a run, of `behind` elements each.
+fn add_run<T: Real, E: Elem<T>>(
+    run: &Run,
+    first: usize,
+    behind: usize,
+    x: &[E],
+    d: &mut [E],
+    w: Complex<T>,
+    complex: bool,
+) {
+    let add = |d: &mut [E], x: &[E]| match complex {
+        true => d.iter_mut().zip(x).for_each(|(d, x)| *d = *d + x.times(w)),
+        false => d.iter_mut().zip(x).for_each(|(d, x)| *d = *d + *x * w.re),
+    };
+    if run.len == 0 {
+        return;
+    }
+    if run.dm == 1 && run.dn == 1 {
+        let len = run.len * behind;
+        return add(&mut d[(run.m0 - first) * behind..][..len], &x[run.n0 * behind..][..len]);
+    }
+    for k in 0..run.len {
+        let (m, n) = (run.m0 + k * run.dm - first, (run.n0 as i64 + k as i64 * run.dn) as usize);
+        add(&mut d[m * behind..][..behind], &x[n * behind..][..behind]);
+    }
+}

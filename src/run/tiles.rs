@@ -1,0 +1,307 @@
+//! Linops under a byte budget: which tiling keeps within it, and applying a linop tile by tile from the host.
+
+use super::device::Device;
+use super::memory::MemoryUse;
+use crate::dim::Dim;
+use crate::error::{Error, Result, shape_err, value_err};
+use crate::ir::ThreadSettings;
+use crate::linop::{Cut, Linop, Piece, Tiles, Tiling, narrowed};
+use crate::tensor::{DType, HostArray, Tensor};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use num_complex::Complex32;
+
+/// A tiling that keeps within a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fit {
+    /// The tiles; no level where the whole fits.
+    pub tiling: Tiling,
+    /// Whether x and y stay on the host and the tiles' parts of them are moved, since x and y themselves are too large for the
+    /// budget. Else the linop in tiles is one plan, whose parts run one after the other.
+    pub staged: bool,
+    /// Bytes that it takes on the device at most.
+    pub peak: u64,
+}
+
+impl Fit {
+    /// The tiles in words: "C in 4 tiles, from the host".
+    pub fn how(&self) -> String {
+        format!("{}{}", self.tiling, if self.staged { ", from the host" } else { "" })
+    }
+}
+
+/// Levels of tiles that are tried.
+const LEVELS: usize = 3;
+
+impl Linop {
+    /// How applying this linop on a device to x of a dtype keeps within a budget of bytes: whole, in tiles as one plan, or in
+    /// tiles from the host. Plans are made, nothing is allocated on the device.
+    ///
+    /// A tile's weights count as its own. Of all dims the one is taken that needs the fewest tiles; where no dim alone is enough,
+    /// tiles are cut further along others.
+    ///
+    /// ```
+    /// use linops::{DType, Device, linop};
+    /// let a = linop::fft("C=16 Y=64 X=64", "Y X", Default::default())?.out("C Ky Kx")?;
+    /// let whole = a.fit(&Device::host(), DType::Complex32, 64 << 20)?;
+    /// assert_eq!(whole.tiling.to_string(), "whole");
+    /// let tiled = a.fit(&Device::host(), DType::Complex32, 512 << 10)?;
+    /// assert!(tiled.staged && tiled.peak <= 512 << 10);
+    /// assert_eq!(tiled.tiling.levels()[0].0, "C");
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TooBig`](Error::TooBig) if no tiling keeps within the budget, with the least that is needed.
+    pub fn fit(&self, device: &Device, dtype: DType, bytes: u64) -> Result<Fit> {
+        let whole = self.peak(device, dtype)?;
+        if whole <= bytes {
+            return Ok(Fit { tiling: Tiling::default(), staged: false, peak: whole });
+        }
+        let (x, y) = (self.input()?, self.output()?);
+        let ends = (x.len() as u64 + y.len() as u64) * dtype.bytes();
+        if ends < bytes
+            && let Some(fit) = self.fit_in_one_plan(device, dtype, bytes)?
+        {
+            return Ok(fit);
+        }
+        let mut least = whole;
+        match self.fit_staged(device, dtype, bytes, LEVELS, &mut least)? {
+            Some((tiling, peak)) => Ok(Fit { tiling, staged: true, peak }),
+            None => Err(Error::TooBig {
+                what: format!("{}, in the smallest tiles that it can be split into,", self.label()),
+                needed: least,
+                limit: bytes,
+            }),
+        }
+    }
+
+    /// What applying takes on a device at most; more than any budget where it does not fit the device at all.
+    fn peak(&self, device: &Device, dtype: DType) -> Result<u64> {
+        match self.plan(device, dtype).and_then(|plan| MemoryUse::of(&plan)) {
+            Ok(memory) => Ok(memory.peak()),
+            Err(e) if matches!(e.root(), Error::TooBig { .. }) => Ok(u64::MAX),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Dims that it has, each once.
+    fn all_dims(&self) -> Result<Vec<Dim>> {
+        let mut dims = self.output()?.dims().to_vec();
+        let more: Vec<Dim> = self.input()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
+        dims.extend(more);
+        // A normal is the sum of its parts' normals.
+        if let Some(inside) = self.inside_normal() {
+            let more: Vec<Dim> = inside.output()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
+            dims.extend(more);
+        }
+        Ok(dims)
+    }
+
+    /// The extent of one of [those](Linop::all_dims).
+    fn extent_of(&self, dim: Dim) -> Result<usize> {
+        let own = self.size(&dim.to_string());
+        self.inside_normal().map_or(own.clone(), |inside| own.or_else(|_| inside.size(&dim.to_string())))
+    }
+
+    fn fit_in_one_plan(&self, device: &Device, dtype: DType, bytes: u64) -> Result<Option<Fit>> {
+        /// Tiles of one plan, at most: each has steps of its own.
+        const MOST: usize = 64;
+        let mut best: Option<(usize, Fit)> = None;
+        for dim in self.all_dims()? {
+            let (dim, extent) = (dim.to_string(), self.extent_of(dim)?);
+            let most = extent.min(MOST);
+            for tiles in doubling(most).take_while(|t| best.as_ref().is_none_or(|(least, _)| t < least)) {
+                let tiling = Tiling::tiles(&dim, tiles);
+                let Ok(tiled) = self.tiled(&tiling) else { break };
+                let peak = one_by_one(&tiled).peak(device, dtype)?;
+                if peak <= bytes {
+                    best = Some((tiles, Fit { tiling, staged: false, peak }));
+                    break;
+                }
+            }
+        }
+        Ok(best.map(|(_, fit)| fit))
+    }
+
+    /// The tiling of at most so many levels whose tiles keep within the budget each, and what they take.
+    fn fit_staged(
+        &self,
+        device: &Device,
+        dtype: DType,
+        bytes: u64,
+        levels: usize,
+        least: &mut u64,
+    ) -> Result<Option<(Tiling, u64)>> {
+        if levels == 0 {
+            return Ok(None);
+        }
+        let mut best: Option<(usize, Tiling, u64)> = None;
+        let mut smallest: Option<(u64, Tiling, Linop)> = None;
+        for dim in self.all_dims()? {
+            let (dim, extent) = (dim.to_string(), self.extent_of(dim)?);
+            for tiles in doubling(extent).take_while(|t| best.as_ref().is_none_or(|(least, ..)| t < least)) {
+                // One of the middle, which has neighbours on both sides.
+                let size = extent.div_ceil(tiles);
+                let start = (tiles / 2 * size).min(extent - size);
+                let cut = Cut::At([start, start + size].into_iter().filter(|s| (1..extent).contains(s)).collect());
+                let Ok(parts) = Tiles::of(self, &dim, &cut) else { break };
+                let Some(tile) = parts.tiles.get(usize::from(start > 0)) else { break };
+                let peak = tile.linop.peak(device, dtype)?;
+                *least = peak.min(*least);
+                let tiling = Tiling::tiles(&dim, tiles);
+                if peak <= bytes {
+                    best = Some((tiles, tiling, peak));
+                    break;
+                }
+                if smallest.as_ref().is_none_or(|(p, ..)| peak < *p) {
+                    smallest = Some((peak, tiling, tile.linop.clone()));
+                }
+            }
+        }
+        if let Some((_, tiling, peak)) = best {
+            return Ok(Some((tiling, peak)));
+        }
+        let Some((_, tiling, tile)) = smallest else { return Ok(None) };
+        let inner = tile.fit_staged(device, dtype, bytes, levels - 1, least)?;
+        Ok(inner.map(|(inner, peak)| (tiling.then(inner), peak)))
+    }
+
+    /// y = A x for an x on the host, tile by tile: a tile's part of x goes to a device, and what the tile makes of it comes back
+    /// and is put into y, or added to it, in the order of the tiles. So x and y, on the host, may be larger than a device, or than
+    /// its buffers, can hold. Tile k runs on device k of the list, which goes round; with several devices as many tiles run at the
+    /// same time.
+    ///
+    /// ```
+    /// use linops::linop::Tiling;
+    /// use linops::{DType, Device, Tensor, linop};
+    /// let a = linop::fft("C=16 Y=64 X=64", "Y X", Default::default())?.out("C Ky Kx")?;
+    /// let x = Tensor::zeros("C=16 Y=64 X=64", DType::Complex32)?;
+    /// let y = a.apply_in_tiles(&x, &Tiling::chunks("C", 3), &[Device::host()])?;
+    /// assert_eq!(y.shape(), a.output()?);
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// x is not on the host or has another shape, no device is given, the tiling does not fit, or a device fails.
+    pub fn apply_in_tiles(&self, x: &Tensor, tiling: &Tiling, devices: &[Device]) -> Result<Tensor> {
+        self.input()?.expect(x.shape()).map_err(|e| e.at(format!("{}: input", self.label())))?;
+        if devices.is_empty() {
+            return value_err!("no device is given to apply {} on; give at least one", self.label());
+        }
+        if x.host_array().is_none() {
+            let what = format!("x is on {}; applying in tiles takes a tensor on the host", x.device_name());
+            return Err(Error::Device(what));
+        }
+        self.staged(x, tiling, devices)
+    }
+
+    fn staged(&self, x: &Tensor, tiling: &Tiling, devices: &[Device]) -> Result<Tensor> {
+        let Some((dim, cut)) = tiling.levels().first() else {
+            return self.apply(&x.to(&devices[0])?)?.to(&Device::host());
+        };
+        let (tiles, inner) = (Tiles::of(self, dim, cut)?, tiling.rest());
+        let mut y: Option<Sum> = None;
+        for round in tiles.tiles.chunks(devices.len()) {
+            let run = |k: usize| {
+                let tile = &round[k];
+                let at = |e: Error| e.at(format!("{} ({})", tile.linop.label(), self.label()));
+                let part = piece_of(x, &tile.reads).map_err(at)?;
+                tile.linop.staged(&part, &inner, &devices[k..=k]).map_err(at)
+            };
+            let results: Vec<Result<Tensor>> = std::thread::scope(|scope| {
+                let others: Vec<_> = (1..round.len()).map(|k| scope.spawn(move || run(k))).collect();
+                let first = run(0);
+                let joined = others
+                    .into_iter()
+                    .map(|t| t.join().unwrap_or_else(|_| Err(Error::Panicked("a thread that applied a tile".into()))));
+                std::iter::once(first).chain(joined).collect()
+            });
+            for (tile, result) in round.iter().zip(results) {
+                let part = result?;
+                let sum = match &mut y {
+                    Some(sum) => sum,
+                    None => y.insert(Sum::new(tiles.output.extents(), part.dtype())?),
+                };
+                sum.add(&part, &tile.writes)?;
+            }
+        }
+        match y {
+            Some(y) => Tensor::from_host(tiles.output, y.0),
+            None => shape_err!("{} has no tiles", self.label()),
+        }
+    }
+
+    /// y = A x for an x on the host within a budget of bytes on a device: as [`fit`](Linop::fit) says. y is on the host.
+    ///
+    /// # Errors
+    /// As for `fit` and [`apply_in_tiles`](Linop::apply_in_tiles).
+    pub fn apply_within(&self, x: &Tensor, device: &Device, bytes: u64) -> Result<Tensor> {
+        let Fit { tiling, staged, .. } = self.fit(device, x.dtype(), bytes)?;
+        if staged {
+            return self.apply_in_tiles(x, &tiling, std::slice::from_ref(device));
+        }
+        one_by_one(&self.tiled(&tiling)?).apply(&x.to(device)?)?.to(&Device::host())
+    }
+}
+
+/// The container's parts one after the other, whatever is inside.
+fn one_by_one(tiled: &Linop) -> Linop {
+    tiled.with_settings(ThreadSettings { threaded: false, num_workers: Some(1) })
+}
+
+/// 2, 4, 8 … and at last the extent.
+fn doubling(extent: usize) -> impl Iterator<Item = usize> {
+    let powers = std::iter::successors(Some(2usize), |n| n.checked_mul(2)).take_while(move |n| *n < extent);
+    powers.chain((extent > 1).then_some(extent))
+}
+
+/// Entries of a host tensor; its values are not copied.
+fn piece_of(x: &Tensor, piece: &Piece) -> Result<Tensor> {
+    let Some((axis, range)) = piece else { return Ok(x.clone()) };
+    let Some(array) = x.host_array() else { return Err(Error::Device("x is not on the host".into())) };
+    let cut = Slice::from(range.clone());
+    let mut array = array.clone();
+    match &mut array {
+        HostArray::F32(a) => a.slice_axis_inplace(Axis(*axis), cut),
+        HostArray::Complex32(a) => a.slice_axis_inplace(Axis(*axis), cut),
+    }
+    Tensor::from_host(narrowed(x.shape(), piece)?, array)
+}
+
+/// The output on its way.
+struct Sum(HostArray);
+
+impl Sum {
+    fn new(extents: &[usize], dtype: DType) -> Result<Sum> {
+        let len = extents.iter().product();
+        let shape = IxDyn(extents);
+        let wrong = |e: ndarray::ShapeError| Error::Shape(format!("an output of extents {extents:?}: {e}"));
+        Ok(Sum(match dtype {
+            DType::F32 => HostArray::F32(
+                ArrayD::from_shape_vec(shape, crate::allocate::zeroed::<f32>(len)?).map_err(wrong)?.into(),
+            ),
+            DType::Complex32 => HostArray::Complex32(
+                ArrayD::from_shape_vec(shape, crate::allocate::zeroed::<Complex32>(len)?).map_err(wrong)?.into(),
+            ),
+        }))
+    }
+
+    /// Adds a tile's result where it belongs.
+    fn add(&mut self, part: &Tensor, piece: &Piece) -> Result<()> {
+        let cut =
+            |n: usize| piece.as_ref().map_or((Axis(0), Slice::from(0..n)), |(a, r)| (Axis(*a), Slice::from(r.clone())));
+        match (&mut self.0, part.host_array()) {
+            (HostArray::F32(y), Some(HostArray::F32(part))) => {
+                let (axis, cut) = cut(y.shape().first().copied().unwrap_or(1));
+                if y.ndim() == 0 { *y += part } else { y.slice_axis_mut(axis, cut).zip_mut_with(part, |y, v| *y += v) }
+            }
+            (HostArray::Complex32(y), Some(HostArray::Complex32(part))) => {
+                let (axis, cut) = cut(y.shape().first().copied().unwrap_or(1));
+                if y.ndim() == 0 { *y += part } else { y.slice_axis_mut(axis, cut).zip_mut_with(part, |y, v| *y += v) }
+            }
+            _ => return shape_err!("the tiles' results differ in dtype"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Linops under a budget of bytes: the values of the whole, on the host and on a GPU, from plans in tiles and from the host.
+
+mod common;
+
+use common::data::{complex, distance, mask, wide};
+use common::{apply_on, devices};
+use linops::linop::{self, FftOptions, Tiling};
+use linops::{DType, Device, Error, Linop, MemoryUse, apply_f64};
+
+const MIB: u64 = 1 << 20;
+
+/// 3-D SENSE of 12 coils: some 19 MiB, maps included.
+fn sense() -> Linop {
+    let maps = linop::diagonal("Z=24 Y=64 X=64", &complex("C=12 Z=24 Y=64 X=64", 1)).unwrap();
+    let options = FftOptions::default().centered(true);
+    let lines = linop::diagonal("C=12 Kz=24 Ky=64 Kx=64", &mask("Kz=24 Ky=64", 0.5, 6)).unwrap();
+    lines * linop::fft(maps.output().unwrap(), "Z Y X", options).unwrap().out("C Kz Ky Kx").unwrap() * maps
+}
+
+fn peak(a: &Linop, device: &Device) -> u64 {
+    MemoryUse::of(&a.plan(device, DType::Complex32).unwrap()).unwrap().peak()
+}
+
+#[test]
+fn sense_in_space_fits_16_mib() {
+    let a = sense();
+    for device in devices() {
+        for (what, a) in [("forward", a.clone()), ("adjoint", a.h()), ("normal", a.n())] {
+            assert!(peak(&a, &device) > 16 * MIB, "{what}");
+            let fit = a.fit(&device, DType::Complex32, 16 * MIB).unwrap();
+            assert!(fit.peak <= 16 * MIB && !fit.tiling.levels().is_empty(), "{what}: {fit:?}");
+            let x = complex(a.input().unwrap(), 2);
+            let whole = apply_on(&device, &a, &x).unwrap();
+            let y = a.apply_within(&x, &device, 16 * MIB).unwrap();
+            assert_eq!(y.shape(), a.output().unwrap());
+            let want = whole.mapv(|v| num_complex::Complex64::new(v.re.into(), v.im.into()));
+            let e = distance(&y.to_array().unwrap(), &want);
+            assert!(e < 1e-6, "{what} on {}: {e:.1e}, {fit:?}", device.name());
+        }
+    }
+}
+
+#[test]
+fn the_normal_fits_in_one_plan_of_tiles() {
+    // x and y are small, and what lies between is not: coils one after the other.
+    let a = sense().n();
+    let host = Device::host();
+    let fit = a.fit(&host, DType::Complex32, 15 * MIB).unwrap();
+    assert!(!fit.staged && fit.tiling.levels()[0].0 == "C", "{fit:?}");
+    assert!(fit.peak <= 15 * MIB && peak(&a, &host) > 15 * MIB);
+}
+
+#[test]
+fn what_no_tiling_makes_small_enough_is_too_big() {
+    let a = linop::fft("Y=256 X=256", "Y X", Default::default()).unwrap();
+    let error = a.fit(&Device::host(), DType::Complex32, 64 << 10).unwrap_err();
+    assert!(matches!(error, Error::TooBig { .. }), "{error}");
+    assert!(error.to_string().contains("smallest tiles"), "{error}");
+}
+
+#[test]
+fn tiles_of_several_levels_run_from_the_host_and_on_several_devices() {
+    let a = sense();
+    let x = complex(a.input().unwrap(), 3);
+    let want = apply_f64(&a.h(), &wide(&complex(a.output().unwrap(), 4))).unwrap();
+    let tiling = Tiling::tiles("C", 3);
+    for device in devices() {
+        let two = [device.clone(), device.clone()];
+        let y = a.h().apply_in_tiles(&complex(a.output().unwrap(), 4), &tiling, &two).unwrap();
+        assert!(distance(&y.to_array().unwrap(), &want) < 2e-6);
+        let bits = |devices: &[Device]| {
+            let y = a.apply_in_tiles(&x, &Tiling::chunks("C", 5).then(Tiling::tiles("C", 2)), devices).unwrap();
+            common::bits(&y.to_array().unwrap())
+        };
+        assert!(bits(&two) == bits(&two[..1]), "the number of devices changes nothing");
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn values_larger_than_a_buffer_go_by_tiles() {
+    use linops::gpu::GpuOptions;
+    // No buffer holds the coils' data.
+    let Some(device) = common::gpu_with(GpuOptions::default().max_buffer(Some(4 * MIB))) else { return };
+    let a = sense();
+    let x = complex(a.input().unwrap(), 5);
+    let error = a.apply(&x.to(&device).unwrap()).unwrap_err();
+    assert!(matches!(error.root(), Error::TooBig { .. }), "{error}");
+    assert!(error.to_string().contains("it would fit in tiles: C in "), "{error}");
+    let y = a.apply_within(&x, &device, u64::MAX - 1).unwrap();
+    let want = apply_f64(&a, &wide(&x)).unwrap();
+    assert!(distance(&y.to_array().unwrap(), &want) < 2e-6);
+}
