@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::linop::Linop;
 use crate::plan::PlanOptions;
 #[cfg(feature = "gpu")]
-use crate::shader::translate;
+use crate::shader::{translate, translate_own};
 use crate::tensor::DType;
 
 pub use crate::plan::{Cost, Plan, Target};
@@ -76,6 +76,7 @@ impl Plan {
             for draft in step.drafts(self)? {
                 let key = fnv(draft.text.as_bytes());
                 if seen.insert(key) {
+                    let translate = if draft.own.is_some() { translate_own } else { translate };
                     all.push(Kernel {
                         code: translate(&draft.name, &draft.text, language)?,
                         name: draft.name,

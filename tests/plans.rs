@@ -324,6 +324,9 @@ fn the_catalogue_has_every_linop_of_files() {
     let ops: Vec<&str> = list.split([',', ' ']).filter(|op| !op.is_empty()).collect();
     assert!(ops.len() > 20, "{told}");
     for op in ops {
+        if op == "custom" && cfg!(not(feature = "gpu")) {
+            continue;
+        }
         assert!(
             made.contains(&op) || trees.iter().any(|t| t.split(['\n', ' ', ':', '(']).any(|w| w == op)),
             "{op} in {told}"

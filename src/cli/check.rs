@@ -4,7 +4,7 @@ use super::common::{Common, expect_memory};
 use super::printer::{Printer, complain};
 use super::{DONE, FAILED};
 use linops::check::{Report, dot_test, normal_test};
-use linops::{Linop, Result};
+use linops::{Error, Linop, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -27,10 +27,23 @@ pub struct Args {
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let linop = Linop::from_file(&args.file)?;
     let devices = args.common.devices()?;
-    for device in &devices {
-        expect_memory(&linop.n(), device)?;
+    let (mut able, mut left_out) = (Vec::new(), Vec::new());
+    for device in devices {
+        match expect_memory(&linop.n(), &device) {
+            // Where no device was named, those count that can run it: kernels of one's own are for GPUs.
+            Err(e) if !args.common.names_device() && matches!(e.root(), Error::Device(_)) => left_out.push((device, e)),
+            other => other.map(|()| able.push(device))?,
+        }
     }
+    match left_out.pop() {
+        Some((_, e)) if able.is_empty() => return Err(e),
+        last => left_out.extend(last),
+    }
+    let devices = able;
     printer.line(format_args!("{}: {} -> {}", linop.label(), linop.input()?, linop.output()?));
+    for (device, e) in &left_out {
+        printer.line(format_args!("{} is left out: {e}", device.name()));
+    }
     let mut reports = Vec::new();
     for device in &devices {
         for test in [dot_test, normal_test] {

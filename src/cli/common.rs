@@ -43,6 +43,11 @@ impl Common {
         self.limited(device)
     }
 
+    /// Whether a device was named.
+    pub fn names_device(&self) -> bool {
+        self.device.is_some()
+    }
+
     /// Whether adapters are looked for.
     pub fn lists_adapters(&self) -> bool {
         self.device.as_deref() != Some("host")

@@ -40,7 +40,7 @@ pub(crate) struct CompiledPlan {
 pub(super) struct Dispatch {
     pub pipeline: Arc<Pipeline>,
     pub entries: Vec<Entry>,
-    pub groups: (u32, u32),
+    pub groups: (u32, u32, u32),
     pub lane: usize,
     /// Whether the call's input or output is bound.
     pub external: bool,
@@ -180,9 +180,10 @@ impl CompiledPlan {
 
 /// Compiles the kernels of a plan side by side, those that are not there yet.
 fn compile<'a>(core: &Core, drafts: impl Iterator<Item = (usize, &'a Draft)>) -> Result<()> {
-    let kernels: BTreeMap<(usize, &str), &str> = drafts.map(|(lane, d)| ((lane, &d.text[..]), &d.name[..])).collect();
-    let kernels: Vec<((usize, &str), &str)> = kernels.into_iter().collect();
-    kernels.par_iter().try_for_each(|&((lane, text), name)| core.lane(lane).pipeline(name, text).map(drop))
+    let key = |lane: usize, d: &'a Draft| (lane, &d.text[..], d.own.is_some());
+    let kernels: BTreeMap<(usize, &str, bool), &str> = drafts.map(|(lane, d)| (key(lane, d), &d.name[..])).collect();
+    let kernels: Vec<((usize, &str, bool), &str)> = kernels.into_iter().collect();
+    kernels.par_iter().try_for_each(|&((lane, text, own), name)| core.lane(lane).pipeline(name, text, own).map(drop))
 }
 
 struct Compiler<'a> {
@@ -270,10 +271,12 @@ impl Compiler<'_> {
     }
 
     fn dispatch(&mut self, lane: usize, draft: &Draft, pass: bool) -> Result<Dispatch> {
-        let pipeline = self.core.lane(lane).pipeline(&draft.name, &draft.text)?;
+        let pipeline = self.core.lane(lane).pipeline(&draft.name, &draft.text, draft.own.is_some())?;
         let mut entries = Vec::new();
-        let (offset, bytes) = self.uniform(&draft.params);
-        entries.push(Entry { number: 2, from: From::Params, offset, bytes });
+        if draft.own.is_none() {
+            let (offset, bytes) = self.uniform(&draft.params);
+            entries.push(Entry { number: 2, from: From::Params, offset, bytes });
+        }
         if let Some(p) = &draft.fft_params {
             let (offset, bytes) = self.uniform(p);
             entries.push(Entry { number: 0, from: From::Params, offset, bytes });
@@ -288,7 +291,14 @@ impl Compiler<'_> {
         // Only what the kernel declares and naga kept.
         entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.number));
         let external = entries.iter().any(|e| matches!(e.from, From::Input | From::Output));
-        Ok(Dispatch { pipeline, entries, groups: self.core.limits.fold(draft.groups)?, lane, external, pass })
+        let groups = match draft.own {
+            Some([x, y, z]) => (x, y, z),
+            None => {
+                let (x, y) = self.core.limits.fold(draft.groups)?;
+                (x, y, 1)
+            }
+        };
+        Ok(Dispatch { pipeline, entries, groups, lane, external, pass })
     }
 
     fn uniform(&mut self, data: &[u32]) -> (u64, u64) {

@@ -35,9 +35,9 @@ pub(super) struct GpuLane<'a> {
 }
 
 impl GpuLane<'_> {
-    /// The pipeline of a kernel.
-    pub fn pipeline(&self, name: &str, text: &str) -> Result<Arc<Pipeline>> {
-        self.pipelines.get(self.device, name, text)
+    /// The pipeline of a kernel, which may be a user's own.
+    pub fn pipeline(&self, name: &str, text: &str, own: bool) -> Result<Arc<Pipeline>> {
+        self.pipelines.get(self.device, name, text, own)
     }
 }
 

@@ -23,10 +23,13 @@ const BYTES: u64 = 128 << 10;
 /// that were not asked for lately are given up all the same, once no plan uses them.
 #[derive(Debug)]
 pub(super) struct Pipelines {
-    by_text: Mutex<LruCache<String, Arc<Place>>>,
+    by_text: Mutex<LruCache<Key, Arc<Place>>>,
     checked: bool,
     ledger: Ledger,
 }
+
+/// A text, and whether it is a user's own: such a one is never trusted, even if it is letter by letter one of ours.
+type Key = (String, bool);
 
 /// Where a pipeline stands once it is compiled. Who compiles it holds the lock, so that others wait for it instead of
 /// compiling it again; other kernels are compiled meanwhile.
@@ -46,14 +49,15 @@ impl Pipelines {
         self.all().len()
     }
 
-    pub fn get(&self, device: &wgpu::Device, name: &str, text: &str) -> Result<Arc<Pipeline>> {
+    pub fn get(&self, device: &wgpu::Device, name: &str, text: &str, own: bool) -> Result<Arc<Pipeline>> {
+        let key = (text.to_string(), own);
         let place = {
             let mut all = self.all();
-            match all.get(text) {
+            match all.get(&key) {
                 Some(place) => place.clone(),
                 None => {
                     let place = Arc::default();
-                    all.put(text.to_string(), Arc::clone(&place));
+                    all.put(key, Arc::clone(&place));
                     place
                 }
             }
@@ -62,7 +66,7 @@ impl Pipelines {
         if let Some(pipeline) = &*there {
             return Ok(pipeline.clone());
         }
-        let pipeline = Arc::new(self.compile(device, name, text)?);
+        let pipeline = Arc::new(self.compile(device, name, text, own)?);
         *there = Some(pipeline.clone());
         drop(there);
         while self.len() > KEPT && self.give_up() {}
@@ -89,11 +93,11 @@ impl Pipelines {
         false
     }
 
-    fn all(&self) -> MutexGuard<'_, LruCache<String, Arc<Place>>> {
+    fn all(&self) -> MutexGuard<'_, LruCache<Key, Arc<Place>>> {
         self.by_text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn compile(&self, device: &wgpu::Device, name: &str, text: &str) -> Result<Pipeline> {
+    fn compile(&self, device: &wgpu::Device, name: &str, text: &str, own: bool) -> Result<Pipeline> {
         let reflected = validate(name, text)?;
         let label = format!("linops.{name}");
         let entries: Vec<wgpu::BindGroupLayoutEntry> = reflected
@@ -114,7 +118,8 @@ impl Pipelines {
                 count: None,
             })
             .collect();
-        let make = || self.make(device, &label, text, &entries);
+        let checked_kernel = self.checked || own;
+        let make = || make(device, &label, text, &entries, checked_kernel);
         match checked(device, make) {
             Ok((pipeline, layout)) => {
                 let bytes = self.ledger.book(BYTES + text.len() as u64);
@@ -124,43 +129,44 @@ impl Pipelines {
             Err(e) => Err(e),
         }
     }
+}
 
-    fn make(
-        &self,
-        device: &wgpu::Device,
-        label: &str,
-        text: &str,
-        entries: &[wgpu::BindGroupLayoutEntry],
-    ) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
-        let label = Some(label);
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let desc = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text.into()) };
-        let module = if self.checked {
-            device.create_shader_module(desc)
-        } else {
-            // SAFETY: the text is assembled by our own `shader` room, never by a user. Every index it forms is inside the
-            // bound stretch: linear indices are tested against the dispatch's count, fused reads against their validity and
-            // window before the access, workgroup memory is indexed below its declared length, and every loop is bounded by a
-            // parameter. The tests run the same kernels with the checks on and compare the results bit for bit.
-            unsafe { device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked()) }
-        };
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &[],
-                // Our kernels write workgroup memory before they read it.
-                zero_initialize_workgroup_memory: self.checked,
-            },
-            cache: None,
-        });
-        (pipeline, layout)
-    }
+/// Compiles a kernel, with the runtime checks of untrusted ones or without.
+fn make(
+    device: &wgpu::Device,
+    label: &str,
+    text: &str,
+    entries: &[wgpu::BindGroupLayoutEntry],
+    checked: bool,
+) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
+    let label = Some(label);
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label,
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let desc = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text.into()) };
+    let module = if checked {
+        device.create_shader_module(desc)
+    } else {
+        // SAFETY: the text is assembled by our own `shader` room, never by a user (whose kernels are checked). Every index it forms is inside the
+        // bound stretch: linear indices are tested against the dispatch's count, fused reads against their validity and
+        // window before the access, workgroup memory is indexed below its declared length, and every loop is bounded by a
+        // parameter. The tests run the same kernels with the checks on and compare the results bit for bit.
+        unsafe { device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked()) }
+    };
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label,
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &[],
+            // Our kernels write workgroup memory before they read it.
+            zero_initialize_workgroup_memory: checked,
+        },
+        cache: None,
+    });
+    (pipeline, layout)
 }

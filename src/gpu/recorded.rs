@@ -224,7 +224,7 @@ impl<'a> Recording<'a> {
                     current = Some(&d.pipeline);
                 }
                 pass.set_bind_group(0, *group, &[]);
-                pass.dispatch_workgroups(d.groups.0, d.groups.1, 1);
+                pass.dispatch_workgroups(d.groups.0, d.groups.1, d.groups.2);
             }
             passes += 1;
             at = end;

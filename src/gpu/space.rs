@@ -98,7 +98,7 @@ impl GpuSpace {
         let mut passes = Vec::new();
         let mut at = 0;
         for (pass, stretches) in layout.passes.into_iter().zip(plans) {
-            let pipeline = core.lane(0).pipeline(pass.name, &kernel(&pass, layout.scalars)?)?;
+            let pipeline = core.lane(0).pipeline(pass.name, &kernel(&pass, layout.scalars)?, false)?;
             let mut dispatches = Vec::new();
             for s in stretches {
                 let bind = |state: usize| binder.bind(&pass, &pipeline, s, state, at);

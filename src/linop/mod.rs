@@ -26,6 +26,7 @@ mod slice;
 mod subsample;
 mod sum;
 mod threadable;
+mod wgsl;
 
 pub use chain::chain;
 pub use containers::{add, add_weighted, concat, stack};
@@ -46,6 +47,7 @@ pub use slice::{Stretch, embed, slice};
 pub use subsample::{downsample, upsample};
 pub use sum::sum;
 pub use threadable::{Threadable, Threads};
+pub use wgsl::{Wgsl, wgsl, wgsl_or};
 
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, join, parse_dims};
@@ -60,10 +62,10 @@ use std::sync::{Arc, OnceLock};
 
 /// What a kind of linop must say. Implement it for linops of your own: the forward as a program is enough.
 ///
-/// The program is written with a [`Builder`](crate::program::Builder): index maps, weights, sums, transforms, gathers,
+/// The program is written with a [`Builder`]: index maps, weights, sums, transforms, gathers,
 /// contractions, other linops' programs ([`Linop::forward`]). Adjoint and normal are derived from it and exact, and it is fused,
 /// planned and run on every device like the crate's own. What cannot be said so may be a pair of functions of the host
-/// ([`from_fn`]).
+/// ([`from_fn()`]) or of kernels of a GPU ([`wgsl()`]).
 ///
 /// ```
 /// use linops::linop::Operator;

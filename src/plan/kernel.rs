@@ -237,6 +237,11 @@ impl GpuSide {
         StepKernel(Kind::Gpu(Box::new(kernel)))
     }
 
+    /// A kernel of a user's own: its results go to a whole value, of the dtype that it was made for.
+    pub fn own(self, kernel: impl GpuKernel + 'static) -> StepKernel {
+        StepKernel(Kind::Own(Box::new(kernel)))
+    }
+
     /// A kernel that the host runs: the value that it reads goes there, the result back.
     pub fn through_host(self, kernel: impl HostKernel + 'static) -> StepKernel {
         StepKernel(Kind::Through(Box::new(kernel)))
@@ -251,6 +256,8 @@ pub(crate) struct StepKernel(Kind);
 enum Kind {
     Host(Box<dyn HostKernel>),
     Gpu(Box<dyn GpuKernel>),
+    /// Of a user's own.
+    Own(Box<dyn GpuKernel>),
     /// In a plan for a GPU, on the host.
     Through(Box<dyn HostKernel>),
 }
@@ -268,7 +275,7 @@ impl StepKernel {
     pub fn for_host(&self) -> Option<&dyn HostKernel> {
         match &self.0 {
             Kind::Host(k) => Some(&**k),
-            Kind::Gpu(_) | Kind::Through(_) => None,
+            Kind::Gpu(_) | Kind::Own(_) | Kind::Through(_) => None,
         }
     }
 
@@ -276,14 +283,19 @@ impl StepKernel {
     pub fn through_host(&self) -> Option<&dyn HostKernel> {
         match &self.0 {
             Kind::Through(k) => Some(&**k),
-            Kind::Host(_) | Kind::Gpu(_) => None,
+            Kind::Host(_) | Kind::Gpu(_) | Kind::Own(_) => None,
         }
+    }
+
+    /// Whether its results may go to a part of a value, and real ones to a complex value.
+    pub fn stores_anywhere(&self) -> bool {
+        !matches!(self.0, Kind::Own(_))
     }
 
     /// As a GPU runs it, in a plan for one.
     pub fn for_gpu(&self) -> Option<&dyn GpuKernel> {
         match &self.0 {
-            Kind::Gpu(k) => Some(&**k),
+            Kind::Gpu(k) | Kind::Own(k) => Some(&**k),
             Kind::Host(_) | Kind::Through(_) => None,
         }
     }
@@ -295,7 +307,7 @@ impl std::ops::Deref for StepKernel {
     fn deref(&self) -> &(dyn Kernel + 'static) {
         match &self.0 {
             Kind::Host(k) => &**k,
-            Kind::Gpu(k) => &**k,
+            Kind::Gpu(k) | Kind::Own(k) => &**k,
             Kind::Through(k) => &**k,
         }
     }
@@ -305,7 +317,7 @@ impl std::ops::DerefMut for StepKernel {
     fn deref_mut(&mut self) -> &mut (dyn Kernel + 'static) {
         match &mut self.0 {
             Kind::Host(k) => &mut **k,
-            Kind::Gpu(k) => &mut **k,
+            Kind::Gpu(k) | Kind::Own(k) => &mut **k,
             Kind::Through(k) => &mut **k,
         }
     }

@@ -92,7 +92,8 @@ pub(super) fn into_places(s: &mut Steps) -> Result<()> {
         let Some(load) = view(step).filter(|l| l.is_plain()).cloned() else { continue };
         let (store, len): (Store, usize) = (step.store, step.kernel.output_len());
         let Some(maker) = s.maker_for(&load) else { continue };
-        if !store.is_contiguous(len) || !s.may_store_for(maker, at) {
+        let anywhere = s.get(maker).is_some_and(|m| m.kernel.stores_anywhere());
+        if !anywhere || !store.is_contiguous(len) || !s.may_store_for(maker, at) {
             continue;
         }
         s.remove(at);

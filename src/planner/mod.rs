@@ -24,7 +24,7 @@ pub(crate) use key::PlanKey;
 use crate::error::{Error, Result};
 use crate::ir::{Op, Program};
 use crate::plan::{Plan, PlanOptions, Steps, Target};
-use crate::primitive::fft;
+use crate::primitive::{custom, fft};
 
 /// A pass over a program, for a target.
 type ProgramPass = fn(&Program, &Target) -> Result<Program>;
@@ -34,6 +34,7 @@ type StepPass = fn(&mut Steps) -> Result<()>;
 
 /// What is done to a program before it is lowered, in order.
 const PROGRAM_PASSES: &[(&str, ProgramPass)] = &[
+    ("on the host something stands for kernels of one's own", own_on_host),
     ("composite primitives are expanded", expand),
     ("what a device cannot run is refused before anything is made for it", fits),
     ("transforms go axis by axis where that leaves work undone", split_axes),
@@ -76,6 +77,13 @@ impl Program {
             pass(&mut steps)?;
         }
         finish::finish(steps)
+    }
+}
+
+fn own_on_host(p: &Program, target: &Target) -> Result<Program> {
+    match target {
+        Target::Host => custom::on_host(p),
+        Target::Gpu(_) => Ok(p.clone()),
     }
 }
 

@@ -33,6 +33,7 @@ primitives! {
     interpolate,
     nufft,
     closure,
+    custom,
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.

@@ -121,4 +121,6 @@ pub struct Draft {
     pub bindings: Vec<Binding>,
     /// Number of workgroups, before folding.
     pub groups: u64,
+    /// For a kernel of a user's own, its workgroups along x, y, z: it is not trusted, and has no parameters.
+    pub own: Option<[u32; 3]>,
 }

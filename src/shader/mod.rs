@@ -12,6 +12,7 @@
 
 mod draft;
 mod limits;
+mod own;
 mod read;
 mod stepper;
 mod template;
@@ -29,6 +30,7 @@ pub(crate) use draft::ListKey;
 pub use draft::{Binding, Draft, List, Operand};
 pub(crate) use limits::word;
 pub use limits::{GpuLimits, KernelShape};
+pub(crate) use own::{Holds, OwnText, own_texts};
 pub(crate) use read::{Source, load_function, weigh_function};
 pub(crate) use stepper::{Chunk, Listed, PerResult, Read, Stepper, Stored};
 pub(crate) use template::{Defines, expand};
@@ -36,6 +38,8 @@ pub(crate) use text::{KernelFile, StoreTo, Text};
 pub(crate) use time::WORK;
 #[cfg(feature = "gpu")]
 pub(crate) use time::{SUBMISSION, work};
+#[cfg(feature = "gpu")]
+pub(crate) use translate::translate_own;
 #[cfg(feature = "gpu")]
 pub use translate::{Language, translate};
 #[cfg(feature = "gpu")]

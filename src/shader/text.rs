@@ -136,7 +136,8 @@ impl Text {
         values.resize(values.len().next_multiple_of(4), 0);
         values.extend(self.words.finish()?);
         let text = self.defines.replaced(&text);
-        Ok(Draft { name: name.into(), text, params: values, fft_params: None, bindings: self.bindings, groups })
+        let (name, bindings) = (name.into(), self.bindings);
+        Ok(Draft { name, text, params: values, fft_params: None, bindings, groups, own: None })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Kernels in the languages that drivers are given them in, as wgpu translates the kernels that it trusts: without runtime
-//! checks, and without zeros in workgroup memory.
+//! checks, and without zeros in workgroup memory. Those of a user's own have both.
 
 use super::validate::{Reflected, validate};
 use crate::error::{Error, Result};
 use naga::back::{hlsl, msl, spv};
-use naga::proc::BoundsCheckPolicies;
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use std::fmt;
 
 /// A language that kernels are written or translated in.
@@ -52,35 +52,53 @@ impl fmt::Display for Language {
 /// # Errors
 /// naga's message, where it refuses the kernel or cannot translate it.
 pub fn translate(name: &str, text: &str, language: Language) -> Result<Vec<u8>> {
+    translated(name, text, language, false)
+}
+
+/// The same for a kernel of a user's own, with runtime checks.
+///
+/// # Errors
+/// As for [`translate`].
+pub(crate) fn translate_own(name: &str, text: &str, language: Language) -> Result<Vec<u8>> {
+    translated(name, text, language, true)
+}
+
+fn translated(name: &str, text: &str, language: Language, checked: bool) -> Result<Vec<u8>> {
     let kernel = validate(name, text)?;
     let translated = match language {
         Language::Wgsl => Ok(text.as_bytes().to_vec()),
-        Language::Spirv => spirv(&kernel),
-        Language::Hlsl => hlsl(&kernel),
-        Language::Msl => msl(&kernel),
+        Language::Spirv => spirv(&kernel, checked),
+        Language::Hlsl => hlsl(&kernel, checked),
+        Language::Msl => msl(&kernel, checked),
     };
     translated.map_err(|message| Error::Shader { kernel: name.to_string(), message: format!("{language}: {message}") })
 }
 
-fn spirv(kernel: &Reflected) -> Result<Vec<u8>, String> {
+fn bounds(checked: bool) -> BoundsCheckPolicies {
+    let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
+    BoundsCheckPolicies { index: policy, buffer: policy, ..BoundsCheckPolicies::default() }
+}
+
+fn spirv(kernel: &Reflected, checked: bool) -> Result<Vec<u8>, String> {
+    use spv::ZeroInitializeWorkgroupMemoryMode::{None, Polyfill};
     let options = spv::Options {
         lang_version: (1, 1),
-        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
-        force_loop_bounding: false,
-        bounds_check_policies: BoundsCheckPolicies::default(),
+        zero_initialize_workgroup_memory: if checked { Polyfill } else { None },
+        force_loop_bounding: checked,
+        bounds_check_policies: bounds(checked),
         ..spv::Options::default()
     };
-    let words = spv::write_vec(&kernel.module, &kernel.info, &options, None).map_err(|e| e.to_string())?;
+    let words = spv::write_vec(&kernel.module, &kernel.info, &options, Option::None).map_err(|e| e.to_string())?;
     Ok(words.iter().flat_map(|w| w.to_le_bytes()).collect())
 }
 
-fn hlsl(kernel: &Reflected) -> Result<Vec<u8>, String> {
+fn hlsl(kernel: &Reflected, checked: bool) -> Result<Vec<u8>, String> {
     let options = hlsl::Options {
         shader_model: hlsl::ShaderModel::V5_1,
         fake_missing_bindings: true,
-        zero_initialize_workgroup_memory: false,
-        restrict_indexing: false,
-        force_loop_bounding: false,
+        zero_initialize_workgroup_memory: checked,
+        restrict_indexing: checked,
+        force_loop_bounding: checked,
         ..hlsl::Options::default()
     };
     let (mut text, pipeline) = (String::new(), hlsl::PipelineOptions::default());
@@ -90,12 +108,13 @@ fn hlsl(kernel: &Reflected) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
-fn msl(kernel: &Reflected) -> Result<Vec<u8>, String> {
+fn msl(kernel: &Reflected, checked: bool) -> Result<Vec<u8>, String> {
     let options = msl::Options {
         lang_version: (2, 4),
         fake_missing_bindings: true,
-        zero_initialize_workgroup_memory: false,
-        force_loop_bounding: false,
+        zero_initialize_workgroup_memory: checked,
+        force_loop_bounding: checked,
+        bounds_check_policies: bounds(checked),
         ..msl::Options::default()
     };
     msl::write_string(&kernel.module, &kernel.info, &options, &msl::PipelineOptions::default())

@@ -211,3 +211,45 @@ fn arrays_are_known_by_any_spelling_of_their_suffix() {
     folder.text("s.json", SENSE.replace("maps.npy", "maps.txt"));
     folder.refused("check s.json --device host", "suffix .txt; an input here ends in .npy or .cfl");
 }
+
+const DOUBLE: &str = "@group(0) @binding(0) var<storage, read> x: array<T>;
+@group(0) @binding(1) var<storage, read_write> y: array<T>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x < arrayLength(&y)) { y[id.x] = 2.0 * x[id.x]; }
+}
+";
+
+/// Kernels of a user's own are planned, written down and checked like the others, on the devices that run them.
+#[test]
+#[cfg(feature = "gpu")]
+fn kernels_of_ones_own_are_checked_and_explained() {
+    let folder = folder();
+    folder.text("double.wgsl", DOUBLE);
+    folder.text("third.wgsl", DOUBLE.replace("2.0", "3.0"));
+    folder.text("broken.wgsl", DOUBLE.replace("x[id.x]", "z[id.x]"));
+    let custom = |wgsl: &str, adjoint: &str| {
+        format!(r#"{{ "op": "custom", "in": "N=4", "wgsl": "{wgsl}", "adjoint_wgsl": "{adjoint}" }}"#)
+    };
+    folder.text("good.json", custom("double.wgsl", "double.wgsl"));
+    folder.text("wrong.json", custom("double.wgsl", "third.wgsl"));
+    folder.text("broken.json", custom("double.wgsl", "broken.wgsl"));
+    folder.text("missing.json", custom("double.wgsl", "nowhere.wgsl"));
+    let text = folder.good("explain good.json --for poorest --kernels k --language wgsl,spirv,hlsl,msl");
+    assert!(text.contains("custom") && text.contains("8 kernel files in k"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path("k")).unwrap().count(), 8);
+    folder.refused("check good.json --device host", "runs on a GPU only");
+    folder.refused("check missing.json", "adjoint_wgsl");
+    // The compiler's message has lines of its own.
+    let out = folder.run("explain broken.json --for poorest");
+    assert_eq!((out.code, out.stdout.as_str()), (1, ""));
+    for part in ["broken.json", "kernel adjoint", "`z`", "y[id.x] = 2.0 * z[id.x]", "^"] {
+        assert!(out.stderr.contains(part), "{part} in {}", out.stderr);
+    }
+    if crate::common::gpu().is_some() {
+        let text = folder.good("check good.json");
+        assert!(text.contains("host is left out") && text.contains("dot test on"), "{text}");
+        let out = folder.run("check wrong.json");
+        assert!(out.code == 1 && out.stdout.contains("failed"), "{}", out.stdout);
+    }
+}

@@ -201,6 +201,41 @@ fn own(t: &mut Table) -> Result<()> {
     let parts = (0..4).map(|seed| Ok(&alike * weights(seed)?)).collect::<Result<Vec<_>>>()?;
     t.complex("from_fn, stacked", linop::stack(parts.clone(), None, Some(("S", 1)))?);
     t.complex("from_fn, added", linop::add(parts)?);
+    #[cfg(feature = "gpu")]
+    kernels(t)?;
+    Ok(())
+}
+
+/// y[n] = w[n] (x[n] + x[n − 1]), circular, and back.
+#[cfg(feature = "gpu")]
+fn kernels(t: &mut Table) -> Result<()> {
+    use linop::Wgsl;
+    let text = |body: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read> x: array<T>;
+            @group(0) @binding(1) var<storage, read_write> y: array<T>;
+            @group(0) @binding(2) var<storage, read> w: array<f32>;
+            @compute @workgroup_size(32)
+            fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
+                let i = id.x;
+                let n = arrayLength(&y);
+                if (i < n) {{ {body} }}
+            }}"
+        )
+    };
+    let w = real("N=77", 1);
+    let forward = Wgsl::new(text("y[i] = w[i] * (x[i] + x[(i + n - 1u) % n]);")).constant(&w);
+    let next = "let k = (i + 1u) % n; y[i] = w[i] * x[i] + w[k] * x[k];";
+    let adjoint = Wgsl::new(text(next)).constant(&w);
+    let sum = linop::identity("N=77")? + linop::roll("N=77", &[("N", 1)])?;
+    let host = linop::diagonal("N=77", &w)? * sum;
+    let own = linop::wgsl_or(&forward, &adjoint, &host)?;
+    t.real("custom", own.clone());
+    t.real("custom, adjoint", own.h());
+    let d = |seed| linop::diagonal("N=77", &complex("N=77", seed));
+    t.complex("custom, between weights", d(2)? * &own * d(3)?);
+    t.complex("custom, added", linop::add((0..3).map(|k| Ok(&own * d(k)?)).collect::<Result<_>>()?)?);
+    t.real("custom, stacked", linop::stack(vec![own.clone(), own], None, Some(("S", 0)))?);
     Ok(())
 }
 

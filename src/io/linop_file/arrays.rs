@@ -11,7 +11,7 @@ use ndarray::ArrayD;
 use serde_json::Value;
 
 impl Loader {
-    fn array(&self, f: &Fields, field: &str, value: &Value) -> Result<Array> {
+    pub(super) fn array(&self, f: &Fields, field: &str, value: &Value) -> Result<Array> {
         let Some(name) = value.as_str() else {
             return Err(f.wrong(field, format!("is {value}; expected the path of an array file")));
         };

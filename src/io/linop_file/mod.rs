@@ -8,6 +8,7 @@ mod fields;
 mod json;
 mod leaves;
 mod ops;
+mod own;
 mod points;
 
 use super::file::read_text;

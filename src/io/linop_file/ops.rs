@@ -31,6 +31,7 @@ pub(super) const OPS: &[(&str, Build)] = &[
     ("roll", Loader::roll),
     ("downsample", Loader::downsample),
     ("upsample", Loader::upsample),
+    ("custom", Loader::custom),
     ("chain", Loader::chain),
     ("add", Loader::add),
     ("concat", Loader::concat),

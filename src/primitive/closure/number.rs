@@ -4,7 +4,7 @@ use crate::loops::{Real, Slice, SliceMut};
 use num_complex::{Complex, Complex32, Complex64};
 use std::any::TypeId;
 
-/// What the functions of [`from_fn`](crate::linop::from_fn) compute in: `f32`, `f64`, `Complex32` or `Complex64`.
+/// What the functions of [`from_fn`](crate::linop::from_fn()) compute in: `f32`, `f64`, `Complex32` or `Complex64`.
 pub trait Number: sealed::Number {}
 
 mod sealed {

@@ -1,9 +1,8 @@
-//! Operators of a user's own: functions of the host.
+//! Functions of the host.
 
-mod common;
-
-use common::data::{complex, distance, real, wide, widened};
-use common::{apply_on, bits, devices};
+use crate::TOLERANCE;
+use crate::common::data::{complex, distance, real, wide, widened};
+use crate::common::{apply_on, bits, devices};
 use linops::check::dot_test;
 use linops::linop::{self, FftOptions};
 use linops::solve::{SolveOptions, cg};
@@ -12,8 +11,6 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut1, ArrayVi
 use num_complex::{Complex32, Complex64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-const TOLERANCE: f64 = 2e-6;
 
 /// A matrix of these extents as functions of `T`, and as the crate's own linop.
 macro_rules! matrix {
@@ -58,7 +55,7 @@ impl<T: Copy + num_complex::ComplexFloat<Real = T> + std::ops::Neg<Output = T>> 
 }
 
 /// Forward, adjoint and normal of a linop on every device, for complex and real values, are those of another one in f64.
-fn same(what: &str, a: &Linop, want: &Linop) {
+pub fn same(what: &str, a: &Linop, want: &Linop) {
     for (name, a, b) in
         [("forward", a.clone(), want.clone()), ("adjoint", a.h(), want.h()), ("normal", a.n(), want.n())]
     {
@@ -275,7 +272,7 @@ fn functions_may_apply_linops() {
 #[cfg(feature = "gpu")]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn steps_of_the_host_keep_no_memory() {
-    let Some(device) = common::gpu_with(Default::default()) else { return };
+    let Some(device) = crate::common::gpu_with(Default::default()) else { return };
     let (a, _) = matrix!(Complex32, 2000, 1200, |w| w);
     let x = complex("N=1200", 1).to(&device).unwrap();
     let in_use = |n| {
