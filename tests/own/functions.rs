@@ -97,10 +97,7 @@ fn functions_stand_wherever_linops_do() {
         ("two in a row", both(&|a, c| c.h() * a)),
         ("sum", both(&|a, c| a + c)),
         ("sum of real ones", both(&|a, _| a + a * linop::flip("N=12", "N").unwrap())),
-        (
-            "alike, stacked",
-            both(&|a, _| linop::stack((0..5).map(|k| a * weight(k)), None, Some(("S", 1))).unwrap()),
-        ),
+        ("alike, stacked", both(&|a, _| linop::stack((0..5).map(|k| a * weight(k)), None, Some(("S", 1))).unwrap())),
         ("alike, added", both(&|_, c| linop::add((0..5).map(|k| c * weight(k))).unwrap())),
         (
             "unlike, side by side",
