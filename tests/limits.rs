@@ -374,7 +374,7 @@ fn samples() -> Vec<(&'static str, Linop)> {
         ("repeats", linop::sampling_at("A=50", &[("A", indices(&[7000], 50, 3))], "S").unwrap()),
         ("dense", linop::dense("N=90 T=7", &complex("M=40 N=90", 4), "M T").unwrap()),
         ("projection", {
-            let angles: Vec<f64> = (0..60).map(|k| 0.11 * f64::from(k)).collect();
+            let angles: Vec<f64> = (0..45).map(|k| 0.14 * f64::from(k)).collect();
             linop::projection("C=5 Y=40 X=37", "Y X", &Geometry::fan(&angles, 50, 70.0, 9.0), "C A D").unwrap()
         }),
         ("add", linop::flip("A=90 B=70", "A").unwrap() + linop::roll("A=90 B=70", &[("B", 3)]).unwrap()),

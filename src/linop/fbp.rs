@@ -88,7 +88,7 @@ impl Default for FbpOptions {
 /// let geometry = Geometry::parallel(&angles, 91);
 /// let a = linop::projection("Y=64 X=64", "Y X", &geometry, "A D")?;
 /// let b = linop::fbp("A=90 D=91", "A D", "Y=64 X=64", &geometry, FbpOptions::default())?;
-/// assert_eq!((&b * &a)?.output()?.to_string(), "Y=64 X=64");
+/// assert_eq!((&b * &a).output()?.to_string(), "Y=64 X=64");
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///
