@@ -23,6 +23,16 @@ pub enum Norm {
 }
 
 impl Norm {
+    /// As linop files have it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Norm::Ortho => "ortho",
+            Norm::Backward => "backward",
+            Norm::Forward => "forward",
+            Norm::None => "none",
+        }
+    }
+
     /// As listings show it.
     pub(super) fn described(self) -> &'static str {
         match self {
@@ -108,13 +118,7 @@ impl Operator for Fft {
     fn saved(&self, to: &mut Saver) -> Result<()> {
         to.dims("axes", &self.axes);
         to.unless("centered", self.options.centered, false);
-        let norm = match self.options.norm {
-            Norm::Ortho => "ortho",
-            Norm::Backward => "backward",
-            Norm::Forward => "forward",
-            Norm::None => "none",
-        };
-        to.unless("norm", norm, "ortho");
+        to.unless("norm", self.options.norm.name(), "ortho");
         to.unless("inverse", self.options.inverse, false);
         to.makes(to.input().renamed(&advance(to.input(), &self.axes))?);
         Ok(())

@@ -114,6 +114,21 @@ impl From<Complex32> for SavedValue {
 }
 
 impl SavedArray {
+    /// Coordinates of these extents.
+    pub(crate) fn coordinates(extents: Vec<usize>, values: Vec<f64>) -> Result<SavedArray> {
+        let array = ArrayD::from_shape_vec(extents, values).map_err(|e| Error::Shape(e.to_string()))?;
+        Ok(SavedArray::Coordinates(array.into_shared()))
+    }
+
+    /// The values of a host tensor.
+    pub(crate) fn of_tensor(t: &Tensor) -> Result<SavedArray> {
+        match t.host_array() {
+            Some(HostArray::F32(a)) => Ok(SavedArray::Real(a.to_owned())),
+            Some(HostArray::Complex32(a)) => Ok(SavedArray::Complex(a.to_owned())),
+            None => shape_err!("a constant on {} is not saved; move it to the host", t.device_name()),
+        }
+    }
+
     /// The values of a constant, repeated along the axes that it lacks: `kept` says which of `extents` it has.
     pub(crate) fn of_constant(c: &Constant, extents: &[usize], kept: &[usize]) -> Result<SavedArray> {
         let strides = crate::access::c_strides(c.extents());
@@ -215,13 +230,21 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// The linop inside.
+    /// The linop inside, as the field `linop`.
     ///
     /// # Errors
     /// It cannot be saved.
     pub fn linop(&mut self, linop: &Linop, given: Option<&Shape>) -> Result<()> {
-        let saved = linop.saved_in(given).map_err(|e| e.at("linop"))?;
-        self.field("linop", SavedValue::Linop(saved));
+        self.linop_as("linop", linop, given)
+    }
+
+    /// A linop inside, as a field of another name.
+    ///
+    /// # Errors
+    /// It cannot be saved.
+    pub fn linop_as(&mut self, name: &str, linop: &Linop, given: Option<&Shape>) -> Result<()> {
+        let saved = linop.saved_in(given).map_err(|e| e.at(name))?;
+        self.field(name, SavedValue::Linop(saved));
         Ok(())
     }
 

@@ -45,6 +45,17 @@ impl<'a> Fields<'a> {
         Err(self.wrong(&shown(unknown), what))
     }
 
+    /// # Errors
+    /// A field is there that nobody has asked for: one that does not go with the others.
+    pub fn expect_all_read(&self, op: &FileOp) -> Result<()> {
+        let asked = self.asked.borrow();
+        let unread = |(k, v): &(&String, &Value)| *k != "op" && !v.is_null() && !asked.contains(k.as_str());
+        match self.map.iter().find(unread) {
+            Some((k, _)) => Err(self.wrong(k, format!("is not a field of {} with these others", op.name))),
+            None => Ok(()),
+        }
+    }
+
     /// What has been asked for.
     #[cfg(test)]
     pub fn asked(&self) -> BTreeSet<String> {

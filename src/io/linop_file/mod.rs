@@ -149,6 +149,7 @@ impl Loader {
             Some(name) => linop.named(name),
             None => linop,
         };
+        f.expect_all_read(op)?;
         #[cfg(test)]
         self.asked.borrow_mut().extend(f.asked().into_iter().map(|field| (op.name, field)));
         Ok(linop)

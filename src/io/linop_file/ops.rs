@@ -22,6 +22,7 @@ const OPS: &[&FileOp] = &[
     &Loader::INTERPOLATE,
     &Loader::GRIDDING,
     &Loader::PROJECTION,
+    &Loader::BACK_PROJECTION,
     &Loader::WARP,
     &Loader::PAD,
     &Loader::CROP,
@@ -47,6 +48,7 @@ const OPS: &[&FileOp] = &[
     &Loader::DOWNSAMPLE,
     &Loader::UPSAMPLE,
     &Loader::WAVELET,
+    &Loader::WAVELET_INVERSE,
     &Loader::CUSTOM,
     &Loader::CHAIN,
     &Loader::ADD,
@@ -94,6 +96,6 @@ mod tests {
         assert!(unknown("curvelet").starts_with("unknown op \"curvelet\"; there are"));
         assert!(unknown(&"x".repeat(1 << 20)).len() < 700);
         assert!(FileOp::named("fft").is_ok());
-        assert!(FileOp::named("nuft").unwrap_err().to_string().contains("perhaps \"nufft\""));
+        assert!(FileOp::named("convlve").unwrap_err().to_string().contains("perhaps \"convolve\""));
     }
 }

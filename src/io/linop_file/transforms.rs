@@ -1,7 +1,7 @@
 //! Transforms along dims of a grid: Fourier, cosine, sine, wavelet.
 
 use super::fields::Fields;
-use super::op::{COUNT, FLAG, FileField, FileOp, axes, must, open, or_else};
+use super::op::{COUNT, EXTENTS, FLAG, FileField, FileOp, axes, must, open, or_else};
 use super::{Loader, made, needed};
 use crate::dim::Shape;
 use crate::error::Result;
@@ -142,6 +142,32 @@ impl Loader {
 
     pub(super) fn wavelet(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         made(linop::wavelet(needed(input, f)?, &f.dims("axes")?, &wavelets(f)?), f)
+    }
+
+    pub(super) const WAVELET_INVERSE: FileOp = FileOp {
+        name: "wavelet_inverse",
+        summary: "Inverse of the discrete wavelet transform",
+        forward: "what `wavelet` undoes: from packed coefficients to samples, PyWavelets' `waverecn`. For an orthogonal wavelet it is the adjoint, where nothing is left over at the ends",
+        fields: &[
+            WAVELET,
+            axes("1 to 3 dims to transform"),
+            must(
+                "to",
+                EXTENTS,
+                "the extents of the samples, of which an axis' coefficients do not tell: `{\"Wy\": 9, \"Wx\": 6}`",
+            ),
+            LEVELS,
+            WAVELET_BOUNDARY,
+        ],
+        examples: &[
+            r#"{ "op": "wavelet_inverse", "in": "W=10", "wavelet": "db2", "axes": ["W"], "to": { "W": 7 }, "levels": 1, "out": "N" }"#,
+        ],
+        build: Loader::wavelet_inverse,
+    };
+
+    pub(super) fn wavelet_inverse(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
+        let to: Shape = f.need_extents("to")?.parse().map_err(|e| f.at("to", e))?;
+        made(linop::wavelet_inverse_to(needed(input, f)?, &f.dims("axes")?, &to, &wavelets(f)?), f)
     }
 }
 
