@@ -130,10 +130,18 @@ fn through_text(name: &str, a: &Linop) -> Linop {
     Linop::from_json(&text, "nowhere").unwrap_or_else(|e| panic!("{name}: {e}\n{text}"))
 }
 
+/// Cases of the catalogue that no file can hold, by the beginning of their names, and why not.
+const UNSAVED: [(&str, &str); 1] = [("from_fn", "functions of a program cannot be saved")];
+
 #[test]
 fn every_linop_is_read_as_it_was_written() {
     for case in common::catalogue::cases() {
         let (a, name) = (&case.linop, case.name.as_str());
+        if let Some((_, why)) = UNSAVED.iter().find(|(start, _)| name.starts_with(start)) {
+            let told = a.to_json().unwrap_err().to_string();
+            assert!(told.contains(why), "{name}: {told}");
+            continue;
+        }
         expect_same(name, a, &through_text(name, a), true);
         let folder = tempfile::tempdir().unwrap();
         let files = a.save(folder.path().join("all"), SaveOptions::default()).unwrap();
@@ -245,6 +253,9 @@ fn what_cannot_be_saved_says_so() {
     assert!(told.starts_with("add: linops[1]: mine: an operator own that does not say how it is saved"), "{told}");
     let folder = tempfile::tempdir().unwrap();
     assert!(sum.save(folder.path().join("x"), SaveOptions::default()).is_err() && !folder.path().join("x").exists());
+    let parts = linop::fft("C=4 N=4", "N", FftOptions::default()).unwrap().split("C", 2).unwrap();
+    let told = parts.to_json().unwrap_err().to_string();
+    assert!(told.contains("linops[0]: ") && told.contains("split after loading"), "{told}");
     let nan = Tensor::from_array(ndarray::array![1.0f32, f32::NAN], "N").unwrap();
     let told = linop::diagonal("N=2", &nan).unwrap().to_json().unwrap_err().to_string();
     assert!(told.starts_with("weight: an array holds NaN"), "{told}");

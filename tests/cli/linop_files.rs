@@ -245,6 +245,16 @@ fn save_puts_a_linop_into_one_place() {
         );
         assert_eq!(folder.read("y.npy"), folder.read("want.npy"), "{file}");
     }
+    folder.text(
+        "any.json",
+        r#"{ "op": "adjoint", "in": "... K=4", "linop": { "op": "fft", "in": "N=4", "axes": ["N"], "out": "K" } }"#,
+    );
+    folder.good("save any.json -o any-again.json");
+    let again = std::fs::read_to_string(folder.path("any-again.json")).unwrap();
+    assert!(
+        again.contains(r#""in": "... K=4""#)
+            && linops::io::LinopFile::read(folder.path("any-again.json")).unwrap().any_in_front
+    );
     assert!(folder.good("save sum.json -o sum-again.json").contains("wrote"));
     folder.refused("save sum.json -o one.json", "--force");
     folder.refused("save sum.json -o sum.json --force", "is an input as well");

@@ -60,22 +60,32 @@ impl Linop {
     /// # Errors
     /// Those of [`Linop::to_json`]; a file exists and is not to be replaced, or cannot be written.
     pub fn save(&self, path: impl AsRef<Path>, options: SaveOptions) -> Result<Vec<PathBuf>> {
-        save(self, path.as_ref(), options, &[])
+        save(self, false, path.as_ref(), options, &[])
     }
 }
 
 impl LinopFile {
-    /// [`Linop::save`], where nothing that was read may be replaced.
+    /// [`Linop::save`], where nothing that was read may be replaced, and an `in` that begins with `...` still does.
     ///
     /// # Errors
     /// Those of [`Linop::save`]; a file to write is one that was read.
     pub fn save(&self, path: impl AsRef<Path>, options: SaveOptions) -> Result<Vec<PathBuf>> {
-        save(&self.linop, path.as_ref(), options, &self.files)
+        save(&self.linop, self.any_in_front, path.as_ref(), options, &self.files)
     }
 }
 
-fn save(linop: &Linop, path: &Path, options: SaveOptions, read: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let saved = linop.saved()?;
+fn save(
+    linop: &Linop,
+    any_in_front: bool,
+    path: &Path,
+    options: SaveOptions,
+    read: &[PathBuf],
+) -> Result<Vec<PathBuf>> {
+    let mut saved = linop.saved()?;
+    if any_in_front {
+        saved.fields.retain(|(field, _)| field != "in");
+        saved.fields.insert(1, ("in".into(), format!("... {}", linop.input()?).into()));
+    }
     let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
     let (folder, file, prefix) = match is_file {
         true => {
