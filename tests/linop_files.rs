@@ -30,10 +30,12 @@ fn the_page_is_what_the_code_says() {
 }
 
 /// What README says of each op, found out on its example: whether plans can be made, whether the normal is simplified to less
-/// than forward and adjoint one after the other, and whether real tensors stay real.
+/// than forward and adjoint one after the other, whether real tensors stay real, and along what it can be split.
 fn table() -> Result<String> {
-    let mut rows = "| linop | is | forward | adjoint | shorter normal | host | GPU | real stays real |\n".to_string();
-    rows += "|---|---|---|---|---|---|---|---|\n";
+    let mut rows =
+        "| linop | is | forward | adjoint | shorter normal | host | GPU | real stays real | splits along |\n"
+            .to_string();
+    rows += "|---|---|---|---|---|---|---|---|---|\n";
     for op in FileOp::all() {
         let examples = op.examples.iter().map(|text| Linop::from_json(text, "")).collect::<Result<Vec<_>>>()?;
         let mark = |yes: bool| if yes { "yes" } else { "–" };
@@ -46,6 +48,7 @@ fn table() -> Result<String> {
         let sides = sides.reduce(|a, b| [0, 1].map(|i| [0, 1].map(|k| a[i][k] && b[i][k]))).unwrap();
         let real =
             |a: &Linop| -> Result<bool> { Ok(a.apply(&Tensor::zeros(a.input()?, DType::F32)?)?.dtype() == DType::F32) };
+        let split = if op.is_container() { "by its linops".into() } else { splits(op, &examples)? };
         let mut cells = vec![mark(sides[0][0]), mark(sides[1][0])];
         // Of a container that depends on what is inside.
         cells.push(match op.is_container() {
@@ -58,9 +61,51 @@ fn table() -> Result<String> {
             // The first example of an op is real, where it may be.
             false => mark(real(&examples[0])?),
         });
+        cells.push(&split);
         rows += &format!("| `{}` | {} | {} |\n", op.name, op.summary, cells.join(" | "));
     }
     Ok(rows)
+}
+
+/// The words of all fields but `in` and `out`.
+fn words(value: &serde_json::Value, out: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => out.extend(text.split_whitespace().map(String::from)),
+        serde_json::Value::Array(list) => list.iter().for_each(|v| words(v, out)),
+        serde_json::Value::Object(map) => map.iter().filter(|(k, _)| *k != "in" && *k != "out").for_each(|(k, v)| {
+            out.push(k.clone());
+            words(v, out);
+        }),
+        _ => {}
+    }
+}
+
+/// Along which dims of its examples an op can be split: those of x and of y that its fields name or that only one side has, and
+/// those that just stay.
+fn splits(op: &FileOp, examples: &[Linop]) -> Result<String> {
+    let roles = ["dims of x", "dims of y", "others"];
+    let mut can = [const { Vec::new() }; 3];
+    for (a, text) in examples.iter().zip(op.examples) {
+        let mut named = Vec::new();
+        words(&serde_json::from_str(text).unwrap(), &mut named);
+        let (input, output) = (a.input()?, a.output()?);
+        for (shape, other, role) in [(input, output, 0), (output, input, 1)] {
+            for (d, n) in shape.iter().filter(|(_, n)| *n > 1) {
+                let stays = other.size(d) == Some(n) && !named.contains(&d.to_string());
+                can[if stays { 2 } else { role }].push(a.splits_along(&d.to_string()).is_ok());
+            }
+        }
+    }
+    if can.iter().flatten().all(|yes| *yes) {
+        return Ok("all".into());
+    }
+    let told = |(can, role): (&Vec<bool>, &str)| match (can.contains(&true), can.contains(&false)) {
+        (true, false) => Some(role.to_string()),
+        (true, true) => Some(format!("some {role}")),
+        _ => None,
+    };
+    let told: Vec<String> = can.iter().zip(roles).filter_map(told).collect();
+    Ok(if told.is_empty() { "–".into() } else { told.join(", ") })
 }
 
 /// Whether the normal is less than the forward and the adjoint one after the other, or nothing at all.

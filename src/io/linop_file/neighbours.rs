@@ -42,7 +42,7 @@ impl Loader {
             EVERY,
         ],
         examples: &[
-            r#"{ "op": "convolve", "in": "Ny=4 Nx=5", "kernel": [[1, 2, 1], [0, 1, 0]], "axes": ["Ny", "Nx"], "out": "Ny Nx" }"#,
+            r#"{ "op": "convolve", "in": "T=2 Ny=4 Nx=5", "kernel": [[1, 2, 1], [0, 1, 0]], "axes": ["Ny", "Nx"], "out": "T Ny Nx" }"#,
             r#"{ "op": "convolve", "in": "C=2 N=6", "kernel": [[[1, -1], [2, 0]]], "dims": "O C N", "axes": ["N"],
   "mode": "full", "stride": 2, "out": "O M" }"#,
         ],

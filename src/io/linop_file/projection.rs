@@ -58,8 +58,8 @@ impl Loader {
             out("the dims of y: those of x that stay, then views, for a cone rows, then detectors"),
         ],
         examples: &[
-            r#"{ "op": "projection", "in": "Ny=3 Nx=4", "axes": ["Ny", "Nx"], "geometry": "parallel",
-  "angles": [0, 60, 120], "angle_unit": "degree", "detectors": 5, "out": "A D" }"#,
+            r#"{ "op": "projection", "in": "C=2 Ny=3 Nx=4", "axes": ["Ny", "Nx"], "geometry": "parallel",
+  "angles": [0, 60, 120], "angle_unit": "degree", "detectors": 5, "out": "C A D" }"#,
             r#"{ "op": "projection", "in": "Nz=2 Ny=3 Nx=3", "axes": ["Nz", "Ny", "Nx"], "geometry": "cone", "angles": [0, 1.5, 3],
   "rows": 2, "detectors": 4, "source_distance": 10, "detector_distance": 5, "detector_size": 1.5, "out": "A V U" }"#,
         ],
@@ -93,7 +93,7 @@ impl Loader {
             SLICE_SIZE,
         ],
         examples: &[
-            r#"{ "op": "back_projection", "in": "A=3 D=5", "axes": ["A", "D"], "to": { "Ny": 3, "Nx": 4 }, "geometry": "parallel",
+            r#"{ "op": "back_projection", "in": "C=2 A=3 D=5", "axes": ["A", "D"], "to": { "Ny": 3, "Nx": 4 }, "geometry": "parallel",
   "angles": [0, 60, 120], "angle_unit": "degree", "detectors": 5 }"#,
             r#"{ "op": "back_projection", "in": "A=4 V=2 U=4", "axes": ["A", "V", "U"], "to": { "Nz": 2, "Ny": 3, "Nx": 3 },
   "geometry": "cone", "angles": [0, 90, 180, 270], "angle_unit": "degree", "rows": 2, "detectors": 4,

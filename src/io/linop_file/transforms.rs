@@ -49,7 +49,9 @@ impl Loader {
             NORM,
             or_else("inverse", FLAG, "false", "whether the exponent has the other sign"),
         ],
-        examples: &[r#"{ "op": "fft", "in": "Ny=4 Nx=6", "axes": ["Ny", "Nx"], "centered": true, "out": "Ky Kx" }"#],
+        examples: &[
+            r#"{ "op": "fft", "in": "C=2 Ny=4 Nx=6", "axes": ["Ny", "Nx"], "centered": true, "out": "C Ky Kx" }"#,
+        ],
         build: Loader::fft,
     };
 
@@ -75,7 +77,7 @@ impl Loader {
                 "whether values that stand for two weigh √2: real tensors then keep their norm",
             ),
         ],
-        examples: &[r#"{ "op": "rfft", "in": "Ny=4 Nx=6", "axes": ["Ny", "Nx"], "out": "Ky Kx" }"#],
+        examples: &[r#"{ "op": "rfft", "in": "C=2 Ny=4 Nx=6", "axes": ["Ny", "Nx"], "out": "C Ky Kx" }"#],
         build: Loader::rfft,
     };
 
@@ -93,7 +95,7 @@ impl Loader {
             NORM,
             or_else("isometric", FLAG, "false", "whether values that stand for two weigh √2 instead of 2"),
         ],
-        examples: &[r#"{ "op": "irfft", "in": "Ky=4 Kx=4", "axes": ["Ky", "Kx"], "length": 7, "out": "Ny Nx" }"#],
+        examples: &[r#"{ "op": "irfft", "in": "C=2 Ky=4 Kx=4", "axes": ["Ky", "Kx"], "length": 7, "out": "C Ny Nx" }"#],
         build: Loader::irfft,
     };
 
@@ -108,7 +110,7 @@ impl Loader {
         summary: "Discrete cosine transform",
         forward: "along each of `axes`, of type 1: y_k = x_0 + (−1)^k x_{N−1} + 2 Σ_{0<n<N−1} x_n cos(πkn/(N − 1)); 2: 2 Σ_n x_n cos(πk(2n + 1)/2N); 3: x_0 + 2 Σ_{n>0} x_n cos(π(2k + 1)n/2N); 4: 2 Σ_n x_n cos(π(2k + 1)(2n + 1)/4N); L = 2N, for type 1 2N − 2",
         fields: &[axes("the dims to transform"), TRIG_TYPE, TRIG_NORM, INVERSE],
-        examples: &[r#"{ "op": "dct", "in": "Ny=4 Nx=6", "axes": ["Ny", "Nx"], "out": "Ky Kx" }"#],
+        examples: &[r#"{ "op": "dct", "in": "C=2 Ny=4 Nx=6", "axes": ["Ny", "Nx"], "out": "C Ky Kx" }"#],
         build: Loader::dct,
     };
 
@@ -121,7 +123,7 @@ impl Loader {
         summary: "Discrete sine transform",
         forward: "along each of `axes`, of type 1: y_k = 2 Σ_n x_n sin(π(k + 1)(n + 1)/(N + 1)); 2: 2 Σ_n x_n sin(π(k + 1)(2n + 1)/2N); 3: (−1)^k x_{N−1} + 2 Σ_{n<N−1} x_n sin(π(2k + 1)(n + 1)/2N); 4: 2 Σ_n x_n sin(π(2k + 1)(2n + 1)/4N); L = 2N, for type 1 2N + 2",
         fields: &[axes("the dims to transform"), TRIG_TYPE, TRIG_NORM, INVERSE],
-        examples: &[r#"{ "op": "dst", "in": "N=5", "axes": ["N"], "type": 1, "norm": "backward" }"#],
+        examples: &[r#"{ "op": "dst", "in": "C=2 N=5", "axes": ["N"], "type": 1, "norm": "backward" }"#],
         build: Loader::dst,
     };
 
@@ -135,7 +137,7 @@ impl Loader {
         forward: "Mallat's cascade along all of `axes`, packed into one array: PyWavelets' `wavedecn` and `coeffs_to_array`. A level takes N samples to two bands of ⌊(N + L − 1)/2⌋ coefficients by filters of L taps, `y[m] = Σ_j f[j]·x[2m + 1 − j]`; with \"periodization\" to ⌈N/2⌉, `y[m] = Σ_j f[j]·x[(2m + L/2 − j) mod N]`",
         fields: &[WAVELET, axes("1 to 3 dims to transform"), LEVELS, WAVELET_BOUNDARY],
         examples: &[
-            r#"{ "op": "wavelet", "in": "Ny=8 Nx=6", "wavelet": "db2", "axes": ["Ny", "Nx"], "levels": 1, "out": "Wy Wx" }"#,
+            r#"{ "op": "wavelet", "in": "C=2 Ny=8 Nx=6", "wavelet": "db2", "axes": ["Ny", "Nx"], "levels": 1, "out": "C Wy Wx" }"#,
         ],
         build: Loader::wavelet,
     };
@@ -160,7 +162,7 @@ impl Loader {
             WAVELET_BOUNDARY,
         ],
         examples: &[
-            r#"{ "op": "wavelet_inverse", "in": "W=10", "wavelet": "db2", "axes": ["W"], "to": { "W": 7 }, "levels": 1, "out": "N" }"#,
+            r#"{ "op": "wavelet_inverse", "in": "C=2 W=10", "wavelet": "db2", "axes": ["W"], "to": { "W": 7 }, "levels": 1, "out": "C N" }"#,
         ],
         build: Loader::wavelet_inverse,
     };
