@@ -346,7 +346,7 @@ impl Linop {
         };
         node.operator.saved(&mut to).map_err(|e| e.at(self.label()))?;
         if let Some(other) = to.instead {
-            return other.out(&join(output.dims()))?.rebuilt(|n| Node { name: node.name.clone(), ..n }).saved_in(given);
+            return other.out(join(output.dims()))?.rebuilt(|n| Node { name: node.name.clone(), ..n }).saved_in(given);
         }
         let own_input = to.own_input.as_ref().unwrap_or(input);
         let turned = own_input != input;

@@ -16,7 +16,7 @@ const ANGLES: FileField = must("angles", "array of one axis", "the angle of each
 const ANGLE_UNIT: FileField = open(
     "angle_unit",
     "\"radian\" or \"degree\"",
-    "radian; needed where an angle is beyond four turns in radians",
+    "radian, up to four turns",
     "the unit of the angles",
 );
 const DETECTORS: FileField = must("detectors", COUNT, "pixels in a row of the detector");
@@ -60,8 +60,9 @@ impl Loader {
         examples: &[
             r#"{ "op": "projection", "in": "C=2 Ny=3 Nx=4", "axes": ["Ny", "Nx"], "geometry": "parallel",
   "angles": [0, 60, 120], "angle_unit": "degree", "detectors": 5, "out": "C A D" }"#,
-            r#"{ "op": "projection", "in": "Nz=2 Ny=3 Nx=3", "axes": ["Nz", "Ny", "Nx"], "geometry": "cone", "angles": [0, 1.5, 3],
-  "rows": 2, "detectors": 4, "source_distance": 10, "detector_distance": 5, "detector_size": 1.5, "out": "A V U" }"#,
+            r#"{ "op": "projection", "in": "Nz=2 Ny=3 Nx=3", "axes": ["Nz", "Ny", "Nx"], "geometry": "cone",
+  "angles": [0, 1.5, 3], "rows": 2, "detectors": 4, "detector_size": 1.5,
+  "source_distance": 10, "detector_distance": 5, "out": "A V U" }"#,
         ],
         build: Loader::projection,
     };
