@@ -189,7 +189,7 @@ fn linop_files() {
         ("{", "JSON"),
         ("[]", "op"),
         (r#"{ "in": "N=4" }"#, "op"),
-        (r#"{ "op": "warp", "in": "N=4" }"#, "there are identity, zero"),
+        (r#"{ "op": "seislet", "in": "N=4" }"#, "there are identity, zero"),
         (r#"{ "op": "nuftt", "in": "N=4" }"#, "perhaps \"nufft\""),
         (r#"{ "op": "identity", "in": "N=4", "in": "N=5" }"#, "in stands twice"),
         (r#"{ "op": "pad", "in": "N=4", "to": { "N": 8, "N": 9 } }"#, "to.N stands twice"),
