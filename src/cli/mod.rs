@@ -8,12 +8,14 @@ mod bench;
 mod check;
 mod common;
 mod demo;
+mod describe;
 mod explain;
 mod info;
 mod input;
 mod interrupt;
 mod kspace;
 mod lanes;
+mod list;
 mod mesa;
 mod numbers;
 mod output;
@@ -22,6 +24,7 @@ mod printer;
 mod progress;
 mod recon;
 mod samples;
+mod save;
 mod threads;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +56,12 @@ enum Verb {
     Explain(explain::Args),
     /// Time a linop file beside a copy kernel
     Bench(bench::Args),
+    /// Write a linop file anew, in one place with its arrays
+    Save(save::Args),
+    /// List the ops that a linop file can name
+    List(list::Args),
+    /// Describe an op of linop files: what it computes, its fields, an example
+    Describe(describe::Args),
     /// Show the devices of this machine and what this build can do
     Info(info::Args),
 }
@@ -108,12 +117,15 @@ impl Verb {
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
             Verb::Bench(a) => Some(&a.common),
-            Verb::Info(_) => None,
+            Verb::Save(_) | Verb::List(_) | Verb::Describe(_) | Verb::Info(_) => None,
         }
     }
 
     fn json(&self) -> bool {
         match self {
+            Verb::Save(a) => a.json,
+            Verb::List(a) => a.json,
+            Verb::Describe(a) => a.json,
             Verb::Info(a) => a.json,
             other => other.common().is_some_and(|c| c.json),
         }
@@ -131,13 +143,15 @@ impl Verb {
         cfg!(feature = "gpu")
             && match self {
                 Verb::Explain(a) => a.lists_adapters(),
+                Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
                 other => other.common().is_none_or(|c| c.lists_adapters()),
             }
     }
 
     /// Makes ready what all verbs need, and runs.
     fn begin(&self) -> Result<u8> {
-        if self.common().is_some() {
+        // Points of a linop file are prepared by several threads as well.
+        if self.common().is_some() || matches!(self, Verb::Save(_)) {
             threads::start()?;
         }
         let printer = Printer::new(self.json());
@@ -153,6 +167,9 @@ impl Verb {
             Verb::Check(a) => check::run(a, printer),
             Verb::Explain(a) => explain::run(a, printer),
             Verb::Bench(a) => bench::run(a, printer),
+            Verb::Save(a) => save::run(a, printer),
+            Verb::List(a) => list::run(a, printer),
+            Verb::Describe(a) => describe::run(a, printer),
             Verb::Info(a) => info::run(a, printer),
         }
     }

@@ -19,7 +19,7 @@ pub use array::Array;
 pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
 pub use format::{FORMATS, Format, Probe, Reader, Writer, read_array};
 pub use ismrmrd::{CartesianScan, IsmrmrdScan, NonCartesianScan, read_ismrmrd};
-pub use linop_file::LinopFile;
+pub use linop_file::{COMMON_FIELDS, FieldDefault, FileField, FileOp, LinopFile, SaveOptions, linop_files_page};
 pub use npy::{read_npy, write_npy};
 pub use output::{Output, discard_unfinished};
 pub use png::{Picture, Window, panels, write_picture, write_png};

@@ -1,6 +1,6 @@
 //! Adjoint and normal of any linop, derived from its program.
 
-use super::{Linop, Operator, Threads};
+use super::{Linop, Operator, Saver, Threads};
 use crate::access::ValueId;
 use crate::error::Result;
 use crate::ir::{Builder, Program, ThreadSettings};
@@ -66,6 +66,13 @@ impl Operator for Adjoint {
     fn simplified(&self) -> Option<Result<Arc<Program>>> {
         Some(self.linop.adjoint_program())
     }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.linop(&self.linop, None)?;
+        to.says_input();
+        to.within(self.linop.output()?.clone(), self.linop.input()?.clone());
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -98,5 +105,12 @@ impl Operator for Normal {
 
     fn simplified(&self) -> Option<Result<Arc<Program>>> {
         Some(self.linop.normal_program())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let input = self.linop.input()?;
+        to.linop(&self.linop, Some(input))?;
+        to.within(input.clone(), input.clone());
+        Ok(())
     }
 }

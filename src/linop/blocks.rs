@@ -1,6 +1,6 @@
 //! Overlapping patches.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Error, Result, shape_err};
@@ -87,5 +87,13 @@ impl Operator for Blocks {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let x = b.permute(x, &self.order)?;
         b.blocks(x, &self.cut)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let axes = &self.order[self.order.len() - self.cut.len()..];
+        to.dims("axes", axes);
+        to.by_dim("size", axes.iter().zip(&self.cut).map(|(&a, cut)| (a, cut.size)));
+        to.by_dim("stride", axes.iter().zip(&self.cut).map(|(&a, cut)| (a, cut.stride)));
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Composition.
 
-use super::{Linop, Operator, listed};
+use super::{Linop, Operator, Saver, listed};
 use crate::access::ValueId;
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
@@ -51,5 +51,13 @@ impl Operator for Chain {
             .iter()
             .enumerate()
             .try_fold(x, |x, (i, l)| l.forward(b, x).map_err(|e| e.at(format!("linops[{i}]"))))
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let (Some(first), Some(last)) = (self.linops.first(), self.linops.last()) else { return Ok(()) };
+        // Each is given what the one before gives, which is its input.
+        to.linops(&self.linops, |i| self.linops[i].input().ok().cloned())?;
+        to.within(first.input()?.clone(), last.output()?.clone());
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Containers of independent linops: add, concat, stack. All three lower to one `parallel` node.
 
-use super::{Linop, Operator, Threadable, Threads, chain, listed, scalar};
+use super::{Linop, Operator, Saver, Threadable, Threads, chain, listed, scalar};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape};
 use crate::error::{Result, caught, shape_err};
@@ -241,5 +241,30 @@ impl Operator for Container {
             children.push(c.finish(v)?);
         }
         self.threads.parallel_of(b, x, self.op(), feed, join, children)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let [input, output] = &self.dims;
+        for (field, dim) in [("in_dim", input), ("out_dim", output)] {
+            if let Some((dim, _)) = dim {
+                to.field(field, dim.as_str());
+            }
+        }
+        for (field, dim) in [("in_position", input), ("out_position", output)] {
+            to.unless(field, dim.as_ref().map_or(0, |(_, at)| *at), 0);
+        }
+        let settings = self.threads.settings();
+        to.unless("threaded", settings.threaded, true);
+        if let Some(n) = settings.num_workers {
+            to.field("num_workers", n.max(1));
+        }
+        // Sub-linops of slices state their own inputs; all others take one that is known.
+        let own = self.kind == Kind::Concat && input.is_some();
+        to.linops(self.children(), |i| self.children()[i].input().ok().filter(|_| !own).cloned())?;
+        if let Some(made) = self.with_threads(&self.threads) {
+            let made = made?;
+            to.within(made.input()?.clone(), made.output()?.clone());
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Convolutions, linear in the data or in the kernel.
 
-use super::{Boundary, Linop, Operator, advance, axes_of, constant};
+use super::{Boundary, Linop, Operator, SavedArray, Saver, advance, axes_of, constant};
 use crate::access::{Constant, ValueId};
 use crate::dim::{Dim, Shape, ToShape, join};
 use crate::error::{Result, shape_err};
@@ -154,7 +154,7 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
     let convolve = Convolve { weight, conj: false, swapped: false, axes: conv };
     let along_extents = along.iter().map(|&a| input.extents()[a]).collect();
     let layout = Layout { read, batch, channels, along: along_extents, behind, made: made_extents, results, write };
-    Ok(Linop::of(input, output, Convolution { op: "convolve", convolve, layout, details }))
+    Ok(Linop::of(input, output, Convolution { op: "convolve", convolve, layout, options, details }))
 }
 
 /// The same product, of constant data with a kernel x: y = x ∗ data along `axes`, linear in the kernel. What [`convolve`] is to
@@ -220,7 +220,7 @@ pub fn convolve_kernel(input: impl ToShape, data: &Tensor, axes: &str, options: 
     };
     let details = options.details(join(&order));
     let convolve = Convolve { weight, conj: false, swapped: false, axes: conv };
-    Ok(Linop::of(input, output, Convolution { op: "convolve_kernel", convolve, layout, details }))
+    Ok(Linop::of(input, output, Convolution { op: "convolve_kernel", convolve, layout, options, details }))
 }
 
 fn checked(axes: Vec<usize>, op: &str) -> Result<Vec<usize>> {
@@ -236,6 +236,16 @@ fn permuted(t: &Tensor, order: &[Dim]) -> Result<Constant> {
         return constant(t);
     }
     constant(&t.permuted(&join(order))?)
+}
+
+impl ConvolveMode {
+    fn name(self) -> &'static str {
+        match self {
+            ConvolveMode::Same => "same",
+            ConvolveMode::Full => "full",
+            ConvolveMode::Valid => "valid",
+        }
+    }
 }
 
 impl ConvolveOptions {
@@ -273,11 +283,7 @@ impl ConvolveOptions {
     }
 
     fn details(&self, dims: String) -> String {
-        let mode = match self.mode {
-            ConvolveMode::Same => "same",
-            ConvolveMode::Full => "full",
-            ConvolveMode::Valid => "valid",
-        };
+        let mode = self.mode.name();
         let circular = if self.boundary == Boundary::Circular { ", circular" } else { "" };
         let stride = if self.stride == 1 { String::new() } else { format!(", stride {}", self.stride) };
         format!("{dims}, {mode}{circular}{stride}")
@@ -304,6 +310,7 @@ struct Convolution {
     op: &'static str,
     convolve: Convolve,
     layout: Layout,
+    options: ConvolveOptions,
     details: String,
 }
 
@@ -328,5 +335,36 @@ impl Operator for Convolution {
         let split = l.batch.iter().chain(&l.made).chain(&l.results).chain(&l.behind).copied().collect();
         let y = b.reshape(y, split)?;
         b.permute(y, &l.write)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let (l, batch) = (&self.layout, self.layout.batch.len());
+        let along = l.read.len() - l.behind.len() - l.along.len();
+        // Axes of y that the weight has made, those of x that are summed over, and those of both.
+        let made: Option<Vec<usize>> =
+            (batch..batch + l.made.len()).map(|v| l.write.iter().position(|w| *w == v)).collect();
+        let made: Vec<Dim> = made.unwrap_or_default().into_iter().map(|a| to.output().dims()[a]).collect();
+        let behind = &l.read[batch..along + l.along.len()];
+        let (input, axes) = (to.input(), &l.read[along..along + l.along.len()]);
+        let dims: Vec<Dim> = to.unused(&made).into_iter().chain(behind.iter().map(|&a| input.dims()[a])).collect();
+        let taps = &self.convolve.weight.extents()[2..];
+        let summed = l.read[batch..along].iter().map(|&a| input.extents()[a]);
+        let extents: Vec<usize> = l.made.iter().copied().chain(summed).chain(taps.iter().copied()).collect();
+        let weight = Constant::new(extents.clone(), self.convolve.weight.data().clone())?;
+        let weight = SavedArray::of_constant(&weight, &extents, &(0..extents.len()).collect::<Vec<_>>())?;
+        let tensor = weight.tensor(Shape::new(dims.clone(), extents)?)?;
+        let names = join(&axes.iter().map(|&a| input.dims()[a]).collect::<Vec<_>>());
+        let made = match self.op {
+            "convolve" => convolve(input, &tensor, &names, self.options)?,
+            _ => convolve_kernel(input, &tensor, &names, self.options)?,
+        };
+        to.field(if self.op == "convolve" { "kernel" } else { "data" }, weight);
+        to.field("dims", join(&dims));
+        to.dims("axes", axes);
+        to.unless("mode", self.options.mode.name(), "same");
+        to.unless("boundary", if self.options.boundary == Boundary::Zero { "zero" } else { "circular" }, "zero");
+        to.unless("stride", self.options.stride, 1);
+        to.makes(made.output()?.clone());
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Matrices and einsums by name.
 
-use super::{Linop, Operator, constant};
+use super::{Linop, Operator, SavedArray, Saver, constant};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
@@ -53,7 +53,7 @@ pub fn dense(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<L
         y: output.dims().iter().map(&mut label).collect(),
     };
     let details = format!("{}, {} -> {}", join(w.dims()), join(input.dims()), join(output.dims()));
-    Ok(Linop::of(input, output, Dense { contract, details }))
+    Ok(Linop::of(input, output, Dense { contract, labels, details }))
 }
 
 /// Images from coefficients of a temporal basis: y[t, …] = Σ_k φ[t, k]·x[k, …]. The dims of `basis` are the new one and the one
@@ -89,6 +89,8 @@ pub fn subspace(input: impl ToShape, basis: &Tensor) -> Result<Linop> {
 #[derive(Debug)]
 struct Dense {
     contract: Contract,
+    /// The names that the labels of the contraction had.
+    labels: Vec<Dim>,
     details: String,
 }
 
@@ -103,5 +105,27 @@ impl Operator for Dense {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.contract(x, self.contract.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let c = &self.contract;
+        // Names of x are those it has by now; names of y where they are free; others as they were, where they are free.
+        let place = |labels: &[u32], l: u32| labels.iter().position(|k| *k == l);
+        let others: Vec<u32> = (0..self.labels.len() as u32).filter(|l| place(&c.x, *l).is_none()).collect();
+        let wanted = |l: &u32| place(&c.y, *l).map_or(self.labels[*l as usize], |k| to.output().dims()[k]);
+        let free = to.unused(&others.iter().map(wanted).collect::<Vec<_>>());
+        let name = |l: &u32| match (place(&c.x, *l), place(&others, *l)) {
+            (Some(a), _) => to.input().dims()[a],
+            (None, k) => free[k.unwrap_or(0)],
+        };
+        let names = |labels: &[u32]| labels.iter().map(name).collect::<Vec<Dim>>();
+        let (dims, out) = (names(&c.w), names(&c.y));
+        let all: Vec<usize> = (0..c.w.len()).collect();
+        let weight = SavedArray::of_constant(&c.weight, c.weight.extents(), &all)?;
+        to.field("weight", weight);
+        to.field("dims", join(&dims));
+        to.field("out", join(&out));
+        to.names(to.output().renamed(&out)?);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Pointwise weights: coil sensitivities, masks, density compensation.
 
-use super::{Linop, Operator, constant};
+use super::{Linop, Operator, SavedArray, Saver, chain, constant, rearrange};
 use crate::access::{Constant, ValueId};
 use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
@@ -55,6 +55,8 @@ fn build(input: Shape, weight: &Tensor, order: Vec<Dim>) -> Result<Linop> {
     let operator = Diagonal {
         weight: reduced,
         dims: join(w.dims()),
+        whole: w.dims().iter().map(|d| output.require(*d)).collect::<Result<_>>()?,
+        kept: kept.clone(),
         new: (0..order.len()).filter(|&k| input.axis(order[k]).is_none()).map(|k| (k, extent(&order[k]))).collect(),
         order: order.iter().filter_map(|d| input.axis(*d)).collect(),
         axes: kept.iter().map(|&a| output.require(w.dims()[a])).collect::<Result<_>>()?,
@@ -66,6 +68,9 @@ fn build(input: Shape, weight: &Tensor, order: Vec<Dim>) -> Result<Linop> {
 struct Diagonal {
     weight: Constant,
     dims: String,
+    /// The output axis of each axis that the weight came with, and which of these it still has.
+    whole: Vec<usize>,
+    kept: Vec<usize>,
     /// Position and extent of the dims that x lacks.
     new: Vec<(usize, usize)>,
     /// The axes of x in the order of the output.
@@ -91,5 +96,30 @@ impl Operator for Diagonal {
             true => b.scale(x, Complex64::new(self.weight.get(0).re.into(), 0.0)),
             false => b.mul(x, self.weight.clone(), self.axes.clone(), false),
         }
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let (input, output) = (to.input(), to.output());
+        let dims = to.with_new(&self.order, &self.new.iter().map(|(k, _)| *k).collect::<Vec<_>>());
+        let (names, extents): (Vec<Dim>, Vec<usize>) =
+            self.whole.iter().map(|&k| (dims[k], output.extents()[k])).unzip();
+        let weight = SavedArray::of_constant(&self.weight, &extents, &self.kept)?;
+        if self.new.is_empty() && dims != input.dims() {
+            // A file's diagonal of no new dims keeps the order.
+            let plain = diagonal(input, &weight.tensor(Shape::new(names, extents)?)?)?;
+            let turn = rearrange(input, &format!("{} -> {}", join(input.dims()), join(&dims)), Shape::scalar())?;
+            to.instead(chain(vec![plain, turn])?);
+            return Ok(());
+        }
+        to.field("weight", weight);
+        to.field("dims", join(&names));
+        match self.new.is_empty() {
+            true => to.makes(input.clone()),
+            false => {
+                to.field("out", join(&dims));
+                to.names(output.renamed(&dims)?);
+            }
+        }
+        Ok(())
     }
 }

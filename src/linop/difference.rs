@@ -1,6 +1,6 @@
 //! Differences of neighbours: gradients, Laplacians, strains.
 
-use super::{Linop, Operator, axes_of};
+use super::{Linop, Operator, SavedValue, Saver, axes_of};
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err, value_err};
@@ -78,13 +78,9 @@ pub fn gradient(input: impl ToShape, axes: &str, options: GradientOptions) -> Re
 
 fn build(op: &'static str, input: Shape, axes: &str, options: &GradientOptions) -> Result<Linop> {
     let along = axes_of(&input, axes).and_then(|a| options.checked(a)).map_err(|e| e.at(op))?;
-    let d = direction(&input)?;
-    let (mut dims, mut extents) = (vec![d], vec![along.len()]);
-    dims.extend(input.dims());
-    extents.extend(input.extents());
     let details = options.details(&input, &along);
     let weights = options.weights();
-    let output = Shape::new(dims, extents)?;
+    let output = with_directions(&input, along.len())?;
     Ok(Linop::of(input, output, Gradient { op, along, options: options.clone(), weights, details }))
 }
 
@@ -150,6 +146,14 @@ pub fn symmetrised_gradient(input: impl ToShape, axes: &str, options: GradientOp
     Ok(Linop::of(input, output, Strain { along, options, strain, details }))
 }
 
+/// The shape of so many directions.
+fn with_directions(input: &Shape, count: usize) -> Result<Shape> {
+    let (mut dims, mut extents) = (vec![direction(input)?], vec![count]);
+    dims.extend(input.dims());
+    extents.extend(input.extents());
+    Shape::new(dims, extents)
+}
+
 /// The dim of directions: `D`, or the next unused name.
 fn direction(input: &Shape) -> Result<Dim> {
     let d: Dim = "D".parse()?;
@@ -180,13 +184,26 @@ impl GradientOptions {
 
     fn details(&self, input: &Shape, along: &[usize]) -> String {
         let names: Vec<String> = along.iter().map(|&a| input.dims()[a].to_string()).collect();
-        let border = match self.border {
+        let ahead = if self.ahead { ", ahead" } else { "" };
+        format!("{}, {}{ahead}", names.join(" "), self.border_name())
+    }
+
+    fn border_name(&self) -> &'static str {
+        match self.border {
             Border::Circular => "circular",
             Border::Zero => "zero",
             Border::Neumann => "neumann",
-        };
-        let ahead = if self.ahead { ", ahead" } else { "" };
-        format!("{}, {border}{ahead}", names.join(" "))
+        }
+    }
+
+    /// The fields of a linop file.
+    fn saved(&self, to: &mut Saver, along: &[usize]) {
+        to.dims("axes", along);
+        to.unless("boundary", self.border_name(), "neumann");
+        to.unless("ahead", self.ahead, true);
+        if let Some(spacing) = &self.spacing {
+            to.field("spacing", spacing.iter().map(|&s| s.into()).collect::<Vec<SavedValue>>());
+        }
     }
 }
 
@@ -221,6 +238,18 @@ impl Operator for Gradient {
         let y = b.difference(x, 0, &self.along, self.options.border, self.options.ahead)?;
         weighted(b, y, self.weights.as_ref())
     }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        match self.op {
+            "finite_difference" => {
+                to.dims("axes", &self.along);
+                to.unless("boundary", self.options.border_name(), "circular");
+            }
+            _ => self.options.saved(to, &self.along),
+        }
+        to.makes(with_directions(to.input(), self.along.len())?);
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -247,6 +276,12 @@ impl Operator for Laplacian {
         let y = weighted(b, y, self.weights.as_ref())?;
         let y = b.difference_adjoint(y, 0, &self.along, border, ahead)?;
         b.scale(y, (-1.0).into())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        self.options.saved(to, &self.along);
+        to.makes(to.input().clone());
+        Ok(())
     }
 }
 
@@ -280,5 +315,11 @@ impl Operator for Strain {
             y: labels(&[0]),
         };
         b.contract(y, contract)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        self.options.saved(to, &self.along);
+        to.makes(Shape::new(to.input().dims().to_vec(), to.output().extents().to_vec())?);
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Filtered back-projection: the direct reconstruction of an image from the projections of it.
 
-use super::projection::{image_rank, order};
-use super::{ConvolveOptions, Geometry, Linop, Operator, chain, convolve, diagonal};
+use super::projection::{image_rank, order, saved};
+use super::{ConvolveOptions, Geometry, Linop, Operator, Saver, chain, convolve, diagonal};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err, value_err};
@@ -103,25 +103,31 @@ pub fn fbp(
     options: FbpOptions,
 ) -> Result<Linop> {
     let (input, to) = (input.to_shape()?, to.to_shape()?);
-    let names = parse_dims(axes)?;
-    let order = order(&input, &names, geometry, "fbp")?;
-    let extents: Vec<usize> = order.iter().map(|&a| input.extents()[a]).collect();
-    let kept = order.len() - image_rank(geometry);
-    if extents[kept..] != geometry.data()[..] {
-        return shape_err!("fbp: \"{axes}\" has extents {:?}, the geometry {:?}", &extents[kept..], geometry.data());
-    }
+    let back = back_projection(&input, axes, &to, geometry).map_err(|e| e.at("fbp"))?;
     if !(options.cutoff > 0.0 && options.cutoff <= 1.0) {
         return value_err!("fbp: cutoff is {}; expected more than 0 and at most 1", options.cutoff);
     }
-    let scan = Scan::weighted(geometry, to.extents(), shares(geometry)?).map_err(|e| e.at("fbp"))?;
-    let dims = |axes: &[usize]| axes.iter().map(|&a| input.dims()[a]).collect::<Vec<Dim>>();
-    let image: Vec<Dim> = dims(&order[..kept]).into_iter().chain(to.dims().iter().copied()).collect();
-    let all: Vec<usize> = extents[..kept].iter().chain(to.extents()).copied().collect();
-    let output = Shape::new(image, all).map_err(|e| e.at("fbp"))?;
-    let filtered = filtered(&input, &names, geometry, options)?;
-    let back = Linop::of(input, output, Sampled { order, scan: scan.clone(), details: format!("{axes}, {scan:?}") });
+    let filtered = filtered(&input, &parse_dims(axes)?, geometry, options)?;
     Ok(chain(vec![filtered, back])?.named("fbp"))
 }
+
+/// The last step of [`fbp`]: each pixel samples each view at the place that it falls onto, weighted by the view's share of the turn.
+pub(crate) fn back_projection(input: &Shape, axes: &str, to: &Shape, geometry: &Geometry) -> Result<Linop> {
+    let order = order(input, &parse_dims(axes)?, geometry, BACK)?;
+    let extents: Vec<usize> = order.iter().map(|&a| input.extents()[a]).collect();
+    let kept = order.len() - image_rank(geometry);
+    if extents[kept..] != geometry.data()[..] {
+        return shape_err!("{BACK}: \"{axes}\" has extents {:?}, the geometry {:?}", &extents[kept..], geometry.data());
+    }
+    let scan = Scan::weighted(geometry, to.extents(), shares(geometry)?).map_err(|e| e.at(BACK))?;
+    let image = order[..kept].iter().map(|&a| input.dims()[a]).chain(to.dims().iter().copied()).collect();
+    let all: Vec<usize> = extents[..kept].iter().chain(to.extents()).copied().collect();
+    let output = Shape::new(image, all).map_err(|e| e.at(BACK))?;
+    let details = format!("{axes}, {scan:?}");
+    Ok(Linop::of(input.clone(), output, Sampled { order, kept, scan, details }))
+}
+
+const BACK: &str = "back_projection";
 
 /// The filter along the detector, from and to the same dims.
 fn filtered(input: &Shape, names: &[Dim], g: &Geometry, options: FbpOptions) -> Result<Linop> {
@@ -216,7 +222,7 @@ fn shares(g: &Geometry) -> Result<Vec<f32>> {
     let missing = gaps.iter().copied().fold(0.0, f64::max);
     if g.distances().is_some() && missing > MISSING * usual && missing > PI / 18.0 {
         return value_err!(
-            "fbp: views leave out {:.0} degrees of the turn; a fan or a cone needs all of it (a solver on the projection does not)",
+            "views leave out {:.0} degrees of the turn; a fan or a cone needs all of it (a solver on the projection does not)",
             missing.to_degrees()
         );
     }
@@ -233,13 +239,15 @@ fn shares(g: &Geometry) -> Result<Vec<f32>> {
 struct Sampled {
     /// The kept axes, then those of the views.
     order: Vec<usize>,
+    /// How many are kept.
+    kept: usize,
     scan: Scan,
     details: String,
 }
 
 impl Operator for Sampled {
     fn op(&self) -> &'static str {
-        "back-projection"
+        BACK
     }
 
     fn details(&self) -> String {
@@ -249,6 +257,17 @@ impl Operator for Sampled {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let x = b.permute(x, &self.order)?;
         b.sample_views(x, self.scan.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.order[self.kept..]);
+        let output = to.output();
+        let names = to.unused(&output.dims()[self.kept..]);
+        to.extents("to", &Shape::new(names.clone(), output.extents()[self.kept..].to_vec())?);
+        saved(self.scan.geometry(), to)?;
+        let kept = self.order[..self.kept].iter().map(|&a| to.input().dims()[a]);
+        to.makes(output.renamed(&kept.chain(names).collect::<Vec<_>>())?);
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The discrete Fourier transform.
 
-use super::{Linop, Operator, advance, axes_of};
+use super::{Linop, Operator, Saver, advance, axes_of};
 use crate::access::ValueId;
 use crate::dim::{ToDims, ToShape};
 use crate::error::Result;
@@ -23,6 +23,16 @@ pub enum Norm {
 }
 
 impl Norm {
+    /// As linop files have it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Norm::Ortho => "ortho",
+            Norm::Backward => "backward",
+            Norm::Forward => "forward",
+            Norm::None => "none",
+        }
+    }
+
     /// As listings show it.
     pub(super) fn described(self) -> &'static str {
         match self {
@@ -103,5 +113,14 @@ impl Operator for Fft {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.fft(x, &self.axes, self.options.inverse, self.options.centered, self.scale)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.axes);
+        to.unless("centered", self.options.centered, false);
+        to.unless("norm", self.options.norm.name(), "ortho");
+        to.unless("inverse", self.options.inverse, false);
+        to.makes(to.input().renamed(&advance(to.input(), &self.axes))?);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Reversed axes.
 
-use super::{Linop, Operator, axes_of};
+use super::{Linop, Operator, Saver, axes_of};
 use crate::access::{AxisMap, ValueId};
 use crate::dim::{ToDims, ToShape, join};
 use crate::error::Result;
@@ -37,5 +37,11 @@ impl Operator for Flip {
             let n = b.extents(x)[a];
             b.map_axis(x, a, AxisMap::affine(-1, n as i64 - 1, 1, n, n), n)
         })
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.axes);
+        to.makes(to.input().clone());
+        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Linops of functions: a pair of closures over arrays of the host.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::ToShape;
-use crate::error::Result;
+use crate::error::{Result, value_err};
 use crate::ir::Builder;
 use crate::primitive::closure::{Closure, Number};
 use ndarray::{ArrayView, ArrayViewMut, Dimension};
@@ -70,5 +70,9 @@ impl Operator for FromFn {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.apply(x, self.closure.clone())
+    }
+
+    fn saved(&self, _: &mut Saver) -> Result<()> {
+        value_err!("functions of a program cannot be saved; make this linop after loading, and save those around it")
     }
 }

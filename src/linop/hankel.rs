@@ -1,6 +1,6 @@
 //! Hankel matrices: the windows of a signal as rows.
 
-use super::{Linop, Operator, chain, diagonal};
+use super::{Linop, Operator, Saver, chain, diagonal};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Result, shape_err};
@@ -109,6 +109,12 @@ impl Operator for Hankel {
         let mut merged = self.outer.clone();
         merged.extend([self.axes.iter().map(|a| a.0).product(), self.axes.iter().map(|a| a.1).product::<usize>()]);
         b.reshape(x, merged)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let windows = self.order[self.outer.len()..].iter().copied().zip(self.axes.iter().map(|a| a.1));
+        to.by_dim("size", windows);
+        Ok(())
     }
 
     /// In how many windows each element is: a weight along each axis.

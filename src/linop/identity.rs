@@ -1,6 +1,7 @@
 //! Identity, zero and scalar.
 
-use super::{Linop, Operator};
+use super::saved::shape_text;
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::ToShape;
 use crate::error::{Result, value_err};
@@ -48,6 +49,11 @@ impl Operator for Identity {
     fn forward(&self, _: &mut Builder, x: ValueId) -> Result<ValueId> {
         Ok(x)
     }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.makes(to.input().clone());
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -62,6 +68,12 @@ impl Operator for Zero {
 
     fn forward(&self, b: &mut Builder, _: ValueId) -> Result<ValueId> {
         b.zero(self.extents.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.field("out", shape_text(to.output()));
+        to.names(to.output().clone());
+        Ok(())
     }
 }
 
@@ -84,5 +96,11 @@ impl Operator for Scalar {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.scale(x, Complex64::new(self.value.re.into(), self.value.im.into()))
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.field("value", self.value);
+        to.makes(to.input().clone());
+        Ok(())
     }
 }

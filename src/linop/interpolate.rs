@@ -1,6 +1,6 @@
 //! Interpolation from a grid to points between its cells, and its adjoint, gridding.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, SavedArray, SavedValue, Saver};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToDims, ToShape, called, nameless};
 use crate::error::{Result, shape_err, value_err};
@@ -8,7 +8,7 @@ use crate::ir::Builder;
 use crate::points::Points;
 use crate::points::{Footprint, Profile};
 use crate::setters::setters;
-use ndarray::ArrayD;
+use ndarray::{ArcArray, ArrayD, IxDyn};
 
 /// The interpolation kernel K(u), u = distance/(width/2), 0 for |u| > 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,7 +115,8 @@ pub fn interpolate(
     let layout = Layout::new(&input, locs, &axes, "interpolate")?;
     let points = prepare(locs, &layout.grid, options).map_err(|e| e.at("interpolate"))?;
     let output = layout.output(out, "interpolate")?;
-    Ok(Linop::of(input, output, Interpolate { layout, points }))
+    let given = Given::new(locs, options);
+    Ok(Linop::of(input, output, Interpolate { layout, points, given }))
 }
 
 /// The adjoint of [`interpolate`]: spreads samples, the trailing dims of the input, onto a grid. `to` gives the grid's dims and
@@ -144,7 +145,8 @@ pub fn gridding(
     let grid = Shape::new(dims, extents).map_err(|e| e.at("gridding"))?;
     let layout = Layout::new(&grid, locs, to.dims(), "gridding")?;
     let points = prepare(locs, &layout.grid, options).map_err(|e| e.at("gridding"))?;
-    Ok(Linop::of(input.clone(), grid, Gridding { layout, points }))
+    let given = Given::new(locs, options);
+    Ok(Linop::of(input.clone(), grid, Gridding { layout, points, given }))
 }
 
 /// Extents of the samples: all axes of the locations but the last.
@@ -196,6 +198,11 @@ impl Layout {
             samples: sample_extents(locs).to_vec(),
             names: crate::dim::join(axes),
         })
+    }
+
+    /// The grid's axes, in the order of the locations' components.
+    pub fn axes(&self) -> &[usize] {
+        &self.order[self.kept.len()..]
     }
 
     /// The output of a linop from the grid to the samples.
@@ -250,10 +257,43 @@ fn prepare(locs: &ArrayD<f64>, grid: &[usize], options: &InterpolateOptions) -> 
     Points::new(&flat_locs(locs), grid, &footprint)
 }
 
+/// What the points were made of: coordinates cannot be had back from them.
+#[derive(Debug)]
+struct Given {
+    locs: ArcArray<f64, IxDyn>,
+    options: InterpolateOptions,
+}
+
+impl Given {
+    fn new(locs: &ArrayD<f64>, options: &InterpolateOptions) -> Given {
+        Given { locs: locs.to_shared(), options: options.clone() }
+    }
+
+    fn saved(&self, to: &mut Saver) {
+        let InterpolateOptions { width, kernel, norm, boundary } = &self.options;
+        to.field("locs", SavedArray::Coordinates(self.locs.clone()));
+        match &width[..] {
+            [one] => to.field("width", *one),
+            many => to.field("width", many.iter().map(|&w| w.into()).collect::<Vec<SavedValue>>()),
+        }
+        match *kernel {
+            InterpolationKernel::KaiserBessel { beta } => to.field("beta", beta),
+            InterpolationKernel::Spline { order } => {
+                to.field("kernel", "spline");
+                to.field("order", usize::from(order));
+            }
+            InterpolationKernel::Cubic => to.field("kernel", "cubic"),
+        }
+        to.unless("norm", if *norm == KernelNorm::Radial { 2usize } else { 1 }, 1);
+        to.unless("boundary", if *boundary == Boundary::Zero { "zero" } else { "circular" }, "circular");
+    }
+}
+
 #[derive(Debug)]
 struct Interpolate {
     layout: Layout,
     points: Points,
+    given: Given,
 }
 
 impl Operator for Interpolate {
@@ -270,12 +310,19 @@ impl Operator for Interpolate {
         let y = b.interpolate(x, self.points.clone())?;
         self.layout.unflattened(b, y)
     }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", self.layout.axes());
+        self.given.saved(to);
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
 struct Gridding {
     layout: Layout,
     points: Points,
+    given: Given,
 }
 
 impl Operator for Gridding {
@@ -291,5 +338,17 @@ impl Operator for Gridding {
         let x = b.reshape(x, self.layout.flat())?;
         // The grid's dims are the last ones already, in the order of the components.
         b.spread(x, self.points.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let (input, output, kept) = (to.input(), to.output(), self.layout.kept.len());
+        let names = to.unused(&output.dims()[kept..]);
+        let grid = Shape::new(names.clone(), self.layout.grid.clone())?;
+        to.field("axes", names.iter().map(|d| d.to_string().into()).collect::<Vec<SavedValue>>());
+        to.extents("to", &grid);
+        self.given.saved(to);
+        let dims: Vec<Dim> = input.dims()[..kept].iter().chain(&names).copied().collect();
+        to.makes(output.renamed(&dims)?);
+        Ok(())
     }
 }

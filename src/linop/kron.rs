@@ -1,6 +1,6 @@
 //! Kronecker products: linops side by side, each on dims of its own.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape};
 use crate::error::{Result, shape_err};
@@ -88,6 +88,13 @@ impl Operator for Kron {
             order = next;
         }
         permuted(b, x, &order, &(0..programs.len()).collect::<Vec<_>>(), &extents)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.linops(&self.linops, |_| None)?;
+        let made = kron(self.linops.clone())?;
+        to.within(made.input()?.clone(), made.output()?.clone());
+        Ok(())
     }
 
     fn normal(&self) -> Option<Result<Linop>> {

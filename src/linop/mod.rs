@@ -36,6 +36,7 @@ mod repeat;
 mod rfft;
 mod roll;
 mod sampling;
+mod saved;
 mod sense;
 mod slice;
 mod split;
@@ -57,6 +58,7 @@ pub use convolve::{ConvolveMode, ConvolveOptions, convolve, convolve_kernel};
 pub use dense::{dense, subspace};
 pub use diagonal::{diagonal, diagonal_to};
 pub use difference::{Border, GradientOptions, finite_difference, gradient, laplacian, symmetrised_gradient};
+pub(crate) use fbp::back_projection;
 pub use fbp::{FbpOptions, RampWindow, fbp};
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
@@ -76,6 +78,7 @@ pub use repeat::{repeat, repeat_to};
 pub use rfft::{RfftOptions, irfft, rfft};
 pub use roll::roll;
 pub use sampling::{sampling, sampling_at};
+pub use saved::{Saved, SavedArray, SavedValue, Saver};
 pub use sense::sense;
 pub use slice::{embed, slice};
 pub use split::{Cut, Tiling};
@@ -87,6 +90,7 @@ pub use threadable::{Threadable, Threads};
 pub use tile::tile;
 pub use trig::{TrigOptions, TrigType, dct, dst};
 pub use warp::{WarpKernel, WarpOptions, warp};
+pub(crate) use wavelet::wavelet_inverse_to;
 pub use wavelet::{Wavelet, WaveletBoundary, WaveletOptions, wavelet, wavelet_inverse};
 pub use wgsl::{Wgsl, wgsl, wgsl_or};
 
@@ -186,6 +190,15 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     fn with_threads(&self, threads: &Threads) -> Option<Result<Linop>> {
         let _ = threads;
         None
+    }
+
+    /// Gives `to` the fields that a linop file has for it, but for `op`, `in`, `out` and `name`. See [`Linop::saved`].
+    ///
+    /// # Errors
+    /// It does not say so, as is the default; or a linop inside cannot be saved.
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let _ = to;
+        Err(saved::unsaved(self.op()))
     }
 }
 

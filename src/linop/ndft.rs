@@ -1,14 +1,14 @@
 //! The non-uniform Fourier transform as the sum that defines it.
 
 use super::interpolate::Layout;
-use super::{Linop, Operator};
+use super::{Linop, Operator, SavedArray, Saver};
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::allocate;
 use crate::dim::{ToShape, parse_dims};
 use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::primitive::contract::Contract;
-use ndarray::ArrayD;
+use ndarray::{ArcArray, ArrayD, IxDyn};
 use num_complex::Complex32;
 use std::f64::consts::TAU;
 
@@ -49,7 +49,7 @@ pub fn ndft(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, out: &str) -> R
     let output = layout.output(out, "ndft")?;
     let tables = (0..layout.grid.len()).map(|d| table(locs, d, layout.grid[d]));
     let tables = tables.collect::<Result<_>>().map_err(|e| e.at("ndft"))?;
-    Ok(Linop::of(input, output, Ndft { layout, tables }))
+    Ok(Linop::of(input, output, Ndft { layout, tables, locs: locs.to_shared() }))
 }
 
 /// 1/√N·exp(−2πi k(n − c)/N) along one axis: points × cells.
@@ -79,6 +79,8 @@ struct Ndft {
     layout: Layout,
     /// One for each axis of the image.
     tables: Vec<Constant>,
+    /// Which cannot be had back from the tables.
+    locs: ArcArray<f64, IxDyn>,
 }
 
 impl Operator for Ndft {
@@ -113,5 +115,11 @@ impl Operator for Ndft {
             v = b.contract(v, Contract { weight, conj: false, w: vec![point, cells(d)], x, y })?;
         }
         self.layout.unflattened(b, v)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.field("locs", SavedArray::Coordinates(self.locs.clone()));
+        to.dims("axes", self.layout.axes());
+        Ok(())
     }
 }

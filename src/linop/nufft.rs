@@ -1,10 +1,10 @@
 //! The non-uniform Fourier transform.
 
 use super::interpolate::{Layout, flat_locs};
-use super::{Align, FftOptions, Linop, Operator, chain, fft, pad, sampling_at, scalar};
+use super::{Align, FftOptions, Linop, Operator, SavedArray, Saver, chain, fft, pad, sampling_at, scalar};
 use crate::access::ValueId;
 use crate::dim::{Shape, ToDims, ToShape};
-use crate::error::{Result, value_err};
+use crate::error::{Error, Result, value_err};
 use crate::ir::Builder;
 use crate::primitive::nufft::{Accuracy, Nufft, transforms};
 use crate::setters::setters;
@@ -54,7 +54,7 @@ pub fn nufft(
     let nufft = Nufft::new(&layout.grid, &layout.samples, flat_locs(locs), options.accuracy, options.toeplitz);
     let nufft = nufft.map_err(|e| e.at("nufft"))?;
     let output = layout.output(out, "nufft")?;
-    Ok(Linop::of(input, output, Operation { layout, nufft }))
+    Ok(Linop::of(input, output, Operation { layout, nufft, options }))
 }
 
 /// The non-uniform transform at the nearest points of a lattice: pad to ⌊oversamp·N⌋, centred FFT, [`sampling_at`]. Scaled as
@@ -141,6 +141,7 @@ impl Linop {
 struct Operation {
     layout: Layout,
     nufft: Nufft,
+    options: NufftOptions,
 }
 
 impl Operator for Operation {
@@ -155,5 +156,24 @@ impl Operator for Operation {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let x = self.layout.grid_last(b, x)?;
         b.nufft(x, self.nufft.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let (axes, mut extents) = (self.layout.axes(), self.layout.samples.clone());
+        extents.push(axes.len());
+        let locs = ArrayD::from_shape_vec(extents, self.nufft.locs().to_vec());
+        to.field("locs", SavedArray::Coordinates(locs.map_err(|e| Error::Shape(e.to_string()))?.into_shared()));
+        to.dims("axes", axes);
+        match self.options.accuracy {
+            Accuracy::Tol(tol) => to.field("tol", tol),
+            Accuracy::Kernel { width, oversamp } => {
+                to.field("width", width);
+                to.field("oversamp", oversamp);
+            }
+        }
+        if let Some(always) = self.options.toeplitz {
+            to.field("toeplitz", always);
+        }
+        Ok(())
     }
 }

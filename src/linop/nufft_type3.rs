@@ -1,7 +1,7 @@
 //! The non-uniform Fourier transform between two sets of points.
 
 use super::interpolate::{flat_locs, sample_extents};
-use super::{Linop, Operator};
+use super::{Linop, Operator, SavedArray, Saver};
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Result, shape_err, value_err};
@@ -9,7 +9,7 @@ use crate::ir::Builder;
 use crate::points::{Footprint, Points, Profile, Window};
 use crate::primitive::nufft::{Accuracy, FACTORS, Nufft, grid_above, width_reaching};
 use crate::setters::setters;
-use ndarray::ArrayD;
+use ndarray::{ArcArray, ArrayD, IxDyn};
 use num_complex::{Complex32, Complex64};
 use std::f64::consts::{PI, TAU};
 
@@ -113,8 +113,9 @@ fn build(
     let output = Shape::new(dims, extents)?;
     let (x, s) = (flat_locs(sources), flat_locs(targets));
     let between = Between::new(&x, &s, d, options)?;
+    let given = Given { sources: sources.to_shared(), targets: targets.to_shared(), options };
     let details = format!("{} to {} points, {:?}", x.len() / d, s.len() / d, between.points);
-    Ok(Linop::of(input, output, Type3 { kept, end, between, details }))
+    Ok(Linop::of(input, output, Type3 { kept, end, between, given, details }))
 }
 
 /// Components of a set of points.
@@ -268,7 +269,16 @@ struct Type3 {
     /// Extents of the targets.
     end: Vec<usize>,
     between: Between,
+    given: Given,
     details: String,
+}
+
+/// What lies between was made of: points cannot be had back from it.
+#[derive(Debug)]
+struct Given {
+    sources: ArcArray<f64, IxDyn>,
+    targets: ArcArray<f64, IxDyn>,
+    options: NufftType3Options,
 }
 
 impl Operator for Type3 {
@@ -289,5 +299,16 @@ impl Operator for Type3 {
         let v = b.nufft(v, nufft.clone())?;
         let v = b.mul(v, after.clone(), vec![batch], false)?;
         b.reshape(v, kept.chain(self.end.iter().copied()).collect())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let Given { sources, targets, options } = &self.given;
+        to.field("sources", SavedArray::Coordinates(sources.clone()));
+        to.field("targets", SavedArray::Coordinates(targets.clone()));
+        to.field("tol", options.tol);
+        if let Some(always) = options.toeplitz {
+            to.field("toeplitz", always);
+        }
+        Ok(())
     }
 }

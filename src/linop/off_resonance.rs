@@ -1,6 +1,6 @@
 //! Off-resonance during the readout: a field map in the model of the scan, by segments.
 
-use super::{Linop, Operator, chain, dense, diagonal};
+use super::{Linop, Operator, SavedArray, Saver, chain, dense, diagonal};
 use crate::access::ValueId;
 use crate::allocate::{collected, expect_room, room_for};
 use crate::dim::{Dim, Shape, join, parse_dims};
@@ -8,7 +8,7 @@ use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::setters::setters;
 use crate::tensor::{Element, Tensor};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArcArray, ArrayD, IxDyn};
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 use std::f64::consts::TAU;
@@ -104,6 +104,12 @@ pub fn off_resonance(
     let (input, output) = (a.input()?.clone(), a.output()?.clone());
     let over_image = named("the field map", "Hz", field, &input, "input")?;
     let over_samples = named("the times", "seconds", times, &output, "output")?;
+    let given = Given {
+        a: a.clone(),
+        field: (field.0.to_shared(), over_image.dims().to_vec()),
+        times: (times.0.to_shared(), over_samples.dims().to_vec()),
+        options,
+    };
     let (field, times) = (Distinct::of(field.0)?, Distinct::of(times.0)?);
     // Interpolated along `fine`, with the least error over the values of `other`.
     let (fine, other) = match options.of {
@@ -132,7 +138,7 @@ pub fn off_resonance(
         Segmentation::Frequency => "frequency",
     };
     let details = format!("{count} segments of {what}, error {:.0e}", fit.error);
-    Ok(Linop::of(input, output, OffResonance { linop: chain(vec![c, over, b.named("segments")])?, details }))
+    Ok(Linop::of(input, output, OffResonance { linop: chain(vec![c, over, b.named("segments")])?, given, details }))
 }
 
 /// The shape of values under their dims, all of which `of` has.
@@ -341,7 +347,17 @@ fn tensor(segment: Dim, over: &Shape, at: &Distinct, weights: &[Vec<Complex32>])
 struct OffResonance {
     /// Phases of the segments, the operator over them, weights that are summed over them.
     linop: Linop,
+    given: Given,
     details: String,
+}
+
+/// What it was made of.
+#[derive(Debug)]
+struct Given {
+    a: Linop,
+    field: (ArcArray<f64, IxDyn>, Vec<Dim>),
+    times: (ArcArray<f64, IxDyn>, Vec<Dim>),
+    options: OffResonanceOptions,
 }
 
 impl Operator for OffResonance {
@@ -359,5 +375,21 @@ impl Operator for OffResonance {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         self.linop.forward(b, x)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let Given { a, field, times, options } = &self.given;
+        to.field("field", SavedArray::Coordinates(field.0.clone()));
+        to.field("field_dims", join(&field.1));
+        to.field("times", SavedArray::Coordinates(times.0.clone()));
+        to.field("time_dims", join(&times.1));
+        match options.segments {
+            Segments::Count(n) => to.field("segments", n),
+            Segments::Tol(tol) => to.field("tol", tol),
+        }
+        to.unless("of", if options.of == Segmentation::Frequency { "frequency" } else { "time" }, "time");
+        to.linop(a, Some(a.input()?))?;
+        to.within(a.input()?.clone(), a.output()?.clone());
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! A linop over further dims: the same map for every index of dims in front.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
@@ -94,6 +94,14 @@ impl Operator for Over {
 
     fn simplified(&self) -> Option<Result<Arc<Program>>> {
         Some(self.program().map(Arc::new))
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.extents("sizes", &self.dims);
+        to.linop(&self.linop, Some(self.linop.input()?))?;
+        let made = self.linop.over(&self.dims)?;
+        to.within(made.input()?.clone(), made.output()?.clone());
+        Ok(())
     }
 
     fn normal(&self) -> Option<Result<Linop>> {

@@ -1,7 +1,7 @@
 //! Zero-padding and cropping.
 
 use super::Linop;
-use super::reindex::reindex;
+use super::reindex::{Said, reindex};
 use crate::access::AxisMap;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
@@ -50,5 +50,9 @@ fn build(input: Shape, to: Shape, align: Align, op: &'static str) -> Result<Lino
         let off = if align == Align::Center { (n / 2) as i64 - (p / 2) as i64 } else { 0 };
         maps.push((a, AxisMap::affine(1, off, 1, n, p), p));
     }
-    reindex(op, "to", input, maps, to.to_string())
+    let mut said = vec![Said::Each("to", to.extents().iter().map(|&p| p.into()).collect())];
+    if align == Align::Start {
+        said.push(Said::All("align", "start".into()));
+    }
+    reindex(op, "to", input, maps, to.to_string(), said)
 }

@@ -1,6 +1,6 @@
 //! Tomographic projection: integrals along the rays of a scan.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, SavedArray, Saver};
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
@@ -80,6 +80,34 @@ fn slants(scan: &Scan) -> Result<Option<Constant>> {
     g.is_volume().then(of).transpose()
 }
 
+/// The fields of a linop file.
+pub(super) fn saved(g: &Geometry, to: &mut Saver) -> Result<()> {
+    let (beam, distances) = match g.beam {
+        Beam::Parallel => ("parallel", None),
+        Beam::Fan { source, detector } => ("fan", Some((source, detector))),
+        Beam::Cone { source, detector } => ("cone", Some((source, detector))),
+    };
+    to.field("geometry", beam);
+    to.field("angles", SavedArray::coordinates(vec![g.angles.len()], g.angles.clone())?);
+    to.field("angle_unit", "radian");
+    to.field("detectors", g.detectors);
+    if let Some((source, detector)) = distances {
+        to.field("source_distance", source);
+        to.field("detector_distance", detector);
+    }
+    to.unless("detector_size", g.detector_size, 1.0);
+    to.unless("pixel_size", g.pixel_size, 1.0);
+    let mut given = vec![("center", g.center)];
+    if g.is_volume() {
+        to.field("rows", g.rows);
+        given.extend([("row_size", g.row_size), ("row_center", g.row_center), ("slice_size", g.slice_size)]);
+    }
+    for (field, value) in given.into_iter().filter_map(|(field, value)| Some((field, value?))) {
+        to.field(field, value);
+    }
+    Ok(())
+}
+
 #[derive(Debug)]
 struct Projection {
     /// The kept axes, then those of the image.
@@ -104,5 +132,11 @@ impl Operator for Projection {
         let Some(slants) = &self.slants else { return Ok(y) };
         let rank = b.extents(y).len();
         b.mul(y, slants.clone(), vec![rank - 2, rank - 1], false)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let geometry = self.scan.geometry();
+        to.dims("axes", &self.order[self.order.len() - image_rank(geometry)..]);
+        saved(geometry, to)
     }
 }

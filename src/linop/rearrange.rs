@@ -1,6 +1,6 @@
 //! Permuting, merging and splitting dims.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
@@ -60,7 +60,8 @@ pub fn rearrange(input: impl ToShape, pattern: &str, sizes: impl ToShape) -> Res
     let operator = Rearrange {
         split: from.iter().map(size).collect(),
         order: to.iter().filter_map(|d| from.iter().position(|f| f == d)).collect(),
-        merged: output.extents().to_vec(),
+        made: output.clone(),
+        sizes,
         pattern: pattern.to_string(),
     };
     Ok(Linop::of(input, output, operator))
@@ -177,7 +178,9 @@ fn solve(group: &[Dim], n: usize, extent: &mut BTreeMap<Dim, usize>, pattern: &s
 struct Rearrange {
     split: Vec<usize>,
     order: Vec<usize>,
-    merged: Vec<usize>,
+    /// The output under the pattern's names.
+    made: Shape,
+    sizes: Shape,
     pattern: String,
 }
 
@@ -193,6 +196,15 @@ impl Operator for Rearrange {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let x = b.reshape(x, self.split.clone())?;
         let x = b.permute(x, &self.order)?;
-        b.reshape(x, self.merged.clone())
+        b.reshape(x, self.made.extents().to_vec())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.field("pattern", self.pattern.as_str());
+        if self.sizes.rank() > 0 {
+            to.extents("sizes", &self.sizes);
+        }
+        to.makes(self.made.clone());
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Copies along new dims.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
@@ -39,6 +39,7 @@ fn build(input: Shape, sizes: Shape, order: Vec<Dim>) -> Result<Linop> {
     let operator = Repeat {
         order: order.iter().filter_map(|d| input.axis(*d)).collect(),
         new: (0..order.len()).filter_map(|k| sizes.size(order[k]).map(|n| (k, n))).collect(),
+        listed: sizes.dims().iter().map(|d| output.require(*d)).collect::<Result<_>>()?,
         details: sizes.to_string(),
     };
     Ok(Linop::of(input, output, operator))
@@ -48,6 +49,8 @@ fn build(input: Shape, sizes: Shape, order: Vec<Dim>) -> Result<Linop> {
 struct Repeat {
     order: Vec<usize>,
     new: Vec<(usize, usize)>,
+    /// The positions of the new dims, in the order that they were given.
+    listed: Vec<usize>,
     details: String,
 }
 
@@ -63,5 +66,15 @@ impl Operator for Repeat {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let x = b.permute(x, &self.order)?;
         b.repeat(x, &self.new)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let dims = to.with_new(&self.order, &self.new.iter().map(|(k, _)| *k).collect::<Vec<_>>());
+        let output = to.output().renamed(&dims)?;
+        let (names, extents) = self.listed.iter().map(|&k| (dims[k], output.extents()[k])).unzip();
+        to.extents("sizes", &Shape::new(names, extents)?);
+        to.field("out", join(&dims));
+        to.names(output);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The half of a discrete Fourier transform that real values determine.
 
-use super::{Linop, Norm, Operator, advance, axes_of};
+use super::{Linop, Norm, Operator, Saver, advance, axes_of};
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Shape, ToShape, join};
 use crate::error::{Result, shape_err};
@@ -70,7 +70,7 @@ pub fn rfft(input: impl ToShape, axes: &str, options: RfftOptions) -> Result<Lin
         false => None,
     };
     let details = details(&input, &axes, options);
-    Ok(Linop::of(input, output, Half { axes, length, weights, scale, inverse: false, details }))
+    Ok(Linop::of(input, output, Half { axes, length, weights, scale, inverse: false, options, details }))
 }
 
 /// The transform back from half a spectrum, k = 0 … N/2 (rounded down) along the last dim of `axes`, to `length` = N values along
@@ -118,7 +118,7 @@ pub fn irfft(input: impl ToShape, axes: &str, length: usize, options: RfftOption
     // 2 for what stands for two, and 1/√2 of that.
     let weights = weights(length, if options.isometric { SQRT_2 } else { 2.0 })?;
     let details = details(&input, &axes, options);
-    Ok(Linop::of(input, output, Half { axes, length, weights: Some(weights), scale, inverse: true, details }))
+    Ok(Linop::of(input, output, Half { axes, length, weights: Some(weights), scale, inverse: true, options, details }))
 }
 
 /// A weight on what stands for two of N values, 1 on the others.
@@ -142,6 +142,7 @@ struct Half {
     weights: Option<Constant>,
     scale: f64,
     inverse: bool,
+    options: RfftOptions,
     details: String,
 }
 
@@ -171,5 +172,20 @@ impl Operator for Half {
             b.fft(v, rest, false, false, 1.0)?
         };
         b.scale(v, scale)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.axes);
+        let mut extents = to.input().extents().to_vec();
+        if let Some(half) = self.axes.last() {
+            extents[*half] = if self.inverse { self.length } else { self.length / 2 + 1 };
+        }
+        if self.inverse {
+            to.field("length", self.length);
+        }
+        to.unless("norm", self.options.norm.name(), "ortho");
+        to.unless("isometric", self.options.isometric, false);
+        to.makes(Shape::new(advance(to.input(), &self.axes), extents)?);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Circular shifts.
 
-use super::{Linop, Operator};
+use super::{Linop, Operator, Saver};
 use crate::access::{AxisMap, ValueId};
 use crate::dim::ToShape;
 use crate::error::{Result, shape_err};
@@ -43,5 +43,11 @@ impl Operator for Roll {
             let n = b.extents(x)[a];
             b.map_axis(x, a, AxisMap::wrapped(1, -(s.rem_euclid(n as i64)), n), n)
         })
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.by_dim("shifts", self.shifts.iter().copied());
+        to.makes(to.input().clone());
+        Ok(())
     }
 }

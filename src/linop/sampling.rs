@@ -1,9 +1,9 @@
 //! Sampling at listed points; the adjoint adds repeated ones up.
 
-use super::{Linop, Operator};
-use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToDims, ToShape, nameless};
-use crate::error::{Result, shape_err, value_err};
+use super::{Linop, Operator, SavedArray, Saver};
+use crate::access::{ValueId, c_strides};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join, nameless};
+use crate::error::{Error, Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::primitive::gather::IndexList;
 use crate::tensor::{HostArray, Tensor};
@@ -116,5 +116,30 @@ impl Operator for Sampling {
         let x = b.reshape(x, flat)?;
         let x = b.gather(x, self.kept.len(), self.index.clone())?;
         b.reshape(x, self.output.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let (axes, samples) = (&self.order[self.kept.len()..], &self.output[self.kept.len()..]);
+        let extents: Vec<usize> = axes.iter().map(|&a| to.input().extents()[a]).collect();
+        let indices = self.index.indices();
+        // In rising order they are those of a mask, which takes a byte for each cell.
+        let rising = samples.len() == 1 && indices.is_sorted_by(|a, b| a < b);
+        if rising && self.index.extent() <= 8 * axes.len() * indices.len() {
+            let mut cells = vec![0u8; self.index.extent()];
+            indices.iter().for_each(|&i| cells[i as usize] = 1);
+            let mask = ArrayD::from_shape_vec(extents, cells).map_err(|e| Error::Shape(e.to_string()))?;
+            to.field("mask", SavedArray::Mask(mask));
+            let dims: Vec<Dim> = axes.iter().map(|&a| to.input().dims()[a]).collect();
+            to.field("dims", join(&dims));
+            return Ok(());
+        }
+        let strides = c_strides(&extents);
+        let along = |k: usize| -> Result<(usize, SavedArray)> {
+            let values = indices.iter().map(|&i| i64::from(i) / strides[k] % extents[k] as i64).collect();
+            let array = ArrayD::from_shape_vec(samples, values).map_err(|e| Error::Shape(e.to_string()))?;
+            Ok((axes[k], SavedArray::Indices(array)))
+        };
+        to.by_dim("indices", (0..axes.len()).map(along).collect::<Result<Vec<_>>>()?);
+        Ok(())
     }
 }

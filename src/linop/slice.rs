@@ -1,7 +1,7 @@
 //! Strided slices and their adjoint.
 
-use super::reindex::reindex;
-use super::{Linop, Stretch, ToStretch};
+use super::reindex::{Said, reindex};
+use super::{Linop, SavedValue, Stretch, ToStretch};
 use crate::access::AxisMap;
 use crate::dim::ToShape;
 use crate::error::{Result, shape_err};
@@ -27,7 +27,7 @@ pub fn slice<R: ToStretch>(input: impl ToShape, ranges: &[(&str, R)]) -> Result<
         let (start, count, step) = range.resolve("slice", dim, n)?;
         maps.push((a, AxisMap::affine(step as i64, start as i64, 1, n, count), count));
     }
-    reindex("slice", "ranges", input, maps, details(&ranges))
+    reindex("slice", "ranges", input, maps, details(&ranges), vec![said(&ranges)])
 }
 
 /// The adjoint of [`slice()`] into the extents `to`: `y[start + n·step] = x[n]`, zero elsewhere. Embedded dims get the next
@@ -58,7 +58,15 @@ pub fn embed<R: ToStretch>(input: impl ToShape, ranges: &[(&str, R)], to: impl T
     if let Some(d) = to.dims().iter().find(|d| !ranges.iter().any(|(r, _)| *r == d.to_string())) {
         return shape_err!("embed: \"to\" names dim {d}, which has no range; give it one");
     }
-    reindex("embed", "ranges", input, maps, details(&ranges))
+    let new = maps.iter().map(|m| m.2.into()).collect();
+    reindex("embed", "ranges", input, maps, details(&ranges), vec![said(&ranges), Said::Each("to", new)])
+}
+
+/// `[start, stop, step]` for each.
+fn said(ranges: &[(&str, Stretch)]) -> Said {
+    let part = |n: Option<usize>| n.map_or(SavedValue::Null, SavedValue::from);
+    let one = |(_, r): &(&str, Stretch)| vec![part(r.start), part(r.stop), part(r.step)].into();
+    Said::Each("ranges", ranges.iter().map(one).collect())
 }
 
 /// The ranges by dim.

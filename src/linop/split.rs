@@ -3,10 +3,10 @@
 //! Nothing here knows kinds of linops: the program of a tile is made of the program of the whole, node by node
 //! (`ir/narrow.rs`). A linop of one's own can be split like any other.
 
-use super::{Linop, Operator, add, chain, concat, slice};
+use super::{Linop, Operator, Saver, add, chain, concat, slice};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape};
-use crate::error::{Error, Result, shape_err};
+use crate::error::{Error, Result, shape_err, value_err};
 use crate::ir::{Builder, Part, Program};
 use std::ops::Range;
 use std::sync::Arc;
@@ -310,6 +310,10 @@ impl Operator for PartOf {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.inline(&self.program, x)
+    }
+
+    fn saved(&self, _: &mut Saver) -> Result<()> {
+        value_err!("a part of a linop cannot be saved; save the whole, and split after loading")
     }
 
     fn simplified(&self) -> Option<Result<Arc<Program>>> {

@@ -1,7 +1,7 @@
 //! Keeping every f-th sample, and the adjoint.
 
 use super::Linop;
-use super::reindex::reindex;
+use super::reindex::{Said, reindex};
 use crate::access::AxisMap;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
@@ -82,5 +82,12 @@ fn build(
         maps.push((a, m, extent));
     }
     let details = factors.iter().map(|(d, f, s)| format!("{d}/{f}+{s}")).collect::<Vec<_>>().join(" ");
-    reindex(op, "factors", input.clone(), maps, details)
+    let mut said = vec![Said::Each("factors", factors.iter().map(|f| f.1.into()).collect())];
+    if factors.iter().any(|f| f.2 != 0) {
+        said.push(Said::Each("shifts", factors.iter().map(|f| f.2.into()).collect()));
+    }
+    if op == "upsample" {
+        said.push(Said::Each("to", maps.iter().map(|m| m.2.into()).collect()));
+    }
+    reindex(op, "factors", input.clone(), maps, details, said)
 }

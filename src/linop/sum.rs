@@ -1,6 +1,6 @@
 //! Sums and means over dims.
 
-use super::{Linop, Operator, axes_of};
+use super::{Linop, Operator, Saver, axes_of};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::Result;
@@ -34,9 +34,14 @@ pub fn mean(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
 
 fn build(input: Shape, axes: &[Dim], mean: bool) -> Result<Linop> {
     let at = axes_of(&input, axes)?;
-    let (dims, extents) = input.iter().enumerate().filter(|(a, _)| !at.contains(a)).map(|(_, d)| d).unzip();
-    let output = Shape::new(dims, extents)?;
+    let output = without(&input, &at)?;
     Ok(Linop::of(input, output, Sum { axes: at, mean, details: join(axes) }))
+}
+
+/// The dims that are left.
+fn without(input: &Shape, axes: &[usize]) -> Result<Shape> {
+    let (dims, extents) = input.iter().enumerate().filter(|(a, _)| !axes.contains(a)).map(|(_, d)| d).unzip();
+    Shape::new(dims, extents)
 }
 
 #[derive(Debug)]
@@ -60,5 +65,11 @@ impl Operator for Sum {
         let y = b.sum(x, &self.axes)?;
         let terms = all / b.extents(y).iter().product::<usize>();
         b.scale(y, Complex64::from(if self.mean { 1.0 / terms as f64 } else { 1.0 }))
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.axes);
+        to.makes(without(to.input(), &self.axes)?);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Copies side by side along dims.
 
-use super::{Linop, Operator, advance};
+use super::{Linop, Operator, Saver, advance};
 use crate::access::ValueId;
 use crate::dim::{Shape, ToShape};
 use crate::error::{Error, Result, shape_err};
@@ -30,16 +30,19 @@ pub fn tile(input: impl ToShape, copies: impl ToShape) -> Result<Linop> {
         extents[a] = extents[a].checked_mul(n).ok_or_else(too_many)?;
     }
     let output = Shape::new(advance(&input, &at), extents)?;
-    let mut new: Vec<(usize, usize)> = at.iter().copied().zip(copies.extents().iter().copied()).collect();
+    let copied: Vec<(usize, usize)> = at.iter().copied().zip(copies.extents().iter().copied()).collect();
+    let mut new = copied.clone();
     new.sort_unstable();
     // Each stands before its axis, behind those that were inserted before it.
     new.iter_mut().enumerate().for_each(|(i, (a, _))| *a += i);
     let merged = output.extents().to_vec();
-    Ok(Linop::of(input, output, Tile { new, merged, details: copies.to_string() }))
+    Ok(Linop::of(input, output, Tile { copied, new, merged, details: copies.to_string() }))
 }
 
 #[derive(Debug)]
 struct Tile {
+    /// Axes of x and their copies.
+    copied: Vec<(usize, usize)>,
     /// Position and extent of the axes of the copies.
     new: Vec<(usize, usize)>,
     merged: Vec<usize>,
@@ -58,5 +61,12 @@ impl Operator for Tile {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let x = b.repeat(x, &self.new)?;
         b.reshape(x, self.merged.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.by_dim("copies", self.copied.iter().copied());
+        let axes: Vec<usize> = self.copied.iter().map(|c| c.0).collect();
+        to.makes(Shape::new(advance(to.input(), &axes), self.merged.clone())?);
+        Ok(())
     }
 }

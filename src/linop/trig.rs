@@ -1,6 +1,6 @@
 //! Discrete cosine and sine transforms.
 
-use super::{Linop, Norm, Operator, advance, axes_of};
+use super::{Linop, Norm, Operator, Saver, advance, axes_of};
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::dim::{Shape, ToShape};
 use crate::error::{Result, shape_err};
@@ -115,7 +115,7 @@ fn transform(input: Shape, axes: &str, options: TrigOptions, sine: bool) -> Resu
     let made = if options.inverse { trig.transposed() } else { trig };
     let along = axes.iter().map(|&axis| Along::new(made, axis, input.extents()[axis], options));
     let along = along.collect::<Result<_>>()?;
-    Ok(Linop::of(input, output, Transform { along, sine, details }))
+    Ok(Linop::of(input, output, Transform { along, sine, options, details }))
 }
 
 /// The transform along one axis: weights, the orthonormal one, weights and a scalar.
@@ -168,6 +168,7 @@ impl Along {
 struct Transform {
     along: Vec<Along>,
     sine: bool,
+    options: TrigOptions,
     details: String,
 }
 
@@ -182,5 +183,21 @@ impl Operator for Transform {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         self.along.iter().try_fold(x, |v, along| along.forward(b, v))
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let axes: Vec<usize> = self.along.iter().map(|along| along.axis).collect();
+        to.dims("axes", &axes);
+        let kind: usize = match self.options.kind {
+            TrigType::I => 1,
+            TrigType::II => 2,
+            TrigType::III => 3,
+            TrigType::IV => 4,
+        };
+        to.unless("type", kind, 2);
+        to.unless("norm", self.options.norm.name(), "ortho");
+        to.unless("inverse", self.options.inverse, false);
+        to.makes(to.input().renamed(&advance(to.input(), &axes))?);
+        Ok(())
     }
 }

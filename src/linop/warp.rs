@@ -1,7 +1,7 @@
 //! Images moved by a field of displacements.
 
 use super::interpolate::Boundary;
-use super::{Linop, Operator, axes_of};
+use super::{Linop, Operator, SavedArray, Saver, axes_of};
 use crate::access::ValueId;
 use crate::allocate;
 use crate::dim::{ToShape, join};
@@ -9,7 +9,7 @@ use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::points::{Footprint, Points, Profile};
 use crate::setters::setters;
-use ndarray::ArrayD;
+use ndarray::{ArcArray, ArrayD, IxDyn};
 
 /// How values between cells are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -107,7 +107,11 @@ pub fn warp(input: impl ToShape, axes: &str, displacement: &ArrayD<f64>, options
     let names: Vec<_> = at.iter().map(|&a| input.dims()[a]).collect();
     let end = if circular { "circular" } else { "zero" };
     let details = format!("{}, {:?}, {end}", join(&names), options.kernel);
-    Ok(Linop::of(input.clone(), input, Warp { order, grid, points, details }))
+    Ok(Linop::of(
+        input.clone(),
+        input,
+        Warp { order, grid, points, displacement: displacement.to_shared(), options, details },
+    ))
 }
 
 #[derive(Debug)]
@@ -116,6 +120,9 @@ struct Warp {
     order: Vec<usize>,
     grid: Vec<usize>,
     points: Points,
+    /// Which cannot be had back from the points.
+    displacement: ArcArray<f64, IxDyn>,
+    options: WarpOptions,
     details: String,
 }
 
@@ -138,5 +145,15 @@ impl Operator for Warp {
         let back: Vec<usize> =
             (0..self.order.len()).map(|a| self.order.iter().position(|o| *o == a).unwrap_or(a)).collect();
         b.permute(v, &back)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        to.dims("axes", &self.order[self.order.len() - self.grid.len()..]);
+        to.field("displacement", SavedArray::Coordinates(self.displacement.clone()));
+        to.unless("kernel", if self.options.kernel == WarpKernel::Cubic { "cubic" } else { "linear" }, "linear");
+        let boundary = if self.options.boundary == Boundary::Circular { "circular" } else { "zero" };
+        to.unless("boundary", boundary, "zero");
+        to.makes(to.input().clone());
+        Ok(())
     }
 }

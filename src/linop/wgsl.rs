@@ -1,6 +1,7 @@
 //! Linops of kernels: a pair of WGSL texts.
 
-use super::{Linop, Operator, constant};
+use super::saved::shape_text;
+use super::{Linop, Operator, SavedArray, SavedValue, Saver, constant};
 use crate::access::ValueId;
 use crate::dim::{Shape, ToShape};
 use crate::error::Result;
@@ -79,6 +80,17 @@ impl Wgsl {
         self
     }
 
+    fn saved_constants(&self) -> Result<Vec<SavedValue>> {
+        let one = |b: &Bound| match b {
+            Bound::Numbers(t) => SavedArray::of_tensor(t).map(SavedValue::Array),
+            Bound::Words(words) => {
+                let words = words.iter().map(|&n| i64::from(n)).collect::<Vec<_>>();
+                Ok(SavedArray::Indices(ndarray::Array1::from(words).into_dyn()).into())
+            }
+        };
+        self.constants.iter().map(one).collect()
+    }
+
     fn kernel(&self, name: &str) -> Result<OwnKernel> {
         let operand = |b: &Bound| match b {
             Bound::Numbers(t) => Ok(Operand::Constant(constant(t)?)),
@@ -137,17 +149,20 @@ pub fn wgsl_or(forward: &Wgsl, adjoint: &Wgsl, host: &Linop) -> Result<Linop> {
 }
 
 fn build(input: Shape, output: Shape, forward: &Wgsl, adjoint: &Wgsl, host: Option<&Linop>) -> Result<Linop> {
+    let given = [forward.clone(), adjoint.clone()];
     let (forward, adjoint) = (forward.kernel("forward")?, adjoint.kernel("adjoint")?);
     let details = format!("{} values{}", forward.values(), if host.is_some() { ", and on the host:" } else { "" });
     let program = host.map(|h| h.program().map(|p| (*p).clone())).transpose()?;
     let custom = Custom::new(input.extents(), output.extents(), forward, adjoint, program)?;
-    Ok(Linop::of(input, output, OwnKernels { custom, details, host: host.cloned() }))
+    Ok(Linop::of(input, output, OwnKernels { custom, details, given, host: host.cloned() }))
 }
 
 #[derive(Debug)]
 struct OwnKernels {
     custom: Custom,
     details: String,
+    /// Forward and adjoint.
+    given: [Wgsl; 2],
     host: Option<Linop>,
 }
 
@@ -166,5 +181,39 @@ impl Operator for OwnKernels {
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         b.apply(x, self.custom.clone())
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        let [forward, adjoint] = &self.given;
+        to.field("wgsl", forward.text.as_str());
+        to.field("adjoint_wgsl", adjoint.text.as_str());
+        // Without a list of its own the adjoint has that of the forward.
+        if !(forward.constants.is_empty() && adjoint.constants.is_empty()) {
+            to.field("constants", forward.saved_constants()?);
+            to.field("adjoint_constants", adjoint.saved_constants()?);
+        }
+        for (kernel, prefix) in [(forward, ""), (adjoint, "adjoint_")] {
+            let (field, xyz) = match kernel.grid {
+                Grid::PerResult => continue,
+                Grid::Invocations(xyz) => ("invocations", xyz),
+                Grid::Workgroups(xyz) => ("workgroups", xyz),
+            };
+            let xyz = xyz.iter().map(|&n| i64::from(n).into()).collect::<Vec<SavedValue>>();
+            to.field(&format!("{prefix}{field}"), xyz);
+        }
+        match &self.host {
+            Some(host) => {
+                to.linop_as("host", host, Some(host.input()?))?;
+                to.within(host.input()?.clone(), host.output()?.clone());
+            }
+            None => {
+                let output = to.output().clone();
+                if output != *to.input() {
+                    to.field("out", shape_text(&output));
+                }
+                to.makes(output);
+            }
+        }
+        Ok(())
     }
 }

@@ -231,6 +231,27 @@ fn arrays_are_known_by_any_spelling_of_their_suffix() {
     folder.refused("check s.json --device host", "suffix .txt; an input here ends in .npy or .cfl");
 }
 
+#[test]
+fn save_puts_a_linop_into_one_place() {
+    let folder = folder();
+    let told = folder.json("save sense.json -o copy");
+    assert_eq!(told["files"].as_array().unwrap().len(), 3, "{told}");
+    folder.good("save sense.json -o one.json --embed");
+    for file in ["sense.json", "copy/linop.json", "one.json"] {
+        folder.good(&format!("apply {file} --input x.npy --output y.npy --device host --force"));
+        folder.array(
+            "want.npy",
+            &read_npy(folder.path(if file == "sense.json" { "y.npy" } else { "want.npy" })).unwrap(),
+        );
+        assert_eq!(folder.read("y.npy"), folder.read("want.npy"), "{file}");
+    }
+    assert!(folder.good("save sum.json -o sum-again.json").contains("wrote"));
+    folder.refused("save sum.json -o one.json", "--force");
+    folder.refused("save sum.json -o sum.json --force", "is an input as well");
+    folder.refused("save missing.json -o x", "missing.json");
+    folder.misused("save sum.json", "--output");
+}
+
 const DOUBLE: &str = "@group(0) @binding(0) var<storage, read> x: array<T>;
 @group(0) @binding(1) var<storage, read_write> y: array<T>;
 @compute @workgroup_size(64)

@@ -175,3 +175,29 @@ fn no_adapter_says_what_to_do() {
     assert!(message.contains(part), "{message}");
     assert!(!folder.path("x.npy").exists());
 }
+
+#[test]
+fn ops_are_listed_and_described() {
+    let folder = Folder::new();
+    let list = folder.json("list");
+    let names: Vec<&str> = list.as_array().unwrap().iter().map(|op| op["op"].as_str().unwrap()).collect();
+    assert!(names.len() > 20 && names.contains(&"fft") && names.contains(&"chain"), "{list}");
+    let text = folder.good("list");
+    for name in names {
+        assert!(text.lines().any(|line| line.starts_with(&format!("{name} "))), "{name} in {text}");
+        let told = folder.json(&format!("describe {name}"));
+        assert_eq!(told["op"], name);
+        assert!(told["fields"].as_array().unwrap().iter().any(|f| f["field"] == "in"), "{told}");
+        // An example is a linop file.
+        folder.text("example.json", told["examples"][0].to_string());
+        folder.good("explain example.json --device host");
+        let text = folder.good(&format!("describe {name}"));
+        assert!(text.contains("example\n  {") && text.lines().all(|line| line.chars().count() < 120), "{text}");
+    }
+    let told = folder.json("describe fft");
+    let field = |name: &str| told["fields"].as_array().unwrap().iter().find(|f| f["field"] == name).unwrap().clone();
+    assert_eq!((&field("axes")["needed"], &field("norm")["default"]), (&true.into(), &"ortho".into()));
+    assert!(folder.good("list --markdown").starts_with("# Linop files\n"));
+    folder.refused("describe ftf", "unknown op \"ftf\"");
+    folder.refused("describe digonal", "perhaps \"diagonal\"; there are identity");
+}

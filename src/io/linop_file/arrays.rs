@@ -1,6 +1,7 @@
-//! The arrays that a linop file names.
+//! The arrays that a linop file names or holds.
 
 use super::Loader;
+use super::embedded::embedded;
 use super::fields::Fields;
 use crate::allocate::expect_room;
 use crate::dim::{Shape, join, parse_dims};
@@ -10,10 +11,15 @@ use crate::tensor::{HostArray, Tensor};
 use ndarray::ArrayD;
 use serde_json::Value;
 
+/// What an array's value may be, for messages.
+const EXPECTED: &str = "expected the path of an array file, a list of numbers, or {\"dtype\", \"shape\", \"data\"}";
+
 impl Loader {
     pub(super) fn array(&self, f: &Fields, field: &str, value: &Value) -> Result<Array> {
-        let Some(name) = value.as_str() else {
-            return Err(f.wrong(field, format!("is {value}; expected the path of an array file")));
+        let name = match value {
+            Value::String(name) => name,
+            Value::Array(_) | Value::Object(_) => return embedded(value).map_err(|e| f.wrong(field, e)),
+            other => return Err(f.wrong(field, format!("is {other}; {EXPECTED}"))),
         };
         let path = self.folder.join(name);
         let array = read_array(&path).map_err(|e| f.at(field, e))?;
@@ -32,19 +38,22 @@ impl Loader {
 
     /// Numbers whose axes have these names.
     pub(super) fn named(&self, f: &Fields, field: &str, dims: &str) -> Result<Tensor> {
-        let value = f.get(field).ok_or_else(|| f.wrong(field, "is missing; expected the path of an array file"))?;
+        let value = f.get(field).ok_or_else(|| f.wrong(field, format!("is missing; {EXPECTED}")))?;
         let array = self.array(f, field, value)?;
         if let (Array::F64(a), "mask") = (&array, field)
             && let Some(v) = a.iter().find(|v| **v != 0.0 && **v != 1.0)
         {
             // Narrowed, a value close to 1 would pass for it.
-            return Err(f.wrong(field, format!("{value} holds {v:?}; expected only 0 and 1")));
+            return Err(f.wrong(field, format!("{} holds {v:?}; expected only 0 and 1", called(value))));
         }
         let array = array.into_numeric();
         if let Some(at) = array.first_non_finite() {
             return Err(f.wrong(
                 field,
-                format!("{value} holds NaN, infinity or more than float32 can at {at:?}; expected finite numbers"),
+                format!(
+                    "{} holds NaN, infinity or more than float32 can at {at:?}; expected finite numbers",
+                    called(value)
+                ),
             ));
         }
         let tensor = || {
@@ -52,7 +61,8 @@ impl Loader {
             let (dims, extents) = (names, array.shape().to_vec());
             if dims.len() != extents.len() {
                 return shape_err!(
-                    "{value} has {} axes {extents:?}; expected {}, \"{}\"",
+                    "{} has {} axes {extents:?}; expected {}, \"{}\"",
+                    called(value),
                     extents.len(),
                     dims.len(),
                     join(&dims)
@@ -62,7 +72,7 @@ impl Loader {
             let array = match array {
                 Array::C32(a) => HostArray::Complex32(a.into_shared()),
                 Array::F32(a) => HostArray::F32(a.into_shared()),
-                other => return shape_err!("{value} has dtype {}; expected numbers", other.dtype_name()),
+                other => return shape_err!("{} has dtype {}; expected numbers", called(value), other.dtype_name()),
             };
             Tensor::from_host(shape, array)
         };
@@ -71,7 +81,7 @@ impl Loader {
 
     /// Locations, point by point.
     pub(super) fn locs(&self, f: &Fields) -> Result<ArrayD<f64>> {
-        self.wide(f, "locs", "the path of an array (…, D)")
+        self.wide(f, "locs", "an array (…, D)")
     }
 
     /// Real numbers that are kept in f64.
@@ -81,7 +91,10 @@ impl Loader {
             Array::F64(a) => Ok(a),
             Array::F32(a) => Ok(a.mapv(f64::from)),
             Array::I64(a) => Ok(a.mapv(|v| v as f64)),
-            other => Err(f.wrong(field, format!("{value} has dtype {}; expected real numbers", other.dtype_name()))),
+            other => {
+                let what = format!("{} has dtype {}; expected real numbers", called(value), other.dtype_name());
+                Err(f.wrong(field, what))
+            }
         }
     }
 
@@ -90,7 +103,15 @@ impl Loader {
         match self.array(f, field, value)? {
             Array::I64(a) => Ok(a),
             Array::U8(a) => Ok(a.mapv(i64::from)),
-            other => Err(f.wrong(field, format!("{value} has dtype {}; expected integers", other.dtype_name()))),
+            other => {
+                let what = format!("{} has dtype {}; expected integers", called(value), other.dtype_name());
+                Err(f.wrong(field, what))
+            }
         }
     }
+}
+
+/// What messages call an array.
+pub(super) fn called(value: &Value) -> String {
+    if value.is_string() { value.to_string() } else { "the array".into() }
 }

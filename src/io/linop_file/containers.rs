@@ -1,12 +1,22 @@
 //! Linops with linops inside.
 
 use super::fields::Fields;
+use super::op::{ARRAY, COUNT, EXTENTS, FLAG, FileField, FileOp, LINOPS, NAMES, NUMBER, must, open, or_else};
 use super::{Loader, renamed};
 use crate::dim::Shape;
 use crate::error::Result;
 use crate::ir::ThreadSettings;
 use crate::linop::{self, Linop, OffResonanceOptions, Segmentation, Segments};
 use serde_json::Value;
+
+const THREADED: FileField =
+    or_else("threaded", FLAG, "true", "whether linops may run at the same time; never changes a result");
+const NUM_WORKERS: FileField = open(
+    "num_workers",
+    COUNT,
+    "as many as there are linops",
+    "linops in flight at once, at most; never changes a result",
+);
 
 impl Loader {
     /// The children; each is given what `given` says of its index and those before it.
@@ -18,6 +28,17 @@ impl Loader {
         }
         Ok(linops)
     }
+
+    pub(super) const CHAIN: FileOp = FileOp {
+        name: "chain",
+        summary: "One linop after the other",
+        forward: "y = A_k … A_1 x",
+        fields: &[must("linops", LINOPS, "A_1 to A_k, in the order they are applied")],
+        examples: &[r#"{ "op": "chain", "in": "N=4", "linops": [
+  { "op": "fft", "axes": ["N"], "out": "K" },
+  { "op": "diagonal", "weight": [1, 1, 0, 1], "dims": "K" } ] }"#],
+        build: Loader::chain,
+    };
 
     pub(super) fn chain(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.children(f, |_, before| match before.last() {
@@ -35,6 +56,21 @@ impl Loader {
         })
     }
 
+    pub(super) const ADD: FileOp = FileOp {
+        name: "add",
+        summary: "Sums of linops",
+        forward: "y = Σ w_i A_i x",
+        fields: &[
+            must("linops", LINOPS, "the A_i, of one input and one output"),
+            open("weights", "list of numbers or [re, im]", "all 1", "the w_i"),
+            THREADED,
+            NUM_WORKERS,
+        ],
+        examples: &[r#"{ "op": "add", "in": "N=4", "weights": [1, [0, 2]], "linops": [
+  { "op": "identity" }, { "op": "flip", "axes": ["N"] } ] }"#],
+        build: Loader::add,
+    };
+
     pub(super) fn add(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.siblings(f, &input)?;
         let Some(list) = f.get("weights") else { return threaded(linop::add(linops).map_err(|e| f.here(e))?, f) };
@@ -46,6 +82,23 @@ impl Loader {
         threaded(linop::add_weighted(linops, &weights).map_err(|e| f.at("weights", e))?, f)
     }
 
+    pub(super) const CONCAT: FileOp = FileOp {
+        name: "concat",
+        summary: "Linops side by side along dims that they have",
+        forward: "with `in_dim` alone y = Σ A_i x_i, x cut along that dim; with `out_dim` alone the outputs joined along that dim; with both a block diagonal",
+        fields: &[
+            must("linops", LINOPS, "the A_i; with `in_dim` they give their own `in`"),
+            open("in_dim", "dim", "all take x", "the dim along which x is cut"),
+            open("out_dim", "dim", "the sum", "the dim along which outputs are joined"),
+            THREADED,
+            NUM_WORKERS,
+        ],
+        examples: &[r#"{ "op": "concat", "in_dim": "N", "out_dim": "N", "linops": [
+  { "op": "scalar", "in": "N=2", "value": 2 },
+  { "op": "flip", "in": "N=3", "axes": ["N"] } ] }"#],
+        build: Loader::concat,
+    };
+
     pub(super) fn concat(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
         let linops = match in_dim {
@@ -55,6 +108,28 @@ impl Loader {
         let linop = linop::concat(linops, in_dim.as_deref(), out_dim.as_deref()).map_err(|e| f.here(e))?;
         threaded(checked(linop, input, f)?, f)
     }
+
+    pub(super) const STACK: FileOp = FileOp {
+        name: "stack",
+        summary: "Linops side by side along new dims",
+        forward: "as `concat`, along dims that the linops do not have",
+        fields: &[
+            must("linops", LINOPS, "the A_i, of one input and one output"),
+            open("in_dim", "dim", "all take x", "the new dim along which x holds the x_i"),
+            open("out_dim", "dim", "the sum", "the new dim along which y holds the outputs"),
+            or_else("in_position", COUNT, "0", "the place of `in_dim` among the dims of x"),
+            or_else("out_position", COUNT, "0", "the place of `out_dim` among the dims of y"),
+            THREADED,
+            NUM_WORKERS,
+        ],
+        examples: &[
+            r#"{ "op": "stack", "in": "N=4", "out_dim": "D", "linops": [
+  { "op": "identity" }, { "op": "roll", "shifts": { "N": 1 } } ] }"#,
+            r#"{ "op": "stack", "in": "N=3 T=2", "in_dim": "T", "in_position": 1, "threaded": false, "num_workers": 1, "linops": [
+  { "op": "scalar", "value": 2 }, { "op": "identity" } ] }"#,
+        ],
+        build: Loader::stack,
+    };
 
     pub(super) fn stack(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let (in_dim, out_dim) = (f.text("in_dim")?, f.text("out_dim")?);
@@ -76,6 +151,18 @@ impl Loader {
         threaded(checked(linop, input, f)?, f)
     }
 
+    pub(super) const OVER: FileOp = FileOp {
+        name: "over",
+        summary: "The same linop for every index of dims in front",
+        forward: "y_t = A x_t, as one batched plan that holds the weights of A once",
+        fields: &[
+            must("linop", "linop", "A, which has none of these dims"),
+            open("sizes", EXTENTS, "all that `in` has in front of A's own", "the dims and their extents: `{\"T\": 8}`"),
+        ],
+        examples: &[r#"{ "op": "over", "sizes": { "T": 3 }, "linop": { "op": "fft", "in": "N=4", "axes": ["N"] } }"#],
+        build: Loader::over,
+    };
+
     /// A linop over dims in front: those of `sizes`, or those that the input has beyond the linop's own.
     pub(super) fn over(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let sizes = f.extents("sizes")?;
@@ -96,15 +183,61 @@ impl Loader {
         renamed(checked(linop, input, f)?, f)
     }
 
+    pub(super) const KRON: FileOp = FileOp {
+        name: "kron",
+        summary: "Kronecker product: linops on dims of their own",
+        forward: "y = (A_1 ⊗ … ⊗ A_k) x: each linop acts on its dims, over all others; x has the dims of their inputs one after the other, y those of their outputs",
+        fields: &[must("linops", LINOPS, "A_1 to A_k; they give their own `in`")],
+        examples: &[r#"{ "op": "kron", "linops": [
+  { "op": "flip", "in": "T=3", "axes": ["T"] },
+  { "op": "sum", "in": "C=2", "axes": ["C"] },
+  { "op": "roll", "in": "N=4", "shifts": { "N": 1 } } ] }"#],
+        build: Loader::kron,
+    };
+
     pub(super) fn kron(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let linops = self.children(f, |_, _| Ok(None))?;
         renamed(checked(linop::kron(linops).map_err(|e| f.here(e))?, input, f)?, f)
     }
 
+    pub(super) const OFF_RESONANCE: FileOp = FileOp {
+        name: "off_resonance",
+        summary: "A field map in the model of a scan, by segments",
+        forward: "y_m = Σ_r a_mr exp(−2πi f_r t_m) x_r, where A has the entries a_mr, f is the field and t the times; the exponential is a sum of few products, so y = Σ_l b_l·A(c_l·x)",
+        fields: &[
+            must("linop", "linop", "A"),
+            must("field", ARRAY, "f in Hz"),
+            must("field_dims", NAMES, "the dims of the field's axes, which are dims of x: `\"Ny Nx\"`"),
+            must("times", ARRAY, "t in seconds, from the moment without phase"),
+            must("time_dims", NAMES, "the dims of the times' axes, which are dims of y: `\"S\"`"),
+            open("segments", COUNT, "by `tol`", "how many products, 1 to 128"),
+            or_else(
+                "tol",
+                NUMBER,
+                "1e-3",
+                "root-mean-square error of the exponential, from 2e-6 on; as few products as reach it. It goes without `segments`",
+            ),
+            or_else(
+                "of",
+                "\"time\" or \"frequency\"",
+                "\"time\"",
+                "what is cut into segments: the readout, or the field",
+            ),
+        ],
+        examples: &[
+            r#"{ "op": "off_resonance", "field": [-40, 0, 15, 60], "field_dims": "N", "times": [0, 0.002, 0.004, 0.006], "time_dims": "K",
+  "linop": { "op": "fft", "in": "N=4", "axes": ["N"], "centered": true, "out": "K" } }"#,
+            r#"{ "op": "off_resonance", "field": [[-40, 20], [0, 60]], "field_dims": "Ny Nx", "times": [0, 0.005, 0.01], "time_dims": "S",
+  "segments": 5, "of": "frequency",
+  "linop": { "op": "nufft", "in": "Ny=2 Nx=2", "locs": [[0, 0.5], [-1, 0], [0.25, 0.75]], "axes": ["Ny", "Nx"], "out": "S" } }"#,
+        ],
+        build: Loader::off_resonance,
+    };
+
     pub(super) fn off_resonance(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let inner = self.linop(wrapped(f)?, input.as_ref(), &f.child("linop"))?;
-        let field = self.wide(f, "field", "the path of an array of frequencies in Hz")?;
-        let times = self.wide(f, "times", "the path of an array of times in seconds")?;
+        let field = self.wide(f, "field", "an array of frequencies in Hz")?;
+        let times = self.wide(f, "times", "an array of times in seconds")?;
         let dims = f.need_text("field_dims", "the names of the field's axes, as in \"Ny Nx\"")?;
         let time_dims = f.need_text("time_dims", "the names of the times' axes, as in \"S\"")?;
         let segments = match (f.count("segments")?, f.number("tol")?) {
@@ -123,10 +256,28 @@ impl Loader {
         renamed(checked(linop.map_err(|e| f.here(e))?, input, f)?, f)
     }
 
+    pub(super) const ADJOINT: FileOp = FileOp {
+        name: "adjoint",
+        summary: "The adjoint of a linop",
+        forward: "y = Aᴴx",
+        fields: &[must("linop", "linop", "A; it gives its own `in`, unless its arrays do")],
+        examples: &[r#"{ "op": "adjoint", "linop": { "op": "sum", "in": "C=2 N=3", "axes": ["C"] } }"#],
+        build: Loader::adjoint,
+    };
+
     pub(super) fn adjoint(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let inner = self.linop(wrapped(f)?, None, &f.child("linop"))?;
         renamed(checked(inner.h(), input, f)?, f)
     }
+
+    pub(super) const NORMAL: FileOp = FileOp {
+        name: "normal",
+        summary: "The normal of a linop",
+        forward: "y = AᴴA x",
+        fields: &[must("linop", "linop", "A")],
+        examples: &[r#"{ "op": "normal", "in": "N=4", "linop": { "op": "fft", "axes": ["N"] } }"#],
+        build: Loader::normal,
+    };
 
     pub(super) fn normal(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let inner = self.linop(wrapped(f)?, input.as_ref(), &f.child("linop"))?;

@@ -1,10 +1,12 @@
-//! The fields of one JSON object: typed, each taken once, and none left over.
+//! The fields of one JSON object: typed, and none that its op does not describe.
 
 use super::Place;
+use super::nearest::{nearest, shown};
+use super::op::FileOp;
 use crate::error::{Error, Result};
 use num_complex::Complex32;
 use serde_json::{Map, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 /// What `out` is, where it cannot be left out.
@@ -13,18 +15,51 @@ pub(super) const OUT: &str = "the names of the output's dims, as in \"C Ky Kx\""
 pub(super) struct Fields<'a> {
     map: &'a Map<String, Value>,
     place: &'a Place,
-    taken: RefCell<BTreeSet<String>>,
+    /// What describes the fields, once it is known.
+    op: Cell<Option<&'static FileOp>>,
+    /// The fields that have been asked for.
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Fields<'a> {
     pub fn new(value: &'a Value, place: &'a Place) -> Result<Fields<'a>> {
         let at = if place.path.is_empty() { "the file" } else { place.path.as_str() };
         match value.as_object() {
-            Some(map) => Ok(Fields { map, place, taken: RefCell::default() }),
+            Some(map) => Ok(Fields { map, place, op: Cell::new(None), asked: RefCell::default() }),
             None => {
                 Err(Error::Value(format!("{at} is {}; expected an object like {{\"op\": \"fft\", …}}", kind(value))))
             }
         }
+    }
+
+    /// Says whose fields these are.
+    ///
+    /// # Errors
+    /// One of them is not a field of this op.
+    pub fn describe(&self, op: &'static FileOp) -> Result<()> {
+        self.op.set(Some(op));
+        let Some(unknown) = self.map.keys().find(|k| op.field(k).is_none()) else { return Ok(()) };
+        let known: Vec<&str> = op.all_fields().map(|f| f.name).collect();
+        let meant = nearest(unknown, known.iter().copied()).map_or(String::new(), |k| format!(", perhaps \"{k}\""));
+        let what = format!("is not a field of {}{meant}; there are {}", op.name, known.join(", "));
+        Err(self.wrong(&shown(unknown), what))
+    }
+
+    /// # Errors
+    /// A field is there that nobody has asked for: one that does not go with the others.
+    pub fn expect_all_read(&self, op: &FileOp) -> Result<()> {
+        let asked = self.asked.borrow();
+        let unread = |(k, v): &(&String, &Value)| *k != "op" && !v.is_null() && !asked.contains(k.as_str());
+        match self.map.iter().find(unread) {
+            Some((k, _)) => Err(self.wrong(k, format!("is not a field of {} with these others", op.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// What has been asked for.
+    #[cfg(test)]
+    pub fn asked(&self) -> BTreeSet<String> {
+        self.asked.borrow().clone()
     }
 
     /// Whether it is the linop of the file, and none inside of it.
@@ -53,7 +88,14 @@ impl<'a> Fields<'a> {
 
     /// A field's value; null counts as absent.
     pub fn get(&self, field: &str) -> Option<&'a Value> {
-        self.taken.borrow_mut().insert(field.to_string());
+        if let Some(op) = self.op.get() {
+            debug_assert!(
+                op.field(field).is_some(),
+                "{} reads the field {field}, which its description lacks",
+                op.name
+            );
+            self.asked.borrow_mut().insert(field.to_string());
+        }
         self.map.get(field).filter(|v| !v.is_null())
     }
 
@@ -168,18 +210,6 @@ impl<'a> Fields<'a> {
             v => number(v).map(|re| Complex32::new(re, 0.0)),
         };
         c.ok_or_else(|| self.wrong(field, format!("is {v}; expected a finite number or [re, im]")))
-    }
-
-    /// Whether every field was asked for.
-    pub fn finish(&self, op: &str) -> Result<()> {
-        let taken = self.taken.borrow();
-        match self.map.keys().find(|k| !taken.contains(*k)) {
-            None => Ok(()),
-            Some(k) => {
-                let known: Vec<&str> = taken.iter().map(String::as_str).collect();
-                Err(self.wrong(k, format!("is not a field of {op}; it has {}", known.join(", "))))
-            }
-        }
     }
 }
 

@@ -1,17 +1,30 @@
 //! Linop files: a linear operator as JSON, a thin skin over the constructors of [`linop`](crate::linop).
 //!
+//! Each op has a function of [`Loader`] and beside it a [`FileOp`] that describes it; the table of them is in `ops`.
 //! Errors name the file, the path inside the JSON (`linops[2].weight`) and what was expected.
 
 mod arrays;
 mod containers;
+mod embedded;
 mod fields;
 mod json;
 mod leaves;
+mod nearest;
 mod neighbours;
+mod op;
 mod ops;
 mod own;
+mod page;
 mod points;
 mod projection;
+mod save;
+#[cfg(test)]
+mod tests;
+mod transforms;
+
+pub use op::{COMMON_FIELDS, FieldDefault, FileField, FileOp};
+pub use page::linop_files_page;
+pub use save::SaveOptions;
 
 use super::file::read_text;
 use crate::dim::{Bindings, Pattern, Shape};
@@ -52,17 +65,22 @@ impl LinopFile {
     pub fn read(path: impl AsRef<Path>) -> Result<LinopFile> {
         let path = path.as_ref();
         let text = read_text(path, MAX_BYTES, "a linop file")?;
-        let value = json::parse(&text).map_err(|e| {
-            let deep = e.to_string().contains("recursion limit");
-            let hint = if deep { "; linops may be nested at most 48 deep" } else { "" };
-            let what = if e.is_data() { "" } else { "not JSON: " };
-            Error::file(path, format!("{what}{e}{hint}"))
-        })?;
-        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let loader = Loader { folder, files: RefCell::new(vec![path.to_path_buf()]), any_in_front: Cell::new(false) };
+        let value = parsed(&text).map_err(|e| Error::file(path, e))?;
+        let loader = Loader::new(path.parent().unwrap_or(Path::new("")));
+        loader.files.borrow_mut().push(path.to_path_buf());
         let linop = loader.linop(&value, None, &Place::default()).map_err(|e| e.at(path.display().to_string()))?;
         Ok(LinopFile { linop, any_in_front: loader.any_in_front.get(), files: loader.files.into_inner() })
     }
+}
+
+/// The JSON value of a text, or what is wrong with it.
+fn parsed(text: &str) -> Result<Value, String> {
+    json::parse(text).map_err(|e| {
+        let deep = e.to_string().contains("recursion limit");
+        let hint = if deep { "; linops may be nested at most 48 deep" } else { "" };
+        let what = if e.is_data() { "" } else { "not JSON: " };
+        format!("{what}{e}{hint}")
+    })
 }
 
 impl Linop {
@@ -83,6 +101,9 @@ struct Loader {
     files: RefCell<Vec<PathBuf>>,
     /// Whether the outermost input has `...` in front.
     any_in_front: Cell<bool>,
+    /// The fields that ops have asked for.
+    #[cfg(test)]
+    asked: RefCell<std::collections::BTreeSet<(&'static str, String)>>,
 }
 
 /// Where in the JSON: `linops[2].linop`.
@@ -103,6 +124,16 @@ impl Place {
 }
 
 impl Loader {
+    fn new(folder: &Path) -> Loader {
+        Loader {
+            folder: folder.to_path_buf(),
+            files: RefCell::default(),
+            any_in_front: Cell::new(false),
+            #[cfg(test)]
+            asked: RefCell::default(),
+        }
+    }
+
     /// The linop of a JSON value; `given` is the input that its surroundings imply.
     fn linop(&self, value: &Value, given: Option<&Shape>, place: &Place) -> Result<Linop> {
         if place.depth > MAX_DEPTH {
@@ -110,14 +141,17 @@ impl Loader {
         }
         let mut f = Fields::new(value, place)?;
         let op = f.text("op")?.ok_or_else(|| f.wrong("op", "is missing; expected the linop's name, as in \"fft\""))?;
+        let op = FileOp::named(&op).map_err(|e| f.at("op", e))?;
+        f.describe(op)?;
         let input = self.input(&mut f, given)?;
-        let build = ops::build(&op).ok_or_else(|| f.wrong("op", ops::unknown(&op)))?;
-        let linop = build(self, &mut f, input)?;
+        let linop = (op.build)(self, &mut f, input)?;
         let linop = match f.text("name")? {
             Some(name) => linop.named(name),
             None => linop,
         };
-        f.finish(&op)?;
+        f.expect_all_read(op)?;
+        #[cfg(test)]
+        self.asked.borrow_mut().extend(f.asked().into_iter().map(|field| (op.name, field)));
         Ok(linop)
     }
 
@@ -151,6 +185,11 @@ fn needed(input: Option<Shape>, f: &Fields) -> Result<Shape> {
     input.ok_or_else(|| {
         f.wrong("in", "is missing and cannot be inferred; give dims with extents, as in \"Ny=256 Nx=256\"")
     })
+}
+
+/// What a constructor made, under the names of `out`.
+fn made(linop: Result<Linop>, f: &mut Fields) -> Result<Linop> {
+    renamed(linop.map_err(|e| f.here(e))?, f)
 }
 
 /// Applies `out` as a positional rename, if it is there.

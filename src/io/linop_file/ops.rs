@@ -1,97 +1,85 @@
-//! The table of ops: each by name, with what makes it of its fields. Another op is one row and its function.
+//! The table of ops. Another op is one row, and beside its function a [`FileOp`] that describes it.
 
 use super::Loader;
-use super::fields::Fields;
-use crate::dim::Shape;
-use crate::error::Result;
-use crate::linop::Linop;
+use super::nearest::{nearest, shown};
+use super::op::FileOp;
+use crate::error::{Error, Result};
 
-/// Makes a linop of its fields and of the input that they or the surroundings give.
-pub(super) type Build = fn(&Loader, &mut Fields, Option<Shape>) -> Result<Linop>;
-
-pub(super) const OPS: &[(&str, Build)] = &[
-    ("identity", Loader::identity),
-    ("zero", Loader::zero),
-    ("scalar", Loader::scalar),
-    ("diagonal", Loader::diagonal),
-    ("dense", Loader::dense),
-    ("fft", Loader::fft),
-    ("rfft", Loader::rfft),
-    ("irfft", Loader::irfft),
-    ("dct", Loader::dct),
-    ("dst", Loader::dst),
-    ("nufft", Loader::nufft),
-    ("nufft_type3", Loader::nufft_type3),
-    ("ndft", Loader::ndft),
-    ("interpolate", Loader::interpolate),
-    ("gridding", Loader::gridding),
-    ("projection", Loader::projection),
-    ("warp", Loader::warp),
-    ("pad", Loader::pad),
-    ("crop", Loader::crop),
-    ("slice", Loader::slice),
-    ("embed", Loader::embed),
-    ("sampling", Loader::sampling),
-    ("convolve", Loader::convolve),
-    ("convolve_kernel", Loader::convolve_kernel),
-    ("blocks", Loader::blocks),
-    ("finite_difference", Loader::finite_difference),
-    ("gradient", Loader::gradient),
-    ("laplacian", Loader::laplacian),
-    ("symmetrised_gradient", Loader::symmetrised_gradient),
-    ("sum", Loader::sum),
-    ("mean", Loader::mean),
-    ("tile", Loader::tile),
-    ("hankel", Loader::hankel),
-    ("off_resonance", Loader::off_resonance),
-    ("repeat", Loader::repeat),
-    ("rearrange", Loader::rearrange),
-    ("flip", Loader::flip),
-    ("roll", Loader::roll),
-    ("downsample", Loader::downsample),
-    ("upsample", Loader::upsample),
-    ("wavelet", Loader::wavelet),
-    ("custom", Loader::custom),
-    ("chain", Loader::chain),
-    ("add", Loader::add),
-    ("concat", Loader::concat),
-    ("stack", Loader::stack),
-    ("over", Loader::over),
-    ("kron", Loader::kron),
-    ("adjoint", Loader::adjoint),
-    ("normal", Loader::normal),
+const OPS: &[&FileOp] = &[
+    &Loader::IDENTITY,
+    &Loader::ZERO,
+    &Loader::SCALAR,
+    &Loader::DIAGONAL,
+    &Loader::DENSE,
+    &Loader::FFT,
+    &Loader::RFFT,
+    &Loader::IRFFT,
+    &Loader::DCT,
+    &Loader::DST,
+    &Loader::NUFFT,
+    &Loader::NUFFT_TYPE3,
+    &Loader::NDFT,
+    &Loader::INTERPOLATE,
+    &Loader::GRIDDING,
+    &Loader::PROJECTION,
+    &Loader::BACK_PROJECTION,
+    &Loader::WARP,
+    &Loader::PAD,
+    &Loader::CROP,
+    &Loader::SLICE,
+    &Loader::EMBED,
+    &Loader::SAMPLING,
+    &Loader::CONVOLVE,
+    &Loader::CONVOLVE_KERNEL,
+    &Loader::BLOCKS,
+    &Loader::FINITE_DIFFERENCE,
+    &Loader::GRADIENT,
+    &Loader::LAPLACIAN,
+    &Loader::SYMMETRISED_GRADIENT,
+    &Loader::SUM,
+    &Loader::MEAN,
+    &Loader::TILE,
+    &Loader::HANKEL,
+    &Loader::OFF_RESONANCE,
+    &Loader::REPEAT,
+    &Loader::REARRANGE,
+    &Loader::FLIP,
+    &Loader::ROLL,
+    &Loader::DOWNSAMPLE,
+    &Loader::UPSAMPLE,
+    &Loader::WAVELET,
+    &Loader::WAVELET_INVERSE,
+    &Loader::CUSTOM,
+    &Loader::CHAIN,
+    &Loader::ADD,
+    &Loader::CONCAT,
+    &Loader::STACK,
+    &Loader::OVER,
+    &Loader::KRON,
+    &Loader::ADJOINT,
+    &Loader::NORMAL,
 ];
 
-/// What makes this op.
-pub(super) fn build(op: &str) -> Option<Build> {
-    OPS.iter().find(|(name, _)| *name == op).map(|(_, build)| *build)
+impl FileOp {
+    /// All ops of linop files, as the documentation lists them.
+    pub fn all() -> &'static [&'static FileOp] {
+        OPS
+    }
+
+    /// The op of this name.
+    ///
+    /// # Errors
+    /// There is none; the message has the nearest name, and all of them.
+    pub fn named(name: &str) -> Result<&'static FileOp> {
+        OPS.iter().find(|op| op.name == name).copied().ok_or_else(|| Error::Value(unknown(name)))
+    }
 }
 
 /// What to say of an op that there is not.
 pub(super) fn unknown(op: &str) -> String {
-    let shown: String = op.chars().take(40).collect();
-    let names: Vec<&str> = OPS.iter().map(|(name, _)| *name).collect();
-    let distances = names.iter().map(|name| (distance(&shown.to_lowercase(), name), *name));
-    // Two slips at most, and fewer than half of its letters.
-    let meant = distances.min().filter(|(slips, name)| *slips <= 2 && 2 * slips < name.len());
-    let meant = meant.map_or(String::new(), |(_, name)| format!(", perhaps \"{name}\""));
-    format!("unknown op \"{shown}\"{meant}; there are {}", names.join(", "))
-}
-
-/// Letters to insert, delete or replace, to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let replaced = before + usize::from(letter != *other);
-            before = row[j + 1];
-            row[j + 1] = replaced.min(row[j].min(before) + 1);
-        }
-    }
-    row[b.len()]
+    let names: Vec<&str> = OPS.iter().map(|op| op.name).collect();
+    let meant = nearest(op, names.iter().copied()).map_or(String::new(), |name| format!(", perhaps \"{name}\""));
+    format!("unknown op \"{}\"{meant}; there are {}", shown(op), names.join(", "))
 }
 
 #[cfg(test)]
@@ -106,7 +94,8 @@ mod tests {
             );
         }
         assert!(unknown("curvelet").starts_with("unknown op \"curvelet\"; there are"));
-        assert!(unknown(&"x".repeat(1 << 20)).len() < 400);
-        assert_eq!((distance("", "abc"), distance("abc", "abc"), distance("kitten", "sitting")), (3, 0, 3));
+        assert!(unknown(&"x".repeat(1 << 20)).len() < 700);
+        assert!(FileOp::named("fft").is_ok());
+        assert!(FileOp::named("convlve").unwrap_err().to_string().contains("perhaps \"convolve\""));
     }
 }

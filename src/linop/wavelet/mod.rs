@@ -16,9 +16,9 @@ mod levels;
 
 pub use family::Wavelet;
 
-use super::{Linop, Operator, advance, axes_of};
+use super::{Linop, Operator, Saver, advance, axes_of};
 use crate::access::ValueId;
-use crate::dim::{Shape, ToShape};
+use crate::dim::{Dim, Shape, ToShape};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::setters::setters;
@@ -100,7 +100,8 @@ setters! { WaveletOptions {
 /// `axes` names other than 1 to 3 dims, or one that is not in the input; more than 32 levels.
 pub fn wavelet(input: impl ToShape, axes: &str, options: &WaveletOptions) -> Result<Linop> {
     let input = input.to_shape()?;
-    let transform = Transform::new(&input, axes, options, false)?;
+    let named = axes_of(&input, axes).map_err(|e| e.at("wavelet"))?;
+    let transform = Transform::new(&input, named, &same, options, "wavelet")?;
     let output = transform.packed(&input)?;
     let bank = Bank::analysis(&options.wavelet, options.boundary)?;
     Ok(Linop::of(input, output, Analysis { transform, bank }))
@@ -131,10 +132,53 @@ pub fn wavelet(input: impl ToShape, axes: &str, options: &WaveletOptions) -> Res
 /// As for [`wavelet()`].
 pub fn wavelet_inverse(output: impl ToShape, axes: &str, options: &WaveletOptions) -> Result<Linop> {
     let output = output.to_shape()?;
-    let transform = Transform::new(&output, axes, options, true)?;
+    let named = axes_of(&output, axes).map_err(|e| e.at(INVERSE))?;
+    let transform = Transform::new(&output, named, &advance, options, INVERSE)?;
     let input = transform.packed(&output)?;
     let bank = Bank::synthesis(&options.wavelet, options.boundary)?;
     Ok(Linop::of(input, output, Synthesis { transform, bank }))
+}
+
+/// The same from coefficients under these names, of samples of the extents `to` along `axes`; these get the next unused name.
+pub(crate) fn wavelet_inverse_to(input: Shape, axes: &str, to: &Shape, options: &WaveletOptions) -> Result<Linop> {
+    let named = axes_of(&input, axes).map_err(|e| e.at(INVERSE))?;
+    let mut extents = input.extents().to_vec();
+    for &a in &named {
+        let d = input.dims()[a];
+        let Some(n) = to.size(d) else { return shape_err!("{INVERSE}: \"to\" lacks dim {d}; give its new extent") };
+        extents[a] = n;
+    }
+    if let Some(d) = to.dims().iter().find(|d| named.iter().all(|&a| input.dims()[a] != **d)) {
+        return shape_err!("{INVERSE}: \"to\" names dim {d}, which is not in \"{axes}\"");
+    }
+    let samples = Shape::new(input.dims().to_vec(), extents.clone())?;
+    let output = Shape::new(advance(&input, &named), extents)?;
+    let transform = Transform::new(&samples, named, &same, options, INVERSE)?;
+    let packed = transform.packed(&samples)?;
+    if packed.extents() != input.extents() {
+        return shape_err!(
+            "{INVERSE}: the coefficients of {to} have extents {:?}, the input is {input}",
+            packed.extents()
+        );
+    }
+    let bank = Bank::synthesis(&options.wavelet, options.boundary)?;
+    Ok(Linop::of(input, output, Synthesis { transform, bank }))
+}
+
+const INVERSE: &str = "wavelet_inverse";
+
+fn same(input: &Shape, _: &[usize]) -> Vec<Dim> {
+    input.dims().to_vec()
+}
+
+impl WaveletBoundary {
+    fn name(self) -> &'static str {
+        match self {
+            WaveletBoundary::Zero => "zero",
+            WaveletBoundary::Periodization => "periodization",
+            WaveletBoundary::Symmetric => "symmetric",
+        }
+    }
 }
 
 /// What both directions have in common.
@@ -142,17 +186,25 @@ pub fn wavelet_inverse(output: impl ToShape, axes: &str, options: &WaveletOption
 struct Transform {
     /// Ascending.
     axes: Vec<usize>,
+    /// The same as they were named.
+    named: Vec<usize>,
+    options: WaveletOptions,
     /// The finest first.
     levels: Vec<Level>,
     details: String,
 }
 
 impl Transform {
-    fn new(samples: &Shape, axes: &str, options: &WaveletOptions, synthesis: bool) -> Result<Transform> {
-        let op = if synthesis { "wavelet_inverse" } else { "wavelet" };
-        let named = axes_of(samples, axes).map_err(|e| e.at(op))?;
+    /// `shown` gives the dims of x, for listings.
+    fn new(
+        samples: &Shape,
+        named: Vec<usize>,
+        shown: &dyn Fn(&Shape, &[usize]) -> Vec<Dim>,
+        options: &WaveletOptions,
+        op: &str,
+    ) -> Result<Transform> {
         if named.len() > MOST_AXES {
-            return shape_err!("{op}: {} dims are named ({axes}); expected 1 to {MOST_AXES}", named.len());
+            return shape_err!("{op}: {} dims are named; expected 1 to {MOST_AXES}", named.len());
         }
         let mut axes = named.clone();
         axes.sort_unstable();
@@ -161,18 +213,23 @@ impl Transform {
         if count > MOST_LEVELS {
             return shape_err!("{op}: {count} levels; expected at most {MOST_LEVELS}");
         }
-        let names: Vec<String> = named.iter().map(|&a| samples.dims()[a].to_string()).collect();
-        let boundary = match options.boundary {
-            WaveletBoundary::Zero => "zero",
-            WaveletBoundary::Periodization => "periodization",
-            WaveletBoundary::Symmetric => "symmetric",
-        };
+        let shown = shown(samples, &named);
+        let names: Vec<String> = named.iter().map(|&a| shown[a].to_string()).collect();
+        let boundary = options.boundary.name();
         let plural = if count == 1 { "" } else { "s" };
         let details = format!("{}, {}, {count} level{plural}, {boundary}", options.wavelet, names.join(" "));
         // Fewer pieces for a few more coefficients: of three axes they would else be more than a kernel adds up at once.
-        let padded = extents.len() == MOST_AXES && Bank::pads(options.boundary, synthesis);
+        let padded = extents.len() == MOST_AXES && Bank::pads(options.boundary, op == INVERSE);
         let levels = levels(&extents, count, options.wavelet.taps(), options.boundary, padded);
-        Ok(Transform { axes, levels, details })
+        Ok(Transform { axes, named, options: options.clone(), levels, details })
+    }
+
+    /// The fields of a linop file, but for the extents of samples.
+    fn saved(&self, to: &mut Saver) {
+        to.field("wavelet", self.options.wavelet.name());
+        to.dims("axes", &self.named);
+        to.field("levels", self.levels.len());
+        to.unless("boundary", self.options.boundary.name(), "zero");
     }
 
     /// The shape of the coefficients.
@@ -225,6 +282,12 @@ impl Operator for Analysis {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         self.levels(b, x, &self.transform.levels)
     }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        self.transform.saved(to);
+        to.makes(self.transform.packed(to.input())?);
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -259,6 +322,14 @@ impl Operator for Synthesis {
 
     fn forward(&self, b: &mut Builder, y: ValueId) -> Result<ValueId> {
         self.levels(b, y, &self.transform.levels)
+    }
+
+    fn saved(&self, to: &mut Saver) -> Result<()> {
+        self.transform.saved(to);
+        let (input, extents) = (to.input(), to.output().extents());
+        to.by_dim("to", self.transform.named.iter().map(|&a| (a, extents[a])));
+        to.makes(Shape::new(advance(input, &self.transform.named), extents.to_vec())?);
+        Ok(())
     }
 }
 

@@ -199,6 +199,11 @@ impl Nufft {
         &self.0.samples
     }
 
+    /// The coordinates, point after point.
+    pub fn locs(&self) -> &[f64] {
+        &self.0.locs
+    }
+
     /// Number of points.
     pub fn count(&self) -> usize {
         self.0.samples.iter().product()
