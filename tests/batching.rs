@@ -57,7 +57,9 @@ fn every_linop_over_frames_is_the_linop_of_each() {
                 let plan = a.plan(&Device::host(), DType::Complex32).unwrap();
                 plan.named("reduce").any(|s| plan.values[s.store.value.at()].len() < 64)
             });
-            if !(sums && what.contains("on host") && error < 2e-7) {
+            // Zeros may differ in sign on a GPU.
+            let host = what.contains("on host");
+            if !(sums && host && error < 2e-7 || !host && error == 0.0) {
                 failures.push(what);
             }
         }

@@ -311,7 +311,7 @@ fn normals_of_type_3_are_within_the_tolerance() {
         let options = NufftType3Options::default().toeplitz(toeplitz);
         let a = linop::nufft_type3("N=400", &x, &s, options, "M").unwrap();
         let error = distance(&apply_on(&Device::host(), &a.n(), &c).unwrap(), &want);
-        assert!(error < 2.0 * options.tol, "{toeplitz:?}: {error:.1e}");
+        assert!(error < 3.0 * options.tol, "{toeplitz:?}: {error:.1e}");
     }
 }
 

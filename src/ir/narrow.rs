@@ -192,18 +192,23 @@ fn narrow_map(
         return Narrowed::of(Part::Whole, move |b, x| b.map(x, axes.clone(), extents.clone()));
     };
     let n = input[from];
-    let read = |k: usize| m.at(k as i64, n);
-    let found = range.clone().filter_map(read).fold(None, |seen: Option<(i64, i64)>, i| {
-        let (low, high) = seen.unwrap_or((i, i));
-        Some((low.min(i), high.max(i)))
-    });
-    let Some((low, high)) = found else {
+    let first = range.start as i64;
+    let base = (first * m.num + m.off).rem_euclid(n as i64);
+    let last = base + m.num * (range.len() as i64 - 1);
+    // What is read lies between the first and the last index that are.
+    let found = match m.wrap {
+        true => Some((base, last)),
+        false => {
+            let (lo, hi) = (first.max(m.lo), (range.end as i64).min(m.hi));
+            let from = (lo..hi).take(m.den as usize).find_map(|k| m.at(k, n));
+            from.zip((lo..hi).rev().take(m.den as usize).find_map(|k| m.at(k, n)))
+        }
+    };
+    let Some((low, high)) = found.map(|(a, b)| (a.min(b), a.max(b))) else {
         return Narrowed { reads: Part::Nothing, make: Box::new(move |b, _| b.zero(extents.clone())) };
     };
-    let (first, len) = (range.start as i64, (high - low + 1) as usize);
-    let base = (first * m.num + m.off).rem_euclid(n as i64);
-    let runs_through = !m.wrap || range.clone().all(|k| read(k) == Some(base + m.num * (k as i64 - first)));
-    if !runs_through {
+    let len = (high - low + 1) as usize;
+    if m.wrap && !(0..n as i64).contains(&last) {
         // It runs over the end of a turned axis.
         let (range, mut whole) = (range.clone(), extents);
         whole[axis] = n;

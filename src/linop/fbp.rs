@@ -1,7 +1,7 @@
 //! Filtered back-projection: the direct reconstruction of an image from the projections of it.
 
 use super::projection::{image_rank, order, saved};
-use super::{Align, FftOptions, Geometry, Linop, Norm, Operator, Saver, chain, crop, diagonal, fft, pad};
+use super::{ConvolveOptions, Geometry, Linop, Operator, Saver, chain, convolve, diagonal};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err, value_err};
@@ -80,7 +80,7 @@ impl Default for FbpOptions {
 /// and modulo a turn for others, whose views have to cover the whole turn. A gap that is more than three times the usual spacing
 /// counts as missing data, and is not shared out.
 ///
-/// It is a linop like others: pad, fft, diagonal, fft, crop and a back-projection. The result is complex, as transforms make it.
+/// It is a linop like others: a convolution and a back-projection. Of real views the image is real.
 ///
 /// ```
 /// use linops::linop::{self, FbpOptions, Geometry};
@@ -143,19 +143,18 @@ fn filtered(input: &Shape, names: &[Dim], g: &Geometry, options: FbpOptions) -> 
         };
         steps.push(diagonal(input, &weights)?);
     }
-    let padded = pad(input, format!("{along}={long}"), Align::Start)?.out(&same)?;
-    let shape = padded.output()?.clone();
-    let forward = fft(&shape, &along.to_string(), FftOptions::default().norm(Norm::Backward))?.out(&same)?;
-    let ramp = Tensor::from_array(ramp(g, long, options), &along.to_string())?;
-    let inverse = FftOptions::default().norm(Norm::Backward).inverse(true);
-    steps.extend([
-        padded,
-        forward,
-        diagonal(&shape, &ramp)?,
-        fft(&shape, &along.to_string(), inverse)?.out(&same)?,
-        crop(&shape, format!("{along}={n}"), Align::Start)?.out(&same)?,
-    ]);
+    let taps = Tensor::from_array(taps(&ramp(g, long, options), n), &along.to_string())?;
+    steps.push(convolve(input, &taps, &along.to_string(), ConvolveOptions::default())?.out(&same)?);
     chain(steps)
+}
+
+/// The filter in space, 2n − 1 samples of it with the middle in their middle: what samples of one view reach of each other.
+fn taps(spectrum: &Array1<f32>, n: usize) -> Array1<f32> {
+    let long = spectrum.len();
+    let mut samples: Vec<Complex64> = spectrum.iter().map(|h| Complex64::new(f64::from(*h), 0.0)).collect();
+    rustfft::FftPlanner::new().plan_fft_inverse(long).process(&mut samples);
+    #[allow(clippy::cast_possible_truncation)]
+    Array1::from_shape_fn(2 * n - 1, |j| (samples[(j + 1).abs_diff(n)].re / long as f64) as f32)
 }
 
 /// Size of a detector pixel at the axis of rotation.

@@ -81,7 +81,7 @@ pub use sampling::{sampling, sampling_at};
 pub use saved::{Saved, SavedArray, SavedValue, Saver};
 pub use sense::sense;
 pub use slice::{embed, slice};
-pub use split::{Cut, Tiling};
+pub use split::{Cut, Splits, Tiling};
 pub(crate) use split::{Piece, Tiles, narrowed};
 pub use stretch::{Stretch, ToStretch};
 pub use subsample::{downsample, upsample};

@@ -119,6 +119,18 @@ impl Cut {
     }
 }
 
+/// Whether a linop can be split along a dim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Splits {
+    /// Parts need nothing of each other.
+    Alone,
+    /// Parts read, or add to, entries of their neighbours, too.
+    WithNeighbours,
+    /// It cannot, for this reason.
+    Not(String),
+}
+
 /// Entries of one axis of a tensor; None is all of it.
 pub(crate) type Piece = Option<(usize, Range<usize>)>;
 
@@ -208,6 +220,17 @@ impl Tiles {
         };
         let tiles = ranges.iter().map(tile).collect::<Result<_>>()?;
         Ok(Tiles { input: input.clone(), output: output.clone(), tiles, joined: false })
+    }
+
+    /// Whether tiles overlap, where they read or where they write.
+    fn kind(&self) -> Splits {
+        let overlaps = |of: fn(&Tile) -> &Piece| {
+            self.tiles.windows(2).any(|w| match (of(&w[0]), of(&w[1])) {
+                (Some((a, r)), Some((b, s))) => a == b && r.end > s.start && s.end > r.start,
+                _ => false,
+            })
+        };
+        if overlaps(|t| &t.reads) || overlaps(|t| &t.writes) { Splits::WithNeighbours } else { Splits::Alone }
     }
 
     /// The container of the tiles, each of them cut further.
@@ -353,6 +376,41 @@ impl Linop {
     pub fn tiled(&self, tiling: &Tiling) -> Result<Linop> {
         let Some((dim, cut)) = tiling.levels.first() else { return Ok(self.clone()) };
         Tiles::of(self, dim, cut)?.linop(&tiling.rest())
+    }
+
+    /// Every dim of the output and of the input, and whether the linop can be split along it.
+    ///
+    /// ```
+    /// use linops::linop::{self, Splits};
+    /// use linops::Tensor;
+    /// let kernel = Tensor::from_slice("X=3", &[1.0, 2.0, 1.0])?;
+    /// let a = linop::convolve("C=4 X=32", &kernel, "X", Default::default())?.out("C X")?;
+    /// let f = linop::fft("C=4 X=32", "X", Default::default())?.out("C X")?;
+    /// let kinds = |a: &linops::Linop| Ok::<_, linops::Error>(a.splits()?.into_iter().map(|(_, s)| s).collect::<Vec<_>>());
+    /// assert_eq!(kinds(&a)?, [Splits::Alone, Splits::WithNeighbours]);
+    /// assert!(matches!(&kinds(&f)?[..], [Splits::Alone, Splits::Not(why)] if why.contains("Fourier transform")));
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The linop carries an error.
+    pub fn splits(&self) -> Result<Vec<(Dim, Splits)>> {
+        let mut dims = self.output()?.dims().to_vec();
+        dims.extend(self.input()?.dims().iter().filter(|d| self.output().is_ok_and(|o| o.axis(**d).is_none())));
+        let kind = |dim: Dim| -> Result<(Dim, Splits)> {
+            let n = self.size(&dim.to_string())?;
+            let starts = [n / 3, 2 * n / 3]
+                .into_iter()
+                .filter(|s| (1..n).contains(s))
+                .collect::<std::collections::BTreeSet<_>>();
+            let cut = Cut::At(starts.into_iter().collect());
+            Ok((
+                dim,
+                Tiles::of(self, &dim.to_string(), &cut)
+                    .map_or_else(|e| Splits::Not(e.root().to_string()), |t| t.kind()),
+            ))
+        };
+        dims.into_iter().map(kind).collect()
     }
 
     /// Whether the linop can be split along a dim.

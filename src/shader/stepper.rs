@@ -57,13 +57,15 @@ pub(crate) struct Chunk {
 pub(crate) struct Read {
     pub load: Load,
     pub mark: usize,
+    /// Whether a kernel of real results is given complex values as they are; else their real part.
+    pub as_stored: bool,
 }
 
 impl Read {
     /// By the result alone.
     pub fn whole(load: &Load) -> Read {
         let load = load.collapsed();
-        Read { mark: load.extents.len(), load }
+        Read { mark: load.extents.len(), load, as_stored: false }
     }
 }
 
@@ -298,15 +300,14 @@ impl Stepper {
             names.push(name);
         }
         let mut at = 0;
-        for (k, Read { load, mark }) in reads.iter().enumerate() {
+        for (k, Read { load, mark, as_stored }) in reads.iter().enumerate() {
             let source = |i: usize| Source {
                 name: &names[i],
                 complex: bound[i].element == 8,
                 window: if names[i] == "dst" { dst } else { chosen[i] },
             };
             let weights: Vec<Source> = (1..=load.factors.len()).map(|j| source(at + j)).collect();
-            // Of complex values a real result is a part.
-            let complex = self.complex || bound[at].element == 8;
+            let complex = self.complex || *as_stored && bound[at].element == 8;
             let text = load_function(&format!("load{k}"), load, *mark, complex, &source(at), &weights, &mut t.words);
             t.body += &text;
             at += 1 + load.factors.len();

@@ -7,9 +7,9 @@ mod gpu;
 
 use super::Sample;
 use super::map::MapKernel;
-use crate::access::{AxisMap, Constant, Load, Post, ValueId};
+use crate::access::{AxisMap, Constant, Load, MapAxis, Post, Store, ValueId};
 use crate::error::{Error, Result, shape_err, value_err};
-use crate::ir::{Builder, Lowered, Lowering, Narrowed, Op, Primitive, Program, Stack, Sweep};
+use crate::ir::{Builder, Lowered, Lowering, Narrowed, Op, Part, Primitive, Program, Stack, Sweep, batched};
 use crate::plan::{Held, Kernel, Scratch, Side, StepKernel, Target, Work};
 use crate::shader::{GpuLimits, Holds, Operand, OwnText, own_texts};
 use num_complex::Complex64;
@@ -44,6 +44,8 @@ pub(crate) struct OwnKernel {
 pub(crate) struct Custom {
     pair: Arc<Pair>,
     adjoint: bool,
+    /// Axes in front: the kernel is dispatched for each of their entries.
+    leading: usize,
 }
 
 #[derive(Debug)]
@@ -119,7 +121,7 @@ impl Custom {
             return value_err!("the forward kernel takes {a} values, the adjoint {b}; expected the same of both");
         }
         let (input, output) = (input.to_vec(), output.to_vec());
-        Ok(Custom { pair: Arc::new(Pair { input, output, forward, adjoint, host }), adjoint: false })
+        Ok(Custom { pair: Arc::new(Pair { input, output, forward, adjoint, host }), adjoint: false, leading: 0 })
     }
 
     fn kernel(&self) -> &OwnKernel {
@@ -142,33 +144,40 @@ impl Primitive for Custom {
     }
 
     fn same(&self, other: &dyn Primitive) -> bool {
-        let same = |c: &Custom| Arc::ptr_eq(&c.pair, &self.pair) && c.adjoint == self.adjoint;
+        let same = |c: &Custom| {
+            Arc::ptr_eq(&c.pair, &self.pair) && (c.adjoint, c.leading) == (self.adjoint, self.leading)
+        };
         other.of_type().is_some_and(same)
     }
 
     fn key(&self, mut state: &mut dyn Hasher) {
-        (Arc::as_ptr(&self.pair) as usize, self.adjoint).hash(&mut state);
+        (Arc::as_ptr(&self.pair) as usize, self.adjoint, self.leading).hash(&mut state);
     }
 
     fn extents(&self, input: &[usize]) -> Result<Vec<usize>> {
         let (taken, given) = self.ends();
-        if input != taken {
-            return shape_err!("a kernel for extents {taken:?} does not take {input:?}");
+        match input.split_at_checked(self.leading) {
+            Some((front, own)) if own == taken => Ok([front, given].concat()),
+            _ => shape_err!("a kernel for extents {taken:?} does not take {input:?}"),
         }
-        Ok(given.to_vec())
     }
 
     fn transpose(&self, b: &mut Builder, y: ValueId, _: &[usize]) -> Result<ValueId> {
         b.apply(y, Custom { adjoint: !self.adjoint, ..self.clone() })
     }
 
-    /// A kernel of others knows nothing of an axis in front.
-    fn together(&self, _: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
-        None
+    /// A kernel of others knows nothing of an axis in front: it runs for each entry.
+    fn together(&self, all: &[&dyn Primitive], _: Stack) -> Option<Arc<dyn Primitive>> {
+        let moved = Custom { leading: self.leading + 1, ..self.clone() };
+        all.iter().all(|p| self.same(*p)).then(|| Arc::new(moved) as Arc<dyn Primitive>)
     }
 
-    fn narrow(&self, _: &[usize], _: usize, _: &Range<usize>) -> Result<Narrowed> {
-        shape_err!("a kernel of one's own makes all of its result")
+    fn narrow(&self, input: &[usize], axis: usize, range: &Range<usize>) -> Result<Narrowed> {
+        if axis >= self.leading {
+            return shape_err!("a kernel of one's own makes all of its result; split along a dim in front");
+        }
+        let own = self.clone();
+        Ok(Narrowed::of(Part::along(axis, range, input), move |b, x| b.apply(x, own.clone())))
     }
 
     fn weights(&self) -> Vec<&Constant> {
@@ -198,6 +207,9 @@ impl Primitive for Custom {
     }
 
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
+        if self.leading > 0 {
+            return self.lower_rows(to, x);
+        }
         let extents = self.extents(&x.extents)?;
         let (kernel, Side::Gpu(gpu)) = (self.kernel(), to.target().side()) else {
             return self.fits(&x.extents, &to.target()).map(|()| x.clone());
@@ -215,6 +227,34 @@ impl Primitive for Custom {
         let kernel = CustomKernel { load: x.load(), custom: self.clone(), text, len };
         kernel.expect(&gpu.limits)?;
         Ok(to.step(gpu.own(kernel), &extents, complex))
+    }
+}
+
+impl Custom {
+    /// Row by row of the axes in front: each is read to itself, and its result put where it belongs.
+    fn lower_rows(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
+        let (one, extents) = (Custom { leading: 0, ..self.clone() }, self.extents(&x.extents)?);
+        let rows: usize = x.extents[..self.leading].iter().product();
+        let (taken, given) = self.ends();
+        let (n, len): (usize, usize) = (taken.iter().product(), given.iter().product());
+        let mut y: Option<Lowered> = None;
+        for row in 0..rows {
+            let picked = [
+                MapAxis::From(0, AxisMap::affine(1, row as i64, 1, rows, 1)),
+                MapAxis::From(1, AxisMap::identity(n)),
+            ];
+            let load = x.load().reshaped(&[rows, n]).and_then(|l| l.mapped(&picked, &[1, n]));
+            let Some(load) = load else { return shape_err!("{:?} has no rows of {taken:?}", x.extents) };
+            let part = to.step(StepKernel::on(MapKernel::of(load), &to.target()), taken, x.complex);
+            let made = one.lower(to, &part)?;
+            let y = match &y {
+                Some(y) => y,
+                None => y.insert(to.value(&extents, made.complex)),
+            };
+            let store = Store { value: y.value, start: row * len, run: len, pitch: len };
+            to.part(StepKernel::on(MapKernel::of(made.load()), &to.target()), store);
+        }
+        y.map_or_else(|| shape_err!("a kernel of one's own over no rows"), Ok)
     }
 }
 
@@ -350,7 +390,9 @@ pub(crate) fn on_host(p: &Program) -> Result<Program> {
         };
         let program = if custom.adjoint { host.transpose()?.simplify()? } else { host.clone() };
         // It may hold such kernels itself.
-        b.inline(&on_host(&program)?, *x).map(Some)
+        let program = on_host(&program)?;
+        let front = b.extents(*x)[..custom.leading].to_vec();
+        b.inline(&batched(&program, &front)?, *x).map(Some)
     })
 }
 

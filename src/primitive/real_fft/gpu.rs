@@ -15,7 +15,7 @@ impl GpuKernel for RowsKernel {
 
 impl PerResult for RowsKernel {
     fn reads(&self) -> Vec<Read> {
-        vec![Read::whole(&self.load)]
+        vec![Read { as_stored: true, ..Read::whole(&self.load) }]
     }
 
     fn chunks(&self, s: &Stepper) -> Vec<Chunk> {

@@ -23,7 +23,7 @@ impl PerResult for SumKernel {
     /// The axes of the results stay apart from those of the terms: together their index may exceed 32 bits.
     fn reads(&self) -> Vec<Read> {
         let (load, mark) = self.load.collapsed_around(self.kept);
-        vec![Read { load, mark }]
+        vec![Read { load, mark, as_stored: false }]
     }
 
     fn chunks(&self, s: &Stepper) -> Vec<Chunk> {
