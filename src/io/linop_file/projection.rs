@@ -13,12 +13,8 @@ const FAR: f64 = 8.0 * std::f64::consts::PI;
 
 const GEOMETRY: FileField = must("geometry", "\"parallel\", \"fan\" or \"cone\"", "how the rays run");
 const ANGLES: FileField = must("angles", "array of one axis", "the angle of each view");
-const ANGLE_UNIT: FileField = open(
-    "angle_unit",
-    "\"radian\" or \"degree\"",
-    "radian, up to four turns",
-    "the unit of the angles",
-);
+const ANGLE_UNIT: FileField =
+    open("angle_unit", "\"radian\" or \"degree\"", "radian, up to four turns", "the unit of the angles");
 const DETECTORS: FileField = must("detectors", COUNT, "pixels in a row of the detector");
 const ROWS: FileField = open("rows", COUNT, "needed for a cone", "rows of the detector");
 const SOURCE_DISTANCE: FileField =
