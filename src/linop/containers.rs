@@ -141,7 +141,7 @@ fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, 
 
 /// Joins linops of equal shapes along new dims: a position in the input, in the output, or both. `(dim, position)`.
 ///
-/// Adjoint, normal and cost are those of [`concat`]. [Splits](Linop::split) along the new dims, and dims along which all of
+/// Adjoint, normal and cost are those of [`concat()`]. [Splits](Linop::split) along the new dims, and dims along which all of
 /// them split.
 ///
 /// ```

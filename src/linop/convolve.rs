@@ -49,7 +49,7 @@ setters! { ConvolveOptions {
     stride: usize,
 } }
 
-/// The convolution of x with a kernel along one to three axes, y = k ∗ x: y[p] = Σⱼ k[j]·x[p − j] (the kernel is flipped).
+/// The convolution of x with a kernel along one to three axes, y = k ∗ x: `y[p] = Σⱼ k[j]·x[p − j]` (the kernel is flipped).
 ///
 /// The dims of the kernel that `axes` names are its taps. Others make channels, as in a layer of a neural network: those that x
 /// has are summed over, those that it lacks are new in y. New ones stand where the first one that is summed over stood, or in

@@ -16,7 +16,7 @@ use crate::setters::setters;
 pub struct GradientOptions {
     /// What stands beyond the ends.
     pub border: Border,
-    /// x[n + 1] − x[n] instead of x[n] − x[n − 1].
+    /// `x[n + 1] − x[n]` instead of `x[n] − x[n − 1]`.
     pub ahead: bool,
     /// Distance of neighbours along each axis, in the order of `axes`; None is 1 along all.
     pub spacing: Option<Vec<f64>>,
@@ -37,7 +37,8 @@ setters! { GradientOptions {
     spacing: Option<Vec<f64>>,
 } }
 
-/// Differences of neighbours, y[d, n] = x[n] − x[n − 1 along d], behind a new dim in front with an entry for each dim of `axes`.
+/// Differences of neighbours, `y[d, n] = x[n] − x[n − 1 along d]`, behind a new dim in front with an entry for each dim of
+/// `axes`.
 ///
 /// The new dim is called `D`, or the next unused name; `out` renames. Forward, adjoint and normal are one pass over memory
 /// each: the normal of all directions is one stencil.
@@ -59,7 +60,7 @@ pub fn finite_difference(input: impl ToShape, axes: &str, border: Border) -> Res
     build("finite_difference", input.to_shape()?, axes, &options)
 }
 
-/// The gradient, y[d, n] = (x[n + 1 along d] − x[n])/spacing_d, behind a new dim `D` in front: [`finite_difference`] with the
+/// The gradient, `y[d, n] = (x[n + 1 along d] − x[n])/spacing_d`, behind a new dim `D` in front: [`finite_difference`] with the
 /// choices of total variation, differences ahead and none across the border (Rudin, Osher and Fatemi, Physica D 60, 1992).
 ///
 /// The adjoint is minus the divergence. The normal is minus [`laplacian`] with the same options.
@@ -90,7 +91,7 @@ fn build(op: &'static str, input: Shape, axes: &str, options: &GradientOptions) 
     Ok(Linop::of(input, output, Gradient { op, along, options: options.clone(), weights, details }))
 }
 
-/// The Laplacian, y = Σ_d (x[n + 1] − 2x[n] + x[n − 1])/spacing_d² along the dims of `axes`: minus the normal of [`gradient`],
+/// The Laplacian, `y = Σ_d (x[n + 1] − 2x[n] + x[n − 1])/spacing_d²` along the dims of `axes`: minus the normal of [`gradient`],
 /// self-adjoint and not positive. One pass over memory where the spacing is 1.
 ///
 /// At the border of kind `Zero` one of the ends has a 0 beyond it and the other its own entry, as the gradient has.
@@ -118,7 +119,7 @@ pub fn laplacian(input: impl ToShape, axes: &str, options: GradientOptions) -> R
 }
 
 /// The symmetrised gradient of a vector field v, whose first dim has an entry for each dim of `axes`:
-/// y[ii] = ∂ᵢvᵢ and y[ij] = (∂ᵢvⱼ + ∂ⱼvᵢ)/√2 for i < j, in the order 00, 01, …, 11, 12, …
+/// `y[ii] = ∂ᵢvᵢ` and `y[ij] = (∂ᵢvⱼ + ∂ⱼvᵢ)/√2` for i < j, in the order 00, 01, …, 11, 12, …
 ///
 /// With these factors the norm of y is the Frobenius norm of the symmetric matrix of which each off-diagonal entry stands once,
 /// which is what second-order total generalised variation measures (Bredies, Kunisch and Pock, SIAM J. Imaging Sci. 3, 2010; it

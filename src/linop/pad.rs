@@ -20,7 +20,7 @@ pub enum Align {
 /// Zero-pads dims to the extents in `to` (`"Nx=320"`). Padded dims get the next unused name, or
 /// [keep](Linop::keep) theirs.
 ///
-/// y[n] = x[n + o] where that is in x and 0 elsewhere, with o = N/2 − P/2 (each rounded down) for [`Align::Center`] and 0 for
+/// `y[n] = x[n + o]` where that is in x and 0 elsewhere, with o = N/2 − P/2 (each rounded down) for [`Align::Center`] and 0 for
 /// [`Align::Start`]. The adjoint is [`crop`], the normal the identity. An index map: what follows reads x by it, without a pass
 /// of its own. [Splits](Linop::split) along every dim.
 ///

@@ -325,7 +325,7 @@ impl Linop {
     ///
     /// # Errors
     /// The linop carries an error, or holds an operator of a user's own that does not say how it is saved
-    /// ([`Operator::saved`]).
+    /// ([`Operator::saved`](super::Operator::saved)).
     pub fn saved(&self) -> Result<Saved> {
         self.saved_in(None)
     }

@@ -45,7 +45,7 @@ impl Default for WarpOptions {
     }
 }
 
-/// y[n] = x(n + u[n]): the image along the 1 to 3 dims in `axes`, moved by a field of displacements in cells. Dims and extents
+/// `y[n] = x(n + u[n])`: the image along the 1 to 3 dims in `axes`, moved by a field of displacements in cells. Dims and extents
 /// stay; the other dims are a batch that is moved alike.
 ///
 /// `displacement` is (D, …): component d belongs to the d-th dim of `axes`, and its other axes are these dims in their order. x
