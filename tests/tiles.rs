@@ -87,7 +87,7 @@ fn values_larger_than_a_buffer_go_by_tiles() {
     let x = complex(a.input().unwrap(), 5);
     let error = a.apply(&x.to(&device).unwrap()).unwrap_err();
     assert!(matches!(error.root(), Error::TooBig { .. }), "{error}");
-    assert!(error.to_string().contains("it would fit in tiles: C in "), "{error}");
+    assert!(error.to_string().contains("it would fit in tiles: C by "), "{error}");
     let y = a.apply_within(&x, &device, u64::MAX - 1).unwrap();
     let want = apply_f64(&a, &wide(&x)).unwrap();
     assert!(distance(&y.to_array().unwrap(), &want) < 2e-6);

@@ -87,6 +87,10 @@ impl<K: Eq + Hash, V> Store<K, V> {
         }
     }
 
+    pub fn budget(&self) -> u64 {
+        self.budget.load(Ordering::Relaxed)
+    }
+
     pub fn set_budget(&self, bytes: u64) {
         self.budget.store(bytes, Ordering::Relaxed);
         self.trim();

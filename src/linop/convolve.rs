@@ -127,13 +127,13 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
     let results: Vec<usize> = conv.iter().map(|c| c.extent).collect();
     let first = summed_axes.min();
     let mut dims: Vec<(Dim, usize)> = Vec::new();
-    for a in 0..input.rank() {
+    for (a, (own, advanced)) in input.iter().zip(&advanced).enumerate() {
         if Some(a) == first {
             dims.extend(&made);
         }
         match along.iter().position(|&k| k == a) {
-            Some(k) => dims.push((advanced[a], results[k])),
-            None if !special(a) => dims.push((input.dims()[a], input.extents()[a])),
+            Some(k) => dims.push((*advanced, results[k])),
+            None if !special(a) => dims.push(own),
             None => {}
         }
     }
@@ -208,8 +208,8 @@ pub fn convolve_kernel(input: impl ToShape, data: &Tensor, axes: &str, options: 
     let results: Vec<usize> = conv.iter().map(|c| c.extent).collect();
     let (mut dims, mut sizes): (Vec<Dim>, Vec<usize>) = made.iter().copied().unzip();
     let made_extents = sizes.clone();
-    for a in 0..input.rank() {
-        dims.push(advanced[a]);
+    for (a, advanced) in advanced.iter().enumerate() {
+        dims.push(*advanced);
         sizes.extend(along.iter().position(|&k| k == a).map(|k| results[k]));
     }
     let output = Shape::new(dims, sizes).map_err(|e| e.at("convolve_kernel"))?;
@@ -242,7 +242,7 @@ fn permuted(t: &Tensor, order: &[Dim]) -> Result<Constant> {
     if order == t.shape().dims() {
         return constant(t);
     }
-    constant(&t.permuted(&join(order))?)
+    constant(&t.permuted(join(order))?)
 }
 
 impl ConvolveMode {
@@ -285,8 +285,12 @@ impl ConvolveOptions {
                 "{op}: along {dim} the kernel has extent {k}, a period of the data {n}; crop the kernel"
             );
         }
-        let extent = whole.div_ceil(self.stride);
-        Ok(ConvAxis { stride: self.stride, up: 1, step: -1, offset: offset as i64, extent, period })
+        // Where one result is kept the stride is not used.
+        let stride = self.stride.min(whole);
+        let axis = ConvAxis { stride, up: 1, step: -1, offset: offset as i64, extent: whole.div_ceil(stride), period };
+        let taps = if input == n { k } else { n };
+        axis.check(input, taps).map_err(|e| e.at(format!("{op}: along {dim}")))?;
+        Ok(axis)
     }
 
     fn details(&self, dims: String) -> String {

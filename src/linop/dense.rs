@@ -94,7 +94,7 @@ pub fn subspace(input: impl ToShape, basis: &Tensor) -> Result<Linop> {
     }
     let mut out = input.dims().to_vec();
     out[at] = time;
-    dense(input, basis, &join(&out)).map_err(|e| e.at("subspace"))
+    dense(input, basis, join(&out)).map_err(|e| e.at("subspace"))
 }
 
 #[derive(Debug)]

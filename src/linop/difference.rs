@@ -192,8 +192,11 @@ impl GradientOptions {
         if spacing.len() != along.len() {
             return shape_err!("{} spacings for {} dims; give one for each", spacing.len(), along.len());
         }
-        match spacing.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
-            Some(s) => value_err!("the spacing {s}; expected numbers above 0"),
+        // One over the square is a weight in single precision.
+        #[allow(clippy::cast_possible_truncation)]
+        let usable = |s: f64| s > 0.0 && ((1.0 / (s * s)) as f32).is_normal();
+        match spacing.iter().find(|s| !usable(**s)) {
+            Some(s) => value_err!("the spacing {s}; expected numbers above 0, from some 1e-19 to 1e18"),
             None => Ok(along),
         }
     }

@@ -136,7 +136,7 @@ pub fn off_resonance(
     let segment = if used.contains(&segment) { segment.next_unused(&used) } else { segment };
     let c = diagonal(&input, &tensor(segment, &over_image, &field, &of_field)?)?.named("field map");
     let over = a.over(Shape::new(vec![segment], vec![count])?)?;
-    let b = dense(over.output()?, &tensor(segment, &over_samples, &times, &of_times)?, &join(output.dims()))?;
+    let b = dense(over.output()?, &tensor(segment, &over_samples, &times, &of_times)?, join(output.dims()))?;
     let what = match options.of {
         Segmentation::Time => "time",
         Segmentation::Frequency => "frequency",
@@ -212,6 +212,9 @@ fn single(c: Complex64) -> Complex32 {
     Complex32::new(c.re as f32, c.im as f32)
 }
 
+/// Turns of phase between the ends, at most: more are a mistake of units.
+const MOST_TURNS: f64 = 1e9;
+
 /// The interpolation of exp(−2πi u s) along u between nodes, with the least squared error over a histogram of s.
 struct Fit {
     nodes: Vec<f64>,
@@ -227,6 +230,12 @@ impl Fit {
     fn of(u: &Distinct, s: &Distinct, segments: Segments) -> Result<Fit> {
         let ((u0, u1), (s0, s1)) = (u.ends(), s.ends());
         let turns = (u1 - u0) * (s1 - s0);
+        if turns.is_nan() || turns > MOST_TURNS {
+            return value_err!(
+                "off_resonance: {turns:.3e} turns of phase between the ends of the field and the readout; expected at most \
+                 {MOST_TURNS:.0e}: the field in Hz, times in seconds"
+            );
+        }
         // A sixteenth of a turn within a bin, at the most distant u.
         let bins = s.histogram(((16.0 * turns).ceil() as usize).clamp(64, 1 << 12));
         match segments {

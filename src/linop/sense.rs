@@ -52,7 +52,7 @@ pub fn sense(maps: &Tensor, a: &Linop, coil: &str) -> Result<Linop> {
         _ => {
             let (dims, extents) = sets.iter().copied().chain(image.iter()).unzip();
             let out: Vec<Dim> = std::iter::once(coil).chain(image.dims().iter().copied()).collect();
-            dense(Shape::new(dims, extents)?, maps, &join(&out))
+            dense(Shape::new(dims, extents)?, maps, join(&out))
         }
     };
     chain(vec![weighted.map_err(at)?.named("coil maps"), a.over(of_coils).map_err(at)?])

@@ -200,7 +200,13 @@ impl Tiles {
         let tile = |range: &Range<usize>| {
             let (reads, program) = program.narrowed(axis, range)?;
             let (reads, writes) = (piece(reads), Some((axis, range.clone())));
-            let linop = part(a, program.simplify()?, narrowed(input, &reads)?, narrowed(output, &writes)?, &writes)?;
+            let linop = part(
+                a,
+                program.simplify()?,
+                narrowed(input, &reads)?,
+                narrowed(output, &writes)?,
+                (output.dims()[axis], range),
+            )?;
             Ok(Tile { linop, reads, writes })
         };
         let tiles = ranges.iter().map(tile).collect::<Result<_>>()?;
@@ -215,7 +221,8 @@ impl Tiles {
             let (writes, program) = adjoint.narrowed(axis, range)?;
             let (reads, writes) = (Some((axis, range.clone())), piece(writes));
             let program = program.transpose()?.simplify()?;
-            let linop = part(a, program, narrowed(input, &reads)?, narrowed(output, &writes)?, &reads)?;
+            let linop =
+                part(a, program, narrowed(input, &reads)?, narrowed(output, &writes)?, (input.dims()[axis], range))?;
             Ok(Tile { linop, reads, writes })
         };
         let tiles = ranges.iter().map(tile).collect::<Result<_>>()?;
@@ -230,7 +237,17 @@ impl Tiles {
                 _ => false,
             })
         };
-        if overlaps(|t| &t.reads) || overlaps(|t| &t.writes) { Splits::WithNeighbours } else { Splits::Alone }
+        // A whole read along a dim that is written in parts: each needs all.
+        let turns = self.tiles.len() > 1
+            && self.tiles.iter().any(|t| match (&t.reads, &t.writes) {
+                (None, Some((a, _))) => self.input.axis(self.output.dims()[*a]).is_some(),
+                (Some((a, _)), None) => self.output.axis(self.input.dims()[*a]).is_some(),
+                _ => false,
+            });
+        match turns || overlaps(|t| &t.reads) || overlaps(|t| &t.writes) {
+            true => Splits::WithNeighbours,
+            false => Splits::Alone,
+        }
     }
 
     /// The container of the tiles, each of them cut further.
@@ -290,7 +307,7 @@ pub(crate) fn narrowed(shape: &Shape, piece: &Piece) -> Result<Shape> {
 fn entries(shape: &Shape, axis: usize, range: &Range<usize>) -> Result<Linop> {
     let dim = shape.dims()[axis].to_string();
     let names: Vec<String> = shape.dims().iter().map(Dim::to_string).collect();
-    slice(shape, &[(&dim, range.clone())])?.out(&names.join(" "))
+    slice(shape, &[(&dim, range.clone())])?.out(names.join(" "))
 }
 
 /// Whether pieces lie along one axis, one behind the other, and are all of it.
@@ -306,13 +323,9 @@ fn consecutive<'p>(pieces: impl Iterator<Item = &'p Piece>, shape: &Shape) -> bo
     along.is_some_and(|axis| at == shape.extents()[axis])
 }
 
-/// A part of a linop, as a linop.
-fn part(a: &Linop, program: Program, input: Shape, output: Shape, of: &Piece) -> Result<Linop> {
-    let shape = if of.as_ref().is_some_and(|(axis, _)| output.rank() > *axis) { &output } else { &input };
-    let details = of.as_ref().map_or(String::new(), |(axis, range)| {
-        let dim = shape.dims().get(*axis).map_or(String::new(), Dim::to_string);
-        format!("{dim} {}..{} of {}", range.start, range.end, a.label())
-    });
+/// A part of a linop, as a linop: entries of a dim.
+fn part(a: &Linop, program: Program, input: Shape, output: Shape, (dim, range): (Dim, &Range<usize>)) -> Result<Linop> {
+    let details = format!("{dim} {}..{} of {}", range.start, range.end, a.label());
     Ok(Linop::of(input, output, PartOf { program: Arc::new(program), details }))
 }
 

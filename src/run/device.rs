@@ -232,6 +232,15 @@ impl Device {
         self.lane_limit().get()
     }
 
+    /// How many bytes may be kept for plans between applies.
+    pub fn cache_budget(&self) -> u64 {
+        match &self.0 {
+            Kind::Host => host().plans.budget(),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.plans.budget(),
+        }
+    }
+
     /// Sets how many bytes may be kept for plans between applies (1 GiB at first): tables, weights, scratch, and on a GPU compiled
     /// kernels by estimate. What was used longest ago goes first; a plan that runs is always kept.
     pub fn set_cache_budget(&self, bytes: u64) {

@@ -19,7 +19,8 @@ pub struct Fit {
     /// Whether x and y stay on the host and the tiles' parts of them are moved, since x and y themselves are too large for the
     /// budget. Else the linop in tiles is one plan, whose parts run one after the other.
     pub staged: bool,
-    /// Bytes that it takes on the device at most.
+    /// Bytes that it takes on the device: of the whole, or of the tile that takes most, of those at the ends, in the middle and some
+    /// between.
     pub peak: u64,
 }
 
@@ -141,21 +142,16 @@ impl Linop {
         for dim in self.all_dims()? {
             let (dim, extent) = (dim.to_string(), self.extent_of(dim)?);
             for tiles in doubling(extent).take_while(|t| best.as_ref().is_none_or(|(least, ..)| t < least)) {
-                // One of the middle, which has neighbours on both sides.
                 let size = extent.div_ceil(tiles);
-                let start = (tiles / 2 * size).min(extent - size);
-                let cut = Cut::At([start, start + size].into_iter().filter(|s| (1..extent).contains(s)).collect());
-                let Ok(parts) = Tiles::of(self, &dim, &cut) else { break };
-                let Some(tile) = parts.tiles.get(usize::from(start > 0)) else { break };
-                let peak = tile.linop.peak(device, dtype)?;
+                let Ok((peak, tile)) = self.largest_of(&dim, size, device, dtype) else { break };
                 *least = peak.min(*least);
-                let tiling = Tiling::tiles(&dim, tiles);
+                let tiling = Tiling::chunks(&dim, size);
                 if peak <= bytes {
                     best = Some((tiles, tiling, peak));
                     break;
                 }
                 if smallest.as_ref().is_none_or(|(p, ..)| peak < *p) {
-                    smallest = Some((peak, tiling, tile.linop.clone()));
+                    smallest = Some((peak, tiling, tile));
                 }
             }
         }
@@ -165,6 +161,28 @@ impl Linop {
         let Some((_, tiling, tile)) = smallest else { return Ok(None) };
         let inner = tile.fit_staged(device, dtype, bytes, levels - 1, least)?;
         Ok(inner.map(|(inner, peak)| (tiling.then(inner), peak)))
+    }
+
+    /// The tile of so many entries along a dim that takes most, of those at both ends, in the middle, and some between.
+    fn largest_of(&self, dim: &str, size: usize, device: &Device, dtype: DType) -> Result<(u64, Linop)> {
+        /// Tiles that are looked at.
+        const LOOKED_AT: usize = 16;
+        let extent = self.extent_of(dim.parse()?)?;
+        let count = extent.div_ceil(size);
+        let looked = LOOKED_AT.min(count);
+        let mut largest: Option<(u64, Linop)> = None;
+        for k in 0..looked {
+            let start = k * (count - 1) / (looked - 1).max(1) * size;
+            let end = (start + size).min(extent);
+            let cut = Cut::At([start, end].into_iter().filter(|s| (1..extent).contains(s)).collect());
+            let parts = Tiles::of(self, dim, &cut)?;
+            let Some(tile) = parts.tiles.get(usize::from(start > 0)) else { continue };
+            let peak = tile.linop.peak(device, dtype)?;
+            if largest.as_ref().is_none_or(|(p, _)| peak > *p) {
+                largest = Some((peak, tile.linop.clone()));
+            }
+        }
+        largest.map_or_else(|| shape_err!("dim {dim} has no tiles of {size} entries"), Ok)
     }
 
     /// y = A x for an x on the host, tile by tile: a tile's part of x goes to a device, and what the tile makes of it comes back
@@ -239,7 +257,12 @@ impl Linop {
     pub fn apply_within(&self, x: &Tensor, device: &Device, bytes: u64) -> Result<Tensor> {
         let Fit { tiling, staged, .. } = self.fit(device, x.dtype(), bytes)?;
         if staged {
-            return self.apply_in_tiles(x, &tiling, std::slice::from_ref(device));
+            // A tile's weights leave before those of the next pile up.
+            let kept = device.cache_budget();
+            device.set_cache_budget(kept.min(bytes));
+            let y = self.apply_in_tiles(x, &tiling, std::slice::from_ref(device));
+            device.set_cache_budget(kept);
+            return y;
         }
         one_by_one(&self.tiled(&tiling)?).apply(&x.to(device)?)?.to(&Device::host())
     }

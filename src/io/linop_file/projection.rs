@@ -90,7 +90,8 @@ impl Loader {
             SLICE_SIZE,
         ],
         examples: &[
-            r#"{ "op": "back_projection", "in": "C=2 A=3 D=5", "axes": ["A", "D"], "to": { "Ny": 3, "Nx": 4 }, "geometry": "parallel",
+            r#"{ "op": "back_projection", "in": "C=2 A=3 D=5", "axes": ["A", "D"], "to": { "Ny": 3, "Nx": 4 },
+  "geometry": "parallel",
   "angles": [0, 60, 120], "angle_unit": "degree", "detectors": 5 }"#,
             r#"{ "op": "back_projection", "in": "A=4 V=2 U=4", "axes": ["A", "V", "U"], "to": { "Nz": 2, "Ny": 3, "Nx": 3 },
   "geometry": "cone", "angles": [0, 90, 180, 270], "angle_unit": "degree", "rows": 2, "detectors": 4,

@@ -59,7 +59,7 @@ impl Builder {
     /// # Errors
     /// There are not one to three axes, x has other extents, a block is longer than its axis, or an extent or stride is 0.
     pub fn blocks(&mut self, x: ValueId, axes: &[BlockAxis]) -> Result<ValueId> {
-        self.apply(x, Blocks { axes: axes.to_vec(), adds: false })
+        self.apply(x, Blocks { axes: within(axes), adds: false })
     }
 
     /// The transpose of [`blocks`](Builder::blocks): blocks are added where they overlap.
@@ -67,8 +67,13 @@ impl Builder {
     /// # Errors
     /// As for `blocks`.
     pub fn overlap_add(&mut self, x: ValueId, axes: &[BlockAxis]) -> Result<ValueId> {
-        self.apply(x, Blocks { axes: axes.to_vec(), adds: true })
+        self.apply(x, Blocks { axes: within(axes), adds: true })
     }
+}
+
+/// The axes with strides of no more than the extent: there is one block then, wherever the next would be.
+fn within(axes: &[BlockAxis]) -> Vec<BlockAxis> {
+    axes.iter().map(|a| BlockAxis { stride: a.stride.min(a.extent), ..*a }).collect()
 }
 
 impl Blocks {

@@ -38,7 +38,7 @@ impl ConvAxis {
     pub(super) const ONE: ConvAxis = ConvAxis { stride: 1, up: 1, step: 1, offset: 0, extent: 1, period: None };
 
     /// Whether it fits an axis of `input` indices and so many taps.
-    pub(super) fn check(&self, input: usize, taps: usize) -> Result<()> {
+    pub(crate) fn check(&self, input: usize, taps: usize) -> Result<()> {
         let ConvAxis { stride, up, step, extent, period, .. } = *self;
         if stride == 0 || up == 0 || step.abs() != 1 || extent == 0 {
             return shape_err!("{self:?}: expected a stride, an upsampling and an extent of at least 1, and a step of ±1");
@@ -53,7 +53,9 @@ impl ConvAxis {
         let reach = far(extent, stride) + far(input, up) + taps as i128 + i128::from(self.offset).abs();
         match reach < i128::from(i32::MAX) {
             true => Ok(()),
-            false => shape_err!("{self:?} over {input} indices counts positions in more than 31 bits"),
+            false => shape_err!(
+                "{extent} results by {stride} of {input} indices and {taps} taps are more positions than 31 bits count; use fewer"
+            ),
         }
     }
 

@@ -42,11 +42,20 @@ pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool) -> bool {
         _ => 4.0,
     };
     let (out, channels) = (out as f64, channels as f64);
+    // The kernel's transform is held; it is not worth many times what it is applied to.
+    let values = input.iter().map(|&n| n as f64).product::<f64>();
+    if out * channels * grid > MOST_HELD * (values + results * out) + SMALL {
+        return false;
+    }
     let direct = results * out * channels * taps * each;
     // A pass over memory costs as much as some operations.
     let passes = (out + channels) * (5.0 * stages + PASS * c.axes.len() as f64);
     direct > grid * (passes + 8.0 * out * channels)
 }
+
+/// Values of the kernel's transform for each of x and y, at most; and how many are held in any case.
+const MOST_HELD: f64 = 8.0;
+const SMALL: f64 = 65536.0;
 
 /// Operations in the time that a value is read and written.
 const PASS: f64 = 20.0;

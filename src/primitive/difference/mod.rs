@@ -59,7 +59,7 @@ pub(crate) struct Difference {
 }
 
 impl Builder {
-    /// Differences of neighbours along `axes` of x, x[n] − x[n − 1] or `ahead` x[n + 1] − x[n], with a new axis for the
+    /// Differences of neighbours along `axes` of x, `x[n] − x[n − 1]` or `ahead` `x[n + 1] − x[n]`, with a new axis for the
     /// directions behind the first `front` axes, all of them before `axes`.
     ///
     /// # Errors
