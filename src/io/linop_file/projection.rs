@@ -13,12 +13,8 @@ const FAR: f64 = 8.0 * std::f64::consts::PI;
 
 const GEOMETRY: FileField = must("geometry", "\"parallel\", \"fan\" or \"cone\"", "how the rays run");
 const ANGLES: FileField = must("angles", "array of one axis", "the angle of each view");
-const ANGLE_UNIT: FileField = open(
-    "angle_unit",
-    "\"radian\" or \"degree\"",
-    "radian, up to four turns",
-    "the unit of the angles",
-);
+const ANGLE_UNIT: FileField =
+    open("angle_unit", "\"radian\" or \"degree\"", "radian, up to four turns", "the unit of the angles");
 const DETECTORS: FileField = must("detectors", COUNT, "pixels in a row of the detector");
 const ROWS: FileField = open("rows", COUNT, "needed for a cone", "rows of the detector");
 const SOURCE_DISTANCE: FileField =
@@ -94,9 +90,11 @@ impl Loader {
             SLICE_SIZE,
         ],
         examples: &[
-            r#"{ "op": "back_projection", "in": "C=2 A=3 D=5", "axes": ["A", "D"], "to": { "Ny": 3, "Nx": 4 }, "geometry": "parallel",
+            r#"{ "op": "back_projection", "in": "C=2 A=3 D=5", "axes": ["A", "D"], "to": { "Ny": 3, "Nx": 4 },
+  "geometry": "parallel",
   "angles": [0, 60, 120], "angle_unit": "degree", "detectors": 5 }"#,
-            r#"{ "op": "back_projection", "in": "A=4 V=2 U=4", "axes": ["A", "V", "U"], "to": { "Nz": 2, "Ny": 3, "Nx": 3 },
+            r#"{ "op": "back_projection", "in": "A=4 V=2 U=4", "axes": ["A", "V", "U"],
+  "to": { "Nz": 2, "Ny": 3, "Nx": 3 },
   "geometry": "cone", "angles": [0, 90, 180, 270], "angle_unit": "degree", "rows": 2, "detectors": 4,
   "source_distance": 10, "detector_distance": 5 }"#,
         ],
