@@ -1,5 +1,5 @@
-//! What the sources keep to, read from them: rooms use only rooms above them, and nothing parallel runs while a lock or a
-//! once-cell is held.
+//! What the sources keep to, read from them: rooms use only rooms above them, nothing parallel runs while a lock or a
+//! once-cell is held, and each linop of the crate shows how it is made.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -112,6 +112,84 @@ fn rooms_use_only_rooms_above_them() {
     }
     assert!(wrong.is_empty(), "arrows that run back up:\n{}", wrong.join("\n"));
     assert!(rooms.len() > 15, "{rooms:?}");
+}
+
+/// The names that a file gives out of its own files: those of its public uses.
+fn given_out(file: &syn::File) -> BTreeSet<String> {
+    let mut names = Arrows::default();
+    for item in &file.items {
+        if let syn::Item::Use(u) = item
+            && matches!(u.vis, syn::Visibility::Public(_))
+            && let syn::UseTree::Path(path) = &u.tree
+            && path.ident != "crate"
+        {
+            names.tree(&path.tree);
+        }
+    }
+    names.0
+}
+
+/// Whether a function gives a `Result<Linop>`.
+fn makes_a_linop(f: &syn::ItemFn) -> bool {
+    let syn::ReturnType::Type(_, t) = &f.sig.output else { return false };
+    let syn::Type::Path(result) = &**t else { return false };
+    let Some(last) = result.path.segments.last().filter(|s| s.ident == "Result") else { return false };
+    let syn::PathArguments::AngleBracketed(arguments) = &last.arguments else { return false };
+    let made = arguments.args.first();
+    matches!(made, Some(syn::GenericArgument::Type(syn::Type::Path(p))) if p.path.is_ident("Linop"))
+}
+
+/// Whether the documentation of an item has an example that is run.
+fn has_example(attributes: &[syn::Attribute]) -> bool {
+    let mut inside = false;
+    attributes.iter().any(|a| {
+        let syn::Meta::NameValue(doc) = &a.meta else { return false };
+        let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &doc.value else { return false };
+        let line = line.value();
+        let fence = line.trim().strip_prefix("```").filter(|_| a.path().is_ident("doc"));
+        let opens = fence.filter(|_| !inside).is_some_and(|language| language.is_empty());
+        inside ^= fence.is_some();
+        opens
+    })
+}
+
+#[test]
+fn every_linop_shows_how_it_is_made() {
+    let all = sources();
+    let (_, door) = all.iter().find(|(name, _)| name == "linop/mod.rs").unwrap();
+    let given = given_out(door);
+    let (mut found, mut without) = (0, Vec::new());
+    for (name, file) in all.iter().filter(|(name, _)| name.starts_with("linop/")) {
+        for item in &file.items {
+            let syn::Item::Fn(f) = item else { continue };
+            let public = matches!(f.vis, syn::Visibility::Public(_)) && given.contains(&f.sig.ident.to_string());
+            if !public || !makes_a_linop(f) {
+                continue;
+            }
+            found += 1;
+            if !has_example(&f.attrs) {
+                without.push(format!("{name}: {}", f.sig.ident));
+            }
+        }
+    }
+    assert!(without.is_empty(), "linops whose documentation has no example that is run:\n{}", without.join("\n"));
+    // Functions are what has a small letter in front.
+    let functions = given.iter().filter(|n| n.starts_with(|c: char| c.is_lowercase())).count();
+    assert_eq!(found, functions, "functions that the room gives out, of which all make linops");
+}
+
+#[test]
+fn an_example_that_is_not_run_is_none() {
+    for (text, want) in [
+        ("/// y = x.\npub fn f() {}", false),
+        ("/// y = x.\n///\n/// ```\n/// f();\n/// ```\npub fn f() {}", true),
+        ("/// ```text\n/// y = x\n/// ```\npub fn f() {}", false),
+        ("/// ```text\n/// y = x\n/// ```\n/// ```\n/// f();\n/// ```\npub fn f() {}", true),
+        ("/// ```ignore\n/// f();\n/// ```\npub fn f() {}", false),
+    ] {
+        let f: syn::ItemFn = syn::parse_str(text).unwrap();
+        assert_eq!(has_example(&f.attrs), want, "{text}");
+    }
 }
 
 /// What may be called while something is held: it runs nothing parallel, and calls nobody back who might.

@@ -278,8 +278,7 @@ fn what_does_not_fit_is_said() {
     let o = WaveletOptions::default();
     let told = |a: linops::Result<Linop>| a.unwrap_err().to_string();
     assert!(
-        told(linop::wavelet("A=4 B=4 C=4 D=4", "A B C D", &o))
-            .contains("wavelet: 4 dims are named (A B C D); expected 1 to 3")
+        told(linop::wavelet("A=4 B=4 C=4 D=4", "A B C D", &o)).contains("wavelet: 4 dims are named; expected 1 to 3")
     );
     assert!(told(linop::wavelet("A=4", "B", &o)).contains("wavelet: "));
     assert!(told(linop::wavelet_inverse("A=4", "", &o)).contains("wavelet_inverse: "));

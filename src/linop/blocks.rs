@@ -15,6 +15,9 @@ use crate::primitive::blocks::{BlockAxis, MOST_AXES};
 /// in the order in which the dims are given. The adjoint adds blocks where they overlap; the normal is diagonal: how many blocks
 /// hold each entry. Both read and write each value once.
 ///
+/// [Splits](Linop::split) along every dim: counts of blocks, places in a block, dims of x; a part reads the entries that its
+/// blocks share with others, too.
+///
 /// ```
 /// use linops::linop;
 /// let a = linop::blocks("T=2 Y=12 X=10", &[("Y", 5, 2), ("X", 4, 3)], "T By Bx Py Px")?;

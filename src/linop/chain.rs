@@ -7,6 +7,21 @@ use crate::ir::Builder;
 
 /// y = A_k … A_1 x for the linops in the order they are applied.
 ///
+/// It is one program: the adjoint is A_1ᴴ … A_kᴴ, and in the normal what meets in the middle is simplified, outwards:
+/// transforms cancel, samplings become masks, weights their squares. Index maps and weights go into the kernels beside them, so
+/// the cost is that of what is left. [Splits](Linop::split) along dims along which all of them do, as far as each is needed by
+/// the next.
+///
+/// ```
+/// use linops::linop::{self, Align};
+/// let padded = linop::pad("N=4", "N=6", Align::Center)?.keep();
+/// let back = linop::crop("N=6", "N=4", Align::Center)?.keep();
+/// let a = linop::chain([&padded, &back])?;
+/// assert_eq!((a.input()?, a.output()?), (padded.input()?, back.output()?));
+/// assert!(a.program()?.nodes().is_empty());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// No linops; or the output of one is not the input of the next, dims and extents.
 pub fn chain(linops: impl IntoIterator<Item = impl AsRef<Linop>>) -> Result<Linop> {

@@ -11,6 +11,10 @@ use std::sync::Arc;
 /// y = Σ A_i x, a left fold in the order given. Linops are taken as a vector, an array, a slice or an iterator, of their own or by
 /// reference.
 ///
+/// The adjoint adds the adjoints. The normal is the sum, then the sum of the adjoints: 2n applications, not n². The cost is
+/// that of all of them, and of adding their results in their order. [Splits](Linop::split) along dims along which all of them
+/// do.
+///
 /// ```
 /// use linops::{DType, Tensor, linop};
 /// let (a, b) = (linop::flip("N=8", "N")?, linop::roll("N=8", &[("N", 3)])?);
@@ -37,9 +41,14 @@ pub fn add(linops: impl IntoIterator<Item = impl AsRef<Linop>>) -> Result<Linop>
 
 /// y = Σ w_i A_i x, for weights that are real or complex.
 ///
+/// The adjoint has the conjugate weights; the rest is as for [`add`].
+///
 /// ```
-/// let (a, b) = (linops::linop::identity("N=8")?, linops::linop::flip("N=8", "N")?);
-/// let odd = linops::linop::add_weighted([&a, &b], &[0.5, -0.5])?;
+/// use linops::{Tensor, linop};
+/// let (a, b) = (linop::identity("N=2")?, linop::flip("N=2", "N")?);
+/// let odd = linop::add_weighted([&a, &b], &[0.5, -0.5])?;
+/// let y = odd.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 5.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[-2f32, 2.0]).into_dyn());
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///
@@ -62,6 +71,23 @@ pub fn add_weighted<W: Copy + Into<Complex32>>(
 
 /// Joins linops along existing dims: with `in_dim` alone y = Σ A_i x_i over slices of x (other libraries' hstack), with `out_dim`
 /// alone the outputs side by side (vstack), with both a block diagonal (block_diag).
+///
+/// The adjoint joins the other way. The normal has that of each sub-linop, simplified: summed, or along the diagonal; with
+/// `in_dim` alone it is the sum, then all adjoints of it. Results are stored where they belong, mostly without a pass that
+/// joins. [Splits](Linop::split) along the joined dim, where a part has only the linops with entries in it, and dims along
+/// which all of them split.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let (a, b) = (linop::identity("N=2")?, linop::flip("N=2", "N")?);
+/// let both = linop::concat([&a, &b], None, Some("N"))?;
+/// let x = Tensor::from_array(ndarray::arr1(&[1f32, 2.0]), "N")?;
+/// assert_eq!(both.apply(&x)?.to_real_array()?, ndarray::arr1(&[1f32, 2.0, 2.0, 1.0]).into_dyn());
+/// assert_eq!(both.n().apply(&x)?.to_real_array()?, ndarray::arr1(&[2f32, 4.0]).into_dyn());
+/// let diagonal = linop::concat([&a, &b], Some("N"), Some("N"))?;
+/// assert_eq!(diagonal.input()?.to_string(), "N=4");
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, or shapes differ in more than the joined dim.
@@ -114,6 +140,19 @@ fn join_side(shapes: &[Shape], dim: Option<&str>, side: &str) -> Result<(Shape, 
 }
 
 /// Joins linops of equal shapes along new dims: a position in the input, in the output, or both. `(dim, position)`.
+///
+/// Adjoint, normal and cost are those of [`concat`]. [Splits](Linop::split) along the new dims, and dims along which all of
+/// them split.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let (a, b) = (linop::identity("N=2")?, linop::flip("N=2", "N")?);
+/// let both = linop::stack([&a, &b], None, Some(("T", 0)))?;
+/// assert_eq!(both.output()?.to_string(), "T=2 N=2");
+/// let y = both.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr2(&[[1f32, 2.0], [2.0, 1.0]]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// Neither dim is given, there are no linops, shapes differ, or a position is beyond the number of dims.

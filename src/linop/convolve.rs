@@ -58,6 +58,10 @@ setters! { ConvolveOptions {
 /// The adjoint correlates with the conjugate kernel. Of a real x and a real kernel y is real. A plan
 /// makes it tap by tap, or by Fourier transforms where the kernel has so many taps that these cost less.
 ///
+/// Tap by tap it is one pass, with a product (8 operations of complex values, 2 of real ones) for each result, tap and channel
+/// that is summed; the normal is the convolution, then the correlation. [Splits](Linop::split) along every dim; along `axes` a
+/// part reads as many entries of its neighbours as the taps reach.
+///
 /// ```
 /// use linops::linop::{self, ConvolveMode, ConvolveOptions};
 /// use linops::Tensor;
@@ -162,6 +166,9 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
 ///
 /// Dims of the data beside `axes` are new in y, in front. Mode and boundary are those of [`convolve`] with the data as its x;
 /// dims of `axes` get the next unused name.
+///
+/// The adjoint correlates with the conjugate data and is as short as the kernel. Costs are those of `convolve` with the data as
+/// its kernel, and so mostly those of Fourier transforms. [Splits](Linop::split) along every dim.
 ///
 /// ```
 /// use linops::linop::{self, ConvolveOptions};

@@ -10,10 +10,18 @@ use crate::tensor::Tensor;
 
 /// y = einsum(w, x) by name: sums over every dim that is not in `out`, which orders the output dims.
 ///
+/// The adjoint is the einsum with w̄ that sums over the dims that x lacks; the normal is both, one after the other. Each is one
+/// pass, with one product (of complex values 8 operations) for every index of all dims. [Splits](Linop::split) along every dim;
+/// a part has its own rows or columns of w, and along a dim that is summed over parts of the sum are added.
+///
 /// ```
 /// use linops::{linop, Tensor};
-/// let w = Tensor::from_array(ndarray::Array2::<f32>::ones((3, 5)), "M N")?;
-/// assert_eq!(linop::dense("N=5 T=2", &w, "M T")?.output()?.to_string(), "M=3 T=2");
+/// let w = Tensor::from_array(ndarray::arr2(&[[1f32, 2.0], [0.0, 1.0], [1.0, 0.0]]), "M N")?;
+/// let a = linop::dense("N=2", &w, "M")?;
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 10.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[21f32, 10.0, 1.0]).into_dyn());
+/// // Dims that the weight lacks are a batch.
+/// assert_eq!(linop::dense("N=2 T=5", &w, "M T")?.output()?.to_string(), "M=3 T=5");
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///
@@ -61,6 +69,9 @@ pub fn dense(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<L
 ///
 /// Liang, IEEE Int. Symp. Biomed. Imaging 988 (2007); in a shuffled readout: Tamir et al., Magn. Reson. Med. 77:180 (2017). It is
 /// [`dense`] with these names, in linop files too.
+///
+/// The adjoint projects the frames on the basis; T·K products for each pixel, forward and adjoint. [Splits](Linop::split) along
+/// every dim.
 ///
 /// ```
 /// use linops::{Tensor, linop};

@@ -11,10 +11,18 @@ use num_complex::Complex64;
 /// y = w·x by elements, broadcast by name: dims that the weight lacks repeat it. Dims of the weight that x lacks become new
 /// dims of y, placed first.
 ///
+/// The adjoint multiplies by the conjugate and sums over the new dims; the normal multiplies by |w|² and sums likewise, one
+/// pass. The weights go into the read of what follows, or the store of what stands before, so that beside another kernel they
+/// cost their own bytes and no pass. [Splits](Linop::split) along every dim; a part has its own weights only.
+///
 /// ```
 /// use linops::{linop, Tensor};
-/// let maps = Tensor::from_array(ndarray::Array3::<f32>::ones((8, 4, 6)), "C Ny Nx")?;
-/// assert_eq!(linop::diagonal("Ny=4 Nx=6", &maps)?.output()?.to_string(), "C=8 Ny=4 Nx=6");
+/// let maps = Tensor::from_array(ndarray::arr2(&[[1f32, 2.0], [3.0, 4.0]]), "C N")?;
+/// let a = linop::diagonal("N=2", &maps)?;
+/// assert_eq!(a.output()?.to_string(), "C=2 N=2");
+/// // Of a normal the sum of squares over the coils is left.
+/// let y = a.n().apply(&Tensor::from_array(ndarray::arr1(&[1f32, 1.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[10f32, 20.0]).into_dyn());
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///
@@ -28,6 +36,15 @@ pub fn diagonal(input: impl ToShape, weight: &Tensor) -> Result<Linop> {
 }
 
 /// [`diagonal`] with the output dims in the order of `out`, which names every dim of x and of the weight.
+///
+/// It splits, and costs, as [`diagonal`] does.
+///
+/// ```
+/// use linops::{linop, Tensor};
+/// let maps = Tensor::from_array(ndarray::Array3::<f32>::ones((8, 4, 6)), "C Ny Nx")?;
+/// assert_eq!(linop::diagonal_to("Ny=4 Nx=6", &maps, "Ny C Nx")?.output()?.to_string(), "Ny=4 C=8 Nx=6");
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// As for `diagonal`; `out` lacks a dim of x or of the weight, or names another.

@@ -42,6 +42,9 @@ setters! { GradientOptions {
 /// The new dim is called `D`, or the next unused name; `out` renames. Forward, adjoint and normal are one pass over memory
 /// each: the normal of all directions is one stencil.
 ///
+/// The adjoint is minus the divergence, Σ_d y[d, n] − y[d, n + 1 along d]. [Splits](Linop::split) along every dim; along `axes`
+/// a part reads one entry beyond each of its ends, with a circular border all of x.
+///
 /// ```
 /// use linops::linop::{self, Border};
 /// let d = linop::finite_difference("Y=5 X=7", "Y X", Border::Circular)?;
@@ -60,6 +63,9 @@ pub fn finite_difference(input: impl ToShape, axes: &str, border: Border) -> Res
 /// choices of total variation, differences ahead and none across the border (Rudin, Osher and Fatemi, Physica D 60, 1992).
 ///
 /// The adjoint is minus the divergence. The normal is minus [`laplacian`] with the same options.
+///
+/// With another spacing than 1 the forward takes a second pass, and so does the normal. It splits as [`finite_difference`]
+/// does.
 ///
 /// ```
 /// use linops::linop::{self, GradientOptions};
@@ -89,6 +95,18 @@ fn build(op: &'static str, input: Shape, axes: &str, options: &GradientOptions) 
 ///
 /// At the border of kind `Zero` one of the ends has a 0 beyond it and the other its own entry, as the gradient has.
 ///
+/// The normal is the Laplacian twice: two passes. [Splits](Linop::split) along every dim, with an entry of each neighbour.
+///
+/// ```
+/// use linops::linop::{self, GradientOptions};
+/// use linops::Tensor;
+/// let a = linop::laplacian("N=4", "N", GradientOptions::default())?;
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[0.0f32, 1.0, 3.0, 6.0]), "N")?)?;
+/// // At the ends the differences across the border are 0.
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[1.0f32, 1.0, 1.0, -3.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// As for [`gradient`].
 pub fn laplacian(input: impl ToShape, axes: &str, options: GradientOptions) -> Result<Linop> {
@@ -106,6 +124,9 @@ pub fn laplacian(input: impl ToShape, axes: &str, options: GradientOptions) -> R
 /// which is what second-order total generalised variation measures (Bredies, Kunisch and Pock, SIAM J. Imaging Sci. 3, 2010; it
 /// takes differences to the other side than the gradient that made v: `ahead` is false by its choice). The first dim keeps its
 /// name.
+///
+/// The adjoint is minus the divergence of the symmetric matrix, with the same factors; the normal is both. Two passes each way:
+/// differences of each entry along each dim, and their sums. [Splits](Linop::split) along every dim.
 ///
 /// ```
 /// use linops::linop::{self, GradientOptions};

@@ -8,6 +8,18 @@ use crate::ir::Builder;
 
 /// `y[n] = x[N − 1 − n]` along the dims in `axes`; the dims keep their names.
 ///
+/// The adjoint is the same, the normal the identity. An index map: what follows reads x by it, without a pass of its own.
+/// [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::flip("N=3", "N")?;
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[3f32, 2.0, 1.0]).into_dyn());
+/// assert!(a.n().program()?.nodes().is_empty());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A dim is not in the input.
 pub fn flip(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {

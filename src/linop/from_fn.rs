@@ -16,6 +16,9 @@ use ndarray::{ArrayView, ArrayViewMut, Dimension};
 /// complex ones gives complex values for real ones, too. Values of another precision than the functions' are converted: with
 /// functions of f32 the f64 of [`apply_f64`](crate::apply_f64) is f32 there.
 ///
+/// The normal is one after the other. [Splits](Linop::split) along dims that [`over`](Linop::over) puts in front, and no
+/// others.
+///
 /// ```
 /// use linops::{check, linop, Device};
 /// use ndarray::{ArrayView1, ArrayViewMut1};

@@ -17,6 +17,9 @@ use ndarray::Array1;
 /// `rearrange`d: `"C P W -> P (C W)"`. The adjoint adds the windows up at their places; the normal is a diagonal, in how many
 /// windows an element is.
 ///
+/// Forward and adjoint are one pass for each dim of `windows`, and one that orders if there are several; the normal is one
+/// pass. [Splits](Linop::split) along the positions and the other dims.
+///
 /// ```
 /// use linops::{Tensor, linop};
 /// let x = Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0, 4.0]), "N")?;

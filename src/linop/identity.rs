@@ -10,6 +10,14 @@ use num_complex::{Complex32, Complex64};
 
 /// y = x.
 ///
+/// Adjoint and normal are the identity, too. Nothing stands for it in a program. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// let a = linops::linop::identity("N=4")?;
+/// assert!(a.program()?.nodes().is_empty());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// The shape is not one.
 pub fn identity(input: impl ToShape) -> Result<Linop> {
@@ -19,6 +27,17 @@ pub fn identity(input: impl ToShape) -> Result<Linop> {
 
 /// y = 0, of another shape.
 ///
+/// The adjoint is zero from `output` to `input`, the normal zero of x. Nothing is read. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::zero("N=2", "M=3")?;
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[0f32, 0.0, 0.0]).into_dyn());
+/// assert_eq!(a.h().output()?.to_string(), "N=2");
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A shape is not one.
 pub fn zero(input: impl ToShape, output: impl ToShape) -> Result<Linop> {
@@ -27,6 +46,19 @@ pub fn zero(input: impl ToShape, output: impl ToShape) -> Result<Linop> {
 }
 
 /// y = value·x.
+///
+/// The adjoint multiplies by the conjugate, the normal by |value|². Scalars of a chain become one, which goes into a read or a
+/// store of a kernel beside it: no pass of its own. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// use num_complex::Complex32;
+/// let a = linop::scalar("N=2", Complex32::new(0.0, 2.0))?;
+/// let x = Tensor::from_array(ndarray::arr1(&[1f32, 3.0]), "N")?;
+/// assert_eq!(a.apply(&x)?.to_array()?[1], Complex32::new(0.0, 6.0));
+/// assert_eq!(a.n().apply(&x)?.to_array()?[1], Complex32::new(12.0, 0.0));
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// The shape is not one, or the value is NaN or infinite.

@@ -89,6 +89,10 @@ impl Default for InterpolateOptions {
 /// leading axis of `locs`, come last. `out` names the output dims; `...`
 /// stands for those that stay. Coordinates are prepared in f64; weights are f32.
 ///
+/// The adjoint is [`gridding`]; the normal is both. One pass, of up to Π(⌊width⌋ + 1) cells for each sample.
+/// [Splits](Linop::split) along the samples and the dims that stay. O'Sullivan, IEEE Trans. Med. Imaging 4:200 (1985); Jackson
+/// et al., IEEE Trans. Med. Imaging 10:473 (1991).
+///
 /// ```
 /// use linops::linop::{self, InterpolateOptions, InterpolationKernel};
 /// use linops::Tensor;
@@ -121,6 +125,20 @@ pub fn interpolate(
 
 /// The adjoint of [`interpolate`]: spreads samples, the trailing dims of the input, onto a grid. `to` gives the grid's dims and
 /// extents in the order of the components of `locs`; they come last.
+///
+/// y_n = Σ_m K(n − t_m) x_m, which each cell adds up in an order that the points fix. Cost, sources, and dims along which it
+/// splits are those of `interpolate`.
+///
+/// ```
+/// use linops::linop::{self, InterpolateOptions, InterpolationKernel};
+/// use linops::Tensor;
+/// let locs = ndarray::arr2(&[[0.5], [2.0]]).into_dyn();
+/// let linear = InterpolateOptions::default().width(vec![2.0]).kernel(InterpolationKernel::Spline { order: 1 });
+/// let a = linop::gridding("S=2", &locs, "N=4", &linear)?;
+/// let y = a.apply(&Tensor::from_array(ndarray::array![1.0f32, 2.0], "S")?)?;
+/// assert_eq!(y.to_real_array()?.as_slice(), Some(&[0.5f32, 0.5, 2.0, 0.0][..]));
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// As for `interpolate`; the trailing extents of the input are not those of `locs`.

@@ -134,7 +134,7 @@ use std::sync::{Arc, OnceLock};
 ///     }
 /// }
 ///
-/// let a = Linop::new("N=7".parse()?, "N=7".parse()?, Arc::new(Neighbours));
+/// let a = Linop::new("N=7", "N=7", Arc::new(Neighbours));
 /// assert!(check::dot_test(&a, &Device::host(), 1)?.passed());
 /// # Ok::<(), linops::Error>(())
 /// ```

@@ -24,6 +24,8 @@ use std::f64::consts::TAU;
 ///
 /// The adjoint is the conjugate transpose, summed over the points; the normal is both.
 ///
+/// [Splits](Linop::split) along every dim.
+///
 /// ```
 /// use linops::linop::{self, NufftOptions};
 /// use linops::Tensor;

@@ -39,6 +39,25 @@ setters! { NufftOptions {
 ///
 /// The normal AᴴA, also with weights between the two and linops around them, needs no points where a convolution is cheaper.
 ///
+/// Forward and adjoint cost a Fourier transform of the oversampled grid and width^D cells for each sample; the convolution of a
+/// normal costs transforms of 2N there and back, whatever the number of samples. [`Linop::nufft_normals`] says which it is.
+/// [Splits](Linop::split) along the samples and the dims that stay. Dutt and Rokhlin, SIAM J. Sci. Comput. 14:1368 (1993);
+/// Fessler and Sutton, IEEE Trans. Signal Process. 51:560 (2003); the normal: Fessler et al., IEEE Trans. Signal Process.
+/// 53:3393 (2005).
+///
+/// ```
+/// use linops::linop::{self, NufftOptions};
+/// use linops::Tensor;
+/// let locs = ndarray::arr2(&[[0.0], [0.5], [-1.0]]).into_dyn();
+/// let a = linop::nufft("N=4", &locs, "N", NufftOptions::default().toeplitz(Some(true)), "S")?;
+/// let y = a.apply(&Tensor::from_array(ndarray::array![1.0f32, 2.0, 3.0, 4.0], "N")?)?.to_array()?;
+/// // k = 0 is the sum over √N.
+/// assert!((y[0] - 5.0).norm() < 1e-3);
+/// assert!(a.nufft_normals()?[0].toeplitz);
+/// assert!(a.splits_along("S").is_ok() && a.splits_along("N").is_err());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// `axes` names other than 1 to 3 dims of the input, `locs` has another number of components or none, a coordinate is not
 /// finite, or an option is outside of its domain.
@@ -59,6 +78,21 @@ pub fn nufft(
 
 /// The non-uniform transform at the nearest points of a lattice: pad to ⌊oversamp·N⌋, centred FFT, [`sampling_at`]. Scaled as
 /// [`nufft`], which it equals where all k·oversamp are whole.
+///
+/// The adjoint is the exact transpose. In the normal how often each cell is sampled stands between the transform and its
+/// inverse: it has no points. Costs a Fourier transform of the padded grid, and a read for each sample. [Splits](Linop::split)
+/// along the dims that stay.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let locs = ndarray::arr2(&[[0.5], [-1.0]]).into_dyn();
+/// let x = Tensor::from_array(ndarray::array![1.0f32, 2.0, 3.0, 4.0], "N")?;
+/// let y = linop::nufft_lattice("N=4", &locs, "N", 2.0, "S")?.apply(&x)?.to_array()?;
+/// // With whole k·oversamp nothing is approximated.
+/// let sum = linop::ndft("N=4", &locs, "N", "S")?.apply(&x)?.to_array()?;
+/// assert!(y.iter().zip(&sum).all(|(a, b)| (a - b).norm() < 1e-5));
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// As for `nufft`; `oversamp` is not in 1..=8.

@@ -57,6 +57,8 @@ const MOST_CELLS: f64 = (1u64 << 31) as f64;
 /// The adjoint is the exact transpose of that, c_n = Σ_m y_m exp(+2πi x_n·s_m); the normal is both, with a convolution in its
 /// middle where that is cheaper, as [`nufft`](super::nufft()) has it.
 ///
+/// [Splits](Linop::split) along the sources, the targets and the dims in front.
+///
 /// ```
 /// use linops::linop::{self, NufftType3Options};
 /// use linops::Tensor;

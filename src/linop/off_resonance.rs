@@ -77,6 +77,10 @@ pub enum Segmentation {
 /// About the bandwidth of the field times the readout, and a few more, are needed: with 4 turns (±100 Hz for 20 ms) the relative
 /// error of y is 3e-2 for 6 segments of time, 1e-3 for 8, 4e-5 for 10, 2e-6 for 12.
 ///
+/// The adjoint is the exact transpose, Σ_l c̄_l·Aᴴ(b̄_l·y). It costs A for every segment. The normal is both; around a
+/// [`nufft`](super::nufft) it may be a convolution for each pair of segments, where that is cheaper. [Splits](Linop::split)
+/// along dims of the output along which A does.
+///
 /// ```
 /// use linops::linop::{self, NufftOptions, OffResonanceOptions, Segments};
 /// use ndarray::{Array1, Array2, Array3};

@@ -20,6 +20,20 @@ pub enum Align {
 /// Zero-pads dims to the extents in `to` (`"Nx=320"`). Padded dims get the next unused name, or
 /// [keep](Linop::keep) theirs.
 ///
+/// y[n] = x[n + o] where that is in x and 0 elsewhere, with o = N/2 − P/2 (each rounded down) for [`Align::Center`] and 0 for
+/// [`Align::Start`]. The adjoint is [`crop`], the normal the identity. An index map: what follows reads x by it, without a pass
+/// of its own. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::linop::{self, Align};
+/// use linops::Tensor;
+/// let a = linop::pad("N=3", "N=5", Align::Center)?;
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[0f32, 1.0, 2.0, 3.0, 0.0]).into_dyn());
+/// assert!(a.n().program()?.nodes().is_empty());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A dim is not in the input, or its new extent is smaller.
 pub fn pad(input: impl ToShape, to: impl ToShape, align: Align) -> Result<Linop> {
@@ -28,6 +42,19 @@ pub fn pad(input: impl ToShape, to: impl ToShape, align: Align) -> Result<Linop>
 
 /// Cuts dims to the extents in `to` (`"Nx=256"`). Cropped dims get the next unused name, or
 /// [keep](Linop::keep) theirs.
+///
+/// The adjoint is [`pad`]; the normal makes zeros of what is cut off. An index map: what follows reads x by it, without a pass
+/// of its own, and a Fourier transform before it does not store what is cut off. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::linop::{self, Align};
+/// use linops::Tensor;
+/// let a = linop::crop("N=5", "N=3", Align::Center)?;
+/// let x = Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0, 4.0, 5.0]), "N")?;
+/// assert_eq!(a.apply(&x)?.to_real_array()?, ndarray::arr1(&[2f32, 3.0, 4.0]).into_dyn());
+/// assert_eq!(a.n().apply(&x)?.to_real_array()?, ndarray::arr1(&[0f32, 2.0, 3.0, 4.0, 0.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// A dim is not in the input, or its new extent is larger.

@@ -18,6 +18,10 @@ pub use crate::primitive::project::{Beam, Geometry};
 ///
 /// Where source, detector and axis stand, and which way angles turn, is said at [`Geometry`].
 ///
+/// The normal is both: a projection, then its adjoint. Each is one pass, of about 2 pixels (4 in a volume) for each step of
+/// each ray: the pixels along one axis, for every view and detector. [Splits](Linop::split) along the views and the dims that
+/// stay.
+///
 /// ```
 /// use linops::linop::{self, Geometry};
 /// use linops::Tensor;

@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 /// Rearranges by a pattern: `"A B C -> (A B) C"` merges, `"(A B) C -> A B C"` with `sizes` `"A=4"` splits. The left side
 /// matches the input by position; a merged dim is called by its joined names, to be renamed with [`Linop::out`].
 ///
+/// The adjoint is the pattern turned round, the normal the identity. An index map: what follows reads x by it, without a pass
+/// of its own. [Splits](Linop::split) along dims that stay, and others whose entries lie together on the other side: the first
+/// ones of those that are merged.
+///
 /// ```
 /// let r = linops::linop::rearrange("T=6 C=4", "(A B) C -> B (C A)", "A=2")?.out("B M")?;
 /// assert_eq!(r.output()?.to_string(), "B=3 M=8");
@@ -69,6 +73,9 @@ pub fn rearrange(input: impl ToShape, pattern: &str, sizes: impl ToShape) -> Res
 
 /// The dims in the order of `order`, which names each of them.
 ///
+/// The adjoint is the order turned round, the normal the identity. An index map, without a pass of its own.
+/// [Splits](Linop::split) along every dim.
+///
 /// ```
 /// let t = linops::linop::transpose("C=8 Ny=4 Nx=6", "Nx C Ny")?;
 /// assert_eq!(t.output()?.to_string(), "Nx=6 C=8 Ny=4");
@@ -85,6 +92,8 @@ pub fn transpose(input: impl ToShape, order: &str) -> Result<Linop> {
 }
 
 /// Moves the dims in `axes` so that they stand from position `to` of the output on, in the order given; the others keep theirs.
+///
+/// It is [`transpose`] otherwise.
 ///
 /// ```
 /// let t = linops::linop::moveaxis("C=8 Ny=4 Nx=6", "C", 2)?;
@@ -111,6 +120,9 @@ pub fn moveaxis(input: impl ToShape, axes: &str, to: usize) -> Result<Linop> {
 /// behind all other dims. Both are called by their joined names, to be renamed with [`Linop::out`].
 ///
 /// Its rank is low where the pixels' courses are alike. Liang, IEEE Int. Symp. Biomed. Imaging 988 (2007).
+///
+/// The adjoint makes the images again, the normal is the identity. An index map, without a pass of its own.
+/// [Splits](Linop::split) along rows, columns, the other dims, and the first one of each side.
 ///
 /// ```
 /// let m = linops::linop::casorati("T=20 Ny=4 Nx=6", "Ny Nx", "T")?;

@@ -8,6 +8,18 @@ use crate::ir::Builder;
 
 /// Copies x along the new dims of `sizes` (`"C=3"`), placed first.
 ///
+/// The adjoint sums over the new dims; the normal is a scalar, the number of copies. An index map: what follows reads x by it,
+/// without a pass of its own. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::repeat("N=2", "C=3")?;
+/// assert_eq!(a.output()?.to_string(), "C=3 N=2");
+/// let y = a.n().apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[3f32, 6.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A new dim is in the input already, or none is named.
 pub fn repeat(input: impl ToShape, sizes: impl ToShape) -> Result<Linop> {
@@ -17,6 +29,12 @@ pub fn repeat(input: impl ToShape, sizes: impl ToShape) -> Result<Linop> {
 }
 
 /// [`repeat`] with the output dims in the order of `out`, which names every input dim and every new one.
+///
+/// ```
+/// let a = linops::linop::repeat_to("Ny=4 Nx=6", "C=3", "Ny C Nx")?;
+/// assert_eq!(a.output()?.to_string(), "Ny=4 C=3 Nx=6");
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// As for `repeat`; or `out` names other dims.

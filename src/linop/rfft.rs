@@ -39,6 +39,8 @@ setters! { RfftOptions {
 /// apart behind it): half of the work and of the memory. Complex values and odd lengths are transformed whole, without storing what
 /// is not kept. Errors are those of [`fft`](super::fft()).
 ///
+/// [Splits](Linop::split) along all dims but those of `axes`. Cooley, Lewis and Welch, J. Sound Vib. 12:315 (1970).
+///
 /// ```
 /// use linops::linop::{self, Norm, RfftOptions};
 /// use linops::Tensor;
@@ -81,6 +83,8 @@ pub fn rfft(input: impl ToShape, axes: &str, options: RfftOptions) -> Result<Lin
 /// real part is what NumPy's `irfft` gives. For the half spectrum of a real x it is x and i times its Hilbert transform (the
 /// analytic signal, Gabor 1946): Re(irfft(rfft(x))) = x, where both have the same norm and `isometric`. It is the adjoint of
 /// [`rfft`] times m and scalars, at the cost of one complex transform of N; with `isometric` and `Norm::Ortho` it is the adjoint.
+///
+/// [Splits](Linop::split) along all dims but those of `axes`.
 ///
 /// ```
 /// use linops::linop::{self, RfftOptions};

@@ -8,6 +8,18 @@ use crate::ir::Builder;
 
 /// `y[n] = x[(n − s) mod N]` for each `(dim, s)`; the dims keep their names.
 ///
+/// The adjoint turns back, the normal is the identity. An index map: what follows reads x by it, without a pass of its own.
+/// [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::roll("N=4", &[("N", 1)])?;
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0, 4.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[4f32, 1.0, 2.0, 3.0]).into_dyn());
+/// assert!(a.n().program()?.nodes().is_empty());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A dim is not in the input, or none is named.
 pub fn roll(input: impl ToShape, shifts: &[(&str, i64)]) -> Result<Linop> {

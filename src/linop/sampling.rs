@@ -12,6 +12,19 @@ use ndarray::ArrayD;
 /// Samples x where a mask over some of its dims is 1, in C order. The masked dims leave, one new dim comes last; `out` names
 /// the output dims; `...` stands for those that stay: `"... S"`.
 ///
+/// The adjoint puts the samples back between zeros; the normal is a multiplication by the mask. One pass, which reads an index
+/// of 4 bytes for each sample. [Splits](Linop::split) along the samples, the dims that stay, and the first dim of the mask.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let mask = Tensor::from_array(ndarray::arr1(&[1f32, 0.0, 1.0]), "N")?;
+/// let a = linop::sampling("N=3", &mask, "S")?;
+/// let x = Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0]), "N")?;
+/// assert_eq!(a.apply(&x)?.to_real_array()?, ndarray::arr1(&[1f32, 3.0]).into_dyn());
+/// assert_eq!(a.n().apply(&x)?.to_real_array()?, ndarray::arr1(&[1f32, 0.0, 3.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A dim of the mask is not in the input or has another extent; the mask has values other than 0 and 1, or no 1.
 pub fn sampling(input: impl ToShape, mask: &Tensor, out: impl ToDims) -> Result<Linop> {
@@ -40,6 +53,18 @@ pub fn sampling(input: impl ToShape, mask: &Tensor, out: impl ToDims) -> Result<
 
 /// Samples x at index arrays, one for each sampled dim, all of one shape. The sampled dims leave, the arrays' axes come last;
 /// `out` names the output dims; `...` stands for those that stay.
+///
+/// The adjoint adds up what was read of one cell, in the order of the samples; the normal is a multiplication by how often each
+/// cell was read. Cost, and dims along which it splits, are those of [`sampling`].
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::sampling_at("N=3", &[("N", ndarray::arr1(&[2i64, 0, 2]).into_dyn())], "S")?;
+/// let x = Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0]), "N")?;
+/// assert_eq!(a.apply(&x)?.to_real_array()?, ndarray::arr1(&[3f32, 1.0, 3.0]).into_dyn());
+/// assert_eq!(a.n().apply(&x)?.to_real_array()?, ndarray::arr1(&[1f32, 0.0, 6.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// A dim is not in the input, the arrays differ in shape, or an index lies outside of its extent.

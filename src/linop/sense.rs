@@ -13,6 +13,10 @@ use crate::tensor::Tensor;
 /// ESPIRiT (Uecker et al., Magn. Reson. Med. 71:990, 2014). The input has the sets in front of A's input, the output the coils
 /// in front of A's output. Pruessmann et al., Magn. Reson. Med. 42:952 (1999).
 ///
+/// The adjoint is Σ_c m̄_c·Aᴴ y_c; in the normal that of A stands between the maps: of a full Fourier transform Σ_c |m_c|² is
+/// left. It costs A for every coil; the maps go into its first pass, and the adjoint sums over the coils in one more.
+/// [Splits](Linop::split) along the coils, and dims along which A does.
+///
 /// ```
 /// use linops::linop::{self, FftOptions};
 /// use linops::Tensor;

@@ -9,6 +9,9 @@ use crate::error::{Result, shape_err};
 /// `y[n] = x[start + n·step]` along each named dim. Ranges are written in any way that [`ToStretch`] lists. Sliced dims get the next
 /// unused name, or [keep](Linop::keep) theirs.
 ///
+/// The adjoint is [`embed`]; the normal makes zeros of what is not in the ranges. An index map: what follows reads x by it,
+/// without a pass of its own. [Splits](Linop::split) along every dim.
+///
 /// ```
 /// use linops::linop;
 /// assert_eq!(linop::slice("Ny=10 Nx=9", &[("Ny", 2..7), ("Nx", 0..3)])?.output()?.to_string(), "Ny1=5 Nx1=3");
@@ -33,9 +36,15 @@ pub fn slice<R: ToStretch>(input: impl ToShape, ranges: &[(&str, R)]) -> Result<
 /// The adjoint of [`slice()`] into the extents `to`: `y[start + n·step] = x[n]`, zero elsewhere. Embedded dims get the next
 /// unused name.
 ///
+/// The adjoint is [`slice()`], the normal the identity. An index map, without a pass of its own. [Splits](Linop::split) along
+/// every dim.
+///
 /// ```
-/// let a = linops::linop::embed("N=3", &[("N", (1, 10, 3))], "N=11")?.keep();
-/// assert_eq!(a.output()?.to_string(), "N=11");
+/// use linops::{Tensor, linop};
+/// let a = linop::embed("N=2", &[("N", (1, 5, 3))], "N=6")?.keep();
+/// assert_eq!(a.output()?.to_string(), "N=6");
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[0f32, 1.0, 0.0, 0.0, 2.0, 0.0]).into_dyn());
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///

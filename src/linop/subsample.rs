@@ -9,6 +9,18 @@ use crate::error::{Result, shape_err};
 /// `y[n] = x[n·f + s]` for `(dim, f, s)`, of extent ⌈(N − s)/f⌉. These dims get the next unused name, or
 /// [keep](Linop::keep) theirs.
 ///
+/// The adjoint is [`upsample`]; the normal makes zeros of what is left out. An index map: what follows reads x by it, without a
+/// pass of its own. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::downsample("N=5", &[("N", 2, 1)])?;
+/// let x = Tensor::from_array(ndarray::arr1(&[1f32, 2.0, 3.0, 4.0, 5.0]), "N")?;
+/// assert_eq!(a.apply(&x)?.to_real_array()?, ndarray::arr1(&[2f32, 4.0]).into_dyn());
+/// assert_eq!(a.n().apply(&x)?.to_real_array()?, ndarray::arr1(&[0f32, 2.0, 0.0, 4.0, 0.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A dim is not in the input, a factor is 0, or a shift is not below the extent.
 pub fn downsample(input: impl ToShape, factors: &[(&str, usize, usize)]) -> Result<Linop> {
@@ -28,6 +40,16 @@ pub fn downsample(input: impl ToShape, factors: &[(&str, usize, usize)]) -> Resu
 
 /// The adjoint of [`downsample`] into the extents `to`: `y[n·f + s] = x[n]`, zero elsewhere. These dims, too, get the
 /// next unused name, or [keep](Linop::keep) theirs.
+///
+/// The normal is the identity. An index map, without a pass of its own. [Splits](Linop::split) along every dim.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::upsample("N=2", &[("N", 2, 1)], "N=5")?;
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[0f32, 1.0, 0.0, 2.0, 0.0]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
 ///
 /// # Errors
 /// As for `downsample`; or x has another extent than ⌈(P − s)/f⌉.

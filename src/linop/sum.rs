@@ -9,6 +9,18 @@ use num_complex::Complex64;
 
 /// Sums over the dims in `axes`, which leave the shape.
 ///
+/// The adjoint repeats y along them; the normal is both: N times the mean, everywhere. One pass, in an order that the shape
+/// fixes. [Splits](Linop::split) along every dim; along one of `axes` parts of the sum are added.
+///
+/// ```
+/// use linops::{Tensor, linop};
+/// let a = linop::sum("T=2 N=2", "T")?;
+/// let x = Tensor::from_array(ndarray::arr2(&[[1f32, 2.0], [3.0, 6.0]]), "T N")?;
+/// assert_eq!(a.apply(&x)?.to_real_array()?, ndarray::arr1(&[4f32, 8.0]).into_dyn());
+/// assert_eq!(a.n().apply(&x)?.to_real_array()?, ndarray::arr2(&[[4f32, 8.0], [4.0, 8.0]]).into_dyn());
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
 /// # Errors
 /// A dim is not in the input.
 pub fn sum(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
@@ -16,6 +28,8 @@ pub fn sum(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
 }
 
 /// The mean over the dims in `axes`, which leave the shape: y = 1/N · Σ x, N values each. The adjoint repeats y/N.
+///
+/// Cost, and dims along which it splits, are those of [`sum`].
 ///
 /// ```
 /// use linops::{Tensor, linop};

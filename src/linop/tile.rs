@@ -9,6 +9,8 @@ use crate::ir::Builder;
 /// `y[n] = x[n mod N]`: as many copies of x side by side along each dim as `copies` says (`"Ny=2 Nx=3"`). These dims get the next
 /// unused names. The adjoint adds the copies up; the normal is a scalar. Along new dims: [`repeat`](super::repeat).
 ///
+/// An index map: what follows reads x by it, without a pass of its own. [Splits](Linop::split) along every dim of y.
+///
 /// ```
 /// use linops::{Tensor, linop};
 /// let y = linop::tile("N=2", "N=3")?.out("N")?.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 2.0]), "N")?)?;

@@ -51,6 +51,8 @@ setters! { TrigOptions {
 /// Makhoul (IEEE Trans. ASSP 28:27, 1980): three passes over memory. Complex values take two such transforms, or one of N. The
 /// relative l2 error is that of [`fft`](super::fft()).
 ///
+/// [Splits](Linop::split) along all dims but those of `axes`.
+///
 /// ```
 /// use linops::linop::{self, TrigOptions};
 /// use linops::Tensor;
@@ -80,6 +82,8 @@ pub fn dct(input: impl ToShape, axes: &str, options: TrigOptions) -> Result<Lino
 ///
 /// Norms, adjoint, normal and cost are those of [`dct`]; the inverse of type I divides by 2N + 2, and its Fourier transform has
 /// length N + 1.
+///
+/// It splits as `dct` does.
 ///
 /// ```
 /// use linops::linop::{self, TrigOptions, TrigType};

@@ -55,6 +55,8 @@ impl Default for WarpOptions {
 /// Each value is of 2^D or 4^D cells. The adjoint is the exact transpose: every value is spread to the cells that it was made of,
 /// which undoes no motion; the normal is both.
 ///
+/// One pass each way. [Splits](Linop::split) along dims of the batch, and the first one of `axes`.
+///
 /// ```
 /// use linops::linop::{self, WarpOptions};
 /// use linops::Tensor;

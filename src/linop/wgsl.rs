@@ -115,6 +115,9 @@ impl Wgsl {
 /// is the adjoint of the first is yours to see to: [`check::dot_test`](crate::check::dot_test) and `linops check` show whether it is. A
 /// kernel of others is not cut: a dispatch that takes longer than a driver's patience (a second or two) ends the device.
 ///
+/// The normal is one after the other, and nothing fuses with them: each is a step that reads all of its input and writes all of
+/// its result. [Splits](Linop::split) along dims that [`over`](Linop::over) puts in front, and no others.
+///
 /// ```
 /// # #[cfg(feature = "gpu")]
 /// # fn main() -> linops::Result<()> {
@@ -145,6 +148,28 @@ pub fn wgsl(input: impl ToShape, output: impl ToShape, forward: &Wgsl, adjoint: 
 
 /// [`wgsl`] with a linop that does the same on the host, such as one of [functions](super::from_fn()). Its input and output are the
 /// linop's.
+///
+/// ```
+/// # #[cfg(feature = "gpu")]
+/// # fn main() -> linops::Result<()> {
+/// use linops::linop::{self, Wgsl};
+/// use linops::Tensor;
+/// let double = Wgsl::new(
+///     "@group(0) @binding(0) var<storage, read> x: array<T>;
+///      @group(0) @binding(1) var<storage, read_write> y: array<T>;
+///      @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+///          if (id.x < arrayLength(&y)) { y[id.x] = 2.0 * x[id.x]; }
+///      }",
+/// );
+/// let a = linop::wgsl_or(&double, &double, &linop::scalar("N=2", 2.0)?)?;
+/// // On the host, where x is, the scalar runs.
+/// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[1f32, 3.0]), "N")?)?;
+/// assert_eq!(y.to_real_array()?, ndarray::arr1(&[2f32, 6.0]).into_dyn());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "gpu"))]
+/// # fn main() {}
+/// ```
 ///
 /// # Errors
 /// As for `wgsl`; the host's linop carries an error.

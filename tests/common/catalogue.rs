@@ -395,12 +395,12 @@ fn projections(t: &mut Table) -> Result<()> {
     t.real("projection, cone", linop::projection("Z=4 Y=3 X=5", "Z Y X", &cone, "A V U")?);
     t.real("projection, cones", linop::projection("Z=3 Y=4 C=2 X=3", "Z Y X", &cone, "C A V U")?);
     let filter = linop::FbpOptions::default().window(linop::RampWindow::Hann);
-    t.complex("fbp, parallel", linop::fbp("C=2 A=6 D=5", "A D", "Y=4 X=5", &parallel(5), filter)?);
+    t.real("fbp, parallel", linop::fbp("C=2 A=6 D=5", "A D", "Y=4 X=5", &parallel(5), filter)?);
     let turn: Vec<f64> = (0..5).map(|k| 0.4 * PI * f64::from(k) - 1.0).collect();
     let fan = Geometry::fan(&turn, 7, 20.0, 5.0).center(Some(2.7)).pixel_size(0.6);
-    t.complex("fbp, fan", linop::fbp("D=7 A=5", "A D", "Y=5 X=3", &fan, filter)?);
+    t.real("fbp, fan", linop::fbp("D=7 A=5", "A D", "Y=5 X=3", &fan, filter)?);
     let cone = Geometry::cone(&turn, 3, 4, 15.0, 0.0).row_size(Some(1.5)).center(Some(1.2));
-    t.complex("fbp, cone", linop::fbp("A=5 V=3 U=4", "A V U", "Z=4 Y=3 X=2", &cone, filter)?);
+    t.real("fbp, cone", linop::fbp("A=5 V=3 U=4", "A V U", "Z=4 Y=3 X=2", &cone, filter)?);
     Ok(())
 }
 

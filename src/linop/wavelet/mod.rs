@@ -83,6 +83,10 @@ setters! { WaveletOptions {
 /// The adjoint is the exact transpose. With an orthogonal wavelet it undoes the transform: on any extents where the boundary
 /// is `Zero`, and where all extents are halved without rest where it is `Periodization`. Otherwise [`wavelet_inverse`] does.
 ///
+/// The normal is both. A level is one pass for each axis, of L products for each coefficient, and each level but the deepest
+/// one pass that packs; along D axes a level has 2^D times less to do than the one before. [Splits](Linop::split) along dims
+/// that are not transformed, and those of the coefficients, whose parts read all of x.
+///
 /// ```
 /// use linops::linop::{self, WaveletOptions};
 /// use linops::Tensor;
@@ -116,6 +120,9 @@ pub fn wavelet(input: impl ToShape, axes: &str, options: &WaveletOptions) -> Res
 /// x[n] = Σ_{b, j} g_b[j]·y_b[(n + L − 2 − j)/2]           zero, symmetric; where the index is whole
 /// x[n] = Σ_{b, j} g_b[j]·y_b[(n + L/2 − 1 − j)/2 mod M]   periodization
 /// ```
+///
+/// The adjoint is its transpose, of an orthogonal wavelet mostly the transform; the cost is that of [`wavelet()`].
+/// [Splits](Linop::split) along dims that are not transformed, and those of the coefficients.
 ///
 /// ```
 /// use linops::linop::{self, WaveletOptions};
