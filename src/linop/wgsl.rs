@@ -80,6 +80,10 @@ impl Wgsl {
         self
     }
 
+    fn saved_lines(&self) -> Vec<SavedValue> {
+        self.text.split('\n').map(SavedValue::from).collect()
+    }
+
     fn saved_constants(&self) -> Result<Vec<SavedValue>> {
         let one = |b: &Bound| match b {
             Bound::Numbers(t) => SavedArray::of_tensor(t).map(SavedValue::Array),
@@ -210,8 +214,8 @@ impl Operator for OwnKernels {
 
     fn saved(&self, to: &mut Saver) -> Result<()> {
         let [forward, adjoint] = &self.given;
-        to.field("wgsl", forward.text.as_str());
-        to.field("adjoint_wgsl", adjoint.text.as_str());
+        to.field("wgsl", forward.saved_lines());
+        to.field("adjoint_wgsl", adjoint.saved_lines());
         // Without a list of its own the adjoint has that of the forward.
         if !(forward.constants.is_empty() && adjoint.constants.is_empty()) {
             to.field("constants", forward.saved_constants()?);

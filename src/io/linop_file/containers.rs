@@ -125,7 +125,8 @@ impl Loader {
         examples: &[
             r#"{ "op": "stack", "in": "N=4", "out_dim": "D", "linops": [
   { "op": "identity" }, { "op": "roll", "shifts": { "N": 1 } } ] }"#,
-            r#"{ "op": "stack", "in": "N=3 T=2", "in_dim": "T", "in_position": 1, "threaded": false, "num_workers": 1, "linops": [
+            r#"{ "op": "stack", "in": "N=3 T=2", "in_dim": "T", "in_position": 1, "threaded": false,
+  "num_workers": 1, "linops": [
   { "op": "scalar", "value": 2 }, { "op": "identity" } ] }"#,
         ],
         build: Loader::stack,
@@ -225,11 +226,14 @@ impl Loader {
             ),
         ],
         examples: &[
-            r#"{ "op": "off_resonance", "field": [-40, 0, 15, 60], "field_dims": "N", "times": [0, 0.002, 0.004, 0.006], "time_dims": "K",
+            r#"{ "op": "off_resonance", "field": [-40, 0, 15, 60], "field_dims": "N",
+  "times": [0, 0.002, 0.004, 0.006], "time_dims": "K",
   "linop": { "op": "fft", "in": "N=4", "axes": ["N"], "centered": true, "out": "K" } }"#,
-            r#"{ "op": "off_resonance", "field": [[-40, 20], [0, 60]], "field_dims": "Ny Nx", "times": [0, 0.005, 0.01], "time_dims": "S",
+            r#"{ "op": "off_resonance", "field": [[-40, 20], [0, 60]], "field_dims": "Ny Nx",
+  "times": [0, 0.005, 0.01], "time_dims": "S",
   "segments": 5, "of": "frequency",
-  "linop": { "op": "nufft", "in": "Ny=2 Nx=2", "locs": [[0, 0.5], [-1, 0], [0.25, 0.75]], "axes": ["Ny", "Nx"], "out": "S" } }"#,
+  "linop": { "op": "nufft", "in": "Ny=2 Nx=2", "locs": [[0, 0.5], [-1, 0], [0.25, 0.75]],
+    "axes": ["Ny", "Nx"], "out": "S" } }"#,
         ],
         build: Loader::off_resonance,
     };

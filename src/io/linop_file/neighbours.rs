@@ -42,7 +42,8 @@ impl Loader {
             EVERY,
         ],
         examples: &[
-            r#"{ "op": "convolve", "in": "T=2 Ny=4 Nx=5", "kernel": [[1, 2, 1], [0, 1, 0]], "axes": ["Ny", "Nx"], "out": "T Ny Nx" }"#,
+            r#"{ "op": "convolve", "in": "T=2 Ny=4 Nx=5", "kernel": [[1, 2, 1], [0, 1, 0]],
+  "axes": ["Ny", "Nx"], "out": "T Ny Nx" }"#,
             r#"{ "op": "convolve", "in": "C=2 N=6", "kernel": [[[1, -1], [2, 0]]], "dims": "O C N", "axes": ["N"],
   "mode": "full", "stride": 2, "out": "O M" }"#,
         ],
@@ -68,9 +69,8 @@ impl Loader {
             OUTSIDE,
             EVERY,
         ],
-        examples: &[
-            r#"{ "op": "convolve_kernel", "in": "N=3", "data": [[1, 2, 0, -1], [0, 1, 1, 3]], "dims": "C N", "axes": ["N"] }"#,
-        ],
+        examples: &[r#"{ "op": "convolve_kernel", "in": "N=3", "data": [[1, 2, 0, -1], [0, 1, 1, 3]], "dims": "C N",
+  "axes": ["N"] }"#],
         build: Loader::convolve_kernel,
     };
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 /// Largest kernel in bytes: it is a text that somebody has written.
 const MAX_BYTES: u64 = 1 << 20;
 
-const TEXT: &str = "path, or the text itself";
+const TEXT: &str = "path, or a list of lines";
 const ARRAYS: &str = "list of arrays";
 const XYZ: &str = "one to three whole numbers";
 
@@ -25,7 +25,7 @@ impl Loader {
         summary: "A pair of kernels of one's own",
         forward: "what the kernel `main` makes of x (binding 0, `array<T>`) in y (binding 1), both whole and in C order, with `T` for `f32` and `vec2<f32>`; on a GPU, and on the host what `host` does. `linops check` tells whether the second kernel is the adjoint of the first",
         fields: &[
-            must("wgsl", TEXT, "the forward kernel in WGSL: a file, or the text, known by its `@compute`"),
+            must("wgsl", TEXT, "the forward kernel in WGSL: a file with its text, or the lines of that"),
             must("adjoint_wgsl", TEXT, "the adjoint kernel: its binding 0 is y, its binding 1 the result"),
             open(
                 "constants",
@@ -52,9 +52,19 @@ impl Loader {
             ),
         ],
         examples: &[r#"{ "op": "custom", "in": "N=4", "constants": [[1, 0.5, 2, -1]],
-  "wgsl": "@group(0) @binding(0) var<storage, read> x: array<T>; @group(0) @binding(1) var<storage, read_write> y: array<T>; @group(0) @binding(2) var<storage, read> w: array<f32>; @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) { if (id.x < arrayLength(&y)) { y[id.x] = w[id.x] * x[id.x]; } }",
-  "adjoint_wgsl": "@group(0) @binding(0) var<storage, read> x: array<T>; @group(0) @binding(1) var<storage, read_write> y: array<T>; @group(0) @binding(2) var<storage, read> w: array<f32>; @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) { if (id.x < arrayLength(&y)) { y[id.x] = w[id.x] * x[id.x]; } }",
-  "host": { "op": "diagonal", "weight": [1, 0.5, 2, -1], "dims": "N" } }"#],
+  "host": { "op": "diagonal", "weight": [1, 0.5, 2, -1], "dims": "N" },
+  "wgsl": ["@group(0) @binding(0) var<storage, read> x: array<T>;",
+    "@group(0) @binding(1) var<storage, read_write> y: array<T>;",
+    "@group(0) @binding(2) var<storage, read> w: array<f32>;",
+    "@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {",
+    "  if (id.x < arrayLength(&y)) { y[id.x] = w[id.x] * x[id.x]; }",
+    "}"],
+  "adjoint_wgsl": ["@group(0) @binding(0) var<storage, read> x: array<T>;",
+    "@group(0) @binding(1) var<storage, read_write> y: array<T>;",
+    "@group(0) @binding(2) var<storage, read> w: array<f32>;",
+    "@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {",
+    "  if (id.x < arrayLength(&y)) { y[id.x] = w[id.x] * x[id.x]; }",
+    "}"] }"#],
         build: Loader::custom,
     };
 
@@ -86,14 +96,18 @@ impl Loader {
         [text, constants, invocations, workgroups]: [&str; 4],
         other: Option<&str>,
     ) -> Result<Wgsl> {
-        let given = f.need_text(text, "the path of a file with the kernel's WGSL, or the text itself")?;
-        let mut kernel = if given.contains("@compute") {
-            Wgsl::new(given)
-        } else {
-            let path = self.folder.join(given);
-            let read = read_text(&path, MAX_BYTES, "a kernel").map_err(|e| f.at(text, e))?;
-            self.files.borrow_mut().push(path);
-            Wgsl::new(read)
+        let expected = "the path of a file with the kernel's WGSL, or a list of its lines";
+        let mut kernel = match f.get(text) {
+            Some(Value::Array(lines)) => {
+                let lines = lines.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+                Wgsl::new(lines.ok_or_else(|| f.wrong(text, format!("expected {expected}")))?.join("\n"))
+            }
+            _ => {
+                let path = self.folder.join(f.need_text(text, expected)?);
+                let read = read_text(&path, MAX_BYTES, "a kernel").map_err(|e| f.at(text, e))?;
+                self.files.borrow_mut().push(path);
+                Wgsl::new(read)
+            }
         };
         let own = f.get(constants).map(|_| constants);
         if let Some(field) = own.or(other).filter(|field| f.get(field).is_some()) {

@@ -44,7 +44,8 @@ impl Loader {
         examples: &[
             r#"{ "op": "interpolate", "in": "N=4", "locs": [[0.5], [2]], "axes": ["N"],
   "width": 2, "kernel": "spline", "out": "S" }"#,
-            r#"{ "op": "interpolate", "in": "C=2 Ny=5 Nx=6", "locs": [[0.5, 1.25], [3, 4.75], [-1, 0]], "axes": ["Ny", "Nx"],
+            r#"{ "op": "interpolate", "in": "C=2 Ny=5 Nx=6", "locs": [[0.5, 1.25], [3, 4.75], [-1, 0]],
+  "axes": ["Ny", "Nx"],
   "width": [3, 4], "beta": 6.5, "boundary": "zero", "out": "C S" }"#,
         ],
         build: Loader::interpolate,

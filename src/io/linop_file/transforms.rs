@@ -136,9 +136,8 @@ impl Loader {
         summary: "Discrete wavelet transform",
         forward: "Mallat's cascade along all of `axes`, packed into one array: PyWavelets' `wavedecn` and `coeffs_to_array`. A level takes N samples to two bands of ⌊(N + L − 1)/2⌋ coefficients by filters of L taps, `y[m] = Σ_j f[j]·x[2m + 1 − j]`; with \"periodization\" to ⌈N/2⌉, `y[m] = Σ_j f[j]·x[(2m + L/2 − j) mod N]`",
         fields: &[WAVELET, axes("1 to 3 dims to transform"), LEVELS, WAVELET_BOUNDARY],
-        examples: &[
-            r#"{ "op": "wavelet", "in": "C=2 Ny=8 Nx=6", "wavelet": "db2", "axes": ["Ny", "Nx"], "levels": 1, "out": "C Wy Wx" }"#,
-        ],
+        examples: &[r#"{ "op": "wavelet", "in": "C=2 Ny=8 Nx=6", "wavelet": "db2", "axes": ["Ny", "Nx"],
+  "levels": 1, "out": "C Wy Wx" }"#],
         build: Loader::wavelet,
     };
 
@@ -161,9 +160,8 @@ impl Loader {
             LEVELS,
             WAVELET_BOUNDARY,
         ],
-        examples: &[
-            r#"{ "op": "wavelet_inverse", "in": "C=2 W=10", "wavelet": "db2", "axes": ["W"], "to": { "W": 7 }, "levels": 1, "out": "C N" }"#,
-        ],
+        examples: &[r#"{ "op": "wavelet_inverse", "in": "C=2 W=10", "wavelet": "db2", "axes": ["W"],
+  "to": { "W": 7 }, "levels": 1, "out": "C N" }"#],
         build: Loader::wavelet_inverse,
     };
 
