@@ -5,7 +5,6 @@
 use crate::error::{Error, Result};
 
 /// What the rest of the program may need meanwhile.
-#[cfg(any(feature = "io", feature = "app"))]
 const MARGIN: u64 = 8 << 20;
 
 /// So many zeros.
@@ -30,7 +29,6 @@ pub(crate) fn room_for<T>(n: usize, what: &str) -> Result<Vec<T>> {
 }
 
 /// Checks that so many bytes could be had now, beyond what is held already: before work that allocates in many places.
-#[cfg(any(feature = "io", feature = "app"))]
 pub(crate) fn expect_room(bytes: u64, what: &str) -> Result<()> {
     let wanted = usize::try_from(bytes.saturating_add(MARGIN));
     match wanted.is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok()) {
@@ -56,7 +54,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(any(feature = "io", feature = "app"))]
     fn what_cannot_be_had_is_an_error() {
         assert!(expect_room(1 << 20, "a little").is_ok());
         assert!(refused(expect_room(u64::MAX, "the sky")));

@@ -1,4 +1,5 @@
 //! Transforms and interpolations against the formulas that define them, in f64.
+#![cfg(feature = "io")]
 
 mod common;
 

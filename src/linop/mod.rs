@@ -58,6 +58,7 @@ pub use convolve::{ConvolveMode, ConvolveOptions, convolve, convolve_kernel};
 pub use dense::{dense, subspace};
 pub use diagonal::{diagonal, diagonal_to};
 pub use difference::{Border, GradientOptions, finite_difference, gradient, laplacian, symmetrised_gradient};
+#[cfg(feature = "io")]
 pub(crate) use fbp::back_projection;
 pub use fbp::{FbpOptions, RampWindow, fbp};
 pub use fft::{FftOptions, Norm, fft};
@@ -90,6 +91,7 @@ pub use threadable::{Threadable, Threads};
 pub use tile::tile;
 pub use trig::{TrigOptions, TrigType, dct, dst};
 pub use warp::{WarpKernel, WarpOptions, warp};
+#[cfg(feature = "io")]
 pub(crate) use wavelet::wavelet_inverse_to;
 pub use wavelet::{Wavelet, WaveletBoundary, WaveletOptions, wavelet, wavelet_inverse};
 pub use wgsl::{Wgsl, wgsl, wgsl_or};

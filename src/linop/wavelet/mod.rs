@@ -147,6 +147,7 @@ pub fn wavelet_inverse(output: impl ToShape, axes: &str, options: &WaveletOption
 }
 
 /// The same from coefficients under these names, of samples of the extents `to` along `axes`; these get the next unused name.
+#[cfg(feature = "io")]
 pub(crate) fn wavelet_inverse_to(input: Shape, axes: &str, to: &Shape, options: &WaveletOptions) -> Result<Linop> {
     let named = axes_of(&input, axes).map_err(|e| e.at(INVERSE))?;
     let mut extents = input.extents().to_vec();
