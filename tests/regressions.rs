@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::data::{distance, wide};
-use common::devices;
+use common::data::{complex, distance, wide};
+use common::{apply_on, devices};
 use linops::linop::{self, Align, Operator, Stretch};
 use linops::program::{AxisMap, Builder, ValueId};
 use linops::solve::{SolveOptions, Stop, cg};
-use linops::{DType, Device, Linop, Result, Tensor};
+use linops::{DType, Device, Linop, Result, Tensor, apply_f64};
 use ndarray::{Array1, Array2, Array3};
 use num_complex::Complex32;
 use std::sync::Arc;
@@ -451,5 +451,35 @@ fn kernels_too_wide_for_their_grid_are_refused() {
             }
         }
         assert!((8.0..32.0).contains(&widest), "{oversamp}: {widest}");
+    }
+}
+
+/// Where one block fits, the stride to the next means nothing, however large it is.
+#[test]
+fn a_stride_beyond_32_bits_adds_no_block() {
+    for stride in [4_294_967_292, 4_294_967_295, 1 << 53] {
+        let a = linop::blocks("B=6 N=8", &[("N", 2, stride)], "B Q J").unwrap().h();
+        let x = complex(a.input().unwrap(), 1);
+        let want = apply_f64(&a, &wide(&x)).unwrap();
+        for device in devices() {
+            assert_eq!(distance(&apply_on(&device, &a, &x).unwrap(), &want), 0.0, "{stride} on {}", device.name());
+        }
+    }
+}
+
+/// Weights that single precision does not have are refused, not NaN.
+#[test]
+fn spacings_and_fields_beyond_single_precision_are_errors() {
+    for spacing in [1e-46, 1e-30, 1e60, f64::NAN] {
+        let options = linop::GradientOptions::default().spacing(Some(vec![spacing]));
+        assert!(linop::gradient("N=4", "N", options.clone()).is_err(), "{spacing}");
+        assert!(linop::laplacian("N=4", "N", options).is_err(), "{spacing}");
+    }
+    let f = linop::fft("N=4", "N", Default::default()).unwrap().out("K").unwrap();
+    for (far, late) in [(1e160, 1e160), (1e308, 1.0)] {
+        let field = ndarray::arr1(&[far, -far, 0.0, 0.0]).into_dyn();
+        let times = ndarray::arr1(&[0.0, late, 0.0, 0.0]).into_dyn();
+        let a = linop::off_resonance(&f, (&field, "N"), (&times, "K"), Default::default());
+        assert!(a.is_err_and(|e| e.to_string().contains("turns of phase")), "{far} {late}");
     }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::data::{complex, distance, mask, wide};
+use common::data::{complex, distance, indices, mask, real, wide};
 use common::{apply_on, devices};
 use linops::linop::{self, FftOptions, Tiling};
 use linops::{DType, Device, Error, Linop, MemoryUse, apply_f64};
@@ -91,4 +91,74 @@ fn values_larger_than_a_buffer_go_by_tiles() {
     let y = a.apply_within(&x, &device, u64::MAX - 1).unwrap();
     let want = apply_f64(&a, &wide(&x)).unwrap();
     assert!(distance(&y.to_array().unwrap(), &want) < 2e-6);
+}
+
+/// The last tile holds more than those in the middle.
+#[test]
+fn a_budget_holds_for_the_largest_tile() {
+    let index = indices(&[28], 4096, 1);
+    let few = linop::sampling_at("N=4096", &[("N", index)], "M").unwrap();
+    let all = linop::dense("N=4096", &real("M=4 N=4096", 2), "M").unwrap();
+    let a = linop::concat([few, all], None, Some("M")).unwrap();
+    let budget = 112 << 10;
+    for device in devices() {
+        let fit = a.fit(&device, DType::F32, budget).unwrap();
+        let tiles = a.tiled(&fit.tiling).unwrap();
+        for tile in tiles.children() {
+            let memory = MemoryUse::of(&tile.plan(&device, DType::F32).unwrap()).unwrap().peak();
+            assert!(memory <= budget, "{memory} of {}: {tile}", fit.how());
+        }
+    }
+}
+
+/// Tiles at the ends have fewer neighbours than those that the inner cut was chosen for.
+#[test]
+fn what_fits_can_be_applied() {
+    let a = linop::convolve("B=1024 N=16", &real("N=7", 3), "N", Default::default()).unwrap().out("B M").unwrap();
+    let a = linop::fft(a.output().unwrap(), "B", FftOptions::default()).unwrap().out("K M").unwrap() * a;
+    let x = complex("B=1024 N=16", 4);
+    let want = apply_f64(&a, &wide(&x)).unwrap();
+    let mut levels = 0;
+    for device in devices() {
+        for kib in [38, 48, 64, 128] {
+            let Ok(fit) = a.fit(&device, DType::Complex32, kib << 10) else { continue };
+            levels = levels.max(fit.tiling.levels().len());
+            let y = a.apply_within(&x, &device, kib << 10).unwrap();
+            assert!(distance(&y.to_array().unwrap(), &want) < 2e-6, "{}", fit.how());
+        }
+    }
+    assert!(levels > 0, "some of them are tiled");
+}
+
+/// Weights of tiles that have run are given up.
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn tiles_leave_nothing_beyond_the_budget() {
+    let Some(device) = common::gpu_with(linops::gpu::GpuOptions::default()) else { return };
+    let a = linop::diagonal("C=24 N=16384", &complex("C=24 N=16384", 5)).unwrap();
+    let (x, budget) = (complex("C=24 N=16384", 6), MIB);
+    let before = device.cache_budget();
+    assert!(a.fit(&device, DType::Complex32, budget).unwrap().staged);
+    a.apply_within(&x, &device, budget).unwrap();
+    assert!(device.cached_bytes() <= budget, "{} kept", device.cached_bytes());
+    assert_eq!(device.cache_budget(), before);
+}
+
+/// A convolution between many channels does not hold a transform many times as large as what it is applied to.
+#[test]
+fn convolutions_hold_no_more_than_they_are_worth() {
+    let layer = complex("O=16 I=16 N=64", 7);
+    let a = linop::convolve("I=16 N=4096", &layer, "N", Default::default()).unwrap();
+    for device in devices() {
+        let memory = MemoryUse::of(&a.plan(&device, DType::Complex32).unwrap()).unwrap();
+        assert!(memory.constants <= 12 * (memory.input + memory.output), "{memory:?}");
+    }
+}
+
+#[test]
+fn parts_are_called_by_the_dim_that_is_cut() {
+    let a = linop::dense("N=6", &real("M=4 N=6", 8), "M").unwrap();
+    let text = a.split("N", 3).unwrap().to_string();
+    assert!(text.contains("N 2..4 of dense"), "{text}");
 }

@@ -1,5 +1,6 @@
 //! Constant tensors of a program: weights, masks, maps, chirps.
 
+use crate::allocate::collected;
 use crate::error::{Result, shape_err};
 use num_complex::Complex32;
 use std::fmt;
@@ -165,23 +166,21 @@ impl Constant {
     /// Entries `range` of an axis.
     ///
     /// # Errors
-    /// They are none.
+    /// They are none, or there is no memory for them.
     pub(crate) fn narrowed(&self, axis: usize, range: &Range<usize>) -> Result<Constant> {
         let mut extents = self.extents().to_vec();
         let inner: usize = extents[axis + 1..].iter().product();
         let (line, first, len) = (extents[axis] * inner, range.start * inner, range.len() * inner);
         extents[axis] = range.len();
-        let rows = (0..self.len()).step_by(line);
+        let at = (0..self.len()).step_by(line).flat_map(|r| r + first..r + first + len);
+        let count = self.len() / line * len;
         let data = match &self.0.data {
-            ConstantData::F32(d) => ConstantData::F32(rows.flat_map(|r| &d[r + first..][..len]).copied().collect()),
-            ConstantData::C32(d) => ConstantData::C32(rows.flat_map(|r| &d[r + first..][..len]).copied().collect()),
-            ConstantData::Stacked(_) => {
-                let at = rows.flat_map(|r| (0..len).map(move |k| r + first + k));
-                match self.is_complex() {
-                    true => ConstantData::C32(at.map(|i| self.get(i)).collect()),
-                    false => ConstantData::F32(at.map(|i| self.get(i).re).collect()),
-                }
-            }
+            ConstantData::F32(d) => ConstantData::F32(collected(at.map(|i| d[i]), count)?),
+            ConstantData::C32(d) => ConstantData::C32(collected(at.map(|i| d[i]), count)?),
+            ConstantData::Stacked(_) => match self.is_complex() {
+                true => ConstantData::C32(collected(at.map(|i| self.get(i)), count)?),
+                false => ConstantData::F32(collected(at.map(|i| self.get(i).re), count)?),
+            },
         };
         Constant::new(extents, data)
     }

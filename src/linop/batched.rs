@@ -6,7 +6,7 @@ use crate::error::{Result, shape_err};
 use lru::LruCache;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Shapes whose linops are kept, those that were used last.
 const KEPT: NonZeroUsize = NonZeroUsize::new(16).unwrap();
@@ -30,12 +30,14 @@ pub struct Batched {
     linop: Linop,
     /// By the dims in front.
     made: Arc<Mutex<LruCache<Shape, Linop>>>,
+    /// Adjoint and normal, with what they keep.
+    others: Arc<[OnceLock<Batched>; 2]>,
 }
 
 impl Linop {
     /// The same linop for inputs with any number of dims in front.
     pub fn batched(&self) -> Batched {
-        Batched { linop: self.clone(), made: Arc::new(Mutex::new(LruCache::new(KEPT))) }
+        Batched { linop: self.clone(), made: Arc::new(Mutex::new(LruCache::new(KEPT))), others: Arc::default() }
     }
 }
 
@@ -47,12 +49,20 @@ impl Batched {
 
     /// The adjoint, for any dims in front.
     pub fn h(&self) -> Batched {
-        self.linop.h().batched()
+        self.other(0, Linop::h)
     }
 
     /// The normal, for any dims in front.
     pub fn n(&self) -> Batched {
-        self.linop.n().batched()
+        self.other(1, Linop::n)
+    }
+
+    fn other(&self, which: usize, of: fn(&Linop) -> Linop) -> Batched {
+        if let Some(known) = self.others[which].get() {
+            return known.clone();
+        }
+        let made = of(&self.linop).batched();
+        self.others[which].get_or_init(|| made).clone()
     }
 
     /// The linop for an input of this shape.

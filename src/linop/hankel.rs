@@ -1,13 +1,11 @@
 //! Hankel matrices: the windows of a signal as rows.
 
-use super::{Linop, Operator, Saver, chain, diagonal};
+use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
-use crate::primitive::gather::IndexList;
-use crate::tensor::Tensor;
-use ndarray::Array1;
+use crate::primitive::blocks::{BlockAxis, MOST_AXES};
 
 /// The block-Hankel matrix of x over the dims of `windows` (`"Ky=6 Kx=6"`): row p holds the window that begins at p,
 /// y[…, p, j] = x[…, p + j], 0 ≤ p ≤ N − w along each dim. Positions make one dim and the places in the window another, each in
@@ -17,8 +15,8 @@ use ndarray::Array1;
 /// `rearrange`d: `"C P W -> P (C W)"`. The adjoint adds the windows up at their places; the normal is a diagonal, in how many
 /// windows an element is.
 ///
-/// Forward and adjoint are one pass for each dim of `windows`, and one that orders if there are several; the normal is one
-/// pass. [Splits](Linop::split) along the positions and the other dims.
+/// Forward and adjoint are one pass over memory for up to three dims of `windows`, as [`blocks`](super::blocks()) are; the normal is
+/// one pass. [Splits](Linop::split) along the positions and the other dims.
 ///
 /// ```
 /// use linops::{Tensor, linop};
@@ -57,26 +55,13 @@ pub fn hankel(input: impl ToShape, windows: impl ToShape, out: &str) -> Result<L
         return shape_err!("hankel: out \"{out}\" names {} dims, expected {}", dims.len(), outer.len() + 2);
     }
     let output = Shape::new(dims, outer.iter().copied().chain([rows, columns]).collect())?;
-    let lists = axes.iter().map(list).collect::<Result<_>>()?;
     let order = kept.into_iter().chain(at).collect();
-    let operator = Hankel { input: input.clone(), dims: windows.dims().to_vec(), order, outer, axes, lists };
+    let operator = Hankel { dims: windows.dims().to_vec(), order, outer, axes };
     Ok(Linop::of(input, output, operator))
-}
-
-/// Where the windows along one axis read.
-fn list(&(positions, width): &(usize, usize)) -> Result<IndexList> {
-    let extent = positions + width - 1;
-    if extent > u32::MAX as usize || positions.checked_mul(width).is_none_or(|n| n > u32::MAX as usize) {
-        return shape_err!("hankel: {positions} windows of {width} along one dim; at most 2^32 - 1 elements in all");
-    }
-    let mut indices = crate::allocate::room_for(positions * width, "the windows of a Hankel matrix")?;
-    indices.extend((0..positions as u32).flat_map(|p| (0..width as u32).map(move |j| p + j)));
-    IndexList::new(indices, extent)
 }
 
 #[derive(Debug)]
 struct Hankel {
-    input: Shape,
     dims: Vec<Dim>,
     /// The axes of x, those with windows last.
     order: Vec<usize>,
@@ -84,7 +69,14 @@ struct Hankel {
     outer: Vec<usize>,
     /// Positions and width of the windows along each axis.
     axes: Vec<(usize, usize)>,
-    lists: Vec<IndexList>,
+}
+
+/// What stands at an axis, of which of the dims of the windows.
+#[derive(Clone, Copy, PartialEq)]
+enum Entry {
+    Whole(usize),
+    Position(usize),
+    Window(usize),
 }
 
 impl Operator for Hankel {
@@ -100,15 +92,25 @@ impl Operator for Hankel {
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
         let first = self.outer.len();
         let mut x = b.permute(x, &self.order)?;
-        // One axis after the other, so that lists are as long as an axis' windows and not as all of them.
-        for (i, list) in self.lists.iter().enumerate() {
-            x = b.gather(x, first + i, list.clone())?;
+        // What stands at each axis behind the others: dims that are still whole, then positions and windows.
+        let mut at: Vec<Entry> = (0..self.axes.len()).map(Entry::Whole).collect();
+        let numbered: Vec<usize> = (0..self.axes.len()).collect();
+        for group in numbered.chunks(MOST_AXES) {
+            let whole = |e: &Entry| matches!(e, Entry::Whole(k) if group.contains(k));
+            let (cut, kept): (Vec<usize>, Vec<usize>) = (0..at.len()).partition(|&a| whole(&at[a]));
+            let order = (0..first).chain(kept.iter().chain(&cut).map(|a| first + a));
+            x = b.permute(x, &order.collect::<Vec<_>>())?;
+            let blocks = |&k: &usize| {
+                let (positions, size) = self.axes[k];
+                BlockAxis { extent: positions + size - 1, size, stride: 1 }
+            };
+            x = b.blocks(x, &group.iter().map(blocks).collect::<Vec<_>>())?;
+            let made = group.iter().map(|&k| Entry::Position(k)).chain(group.iter().map(|&k| Entry::Window(k)));
+            at = kept.iter().map(|&a| at[a]).chain(made).collect();
         }
-        let mut split = self.outer.clone();
-        split.extend(self.axes.iter().flat_map(|&(positions, width)| [positions, width]));
-        let x = b.reshape(x, split)?;
-        let places = |offset| (0..self.axes.len()).map(move |i| first + 2 * i + offset);
-        let x = b.permute(x, &(0..first).chain(places(0)).chain(places(1)).collect::<Vec<_>>())?;
+        let wanted = numbered.iter().map(|&k| Entry::Position(k)).chain(numbered.iter().map(|&k| Entry::Window(k)));
+        let places = wanted.filter_map(|e| at.iter().position(|a| *a == e)).map(|a| first + a);
+        x = b.permute(x, &(0..first).chain(places).collect::<Vec<_>>())?;
         let mut merged = self.outer.clone();
         merged.extend([self.axes.iter().map(|a| a.0).product(), self.axes.iter().map(|a| a.1).product::<usize>()]);
         b.reshape(x, merged)
@@ -118,15 +120,5 @@ impl Operator for Hankel {
         let windows = self.order[self.outer.len()..].iter().copied().zip(self.axes.iter().map(|a| a.1));
         to.by_dim("size", windows);
         Ok(())
-    }
-
-    /// In how many windows each element is: a weight along each axis.
-    fn normal(&self) -> Option<Result<Linop>> {
-        let weight = |(d, &(positions, width)): (&Dim, &(usize, usize))| {
-            let n = positions + width - 1;
-            let count = |k: usize| (k + 1).min(n - k).min(positions).min(width) as f32;
-            diagonal(&self.input, &Tensor::from_array(Array1::from_shape_fn(n, count), &d.to_string())?)
-        };
-        Some(self.dims.iter().zip(&self.axes).map(weight).collect::<Result<Vec<_>>>().and_then(chain))
     }
 }

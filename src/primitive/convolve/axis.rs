@@ -116,6 +116,16 @@ impl ConvAxis {
         runs
     }
 
+    /// The same without a period, if no tap of results `first..end` wraps.
+    pub(super) fn unwrapped(&self, first: usize, end: usize, taps: usize) -> ConvAxis {
+        let Some(period) = self.period else { return *self };
+        let tap = self.step * (taps as i64 - 1);
+        let low = (self.stride * first) as i64 + self.offset + tap.min(0);
+        let high = (self.stride * (end - 1)) as i64 + self.offset + tap.max(0);
+        let inside = low >= 0 && high < period as i64;
+        ConvAxis { period: self.period.filter(|_| !inside), ..*self }
+    }
+
     /// First and end of the indices of x that results `first..end` read through any of so many taps; all where they wrap.
     pub(super) fn reach(&self, first: usize, end: usize, taps: usize, input: usize) -> (usize, usize) {
         if self.period.is_some() {

@@ -125,6 +125,7 @@ impl Primitive for Convolve {
             }
             Some(k) if k <= self.axes.len() => {
                 let conv = &mut own.axes[k - 1];
+                *conv = conv.unwrapped(range.start, range.end, self.taps()[k - 1]);
                 let (first, end) = conv.reach(range.start, range.end, self.taps()[k - 1], input[axis]);
                 if first == end {
                     let mut extents = self.extents(input)?;

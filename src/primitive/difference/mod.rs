@@ -175,7 +175,7 @@ impl Primitive for Difference {
             return Ok(Narrowed::of(Part::along(read, range, input), move |b, x| b.apply(x, own.clone())));
         }
         let n = input[read];
-        if self.border == Border::Circular {
+        if self.border == Border::Circular && (range.start == 0 || range.end == n) {
             // Turned so that the range lies between its neighbours; what wraps there is left away.
             let (range, halo) = (range.clone(), 1usize);
             let wide = range.len() + 2 * halo;
@@ -194,7 +194,7 @@ impl Primitive for Difference {
                 slice(b, y, axis, &(halo..halo + range.len()))
             }));
         }
-        // A cut is no border: what lies behind it is read, and left away from the result.
+        // A cut is no border, nor does it wrap: what lies behind it is read, and left away from the result.
         let part = range.start.saturating_sub(1)..(range.end + 1).min(n);
         let kept = range.start - part.start..range.end - part.start;
         Ok(Narrowed::of(Part::along(read, &part, input), move |b, x| {
