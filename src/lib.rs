@@ -37,6 +37,8 @@ mod run;
 pub mod explain;
 
 pub mod check;
+pub mod convex;
+pub mod functional;
 pub mod solve;
 pub mod threadable;
 

@@ -295,6 +295,14 @@ impl Space for GpuSpace {
         Ok(out)
     }
 
+    fn copy(&mut self, from: Vector, to: Vector) -> Result<()> {
+        let (from, to) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
+        let bytes = from.shape().len() as u64 * from.dtype().bytes();
+        let (source, target) = (here(&from)?.wgpu_buffer().clone(), here(&to)?.wgpu_buffer().clone());
+        self.encoder().copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
+        Ok(())
+    }
+
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
         // Ordered on the queue, so what was recorded before must go first.
         self.submit()?;

@@ -256,6 +256,16 @@ impl Space for HostSpace {
         values.try_clone()?.into_tensor(shape.clone())
     }
 
+    fn copy(&mut self, from: Vector, to: Vector) -> Result<()> {
+        if from == to {
+            return Ok(());
+        }
+        let [(_, from), (_, to)] =
+            self.vectors.get_disjoint_mut([from.0, to.0]).map_err(|e| Error::Value(e.to_string()))?;
+        numbers(to).copy_from_slice(numbers(from));
+        Ok(())
+    }
+
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
         self.scalars[s.0] = value.into();
         Ok(())

@@ -30,7 +30,11 @@ impl Unit {
     pub fn of(pass: &Pass, numbers: u64) -> Unit {
         match pass.group {
             Some(Group { members, complex }) if members > 1 && !(numbers / members as u64).is_multiple_of(4) => {
-                if complex { Unit::Pair } else { Unit::Number }
+                if complex {
+                    Unit::Pair
+                } else {
+                    Unit::Number
+                }
             }
             _ => Unit::Quad,
         }
@@ -159,7 +163,10 @@ fn write_measure(text: &mut String, d: usize, measure: Measure, group: Group, t:
     match measure {
         Measure::Dot(x, y) => {
             let (x, y) = (name(x), name(y));
-            let _ = writeln!(text, "    {each}\n        sums[{d}] += product(within(i, {x}[k]), within(i, {y}[k]));\n    }}");
+            let _ = writeln!(
+                text,
+                "    {each}\n        sums[{d}] += product(within(i, {x}[k]), within(i, {y}[k]));\n    }}"
+            );
         }
         Measure::Magnitudes(v, weights) => {
             let (v, weight) = (name(v), weight(weights, t));

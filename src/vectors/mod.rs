@@ -177,6 +177,8 @@ pub(crate) trait Space {
     fn set(&mut self, v: Vector, t: &Tensor) -> Result<()>;
     /// A copy of v.
     fn get(&mut self, v: Vector) -> Result<Tensor>;
+    /// to = from, of the same shape.
+    fn copy(&mut self, from: Vector, to: Vector) -> Result<()>;
     /// s = value.
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()>;
     /// The scalars.
