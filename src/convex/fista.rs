@@ -65,16 +65,12 @@ impl Fista {
             None => Pass::new("gradient"),
         };
         let w = smooth.vector(draft);
-        let formulas = |pass: Pass| -> Pass {
-            match method {
-                Method::Ista => pass,
-                // θ of the next iteration; an uphill momentum is dropped.
-                _ => pass
-                    .formula(momentum, Formula::from(uphill).if_positive(1.0f32, momentum))
-                    .formula(next, (one() + (one() + momentum * momentum * 4.0f32).root()) * 0.5f32),
-            }
-        };
-        plain = formulas(plain);
+        if method != Method::Ista {
+            // θ of the next iteration; an uphill momentum is dropped.
+            plain = plain
+                .formula(momentum, Formula::from(uphill).if_positive(1.0f32, momentum))
+                .formula(next, (one() + (one() + momentum * momentum * 4.0f32).root()) * 0.5f32);
+        }
         let pogm = method == Method::Pogm;
         if pogm {
             plain = plain

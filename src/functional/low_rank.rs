@@ -160,13 +160,13 @@ impl LowRank {
             at
         };
         let mut blocks: Vec<Vec<usize>> = vec![vec![0]];
-        for d in 0..extents.len() {
+        for (d, &extent) in extents.iter().enumerate() {
             let at = starts(d);
             let mut finer = Vec::with_capacity(blocks.len() * at.len());
             for block in &blocks {
                 for (k, &from) in at.iter().enumerate() {
-                    let to = at.get(k + 1).copied().unwrap_or(extents[d]);
-                    finer.push(block.iter().flat_map(|i| (from..to).map(move |j| i * extents[d] + j)).collect());
+                    let to = at.get(k + 1).copied().unwrap_or(extent);
+                    finer.push(block.iter().flat_map(|i| (from..to).map(move |j| i * extent + j)).collect());
                 }
             }
             blocks = finer;

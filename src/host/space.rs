@@ -132,6 +132,7 @@ impl Loop {
     fn update(&self, update: &Updated, parts: &mut Parts, block: Range<usize>) {
         let mut sum = [0.0f32; BLOCK];
         let sum = &mut sum[..block.len()];
+        #[allow(clippy::needless_range_loop)] // terms and target are of several vectors
         for m in 0..self.group.members {
             sum.fill(0.0);
             for &(c, v) in &update.terms {

@@ -47,7 +47,7 @@ pub(crate) fn layout() -> Layout {
         Pass::new("clamp")
             .totals([MAGNITUDES])
             .group(Group { members: 3, complex: false })
-            .update(X, [((MAGNITUDES / MAGNITUDES).root(), X), (Formula::from(0.25), Y)])
+            .update(X, [((MAGNITUDES / (MAGNITUDES + 1.0)).root(), X), (Formula::from(0.25), Y)])
             .map(Map::Clamp(0.05, 0.4))
             .dot(X, Y),
         Pass::new("group")
