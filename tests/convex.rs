@@ -10,7 +10,7 @@ use linops::solve::Stop;
 use linops::{Device, Linop, Tensor, apply_f64};
 use nalgebra::{DMatrix, DVector};
 use ndarray::{ArrayD, IxDyn};
-use num_complex::Complex64;
+use num_complex::{Complex32, Complex64};
 
 type Dense = DMatrix<Complex64>;
 
@@ -279,4 +279,205 @@ fn answer_of(a: &Dense, y: &DVector<Complex64>, terms: &[Term], mu: f64) -> (f64
     }
     let f = objective(a, y, terms, mu, &x);
     (f, x)
+}
+
+/// Phantom-like data: a few flat pieces and noise, undersampled.
+fn pieces() -> (Linop, Tensor) {
+    let a = sense();
+    let image: Vec<Complex32> = (0..56)
+        .map(|i| {
+            let (y, x) = (i / 7, i % 7);
+            Complex32::from(if (2..6).contains(&y) && (1..5).contains(&x) { 2.0 } else { 0.2 })
+        })
+        .collect();
+    let y = a.apply(&Tensor::from_vec("Y=8 X=7", image).unwrap()).unwrap();
+    let noise = complex(y.shape().clone(), 20).to_vec().unwrap();
+    let noisy: Vec<Complex32> = y.to_vec().unwrap().iter().zip(&noise).map(|(y, n)| y + n * 0.05).collect();
+    (a.clone(), Tensor::from_vec(y.shape().clone(), noisy).unwrap())
+}
+
+fn times(t: &Tensor, factor: f32) -> Tensor {
+    Tensor::from_vec(t.shape().clone(), t.to_vec().unwrap().iter().map(|v| v * factor).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn relative_weights_mean_the_same_at_any_scale() {
+    let (a, y) = pieces();
+    let solve = |factor: f32, device: &Device| {
+        let y = times(&y, factor).to(device).unwrap();
+        let problem = Problem::new(&a, &y).unwrap();
+        let weight = 0.01 * problem.scale().unwrap();
+        let x = problem.tv(weight, "Y X").unwrap().solve(ConvexOptions::default()).unwrap().x;
+        vector(&x) / Complex64::from(f64::from(factor))
+    };
+    for device in devices() {
+        let want = solve(1.0, &device);
+        for factor in [1e6, 1e-6, 1e-30, 1e25] {
+            let off = (solve(factor, &device) - &want).norm() / want.norm();
+            assert!(off < 1e-3, "times {factor}: {off}");
+        }
+    }
+}
+
+#[test]
+fn methods_agree_on_one_weight() {
+    let (a, y) = pieces();
+    let problem = Problem::new(&a, &y).unwrap();
+    let weight = 0.02 * problem.scale().unwrap();
+    let tv = problem.clone().tv(weight, "Y X").unwrap();
+    let l1 = problem.l1(weight).unwrap();
+    let least = |p: &Problem, m: Method| {
+        p.solve(ConvexOptions::default().method(Some(m)).iterations(20_000)).unwrap().objective
+    };
+    let all: Vec<f64> = [Method::Admm, Method::Pdhg].iter().map(|m| least(&tv, *m)).collect();
+    assert!((all[0] / all[1] - 1.0).abs() < 2e-4, "{all:?}");
+    let all = [Method::Ista, Method::Fista, Method::Pogm, Method::Admm, Method::Pdhg].map(|m| least(&l1, m));
+    assert!(all.iter().all(|f| (f / all[0] - 1.0).abs() < 2e-4), "{all:?}");
+    // A larger weight is smoother.
+    let (smooth, rough) = (times_weight(&a, &y, 0.1), times_weight(&a, &y, 0.001));
+    assert!(smooth < rough, "{smooth} {rough}");
+}
+
+/// The total variation of the solution at this relative weight.
+fn times_weight(a: &Linop, y: &Tensor, relative: f64) -> f64 {
+    let problem = Problem::new(a, y).unwrap();
+    let weight = relative * problem.scale().unwrap();
+    let x = problem.tv(weight, "Y X").unwrap().solve(ConvexOptions::default()).unwrap();
+    (x.objective - x.data_term) / weight
+}
+
+#[test]
+fn any_penalty_comes_to_the_same_objective() {
+    let (a, y) = pieces();
+    let problem = Problem::new(&a, &y).unwrap();
+    let weight = 0.01 * problem.scale().unwrap();
+    let problem = problem.tv(weight, "Y X").unwrap();
+    let least = problem.solve(ConvexOptions::default().tol(1e-7).iterations(5000)).unwrap().objective;
+    for balance in [1e-3, 1e-2, 0.9, 0.91, 10.0, 1e3] {
+        let solved = problem.solve(ConvexOptions::default().balance(balance).iterations(5000)).unwrap();
+        assert!(solved.objective <= least * (1.0 + 1e-3), "{balance}: {} of {least}", solved.objective);
+        assert_eq!(solved.stop, Stop::Converged, "{balance}");
+    }
+}
+
+#[test]
+fn steps_that_are_too_long_are_halved() {
+    let (a, y) = pieces();
+    let problem = Problem::new(&a, &y).unwrap();
+    let weight = 0.01 * problem.scale().unwrap();
+    for (method, problem) in [
+        (Method::Fista, problem.clone().l1(weight).unwrap()),
+        (Method::Pdhg, problem.clone().tv(weight, "Y X").unwrap()),
+    ] {
+        let options = || ConvexOptions::default().method(Some(method)).iterations(5000);
+        let right = problem.solve(options()).unwrap();
+        assert_eq!(right.halved, 0);
+        let wrong = problem.solve(options().norm(Some(0.02))).unwrap();
+        assert!(wrong.halved > 0, "{method}");
+        assert!(
+            (wrong.objective / right.objective - 1.0).abs() < 1e-3,
+            "{method} {} {}",
+            wrong.objective,
+            right.objective
+        );
+    }
+}
+
+#[test]
+fn readings_tell_and_a_cancelled_solve_gives_its_best() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (a, y) = pieces();
+    for device in devices() {
+        let cancel = AtomicBool::new(false);
+        let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
+        let weight = 0.01 * problem.scale().unwrap();
+        let problem = problem.tv(weight, "Y X").unwrap();
+        let mut told = Vec::new();
+        let options = ConvexOptions::default().tol(0.0).check_every(5).cancel(&cancel).progress(|p| {
+            let x = p.iterate().unwrap();
+            told.push((p.reading(), problem.objective(&x).unwrap()));
+            cancel.store(told.len() == 3, Ordering::Relaxed);
+        });
+        let solved = problem.solve(options).unwrap();
+        assert_eq!((solved.stop, solved.iterations), (Stop::Cancelled, 16));
+        assert_eq!(told.iter().map(|(r, _)| r.iteration).collect::<Vec<_>>(), [5, 10, 15, 16]);
+        for (reading, objective) in told {
+            assert!((reading.objective / objective - 1.0).abs() < 1e-4, "{} {objective}", reading.objective);
+            assert!(reading.gap.is_some() && reading.data_term < reading.objective);
+        }
+        let again = problem.objective(&solved.x).unwrap();
+        assert!((solved.objective / again - 1.0).abs() < 1e-4);
+    }
+}
+
+#[test]
+fn outcomes_have_names() {
+    let (a, y) = pieces();
+    let zero = Tensor::from_vec(y.shape().clone(), vec![Complex32::default(); y.shape().len()]).unwrap();
+    let solved = Problem::new(&a, &zero).unwrap().tv(1.0, "Y X").unwrap().solve(ConvexOptions::default()).unwrap();
+    assert_eq!((solved.stop, solved.objective), (Stop::Zero, 0.0));
+    let mut bad = y.to_vec().unwrap();
+    bad[3].re = f32::NAN;
+    let bad = Tensor::from_vec(y.shape().clone(), bad).unwrap();
+    let says = |r: linops::Result<Solved>, what: &str| {
+        let e = r.unwrap_err().to_string();
+        assert!(e.contains(what), "{e}");
+    };
+    says(Problem::new(&a, &bad).unwrap().l1(1.0).unwrap().solve(ConvexOptions::default()), "NaN");
+    let problem = Problem::new(&a, &y).unwrap().tv(1.0, "Y X").unwrap();
+    says(problem.solve(ConvexOptions::default().method(Some(Method::Fista))), "use admm or pdhg");
+    says(problem.solve(ConvexOptions::default().iterations(0)), "iterations is 0");
+    says(problem.solve(ConvexOptions::default().tol(f64::NAN)), "tol");
+    says(Problem::new(&a, &y).unwrap().solve(ConvexOptions::default().method(Some(Method::Admm))), "use fista");
+    assert!(Problem::new(&a, &complex("Y=8 X=7", 1)).is_err());
+    let e = Problem::new(&a, &y).unwrap().tv(1.0, "Z").unwrap_err().to_string();
+    assert!(e.contains('Z'), "{e}");
+    // A weight that takes everything, and one that takes nothing.
+    let problem = Problem::new(&a, &y).unwrap();
+    let all = 1.01 * problem.scale().unwrap();
+    let x = problem.clone().l1(all).unwrap().solve(ConvexOptions::default()).unwrap().x;
+    assert!(vector(&x).norm() == 0.0);
+    let few = problem.l1(0.0).unwrap().solve(ConvexOptions::default().tol(1e-7)).unwrap();
+    assert!(few.misfit < 0.1, "{}", few.misfit);
+}
+
+#[test]
+fn two_solves_agree_bit_for_bit() {
+    let (a, y) = pieces();
+    for device in devices() {
+        let solve = || {
+            let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
+            let x = problem
+                .tgv(0.3, "Y X")
+                .unwrap()
+                .l1(0.1)
+                .unwrap()
+                .solve(ConvexOptions::default().iterations(40))
+                .unwrap()
+                .x;
+            x.to(&Device::host()).unwrap().to_vec().unwrap()
+        };
+        assert_eq!(solve(), solve());
+    }
+}
+
+#[test]
+fn low_rank_series_and_constraints_run_between_passes() {
+    // Frames of one image under a few factors: of rank one.
+    let a = linop::diagonal("T=4 Y=6 X=5", &mask("T=4 Y=6 X=5", 0.6, 31)).unwrap();
+    let image = complex("Y=6 X=5", 32).to_vec().unwrap();
+    let series: Vec<Complex32> = (0..4).flat_map(|t| image.iter().map(move |v| v * (t + 1) as f32)).collect();
+    let x = Tensor::from_vec("T=4 Y=6 X=5", series.clone()).unwrap();
+    let y = a.apply(&x).unwrap();
+    for device in devices() {
+        let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
+        let weight = 1e-3 * problem.scale().unwrap();
+        let solved =
+            problem.llr(weight, "T", &[6, 5]).unwrap().solve(ConvexOptions::default().iterations(3000)).unwrap();
+        let found = vector(&solved.x);
+        let want =
+            DVector::from_iterator(series.len(), series.iter().map(|v| Complex64::new(v.re.into(), v.im.into())));
+        let off = (found - &want).norm() / want.norm();
+        assert!(off < 0.05, "{device}: {off} after {}", solved.iterations);
+    }
 }

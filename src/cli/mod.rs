@@ -47,7 +47,7 @@ enum Verb {
     /// Simulate a multi-coil MRI scan, reconstruct it, and write demo.png
     Demo(demo::Args),
     /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
-    Recon(recon::Args),
+    Recon(Box<recon::Args>),
     /// Apply a linop file to an array
     Apply(apply::Args),
     /// Test a linop file's adjoint and normal on random data

@@ -13,4 +13,5 @@ mod lanes;
 mod linop_files;
 mod noncartesian;
 mod recon;
+mod regularised;
 mod usage;

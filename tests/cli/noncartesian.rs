@@ -304,3 +304,12 @@ fn files_that_do_not_fit() {
         assert_eq!(out.code, 2, "{args}: {}", out.stderr);
     }
 }
+
+#[test]
+fn spokes_are_regularised() {
+    let folder = Folder::new();
+    radial(&folder);
+    let result = folder.json(&format!("{GIVEN} -o x.npy --reg tv:0.002"));
+    assert_eq!(result["stop"], "converged", "{result}");
+    assert!(result["misfit"].as_f64().unwrap() < 0.2, "{result}");
+}

@@ -105,7 +105,7 @@ impl Job<'_> {
         output::write(target, &Tensor::from_array(image, dims)?)?;
 
         let path = args.output.display();
-        terms.iter().for_each(|term| printer.field("regulariser", describe(term)));
+        terms.iter().for_each(|term| printer.field("reg", describe(term)));
         let n = count_of(solved.iterations, "iteration");
         let why = match solved.stop {
             Stop::Converged => "the objective is at rest".to_string(),

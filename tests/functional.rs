@@ -1,0 +1,190 @@
+//! Proximal operators against their definition, values against sums, on every device.
+
+mod common;
+
+use common::data::{Random, complex, real};
+use common::devices;
+use linops::functional::{
+    Functional, Proximal, ball, bounded, boxed, group_l1, l1, l2, l2_squared, locally_low_rank, non_negative, nuclear,
+    stacked, weighted_l1,
+};
+use linops::linop::{self, WaveletBoundary, WaveletOptions};
+use linops::{Device, Error, Result, Tensor};
+use num_complex::Complex32;
+
+/// All functionals, over values "T=3 Y=5 X=7".
+fn all() -> Vec<(&'static str, Functional)> {
+    let shape = "T=3 Y=5 X=7";
+    let weights = Tensor::from_vec(shape, (0..105).map(|i| (i % 4) as f32 * 0.5).collect::<Vec<f32>>()).unwrap();
+    let turned = linop::transpose(shape, "X T Y").unwrap();
+    vec![
+        ("l1", l1(0.7).unwrap()),
+        ("weighted l1", weighted_l1(0.6, &weights).unwrap()),
+        ("group l1", group_l1(0.8, "T").unwrap()),
+        ("group l1 of two dims", group_l1(0.8, "T Y").unwrap()),
+        ("l2", l2(1.3).unwrap()),
+        ("l2 that takes all", l2(1e3).unwrap()),
+        ("l2 squared", l2_squared(0.9).unwrap()),
+        ("bounded", bounded(0.5).unwrap()),
+        ("ball", ball(2.0).unwrap()),
+        ("boxed", boxed(-0.25, 0.5).unwrap()),
+        ("non-negative", non_negative()),
+        ("nuclear", nuclear(0.8, "T").unwrap()),
+        ("tall nuclear", nuclear(0.8, "T Y").unwrap()),
+        ("locally low rank", locally_low_rank(0.5, "T", &[2, 3], Some(&[1, 2])).unwrap()),
+        ("conjugate of group l1", group_l1(0.8, "T").unwrap().conjugate()),
+        ("shifted", l1(0.7).unwrap().shifted(&real(shape, 77))),
+        ("scaled", l1(0.7).unwrap().scaled(-2.0).unwrap()),
+        ("times", l2(0.5).unwrap().times(2.5).unwrap()),
+        ("of another order", group_l1(0.7, "X").unwrap().of_orthonormal(&turned)),
+        ("stacked", stacked([(1, l1(0.3).unwrap()), (2, non_negative())])),
+    ]
+}
+
+/// Both kinds of values on every device.
+fn values() -> Vec<Tensor> {
+    let both = [complex("T=3 Y=5 X=7", 5), real("T=3 Y=5 X=7", 6)];
+    let on = |device: Device| both.clone().map(|v| v.to(&device).unwrap());
+    devices().into_iter().flat_map(on).collect()
+}
+
+fn list(t: &Tensor) -> Vec<Complex32> {
+    t.to(&Device::host()).unwrap().to_vec().unwrap()
+}
+
+fn like(t: &Tensor, values: Vec<Complex32>) -> Tensor {
+    let shape = t.shape().clone();
+    let made = match t.dtype() {
+        linops::DType::F32 => Tensor::from_vec(shape, values.iter().map(|v| v.re).collect::<Vec<f32>>()),
+        _ => Tensor::from_vec(shape, values),
+    };
+    made.unwrap().to(&t.device()).unwrap()
+}
+
+fn distance(a: &[Complex32], b: &[Complex32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from((a - b).norm_sqr())).sum()
+}
+
+#[test]
+fn a_prox_is_the_least_of_its_neighbours() {
+    let mut random = Random(3);
+    for (name, f) in all() {
+        // Shifts are of a real tensor on the host.
+        for v in values() {
+            if name == "shifted" && (v.dtype() != linops::DType::F32 || !v.device().is_host()) {
+                continue;
+            }
+            for step in [0.4, 1.7] {
+                let p = f.prox(&v, step).unwrap();
+                assert_eq!((p.shape(), p.dtype(), p.device_name()), (v.shape(), v.dtype(), v.device_name()), "{name}");
+                let (p, v_list) = (list(&p), list(&v));
+                let energy =
+                    |u: &[Complex32]| step * f.value(&like(&v, u.to_vec())).unwrap() + 0.5 * distance(u, &v_list);
+                let least = energy(&p);
+                assert!(least.is_finite(), "{name}: the prox violates the constraint");
+                for size in [1e-1f32, 1e-2] {
+                    for _ in 0..4 {
+                        let near: Vec<Complex32> =
+                            p.iter().map(|p| p + Complex32::new(random.uniform(), random.uniform()) * size).collect();
+                        let near = list(&like(&v, near));
+                        assert!(energy(&near) >= least * (1.0 - 3e-6), "{name} at {step}: {} < {least}", energy(&near));
+                    }
+                    // Towards v and back from it, where the energy is flattest.
+                    for towards in [size, -size] {
+                        let near: Vec<Complex32> = p.iter().zip(&v_list).map(|(p, v)| p + (v - p) * towards).collect();
+                        assert!(energy(&near) >= least * (1.0 - 3e-6), "{name} at {step}: {} < {least}", energy(&near));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn moreau_takes_a_vector_apart() {
+    for (name, f) in all() {
+        for v in values() {
+            if name == "shifted" && (v.dtype() != linops::DType::F32 || !v.device().is_host()) {
+                continue;
+            }
+            let t = 0.8;
+            let p = list(&f.prox(&v, t).unwrap());
+            // v = prox(v, t) + t·prox*(v/t, 1/t).
+            let scaled: Vec<Complex32> = list(&v).iter().map(|v| v / t as f32).collect();
+            let q = list(&f.conjugate().prox(&like(&v, scaled), 1.0 / t).unwrap());
+            let sum: Vec<Complex32> = p.iter().zip(&q).map(|(p, q)| p + q * t as f32).collect();
+            let off = distance(&sum, &list(&v)).sqrt();
+            assert!(off < 1e-4, "{name}: {off}");
+        }
+    }
+}
+
+#[test]
+fn wavelets_shrink_between_transforms() {
+    let options = WaveletOptions::default().levels(Some(2)).boundary(WaveletBoundary::Periodization);
+    let w = linop::wavelet("Y=8 X=16", "Y X", &options).unwrap();
+    let f = l1(0.3).unwrap().of_orthonormal(&w);
+    for device in devices() {
+        let v = complex("Y=8 X=16", 4).to(&device).unwrap();
+        let p = f.prox(&v, 1.0).unwrap();
+        let before = list(&w.apply(&v).unwrap());
+        for (c, b) in list(&w.apply(&p).unwrap()).iter().zip(&before) {
+            let want = b * (1.0 - 0.3 / b.norm()).max(0.0);
+            assert!((c - want).norm() < 1e-5, "{c} {want}");
+        }
+    }
+}
+
+#[test]
+fn random_shifts_leave_no_edges_and_repeat() {
+    let f = || locally_low_rank(0.6, "T", &[4, 4], None).unwrap();
+    let v = complex("T=3 Y=9 X=8", 12);
+    let draw = |f: &Functional| (0..3).map(|_| list(&f.prox(&v, 1.0).unwrap())).collect::<Vec<_>>();
+    let (one, two) = (draw(&f()), draw(&f()));
+    assert_eq!(one, two);
+    assert_ne!(one[0], one[1]);
+}
+
+#[test]
+fn one_of_a_users_own() {
+    /// 0 where the mean is 0.
+    struct ZeroMean;
+    impl Proximal for ZeroMean {
+        fn name(&self) -> String {
+            "zero mean".into()
+        }
+        fn value(&self, v: &Tensor) -> Result<f64> {
+            let mean: Complex32 = list(v).iter().sum();
+            Ok(if mean.norm() < 1e-4 { 0.0 } else { f64::INFINITY })
+        }
+        fn prox(&self, v: &Tensor, _: f64) -> Result<Tensor> {
+            let values = list(v);
+            let mean = values.iter().sum::<Complex32>() / values.len() as f32;
+            Ok(like(v, values.iter().map(|v| v - mean).collect()))
+        }
+    }
+    for v in values() {
+        let f = Functional::own(ZeroMean);
+        assert!(f.value(&v).unwrap().is_infinite());
+        assert_eq!(f.value(&f.prox(&v, 1.0).unwrap()).unwrap(), 0.0);
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_said() {
+    let v = complex("Y=4 X=4", 1);
+    let says = |r: std::result::Result<Tensor, Error>, what: &str| {
+        let e = r.unwrap_err().to_string();
+        assert!(e.contains(what), "{e}");
+    };
+    assert!(l1(-1.0).unwrap_err().to_string().contains("the weight is -1"));
+    assert!(boxed(1.0, 0.0).unwrap_err().to_string().contains("from 1 to 0"));
+    assert!(locally_low_rank(1.0, "T", &[0], None).is_err());
+    says(l1(1.0).unwrap().prox(&v, -1.0), "the step");
+    says(group_l1(1.0, "X").unwrap().prox(&v, 1.0), "must stand in front");
+    says(nuclear(1.0, "X").unwrap().prox(&v, 1.0), "must stand in front");
+    says(stacked([(3, l1(1.0).unwrap())]).prox(&v, 1.0), "3 entries of the first dim");
+    let nan = Tensor::from_slice("T=2 N=1", &[f32::NAN, 1.0]).unwrap();
+    says(nuclear(1.0, "T").unwrap().prox(&nan, 1.0), "NaN");
+    assert!(weighted_l1(1.0, &Tensor::from_slice("N=1", &[-1.0f32]).unwrap()).is_err());
+}
