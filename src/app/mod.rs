@@ -13,6 +13,7 @@ pub mod sampled_scan;
 pub mod scan;
 pub mod sense;
 mod sensitivity;
+pub mod series;
 pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};

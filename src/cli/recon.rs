@@ -4,6 +4,7 @@ mod cartesian;
 mod density;
 mod noncartesian;
 mod report;
+mod series;
 
 pub use report::{outcome, stop_name};
 
@@ -62,6 +63,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "reg")]
     init: Option<PathBuf>,
 
+    /// The first axis of the k-space is time: a series of frames, (time, coil, ky, kx), or with --traj of (time, …, D) the samples
+    /// (time, coil, …). The output is (time, y, x); llr goes along time
+    #[arg(long)]
+    time: bool,
+
+    /// A temporal basis (time, coefficient): the output are images of coefficients, (coefficient, y, x)
+    #[arg(long, value_name = "FILE", requires = "time")]
+    subspace: Option<PathBuf>,
+
     /// Treat k-space locations that hold NaN or infinity as not acquired, and such values of the maps as 0
     #[arg(long)]
     allow_nan: bool,
@@ -86,11 +96,21 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let tol = args.tol.unwrap_or(defaults.tol);
     let options = defaults.iterations(iterations).tol(tol);
     let [traj, dcf] = args.noncartesian.files();
-    let inputs =
-        [Some(args.file.as_path()), args.maps.as_deref(), args.mask.as_deref(), args.init.as_deref(), traj, dcf];
+    let inputs = [
+        Some(args.file.as_path()),
+        args.maps.as_deref(),
+        args.mask.as_deref(),
+        args.init.as_deref(),
+        args.subspace.as_deref(),
+        traj,
+        dcf,
+    ];
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
     let job = Job { args, target, device: &device, printer };
+    if args.time {
+        return series::run(job, options);
+    }
     match read_input(&args.file, args.noncartesian.traj.as_deref())? {
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;

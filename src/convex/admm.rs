@@ -359,7 +359,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         space.copy(s.t, s.z)?;
         space.pass(s.renew)?;
     }
-    let mut watch = Watch::new();
+    let mut watch = Watch::new(true);
     let look = |space: &mut dyn Space| -> Result<Looked> {
         if let Some(pass) = admm.propose {
             space.pass(pass)?;

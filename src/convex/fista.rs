@@ -217,7 +217,7 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
         None => Tensor::zeros(fista.smooth.shape.clone(), dtype(problem))?.to(&device)?,
     };
     space.set(fista.x, &start)?;
-    let mut run = Run { fista: &fista, watch: Watch::new(), best: Looked::default(), halved: 0 };
+    let mut run = Run { fista: &fista, watch: Watch::new(false), best: Looked::default(), halved: 0 };
     let set_step = |space: &mut dyn Space, bound: f64| -> Result<f64> {
         let step = 1.0 / bound;
         space.set_scalar(fista.step, crate::functional::number(step))?;

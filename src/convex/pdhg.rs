@@ -242,7 +242,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         None => Tensor::zeros(shape, dtype)?.to(&device)?,
     };
     space.set(pdhg.x, &start)?;
-    let mut watch = Watch::new();
+    let mut watch = Watch::new(true);
     let mut best = pdhg.objective.look(space)?;
     space.pass(pdhg.keep)?;
     watch.see(0, best.objective);

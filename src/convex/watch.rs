@@ -16,10 +16,14 @@ const RISES: usize = 4;
 
 /// The objective so far.
 pub(super) struct Watch {
+    /// Whether the objective of a sound method may rise for long.
+    wavers: bool,
     /// Iteration and the least objective up to it.
     falls: Vec<(usize, f64)>,
     last: f64,
     rises: usize,
+    /// Where the steps were last changed: what fell before says nothing of the rest.
+    origin: usize,
 }
 
 /// What a reading says.
@@ -34,8 +38,9 @@ pub(super) struct Seen {
 }
 
 impl Watch {
-    pub fn new() -> Watch {
-        Watch { falls: Vec::new(), last: f64::INFINITY, rises: 0 }
+    /// Of a method whose objective falls but for ripples, or of one that `wavers`.
+    pub fn new(wavers: bool) -> Watch {
+        Watch { wavers, falls: Vec::new(), last: f64::INFINITY, rises: 0, origin: 0 }
     }
 
     /// Takes a reading in.
@@ -48,21 +53,23 @@ impl Watch {
         self.rises = if objective > self.last { self.rises + 1 } else { 0 };
         self.last = objective;
         let least = least.min(objective);
-        let then = self.falls.iter().rev().find(|(k, _)| 2 * k <= iteration && *k > 0);
+        let (origin, done) = (self.origin, iteration - self.origin);
+        let then = self.falls.iter().rev().find(|(k, _)| *k > origin && 2 * (k - origin) <= done);
         // An iterate above the least objective has not come to rest at it.
         let over = (objective - least).max(0.0);
         let change = match then {
-            Some((_, then)) if iteration >= FIRST => (then - least + over) / least.abs().max(f64::MIN_POSITIVE),
+            Some((_, then)) if done >= FIRST => (then - least + over) / least.abs().max(f64::MIN_POSITIVE),
             _ => f64::INFINITY,
         };
         let grows = objective > GROWN * least.abs().max(1e-30) && self.rises >= 1
-            || self.rises >= RISES && objective > 1.01 * least;
+            || !self.wavers && self.rises >= RISES && objective > 1.01 * least;
         self.falls.push((iteration, least));
         Seen { best, change, grows }
     }
 
     /// After a smaller step the history says nothing of the rest, but the least objective stays the least.
     pub fn restart(&mut self) {
+        self.origin = self.falls.last().map_or(0, |(k, _)| *k);
         self.rises = 0;
         self.last = f64::INFINITY;
     }
@@ -78,7 +85,7 @@ mod tests {
 
     #[test]
     fn rest_is_a_small_fall_over_half_of_the_iterations() {
-        let mut watch = Watch::new();
+        let mut watch = Watch::new(false);
         let mut ended = 0;
         // Towards 1 as 1/k.
         for k in (10..=5000).step_by(10) {
@@ -94,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_standstill_is_no_rest_and_growth_is_seen() {
-        let mut watch = Watch::new();
+        let mut watch = Watch::new(false);
         watch.see(10, 8.0);
         watch.see(20, 4.0);
         assert!(watch.see(30, 4.0).change > 0.5);
         assert!(watch.see(40, f64::NAN).grows);
         assert!(watch.see(50, 40.0).grows);
-        let mut watch = Watch::new();
+        let mut watch = Watch::new(false);
         let grows: Vec<bool> =
             [1.0, 1.1, 1.2, 1.3, 1.4].iter().enumerate().map(|(k, f)| watch.see(10 * k, *f).grows).collect();
         assert_eq!(grows, [false, false, false, false, true]);

@@ -111,7 +111,7 @@ impl GpuSpace {
             }
             passes.push(Prepared { pass, pipeline, dispatches });
         }
-        Ok(GpuSpace {
+        let mut space = GpuSpace {
             gpu: gpu.clone(),
             operators,
             vectors,
@@ -123,7 +123,18 @@ impl GpuSpace {
             begun: 0,
             recorded: Vec::new(),
             encoder: None,
-        })
+        };
+        space.clear()?;
+        Ok(space)
+    }
+
+    /// All vectors are 0 at first: memory of the pool holds what others have left.
+    fn clear(&mut self) -> Result<()> {
+        let buffers: Vec<wgpu::Buffer> =
+            self.vectors.iter().map(|v| Ok(here(v)?.wgpu_buffer().clone())).collect::<Result<_>>()?;
+        let encoder = self.encoder();
+        buffers.iter().for_each(|b| encoder.clear_buffer(b, 0, None));
+        Ok(())
     }
 
     /// The encoder that vectors are recorded in, begun if there is none.

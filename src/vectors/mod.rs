@@ -170,7 +170,7 @@ impl Pass {
     }
 }
 
-/// A solver's vectors and scalars on one device, with its operators. What is asked for happens in order; on a GPU it is
+/// A solver's vectors and scalars on one device, all 0 at first, with its operators. What is asked for happens in order; on a GPU it is
 /// recorded and submitted at [`submit`](Space::submit), or when something is read.
 pub(crate) trait Space {
     /// v = t, of the same shape and dtype, on the same device.

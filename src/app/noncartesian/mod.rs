@@ -145,7 +145,7 @@ impl NonCartesian {
     }
 
     /// W^½ y
-    fn weighted(&self, kspace: ArrayViewD<Complex32>) -> Result<Array2<Complex32>> {
+    pub(super) fn weighted(&self, kspace: ArrayViewD<Complex32>) -> Result<Array2<Complex32>> {
         expect_room((kspace.len() as u64).saturating_mul(2 * 8), "the weighted k-space")?;
         Ok(flat(kspace, &self.extents)? * &self.root.mapv(Complex32::from))
     }

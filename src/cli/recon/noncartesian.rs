@@ -117,8 +117,13 @@ impl Args {
         }
     }
 
+    /// The extents that are asked for.
+    pub(super) fn matrix_for(&self, d: usize) -> Result<Option<Vec<usize>>> {
+        self.matrix.as_ref().map(|matrix| matrix.for_axes(d)).transpose()
+    }
+
     /// How the weights are made.
-    fn dcf(&self) -> Density {
+    pub(super) fn dcf(&self) -> Density {
         self.dcf.clone().unwrap_or(Density::Pipe)
     }
 
@@ -127,7 +132,7 @@ impl Args {
         self.nufft_tol.unwrap_or(1e-4)
     }
 
-    fn nufft(&self) -> NufftOptions {
+    pub(super) fn nufft(&self) -> NufftOptions {
         let toeplitz = match self.toeplitz {
             None | Some(Toeplitz::Auto) => None,
             Some(when) => Some(when == Toeplitz::On),
@@ -193,7 +198,7 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     let d = samples.trajectory.len_of(Axis(samples.trajectory.ndim() - 1));
     let coils = samples.values.len_of(Axis(0));
     let mut maps = args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d)?))).transpose()?;
-    let asked = own.matrix.as_ref().map(|matrix| matrix.for_axes(d)).transpose()?;
+    let asked = own.matrix_for(d)?;
     let matrix = match (&maps, asked) {
         (Some((path, maps)), Some(asked)) if maps.shape()[1..] != asked => {
             let message = format!("coil maps of {:?} pixels, but --matrix asks for {asked:?}", &maps.shape()[1..]);
