@@ -5,15 +5,24 @@
 
 mod accuracy;
 mod cg;
+mod least_squares;
+mod many;
+mod minres;
 mod monitor;
 mod options;
+pub mod precondition;
+mod root;
 mod scale;
 mod stop;
+mod tikhonov;
 
-pub use cg::cg;
+pub use cg::{cg, cg_many, pcg};
+pub use least_squares::{cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
+pub use minres::minres;
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
 pub use stop::{Breakdown, Stop};
+pub use tikhonov::Tikhonov;
 
 use crate::tensor::Tensor;
 
@@ -24,7 +33,9 @@ use crate::tensor::Tensor;
 #[doc(hidden)]
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
-    let layouts = [cg::layout()];
+    let mut layouts = vec![cg::layout(false), cg::layout(true)];
+    layouts.push(minres::layout());
+    layouts.extend(least_squares::layouts());
     let passes = layouts.iter().flat_map(|l| l.passes.iter().map(|p| (p, l.scalars)));
     passes.map(|(p, scalars)| Ok((p.name.to_string(), crate::vectors::kernel(p, scalars)?))).collect()
 }

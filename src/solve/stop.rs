@@ -19,6 +19,8 @@ pub enum Stop {
     Cancelled,
     /// b = 0, so x = 0.
     Zero,
+    /// The equations have no solution; x leaves the least residual that there is.
+    LeastResidual,
 }
 
 /// How an operator is not Hermitian positive definite.
@@ -29,6 +31,10 @@ pub enum Breakdown {
     NotPositive,
     /// The iterates do not lower the energy as they would for a Hermitian N.
     NotHermitian,
+    /// ⟨r, M r⟩ ≤ 0 for a residual r: the preconditioner M is not positive definite.
+    Preconditioner,
+    /// The residual of the iterate does not follow the recurrence: what is given as Aᴴ is not the adjoint of A.
+    NotAdjoint,
 }
 
 impl fmt::Display for Stop {
@@ -41,8 +47,11 @@ impl fmt::Display for Stop {
                 "broken down: the operator is not positive definite on these data"
             }
             Stop::Breakdown(Breakdown::NotHermitian) => "broken down: the operator is not Hermitian",
+            Stop::Breakdown(Breakdown::Preconditioner) => "broken down: the preconditioner is not positive definite",
+            Stop::Breakdown(Breakdown::NotAdjoint) => "broken down: the adjoint is not that of the operator",
             Stop::Cancelled => "cancelled",
             Stop::Zero => "the right-hand side is zero",
+            Stop::LeastResidual => "the equations have no solution; this leaves the least residual",
         })
     }
 }
