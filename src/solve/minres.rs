@@ -62,13 +62,19 @@ const XX: Scalar = Scalar(24);
 const NTNT: Scalar = Scalar(25);
 const SCALES: [Scalar; 2] = [Scalar(26), Scalar(27)];
 const SPARE: [Scalar; 2] = [Scalar(28), Scalar(29)];
-const SCALARS: usize = 30;
+/// ⟨b, t⟩ and ⟨x, (N + λ) t⟩.
+const BT: Scalar = Scalar(30);
+const XNT: Scalar = Scalar(31);
+const SCALARS: usize = 32;
 
 /// A square so far below ‖N‖² is none: what is left of the vector is rounding.
 const NULL: f32 = 1e-13;
 
 /// ‖N r‖ so far below ‖N‖‖r‖: no x leaves less than r.
 const ORTHOGONAL: f64 = 1e-6;
+
+/// ⟨N x, t⟩ and ⟨x, N t⟩ differ by this part of ‖N x‖‖t‖ and more: N is not Hermitian.
+const MISMATCH: f64 = 1e-4;
 
 /// The passes, by number.
 #[derive(Clone, Copy)]
@@ -168,12 +174,13 @@ impl Step {
             Step::Look => Pass::new("minres_look")
                 .update(Q, [(one(), B), (-Formula::from(SCALE), Q), (-LAMBDA, X)])
                 .dot(Q, Q)
-                .dot(X, X),
-            Step::Looked => Pass::new("minres_looked").totals([TT, XX]),
+                .dot(X, X)
+                .dot(B, Q),
+            Step::Looked => Pass::new("minres_looked").totals([TT, XX, BT]),
             Step::LookTwice => {
-                Pass::new("minres_again").update(NT, [(SCALE.into(), NT), (LAMBDA.into(), Q)]).dot(NT, NT)
+                Pass::new("minres_again").update(NT, [(SCALE.into(), NT), (LAMBDA.into(), Q)]).dot(NT, NT).dot(X, NT)
             }
-            Step::LookedTwice => Pass::new("minres_known").totals([NTNT]),
+            Step::LookedTwice => Pass::new("minres_known").totals([NTNT, XNT]),
             Step::KeepBest => Pass::new("minres_keep").update(BEST, [(one(), X)]),
             Step::ScaleOut => scaling(X, Q, SCALES),
             Step::ScaleBest => scaling(BEST, Q, SCALES),
@@ -329,8 +336,8 @@ impl Minres {
         Ok((self, None))
     }
 
-    /// Computes the residual of the iterate from the iterate, and whether no x leaves less.
-    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, bool)> {
+    /// Computes the residual of the iterate from the iterate; whether no x leaves less, and whether N is Hermitian on what came up.
+    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, [bool; 2])> {
         self.space.apply(0, X, Q)?;
         self.run(Step::Look)?;
         self.run(Step::Looked)?;
@@ -343,17 +350,26 @@ impl Minres {
         let residual = s[TT.0].sqrt() / self.norm;
         let size = (largest * self.reach + self.norm) / self.norm;
         let least = s[NTNT.0].sqrt() <= ORTHOGONAL * largest * s[TT.0].sqrt();
-        Ok((Look { iteration, recurrence, residual, size }, least))
+        let image = (largest * s[XX.0].sqrt() + self.norm) * s[TT.0].sqrt();
+        let hermitian = (s[BT.0] - s[TT.0] - s[XNT.0]).abs() <= MISMATCH * image;
+        Ok((Look { iteration, recurrence, residual, size }, [least, hermitian]))
     }
 
-    fn stop(&self, look: Look, least: bool, options: &SolveOptions, halted: bool, cancelled: bool) -> Option<Stop> {
+    fn stop(
+        &self,
+        look: Look,
+        [least, hermitian]: [bool; 2],
+        options: &SolveOptions,
+        halted: bool,
+        cancelled: bool,
+    ) -> Option<Stop> {
         let ended = halted || self.accuracy.attained(look);
         Some(match () {
+            _ if !hermitian => Stop::Breakdown(Breakdown::NotHermitian),
             _ if look.residual <= f64::from(options.tol) => Stop::Converged,
             _ if ended && self.accuracy.decided() => Stop::Attained,
             _ if least => Stop::LeastResidual,
-            // The recurrence is done, the iterate is not, and rounding does not explain it.
-            _ if ended => Stop::Breakdown(Breakdown::NotHermitian),
+            _ if ended => Stop::Attained,
             _ if cancelled => Stop::Cancelled,
             _ if look.iteration == options.iterations => Stop::Iterations,
             _ => return None,
@@ -396,7 +412,7 @@ impl Recurrence for Minres {
             monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
             return Ok(None);
         }
-        let (look, least) = self.look(k, residual)?;
+        let (look, found) = self.look(k, residual)?;
         if !look.residual.is_finite() {
             return value_err!("minres: the operator gave NaN or infinite values by step {k}");
         }
@@ -405,7 +421,7 @@ impl Recurrence for Minres {
             self.residual = look.residual;
         }
         monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
-        Ok(self.stop(look, least, monitor.options(), halted, cancelled))
+        Ok(self.stop(look, found, monitor.options(), halted, cancelled))
     }
 
     fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {

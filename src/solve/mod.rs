@@ -2,6 +2,15 @@
 //!
 //! A solver is its recurrence, as passes over vectors (`crate::vectors`). What all of them share is here: [`SolveOptions`], what
 //! is told on the way ([`Progress`]), when to stop and why ([`Stop`]), and the [`Solution`].
+//!
+//! | solver | of | for |
+//! |---|---|---|
+//! | [`cg`](cg()), [`pcg`], [`cg_many`] | (N + λI) x = b | Hermitian positive definite N, such as a normal; with a [preconditioner](precondition); several b |
+//! | [`minres`](minres()) | (N + λI) x = b | Hermitian N of any signs, or singular |
+//! | [`cgls`], [`lsqr`], [`lsmr`] | ‖A x − y‖² + λ‖x‖² | any A, without its normal: ill-conditioned ones |
+//! | [`Tikhonov`] | ‖A x − y‖² + Σ λ‖L x‖² | any of these, by normal equations or stacked |
+//!
+//! What is known of an operator before: [`operator_norm`], [`condition`], [`power_iteration`], [`svd`].
 
 mod accuracy;
 mod cg;
@@ -13,6 +22,7 @@ mod options;
 pub mod precondition;
 mod root;
 mod scale;
+mod spectrum;
 mod stop;
 mod tikhonov;
 
@@ -21,6 +31,9 @@ pub use least_squares::{cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
 pub use minres::minres;
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
+pub use spectrum::{
+    Condition, NormBound, NormOptions, Power, Svd, SvdOptions, condition, operator_norm, power_iteration, svd,
+};
 pub use stop::{Breakdown, Stop};
 pub use tikhonov::Tikhonov;
 
@@ -36,6 +49,7 @@ pub fn kernels() -> crate::Result<Vec<(String, String)>> {
     let mut layouts = vec![cg::layout(false), cg::layout(true)];
     layouts.push(minres::layout());
     layouts.extend(least_squares::layouts());
+    layouts.extend(spectrum::layouts());
     let passes = layouts.iter().flat_map(|l| l.passes.iter().map(|p| (p, l.scalars)));
     passes.map(|(p, scalars)| Ok((p.name.to_string(), crate::vectors::kernel(p, scalars)?))).collect()
 }
@@ -48,7 +62,8 @@ pub struct Solution {
     pub x: Tensor,
     /// Iterations done.
     pub iterations: usize,
-    /// ‖b − N x‖/‖b‖ of this x, computed from it.
+    /// ‖b − N x‖/‖b‖ of this x, computed from it; with λ in N. For least squares these are the normal equations: N is AᴴA + λI, b is
+    /// Aᴴy.
     pub residual: f64,
     /// What was read on the way.
     pub history: Vec<Reading>,

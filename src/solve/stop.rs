@@ -29,11 +29,11 @@ pub enum Stop {
 pub enum Breakdown {
     /// ⟨p, N p⟩ ≤ 0 for a direction p that is in the data: N is indefinite, or singular on b.
     NotPositive,
-    /// The iterates do not lower the energy as they would for a Hermitian N.
+    /// The iterates do not lower the energy as they would for a Hermitian N, or ⟨N x, t⟩ is not ⟨x, N t⟩ for some of them.
     NotHermitian,
     /// ⟨r, M r⟩ ≤ 0 for a residual r: the preconditioner M is not positive definite.
     Preconditioner,
-    /// The residual of the iterate does not follow the recurrence: what is given as Aᴴ is not the adjoint of A.
+    /// ⟨A x, q⟩ is not ⟨x, Aᴴq⟩ for the iterate x and its misfit q: what is given as Aᴴ is not the adjoint of A.
     NotAdjoint,
 }
 

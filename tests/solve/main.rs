@@ -9,6 +9,7 @@ mod many;
 mod minres;
 mod outcomes;
 mod precondition;
+mod spectrum;
 
 use common::data::{complex, mask};
 use linops::linop::{self, FftOptions};

@@ -22,16 +22,17 @@ pub(super) fn method() -> Method {
     let gradient = || (Formula::from(SCALE), S);
     let passes = vec![
         Pass::new("cgls_gradient").update(S, [gradient(), (-LAMBDA, X)]).dot(S, S),
-        Pass::new("cgls_begin").totals([GRADIENT]).update(W, [(one(), S)]).dot(W, W),
-        Pass::new("cgls_curve").totals([PP]).dot(Q, Q),
+        Pass::new("cgls_begin").totals([GRADIENT]).update(W, [(one(), S)]),
+        Pass::new("cgls_direction").dot(W, W),
+        // Scaled before it is squared: the square of what A gives may be beyond f32.
+        Pass::new("cgls_curve").totals([PP]).update(Q, [(SCALE.into(), Q)]).dot(Q, Q),
         Pass::new("cgls_advance")
             .totals([QQ])
-            .formula(QQ, QQ * SCALE * SCALE)
             .formula(CURVATURE, QQ + LAMBDA * PP)
             .formula(LARGEST, Formula::from(LARGEST).max(QQ / PP))
             .formula(HALTED, (CURVATURE - LARGEST * PP * NULL).if_positive(HALTED, 1.0))
             .formula(ALPHA, Formula::from(HALTED).if_positive(0.0, GRADIENT / CURVATURE))
-            .update(U, [(one(), U), (-(ALPHA * SCALE), Q)]),
+            .update(U, [(one(), U), (-Formula::from(ALPHA), Q)]),
         Pass::new("cgls_step")
             .update(X, [(one(), X), (ALPHA.into(), W)])
             .update(S, [gradient(), (-LAMBDA, X)])
@@ -40,11 +41,11 @@ pub(super) fn method() -> Method {
             .totals([NEXT])
             .formula(BETA, NEXT / GRADIENT)
             .formula(GRADIENT, NEXT)
-            .update(W, [(one(), S), (BETA.into(), W)])
-            .dot(W, W),
+            .update(W, [(one(), S), (BETA.into(), W)]),
     ];
     let begin = vec![Do::Adjoint(U, S), Do::Pass(0), Do::Pass(1)];
-    let iterate = vec![Do::Forward(W, Q), Do::Pass(2), Do::Pass(3), Do::Adjoint(U, S), Do::Pass(4), Do::Pass(5)];
+    let iterate =
+        vec![Do::Pass(2), Do::Forward(W, Q), Do::Pass(3), Do::Pass(4), Do::Adjoint(U, S), Do::Pass(5), Do::Pass(6)];
     Method { name: "cgls", vectors: 4, scalars: 6, passes, begin, iterate }
 }
 
@@ -52,7 +53,7 @@ pub(super) fn method() -> Method {
 /// [`lambda`](SolveOptions::lambda), the start their [`start`](SolveOptions::start).
 ///
 /// Hestenes and Stiefel, J. Res. Nat. Bur. Standards 49:409 (1952); Björck, Numerical Methods for Least Squares Problems (1996),
-/// §7.4. In exact arithmetic its iterates are those of [`cg`](super::super::cg) on the normal equations. It applies A and Aᴴ where
+/// §7.4. In exact arithmetic its iterates are those of [`cg`](super::super::cg()) on the normal equations. It applies A and Aᴴ where
 /// that applies the normal, which costs more where the normal is a convolution, and it loses half as many digits to an
 /// ill-conditioned A. Data and operator may have any scale that f32 holds. The [`residual`](Solution::residual) is that of the
 /// normal equations, ‖Aᴴ(y − A x) − λx‖/‖Aᴴy‖.

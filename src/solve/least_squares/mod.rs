@@ -44,15 +44,20 @@ const GRADIENT: Scalar = Scalar(2);
 const LARGEST: Scalar = Scalar(3);
 /// Positive once the recurrence has come to its end: what would come next is rounding.
 const HALTED: Scalar = Scalar(4);
-/// Of a look: ‖y − A x‖², the square of t = Aᴴ(y − A x) − λx, and ‖x‖².
+/// Of a look: squares of q = y − A x, of t = Aᴴq − λx, and of x; ⟨y, q⟩ and ⟨x, t⟩.
 const MISFIT: Scalar = Scalar(5);
 const TT: Scalar = Scalar(6);
 const XX: Scalar = Scalar(7);
 const SCALES: [Scalar; 2] = [Scalar(8), Scalar(9)];
 /// What square roots need.
 const SPARE: [Scalar; 2] = [Scalar(10), Scalar(11)];
+const YQ: Scalar = Scalar(12);
+const XT: Scalar = Scalar(13);
 /// The first scalar of a method's own.
-const OWN: usize = 12;
+const OWN: usize = 14;
+
+/// ⟨A x, q⟩ and ⟨x, Aᴴq⟩ differ by this part of ‖A x‖‖q‖ and more: the adjoint is another operator's.
+const MISMATCH: f64 = 1e-4;
 
 /// A square so far below ‖A‖² is none: what is left of the vector is rounding.
 const NULL: f32 = 1e-13;
@@ -176,7 +181,9 @@ impl LeastSquares {
             .near_one([Step::ScaleAdjoint, Step::AdjointNorm], TT)
             .map_err(|e| e.at(format!("{name}: the adjoint of the operator on y")))?;
         let Some((exponent, norm)) = adjoint else { return Ok((self.solved(), Some(Stop::Zero))) };
-        (self.operator, self.norms[1]) = (exponent.clamp(-126, 126), norm);
+        // What a number of f32 holds; a little further is as good.
+        self.operator = exponent.clamp(-126, 126);
+        self.norms[1] = norm * f64::from(self.operator - exponent).exp2();
         let lambda = f64::from(monitor.options().lambda) * f64::from(2 * self.operator).exp2();
         if !(lambda as f32).is_finite() {
             return value_err!(
@@ -191,7 +198,7 @@ impl LeastSquares {
             self.space.set(X, &start)?;
             scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
             self.run(Step::KeepStart)?;
-            let look = self.look(0, 1.0)?;
+            let (look, _) = self.look(0, 1.0)?;
             if !look.residual.is_finite() {
                 return value_err!("{name}: the start holds NaN, infinite values, or such that overflow");
             }
@@ -213,8 +220,8 @@ impl LeastSquares {
         self
     }
 
-    /// Computes the residual of the iterate from the iterate.
-    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<Look> {
+    /// Computes the residual of the iterate from the iterate; and whether A and Aᴴ agree on what came up.
+    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, bool)> {
         self.space.apply(0, X, Q)?;
         self.run(Step::LookData)?;
         self.space.apply(1, Q, S)?;
@@ -225,16 +232,18 @@ impl LeastSquares {
         let norm = s[LARGEST.0].sqrt();
         let size = norm * (self.norms[0] + norm * self.reach) + s[LAMBDA.0] * self.reach;
         let residual = s[TT.0].sqrt() / self.norms[1];
-        Ok(Look { iteration, recurrence, residual, size: size / self.norms[1] })
+        let forward = s[YQ.0] - s[MISFIT.0];
+        let adjoint = s[XT.0] + s[LAMBDA.0] * s[XX.0];
+        let image = norm * s[XX.0].sqrt() + self.norms[0];
+        let agree = (forward - adjoint).abs() <= MISMATCH * image * s[MISFIT.0].sqrt();
+        Ok((Look { iteration, recurrence, residual, size: size / self.norms[1] }, agree))
     }
 
-    fn stop(&self, look: Look, options: &SolveOptions, halted: bool, cancelled: bool) -> Option<Stop> {
-        let ended = halted || self.accuracy.attained(look);
+    fn stop(&self, look: Look, agree: bool, options: &SolveOptions, halted: bool, cancelled: bool) -> Option<Stop> {
         Some(match () {
+            _ if !agree => Stop::Breakdown(Breakdown::NotAdjoint),
             _ if look.residual <= f64::from(options.tol) => Stop::Converged,
-            _ if ended && self.accuracy.decided() => Stop::Attained,
-            // The recurrence is done, the iterate is not, and rounding does not explain it.
-            _ if ended => Stop::Breakdown(Breakdown::NotAdjoint),
+            _ if halted || self.accuracy.attained(look) => Stop::Attained,
             _ if cancelled => Stop::Cancelled,
             _ if look.iteration == options.iterations => Stop::Iterations,
             _ => return None,
@@ -277,7 +286,7 @@ impl Recurrence for LeastSquares {
             monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
             return Ok(None);
         }
-        let look = self.look(k, residual)?;
+        let (look, agree) = self.look(k, residual)?;
         if !look.residual.is_finite() {
             return value_err!("{name}: the operator gave NaN or infinite values by step {k}");
         }
@@ -286,7 +295,7 @@ impl Recurrence for LeastSquares {
             self.residual = look.residual;
         }
         monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
-        Ok(self.stop(look, monitor.options(), halted, cancelled))
+        Ok(self.stop(look, agree, monitor.options(), halted, cancelled))
     }
 
     fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {

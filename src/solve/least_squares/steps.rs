@@ -1,6 +1,6 @@
 //! The passes that the methods share.
 
-use super::{BEST, LAMBDA, MISFIT, Q, S, SCALE, SCALES, TT, U, W, X, XX, Y};
+use super::{BEST, LAMBDA, MISFIT, Q, S, SCALE, SCALES, TT, U, W, X, XT, XX, Y, YQ};
 use crate::solve::scale::scaling;
 use crate::vectors::{Formula, Pass};
 
@@ -57,15 +57,17 @@ impl Step {
             Step::KeepStart => Pass::new("least_squares_start").update(X, [(one(), S)]).update(BEST, [(one(), S)]),
             // A look has left y − A x there.
             Step::Resume => Pass::new("least_squares_resume").update(U, [(one(), Q)]),
-            Step::LookData => {
-                Pass::new("least_squares_misfit").update(Q, [(one(), Y), (-Formula::from(SCALE), Q)]).dot(Q, Q)
-            }
+            Step::LookData => Pass::new("least_squares_misfit")
+                .update(Q, [(one(), Y), (-Formula::from(SCALE), Q)])
+                .dot(Q, Q)
+                .dot(Y, Q),
             Step::Look => Pass::new("least_squares_look")
-                .totals([MISFIT])
+                .totals([MISFIT, YQ])
                 .update(S, [(SCALE.into(), S), (-LAMBDA, X)])
                 .dot(S, S)
-                .dot(X, X),
-            Step::Looked => Pass::new("least_squares_looked").totals([TT, XX]),
+                .dot(X, X)
+                .dot(X, S),
+            Step::Looked => Pass::new("least_squares_looked").totals([TT, XX, XT]),
             Step::Keep => Pass::new("least_squares_keep").update(BEST, [(one(), X)]),
             Step::ScaleOut => scaling(X, S, SCALES),
             Step::ScaleBest => scaling(BEST, S, SCALES),
