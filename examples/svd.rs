@@ -49,10 +49,11 @@ fn main() -> Result<()> {
     // With all rows the maps make an isometry: all values are 1. With fewer rows aliases have to be told apart by the coils.
     assert!(conditions[0] < 1.01 && conditions[2] > conditions[1] && conditions[1] > 1.2);
 
-    // The image of the strongest right singular vector: where coils tell most about, with every third row.
+    // The strongest right singular vector with every third row: it lies on the three pixels of one column that alias onto each
+    // other, as all of them do: nothing mixes other pixels.
     let d = svd(&encoding(&maps, 3)?, 1, &device, SvdOptions::default())?;
     let v = d.right[0].to_array()?;
-    println!("\nthe strongest pattern of every third row, |v₁| over the field of view:");
+    println!("\nthe strongest pattern of every third row, |v₁|, lies on pixels that alias onto each other:");
     let most = v.iter().fold(0.0f32, |a, z| a.max(z.norm()));
     for y in (0..N).step_by(2) {
         let shade = |x| b" .:-=+*#%@"[(9.0 * v[[y, x]].norm() / most).round() as usize] as char;

@@ -4,7 +4,7 @@ use crate::common::data::{complex, distance, real, wide, widened};
 use crate::common::matrix::Matrix;
 use crate::common::{bits, devices};
 use crate::{dense, image, sense, weights};
-use linops::linop::{self, GradientOptions};
+use linops::linop::{self, FftOptions, GradientOptions};
 use linops::solve::{Solution, SolveOptions, Stop, Tikhonov, cg, cgls, lsmr, lsqr};
 use linops::{DType, Device, Linop, Result, Tensor};
 use ndarray::ArrayD;
@@ -75,28 +75,33 @@ fn tolerance_zero_ends_at_the_attainable_accuracy() {
     }
 }
 
-/// A diagonal from 1 to 10⁻³⁵ in 40 steps: the condition of the normal is out of reach of f32, that of A is not.
+/// Singular values from 1 to 10^−2.5 behind a transform: the normal has those from 1 to 10⁻⁵, and rounding in it is as large as
+/// what is left of the smallest.
 #[test]
 fn ill_conditioned_operators_lose_half_as_many_digits_as_by_the_normal() {
-    let n = 40;
-    let values: Vec<f32> = (0..n).map(|i| 10f32.powf(-3.5 * i as f32 / (n - 1) as f32)).collect();
-    let a = weights(&values);
-    let x = complex(format!("N={n}"), 7).to_array().unwrap();
-    let y: Vec<Complex32> = x.iter().zip(&values).map(|(x, a)| x * a).collect();
-    let want: Vec<Complex64> =
-        y.iter().zip(&values).map(|(y, a)| Complex64::new(y.re.into(), y.im.into()) / f64::from(*a)).collect();
-    let want = ArrayD::from_shape_vec(vec![n], want).unwrap();
-    let y = Tensor::from_slice(format!("N={n}"), &y).unwrap();
+    let n = 20;
+    let values: Vec<f32> = (0..n).map(|i| 10f32.powf(-2.5 * i as f32 / (n - 1) as f32)).collect();
+    let f = linop::fft(format!("N={n}"), "N", FftOptions::default()).unwrap().out("N").unwrap();
+    let a = weights(&values) * &f;
+    // Between two transforms nothing of the normal is a diagonal.
+    let a = f.h() * a;
+    let y = a.apply(&complex(format!("N={n}"), 7)).unwrap();
+    let want = dense_solution(&a, &wide(&y), 0.0);
     for device in devices() {
         let y = y.to(&device).unwrap();
-        let options = || SolveOptions::default().tol(0.0).iterations(2000);
+        let options = || SolveOptions::default().tol(0.0).iterations(3000);
         let by_normal = cg(&a.n(), &a.h().apply(&y).unwrap(), options()).unwrap();
         let by_normal = distance(&image(&by_normal), &want);
-        for (name, solver) in SOLVERS {
-            let r = solver(&a, &y, options()).unwrap();
-            let error = distance(&image(&r), &want);
-            assert!(error < 1e-3, "{name} on {}: {error:.1e}, {:?} after {}", device.name(), r.stop, r.iterations);
-            assert!(error < 0.3 * by_normal, "{name} on {}: {error:.1e}, cg {by_normal:.1e}", device.name());
+        let errors: Vec<_> = SOLVERS
+            .iter()
+            .map(|(name, solver)| {
+                let r = solver(&a, &y, options()).unwrap();
+                (*name, distance(&image(&r), &want), r.stop, r.iterations)
+            })
+            .collect();
+        for (_, error, _, _) in &errors {
+            let at = format!("{errors:?}, cg {by_normal:.1e} on {}", device.name());
+            assert!(*error < 5e-4 && *error < 0.5 * by_normal, "{at}");
         }
     }
 }
