@@ -91,6 +91,7 @@ impl Method {
 }
 
 /// What the methods need of a space.
+#[cfg(feature = "gpu")]
 pub(super) fn layouts() -> [Layout; 3] {
     [cgls::method(), lsqr::method(), lsmr::method()].map(|m| m.layout())
 }

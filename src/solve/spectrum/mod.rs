@@ -17,10 +17,12 @@ use crate::error::{Result, value_err};
 use crate::linop::Linop;
 use crate::run::Device;
 use crate::tensor::{DType, Tensor};
+#[cfg(feature = "gpu")]
 use crate::vectors::Layout;
 use num_complex::Complex32;
 
 /// What the methods need of a space.
+#[cfg(feature = "gpu")]
 pub(super) fn layouts() -> [Layout; 4] {
     [bidiagonal::layout(), power::layout(), basis::layout(false), basis::layout(true)]
 }
