@@ -304,9 +304,9 @@ fn plans_of_convolutions_take_twice_what_is_stated_at_most() {
 /// A solver holds six vectors, and an iteration makes none.
 #[test]
 fn iterations_of_a_solver_take_no_memory() {
-    use linops::solve::{SolveOptions, cg};
+    use linops::solve::{SolveOptions, cg, lsqr, minres};
     let _alone = alone();
-    let n = sense().n();
+    let (a, n) = (sense(), sense().n());
     let b = complex("Y=96 X=100", 3);
     let vector = 8 * 96 * 100;
     // Plans and pools are there.
@@ -322,4 +322,19 @@ fn iterations_of_a_solver_take_no_memory() {
     assert!(many <= few + vector / 4, "{few} for 3 iterations, {many} for 40");
     // And the result beside the six.
     assert!(many <= 7 * vector + stated.tasks.bytes() + DESCRIPTION, "{many} of {vector} a vector");
+    // No others either: between two readings nothing is made.
+    let y = complex(a.output().unwrap(), 4);
+    let none_made = |name: &str, solve: &dyn Fn(SolveOptions)| {
+        let peak = |iterations: usize| {
+            let before = heap();
+            HEAP.reset_peak_usage();
+            solve(SolveOptions::default().iterations(iterations).tol(0.0).lambda(0.1));
+            HEAP.peak_usage() as u64 - before
+        };
+        peak(2);
+        let (few, many) = (peak(3), peak(25));
+        assert!(many <= few + vector / 4, "{name}: {few} for 3 iterations, {many} for 25");
+    };
+    none_made("lsqr", &|options| drop(lsqr(&a, &y, options).unwrap()));
+    none_made("minres", &|options| drop(minres(&n, &b, options).unwrap()));
 }

@@ -115,12 +115,12 @@ pub(super) fn regularised(
     Ok(Regularised { image, terms, solved })
 }
 
-/// Minimises ‖A x − y‖² + λ‖x‖² by conjugate gradients on a device, from x = 0; `dims` are those of y.
+/// Minimises ‖A x − y‖² + λ‖x‖² by conjugate gradients on a device, from the options' start or 0; `dims` are those of y.
 pub(super) fn minimise(
     a: &Linop,
     y: ArrayViewD<Complex32>,
     dims: &str,
-    options: SolveOptions,
+    mut options: SolveOptions,
     device: &Device,
 ) -> Result<Reconstruction<ndarray::IxDyn>> {
     if options.iterations == 0 {
@@ -129,6 +129,9 @@ pub(super) fn minimise(
     expect_memory(a, &a.n(), y.len(), device)?;
     let scaled = Scaled::new(y);
     let b = a.h().apply(&scaled.tensor(dims)?.to(device)?)?;
+    if let Some(start) = &options.start {
+        options.start = Some(scaled.start(start)?.to(device)?);
+    }
     let Solution { x, iterations, residual, history, stop } = cg(&a.n(), &b, options)?;
     let misfit = scaled.misfit(&a.apply(&x)?)?;
     Ok(Reconstruction { image: scaled.restore(&x)?, iterations, residual, misfit, history, stop })
@@ -170,6 +173,12 @@ impl Scaled {
 
     fn tensor(&self, dims: &str) -> Result<Tensor> {
         Tensor::from_array(self.values.clone(), dims)
+    }
+
+    /// An image at the scale of the data here, to start from.
+    fn start(&self, image: &Tensor) -> Result<Tensor> {
+        let values = image.to(&Device::host())?.to_array()?;
+        Tensor::from_array(values.mapv(|v| times_power(v, -self.exponent)), image.shape().dims())
     }
 
     /// ‖z − y‖/‖y‖; 0 where both are 0.

@@ -1,6 +1,7 @@
 //! Conjugate gradient for (N + λI) x = b.
 
 use super::accuracy::{Accuracy, Look};
+use super::many::{Recurrence, alone, together};
 use super::monitor::Monitor;
 use super::scale::{scale, scaling, to_unit_norm};
 use super::{Breakdown, Solution, SolveOptions, Stop};
@@ -16,8 +17,10 @@ const P: Vector = Vector(2);
 const Q: Vector = Vector(3);
 const B: Vector = Vector(4);
 const BEST: Vector = Vector(5);
+/// M r, with a preconditioner M.
+const Z: Vector = Vector(6);
 
-/// ⟨r, r⟩, now and of the next iterate.
+/// ⟨r, M r⟩, now and of the next iterate; ⟨r, r⟩ without a preconditioner.
 const RR: Scalar = Scalar(0);
 const NEXT: Scalar = Scalar(1);
 const PQ: Scalar = Scalar(2);
@@ -32,7 +35,7 @@ const QUOTIENT: Scalar = Scalar(8);
 const LARGEST: Scalar = Scalar(9);
 /// Positive once a curvature was not.
 const BROKEN: Scalar = Scalar(10);
-/// Σ α⟨r, r⟩: by so much the iterates have lowered ⟨x, (N + λ) x⟩ − 2 Re⟨x, b⟩, if N is Hermitian.
+/// Σ α⟨r, M r⟩: by so much the iterates have lowered ⟨x, (N + λ) x⟩ − 2 Re⟨x, b⟩, if N is Hermitian.
 const ENERGY: Scalar = Scalar(11);
 /// Squares and products for a look at the iterate: of t = b − (N + λ) x.
 const TT: Scalar = Scalar(12);
@@ -40,7 +43,9 @@ const XT: Scalar = Scalar(13);
 const XB: Scalar = Scalar(14);
 const XX: Scalar = Scalar(15);
 const SCALES: [Scalar; 2] = [Scalar(16), Scalar(17)];
-const SCALARS: usize = 18;
+/// ‖r‖².
+const SQUARE: Scalar = Scalar(18);
+const SCALARS: usize = 19;
 
 /// A curvature so far below the largest is none: p has turned into the null space, and what is left of it is rounding.
 const NULL: f32 = 1e-10;
@@ -54,15 +59,27 @@ const NEAR: f64 = 1e-3;
 /// Claimed and found energy differ by this much of it: N is not Hermitian.
 const MISMATCH: f64 = 0.1;
 
+/// An energy is known to so much of the products that it is the sum of. It matters from a start that is nearly the solution.
+const KNOWN: f64 = 1e-5;
+
+/// Operators of the space.
+const NORMAL: usize = 0;
+const PRECONDITIONER: usize = 1;
+
 /// The passes, by number.
 #[derive(Clone, Copy)]
 enum Step {
     ScaleIn,
     Norm,
     Start,
+    Place,
+    Placed,
+    Resume,
     Curve,
     Advance,
     Turn,
+    Weigh,
+    Aim,
     Look,
     Looked,
     Keep,
@@ -72,13 +89,18 @@ enum Step {
 
 impl Step {
     /// In their order.
-    const ALL: [Step; 11] = [
+    const ALL: [Step; 16] = [
         Step::ScaleIn,
         Step::Norm,
         Step::Start,
+        Step::Place,
+        Step::Placed,
+        Step::Resume,
         Step::Curve,
         Step::Advance,
         Step::Turn,
+        Step::Weigh,
+        Step::Aim,
         Step::Look,
         Step::Looked,
         Step::Keep,
@@ -86,31 +108,58 @@ impl Step {
         Step::ScaleBest,
     ];
 
-    fn pass(self) -> Pass {
+    fn pass(self, preconditioned: bool) -> Pass {
         let one = || Formula::from(1.0);
         match self {
             Step::ScaleIn => scaling(B, R, SCALES),
-            Step::Norm => Pass::new("norm").totals([RR]),
+            Step::Norm => Pass::new("norm").totals([RR]).formula(SQUARE, RR),
             Step::Start => {
                 Pass::new("start").update(B, [(one(), R)]).update(P, [(one(), R)]).update(X, []).update(BEST, [])
             }
+            Step::Place => scaling(X, Q, SCALES),
+            Step::Placed => Pass::new("placed").update(X, [(one(), Q)]).update(BEST, [(one(), Q)]),
+            // A look has left b − (N + λ) x there, and its square.
+            Step::Resume => {
+                Pass::new("resume").formula(RR, TT).formula(SQUARE, TT).update(R, [(one(), Q)]).update(P, [(one(), Q)])
+            }
             Step::Curve => Pass::new("curve").dot(P, Q).dot(P, P),
-            Step::Advance => Pass::new("advance")
-                .totals([PQ, PP])
-                .formula(CURVATURE, PQ + LAMBDA * PP)
-                .formula(QUOTIENT, Formula::from(BROKEN).if_positive(QUOTIENT, CURVATURE / PP))
-                .formula(LARGEST, Formula::from(LARGEST).max(QUOTIENT))
-                .formula(BROKEN, (CURVATURE - LARGEST * PP * NULL).if_positive(BROKEN, 1.0))
-                .formula(ALPHA, Formula::from(BROKEN).if_positive(0.0, RR / CURVATURE))
-                .formula(ENERGY, ENERGY + ALPHA * RR)
-                .update(X, [(one(), X), (ALPHA.into(), P)])
-                .update(R, [(one(), R), (-ALPHA, Q), (-(ALPHA * LAMBDA), P)])
-                .dot(R, R),
+            Step::Advance => {
+                let pass = Pass::new("advance")
+                    .totals([PQ, PP])
+                    .formula(CURVATURE, PQ + LAMBDA * PP)
+                    .formula(QUOTIENT, Formula::from(BROKEN).if_positive(QUOTIENT, CURVATURE / PP))
+                    .formula(LARGEST, Formula::from(LARGEST).max(QUOTIENT))
+                    .formula(BROKEN, (CURVATURE - LARGEST * PP * NULL).if_positive(BROKEN, 1.0))
+                    .formula(
+                        ALPHA,
+                        Formula::from(BROKEN).if_positive(
+                            0.0,
+                            if preconditioned {
+                                Formula::from(RR).if_positive(RR / CURVATURE, 0.0)
+                            } else {
+                                RR / CURVATURE
+                            },
+                        ),
+                    )
+                    .formula(ENERGY, ENERGY + ALPHA * RR)
+                    .update(X, [(one(), X), (ALPHA.into(), P)])
+                    .update(R, [(one(), R), (-ALPHA, Q), (-(ALPHA * LAMBDA), P)]);
+                if preconditioned { pass } else { pass.dot(R, R) }
+            }
+            Step::Turn if preconditioned => Pass::new("turn")
+                .totals([NEXT, SQUARE])
+                .formula(BETA, NEXT / RR)
+                .formula(RR, NEXT)
+                .update(P, [(one(), Z), (BETA.into(), P)]),
             Step::Turn => Pass::new("turn")
                 .totals([NEXT])
+                .formula(SQUARE, NEXT)
                 .formula(BETA, NEXT / RR)
                 .formula(RR, NEXT)
                 .update(P, [(one(), R), (BETA.into(), P)]),
+            Step::Weigh if preconditioned => Pass::new("weigh").dot(R, Z).dot(R, R),
+            Step::Aim if preconditioned => Pass::new("aim").totals([RR, SQUARE]).update(P, [(one(), Z)]),
+            Step::Weigh | Step::Aim => Pass::new("nothing"),
             Step::Look => Pass::new("look")
                 .update(Q, [(one(), B), (-one(), Q), (-LAMBDA, X)])
                 .dot(Q, Q)
@@ -125,13 +174,13 @@ impl Step {
     }
 }
 
-/// What conjugate gradients needs of a space.
-pub(super) fn layout() -> Layout {
-    Layout { scalars: SCALARS, passes: Step::ALL.map(Step::pass).into() }
+/// What conjugate gradients needs of a space, with a preconditioner or without.
+pub(super) fn layout(preconditioned: bool) -> Layout {
+    Layout { scalars: SCALARS, passes: Step::ALL.map(|s| s.pass(preconditioned)).into() }
 }
 
-/// Solves (N + λI) x = b for a Hermitian positive definite N + λI, such as the normal N = AᴴA, from x = 0, on the device that
-/// holds b. λ is the options' [`lambda`](SolveOptions::lambda).
+/// Solves (N + λI) x = b for a Hermitian positive definite N + λI, such as the normal N = AᴴA, on the device that holds b. λ is
+/// the options' [`lambda`](SolveOptions::lambda), the start their [`start`](SolveOptions::start).
 ///
 /// Hestenes and Stiefel, J. Res. Nat. Bur. Standards 49:409 (1952). An iteration applies N once, and reads nothing back except
 /// at the readings. Now and then, and before it says that it has converged, the residual of the iterate is computed from the
@@ -149,34 +198,106 @@ pub(super) fn layout() -> Layout {
 /// ```
 ///
 /// # Errors
-/// λ or tol negative or not finite, b of another shape than N takes and gives, values that are not finite, or the device fails.
-/// An operator that is not positive definite is no error but a [`Stop::Breakdown`].
+/// λ or tol negative or not finite, b of another shape than N takes and gives, a start that is not like x, values that are not
+/// finite, or the device fails. An operator that is not positive definite is no error but a [`Stop::Breakdown`].
 pub fn cg(normal: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution> {
-    options.check("cg")?;
-    normal.input()?.expect(b.shape()).map_err(|e| e.at("cg: b"))?;
-    normal.output()?.expect(b.shape()).map_err(|e| e.at("cg: the normal's output"))?;
-    let vector = (b.shape().clone(), b.dtype());
-    let space = b.device().space(&[normal], &vec![vector; 6], layout()).map_err(|e| e.at("cg"))?;
-    Cg { space, exponent: 0, norm: 0.0, accuracy: Accuracy::new(), residual: 1.0 }.solve(b, Monitor::new(options))
+    let mut monitor = Monitor::new(options);
+    let begun = Cg::new(normal, None, b, monitor.options())?.begin(b, &mut monitor)?;
+    alone(begun, monitor)
+}
+
+/// Solves (N + λI) x = b as [`cg`] does, with a preconditioner: a Hermitian positive definite linop M near (N + λI)⁻¹.
+///
+/// Concus, Golub and O'Leary, in Sparse Matrix Computations (1976). What counts is how far M (N + λI) is from the identity: the
+/// closer its eigenvalues lie together, the fewer iterations. [`precondition`](super::precondition) makes such linops. An iteration
+/// applies N and M once. λ is in the equations, not in M: make M of N + λI. It stops by the same residual as [`cg`], ‖b − (N + λ)x‖/‖b‖.
+///
+/// ```
+/// use linops::{linop, solve::{pcg, precondition, SolveOptions}, Tensor};
+/// let weights = [1.0f32, 10.0, 100.0, 1000.0];
+/// let n = linop::diagonal("N=4", &Tensor::from_slice("N=4", &weights)?)?;
+/// let m = precondition::jacobi(&Tensor::from_slice("N=4", &weights)?, 0.0)?;
+/// let r = pcg(&n, &m, &Tensor::from_slice("N=4", &[1.0f32; 4])?, SolveOptions::default().check_every(1))?;
+/// assert_eq!(r.iterations, 1);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`cg`], and M of another shape. One that is not positive definite is a [`Stop::Breakdown`].
+pub fn pcg(normal: &Linop, preconditioner: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution> {
+    let mut monitor = Monitor::new(options);
+    let begun = Cg::new(normal, Some(preconditioner), b, monitor.options())?.begin(b, &mut monitor)?;
+    alone(begun, monitor)
+}
+
+/// Solves (N + λI) x = b for several b, as [`cg`] does for one, or [`pcg`] with a preconditioner: in lockstep, so that a GPU has the
+/// iterations of all before anybody waits for one. Each stops by itself and is the same bits as alone. The options are for all;
+/// [`Progress::right_hand_side`](super::Progress::right_hand_side) tells whose a reading is.
+///
+/// Each right-hand side has its own vectors. Where they lie along a dim of one tensor, and are small, `normal.over(dim)` solves for
+/// them in fewer, larger kernels, but as one system: it stops when all have converged, and one that is hard makes all wait.
+///
+/// ```
+/// use linops::{linop, solve::{cg_many, SolveOptions}, Tensor};
+/// let n = linop::diagonal("N=2", &Tensor::from_slice("N=2", &[2.0f32, 4.0])?)?;
+/// let bs = [Tensor::from_slice("N=2", &[2.0f32, 4.0])?, Tensor::from_slice("N=2", &[0.0f32, 1.0])?];
+/// let found = cg_many(&n, None, &bs, SolveOptions::default())?;
+/// assert!((found[1].x.to_real_vec()?[1] - 0.25).abs() < 1e-6);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`cg`], with the number of the right-hand side.
+pub fn cg_many(
+    normal: &Linop,
+    preconditioner: Option<&Linop>,
+    bs: &[Tensor],
+    options: SolveOptions,
+) -> Result<Vec<Solution>> {
+    together(bs, options, |b, monitor| Cg::new(normal, preconditioner, b, monitor.options())?.begin(b, monitor))
 }
 
 struct Cg {
     space: Box<dyn Space>,
+    preconditioned: bool,
     /// The data are times 2^exponent here.
     exponent: i32,
     /// ‖b‖, scaled.
     norm: f64,
+    /// The energy of the start, and the size of the products that it is the sum of.
+    start: [f64; 2],
     accuracy: Accuracy,
     /// The residual of the best iterate.
     residual: f64,
 }
 
 impl Cg {
+    fn new(normal: &Linop, preconditioner: Option<&Linop>, b: &Tensor, options: &SolveOptions) -> Result<Cg> {
+        let name = if preconditioner.is_some() { "pcg" } else { "cg" };
+        options.check(name)?;
+        normal.input()?.expect(b.shape()).map_err(|e| e.at(format!("{name}: b")))?;
+        normal.output()?.expect(b.shape()).map_err(|e| e.at(format!("{name}: the normal's output")))?;
+        let mut operators = vec![normal];
+        if let Some(m) = preconditioner {
+            m.input()?.expect(b.shape()).map_err(|e| e.at("pcg: the preconditioner's input"))?;
+            m.output()?.expect(b.shape()).map_err(|e| e.at("pcg: the preconditioner's output"))?;
+            operators.push(m);
+        }
+        let preconditioned = operators.len() > 1;
+        let vector = (b.shape().clone(), b.dtype());
+        options.check_start(name, &vector, &b.device())?;
+        let vectors = vec![vector; if preconditioned { 7 } else { 6 }];
+        let space = b.device().space(&operators, &vectors, layout(preconditioned)).map_err(|e| e.at(name))?;
+        let accuracy = Accuracy::new();
+        Ok(Cg { space, preconditioned, exponent: 0, norm: 0.0, start: [0.0; 2], accuracy, residual: 1.0 })
+    }
+
     fn run(&mut self, step: Step) -> Result<()> {
         self.space.pass(step as usize)
     }
 
-    fn solve(mut self, b: &Tensor, mut monitor: Monitor) -> Result<Solution> {
+    /// All that stands before the first iteration; with why there is none.
+    fn begin(mut self, b: &Tensor, monitor: &mut Monitor) -> Result<(Cg, Option<Stop>)> {
         self.space.set(B, b)?;
         self.space.set_scalar(LAMBDA, monitor.options().lambda)?;
         let space = &mut *self.space;
@@ -188,67 +309,64 @@ impl Cg {
         let Some(exponent) = to_unit_norm(&mut norm)? else {
             self.run(Step::Start)?;
             self.residual = 0.0;
-            return self.solution(0, Stop::Zero, monitor);
+            return Ok((self, Some(Stop::Zero)));
         };
         self.exponent = exponent;
         self.norm = self.space.scalars()?[RR.0].sqrt();
         self.run(Step::Start)?;
-        let iterations = monitor.options().iterations;
-        for k in 1..=iterations {
-            self.space.apply(0, P, Q)?;
-            self.run(Step::Curve)?;
-            self.run(Step::Advance)?;
-            self.run(Step::Turn)?;
-            self.space.submit()?;
-            // Asked once: what is set while it is told counts at the next iteration.
-            let cancelled = monitor.cancelled();
-            if !cancelled && !monitor.reads(k) {
-                continue;
+        if let Some(start) = monitor.options().start.clone() {
+            self.space.set(X, &start)?;
+            scale(&mut *self.space, Step::Place as usize, SCALES, exponent)?;
+            self.run(Step::Placed)?;
+            let (look, energy) = self.look(0, 1.0)?;
+            if !look.residual.is_finite() {
+                return value_err!("cg: the start holds NaN, infinite values, or such that overflow");
             }
-            let scalars = self.space.scalars()?;
-            let residual = scalars[RR.0].sqrt() / self.norm;
-            if !residual.is_finite() {
-                return value_err!(
-                    "cg: the iteration overflowed at step {k}; scale the operator down or use a smaller lambda"
-                );
+            self.residual = look.residual;
+            self.start[0] = energy;
+            if look.residual <= f64::from(monitor.options().tol) {
+                return Ok((self, Some(Stop::Converged)));
             }
-            let broken = scalars[BROKEN.0] > 0.0;
-            if !broken && !cancelled && !monitor.checks(k, residual) {
-                monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
-                continue;
-            }
-            let (look, energy) = self.look(k, residual)?;
-            if self.accuracy.take(look) {
-                self.run(Step::Keep)?;
-                self.residual = look.residual;
-            }
-            monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
-            if let Some(stop) = self.stop(look, &scalars, energy, monitor.options(), cancelled) {
-                return self.solution(k, stop, monitor);
-            }
+            self.run(Step::Resume)?;
         }
-        self.solution(iterations, Stop::Iterations, monitor)
+        if self.preconditioned {
+            self.space.apply(PRECONDITIONER, R, Z)?;
+            self.run(Step::Weigh)?;
+            self.run(Step::Aim)?;
+        }
+        Ok((self, None))
     }
 
     /// Computes the residual of the iterate from the iterate, and by how much it has lowered the energy.
     fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, f64)> {
-        self.space.apply(0, X, Q)?;
+        self.space.apply(NORMAL, X, Q)?;
         self.run(Step::Look)?;
         self.run(Step::Looked)?;
         let s = self.space.scalars()?;
         let residual = s[TT.0].sqrt() / self.norm;
         let size = (s[LARGEST.0] * s[XX.0].sqrt() + self.norm) / self.norm;
+        if iteration == 0 {
+            self.start[1] = s[XB.0].abs() + s[XT.0].abs();
+        }
         Ok((Look { iteration, recurrence, residual, size }, s[XB.0] + s[XT.0]))
     }
 
+    /// Whether the preconditioner has taken the residual to nothing, or turned it round.
+    fn lost(&self, scalars: &[f64]) -> bool {
+        self.preconditioned && scalars[RR.0] <= 0.0 && scalars[SQUARE.0] > 0.0
+    }
+
     fn stop(&self, look: Look, scalars: &[f64], energy: f64, options: &SolveOptions, cancelled: bool) -> Option<Stop> {
-        let claimed = scalars[ENERGY.0];
+        let (claimed, gained) = (scalars[ENERGY.0], energy - self.start[0]);
+        let mismatch = MISMATCH * gained.abs() + KNOWN * self.start[1];
         let flat = scalars[QUOTIENT.0].abs() <= FLAT * scalars[LARGEST.0] && look.residual <= NEAR;
         Some(match () {
             _ if look.residual <= f64::from(options.tol) => Stop::Converged,
-            _ if !self.accuracy.decided() && (claimed - energy).abs() > MISMATCH * energy.abs() => {
+            _ if !self.accuracy.decided() && (claimed - gained).abs() > mismatch => {
                 Stop::Breakdown(Breakdown::NotHermitian)
             }
+            _ if self.lost(scalars) && !self.accuracy.decided() => Stop::Breakdown(Breakdown::Preconditioner),
+            _ if self.lost(scalars) => Stop::Attained,
             _ if scalars[BROKEN.0] > 0.0 && (flat || self.accuracy.decided()) => Stop::Attained,
             _ if scalars[BROKEN.0] > 0.0 => Stop::Breakdown(Breakdown::NotPositive),
             _ if self.accuracy.attained(look) => Stop::Attained,
@@ -265,6 +383,47 @@ impl Cg {
         }
         scale(&mut *self.space, step as usize, SCALES, -self.exponent)?;
         self.space.get(Q)
+    }
+}
+
+impl Recurrence for Cg {
+    fn advance(&mut self) -> Result<()> {
+        self.space.apply(NORMAL, P, Q)?;
+        self.run(Step::Curve)?;
+        self.run(Step::Advance)?;
+        if self.preconditioned {
+            self.space.apply(PRECONDITIONER, R, Z)?;
+            self.run(Step::Weigh)?;
+        }
+        self.run(Step::Turn)?;
+        self.space.submit()
+    }
+
+    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>> {
+        // Asked once: what is set while it is told counts at the next iteration.
+        let cancelled = monitor.cancelled();
+        if !cancelled && !monitor.reads(k) {
+            return Ok(None);
+        }
+        let scalars = self.space.scalars()?;
+        let residual = scalars[SQUARE.0].sqrt() / self.norm;
+        if !residual.is_finite() || !scalars[RR.0].is_finite() {
+            return value_err!(
+                "cg: the iteration overflowed at step {k}; scale the operator down or use a smaller lambda"
+            );
+        }
+        let broken = scalars[BROKEN.0] > 0.0 || self.lost(&scalars);
+        if !broken && !cancelled && !monitor.checks(k, residual) {
+            monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
+            return Ok(None);
+        }
+        let (look, energy) = self.look(k, residual)?;
+        if self.accuracy.take(look) {
+            self.run(Step::Keep)?;
+            self.residual = look.residual;
+        }
+        monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
+        Ok(self.stop(look, &scalars, energy, monitor.options(), cancelled))
     }
 
     fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {

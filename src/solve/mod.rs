@@ -2,18 +2,40 @@
 //!
 //! A solver is its recurrence, as passes over vectors (`crate::vectors`). What all of them share is here: [`SolveOptions`], what
 //! is told on the way ([`Progress`]), when to stop and why ([`Stop`]), and the [`Solution`].
+//!
+//! | solver | of | for |
+//! |---|---|---|
+//! | [`cg`](cg()), [`pcg`], [`cg_many`] | (N + λI) x = b | Hermitian positive definite N, such as a normal; with a [preconditioner](precondition); several b |
+//! | [`minres`](minres()) | (N + λI) x = b | Hermitian N of any signs, or singular |
+//! | [`cgls`], [`lsqr`], [`lsmr`] | ‖A x − y‖² + λ‖x‖² | any A, without its normal: ill-conditioned ones |
+//! | [`Tikhonov`] | ‖A x − y‖² + Σ λ‖L x‖² | any of these, by normal equations or stacked |
+//!
+//! What is known of an operator before: [`operator_norm`], [`condition`], [`power_iteration`], [`svd`].
 
 mod accuracy;
 mod cg;
+mod least_squares;
+mod many;
+mod minres;
 mod monitor;
 mod options;
+pub mod precondition;
+mod root;
 mod scale;
+mod spectrum;
 mod stop;
+mod tikhonov;
 
-pub use cg::cg;
+pub use cg::{cg, cg_many, pcg};
+pub use least_squares::{cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
+pub use minres::minres;
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
+pub use spectrum::{
+    Condition, NormBound, NormOptions, Power, Svd, SvdOptions, condition, operator_norm, power_iteration, svd,
+};
 pub use stop::{Breakdown, Stop};
+pub use tikhonov::Tikhonov;
 
 use crate::tensor::Tensor;
 
@@ -24,7 +46,10 @@ use crate::tensor::Tensor;
 #[doc(hidden)]
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
-    let layouts = [cg::layout()];
+    let mut layouts = vec![cg::layout(false), cg::layout(true)];
+    layouts.push(minres::layout());
+    layouts.extend(least_squares::layouts());
+    layouts.extend(spectrum::layouts());
     crate::vectors::kernels(&layouts)
 }
 
@@ -36,7 +61,8 @@ pub struct Solution {
     pub x: Tensor,
     /// Iterations done.
     pub iterations: usize,
-    /// ‖b − N x‖/‖b‖ of this x, computed from it.
+    /// ‖b − N x‖/‖b‖ of this x, computed from it; with λ in N. For least squares these are the normal equations: N is AᴴA + λI, b is
+    /// Aᴴy.
     pub residual: f64,
     /// What was read on the way.
     pub history: Vec<Reading>,

@@ -22,6 +22,7 @@ pub struct Reading {
 /// A reading, and a way to the iterate.
 pub struct Progress<'a> {
     reading: Reading,
+    number: usize,
     iterate: &'a mut dyn FnMut() -> Result<Tensor>,
 }
 
@@ -29,6 +30,11 @@ impl Progress<'_> {
     /// What was read.
     pub fn reading(&self) -> Reading {
         self.reading
+    }
+
+    /// Which right-hand side this is about, where there are several; 0 where there is one.
+    pub fn right_hand_side(&self) -> usize {
+        self.number
     }
 
     /// The iterate so far, a copy on the device of the data.
@@ -46,6 +52,8 @@ pub(super) struct Monitor<'a> {
     pub history: Vec<Reading>,
     /// Iteration and residual when the iterate's own residual was last computed.
     checked: (usize, f64),
+    /// Of the right-hand side, where there are several.
+    pub number: usize,
 }
 
 /// Iterations after which the iterate's own residual is computed for the first time, if nothing else asks for it.
@@ -53,7 +61,7 @@ const FIRST_CHECK: usize = 32;
 
 impl<'a> Monitor<'a> {
     pub fn new(options: SolveOptions<'a>) -> Monitor<'a> {
-        Monitor { options, history: Vec::new(), checked: (FIRST_CHECK / 2, 1.0) }
+        Monitor { options, history: Vec::new(), checked: (FIRST_CHECK / 2, 1.0), number: 0 }
     }
 
     pub fn options(&self) -> &SolveOptions<'a> {
@@ -93,7 +101,7 @@ impl<'a> Monitor<'a> {
         let reading = Reading { iteration, of: self.options.iterations, residual, true_residual };
         self.history.push(reading);
         if let Some(progress) = &mut self.options.progress {
-            progress(&mut Progress { reading, iterate });
+            progress(&mut Progress { reading, number: self.number, iterate });
         }
     }
 }

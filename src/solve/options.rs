@@ -1,8 +1,11 @@
 //! What all solvers are told.
 
 use super::Progress;
+use crate::dim::Shape;
 use crate::error::{Result, value_err};
+use crate::run::Device;
 use crate::setters::setters;
+use crate::tensor::{DType, Tensor};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
@@ -24,6 +27,8 @@ pub struct SolveOptions<'a> {
     pub tol: f32,
     /// Iterations between two readings; in between nothing comes back from the device. 5 at first.
     pub check_every: usize,
+    /// Where to start from; from 0 at first.
+    pub start: Option<Tensor>,
     /// Called after every reading.
     pub(super) progress: Option<Tell<'a>>,
     /// Set from elsewhere to stop.
@@ -35,7 +40,15 @@ pub(super) type Tell<'a> = Box<dyn FnMut(&mut Progress) + 'a>;
 
 impl Default for SolveOptions<'_> {
     fn default() -> Self {
-        SolveOptions { lambda: 0.0, iterations: 100, tol: 1e-5, check_every: 5, progress: None, cancel: None }
+        SolveOptions {
+            lambda: 0.0,
+            iterations: 100,
+            tol: 1e-5,
+            check_every: 5,
+            start: None,
+            progress: None,
+            cancel: None,
+        }
     }
 }
 
@@ -51,6 +64,14 @@ setters! { SolveOptions<'_> {
 } }
 
 impl<'a> SolveOptions<'a> {
+    /// Starts from this x, on the device of the data. The better it is the fewer iterations are left; the tolerance stays relative
+    /// to the data.
+    #[must_use]
+    pub fn start(mut self, x: &Tensor) -> Self {
+        self.start = Some(x.clone());
+        self
+    }
+
     /// Calls this after every reading.
     pub fn progress(mut self, progress: impl FnMut(&mut Progress) + 'a) -> Self {
         self.progress = Some(Box::new(progress));
@@ -73,6 +94,30 @@ impl<'a> SolveOptions<'a> {
         }
         Ok(())
     }
+
+    /// # Errors
+    /// The start is not like x.
+    pub(super) fn check_start(&self, solver: &str, (shape, dtype): &(Shape, DType), device: &Device) -> Result<()> {
+        let Some(start) = &self.start else { return Ok(()) };
+        shape.expect(start.shape()).map_err(|e| e.at(format!("{solver}: the start")))?;
+        if start.dtype() != *dtype {
+            return value_err!("{solver}: the start is {}, the data are {dtype}; convert one", start.dtype());
+        }
+        if !start.device().same(device) {
+            let here = device.name();
+            return value_err!("{solver}: the start is on {}, the data on {here}; move it there", start.device_name());
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// There is a start and damping, which this solver does not do together.
+    pub(super) fn check_damping(&self, solver: &str, instead: &str) -> Result<()> {
+        match self.start.is_some() && self.lambda > 0.0 {
+            true => value_err!("{solver}: takes no start with lambda = {}; use {instead}", self.lambda),
+            false => Ok(()),
+        }
+    }
 }
 
 impl fmt::Debug for SolveOptions<'_> {
@@ -82,6 +127,7 @@ impl fmt::Debug for SolveOptions<'_> {
             .field("iterations", &self.iterations)
             .field("tol", &self.tol)
             .field("check_every", &self.check_every)
+            .field("start", &self.start.is_some())
             .field("progress", &self.progress.is_some())
             .field("cancel", &self.cancel.is_some())
             .finish()

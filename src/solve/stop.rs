@@ -19,6 +19,8 @@ pub enum Stop {
     Cancelled,
     /// b = 0, so x = 0.
     Zero,
+    /// The equations have no solution; x leaves the least residual that there is.
+    LeastResidual,
 }
 
 /// How an operator is not Hermitian positive definite.
@@ -27,8 +29,12 @@ pub enum Stop {
 pub enum Breakdown {
     /// ⟨p, N p⟩ ≤ 0 for a direction p that is in the data: N is indefinite, or singular on b.
     NotPositive,
-    /// The iterates do not lower the energy as they would for a Hermitian N.
+    /// The iterates do not lower the energy as they would for a Hermitian N, or ⟨N x, t⟩ is not ⟨x, N t⟩ for some of them.
     NotHermitian,
+    /// ⟨r, M r⟩ ≤ 0 for a residual r: the preconditioner M is not positive definite.
+    Preconditioner,
+    /// ⟨A x, q⟩ is not ⟨x, Aᴴq⟩ for the iterate x and its misfit q: what is given as Aᴴ is not the adjoint of A.
+    NotAdjoint,
 }
 
 impl fmt::Display for Stop {
@@ -41,8 +47,11 @@ impl fmt::Display for Stop {
                 "broken down: the operator is not positive definite on these data"
             }
             Stop::Breakdown(Breakdown::NotHermitian) => "broken down: the operator is not Hermitian",
+            Stop::Breakdown(Breakdown::Preconditioner) => "broken down: the preconditioner is not positive definite",
+            Stop::Breakdown(Breakdown::NotAdjoint) => "broken down: the adjoint is not that of the operator",
             Stop::Cancelled => "cancelled",
             Stop::Zero => "the right-hand side is zero",
+            Stop::LeastResidual => "the equations have no solution; this leaves the least residual",
         })
     }
 }

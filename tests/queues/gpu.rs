@@ -54,8 +54,13 @@ fn a_solver_has_the_same_bits_on_any_rung() {
     let (n, b) = model();
     let run = |device: &Device| {
         let rhs = b.to(device).unwrap();
-        let options = linops::solve::SolveOptions::default().iterations(5);
-        bits(&linops::solve::cg(&n, &rhs, options).unwrap().x)
+        let options = || linops::solve::SolveOptions::default().iterations(5);
+        // Of one operator, and of one with its adjoint between two lengths.
+        let wide = linop::stack([&n, &n], None, Some(("C", 0))).unwrap();
+        let data = wide.apply(&rhs).unwrap();
+        let one = linops::solve::cg(&n, &rhs, options()).unwrap().x;
+        let two = linops::solve::lsmr(&wide, &data, options()).unwrap().x;
+        (bits(&one), bits(&two))
     };
     let want = run(&device(rig::one_queue()));
     let (lanes, watch) = rig::queues(2, Behaviour { chaos: Some(8), no_waits: false });

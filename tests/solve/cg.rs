@@ -1,10 +1,9 @@
 //! Conjugate gradient against a dense solve, and how it stops.
 
-mod common;
-
-use common::data::{complex, distance, mask, real, wide, widened};
-use common::devices;
-use common::matrix::Matrix;
+use crate::common::data::{complex, distance, mask, real, wide, widened};
+use crate::common::matrix::Matrix;
+use crate::common::{self, devices};
+use crate::{image, sense, weights};
 use linops::linop::{self, FftOptions};
 use linops::solve::{Breakdown, Reading, Solution, SolveOptions, Stop, cg};
 use linops::{Device, Error, Linop, Result, Tensor};
@@ -13,27 +12,9 @@ use num_complex::Complex32;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Two-dimensional SENSE with three coils.
-fn sense() -> Linop {
-    let maps = linop::diagonal("Y=8 X=7", &complex("C=3 Y=8 X=7", 1)).unwrap();
-    let f = linop::fft("C=3 Y=8 X=7", "Y X", FftOptions::default().centered(true)).unwrap();
-    linop::sampling(f.output().unwrap(), &mask("Y1=8 X1=7", 0.7, 2).renamed(names(&f)).unwrap(), "C S").unwrap()
-        * f
-        * maps
-}
-
-/// The names of the transformed dims.
-fn names(f: &Linop) -> String {
-    f.output().unwrap().dims()[1..].iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
 fn solve(device: &Device, a: &Linop, y: &Tensor, options: SolveOptions) -> Result<Solution> {
     let b = a.h().apply(&y.to(device)?)?;
     cg(&a.n(), &b, options)
-}
-
-fn image(r: &Solution) -> ArrayD<Complex32> {
-    r.x.to(&Device::host()).unwrap().to_array().unwrap()
 }
 
 #[test]
@@ -136,12 +117,6 @@ fn cancelling_returns_the_iterate_so_far() {
         let plain = SolveOptions::default().tol(0.0).iterations(5);
         assert_eq!(image(&r), image(&solve(&device, &a, &y, plain).unwrap()));
     }
-}
-
-/// The diagonal operator of these real weights.
-fn weights(values: &[f32]) -> Linop {
-    let t = Tensor::from_array(ndarray::Array1::from(values.to_vec()), "N").unwrap();
-    linop::diagonal(format!("N={}", values.len()), &t).unwrap()
 }
 
 #[test]

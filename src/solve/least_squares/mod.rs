@@ -1,0 +1,306 @@
+//! Least squares on A itself: CGLS, LSQR, LSMR. What they share is here: bringing data and operator to a common scale, the start,
+//! looking at the iterate, and when to stop. A method is two lists of what is done, first and in each iteration.
+
+mod bidiagonal;
+mod cgls;
+mod lsmr;
+mod lsqr;
+mod steps;
+
+pub use cgls::{cgls, cgls_many};
+pub use lsmr::{lsmr, lsmr_many};
+pub use lsqr::{lsqr, lsqr_many};
+
+use super::accuracy::{Accuracy, Look};
+use super::many::{Recurrence, alone, together};
+use super::monitor::Monitor;
+use super::scale::{scale, to_unit_norm};
+use super::{Breakdown, Solution, SolveOptions, Stop};
+use crate::error::{Result, value_err};
+use crate::linop::Linop;
+use crate::tensor::Tensor;
+use crate::vectors::{Layout, Pass, Scalar, Space, Vector};
+use steps::Step;
+
+/// Data, the residual or a vector like it, A times something.
+const Y: Vector = Vector(0);
+const U: Vector = Vector(1);
+const Q: Vector = Vector(2);
+/// Vectors like data.
+const DATA: usize = 3;
+const X: Vector = Vector(3);
+const BEST: Vector = Vector(4);
+/// Aᴴ times something; between two iterations free for anything, as Q is.
+const S: Vector = Vector(5);
+/// The direction of the step.
+const W: Vector = Vector(6);
+
+/// The power of two that A is multiplied by.
+const SCALE: Scalar = Scalar(0);
+const LAMBDA: Scalar = Scalar(1);
+/// ‖Aᴴr − λx‖² of the recurrence.
+const GRADIENT: Scalar = Scalar(2);
+/// ‖A‖², from below.
+const LARGEST: Scalar = Scalar(3);
+/// Positive once the recurrence has come to its end: what would come next is rounding.
+const HALTED: Scalar = Scalar(4);
+/// Of a look: squares of q = y − A x, of t = Aᴴq − λx, and of x; ⟨y, q⟩ and ⟨x, t⟩.
+const MISFIT: Scalar = Scalar(5);
+const TT: Scalar = Scalar(6);
+const XX: Scalar = Scalar(7);
+const SCALES: [Scalar; 2] = [Scalar(8), Scalar(9)];
+/// What square roots need.
+const SPARE: [Scalar; 2] = [Scalar(10), Scalar(11)];
+const YQ: Scalar = Scalar(12);
+const XT: Scalar = Scalar(13);
+/// The first scalar of a method's own.
+const OWN: usize = 14;
+
+/// ⟨A x, q⟩ and ⟨x, Aᴴq⟩ differ by this part of ‖A x‖‖q‖ and more: the adjoint is another operator's.
+const MISMATCH: f64 = 1e-4;
+
+/// A square so far below ‖A‖² is none: what is left of the vector is rounding.
+const NULL: f32 = 1e-13;
+
+/// What is done, in order.
+#[derive(Clone, Copy)]
+enum Do {
+    Forward(Vector, Vector),
+    Adjoint(Vector, Vector),
+    /// A pass of the method's own.
+    Pass(usize),
+}
+
+/// A recurrence.
+struct Method {
+    name: &'static str,
+    /// Vectors like x that it needs, and scalars of its own.
+    vectors: usize,
+    scalars: usize,
+    passes: Vec<Pass>,
+    /// From the residual of the start in U.
+    begin: Vec<Do>,
+    iterate: Vec<Do>,
+}
+
+impl Method {
+    fn layout(&self) -> Layout {
+        let passes = Step::ALL.map(Step::pass).into_iter().chain(self.passes.iter().cloned());
+        Layout { scalars: OWN + self.scalars, passes: passes.collect() }
+    }
+}
+
+/// What the methods need of a space.
+#[cfg(feature = "gpu")]
+pub(super) fn layouts() -> [Layout; 3] {
+    [cgls::method(), lsqr::method(), lsmr::method()].map(|m| m.layout())
+}
+
+/// Minimises by a method.
+fn minimise(method: Method, a: &Linop, y: &Tensor, options: SolveOptions) -> Result<Solution> {
+    let mut monitor = Monitor::new(options);
+    let begun = LeastSquares::new(method, a, y, monitor.options())?.begin(y, &mut monitor)?;
+    alone(begun, monitor)
+}
+
+/// The same for several data, in lockstep.
+fn minimise_many(
+    method: impl Fn() -> Method,
+    a: &Linop,
+    ys: &[Tensor],
+    options: SolveOptions,
+) -> Result<Vec<Solution>> {
+    together(ys, options, |y, monitor| LeastSquares::new(method(), a, y, monitor.options())?.begin(y, monitor))
+}
+
+struct LeastSquares {
+    method: Method,
+    space: Box<dyn Space>,
+    /// The data are times 2^data here, A times 2^operator.
+    data: i32,
+    operator: i32,
+    /// ‖y‖ and ‖Aᴴy‖, scaled.
+    norms: [f64; 2],
+    /// The largest ‖x‖ that was seen.
+    reach: f64,
+    accuracy: Accuracy,
+    /// The residual of the best iterate.
+    residual: f64,
+}
+
+impl LeastSquares {
+    fn new(method: Method, a: &Linop, y: &Tensor, options: &SolveOptions) -> Result<LeastSquares> {
+        let name = method.name;
+        options.check(name)?;
+        a.output()?.expect(y.shape()).map_err(|e| e.at(format!("{name}: y")))?;
+        let domain = (a.input()?.clone(), y.dtype());
+        options.check_start(name, &domain, &y.device())?;
+        let mut vectors = vec![(y.shape().clone(), y.dtype()); DATA];
+        vectors.extend(vec![domain; method.vectors]);
+        let space = y.device().space(&[a, &a.h()], &vectors, method.layout()).map_err(|e| e.at(name))?;
+        let accuracy = Accuracy::new();
+        Ok(LeastSquares { method, space, data: 0, operator: 0, norms: [0.0; 2], reach: 0.0, accuracy, residual: 1.0 })
+    }
+
+    fn run(&mut self, step: Step) -> Result<()> {
+        self.space.pass(step as usize)
+    }
+
+    fn does(&mut self, what: Do) -> Result<()> {
+        match what {
+            Do::Forward(from, to) => self.space.apply(0, from, to),
+            Do::Adjoint(from, to) => self.space.apply(1, from, to),
+            Do::Pass(n) => self.space.pass(Step::ALL.len() + n),
+        }
+    }
+
+    /// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
+    fn near_one(&mut self, [scaled, total]: [Step; 2], square: Scalar) -> Result<Option<(i32, f64)>> {
+        let space = &mut *self.space;
+        let mut found = 0.0;
+        let mut norm = |exponent: i32| -> Result<f64> {
+            scale(space, scaled as usize, SCALES, exponent)?;
+            space.pass(total as usize)?;
+            found = space.scalars()?[square.0].sqrt();
+            Ok(found)
+        };
+        let exponent = to_unit_norm(&mut norm)?;
+        Ok(exponent.map(|e| (e, found)))
+    }
+
+    /// All that stands before the first iteration; with why there is none.
+    fn begin(mut self, y: &Tensor, monitor: &mut Monitor) -> Result<(LeastSquares, Option<Stop>)> {
+        let name = self.method.name;
+        self.space.set(Y, y)?;
+        self.run(Step::Zero)?;
+        let data = self.near_one([Step::ScaleData, Step::DataNorm], MISFIT).map_err(|e| e.at(format!("{name}: y")))?;
+        let Some((exponent, norm)) = data else { return Ok((self.solved(), Some(Stop::Zero))) };
+        (self.data, self.norms[0]) = (exponent, norm);
+        self.run(Step::KeepData)?;
+        self.space.apply(1, U, S)?;
+        let adjoint = self
+            .near_one([Step::ScaleAdjoint, Step::AdjointNorm], TT)
+            .map_err(|e| e.at(format!("{name}: the adjoint of the operator on y")))?;
+        let Some((exponent, norm)) = adjoint else { return Ok((self.solved(), Some(Stop::Zero))) };
+        // What a number of f32 holds; a little further is as good.
+        self.operator = exponent.clamp(-126, 126);
+        self.norms[1] = norm * f64::from(self.operator - exponent).exp2();
+        let lambda = f64::from(monitor.options().lambda) * f64::from(2 * self.operator).exp2();
+        if !(lambda as f32).is_finite() {
+            return value_err!(
+                "{name}: lambda = {} is beyond f32 beside an operator whose adjoint gives values near 2^{}; scale it up",
+                monitor.options().lambda,
+                -self.operator
+            );
+        }
+        self.space.set_scalar(LAMBDA, lambda as f32)?;
+        self.space.set_scalar(SCALE, (self.operator as f32).exp2())?;
+        if let Some(start) = monitor.options().start.clone() {
+            self.space.set(X, &start)?;
+            scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
+            self.run(Step::KeepStart)?;
+            let (look, _) = self.look(0, 1.0)?;
+            if !look.residual.is_finite() {
+                return value_err!("{name}: the start holds NaN, infinite values, or such that overflow");
+            }
+            self.residual = look.residual;
+            if look.residual <= f64::from(monitor.options().tol) {
+                return Ok((self, Some(Stop::Converged)));
+            }
+            self.run(Step::Resume)?;
+        }
+        for what in self.method.begin.clone() {
+            self.does(what)?;
+        }
+        Ok((self, None))
+    }
+
+    /// x = 0 solves it.
+    fn solved(mut self) -> LeastSquares {
+        self.residual = 0.0;
+        self
+    }
+
+    /// Computes the residual of the iterate from the iterate; and whether A and Aᴴ agree on what came up.
+    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, bool)> {
+        self.space.apply(0, X, Q)?;
+        self.run(Step::LookData)?;
+        self.space.apply(1, Q, S)?;
+        self.run(Step::Look)?;
+        self.run(Step::Looked)?;
+        let s = self.space.scalars()?;
+        self.reach = self.reach.max(s[XX.0].sqrt());
+        let norm = s[LARGEST.0].sqrt();
+        let size = norm * (self.norms[0] + norm * self.reach) + s[LAMBDA.0] * self.reach;
+        let residual = s[TT.0].sqrt() / self.norms[1];
+        let forward = s[YQ.0] - s[MISFIT.0];
+        let adjoint = s[XT.0] + s[LAMBDA.0] * s[XX.0];
+        let image = norm * s[XX.0].sqrt() + self.norms[0];
+        let agree = (forward - adjoint).abs() <= MISMATCH * image * s[MISFIT.0].sqrt();
+        Ok((Look { iteration, recurrence, residual, size: size / self.norms[1] }, agree))
+    }
+
+    fn stop(&self, look: Look, agree: bool, options: &SolveOptions, halted: bool, cancelled: bool) -> Option<Stop> {
+        Some(match () {
+            _ if !agree => Stop::Breakdown(Breakdown::NotAdjoint),
+            _ if look.residual <= f64::from(options.tol) => Stop::Converged,
+            _ if halted || self.accuracy.attained(look) => Stop::Attained,
+            _ if cancelled => Stop::Cancelled,
+            _ if look.iteration == options.iterations => Stop::Iterations,
+            _ => return None,
+        })
+    }
+
+    /// A copy of the iterate, or of the best one, at the scale of the data.
+    fn unscaled(&mut self, step: Step) -> Result<Tensor> {
+        let exponent = self.operator - self.data;
+        if exponent == 0 {
+            return self.space.get(if matches!(step, Step::ScaleOut) { X } else { BEST });
+        }
+        scale(&mut *self.space, step as usize, SCALES, exponent)?;
+        self.space.get(S)
+    }
+}
+
+impl Recurrence for LeastSquares {
+    fn advance(&mut self) -> Result<()> {
+        for at in 0..self.method.iterate.len() {
+            self.does(self.method.iterate[at])?;
+        }
+        self.space.submit()
+    }
+
+    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>> {
+        // Asked once: what is set while it is told counts at the next iteration.
+        let cancelled = monitor.cancelled();
+        if !cancelled && !monitor.reads(k) {
+            return Ok(None);
+        }
+        let scalars = self.space.scalars()?;
+        let residual = scalars[GRADIENT.0].sqrt() / self.norms[1];
+        let name = self.method.name;
+        if !residual.is_finite() {
+            return value_err!("{name}: the iteration overflowed at step {k}; scale the operator down");
+        }
+        let halted = scalars[HALTED.0] > 0.0;
+        if !halted && !cancelled && !monitor.checks(k, residual) {
+            monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
+            return Ok(None);
+        }
+        let (look, agree) = self.look(k, residual)?;
+        if !look.residual.is_finite() {
+            return value_err!("{name}: the operator gave NaN or infinite values by step {k}");
+        }
+        if self.accuracy.take(look) {
+            self.run(Step::Keep)?;
+            self.residual = look.residual;
+        }
+        monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
+        Ok(self.stop(look, agree, monitor.options(), halted, cancelled))
+    }
+
+    fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {
+        let x = self.unscaled(Step::ScaleBest)?;
+        Ok(Solution { x, iterations, residual: self.residual, history: monitor.history, stop })
+    }
+}

@@ -1,0 +1,79 @@
+//! Several right-hand sides in lockstep.
+
+use crate::common::bits;
+use crate::common::data::complex;
+use crate::common::devices;
+use crate::{dense, image, sense};
+use linops::Tensor;
+use linops::solve::{SolveOptions, Stop, cg, cg_many, cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
+use std::cell::RefCell;
+
+/// Each is the same bits as alone, and stops by itself.
+#[test]
+fn each_is_as_alone() {
+    let n = sense().n();
+    for device in devices() {
+        let mut bs: Vec<Tensor> = (0..3).map(|k| complex(n.input().unwrap(), 20 + k).to(&device).unwrap()).collect();
+        // One that is done at once, and an eigenvector's equation that is done soon.
+        bs.push(Tensor::zeros(n.input().unwrap(), linops::DType::Complex32).unwrap().to(&device).unwrap());
+        let options = || SolveOptions::default().lambda(0.1).tol(1e-5).check_every(1).iterations(60);
+        let told = RefCell::new(Vec::new());
+        let tell = |p: &mut linops::solve::Progress| told.borrow_mut().push((p.right_hand_side(), p.reading()));
+        let all = cg_many(&n, None, &bs, options().progress(tell)).unwrap();
+        assert_eq!(all.len(), 4);
+        for (k, (r, b)) in all.iter().zip(&bs).enumerate() {
+            let one = cg(&n, b, options()).unwrap();
+            assert_eq!((r.iterations, r.stop, r.residual), (one.iterations, one.stop, one.residual), "{k}");
+            assert_eq!(bits(&image(r)), bits(&image(&one)), "{k} on {}", device.name());
+            let own: Vec<_> = told.borrow().iter().filter(|t| t.0 == k).map(|t| t.1).collect();
+            assert_eq!(own, r.history);
+        }
+        assert_eq!(all[3].stop, Stop::Zero);
+    }
+}
+
+#[test]
+fn least_squares_too() {
+    let a = dense(19, 11, false, 2);
+    let ys: Vec<Tensor> = (0..3).map(|k| complex("M=19", k)).collect();
+    for device in devices() {
+        let ys: Vec<Tensor> = ys.iter().map(|y| y.to(&device).unwrap()).collect();
+        let options = || SolveOptions::default().tol(1e-5).lambda(0.01);
+        for (many, one) in [
+            (cgls_many as fn(&_, &[Tensor], _) -> _, cgls as fn(&_, &Tensor, _) -> _),
+            (lsqr_many, lsqr),
+            (lsmr_many, lsmr),
+        ] {
+            for (r, y) in many(&a, &ys, options()).unwrap().iter().zip(&ys) {
+                assert_eq!(bits(&image(r)), bits(&image(&one(&a, y, options()).unwrap())));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fault_tells_which_one() {
+    let n = sense().n();
+    let bad = Tensor::from_slice("N=1", &[1.0f32]).unwrap();
+    let e = cg_many(&n, None, &[complex(n.input().unwrap(), 1), bad], SolveOptions::default()).unwrap_err();
+    assert!(e.to_string().contains("right-hand side 1 of 2"), "{e}");
+    assert!(cg_many(&n, None, &[], SolveOptions::default()).unwrap().is_empty());
+}
+
+/// All are on their way before anyone is waited for: as many submissions as alone, and no more readings than right-hand sides.
+#[test]
+#[cfg(feature = "gpu")]
+fn an_iteration_is_one_submission_each() {
+    use crate::common::gpu_with;
+    let Some(device) = gpu_with(linops::gpu::GpuOptions::default().default_limits(true)) else { return };
+    let n = sense().n();
+    let bs: Vec<Tensor> = (0..3).map(|k| complex(n.input().unwrap(), k).to(&device).unwrap()).collect();
+    let submissions = |iterations: usize| {
+        let before = device.as_gpu().unwrap().lane_counts(0).submits;
+        let options = SolveOptions::default().lambda(0.1).tol(0.0).iterations(iterations).check_every(1000);
+        drop(cg_many(&n, None, &bs, options).unwrap());
+        device.as_gpu().unwrap().lane_counts(0).submits - before
+    };
+    submissions(2);
+    assert_eq!(submissions(11) - submissions(3), 8 * 3);
+}
