@@ -26,6 +26,8 @@ mod planner;
 
 mod vectors;
 
+mod elementwise;
+
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod host;
@@ -33,6 +35,8 @@ mod host;
 pub mod linop;
 
 mod run;
+
+mod arithmetic;
 
 pub mod explain;
 
@@ -64,6 +68,8 @@ pub mod internal {
     //! What the crate's own tests and command line look into. Not part of its promises.
     pub use crate::access::{Access, AxisIndex, Factor, Load, Store};
     #[cfg(feature = "gpu")]
+    pub use crate::arithmetic::kernels as arithmetic_kernels;
+    #[cfg(feature = "gpu")]
     pub mod queues {
         //! Lanes, below devices.
         pub use crate::gpu::queues::{LaneOptions, Lanes, SharedBuffer, Ticket};
@@ -81,6 +87,7 @@ pub mod internal {
     pub use crate::solve::kernels as solver_kernels;
 }
 
+pub use arithmetic::Expression;
 pub use dim::{Dim, Shape, ToDims, ToShape};
 pub use error::{Error, Result};
 pub use linop::{Linop, Threadable};

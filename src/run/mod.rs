@@ -8,7 +8,6 @@
 mod apply;
 mod compiled;
 mod device;
-mod dtype;
 #[cfg(feature = "gpu")]
 mod interop;
 mod memory;
@@ -19,7 +18,6 @@ mod tiles;
 mod wait;
 
 pub use device::Device;
-#[cfg(feature = "gpu")]
 pub(crate) use device::Kind;
 pub use memory::{MemoryUse, TaskMemory};
 pub use report::ApplyReport;
