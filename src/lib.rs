@@ -42,6 +42,9 @@ pub mod explain;
 
 pub mod check;
 pub mod solve;
+
+pub mod derivative;
+
 pub mod threadable;
 
 #[cfg(any(feature = "io", feature = "app"))]

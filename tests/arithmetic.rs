@@ -165,7 +165,7 @@ fn beyond_one_binding_values_are_the_same() {
 }
 
 /// Ranges for the dims of a shape, by a seed.
-fn ranges<'a>(dims: &'a str, seed: usize) -> Vec<(&'a str, (usize, usize, usize))> {
+fn ranges(dims: &str, seed: usize) -> Vec<(&str, (usize, usize, usize))> {
     let mut all = Vec::new();
     for (k, dim) in dims.split_whitespace().enumerate() {
         let (name, n) = dim.split_once('=').unwrap();

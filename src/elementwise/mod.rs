@@ -82,6 +82,7 @@ pub(crate) struct Step {
 }
 
 /// What becomes of the values of the last step.
+#[cfg(feature = "gpu")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Stored,
@@ -104,6 +105,7 @@ impl Computation {
     }
 
     /// Whether each tensor is complex.
+    #[cfg(feature = "gpu")]
     pub fn inputs(&self) -> &[bool] {
         &self.inputs
     }

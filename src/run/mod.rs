@@ -18,6 +18,7 @@ mod tiles;
 mod wait;
 
 pub use device::Device;
+#[cfg(feature = "gpu")]
 pub(crate) use device::Kind;
 pub use memory::{MemoryUse, TaskMemory};
 pub use report::ApplyReport;
