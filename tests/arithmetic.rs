@@ -334,6 +334,8 @@ fn long_expressions_are_computed_in_parts() {
             deep = deep * 0.5 + &tensors[1];
         }
         assert!(off(&home(&deep.eval().unwrap()), &(home(&tensors[1]) * Complex64::new(2.0, 0.0))) < NEAR);
+        let turned = (0..101).fold(Expression::from(&tensors[0]), |e, _| -e);
+        assert_eq!(home(&turned.eval().unwrap()), -home(&tensors[0]));
         // What stands twice is one.
         let once = &tensors[0] * &tensors[1];
         assert_eq!(format!("{:?}", &once * &once), "Expression(N=37 float32, 4 steps)");
@@ -360,6 +362,30 @@ fn bits_are_the_same_each_time() {
             }
         }
     }
+}
+
+/// Sub-linops run on either device; what arithmetic reads of them comes to the first one.
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn several_adapters_are_one_device() {
+    use linops::gpu::Choice;
+    use linops::linop;
+    if common::gpu().is_none() {
+        return;
+    }
+    let device = Device::gpus(&[Choice::Any, Choice::Any]).unwrap();
+    for (x, y) in pairs("N=4099") {
+        check(&device, &x, &y);
+    }
+    check_slices(&device, "A=13 B=17 C=5");
+    let parts = [1, 2, 3].map(|seed| linop::diagonal("N=500", &real("N=500", seed)).unwrap());
+    let a = linop::stack(parts, None, Some(("S", 0))).unwrap();
+    let x = real("N=500", 4);
+    let there = a.apply(&x.to(&device).unwrap()).unwrap();
+    let twice = (&there + 1.0 * there.clone()).eval().unwrap();
+    let want = home(&a.apply(&x).unwrap()) * Complex64::new(2.0, 0.0);
+    assert!(off(&home(&twice), &want) < NEAR);
 }
 
 #[cfg(feature = "gpu")]

@@ -363,7 +363,8 @@ fn all_kernels_as_hashes() {
     };
     for (text, what) in texts().iter().chain(&rich_texts()) {
         let name = what.rsplit_once(": ").map_or(what.as_str(), |(_, name)| name);
-        let family = if what.starts_with("solver: ") { "solver" } else { name.split('-').next().unwrap() };
+        let own = ["solver", "arithmetic"].into_iter().find(|f| what.starts_with(&format!("{f}: ")));
+        let family = own.unwrap_or_else(|| name.split('-').next().unwrap());
         let (count, all) = families.entry(family.into()).or_default();
         *count += 1;
         *all ^= hash(text);

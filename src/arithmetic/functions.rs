@@ -18,11 +18,14 @@ impl Expression {
         }))
     }
 
+    #[track_caller]
     pub(super) fn mapped(&self, map: Map) -> Expression {
-        Expression(self.0.clone().map(|mut inner| {
+        let made = || {
+            let mut inner = self.inner()?.with_room()?;
             inner.computation.map(map, inner.computation.steps().len() - 1);
-            inner
-        }))
+            Ok(inner)
+        };
+        Expression::or_failed(made())
     }
 
     #[track_caller]
@@ -59,31 +62,37 @@ impl Expression {
     }
 
     /// The conjugate; what is real stays.
+    #[track_caller]
     pub fn conj(&self) -> Expression {
         self.mapped(Map::Conjugate)
     }
 
     /// The real part, which is real.
+    #[track_caller]
     pub fn real(&self) -> Expression {
         self.mapped(Map::Real)
     }
 
     /// The imaginary part, which is real; 0 of real values.
+    #[track_caller]
     pub fn imag(&self) -> Expression {
         self.mapped(Map::Imaginary)
     }
 
     /// |x|, which is real.
+    #[track_caller]
     pub fn abs(&self) -> Expression {
         self.mapped(Map::Magnitude)
     }
 
     /// |x|², which is real.
+    #[track_caller]
     pub fn abs_squared(&self) -> Expression {
         self.mapped(Map::Square)
     }
 
     /// x/|x|, and 0 of 0: the sign of what is real, the phase of what is complex as a number of magnitude 1.
+    #[track_caller]
     pub fn sign(&self) -> Expression {
         self.mapped(Map::Direction)
     }
@@ -100,6 +109,7 @@ impl Expression {
     }
 
     /// The same values as complex ones.
+    #[track_caller]
     pub fn complex(&self) -> Expression {
         self.mapped(Map::Complex)
     }

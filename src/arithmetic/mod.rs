@@ -205,6 +205,14 @@ impl Inner {
         Ok((all, first, second))
     }
 
+    /// The expression, computed if it has no room for another step.
+    fn with_room(&self) -> Result<Inner> {
+        match self.computation.steps().len() < STEPS || self.tensors.is_empty() {
+            true => Ok(self.clone()),
+            false => Expression::from(self.eval()?).0,
+        }
+    }
+
     /// The two with the longer one computed, or both, if they are too much for one computation.
     fn within_bounds(a: &Inner, b: &Inner) -> Result<Option<(Inner, Inner)>> {
         let steps = |i: &Inner| i.computation.steps().len();

@@ -38,6 +38,7 @@ macro_rules! negative {
     ($($t:ty),*) => {$(
         impl Neg for $t {
             type Output = Expression;
+            #[track_caller]
             fn neg(self) -> Expression {
                 Expression::from(self).mapped(Map::Negative)
             }

@@ -158,7 +158,7 @@ fn mapped_row(map: Map, a: Slice<f32>, to: &mut Block) {
         },
         (Slice::Complex(a), Block::Real(y)) => match map {
             Map::Imaginary => one(y, a, |z| z.im),
-            Map::Magnitude => one(y, a, Complex32::norm),
+            Map::Magnitude => one(y, a, magnitude),
             Map::Square => one(y, a, |z| z.norm_sqr()),
             Map::Real | Map::Negative | Map::Conjugate | Map::Direction | Map::Root | Map::Complex => {
                 one(y, a, |z| z.re);
@@ -174,8 +174,14 @@ fn mapped_row(map: Map, a: Slice<f32>, to: &mut Block) {
     }
 }
 
+/// |z|, where the square of neither part has to be a number.
+fn magnitude(z: Complex32) -> f32 {
+    let square = z.norm_sqr();
+    if (1e-30..1e37).contains(&square) { square.sqrt() } else { z.norm() }
+}
+
 fn direction(z: Complex32) -> Complex32 {
-    let m = z.norm();
+    let m = magnitude(z);
     if m > 0.0 { z / m } else { z }
 }
 
@@ -224,6 +230,6 @@ fn shrunk(x: f32, t: f32) -> f32 {
 }
 
 fn shrunk_complex(z: Complex32, t: f32) -> Complex32 {
-    let m = z.norm();
+    let m = magnitude(z);
     if m <= t { Complex32::default() } else { z * ((m - t) / m) }
 }
