@@ -13,6 +13,9 @@ const BLOCK: usize = 256;
 /// Sums side by side.
 const SUMS: usize = 4;
 
+/// Largest values side by side.
+const LARGEST: usize = 16;
+
 /// A step's values for one block.
 enum Block {
     Real(Vec<f32>),
@@ -61,18 +64,21 @@ pub(crate) fn summed(c: &Computation, inputs: &[Slice<f32>], n: usize) -> Comple
 
 /// The largest of the values of `n` elements, which are real; NaN if there is one.
 pub(crate) fn largest(c: &Computation, inputs: &[Slice<f32>], n: usize) -> f64 {
-    let larger = |a: f32, b: f32| if b > a || b.is_nan() { b } else { a };
     let task = |task: usize| {
-        let mut most = f32::NEG_INFINITY;
+        let (mut most, mut is_number) = ([f32::NEG_INFINITY; LARGEST], true);
         Blocks::new(c, inputs).each(range(task, n), |_, values| {
             if let Slice::Real(v) = values {
-                most = v.iter().fold(most, |m, &x| if m.is_nan() { m } else { larger(m, x) });
+                for v in v.chunks(LARGEST) {
+                    v.iter().zip(&mut most).for_each(|(x, m)| *m = if *x > *m { *x } else { *m });
+                    is_number &= v.iter().fold(true, |all, x| all & !x.is_nan());
+                }
             }
         });
-        most
+        if is_number { most.into_iter().fold(f32::NEG_INFINITY, f32::max) } else { f32::NAN }
     };
     let parts: Vec<f32> = (0..n.div_ceil(CHUNK)).into_par_iter().map(task).collect();
-    parts.into_iter().fold(f32::NEG_INFINITY, |m, x| if m.is_nan() { m } else { larger(m, x) }).into()
+    let is_number = parts.iter().all(|x| !x.is_nan());
+    if is_number { parts.into_iter().fold(f32::NEG_INFINITY, f32::max).into() } else { f64::NAN }
 }
 
 fn range(task: usize, n: usize) -> Range<usize> {
