@@ -364,6 +364,26 @@ fn bits_are_the_same_each_time() {
     }
 }
 
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn runtime_checks_change_no_bit() {
+    for binding in [None, Some(1 << 14)] {
+        let run = |checked: bool| {
+            let options = linops::gpu::GpuOptions::default().checked(checked).max_binding(binding);
+            let device = common::gpu_with(options)?;
+            let [x, y] = [1, 2].map(|seed| complex("A=7 N=1501", seed).to(&device).unwrap());
+            let values = (&x / (&y + 2.0) - 0.3 * x.sign().unwrap()).soft_threshold(y.abs().unwrap());
+            let part = values.eval().unwrap().slice(&[("N", (3, 1400, 7))]).unwrap();
+            let put = y.with_slice(&[("N", (0, 1396, 7))], &part).unwrap();
+            let numbers = [x.dot(&y).unwrap().im, values.norm().unwrap(), values.max_abs().unwrap()];
+            Some((common::bits(&put.to(&Device::host()).unwrap().to_array().unwrap()), numbers.map(f64::to_bits)))
+        };
+        let checked = run(true);
+        assert!(checked == run(false), "bindings of {binding:?}");
+    }
+}
+
 /// Sub-linops run on either device; what arithmetic reads of them comes to the first one.
 #[cfg(feature = "gpu")]
 #[test]
