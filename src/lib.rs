@@ -26,6 +26,8 @@ mod planner;
 
 mod vectors;
 
+mod elementwise;
+
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod host;
@@ -34,12 +36,17 @@ pub mod linop;
 
 mod run;
 
+mod arithmetic;
+
 pub mod explain;
 
 pub mod check;
 pub mod convex;
 pub mod functional;
 pub mod solve;
+
+pub mod derivative;
+
 pub mod threadable;
 
 #[cfg(any(feature = "io", feature = "app"))]
@@ -66,6 +73,8 @@ pub mod internal {
     //! What the crate's own tests and command line look into. Not part of its promises.
     pub use crate::access::{Access, AxisIndex, Factor, Load, Store};
     #[cfg(feature = "gpu")]
+    pub use crate::arithmetic::kernels as arithmetic_kernels;
+    #[cfg(feature = "gpu")]
     pub mod queues {
         //! Lanes, below devices.
         pub use crate::gpu::queues::{LaneOptions, Lanes, SharedBuffer, Ticket};
@@ -85,6 +94,7 @@ pub mod internal {
     pub use crate::solve::kernels as solver_kernels;
 }
 
+pub use arithmetic::Expression;
 pub use dim::{Dim, Shape, ToDims, ToShape};
 pub use error::{Error, Result};
 pub use linop::{Linop, Threadable};

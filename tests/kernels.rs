@@ -8,7 +8,7 @@ use common::data::{Random, complex, indices, mask};
 use common::kernels::{dispatches, poorest, small_bindings};
 use linops::Linop;
 use linops::explain::{Language, Target};
-use linops::internal::{KernelShape, Slot, convex_kernels, solver_kernels, translate, validate};
+use linops::internal::{KernelShape, Slot, arithmetic_kernels, convex_kernels, solver_kernels, translate, validate};
 use linops::linop::{self, FftOptions, NufftOptions};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,6 +60,7 @@ fn texts() -> &'static BTreeMap<String, String> {
             }
         }
         all.extend(convex_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("convex: {name}"))));
+        all.extend(arithmetic_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("arithmetic: {name}"))));
         all.extend(solver_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("solver: {name}"))));
         all
     })
@@ -363,7 +364,8 @@ fn all_kernels_as_hashes() {
     };
     for (text, what) in texts().iter().chain(&rich_texts()) {
         let name = what.rsplit_once(": ").map_or(what.as_str(), |(_, name)| name);
-        let family = if what.starts_with("solver: ") { "solver" } else { name.split('-').next().unwrap() };
+        let own = ["solver", "arithmetic"].into_iter().find(|f| what.starts_with(&format!("{f}: ")));
+        let family = own.unwrap_or_else(|| name.split('-').next().unwrap());
         let (count, all) = families.entry(family.into()).or_default();
         *count += 1;
         *all ^= hash(text);

@@ -223,7 +223,7 @@ impl Gpu {
     }
 
     /// A new tensor with undefined values.
-    pub(super) fn tensor(self: &Arc<Self>, shape: Shape, dtype: DType) -> Result<Tensor> {
+    pub(crate) fn tensor(self: &Arc<Self>, shape: Shape, dtype: DType) -> Result<Tensor> {
         let buffer = self.alloc(shape.len() as u64 * dtype.bytes())?;
         Tensor::from_device(shape, dtype, Arc::new(buffer))
     }

@@ -17,6 +17,7 @@
 //! | `Pipelines` (`pipelines.rs`) | by WGSL text; compiled outside of the lock, several at a time; the least recently used leave |
 //! | `faults.rs` | error scopes around every call: an error goes to the caller who made it, only a lost device is for good |
 //! | `GpuSpace` (`space.rs`) | a solver's vectors: passes and operators recorded into one submission |
+//! | `elements.rs` | computations by elements and copies of boxes, outside of plans: one kernel and one submission each |
 //! | `queues/` | the only place that submits; its page says how lanes are ordered |
 
 mod adapters;
@@ -24,6 +25,7 @@ mod buffer;
 mod compiled;
 mod core;
 mod device;
+mod elements;
 mod faults;
 mod groups;
 mod ids;

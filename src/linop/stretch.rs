@@ -18,7 +18,7 @@ pub struct Stretch {
 
 impl Stretch {
     /// (start, count, step) within an extent.
-    pub(super) fn resolve(&self, op: &str, dim: impl fmt::Display, extent: usize) -> Result<(usize, usize, usize)> {
+    pub(crate) fn resolve(&self, op: &str, dim: impl fmt::Display, extent: usize) -> Result<(usize, usize, usize)> {
         let (start, stop, step) = (self.start.unwrap_or(0), self.stop.unwrap_or(extent), self.step.unwrap_or(1));
         if start >= stop || stop > extent || step == 0 {
             return shape_err!(

@@ -8,7 +8,6 @@
 mod apply;
 mod compiled;
 mod device;
-mod dtype;
 #[cfg(feature = "gpu")]
 mod interop;
 mod memory;

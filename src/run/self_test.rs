@@ -3,7 +3,7 @@
 //! A driver that miscompiles a kernel gives wrong images, not errors; it is refused by name. `LINOPS_TRUST_DRIVER=1` is the way
 //! past that.
 
-use super::device::Device;
+use super::device::{Device, Kind};
 use crate::access::ValueId;
 use crate::dim::Shape;
 #[cfg(feature = "gpu")]
@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::ir::{Builder, Program};
 use crate::linop::{Linop, Operator};
+use crate::loops::Slice;
 use crate::primitive::{Sample, samples};
 use crate::tensor::Tensor;
 use num_complex::{Complex32, Complex64};
@@ -71,7 +72,8 @@ pub(super) fn trust(device: &Device) -> Result<()> {
 /// The tests of all families, each run when it is asked for.
 fn tests(device: &Device) -> Result<impl Iterator<Item = Result<SelfTest>>> {
     let primitives = samples()?.into_iter().map(|s| test_program(device, s));
-    Ok(primitives.chain(std::iter::once_with(|| test_passes(device))))
+    let passes = std::iter::once_with(|| test_passes(device));
+    Ok(primitives.chain(passes).chain(std::iter::once_with(|| test_elements(device))))
 }
 
 /// A primitive's kernels.
@@ -95,6 +97,37 @@ fn test_passes(device: &Device) -> Result<SelfTest> {
         Ok(sample::run(&mut *space, &x.to(device)?)?.into_iter().map(Complex64::from).collect())
     };
     Ok(compare("solvers' passes", &run(&Device::host())?, || run(device)))
+}
+
+/// What arithmetic on tensors is made of: values, a sum, and the largest magnitude.
+fn test_elements(device: &Device) -> Result<SelfTest> {
+    use crate::elementwise::{largest, mapped, sample, summed};
+    let x = arbitrary(&"A=2049".parse()?)?;
+    let (all, magnitudes, n) = (sample::computation(), sample::magnitudes(), x.shape().len());
+    let wide = |t: Tensor| -> Result<Vec<Complex64>> {
+        let values = t.to(&Device::host())?.to_vec()?;
+        Ok(values.iter().map(|y| Complex64::new(y.re.into(), y.im.into())).collect())
+    };
+    let run = |device: &Device| -> Result<Vec<Complex64>> {
+        let (mut values, sum, most) = match &device.0 {
+            Kind::Host => {
+                let values = x.to_vec()?;
+                let inputs = [Slice::Complex(&values)];
+                let made = mapped(&all, &inputs, n)?.into_tensor(x.shape().clone())?;
+                (wide(made)?, summed(&all, &inputs, n), largest(&magnitudes, &inputs, n))
+            }
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(gpu) => {
+                let inputs = [x.to(device)?];
+                let made = gpu.computed(&all, &inputs, x.shape())?;
+                (wide(made)?, gpu.summed(&all, &inputs, n)?, gpu.largest(&magnitudes, &inputs, n)?)
+            }
+        };
+        // The sum is of terms of either sign, so it is told in their mean's size.
+        values.extend([sum / (n as f64).sqrt(), most.into()]);
+        Ok(values)
+    };
+    Ok(compare("arithmetic", &run(&Device::host())?, || run(device)))
 }
 
 /// Any fixed values without structure will do.

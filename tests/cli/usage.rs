@@ -80,7 +80,15 @@ fn info_writes_a_report() {
         assert!(text.contains(part), "no \"{part}\" in {text}");
     }
     if crate::common::gpu().is_some() {
-        for part in ["driver", "self-test", "solvers' passes", "max_storage_buffer_binding_size", "first", "passed"] {
+        for part in [
+            "driver",
+            "self-test",
+            "solvers' passes",
+            "arithmetic",
+            "max_storage_buffer_binding_size",
+            "first",
+            "passed",
+        ] {
             assert!(text.contains(part), "no \"{part}\" in {text}");
         }
         assert!(!text.contains("FAILED"), "{text}");

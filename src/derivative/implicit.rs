@@ -1,0 +1,109 @@
+//! Solutions as functions of what they solve.
+
+use super::as_dtype;
+use crate::error::Result;
+use crate::linop::Linop;
+use crate::solve::{SolveOptions, Stop, cg};
+use crate::tensor::Tensor;
+
+/// Gradients of a loss with regard to what x = (N + λI)⁻¹b is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SolveGradient {
+    /// With regard to b.
+    pub b: Tensor,
+    /// With regard to λ.
+    pub lambda: f64,
+    /// How the solve ended: gradients are as accurate as it was.
+    pub stop: Stop,
+}
+
+/// Gradients of a loss with regard to what x = (AᴴA + λI)⁻¹Aᴴy is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LeastSquaresGradient {
+    /// With regard to y.
+    pub y: Tensor,
+    /// With regard to λ.
+    pub lambda: f64,
+    /// How the solve ended: gradients are as accurate as it was.
+    pub stop: Stop,
+    /// Inputs of A, each with the gradient of the loss with regard to what A makes of it.
+    terms: [(Tensor, Tensor); 2],
+}
+
+/// Gradients through x = (N + λI)⁻¹b, where the gradient with regard to x is `g`: with w = (N + λI)⁻¹g, one more solve, they are w with
+/// regard to b and −Re⟨w, x⟩ with regard to λ, which is the options'.
+///
+/// With regard to a parameter θ of N it is that of −Re⟨w, N(θ)x⟩: of N's derivative at x, vjp of −w.
+///
+/// Implicit differentiation: Christianson, Optim. Methods Softw. 3:311 (1994).
+///
+/// ```
+/// use linops::{Tensor, derivative::solve_vjp, linop, solve::{SolveOptions, cg}};
+/// let n = linop::diagonal("N=2", &Tensor::from_slice("N=2", &[1.0, 3.0])?)?;
+/// let options = || SolveOptions::default().lambda(1.0);
+/// let x = cg(&n, &Tensor::from_slice("N=2", &[2.0, 4.0])?, options())?.x;
+/// // L = Σ x, x = b/(n + λ).
+/// let gradient = solve_vjp(&n, &x, &Tensor::from_slice("N=2", &[1.0, 1.0])?, options())?;
+/// assert!((gradient.lambda + 0.5 + 0.25).abs() < 1e-5);
+/// assert!((gradient.b.to_real_vec()?[1] - 0.25).abs() < 1e-6);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// As for [`cg`]; x and g differ in shape or device.
+pub fn solve_vjp(normal: &Linop, x: &Tensor, g: &Tensor, options: SolveOptions) -> Result<SolveGradient> {
+    x.shape().expect(g.shape()).map_err(|e| e.at("solve_vjp: the gradient with regard to x"))?;
+    let g = as_dtype(g.clone(), x.dtype())?;
+    let solution = cg(normal, &g, options).map_err(|e| e.at("solve_vjp"))?;
+    let lambda = -solution.x.dot(x)?.re;
+    Ok(SolveGradient { b: solution.x, lambda, stop: solution.stop })
+}
+
+/// Gradients through the least-squares solution x = (AᴴA + λI)⁻¹Aᴴy, where the gradient with regard to x is `g`. With
+/// w = (AᴴA + λI)⁻¹g, one more solve, they are A·w with regard to y and −Re⟨w, x⟩ with regard to λ, which is the options';
+/// [`through`](LeastSquaresGradient::through) gives those with regard to what A is made of. `a` may hold square roots of weights.
+///
+/// ```
+/// use linops::{DType, Tensor, derivative, linop, solve::{SolveOptions, cg}};
+/// let (w, y) = (Tensor::from_slice("N=2", &[1.0, 2.0])?, Tensor::from_slice("N=2", &[3.0, 8.0])?);
+/// let a = linop::diagonal("N=2", &w)?;
+/// let x = cg(&a.n(), &a.h().apply(&y)?, SolveOptions::default())?.x;
+/// let g = Tensor::from_slice("N=2", &[1.0, 1.0])?;
+/// let gradient = derivative::least_squares_vjp(&a, &y, &x, &g, SolveOptions::default())?;
+/// // L = Σ x, x = y/w, and so ∂L/∂w = −y/w².
+/// let of_w = gradient.through(|input, g| derivative::of_diagonal(w.shape(), input)?.vjp(g, DType::F32))?;
+/// assert!(of_w.to_real_vec()?.iter().zip([-3.0, -2.0]).all(|(g, want)| (g - want).abs() < 1e-4));
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// As for [`cg`]; y is not what A gives, x not what it takes, g not of x's shape.
+pub fn least_squares_vjp(
+    a: &Linop,
+    y: &Tensor,
+    x: &Tensor,
+    g: &Tensor,
+    options: SolveOptions,
+) -> Result<LeastSquaresGradient> {
+    let solved = solve_vjp(&a.n(), x, g, options)?;
+    let of_y = a.apply(&solved.b)?;
+    let misfit = (y - a.apply(x)?).eval()?;
+    // Re⟨w, dAᴴ(y − A x)⟩ − Re⟨w, Aᴴ dA x⟩, for a change dA of A.
+    let terms = [(solved.b, misfit), (x.clone(), (-&of_y).eval()?)];
+    Ok(LeastSquaresGradient { y: as_dtype(of_y, y.dtype())?, lambda: solved.lambda, stop: solved.stop, terms })
+}
+
+impl LeastSquaresGradient {
+    /// The gradient with regard to what A is made of. The function gets an input of A and the gradient with regard to what A makes
+    /// of it, and gives that with regard to the parameter, such as `|x, g| of_diagonal(w.shape(), x)?.vjp(g, dtype)`; it is called twice,
+    /// and the sum is what is returned. If y is made by A as well, its part comes by the chain rule from `y`.
+    ///
+    /// # Errors
+    /// Those of the function, or its results differ in shape or device.
+    pub fn through(&self, mut vjp: impl FnMut(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let [first, second] = &self.terms;
+        (vjp(&first.0, &first.1)? + vjp(&second.0, &second.1)?).eval()
+    }
+}

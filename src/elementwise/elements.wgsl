@@ -1,0 +1,137 @@
+// Values made element by element, and stored, summed, or the largest of them looked for.
+//
+// Of the caller: the tensors x0, x1 …; value(i), the value of element i.
+//
+// Words are [length | elements of each workgroup | place of the first workgroup's result | 0 | numbers of the computation].
+
+#import index
+#import complex
+
+@group(0) @binding(0) var<storage, read> words: array<u32>;
+@group(0) @binding(1) var<storage, read_write> made: array<MADE>;
+
+fn number(k: u32) -> f32 {
+    return bitcast<f32>(words[k]);
+}
+
+// Tests are such that NaN goes on: it is neither larger nor smaller than anything.
+
+// |v|, where the square of neither part has to be a number.
+fn magnitude(v: vec2<f32>) -> f32 {
+    let a = abs(v);
+    let m = max(a.x, a.y);
+    if (!(m > 0.0) || m > 3.4028234e38) {
+        return a.x + a.y;
+    }
+    let s = a / m;
+    return m * sqrt(dot(s, s));
+}
+
+// v/|v|, 0 of 0.
+fn direction(v: vec2<f32>) -> vec2<f32> {
+    let m = magnitude(v);
+    if (m > 0.0) {
+        return v / m;
+    }
+    return v;
+}
+
+fn side(v: f32) -> f32 {
+    if (v > 0.0) {
+        return 1.0;
+    }
+    if (v < 0.0) {
+        return -1.0;
+    }
+    return v;
+}
+
+fn root(v: f32) -> f32 {
+    return select(sqrt(v), 0.0, v < 0.0);
+}
+
+// a/b, where the square of neither part of b has to be a number.
+fn divided(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    let m = max(abs(b.x), abs(b.y));
+    let s = b / m;
+    return cmul_conj(a / m, s) / dot(s, s);
+}
+
+// v, nearer to 0 by t.
+fn shrunk(v: f32, t: f32) -> f32 {
+    if (abs(v) <= t) {
+        return 0.0;
+    }
+    return select(v - t, v + t, v < 0.0);
+}
+
+fn shrunk_complex(v: vec2<f32>, t: f32) -> vec2<f32> {
+    let m = magnitude(v);
+    if (m <= t) {
+        return vec2<f32>();
+    }
+    return v * ((m - t) / m);
+}
+
+#ifdef STORED
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) nwg: vec3<u32>,
+    @builtin(local_invocation_index) lid: u32,
+) {
+    let first = group_index(wid, nwg) * words[1];
+    if (first >= words[0]) {
+        return;
+    }
+    let end = min(first + words[1], words[0]);
+    for (var i = first + lid; i < end; i += 256u) {
+        made[i] = value(i);
+    }
+}
+#else
+
+// A number as a whole one, in the same order; NaN above all.
+fn key(v: f32) -> u32 {
+    let bits = bitcast<u32>(v);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) {
+        return 0xffffffffu;
+    }
+    return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
+}
+
+var<workgroup> parts: array<MADE, 256>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) nwg: vec3<u32>,
+    @builtin(local_invocation_index) lid: u32,
+) {
+    let g = group_index(wid, nwg);
+    let first = min(g * words[1], words[0]);
+    let end = min(first + words[1], words[0]);
+    var part = MADE();
+    for (var i = first + lid; i < end; i += 256u) {
+#ifdef SUMMED
+        part += value(i);
+#else
+        part = max(part, key(value(i)));
+#endif
+    }
+    parts[lid] = part;
+    for (var half = 128u; half > 0u; half = half / 2u) {
+        workgroupBarrier();
+        if (lid < half) {
+#ifdef SUMMED
+            parts[lid] += parts[lid + half];
+#else
+            parts[lid] = max(parts[lid], parts[lid + half]);
+#endif
+        }
+    }
+    if (lid == 0u && first < words[0]) {
+        made[words[2] + g] = parts[0];
+    }
+}
+#endif
