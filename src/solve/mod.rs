@@ -5,14 +5,19 @@
 
 mod accuracy;
 mod cg;
+mod gap;
 mod monitor;
 mod options;
 mod scale;
+mod sirt;
 mod stop;
 
 pub use cg::cg;
+#[cfg(feature = "app")]
+pub(crate) use gap::{Fall, Gap};
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
+pub use sirt::sirt;
 pub use stop::{Breakdown, Stop};
 
 use crate::tensor::Tensor;
@@ -24,7 +29,7 @@ use crate::tensor::Tensor;
 #[doc(hidden)]
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
-    let layouts = [cg::layout()];
+    let layouts = [cg::layout(), sirt::layout()];
     let passes = layouts.iter().flat_map(|l| l.passes.iter().map(|p| (p, l.scalars)));
     passes.map(|(p, scalars)| Ok((p.name.to_string(), crate::vectors::kernel(p, scalars)?))).collect()
 }
