@@ -5,7 +5,7 @@ mod density;
 mod noncartesian;
 mod report;
 
-pub use report::{outcome, stop_name};
+pub use report::{outcome, percent, stop_name};
 
 use super::common::Common;
 use super::kspace::{Input, read_input};

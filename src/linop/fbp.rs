@@ -2,6 +2,7 @@
 
 mod weights;
 
+#[cfg(feature = "app")]
 pub(crate) use weights::Coverage;
 
 use super::projection::{image_rank, order, saved};
