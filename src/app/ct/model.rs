@@ -9,6 +9,9 @@ use crate::run::Device;
 use crate::tensor::Tensor;
 use ndarray::{Array3, ArrayD, ArrayView3, Axis, Slice, s};
 
+/// A canvas is so many times as large as the image, at most, that it is made for the misfit alone.
+const MUCH: f64 = 1.5;
+
 /// An image is solved for on a canvas so many times as wide, where views end within the object.
 const BEYOND: f64 = 1.5;
 
@@ -138,7 +141,7 @@ impl Ct {
     }
 
     /// Filtered back-projection, of the views with their defects filled from beside them, and continued where they end within the
-    /// object. The misfit is told where the image holds all that the rays pass.
+    /// object. The misfit is told where the image holds nearly all that the rays pass.
     ///
     /// # Errors
     /// [`fbp`](linop::fbp()) refuses the geometry, or the device fails.
@@ -153,18 +156,19 @@ impl Ct {
         };
         let views = if pad > 0 { continued(self.views.view(), pad) } else { self.views.clone() };
         let y = Tensor::from_array(turned(views.view(), cone), if cone { "A V D" } else { "S A D" })?;
-        let [z, ny, nx] = self.image;
+        // For the misfit all that the rays pass is needed; where that is much more than the image it is not worth it.
+        let pixels = |extents: [usize; 3]| extents.iter().product::<usize>() as f64;
+        let all = pad == 0 && pixels(self.canvas) <= MUCH * pixels(self.image);
+        let [z, ny, nx] = if all { self.canvas } else { self.image };
         let to = if cone { format!("Nz={z} Ny={ny} Nx={nx}") } else { format!("Ny={ny} Nx={nx}") };
         let a = linop::fbp(y.shape(), if cone { "A V D" } else { "A D" }, to, &geometry, options)?;
         let image = a.apply(&y.to(device)?)?;
-        let misfit = match self.canvas == self.image {
-            true => {
-                let x = image.renamed(self.linop.input()?.dims())?;
-                Some(self.misfit(&self.linop.apply(&x)?, &self.data()?)?)
-            }
-            false => None,
-        };
-        let image = three(image.to(&Device::host())?.to_real_array()?)?;
+        if !all {
+            return Ok(super::CtImage::direct(three(image.to(&Device::host())?.to_real_array()?)?, None));
+        }
+        let x = image.renamed(self.linop.input()?.dims())?;
+        let misfit = Some(self.misfit(&self.linop.apply(&x)?, &self.data()?)?);
+        let image = self.image(&x)?;
         Ok(super::CtImage::direct(image, misfit))
     }
 
