@@ -86,7 +86,7 @@ fn the_order_of_axes_is_told_by_the_angles() {
     assert!(text.contains("(detector, angle), and were turned"), "{text}");
     assert_eq!(image(&folder, "y.npy"), want);
     // As many detector pixels as angles do not tell.
-    folder.real("square.npy", &views.slice(s![.., 2..62]));
+    folder.real("square.npy", &views.slice(s![.., 2..62]).to_owned());
     folder.refused("ct square.npy --angles angles.npy -o z.npy", "--order");
     folder.good(&format!("ct square.npy --angles angles.npy --order angle,detector --center 30 -o z.npy {HOST}"));
     folder.refused("ct sino.npy --angles 0:180:61 -o z.npy --force", "61 angles");
@@ -137,7 +137,7 @@ fn defects_and_missing_angles_are_said() {
     assert!(notes.contains("1 sample NaN or infinite") && notes.contains("1 detector column dead, the first 40"), "{notes}");
     assert!(result["stop"] == "iterations" && result["gap"].as_f64().unwrap() > 0.0, "{result}");
     assert!(image(&folder, "x.npy").iter().all(|v| v.is_finite()));
-    folder.real("part.npy", &views.slice(s![..45, ..]));
+    folder.real("part.npy", &views.slice(s![..45, ..]).to_owned());
     let text = folder.good(&format!("ct part.npy --angles 0:135:45 -o y.npy {HOST}"));
     assert!(text.contains("45.0 degrees of the half turn are missing"), "{text}");
 }

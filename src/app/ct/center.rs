@@ -2,11 +2,13 @@
 //!
 //! A line is measured twice where the scan goes on beyond half a turn, and both measurements agree only around the right axis
 //! (`opposite`). Over half a turn there are hardly any such lines; there the centres of mass of the views lie on a sinusoid around
-//! the axis (`moments`), and views at either end are nearly each other's mirror images (`ends`).
+//! the axis (`moments`), and views at either end are nearly each other's mirror images (`ends`). What these find is made finer by
+//! the spectrum of the sinogram (`wedge`).
 
 mod ends;
 mod moments;
 mod opposite;
+mod wedge;
 
 use super::truncation::truncated;
 use crate::error::{Result, value_err};
@@ -29,7 +31,7 @@ pub struct Center {
 pub(crate) const REACH: f64 = 0.15;
 
 /// Views that are half a turn apart are enough from this part of all on.
-const ENOUGH: f64 = 0.2;
+const ENOUGH: f64 = 0.3;
 
 /// Slices that are looked at.
 const SLICES: usize = 8;
@@ -82,24 +84,37 @@ pub fn find_center(views: ArrayView3<f32>, geometry: &Geometry) -> Result<Center
             100.0 * seen
         );
     }
-    let mass = if truncated(views) == 0.0 { moments::find(&lit, &geometry.angles) } else { None };
-    match (mass, ends::find(&smooth, &geometry.angles)) {
-        (Some(a), Some(b)) => {
-            // What each says of its own scatter is the least that it is off.
-            const LEAST: f64 = 0.01;
-            let weight = |d: f64| 1.0 / (d * d + LEAST * LEAST);
-            let (wa, wb) = (weight(a.deviation), weight(b.deviation));
-            let (index, method) = match (a.index - b.index).abs() <= 0.5 + 4.0 * (a.deviation + b.deviation) {
-                true => ((wa * a.index + wb * b.index) / (wa + wb), "centres of mass, and views half a turn apart"),
-                // Mass is misled by a background that is not 0; mirror images by nothing but noise.
-                false => (b.index, "views half a turn apart"),
-            };
-            Ok(Center { index, method, deviation: Some((wa + wb).sqrt().recip()) })
-        }
-        (Some(a), None) => Ok(Center { index: a.index, method: "centres of mass", deviation: Some(a.deviation) }),
-        (None, Some(b)) => Ok(Center { index: b.index, method: "views half a turn apart", deviation: Some(b.deviation) }),
-        (None, None) => undecided(),
+    let mass = if truncated(views, [true; 2]) == 0.0 { moments::find(&lit, &geometry.angles) } else { None };
+    let whole = mass.is_some();
+    let Some((found, method)) = combined(mass, ends::find(&smooth, &geometry.angles)) else { return undecided() };
+    let plain = Center { index: found.index, method, deviation: Some(found.deviation) };
+    if !whole {
+        return Ok(plain);
     }
+    let radius = lit.iter().filter_map(|view| moments::reach(view, found.index)).fold(0.0, f64::max) + 2.0;
+    Ok(match wedge::refine(&lit, &geometry.angles, found.index, radius) {
+        Some(index) => Center { index, method: "the spectrum of the sinogram", deviation: None },
+        None => plain,
+    })
+}
+
+/// What centres of mass and mirror images say together.
+fn combined(mass: Option<Estimate>, ends: Option<Estimate>) -> Option<(Estimate, &'static str)> {
+    let (by_mass, by_ends) = ("centres of mass", "views half a turn apart");
+    let (a, b) = match (mass, ends) {
+        (Some(a), Some(b)) => (a, b),
+        (a, b) => return a.map(|a| (a, by_mass)).or(b.map(|b| (b, by_ends))),
+    };
+    // Mass is misled by a background that is not 0; mirror images by nothing but noise.
+    if (a.index - b.index).abs() > 0.5 + 4.0 * (a.deviation + b.deviation) {
+        return Some((b, by_ends));
+    }
+    // What each says of its own scatter is the least that it is off.
+    const LEAST: f64 = 0.01;
+    let weight = |d: f64| 1.0 / (d * d + LEAST * LEAST);
+    let (wa, wb) = (weight(a.deviation), weight(b.deviation));
+    let index = (wa * a.index + wb * b.index) / (wa + wb);
+    Some((Estimate { index, deviation: (wa + wb).sqrt().recip() }, "centres of mass, and views half a turn apart"))
 }
 
 fn undecided() -> Result<Center> {
@@ -162,9 +177,13 @@ fn least(from: f64, to: f64, score: impl Fn(f64) -> Option<f64>) -> Option<f64> 
     if high - low <= 1e-9 * high.abs() {
         return None;
     }
-    // Golden sections.
+    least_between(best - STEP, best + STEP, score)
+}
+
+/// Where a score is least between two places, where it has one valley, by golden sections.
+fn least_between(from: f64, to: f64, score: impl Fn(f64) -> Option<f64>) -> Option<f64> {
     let ratio = 0.5 * (5f64.sqrt() - 1.0);
-    let (mut a, mut b) = (best - STEP, best + STEP);
+    let (mut a, mut b) = (from, to);
     let value = |c: f64| score(c).unwrap_or(f64::INFINITY);
     let (mut p, mut q) = (b - ratio * (b - a), a + ratio * (b - a));
     let (mut vp, mut vq) = (value(p), value(q));
@@ -179,7 +198,9 @@ fn least(from: f64, to: f64, score: impl Fn(f64) -> Option<f64>) -> Option<f64> 
             vq = value(q);
         }
     }
-    Some(0.5 * (a + b))
+    let found = 0.5 * (a + b);
+    // At either end there is none between.
+    (found - from > 4e-3 && to - found > 4e-3).then_some(found)
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Beam, FbpOptions, Geometry, Linop};
 use crate::run::Device;
 use crate::tensor::Tensor;
-use ndarray::{Array3, ArrayD, ArrayView3, Axis, Slice, s};
+use ndarray::{Array3, ArrayD, ArrayView3, Axis, Slice};
+use std::f64::consts::PI;
 
 /// A canvas is so many times as large as the image, at most, that it is made for the misfit alone.
 const MUCH: f64 = 1.5;
 
 /// An image is solved for on a canvas so many times as wide, where views end within the object.
-const BEYOND: f64 = 1.5;
+const BEYOND: f64 = 2.0;
 
 /// The measured views of an object and what makes an image of them.
 ///
@@ -75,7 +76,7 @@ impl Ct {
         let defects = Defects::of(views.view())?;
         let mut views = views;
         defects.fill(&mut views);
-        let truncated = truncated(views.view());
+        let truncated = truncated(views.view(), ends(geometry));
         let canvas = canvas(geometry, image, truncated > 0.0);
         expect_room(4 * (3 * views.len() + canvas.iter().product::<usize>()) as u64, "the model of the scan")?;
         let [z, y, x] = canvas;
@@ -147,18 +148,19 @@ impl Ct {
     /// [`fbp`](linop::fbp()) refuses the geometry, or the device fails.
     pub fn fbp(&self, options: FbpOptions, device: &Device) -> Result<super::CtImage> {
         let cone = self.is_cone();
-        let pad = if self.truncated > 0.0 { self.geometry.detectors.min(4000) } else { 0 };
+        let most = if self.truncated > 0.0 { self.geometry.detectors.min(4000) } else { 0 };
+        let pads = ends(&self.geometry).map(|counts| if counts { most } else { 0 });
         let (center, _) = self.geometry.centers();
         let geometry = Geometry {
-            detectors: self.geometry.detectors + 2 * pad,
-            center: Some(center + pad as f64),
+            detectors: self.geometry.detectors + pads[0] + pads[1],
+            center: Some(center + pads[0] as f64),
             ..self.geometry.clone()
         };
-        let views = if pad > 0 { continued(self.views.view(), pad) } else { self.views.clone() };
+        let views = if most > 0 { continued(self.views.view(), pads) } else { self.views.clone() };
         let y = Tensor::from_array(turned(views.view(), cone), if cone { "A V D" } else { "S A D" })?;
         // For the misfit all that the rays pass is needed; where that is much more than the image it is not worth it.
         let pixels = |extents: [usize; 3]| extents.iter().product::<usize>() as f64;
-        let all = pad == 0 && pixels(self.canvas) <= MUCH * pixels(self.image);
+        let all = most == 0 && pixels(self.canvas) <= MUCH * pixels(self.image);
         let [z, ny, nx] = if all { self.canvas } else { self.image };
         let to = if cone { format!("Nz={z} Ny={ny} Nx={nx}") } else { format!("Ny={ny} Nx={nx}") };
         let a = linop::fbp(y.shape(), if cone { "A V D" } else { "A D" }, to, &geometry, options)?;
@@ -181,6 +183,17 @@ impl Ct {
             return value_err!("the image is not finite; the views are too large for 32-bit numbers");
         }
         Ok(if off == 0.0 { 0.0 } else { (off / all).sqrt() })
+    }
+}
+
+/// The ends of the detector beyond which lines are not measured, before and behind: both, or of a whole turn with an axis that is
+/// off the end that is farther from it; lines beyond the other one are seen from the other side.
+fn ends(g: &Geometry) -> [bool; 2] {
+    let (center, _) = g.centers();
+    let (before, behind) = (center, g.detectors as f64 - 1.0 - center);
+    match linop::Coverage::of(&g.angles, 2.0 * PI).is_turn() && (before - behind).abs() > 1.0 {
+        true => [before > behind, behind > before],
+        false => [true; 2],
     }
 }
 
@@ -229,8 +242,7 @@ impl Ct {
         let n = g.detectors as f64;
         let (center, _) = g.centers();
         let long = center.max(n - 1.0 - center) + 0.5;
-        let turn = linop::Coverage::of(&g.angles, 2.0 * std::f64::consts::PI);
-        let off = turn.is_whole() && turn.reach.1 > 1.01 * std::f64::consts::PI && 2.0 * long > 1.2 * n;
+        let off = linop::Coverage::of(&g.angles, 2.0 * PI).is_turn() && 2.0 * long > 1.2 * n;
         let wide = (if off { 2.0 * long } else { n }) * g.detector_size;
         let wide = match g.distances() {
             None => wide,
@@ -242,6 +254,6 @@ impl Ct {
 
     /// The views (slice, angle, detector) with their defects filled.
     pub fn views(&self) -> ArrayView3<'_, f32> {
-        self.views.slice(s![.., .., ..])
+        self.views.view()
     }
 }

@@ -17,29 +17,29 @@ const VIEWS: f64 = 0.03;
 const END: f64 = 0.06;
 
 /// The part of the views (slice, angle, detector) at which an end of the detector lies within the object, where that is more
-/// than by chance; else 0.
-pub(super) fn truncated(views: ArrayView3<f32>) -> f64 {
+/// than by chance; else 0. Only the ends count for which `ends` says so, before and behind.
+pub(super) fn truncated(views: ArrayView3<f32>, ends: [bool; 2]) -> f64 {
     let most = views.iter().fold(0.0f32, |m, v| m.max(*v));
     let (slices, angles, n) = views.dim();
     let few = 5.min(n);
     let within = |row: ArrayView1<f32>| row.mean().is_some_and(|mean| mean > WITHIN * most);
-    let ends = [s![.., .., ..few], s![.., .., n - few..]];
+    let places = [s![.., .., ..few], s![.., .., n - few..]];
     let count = |end| views.slice(end).rows().into_iter().filter(|row| within(row.view())).count();
-    let part = ends.into_iter().map(count).max().unwrap_or(0) as f64 / (slices * angles) as f64;
+    let part = places.into_iter().zip(ends).filter(|(_, counts)| *counts).map(|(end, _)| count(end)).max().unwrap_or(0) as f64 / (slices * angles) as f64;
     if part > VIEWS { part } else { 0.0 }
 }
 
-/// The views continued beyond both ends by so many samples.
-pub(super) fn continued(views: ArrayView3<f32>, pad: usize) -> Array3<f32> {
+/// The views continued before and behind by so many samples.
+pub(super) fn continued(views: ArrayView3<f32>, [pad, behind]: [usize; 2]) -> Array3<f32> {
     let (slices, angles, n) = views.dim();
-    let mut out = Array3::zeros((slices, angles, n + 2 * pad));
+    let mut out = Array3::zeros((slices, angles, pad + n + behind));
     out.slice_mut(s![.., .., pad..pad + n]).assign(&views);
     for (mut slice, views) in out.axis_iter_mut(Axis(0)).zip(views.axis_iter(Axis(0))) {
         for (mut row, view) in slice.axis_iter_mut(Axis(0)).zip(views.axis_iter(Axis(0))) {
             let squares: Vec<f64> = view.iter().map(|v| f64::from(v.max(0.0)).powi(2)).collect();
             let curvature = parabola(&squares).map_or(0.0, |[_, _, c]| c);
             let mirrored: Vec<f64> = squares.iter().rev().copied().collect();
-            for (k, v) in beyond(&squares, curvature, pad).into_iter().enumerate() {
+            for (k, v) in beyond(&squares, curvature, behind).into_iter().enumerate() {
                 row[pad + n + k] = v;
             }
             for (k, v) in beyond(&mirrored, curvature, pad).into_iter().enumerate() {
@@ -109,9 +109,9 @@ mod tests {
         let chord = |d: f64| 2.0 * (60.0f64.powi(2) - (d - 43.0).powi(2)).max(0.0).sqrt();
         let whole = Array3::from_shape_fn((1, 2, 200), |(_, _, d)| chord(d as f64 - 50.0) as f32);
         let cut = whole.slice(s![.., .., 50..150]);
-        assert_eq!(truncated(cut), 1.0);
-        assert_eq!(truncated(whole.view()), 0.0);
-        let got = continued(cut, 50);
+        assert_eq!(truncated(cut, [true; 2]), 1.0);
+        assert_eq!(truncated(whole.view(), [true; 2]), 0.0);
+        let got = continued(cut, [50; 2]);
         let worst = got.iter().zip(&whole).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max);
         assert!(worst < 2.0, "{worst}");
     }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_does_not_fall_is_bent() {
         let flat = Array3::from_elem((1, 1, 40), 5.0f32);
-        let got = continued(flat.view(), 40);
+        let got = continued(flat.view(), [40; 2]);
         assert!(got.iter().all(|v| (0.0..=5.01).contains(v)) && got[[0, 0, 0]] < 1.5 && got[[0, 0, 79]] < 1.5 + 5.0);
         assert!(got.iter().all(|v| v.is_finite()));
     }

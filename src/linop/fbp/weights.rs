@@ -8,8 +8,11 @@ use crate::error::{Result, value_err};
 use ndarray::{Array1, Array2};
 use std::f64::consts::PI;
 
-/// A gap so many times as wide as the usual one is missing data.
+/// A gap so many times as wide as the usual one, and as those beside it, is missing data.
 const MISSING: f64 = 3.0;
+
+/// No gap below is missing data of parallel rays: angles may be uneven.
+const SMALL: f64 = PI / 45.0;
 
 /// No gap below is missing data of a fan or a cone: few views may be far apart.
 const NARROW: f64 = PI / 18.0;
@@ -52,9 +55,10 @@ impl Coverage {
         let usual = sorted.get(sorted.len() / 2).copied().unwrap_or(period);
         let widest = (0..count).max_by(|&a, &b| gaps[a].total_cmp(&gaps[b])).unwrap_or(0);
         let reach = (angles[order[(widest + 1) % count]], period - gaps[widest]);
-        let wide = |gap: &f64| *gap > MISSING * usual;
-        let missing = gaps.iter().filter(|gap| wide(gap)).map(|gap| gap - usual).sum();
-        gaps.iter_mut().filter(|gap| wide(gap)).for_each(|gap| *gap = usual);
+        // Views that are further apart than others over a stretch are only fewer there; a hole is wide beside its neighbours.
+        let wide: Vec<bool> = (0..count).map(|k| gaps[k] > (MISSING * usual).max(SMALL) && gaps[k] > MISSING * beside(&gaps, k)).collect();
+        let missing = gaps.iter().zip(&wide).filter(|(_, wide)| **wide).map(|(gap, _)| gap - usual).sum();
+        gaps.iter_mut().zip(&wide).filter(|(_, wide)| **wide).for_each(|(gap, _)| *gap = usual);
         let mut shares = vec![0.0; count];
         for (k, &view) in order.iter().enumerate() {
             shares[view] = 0.5 * (gaps[k] + gaps[(k + count - 1) % count]);
@@ -65,6 +69,25 @@ impl Coverage {
     /// Whether no more than a narrow gap is missing.
     pub fn is_whole(&self) -> bool {
         self.missing <= NARROW
+    }
+
+    /// Whether views around a turn see lines from both sides.
+    pub fn is_turn(&self) -> bool {
+        self.is_whole() && self.reach.1 > 1.01 * PI
+    }
+}
+
+/// The second of the two gaps before and the two behind a gap, by width; the widest where there are fewer.
+fn beside(gaps: &[f64], k: usize) -> f64 {
+    let n = gaps.len();
+    let mut four: Vec<f64> = [n - 1, n + n - 2, 1, 2].into_iter().map(|by| gaps[(k + by) % n]).collect();
+    match n {
+        0..=2 => 0.0,
+        3 | 4 => (0..n).filter(|j| *j != k).map(|j| gaps[j]).fold(0.0, f64::max),
+        _ => {
+            four.sort_by(f64::total_cmp);
+            four[2]
+        }
     }
 }
 
@@ -95,8 +118,7 @@ impl Weights {
         let (center, _) = g.centers();
         let Some((source, behind)) = g.distances() else {
             let half = Coverage::of(&g.angles, PI);
-            let twice = turn.is_whole() && turn.reach.1 > 1.01 * PI;
-            let rays = if twice { displaced(center, g.detectors) } else { Rays::Alike };
+            let rays = if turn.is_turn() { displaced(center, g.detectors) } else { Rays::Alike };
             return Ok(Weights { views: views(&half, 1.0), rays });
         };
         if turn.is_whole() {

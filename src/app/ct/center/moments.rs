@@ -29,14 +29,27 @@ pub(super) fn find(slices: &[Array2<f64>], angles: &[f64]) -> Option<Estimate> {
     Some(Estimate { index, deviation })
 }
 
-/// Mass and centre of each view; None where they do not tell.
-fn points(view: &Array2<f64>) -> Option<Vec<(f64, f64)>> {
+/// The columns of the object, with a margin.
+fn columns(view: &Array2<f64>) -> Option<std::ops::Range<usize>> {
     let (angles, n) = view.dim();
     let mean: Vec<f64> = view.columns().into_iter().map(|c| c.sum() / angles as f64).collect();
     let most = mean.iter().copied().fold(0.0, f64::max);
     let margin = 2 + n / 32;
     let first = mean.iter().position(|m| *m > OBJECT * most)?.saturating_sub(margin);
     let end = (mean.iter().rposition(|m| *m > OBJECT * most)? + 1 + margin).min(n);
+    Some(first..end)
+}
+
+/// How far the object reaches from an axis.
+pub(super) fn reach(view: &Array2<f64>, axis: f64) -> Option<f64> {
+    let columns = columns(view)?;
+    Some((columns.end as f64 - 1.0 - axis).max(axis - columns.start as f64))
+}
+
+/// Mass and centre of each view; None where they do not tell.
+fn points(view: &Array2<f64>) -> Option<Vec<(f64, f64)>> {
+    let angles = view.nrows();
+    let std::ops::Range { start: first, end } = columns(view)?;
     // What is beside the object is the background.
     let mut beside: Vec<f64> = view.columns().into_iter().enumerate().filter(|(d, _)| !(first..end).contains(d)).flat_map(|(_, c)| c.to_vec()).collect();
     beside.sort_by(f64::total_cmp);
