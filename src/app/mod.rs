@@ -10,6 +10,7 @@ pub mod least_squares;
 pub mod noise;
 pub mod noncartesian;
 pub mod phantom;
+pub mod regularise;
 pub mod sampled_scan;
 pub mod scan;
 pub mod sense;
@@ -17,7 +18,7 @@ mod sensitivity;
 pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};
-pub use least_squares::{Reconstruction, recon_options};
+pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
 pub use phantom::{
     shepp_logan_image, shepp_logan_kspace, shepp_logan_projections, shepp_logan_volume, shepp_logan_volume_kspace,

@@ -24,6 +24,7 @@ mod pretty;
 mod printer;
 mod progress;
 mod recon;
+mod regularise;
 mod samples;
 mod save;
 mod threads;
