@@ -453,3 +453,26 @@ fn what_makes_no_scan_is_refused() {
         assert!(nothing.stop == Some(Stop::Zero) && nothing.image.iter().all(|v| *v == 0.0));
     }
 }
+
+#[test]
+fn total_variation_makes_more_of_a_quarter_of_the_views() {
+    use linops::app::regularise::{Kind, Regularisation, Regulariser};
+    use linops::convex::ConvexOptions;
+    let disks = [(1.0, 5.0, -3.0, 13.0), (0.5, -12.0, 9.0, 5.0)];
+    let g = Geometry::parallel(&turn(24, PI), 56);
+    let ct = Ct::new(noisy(views(&disks, &g), 0.01, 2), &g, [1, 48, 48]).unwrap();
+    // Its estimate of the noise is not far off.
+    assert!((0.5..2.0).contains(&(ct.noise() / 0.26)), "{}", ct.noise());
+    let all = Geometry::parallel(&turn(300, PI), 56);
+    let want = fbp(views(&disks, &all), &all, 48);
+    let direct = ct.fbp(FbpOptions::default(), &Device::host()).unwrap().image.index_axis_move(Axis(0), 0);
+    let tv = Regularisation::default().terms(vec![Regulariser::new(Kind::Tv, None)]).non_negative(true);
+    let found = ct.regularise(&tv, ConvexOptions::default().tol(1e-3), &Device::host()).unwrap();
+    assert!(found.terms[0].default && found.solved.stop == Stop::Converged, "{:?}", found.solved.stop);
+    let image = found.image.image.index_axis_move(Axis(0), 0);
+    let (tv, direct) = (distance(&image, &want), distance(&direct, &want));
+    println!("tv {tv:.3}, fbp {direct:.3}");
+    assert!(tv < 0.6 * direct && image.iter().all(|v| *v >= 0.0), "{tv} {direct}");
+    let (mean, _) = inside(image.view(), disks[0], 1.0, 4.0);
+    assert!((mean - 1.0).abs() < 0.03, "{mean}");
+}

@@ -8,6 +8,7 @@ mod views;
 use super::common::Common;
 use super::numbers::{from_one, from_zero};
 use super::printer::{Printer, complain, short};
+use super::regularise::Regularise;
 use super::{output, progress};
 use angles::AngleList;
 use linops::app::ct::{AngleUnit, Ct, CtMethod, find_center};
@@ -19,8 +20,8 @@ use std::path::PathBuf;
 use views::{Field, Order};
 
 /// Reconstructs an image x from its projections y, integrals along rays as −log of the transmission: by filtered back-projection, or
-/// as the minimiser of ½‖A x − y‖² (cg) or ½‖R^½(A x − y)‖² (sirt, R the inverse lengths of rays within the image), with the
-/// projection A along the rays.
+/// as the minimiser of ½‖A x − y‖² (cg), ½‖R^½(A x − y)‖² (sirt, R the inverse lengths of rays within the image) or, with --reg,
+/// ½‖A x − y‖² + Σ λᵢRᵢ(x), with the projection A along the rays. Weights λ that are not given are from the noise.
 ///
 /// The axis of rotation is in the middle of the image; the first row is on top. At angle θ the detector runs along (cos θ, sin θ), x to
 /// the right and y upwards. Values of the image are per unit of length: 1/pixel, or with --pixel-size in millimetres 1/mm.
@@ -38,8 +39,8 @@ pub struct Args {
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
-    /// fbp (filtered back-projection; FDK for a cone), sirt, or cg [default: fbp]
-    #[arg(long, value_name = "METHOD", value_enum)]
+    /// fbp (filtered back-projection; FDK for a cone), sirt, or cg [default: fbp; with --reg ½‖A x − y‖² + Σ λᵢRᵢ(x)]
+    #[arg(long, value_name = "METHOD", value_enum, conflicts_with_all = ["reg", "non_negative"])]
     method: Option<Method>,
 
     /// Detector index, with fractions, onto which the axis of rotation falls, from 0; or auto: found from the data, within 15 % of
@@ -83,11 +84,11 @@ pub struct Args {
     #[arg(long, value_name = "PART", value_parser = cutoff, allow_hyphen_values = true)]
     cutoff: Option<f64>,
 
-    /// Iterations of sirt and cg at most [default: 500]
+    /// Iterations of sirt and cg at most [default: 500; with --reg 1000]
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     iterations: Option<NonZeroUsize>,
 
-    /// Stop sirt or cg when the objective is within this part of its limit, as estimated from its fall; 0 goes on [default: 1e-4]
+    /// Stop what iterates when the objective is within this part of its limit, as estimated from its fall; 0 goes on [default: 1e-4]
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
@@ -97,6 +98,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub common: Common,
+
+    #[command(flatten)]
+    regularise: Regularise,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -162,7 +166,8 @@ impl Args {
         let solver = [("--iterations", self.iterations.is_some()), ("--tol", self.tol.is_some())];
         let filter = [("--window", self.window.is_some()), ("--cutoff", self.cutoff.is_some())];
         let (without, what) = match self.solver() {
-            None => (&solver, "is for --method sirt and cg; fbp does not iterate"),
+            None if self.regularise.is_asked() => (&filter, "is for --method fbp"),
+            None => (&solver, "is for --method sirt and cg, and --reg; fbp does not iterate"),
             Some(_) => (&filter, "is for --method fbp"),
         };
         match without.iter().find(|(_, given)| *given) {

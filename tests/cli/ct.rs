@@ -192,6 +192,21 @@ fn solvers_say_how_they_ended() {
 }
 
 #[test]
+fn regularisers_are_stated() {
+    let folder = Folder::new();
+    scan(&folder);
+    let args = "ct sino.npy --angles angles.npy --reg tv:0.001 --non-negative --tol 0.01 -o x.npy";
+    let text = folder.good(&format!("{args} {HOST}"));
+    for word in ["regularised, at most 1000", "regulariser", "objective", "misfit"] {
+        assert!(text.contains(word), "no \"{word}\" in {text}");
+    }
+    assert!(image(&folder, "x.npy").iter().all(|v| *v >= 0.0));
+    let result = folder.json(&format!("ct sino.npy --angles angles.npy --reg tv --tol 0.01 -o y.npy {HOST}"));
+    assert!(result["regularisers"][0]["default"] == true && result["method"] == "regularised", "{result}");
+    folder.misused("ct sino.npy --angles angles.npy --reg tv --method cg -o z.npy", "cannot be used");
+}
+
+#[test]
 fn wrong_arguments_are_told() {
     let folder = Folder::new();
     scan(&folder);

@@ -8,6 +8,7 @@
 //! | `center` | where on the detector the axis of rotation is |
 //! | `truncation` | views that the object is wider than |
 //! | `model` | [`Ct`]: the linop, its data, filtered back-projection |
+//! | `regularise` | the same with total variation and others |
 //! | `solve` | SIRT and conjugate gradients on it, until the objective stands |
 //!
 //! Views are arrays (slice, angle, detector); of a cone (row, angle, detector). Values are integrals along rays, as −log of the
@@ -17,6 +18,7 @@ mod angles;
 mod center;
 mod defects;
 mod model;
+mod regularise;
 mod solve;
 mod transmission;
 mod truncation;
@@ -25,5 +27,6 @@ pub use angles::{AngleUnit, Angles};
 pub use center::{Center, find_center};
 pub use defects::Defects;
 pub use model::Ct;
+pub use regularise::CtRegularised;
 pub use solve::{CtImage, CtMethod, CtOptions, CtProgress};
 pub use transmission::{Absorption, absorption, looks_like_transmission};

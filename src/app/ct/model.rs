@@ -137,6 +137,16 @@ impl Ct {
         self.canvas
     }
 
+    /// The geometry.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Whether slices are an axis of one volume.
+    pub(super) fn canvas_is_volume(&self) -> bool {
+        self.is_cone()
+    }
+
     fn is_cone(&self) -> bool {
         matches!(self.geometry.beam, Beam::Cone { .. })
     }

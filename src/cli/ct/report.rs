@@ -5,8 +5,10 @@ use super::{Args, Method};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::recon::{percent, stop_name};
+use crate::cli::regularise::describe;
 use crate::cli::{DONE, INTERRUPTED, output, progress};
-use linops::app::ct::{Ct, CtImage, CtOptions};
+use linops::app::ct::{Ct, CtImage, CtOptions, CtRegularised};
+use linops::convex::ConvexOptions;
 use linops::io::{Format, Output, Writer};
 use linops::linop::Geometry;
 use linops::solve::Stop;
@@ -54,13 +56,23 @@ impl Job<'_> {
         self.describe();
         let solving = Solving::begin();
         let start = Instant::now();
-        let options = FbpOrSolve::of(args);
-        let result = match options {
-            FbpOrSolve::Fbp => ct.fbp(args.filter(), self.device).map_err(|e| {
+        let mut regularised = None;
+        let result = match Way::of(args) {
+            Way::Regularise { iterations, tol } => {
+                let bar = progress::iterations(iterations);
+                let options = args.regularise.options(ConvexOptions::default().iterations(iterations).tol(tol));
+                let options = options.progress(|p| progress::objective(&bar, p.reading())).cancel(solving.stop());
+                let found = ct.regularise(&args.regularise.regularisation(&[]), options, self.device)?;
+                bar.finish_and_clear();
+                let image = found.image.clone();
+                regularised = Some(found);
+                image
+            }
+            Way::Fbp => ct.fbp(args.filter(), self.device).map_err(|e| {
                 let advice = if e.to_string().contains("views over") { "; --method sirt or cg takes them" } else { "" };
                 Error::file(&args.file, format!("{e}{advice}"))
             })?,
-            FbpOrSolve::Solve { method, iterations, tol } => {
+            Way::Solve { method, iterations, tol } => {
                 let bar = progress::iterations(iterations);
                 let options = CtOptions::default().iterations(iterations).tol(tol).cancel(solving.stop()).progress(|p| {
                     bar.set_position(p.iteration as u64);
@@ -72,7 +84,10 @@ impl Job<'_> {
             }
         };
         let seconds = start.elapsed().as_secs_f64();
-        let facts = self.facts(&result, seconds, solving.interrupted());
+        let mut facts = self.facts(&result, seconds, solving.interrupted());
+        if let Some(found) = &regularised {
+            facts.extend(objective(found, printer));
+        }
         let path = args.output.display();
         write(self.target, &result, self.stack, self.image)?;
         printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result)));
@@ -107,16 +122,26 @@ impl Job<'_> {
         printer.field("axis", &self.axis);
         let image = format!("{rows} x {columns}");
         printer.field("image", if self.stack { format!("{slices} x {image}") } else { image });
-        let given = if args.method.is_some() { "" } else { " (default)" };
-        let method = match FbpOrSolve::of(args) {
-            FbpOrSolve::Fbp => "filtered back-projection".into(),
-            FbpOrSolve::Solve { iterations, tol, .. } => {
+        let given = if args.method.is_some() || args.regularise.is_asked() { "" } else { " (default)" };
+        let method = match Way::of(args) {
+            Way::Fbp => "filtered back-projection".into(),
+            Way::Regularise { iterations, tol } => {
+                format!("regularised, at most {}, tol {}", count_of(iterations, "iteration"), short(tol))
+            }
+            Way::Solve { iterations, tol, .. } => {
                 let name = if args.method() == Method::Sirt { "SIRT" } else { "conjugate gradients" };
                 format!("{name}, at most {}, tol {}", count_of(iterations, "iteration"), short(tol))
             }
         };
         printer.field("method", format_args!("{method}{given}"));
         printer.field("device", self.device.name());
+    }
+
+    fn method(&self) -> String {
+        match self.args.regularise.is_asked() {
+            true => "regularised".into(),
+            false => format!("{:?}", self.args.method()).to_lowercase(),
+        }
     }
 
     fn facts(&self, result: &CtImage, seconds: f64, interrupted: bool) -> Map<String, Value> {
@@ -132,7 +157,7 @@ impl Job<'_> {
             ("pixel_size".into(), json!(geometry.pixel_size)),
             ("image".into(), json!(if self.stack { &image[..] } else { &image[1..] })),
             ("notes".into(), json!(self.notes)),
-            ("method".into(), json!(format!("{:?}", args.method()).to_lowercase())),
+            ("method".into(), json!(self.method())),
             ("misfit".into(), json!(result.misfit)),
         ]);
         if let Some(stop) = result.stop {
@@ -153,23 +178,47 @@ impl Job<'_> {
 }
 
 /// What is done.
-enum FbpOrSolve {
+enum Way {
     Fbp,
+    Regularise { iterations: usize, tol: f64 },
     Solve { method: linops::app::ct::CtMethod, iterations: usize, tol: f64 },
 }
 
-impl FbpOrSolve {
-    fn of(args: &Args) -> FbpOrSolve {
+impl Way {
+    fn of(args: &Args) -> Way {
         let defaults = CtOptions::default();
         match args.solver() {
-            None => FbpOrSolve::Fbp,
-            Some(method) => FbpOrSolve::Solve {
+            None if args.regularise.is_asked() => {
+                let defaults = ConvexOptions::default();
+                Way::Regularise {
+                    iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
+                    tol: args.tol.map_or(defaults.tol, f64::from),
+                }
+            }
+            None => Way::Fbp,
+            Some(method) => Way::Solve {
                 method,
                 iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
                 tol: args.tol.map_or(defaults.tol, f64::from),
             },
         }
     }
+}
+
+/// The objective in words, and as facts.
+fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
+    let CtRegularised { terms, solved, .. } = found;
+    terms.iter().for_each(|term| printer.field("regulariser", describe(term)));
+    printer.field("objective", format_args!("{}, of it data {}", short(solved.objective), short(solved.data_term)));
+    let terms = terms.iter().map(|t| {
+        json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
+    });
+    vec![
+        ("regularisers".into(), terms.collect()),
+        ("solver".into(), json!(solved.method.to_string())),
+        ("objective".into(), json!(solved.objective)),
+        ("data_term".into(), json!(solved.data_term)),
+    ]
 }
 
 /// A misfit above this is no noise.
@@ -189,7 +238,7 @@ fn outcome(result: &CtImage) -> String {
         None => return misfit,
         Some(Stop::Converged) => match result.gap {
             Some(gap) => format!("the objective is within {} of its limit, by its fall", percent(gap)),
-            None => "converged".into(),
+            None => "the objective is at rest".into(),
         },
         Some(Stop::Iterations) => format!("all iterations done; {}", fall(result.gap)),
         Some(Stop::Cancelled) => "interrupted".into(),
