@@ -1,7 +1,9 @@
-//! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data.
+//! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data;
+//! tomography.
 
 mod bessel;
 pub mod coils;
+pub mod ct;
 mod dense;
 pub mod density;
 pub mod least_squares;
@@ -19,7 +21,9 @@ pub mod trajectory;
 pub use coils::{CoilMaps, estimate_maps};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
-pub use phantom::{shepp_logan_image, shepp_logan_kspace, shepp_logan_volume, shepp_logan_volume_kspace};
+pub use phantom::{
+    shepp_logan_image, shepp_logan_kspace, shepp_logan_projections, shepp_logan_volume, shepp_logan_volume_kspace,
+};
 pub use sampled_scan::{SampleOptions, SampledScan, head_kspace, sample_scan};
 pub use scan::{Scan, ScanOptions, scan};
 pub use sense::{Sense, nrmse};

@@ -7,6 +7,7 @@ mod apply;
 mod bench;
 mod check;
 mod common;
+mod ct;
 mod demo;
 mod describe;
 mod explain;
@@ -48,6 +49,8 @@ enum Verb {
     Demo(demo::Args),
     /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(Box<recon::Args>),
+    /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
+    Ct(Box<ct::Args>),
     /// Apply a linop file to an array
     Apply(apply::Args),
     /// Test a linop file's adjoint and normal on random data
@@ -114,6 +117,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
+            Verb::Ct(a) => Some(&a.common),
             Verb::Apply(a) => Some(&a.common),
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
@@ -136,6 +140,7 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Ct(a) => a.check(),
             _ => Ok(()),
         }
     }
@@ -164,6 +169,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
+            Verb::Ct(a) => ct::run(a, printer),
             Verb::Apply(a) => apply::run(a, printer),
             Verb::Check(a) => check::run(a, printer),
             Verb::Explain(a) => explain::run(a, printer),

@@ -6,7 +6,7 @@ mod noncartesian;
 mod report;
 mod series;
 
-pub use report::{outcome, stop_name};
+pub use report::{outcome, percent, stop_name};
 
 use super::common::Common;
 use super::input::read;

@@ -1,5 +1,10 @@
 //! Filtered back-projection: the direct reconstruction of an image from the projections of it.
 
+mod weights;
+
+#[cfg(feature = "app")]
+pub(crate) use weights::Coverage;
+
 use super::projection::{image_rank, order, saved};
 use super::{ConvolveOptions, Geometry, Linop, Operator, Saver, chain, convolve, diagonal};
 use crate::access::ValueId;
@@ -13,6 +18,7 @@ use crate::tensor::Tensor;
 use ndarray::{Array1, Array2};
 use num_complex::Complex64;
 use std::f64::consts::PI;
+use weights::{Rays, Weights};
 
 /// The window on the ramp filter, a function of the frequency f from 0 to the highest one, f = 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -77,8 +83,10 @@ impl Default for FbpOptions {
 /// pixels by their distance from the source behind (Kak and Slaney, Principles of Computerized Tomographic Imaging, 1988, ch. 3;
 /// Feldkamp, Davis and Kress, J. Opt. Soc. Am. A 1:612, 1984, for cones). Values are those of the image, whatever the sizes of pixels
 /// and the spacing of angles: each view has the weight of the angles that are nearest to it, modulo half a turn for parallel rays
-/// and modulo a turn for others, whose views have to cover the whole turn. A gap that is more than three times the usual spacing
-/// counts as missing data, and is not shared out.
+/// and modulo a turn for others. A gap that is more than three times the usual spacing counts as missing data, and is not shared
+/// out. Views of a fan or a cone cover the whole turn, or half a turn and the fan's opening in one piece: then rays are weighted as
+/// by Parker (Med. Phys. 9:254, 1982). Over a whole turn with the axis off the middle of the detector, the lines that only its
+/// longer side reaches count twice (Wang, Med. Phys. 29:1634, 2002).
 ///
 /// It is a linop like others: a convolution and a back-projection. Of real views the image is real.
 ///
@@ -98,7 +106,7 @@ impl Default for FbpOptions {
 ///
 /// # Errors
 /// As for [`projection`](super::projection()); the named dims have not the extents of the geometry; `cutoff` is not above 0 and at
-/// most 1; views of a fan or a cone leave out a part of the turn.
+/// most 1; views of a fan or a cone leave lines out.
 pub fn fbp(
     input: impl ToShape,
     axes: &str,
@@ -123,7 +131,8 @@ pub(crate) fn back_projection(input: &Shape, axes: &str, to: &Shape, geometry: &
     if extents[kept..] != geometry.data()[..] {
         return shape_err!("{BACK}: \"{axes}\" has extents {:?}, the geometry {:?}", &extents[kept..], geometry.data());
     }
-    let scan = Scan::weighted(geometry, to.extents(), shares(geometry)?).map_err(|e| e.at(BACK))?;
+    let views = Weights::of(geometry).map_err(|e| e.at(BACK))?.views;
+    let scan = Scan::weighted(geometry, to.extents(), views).map_err(|e| e.at(BACK))?;
     let image = order[..kept].iter().map(|&a| input.dims()[a]).chain(to.dims().iter().copied()).collect();
     let all: Vec<usize> = extents[..kept].iter().chain(to.extents()).copied().collect();
     let output = Shape::new(image, all).map_err(|e| e.at(BACK))?;
@@ -139,6 +148,11 @@ fn filtered(input: &Shape, names: &[Dim], g: &Geometry, options: FbpOptions) -> 
     let same = join(input.dims());
     let long = next_smooth(2 * n);
     let mut steps = Vec::new();
+    match Weights::of(g).map_err(|e| e.at("fbp"))?.rays {
+        Rays::Alike => {}
+        Rays::Detector(weights) => steps.push(diagonal(input, &Tensor::from_array(weights, &along.to_string())?)?),
+        Rays::Each(weights) => steps.push(diagonal(input, &Tensor::from_array(weights, &join(&[names[0], along]))?)?),
+    }
     if let Some(weights) = cosines(g) {
         let dims = join(&names[if g.is_volume() { 1 } else { 0 }..]);
         let weights = match g.is_volume() {
@@ -199,45 +213,6 @@ fn cosines(g: &Geometry) -> Option<Array2<f32>> {
     }))
 }
 
-/// A gap so many times as wide as the usual one is missing data.
-const MISSING: f64 = 3.0;
-
-/// The weight of each view: half of the angles to its neighbours, in a circle of half a turn for parallel rays and of a turn for
-/// others, which measure each line twice.
-///
-/// # Errors
-/// Views of a fan or a cone leave out a part of the turn: lines that are measured once would have half of their weight.
-fn shares(g: &Geometry) -> Result<Vec<f32>> {
-    let (period, weight) = if g.distances().is_some() { (2.0 * PI, 0.5) } else { (PI, 1.0) };
-    let angles: Vec<f64> = g.angles.iter().map(|a| a.rem_euclid(period)).collect();
-    let mut order: Vec<usize> = (0..angles.len()).collect();
-    order.sort_by(|&a, &b| angles[a].total_cmp(&angles[b]));
-    let count = order.len();
-    // The gap behind each view in rising order.
-    let mut gaps: Vec<f64> =
-        (0..count).map(|k| (angles[order[(k + 1) % count]] - angles[order[k]]).rem_euclid(period)).collect();
-    if gaps.iter().sum::<f64>() < 0.5 * period {
-        // All at one angle.
-        gaps[count - 1] = period;
-    }
-    let mut usual: Vec<f64> = gaps.iter().copied().filter(|gap| *gap > 1e-6 * period / count as f64).collect();
-    usual.sort_by(f64::total_cmp);
-    let usual = usual.get(usual.len() / 2).copied().unwrap_or(period);
-    let missing = gaps.iter().copied().fold(0.0, f64::max);
-    if g.distances().is_some() && missing > MISSING * usual && missing > PI / 18.0 {
-        return value_err!(
-            "views leave out {:.0} degrees of the turn; a fan or a cone needs all of it (a solver on the projection does not)",
-            missing.to_degrees()
-        );
-    }
-    gaps.iter_mut().filter(|gap| **gap > MISSING * usual).for_each(|gap| *gap = usual);
-    let mut shares = vec![0.0; count];
-    for (k, &view) in order.iter().enumerate() {
-        shares[view] = (0.5 * weight * (gaps[k] + gaps[(k + count - 1) % count])) as f32;
-    }
-    Ok(shares)
-}
-
 /// Pixels sample the views.
 #[derive(Debug)]
 struct Sampled {
@@ -278,39 +253,6 @@ impl Operator for Sampled {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn degrees(angles: &[f64]) -> Vec<f32> {
-        let g = Geometry::parallel(&angles.iter().map(|a| a.to_radians()).collect::<Vec<_>>(), 5);
-        shares(&g).unwrap().iter().map(|s| s.to_degrees()).collect()
-    }
-
-    fn near(got: &[f32], want: &[f32]) {
-        assert!(
-            got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-3),
-            "{got:?}, not {want:?}"
-        );
-    }
-
-    #[test]
-    fn views_share_the_half_turn() {
-        near(&degrees(&[0.0, 45.0, 90.0, 135.0]), &[45.0; 4]);
-        // Uneven, in no order, and beyond a turn.
-        near(&degrees(&[90.0, 380.0, 130.0, 0.0]), &[55.0, 45.0, 45.0, 35.0]);
-        // Both ends of the half turn are one view, and so are the views of a whole turn.
-        near(&degrees(&[0.0, 60.0, 120.0, 180.0]), &[30.0, 60.0, 60.0, 30.0]);
-        near(&degrees(&[0.0, 90.0, 180.0, 270.0]), &[45.0; 4]);
-        near(&degrees(&[17.0]), &[180.0]);
-        // What is missing is not shared out.
-        near(&degrees(&[0.0, 10.0, 20.0, 30.0]), &[10.0; 4]);
-    }
-
-    #[test]
-    fn a_fan_has_half_of_a_turn() {
-        let angles: Vec<f64> = (0..36).map(|k| f64::from(k) * PI / 18.0).collect();
-        let fan = |n| shares(&Geometry::fan(&angles[..n], 5, 9.0, 1.0));
-        assert!((fan(36).unwrap().iter().sum::<f32>() - PI as f32).abs() < 1e-4);
-        assert!(fan(24).is_err_and(|e| e.to_string().contains("leave out 130 degrees")));
-    }
 
     #[test]
     fn the_ramp_is_that_of_its_frequency() {

@@ -62,6 +62,8 @@ pub use difference::{Border, GradientOptions, finite_difference, gradient, lapla
 #[cfg(feature = "io")]
 pub(crate) use fbp::back_projection;
 pub use fbp::{FbpOptions, RampWindow, fbp};
+#[cfg(feature = "app")]
+pub(crate) use fbp::Coverage;
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
 pub use from_fn::from_fn;

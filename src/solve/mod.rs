@@ -14,6 +14,7 @@
 
 mod accuracy;
 mod cg;
+mod gap;
 mod least_squares;
 mod many;
 mod minres;
@@ -22,15 +23,19 @@ mod options;
 pub mod precondition;
 mod root;
 mod scale;
+mod sirt;
 mod spectrum;
 mod stop;
 mod tikhonov;
 
 pub use cg::{cg, cg_many, pcg};
+#[cfg(feature = "app")]
+pub(crate) use gap::{Fall, Gap};
 pub use least_squares::{cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
 pub use minres::minres;
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
+pub use sirt::sirt;
 pub use spectrum::{
     Condition, NormBound, NormOptions, Power, Svd, SvdOptions, condition, operator_norm, power_iteration, svd,
 };
@@ -47,7 +52,7 @@ use crate::tensor::Tensor;
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
     let mut layouts = vec![cg::layout(false), cg::layout(true)];
-    layouts.push(minres::layout());
+    layouts.extend([minres::layout(), sirt::layout()]);
     layouts.extend(least_squares::layouts());
     layouts.extend(spectrum::layouts());
     crate::vectors::kernels(&layouts)

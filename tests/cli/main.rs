@@ -5,6 +5,7 @@
 mod common;
 
 mod bad_input;
+mod ct;
 mod files;
 mod harness;
 mod interrupt;

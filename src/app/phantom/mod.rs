@@ -4,8 +4,10 @@
 //! Radon Transform", PhD thesis, DTU (1996). Their square \[-1, 1\]² is the field of view here,
 //! with y turned downwards, so that row 0 of a picture is the top of the head.
 
+mod projections;
 mod volume;
 
+pub use projections::shepp_logan_projections;
 pub use volume::{shepp_logan_volume, shepp_logan_volume_kspace};
 
 use super::bessel::j1;

@@ -205,7 +205,7 @@ pub fn outcome<D: Dimension>(result: &Reconstruction<D>) -> String {
 }
 
 /// A part of 1 for people: "3.1 %".
-fn percent(part: f64) -> String {
+pub fn percent(part: f64) -> String {
     if part < 1e-3 { format!("{part:.1e}") } else { format!("{:.2} %", 100.0 * part) }
 }
 

@@ -1,0 +1,241 @@
+//! SIRT and conjugate gradients on the model, until the objective stands.
+
+use super::Ct;
+use crate::allocate::expect_room;
+use crate::error::{Result, value_err};
+use crate::run::{Device, MemoryUse};
+use crate::setters::setters;
+use crate::solve::{Fall, Gap, Progress, Reading, Solution, SolveOptions, Stop, cg, sirt};
+use crate::tensor::{DType, Tensor};
+use ndarray::Array3;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How an image is solved for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CtMethod {
+    /// ½‖R^½(A x − y)‖² by [`sirt`]: slow, and kind to noise if it is stopped early.
+    Sirt,
+    /// ½‖A x − y‖² by conjugate gradients: fast.
+    Cg,
+}
+
+/// Options of a solve.
+#[non_exhaustive]
+pub struct CtOptions<'a> {
+    /// Iterations at most; 500 at first.
+    pub iterations: usize,
+    /// Stop when the objective is within this part of its limit, as estimated from its fall; where the views are fitted all but
+    /// exactly, within tol² of its start. 0 goes on. 1e-4 at first.
+    pub tol: f64,
+    progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
+    cancel: Option<&'a AtomicBool>,
+}
+
+/// What is told on the way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CtProgress {
+    /// Iterations done.
+    pub iteration: usize,
+    /// ‖A x − y‖/‖y‖, weighted by R for SIRT.
+    pub misfit: f64,
+}
+
+impl Default for CtOptions<'_> {
+    fn default() -> Self {
+        CtOptions { iterations: 500, tol: 1e-4, progress: None, cancel: None }
+    }
+}
+
+setters! { CtOptions<'_> {
+    /// With other iterations at most.
+    iterations: usize,
+    /// With another tolerance.
+    tol: f64,
+} }
+
+impl<'a> CtOptions<'a> {
+    /// Calls this now and then.
+    pub fn progress(mut self, progress: impl FnMut(CtProgress) + 'a) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Stops soon after this is set; the image so far is returned.
+    pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+}
+
+/// An image, and how it was come by.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CtImage {
+    /// (slice, row, column)
+    pub image: Array3<f32>,
+    /// ‖A x − y‖/‖y‖ over the samples that count, where it is known.
+    pub misfit: Option<f64>,
+    /// Iterations done; 0 of a direct method.
+    pub iterations: usize,
+    /// Why they ended; None of a direct method.
+    pub stop: Option<Stop>,
+    /// The last estimate of what the objective is above its limit, as a part of it.
+    pub gap: Option<f64>,
+    /// Iteration and misfit at the readings.
+    pub history: Vec<(usize, f64)>,
+}
+
+impl CtImage {
+    pub(super) fn direct(image: Array3<f32>, misfit: Option<f64>) -> CtImage {
+        CtImage { image, misfit, iterations: 0, stop: None, gap: None, history: Vec::new() }
+    }
+}
+
+/// Iterations between readings.
+const READ_EVERY: usize = 5;
+
+impl Ct {
+    /// Solves for the image on a device, from 0. Its [stop](CtImage::stop) says whether the objective has come to its limit
+    /// (`Converged`), fell no more in 32-bit numbers (`Attained`), or could still fall (`Iterations`).
+    ///
+    /// # Errors
+    /// tol is negative or not finite, no iterations; or the device fails.
+    pub fn solve(&self, method: CtMethod, options: CtOptions, device: &Device) -> Result<CtImage> {
+        if !options.tol.is_finite() || options.tol < 0.0 || options.iterations == 0 {
+            return value_err!(
+                "tol is {}, iterations {}; expected a finite tol from 0 on, and at least 1 iteration",
+                options.tol,
+                options.iterations
+            );
+        }
+        self.expect_memory(device)?;
+        let data = self.data()?;
+        let (y, exponent) = scaled(&data)?;
+        let y = y.to(device)?;
+        let watch = Watch::new(self, &y, method, options)?;
+        let solution = match method {
+            CtMethod::Sirt => sirt(self.linop(), &y, watch.options())?,
+            CtMethod::Cg => cg(&self.linop().n(), &self.linop().h().apply(&y)?, watch.options())?,
+        };
+        let Solution { x, iterations, mut stop, .. } = solution;
+        let misfit = self.misfit(&self.linop().apply(&x)?, &y)?;
+        let mut image = self.image(&x)?;
+        image.mapv_inplace(|v| times_power(v, exponent));
+        let watch = watch.state.into_inner();
+        if stop == Stop::Cancelled
+            && let Some(own) = watch.ended
+        {
+            stop = own;
+        }
+        if let Some(error) = watch.error {
+            return Err(error);
+        }
+        Ok(CtImage { image, misfit: Some(misfit), iterations, stop: Some(stop), gap: watch.gap, history: watch.history })
+    }
+
+    /// Checks that there is memory for what the solvers hold.
+    fn expect_memory(&self, device: &Device) -> Result<()> {
+        let (image, views) = (self.linop().input()?.len() as u64, self.linop().output()?.len() as u64);
+        let mut bytes = 4 * (8 * image + 8 * views);
+        if device.is_host() {
+            let of = |a: crate::linop::Linop| -> Result<u64> { Ok(MemoryUse::of(&a.plan(device, DType::F32)?)?.apply()) };
+            bytes = bytes.saturating_add(of(self.linop().n())?.max(of(self.linop().h())?));
+        }
+        expect_room(bytes, "the reconstruction")
+    }
+}
+
+/// Looks at the objective while a solver runs, and ends it.
+struct Watch<'a> {
+    ct: &'a Ct,
+    y: &'a Tensor,
+    method: CtMethod,
+    iterations: usize,
+    tol: f64,
+    /// What the solver looks at.
+    end: AtomicBool,
+    state: RefCell<State<'a>>,
+}
+
+struct State<'a> {
+    fall: Fall,
+    gap: Option<f64>,
+    ended: Option<Stop>,
+    error: Option<crate::error::Error>,
+    history: Vec<(usize, f64)>,
+    progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
+    cancel: Option<&'a AtomicBool>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(ct: &'a Ct, y: &'a Tensor, method: CtMethod, options: CtOptions<'a>) -> Result<Watch<'a>> {
+        let CtOptions { iterations, tol, progress, cancel } = options;
+        // Objectives are relative to that of the start: squares of misfits.
+        let state = State { fall: Fall::from(1.0), gap: None, ended: None, error: None, history: Vec::new(), progress, cancel };
+        Ok(Watch { ct, y, method, iterations, tol, end: AtomicBool::new(false), state: RefCell::new(state) })
+    }
+
+    fn options(&self) -> SolveOptions<'_> {
+        // What ends it is the objective, which is looked at here.
+        let options = SolveOptions::default().iterations(self.iterations).tol(0.0).check_every(READ_EVERY);
+        options.progress(|p| self.read(p)).cancel(&self.end)
+    }
+
+    fn read(&self, progress: &mut Progress) {
+        let reading = progress.reading();
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if state.cancel.is_some_and(|c| c.load(Ordering::Relaxed)) {
+            self.end.store(true, Ordering::Relaxed);
+        }
+        let misfit = match self.objective(reading, progress) {
+            Ok(misfit) => misfit,
+            Err(e) => {
+                state.error = Some(e);
+                return self.end.store(true, Ordering::Relaxed);
+            }
+        };
+        state.history.push((reading.iteration, misfit));
+        if let Some(tell) = &mut state.progress {
+            tell(CtProgress { iteration: reading.iteration, misfit });
+        }
+        let objective = misfit * misfit;
+        let gap = state.fall.take(reading.iteration, objective);
+        state.gap = match gap {
+            Gap::Unknown => state.gap,
+            Gap::Of(gap) => Some(gap / objective.max(f64::MIN_POSITIVE)),
+            Gap::Still => Some(0.0),
+        };
+        if state.fall.ended(gap, objective, self.tol) && state.ended.is_none() && !self.end.load(Ordering::Relaxed) {
+            state.ended = Some(if gap == Gap::Still { Stop::Attained } else { Stop::Converged });
+            self.end.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The misfit that a reading means. SIRT's reading is it; of conjugate gradients it is that of the iterate.
+    fn objective(&self, reading: Reading, progress: &mut Progress) -> Result<f64> {
+        match self.method {
+            CtMethod::Sirt => Ok(reading.residual),
+            CtMethod::Cg => self.ct.misfit(&self.ct.linop().apply(&progress.iterate()?)?, self.y),
+        }
+    }
+}
+
+/// Data times the power of two that brings the largest between ½ and 1, and its exponent: squares of very small or large numbers
+/// leave the range of f32.
+fn scaled(data: &Tensor) -> Result<(Tensor, i32)> {
+    let values = data.to_real_array()?;
+    let largest = values.iter().fold(0.0f32, |a, v| a.max(v.abs()));
+    let exponent = if largest > 0.0 && largest.is_finite() { largest.log2().floor() as i32 + 1 } else { 0 };
+    let values = values.mapv(|v| times_power(v, -exponent));
+    Ok((Tensor::from_array(values, data.shape().dims())?, exponent))
+}
+
+/// v·2^exponent, in two steps, as 2^±140 is no normal f32.
+fn times_power(v: f32, exponent: i32) -> f32 {
+    let half = exponent / 2;
+    v * 2f32.powi(half) * 2f32.powi(exponent - half)
+}

@@ -1,0 +1,258 @@
+//! The reconstruction, and what is said about it.
+
+use super::views::shape_of;
+use super::{Args, Method};
+use crate::cli::interrupt::Solving;
+use crate::cli::printer::{Printer, complain, count_of, short};
+use crate::cli::recon::{percent, stop_name};
+use crate::cli::regularise::describe;
+use crate::cli::{DONE, INTERRUPTED, output, progress};
+use linops::app::ct::{Ct, CtImage, CtOptions, CtRegularised};
+use linops::convex::ConvexOptions;
+use linops::io::{Format, Output, Writer};
+use linops::linop::Geometry;
+use linops::solve::Stop;
+use linops::{Device, Error, Result, Tensor};
+use serde_json::{Map, Value, json};
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+/// What was asked, and where things go.
+pub(super) struct Job<'a> {
+    pub args: &'a Args,
+    pub target: Output,
+    pub device: &'a Device,
+    pub printer: &'a Printer,
+    pub geometry: &'a Geometry,
+    pub image: [usize; 3],
+    pub stack: bool,
+    /// Where the axis is, and the angles, for people.
+    pub axis: String,
+    pub angles: String,
+    pub notes: Vec<String>,
+}
+
+/// What there is to say of the views.
+pub(super) fn notes_of(ct: &Ct, notes: &mut Vec<String>) {
+    let defects = ct.defects();
+    if defects.non_finite > 0 {
+        notes.push(format!("{} NaN or infinite", count_of(defects.non_finite, "sample")));
+    }
+    if let Some((slice, column)) = defects.dead.first() {
+        let place = if ct.views().len_of(ndarray::Axis(0)) > 1 { format!("{column} of slice {slice}") } else { column.to_string() };
+        notes.push(format!("{} dead, the first {place}", count_of(defects.dead.len(), "detector column")));
+    }
+    if ct.truncated() > 0.0 {
+        notes.push(format!(
+            "{:.0} % of the views end within the object: what lies outside of them is estimated",
+            100.0 * ct.truncated()
+        ));
+    }
+}
+
+impl Job<'_> {
+    pub(super) fn run(self, ct: &Ct) -> Result<u8> {
+        let (args, printer) = (self.args, self.printer);
+        self.describe();
+        let solving = Solving::begin();
+        let start = Instant::now();
+        let mut regularised = None;
+        let result = match Way::of(args) {
+            Way::Regularise { iterations, tol } => {
+                let bar = progress::iterations(iterations);
+                let options = args.regularise.options(ConvexOptions::default().iterations(iterations).tol(tol));
+                let options = options.progress(|p| progress::objective(&bar, p.reading())).cancel(solving.stop());
+                let found = ct.regularise(&args.regularise.regularisation(&[]), options, self.device)?;
+                bar.finish_and_clear();
+                let image = found.image.clone();
+                regularised = Some(found);
+                image
+            }
+            Way::Fbp => ct.fbp(args.filter(), self.device).map_err(|e| {
+                let advice = if e.to_string().contains("views over") { "; --method sirt or cg takes them" } else { "" };
+                Error::file(&args.file, format!("{e}{advice}"))
+            })?,
+            Way::Solve { method, iterations, tol } => {
+                let bar = progress::iterations(iterations);
+                let options = CtOptions::default().iterations(iterations).tol(tol).cancel(solving.stop()).progress(|p| {
+                    bar.set_position(p.iteration as u64);
+                    bar.set_message(format!("misfit {:.2e}", p.misfit));
+                });
+                let result = ct.solve(method, options, self.device)?;
+                bar.finish_and_clear();
+                result
+            }
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        let mut facts = self.facts(&result, seconds, solving.interrupted());
+        if let Some(found) = &regularised {
+            facts.extend(objective(found, printer));
+        }
+        let path = args.output.display();
+        write(self.target, &result, self.stack, self.image)?;
+        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result)));
+        if result.misfit.is_some_and(|m| m > MUCH) && result.stop != Some(Stop::Cancelled) {
+            complain(&format!(
+                "the image explains little of the projections (misfit {}): check the angles and their unit, the axis (--center), \
+                 the order of axes, and whether they are transmission (--transmission)",
+                percent(result.misfit.unwrap_or(0.0))
+            ));
+        }
+        printer.field("wrote", &path);
+        printer.json(&Value::Object(facts));
+        if solving.interrupted() {
+            let n = count_of(result.iterations, "iteration");
+            complain(&format!("interrupted after {n}; the image so far was written to {path}"));
+            return Ok(INTERRUPTED);
+        }
+        Ok(DONE)
+    }
+
+    fn describe(&self) {
+        let Job { args, printer, geometry, image: [slices, rows, columns], .. } = self;
+        let stack = match (self.stack, geometry.rows) {
+            (true, 1) => format!(", {}", count_of(*slices, "slice")),
+            (true, rows) => format!(", {}", count_of(rows, "row")),
+            (false, _) => String::new(),
+        };
+        printer.field("views", format_args!("{} of {} pixels{stack}", geometry.angles.len(), geometry.detectors));
+        self.notes.iter().for_each(|note| printer.field("", note));
+        printer.field("angles", &self.angles);
+        printer.field("geometry", args.scan.describe(geometry));
+        printer.field("axis", &self.axis);
+        let image = format!("{rows} x {columns}");
+        printer.field("image", if self.stack { format!("{slices} x {image}") } else { image });
+        let given = if args.method.is_some() || args.regularise.is_asked() { "" } else { " (default)" };
+        let method = match Way::of(args) {
+            Way::Fbp => "filtered back-projection".into(),
+            Way::Regularise { iterations, tol } => {
+                format!("regularised, at most {}, tol {}", count_of(iterations, "iteration"), short(tol))
+            }
+            Way::Solve { iterations, tol, .. } => {
+                let name = if args.method() == Method::Sirt { "SIRT" } else { "conjugate gradients" };
+                format!("{name}, at most {}, tol {}", count_of(iterations, "iteration"), short(tol))
+            }
+        };
+        printer.field("method", format_args!("{method}{given}"));
+        printer.field("device", self.device.name());
+    }
+
+    fn method(&self) -> String {
+        match self.args.regularise.is_asked() {
+            true => "regularised".into(),
+            false => format!("{:?}", self.args.method()).to_lowercase(),
+        }
+    }
+
+    fn facts(&self, result: &CtImage, seconds: f64, interrupted: bool) -> Map<String, Value> {
+        let Job { args, geometry, image, .. } = self;
+        let middle = 0.5 * (geometry.detectors as f64 - 1.0);
+        let mut facts = Map::from_iter([
+            ("device".into(), json!(self.device.name())),
+            ("lanes".into(), json!(args.common.lanes())),
+            ("angles".into(), json!(geometry.angles.len())),
+            ("detectors".into(), json!(geometry.detectors)),
+            ("geometry".into(), json!(args.scan.describe(geometry))),
+            ("center".into(), json!(geometry.center.unwrap_or(middle))),
+            ("pixel_size".into(), json!(geometry.pixel_size)),
+            ("image".into(), json!(if self.stack { &image[..] } else { &image[1..] })),
+            ("notes".into(), json!(self.notes)),
+            ("method".into(), json!(self.method())),
+            ("misfit".into(), json!(result.misfit)),
+        ]);
+        if let Some(stop) = result.stop {
+            facts.extend([
+                ("iterations".into(), json!(result.iterations)),
+                ("stop".into(), json!(stop_name(stop))),
+                ("gap".into(), json!(result.gap)),
+                ("history".into(), result.history.iter().map(|(k, m)| json!([k, m])).collect()),
+            ]);
+        }
+        facts.extend([
+            ("seconds".into(), json!(seconds)),
+            ("interrupted".into(), json!(interrupted)),
+            ("file".into(), json!(args.output.display().to_string())),
+        ]);
+        facts
+    }
+}
+
+/// What is done.
+enum Way {
+    Fbp,
+    Regularise { iterations: usize, tol: f64 },
+    Solve { method: linops::app::ct::CtMethod, iterations: usize, tol: f64 },
+}
+
+impl Way {
+    fn of(args: &Args) -> Way {
+        let defaults = CtOptions::default();
+        match args.solver() {
+            None if args.regularise.is_asked() => {
+                let defaults = ConvexOptions::default();
+                Way::Regularise {
+                    iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
+                    tol: args.tol.map_or(defaults.tol, f64::from),
+                }
+            }
+            None => Way::Fbp,
+            Some(method) => Way::Solve {
+                method,
+                iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
+                tol: args.tol.map_or(defaults.tol, f64::from),
+            },
+        }
+    }
+}
+
+/// The objective in words, and as facts.
+fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
+    let CtRegularised { terms, solved, .. } = found;
+    terms.iter().for_each(|term| printer.field("regulariser", describe(term)));
+    printer.field("objective", format_args!("{}, of it data {}", short(solved.objective), short(solved.data_term)));
+    let terms = terms.iter().map(|t| {
+        json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
+    });
+    vec![
+        ("regularisers".into(), terms.collect()),
+        ("solver".into(), json!(solved.method.to_string())),
+        ("objective".into(), json!(solved.objective)),
+        ("data_term".into(), json!(solved.data_term)),
+    ]
+}
+
+/// A misfit above this is no noise.
+const MUCH: f64 = 0.5;
+
+/// How it ended, for people.
+fn outcome(result: &CtImage) -> String {
+    let misfit = match result.misfit {
+        Some(misfit) => format!("misfit {}", percent(misfit)),
+        None => "misfit not known: the image is smaller than what the rays pass".into(),
+    };
+    let fall = |gap: Option<f64>| gap.map_or_else(
+        || "the objective still falls".to_string(),
+        |gap| format!("the objective would fall by another {}", percent(gap)),
+    );
+    let why = match result.stop {
+        None => return misfit,
+        Some(Stop::Converged) => match result.gap {
+            Some(gap) => format!("the objective is within {} of its limit, by its fall", percent(gap)),
+            None => "the objective is at rest".into(),
+        },
+        Some(Stop::Iterations) => format!("all iterations done; {}", fall(result.gap)),
+        Some(Stop::Cancelled) => "interrupted".into(),
+        Some(Stop::Zero) => "the projections are zero, and so is the image".into(),
+        Some(stop) => stop.to_string(),
+    };
+    format!("{} ({why}); {misfit}", count_of(result.iterations, "iteration"))
+}
+
+/// Writes the image; to a picture what is above 0 of it.
+fn write(target: Output, result: &CtImage, stack: bool, image: [usize; 3]) -> Result<()> {
+    let picture = matches!(Format::of(target.path()).and_then(|f| f.writer), Some(Writer::Picture(_)));
+    let values = if picture { result.image.mapv(|v| v.max(0.0)) } else { result.image.clone() };
+    let shape = shape_of(stack, image)?;
+    let (values, _) = values.into_raw_vec_and_offset();
+    output::write(target, &Tensor::from_vec(shape, values)?)
+}
