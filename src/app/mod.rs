@@ -1,7 +1,9 @@
-//! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data.
+//! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data; pictures
+//! deconvolved.
 
 mod bessel;
 pub mod coils;
+pub mod deconvolution;
 mod dense;
 pub mod density;
 pub mod least_squares;
@@ -15,6 +17,7 @@ mod sensitivity;
 pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};
+pub use deconvolution::{Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions};
 pub use least_squares::{Reconstruction, recon_options};
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
 pub use phantom::{shepp_logan_image, shepp_logan_kspace, shepp_logan_volume, shepp_logan_volume_kspace};

@@ -7,6 +7,7 @@ mod apply;
 mod bench;
 mod check;
 mod common;
+mod deconv;
 mod demo;
 mod describe;
 mod explain;
@@ -19,6 +20,7 @@ mod list;
 mod mesa;
 mod numbers;
 mod output;
+mod pictures;
 mod pretty;
 mod printer;
 mod progress;
@@ -47,6 +49,8 @@ enum Verb {
     Demo(demo::Args),
     /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(recon::Args),
+    /// Deblur a picture whose point-spread function is known
+    Deconv(deconv::Args),
     /// Apply a linop file to an array
     Apply(apply::Args),
     /// Test a linop file's adjoint and normal on random data
@@ -113,6 +117,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
+            Verb::Deconv(a) => Some(&a.common),
             Verb::Apply(a) => Some(&a.common),
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
@@ -135,6 +140,7 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Deconv(a) => a.check(),
             _ => Ok(()),
         }
     }
@@ -163,6 +169,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
+            Verb::Deconv(a) => deconv::run(a, printer),
             Verb::Apply(a) => apply::run(a, printer),
             Verb::Check(a) => check::run(a, printer),
             Verb::Explain(a) => explain::run(a, printer),

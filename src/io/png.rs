@@ -38,12 +38,13 @@ impl Default for Window {
 }
 
 impl Window {
-    fn limits(self, image: ArrayView2<f32>) -> (f32, f32) {
+    /// Black and white of values, in any order.
+    pub fn limits<'a>(self, image: impl IntoIterator<Item = &'a f32>) -> (f32, f32) {
         let percent = match self {
             Window::Range(black, white) => return (black, white),
             Window::Percentile(percent) => percent.clamp(0.0, 100.0),
         };
-        let mut values: Vec<f32> = image.iter().copied().filter(|v| v.is_finite()).collect();
+        let mut values: Vec<f32> = image.into_iter().copied().filter(|v| v.is_finite()).collect();
         if values.is_empty() {
             return (0.0, 1.0);
         }

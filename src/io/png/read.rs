@@ -172,7 +172,7 @@ mod tests {
         let mut writer = encoder.write_header().unwrap();
         writer.write_image_data(&[1, 2, 3, 4]).unwrap();
         writer.finish().unwrap();
-        for (what, change) in [("cut off", None), ("huge", Some(0x7fff_ffffu32))] {
+        for (what, change) in [("cut off", None), ("huge", Some(0x8000u32))] {
             let mut bytes = bytes.clone();
             match change {
                 None => bytes.truncate(bytes.len() - 20),

@@ -1,0 +1,368 @@
+//! `linops deconv`: the scene behind a picture that was blurred by a known point-spread function.
+
+use super::common::Common;
+use super::interrupt::Solving;
+use super::numbers::{from_one, from_zero};
+use super::pictures::{Image, PictureArgs};
+use super::printer::{Printer, complain, count_of, decimal, short};
+use super::recon::stop_name;
+use super::{DONE, INTERRUPTED, output, progress};
+use clap::ValueEnum;
+use linops::app::{Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions};
+use linops::solve::{SolveOptions, Stop};
+use linops::{Device, Error, Result};
+use ndarray::{ArrayD, ArrayViewD};
+use serde_json::{Value, json};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Finds the scene x behind a picture y = A x + noise, where A is the convolution with a point-spread function (PSF). By default
+/// what lies outside of the picture is unknown: the scene is larger than the picture by what the PSF reaches, A is the convolution
+/// and then a crop, and the picture's part is written.
+///
+/// --method rl raises the Poisson likelihood of the counts y by Richardson and Lucy's iteration, x ← x·Aᵀ(y/A x)/Aᵀ1; it keeps
+/// the scene from being negative, and stops when ‖A x − y‖² is that of the noise. wiener minimises ‖A x − y‖² + λ‖∇x‖², cg
+/// ‖A x − y‖² + λ‖x‖².
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
+    image: PathBuf,
+
+    /// The point-spread function: .npy, .png or .tif, of as many axes as the picture, or of fewer for each of its planes
+    #[arg(long, value_name = "FILE")]
+    psf: PathBuf,
+
+    #[command(flatten)]
+    picture: PictureArgs,
+
+    /// How it is solved [default: rl; wiener where more than 1 % of the picture's or the PSF's light is negative]
+    #[arg(long)]
+    method: Option<Method>,
+
+    /// What lies outside of the picture
+    #[arg(long, default_value = "unknown")]
+    boundary: Boundary,
+
+    /// Which sample of the PSF is its centre: n/2 of each axis (rounded down), the largest, the one nearest to the centroid, or the
+    /// middle, (n − 1)/2
+    #[arg(long, default_value = "half")]
+    psf_center: Center,
+
+    /// Do not divide the PSF by its sum
+    #[arg(long)]
+    keep_psf_scale: bool,
+
+    /// Weight λ of wiener and cg [default: from the noise]
+    #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
+    lambda: Option<f32>,
+
+    /// Standard deviation of the noise, in the picture's units [default: estimated from the picture's spectrum]
+    #[arg(long, value_name = "σ", value_parser = from_zero, allow_hyphen_values = true)]
+    noise: Option<f32>,
+
+    /// Iterations at most; of rl, so many whatever the noise [default: 100 of rl, 300 of the others]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
+    iterations: Option<NonZeroUsize>,
+
+    /// Stop when an iteration of rl lowers the divergence of the likelihood by less than this part of it, or when the relative
+    /// residual of the others is below [default: 1e-3 of rl, 1e-4 of the others]
+    #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
+    tol: Option<f32>,
+
+    /// Leave samples that are NaN or infinite out of the fit
+    #[arg(long)]
+    allow_nan: bool,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Method {
+    Wiener,
+    Rl,
+    Cg,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Method::Wiener => "wiener",
+            Method::Rl => "rl",
+            Method::Cg => "cg",
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Boundary {
+    Unknown,
+    Periodic,
+    Zero,
+    Mirror,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Center {
+    Half,
+    Peak,
+    Centroid,
+    Middle,
+}
+
+/// A share of negative light above this is no noise.
+const NEGATIVE: f64 = 0.01;
+
+impl Args {
+    /// What shows without a look at any file.
+    pub fn check(&self) -> Result<(), String> {
+        self.picture.check()?;
+        match (self.method, self.lambda) {
+            (Some(Method::Rl), Some(_)) => Err("--lambda is the weight of wiener and cg; rl has none".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn outside(&self) -> Outside {
+        match self.boundary {
+            Boundary::Unknown => Outside::Unknown,
+            Boundary::Periodic => Outside::Periodic,
+            Boundary::Zero => Outside::Zero,
+            Boundary::Mirror => Outside::Mirror,
+        }
+    }
+
+    fn center(&self) -> PsfCenter {
+        match self.psf_center {
+            Center::Half => PsfCenter::Half,
+            Center::Peak => PsfCenter::Peak,
+            Center::Centroid => PsfCenter::Centroid,
+            Center::Middle => PsfCenter::Middle,
+        }
+    }
+}
+
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let target = output::reserve(&args.picture.output, args.picture.force, &[Some(&args.image), Some(&args.psf)])?;
+    let image = Image::read(&args.image, &args.picture)?;
+    image.expect_writable(&target, &args.picture)?;
+    if let Some(at) = image.first_non_finite().filter(|_| !args.allow_nan) {
+        let message = format!("NaN or infinity at {at:?}; correct the picture, or give --allow-nan to leave it out");
+        return Err(Error::file(&args.image, message));
+    }
+    let psfs = read_psfs(args, &image)?;
+    let method = args.method.unwrap_or_else(|| chosen(&image, &psfs));
+    let device = args.common.device()?;
+
+    printer.field("picture", image.text());
+    image.notes.iter().for_each(|note| printer.field("", note));
+    printer.field("psf", psf_text(args, &psfs[0]));
+    printer.field("outside", boundary_text(args.boundary));
+    printer.field("method", format_args!("{}{}", method.name(), if args.method.is_none() { " (default)" } else { "" }));
+    printer.field("device", device.name());
+
+    let axes = psfs[0].values().ndim();
+    let parts = image.parts(axes)?;
+    let solving = Solving::begin();
+    let start = Instant::now();
+    let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
+    for (k, part) in parts.iter().enumerate() {
+        let psf = &psfs[image.channel_of(k, parts.len()).min(psfs.len() - 1)];
+        let job = Job { args, method, psf, device: &device, solving: &solving };
+        let (result, how) = job.solve(part.view())?;
+        let name = if parts.len() > 1 { format!("part {}", k + 1) } else { "solved".into() };
+        printer.field(&name, job.outcome(&result, &how));
+        results.push(job.facts(&result, &how));
+        done.push(result.image);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    printer.field("time", format_args!("{seconds:.3} s"));
+    let mut facts = image.facts();
+    facts.extend([
+        ("device".into(), json!(device.name())),
+        ("lanes".into(), json!(args.common.lanes())),
+        ("method".into(), json!(method.name())),
+        ("psf_sum".into(), json!(psfs[0].sum())),
+        ("psf_center".into(), json!(psfs[0].given_center())),
+        ("parts".into(), Value::Array(results)),
+        ("seconds".into(), json!(seconds)),
+        ("interrupted".into(), json!(solving.interrupted())),
+    ]);
+    image.write(target, image.joined(&done)?, &args.picture, printer, &mut facts)?;
+    printer.json(&Value::Object(facts));
+    if solving.interrupted() {
+        complain(&format!("interrupted; the picture so far was written to {}", args.picture.output.display()));
+        return Ok(INTERRUPTED);
+    }
+    Ok(DONE)
+}
+
+/// One PSF, or one for each channel.
+fn read_psfs(args: &Args, image: &Image) -> Result<Vec<Psf>> {
+    let wrong = |message: String| Error::file(&args.psf, message);
+    let file = Image::read_plain(&args.psf)?.without_equal_channels();
+    let (axes, space) = (file.space().len(), image.space().len());
+    if axes > space || axes > 3 {
+        return Err(wrong(format!(
+            "the PSF {:?} has {axes} axes, the picture {:?} has {space}; give a PSF of as many, or of fewer for each plane",
+            file.space(),
+            image.space()
+        )));
+    }
+    if !matches!(file.channels(), 1) && file.channels() != image.channels() {
+        let (came, want) = (file.channels(), image.channels());
+        return Err(wrong(format!("the PSF has {came} channels, the picture {want}; give one PSF, or one for each")));
+    }
+    let parts = file.parts(axes)?;
+    parts
+        .iter()
+        .map(|p| Psf::new(p.view(), args.center(), args.keep_psf_scale).map_err(|e| wrong(e.to_string())))
+        .collect()
+}
+
+/// Counts of light are never negative, but noise around a background that was subtracted is.
+fn chosen(image: &Image, psfs: &[Psf]) -> Method {
+    let (mut negative, mut all) = (0.0, 0.0);
+    for v in image.values().iter().filter(|v| v.is_finite()) {
+        all += f64::from(v.abs());
+        negative += f64::from((-v).max(0.0));
+    }
+    let light = negative <= NEGATIVE * all && psfs.iter().all(|p| p.negative() <= NEGATIVE);
+    if light { Method::Rl } else { Method::Wiener }
+}
+
+fn psf_text(args: &Args, psf: &Psf) -> String {
+    let extents: Vec<String> = psf.values().shape().iter().map(usize::to_string).collect();
+    let center: Vec<String> = psf.given_center().iter().map(f64::to_string).collect();
+    let scale = if args.keep_psf_scale { "kept" } else { "divided by it" };
+    format!(
+        "{} without zeros around it, centre at [{}], sum {} ({scale})",
+        extents.join(" x "),
+        center.join(", "),
+        short(psf.sum())
+    )
+}
+
+fn boundary_text(boundary: Boundary) -> &'static str {
+    match boundary {
+        Boundary::Unknown => "unknown",
+        Boundary::Periodic => "the picture again",
+        Boundary::Zero => "dark",
+        Boundary::Mirror => "the mirrored picture",
+    }
+}
+
+/// One part of the picture.
+struct Job<'a> {
+    args: &'a Args,
+    method: Method,
+    psf: &'a Psf,
+    device: &'a Device,
+    solving: &'a Solving,
+}
+
+/// What was taken of the noise.
+struct How {
+    noise: f64,
+    lambda: Option<f32>,
+    clipped: usize,
+}
+
+impl Job<'_> {
+    fn solve(&self, part: ArrayViewD<f32>) -> Result<(Deconvolved, How)> {
+        let args = self.args;
+        let known = part.iter().any(|v| !v.is_finite()).then(|| part.mapv(|v| f32::from(v.is_finite())));
+        let blur = Blur::new(self.psf, part.shape(), known.as_ref().map(|k| k.view()), args.outside())?;
+        let found = NoiseToSignal::of(part.view(), self.psf)?;
+        let noise = args.noise.map_or(found.noise, f64::from);
+        // Of the same signal with another noise.
+        let ratio = match args.noise {
+            Some(_) if found.noise > 0.0 => found.ratio * (noise / found.noise).powi(2),
+            _ => found.ratio,
+        };
+        let most = |default: usize| args.iterations.map_or(default, NonZeroUsize::get);
+        if self.method == Method::Rl {
+            let iterations = most(100);
+            let tol = args.tol.unwrap_or(if args.iterations.is_some() { 0.0 } else { 1e-3 });
+            let bar = progress::iterations(iterations);
+            let options = RichardsonLucyOptions::default()
+                .iterations(iterations)
+                .tol(tol)
+                .noise(args.iterations.is_none().then_some(noise))
+                .progress(|r| progress::reading(&bar, r))
+                .cancel(self.solving.stop());
+            let result = blur.richardson_lucy(part.view(), options, self.device)?;
+            bar.finish_and_clear();
+            let clipped = part.iter().filter(|v| **v < 0.0).count();
+            return Ok((result, How { noise, lambda: None, clipped }));
+        }
+        let point = self.psf.is_point();
+        let lambda = args.lambda.unwrap_or_else(|| match self.method {
+            // Nothing is blurred, so there is nothing to hold back.
+            _ if point => 0.0,
+            Method::Cg => damping(part.view(), noise),
+            _ => ratio as f32,
+        });
+        let iterations = most(300);
+        let bar = progress::iterations(iterations);
+        let options = SolveOptions::default()
+            .lambda(lambda)
+            .iterations(iterations)
+            .tol(args.tol.unwrap_or(1e-4))
+            .progress(|p| progress::reading(&bar, p.reading()))
+            .cancel(self.solving.stop());
+        let result = match self.method {
+            Method::Cg => blur.damped(part, options, self.device)?,
+            _ => blur.wiener(part, options, self.device)?,
+        };
+        bar.finish_and_clear();
+        Ok((result, How { noise, lambda: Some(lambda), clipped: 0 }))
+    }
+
+    fn outcome(&self, result: &Deconvolved, how: &How) -> String {
+        let why = match result.stop {
+            _ if result.at_noise => "the misfit is that of the noise".into(),
+            Stop::Cancelled => "interrupted".into(),
+            Stop::Zero => "the picture is zero, and so is the scene".into(),
+            stop => stop.to_string(),
+        };
+        let from = if self.args.noise.is_some() { "given" } else { "estimated" };
+        let lambda = how.lambda.map(|l| format!(", lambda {}", short(l))).unwrap_or_default();
+        let clipped = match how.clipped {
+            0 => String::new(),
+            n => format!(", {} below 0 taken for 0", count_of(n, "sample")),
+        };
+        format!(
+            "{} ({why}); misfit {:.2} %, {} rms, noise {} ({from}){lambda}{clipped}",
+            count_of(result.iterations, "iteration"),
+            100.0 * result.misfit,
+            short(result.deviation),
+            short(how.noise)
+        )
+    }
+
+    fn facts(&self, result: &Deconvolved, how: &How) -> Value {
+        json!({
+            "iterations": result.iterations,
+            "stop": if result.at_noise { "noise" } else { stop_name(result.stop) },
+            "misfit": result.misfit,
+            "deviation": result.deviation,
+            "noise": how.noise,
+            "lambda": how.lambda.map(decimal),
+            "negative": how.clipped,
+            "history": result.history.iter().map(|p| json!([p.iteration, p.residual])).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// σ² over the mean square of the signal.
+fn damping(part: ArrayViewD<f32>, noise: f64) -> f32 {
+    let (mut square, mut count) = (0.0, 0usize);
+    for v in part.iter().filter(|v| v.is_finite()) {
+        square += f64::from(*v).powi(2);
+        count += 1;
+    }
+    let signal = square / count.max(1) as f64 - noise * noise;
+    if signal > 0.0 { (noise * noise / signal) as f32 } else { 1.0 }
+}
