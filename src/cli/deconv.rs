@@ -8,7 +8,7 @@ use super::printer::{Printer, complain, count_of, decimal, short};
 use super::recon::stop_name;
 use super::{DONE, INTERRUPTED, output, progress};
 use clap::ValueEnum;
-use linops::app::{Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions};
+use linops::app::{Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene};
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Error, Result};
 use ndarray::{ArrayD, ArrayViewD};
@@ -23,7 +23,7 @@ use std::time::Instant;
 ///
 /// --method rl raises the Poisson likelihood of the counts y by Richardson and Lucy's iteration, x ← x·Aᵀ(y/A x)/Aᵀ1; it keeps
 /// the scene from being negative, and stops when ‖A x − y‖² is that of the noise. wiener minimises ‖A x − y‖² + λ‖∇x‖², cg
-/// ‖A x − y‖² + λ‖x‖².
+/// ‖A x − y‖² + λ‖x − m‖² with the mean m; their λ is the ratio of noise and signal, by the picture's spectrum.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
@@ -274,7 +274,8 @@ impl Job<'_> {
         let args = self.args;
         let known = part.iter().any(|v| !v.is_finite()).then(|| part.mapv(|v| f32::from(v.is_finite())));
         let blur = Blur::new(self.psf, part.shape(), known.as_ref().map(|k| k.view()), args.outside())?;
-        let found = NoiseToSignal::of(part.view(), self.psf)?;
+        let scene = if self.method == Method::Cg { Scene::White } else { Scene::Natural };
+        let found = NoiseToSignal::of(part.view(), self.psf, scene)?;
         let noise = args.noise.map_or(found.noise, f64::from);
         // Of the same signal with another noise.
         let ratio = match args.noise {
@@ -298,12 +299,8 @@ impl Job<'_> {
             return Ok((result, How { noise, lambda: None, clipped }));
         }
         let point = self.psf.is_point();
-        let lambda = args.lambda.unwrap_or_else(|| match self.method {
-            // Nothing is blurred, so there is nothing to hold back.
-            _ if point => 0.0,
-            Method::Cg => damping(part.view(), noise),
-            _ => ratio as f32,
-        });
+        // Of a point nothing is blurred, so there is nothing to hold back.
+        let lambda = args.lambda.unwrap_or(if point { 0.0 } else { ratio as f32 });
         let iterations = most(300);
         let bar = progress::iterations(iterations);
         let options = SolveOptions::default()
@@ -354,15 +351,4 @@ impl Job<'_> {
             "history": result.history.iter().map(|p| json!([p.iteration, p.residual])).collect::<Vec<_>>(),
         })
     }
-}
-
-/// σ² over the mean square of the signal.
-fn damping(part: ArrayViewD<f32>, noise: f64) -> f32 {
-    let (mut square, mut count) = (0.0, 0usize);
-    for v in part.iter().filter(|v| v.is_finite()) {
-        square += f64::from(*v).powi(2);
-        count += 1;
-    }
-    let signal = square / count.max(1) as f64 - noise * noise;
-    if signal > 0.0 { (noise * noise / signal) as f32 } else { 1.0 }
 }

@@ -1,5 +1,6 @@
-//! `linops demo`: a simulated scan, reconstructed without and with SENSE, as one picture.
+//! `linops demo`: a simulated scan, reconstructed without and with SENSE, as one picture; or a blurred picture.
 
+mod deconvolution;
 mod picture;
 mod subject;
 
@@ -24,6 +25,10 @@ pub struct Args {
     #[arg(long)]
     radial: bool,
 
+    /// Simulate a microscope's picture of cells and deconvolve it
+    #[arg(long, conflicts_with = "radial")]
+    deconv: bool,
+
     /// Where the picture goes (.png) [default: demo.png, which replaces an earlier one of the demo]
     #[arg(long, short, value_name = "FILE", value_parser = super::output::name_of("png"))]
     output: Option<PathBuf>,
@@ -43,6 +48,9 @@ const LAMBDA: f32 = 1e-3;
 const ITERATIONS: usize = 60;
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    if args.deconv {
+        return deconvolution::run(args, printer);
+    }
     let path = args.output.as_deref().unwrap_or(Path::new(FILE));
     let target = match args.output {
         Some(_) => picture::reserve(path, args.force)?,

@@ -24,7 +24,7 @@ mod tikhonov;
 pub use blur::{Blur, Outside};
 pub use psf::{Psf, PsfCenter};
 pub use richardson_lucy::RichardsonLucyOptions;
-pub use spectrum::NoiseToSignal;
+pub use spectrum::{NoiseToSignal, Scene};
 
 use crate::solve::{Reading, Stop};
 use ndarray::ArrayD;

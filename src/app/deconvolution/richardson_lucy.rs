@@ -25,13 +25,15 @@ pub struct RichardsonLucyOptions<'a> {
     /// Stop when the root mean square of A x − y has come down to this standard deviation of the noise: further iterations fit
     /// noise. None at first, which never stops for that.
     pub noise: Option<f64>,
+    /// The scene on the canvas to start from; None at first, which is an even one as bright as the picture. What is 0 stays 0.
+    pub start: Option<ArrayD<f32>>,
     progress: Option<Box<dyn FnMut(Reading) + 'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 
 impl Default for RichardsonLucyOptions<'_> {
     fn default() -> Self {
-        RichardsonLucyOptions { iterations: 100, tol: 1e-3, noise: None, progress: None, cancel: None }
+        RichardsonLucyOptions { iterations: 100, tol: 1e-3, noise: None, start: None, progress: None, cancel: None }
     }
 }
 
@@ -42,6 +44,8 @@ setters! { RichardsonLucyOptions<'_> {
     tol: f32,
     /// With the noise at which it stops.
     noise: Option<f64>,
+    /// From another scene.
+    start: Option<ArrayD<f32>>,
 } }
 
 impl<'a> RichardsonLucyOptions<'a> {
@@ -120,7 +124,15 @@ impl Blur {
             return self.deconvolved(&y, &zero, 0, Vec::new(), Stop::Zero);
         }
         let step = Step::new(self, counts, largest * DARK, device)?;
-        let mut x = step.first(&canvas, device)?;
+        let mut x = match options.start.take() {
+            None => step.first(&canvas, device)?,
+            Some(start) if start.iter().all(|v| v.is_finite() && *v >= 0.0) => {
+                let start = Tensor::from_array(start, canvas.dims())?;
+                canvas.expect(start.shape()).map_err(|e| e.at("richardson_lucy: the start"))?;
+                start.to(device)?
+            }
+            Some(_) => return value_err!("richardson_lucy: the start holds values below 0 or not finite"),
+        };
         let mut history: Vec<Reading> = Vec::new();
         let mut before = f64::INFINITY;
         let mut k = 0;

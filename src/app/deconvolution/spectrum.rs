@@ -3,23 +3,34 @@
 //! Pictures have spectra that fall about as 1/k² (Field, J. Opt. Soc. Am. A 4:2379, 1987), and white noise has a flat one. So
 //! the blurred picture's power at a frequency k is taken for P·|H|²/|D|² + σ², with the transfer function H of the PSF and the
 //! gradient's |D|², and P and σ² are those of the greatest likelihood (Whittle, Ark. Mat. 2:423, 1953). Their ratio is the weight
-//! of Wiener's filter.
+//! of Wiener's filter. The spectrum is that under a window, and noise of light is stronger where the picture is brighter; so σ is
+//! carried over to the whole picture by the energies of its finest details with and without the window.
 
 use super::Psf;
 use super::blur::{dims, wrapped};
+use crate::app::noise_level::finest_details;
 use crate::error::Result;
 use crate::linop::{FftOptions, fft};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, ArrayViewD, Dimension};
 use std::f64::consts::{PI, TAU};
 
+/// What a scene's spectrum is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// P/|D|², with the gradient's |D|², which is about |k|².
+    Natural,
+    /// P at all frequencies.
+    White,
+}
+
 /// Noise and signal of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NoiseToSignal {
-    /// σ²/P: the weight λ of ‖∇x‖².
+    /// σ²/P: the weight λ of ‖∇x‖², or of ‖x‖² for a white scene.
     pub ratio: f64,
-    /// Standard deviation σ of the noise.
+    /// Standard deviation σ of the noise: the root of its mean square over the picture.
     pub noise: f64,
 }
 
@@ -33,8 +44,8 @@ impl NoiseToSignal {
     ///
     /// # Errors
     /// The PSF has another number of axes.
-    pub fn of(image: ArrayViewD<f32>, psf: &Psf) -> Result<NoiseToSignal> {
-        let power = windowed_power(image)?;
+    pub fn of(image: ArrayViewD<f32>, psf: &Psf, scene: Scene) -> Result<NoiseToSignal> {
+        let power = windowed_power(image.view())?;
         let axes = dims(power.ndim());
         let taps = Tensor::from_array(wrapped(psf, power.shape()), axes.as_str())?;
         let n = power.len() as f64;
@@ -47,11 +58,15 @@ impl NoiseToSignal {
             if steps.clone().map(away).all(|k| k <= 1) {
                 continue;
             }
-            let gradient: f64 = steps.map(|(&k, &n)| 4.0 * (PI * k as f64 / n as f64).sin().powi(2)).sum();
+            let gradient: f64 = match scene {
+                Scene::Natural => steps.map(|(&k, &n)| 4.0 * (PI * k as f64 / n as f64).sin().powi(2)).sum(),
+                Scene::White => 1.0,
+            };
             // The transform is orthonormal: the transfer function is √n times it.
             pairs.push((i, f64::from(h.norm_sqr()) * n / gradient));
         }
-        Ok(likeliest(&pairs))
+        let found = likeliest(&pairs);
+        Ok(NoiseToSignal { noise: found.noise * unevenness(image), ..found })
     }
 }
 
@@ -77,6 +92,28 @@ fn likeliest(pairs: &[(f64, f64)]) -> NoiseToSignal {
     }
 }
 
+/// Noise of the whole picture over that under the window. 1 where there are no details to tell it from.
+fn unevenness(image: ArrayViewD<f32>) -> f64 {
+    let Ok(details) = finest_details(image.mapv(f64::from).view()) else { return 1.0 };
+    let (mut plain, mut count, mut windowed, mut weights) = (0.0, 0usize, 0.0, 0.0);
+    for (at, d) in details.values.indexed_iter().filter(|(_, d)| d.is_finite()) {
+        let center = |(&k, s): (&usize, &usize)| if *s > 1 { k * s + details.taps / 2 } else { k };
+        let places = at.slice().iter().zip(&details.strides).map(center);
+        let w: f64 = places.zip(image.shape()).map(|(p, &n)| hann(p, n).powi(2)).product();
+        plain += d * d;
+        count += 1;
+        windowed += w * d * d;
+        weights += w;
+    }
+    let ratio = (plain / count as f64) / (windowed / weights);
+    if ratio.is_finite() { ratio.sqrt() } else { 1.0 }
+}
+
+/// Hann's window.
+fn hann(k: usize, n: usize) -> f64 {
+    0.5 - 0.5 * (TAU * (k as f64 + 0.5) / n as f64).cos()
+}
+
 /// |F w(y − mean)|²/Σw² with Hann's window w along each axis, so that the borders count little.
 fn windowed_power(image: ArrayViewD<f32>) -> Result<ArrayD<f64>> {
     let (mut sum, mut count) = (0.0, 0usize);
@@ -85,7 +122,6 @@ fn windowed_power(image: ArrayViewD<f32>) -> Result<ArrayD<f64>> {
         count += 1;
     }
     let mean = sum / count.max(1) as f64;
-    let hann = |k: usize, n: usize| 0.5 - 0.5 * (TAU * (k as f64 + 0.5) / n as f64).cos();
     let mut weight = 0.0;
     let mut windowed = ArrayD::<f32>::zeros(image.raw_dim());
     // In units of the largest value, so that squares stay in the range of 32 bits.
