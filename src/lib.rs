@@ -37,6 +37,8 @@ mod run;
 pub mod explain;
 
 pub mod check;
+pub mod convex;
+pub mod functional;
 pub mod solve;
 pub mod threadable;
 
@@ -68,6 +70,8 @@ pub mod internal {
         //! Lanes, below devices.
         pub use crate::gpu::queues::{LaneOptions, Lanes, SharedBuffer, Ticket};
     }
+    #[cfg(feature = "gpu")]
+    pub use crate::convex::kernels as convex_kernels;
     pub use crate::host::{HostBuf, HostInstance, Slice};
     pub use crate::ir::{Node, Program};
     pub use crate::plan::{Cost, Item, Plan, PlanOptions, PlanValue, Region, Schedule, Step, Target, size_class};

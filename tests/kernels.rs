@@ -8,7 +8,7 @@ use common::data::{Random, complex, indices, mask};
 use common::kernels::{dispatches, poorest, small_bindings};
 use linops::Linop;
 use linops::explain::{Language, Target};
-use linops::internal::{KernelShape, Slot, solver_kernels, translate, validate};
+use linops::internal::{KernelShape, Slot, convex_kernels, solver_kernels, translate, validate};
 use linops::linop::{self, FftOptions, NufftOptions};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +59,7 @@ fn texts() -> &'static BTreeMap<String, String> {
                 }
             }
         }
+        all.extend(convex_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("convex: {name}"))));
         all.extend(solver_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("solver: {name}"))));
         all
     })

@@ -9,11 +9,13 @@ use super::queues::SharedBuffer;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
-use crate::vectors::{DOTS, FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, Scalar, Space, Vector, expect_dots, kernel};
+use crate::vectors::{
+    FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, SUMS, Scalar, Space, Unit, Vector, expect_sums, kernel,
+};
 use std::sync::Arc;
 
-/// Quads that an invocation handles at least, before there are more workgroups.
-const QUADS_EACH: u64 = 4;
+/// Numbers that an invocation handles at least, before there are more workgroups.
+const NUMBERS_EACH: u64 = 16;
 
 /// Bytes of a quad: four numbers.
 const QUAD: u64 = 16;
@@ -29,7 +31,7 @@ pub(crate) struct GpuSpace {
     current: usize,
     _params: Block,
     passes: Vec<Prepared>,
-    /// Dots that the last pass has begun.
+    /// Sums that the last pass has begun.
     begun: usize,
     recorded: Vec<wgpu::CommandBuffer>,
     encoder: Option<wgpu::CommandEncoder>,
@@ -51,10 +53,11 @@ struct Dispatch {
 /// A stretch of the vectors that one dispatch goes over.
 #[derive(Clone, Copy)]
 struct Stretch {
-    /// First quad, and number of numbers.
+    /// First quad, number of numbers of each member of a group, and of all of them.
     quad: u64,
     length: u64,
-    /// Quads of each workgroup, and how many of these there are.
+    bound: u64,
+    /// Units of each workgroup, and how many of these there are.
     chunk: u64,
     groups: u64,
     /// Its first partial sum.
@@ -76,7 +79,7 @@ impl GpuSpace {
             Tensor::from_device(shape.clone(), *dtype, Arc::new(gpu.alloc(bytes)?))
         };
         let vectors = like.iter().map(vector).collect::<Result<Vec<_>>>()?;
-        let state = || core.alloc(4 * (layout.scalars as u64 + 1 + DOTS as u64 * PARTIALS));
+        let state = || core.alloc(4 * (layout.scalars as u64 + 1 + SUMS as u64 * PARTIALS));
         let states = [state()?, state()?];
         let zeros = vec![0u8; 4 * (layout.scalars + 1)];
         states.iter().try_for_each(|s| core.write(s, 0, &zeros))?;
@@ -98,7 +101,8 @@ impl GpuSpace {
         let mut passes = Vec::new();
         let mut at = 0;
         for (pass, stretches) in layout.passes.into_iter().zip(plans) {
-            let pipeline = core.lane(0).pipeline(pass.name, &kernel(&pass, layout.scalars)?, false)?;
+            let text = kernel(&pass, layout.scalars, numbers(&pass, &vectors)?.1)?;
+            let pipeline = core.lane(0).pipeline(pass.name, &text, false)?;
             let mut dispatches = Vec::new();
             for s in stretches {
                 let bind = |state: usize| binder.bind(&pass, &pipeline, s, state, at);
@@ -198,39 +202,47 @@ fn to_words<const N: usize>(numbers: [u64; N]) -> Result<[u32; N]> {
     Ok(words)
 }
 
-/// The stretches that one binding holds each, and the partial sums of each: all together no more than a state holds.
-fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor]) -> Result<Vec<Stretch>> {
-    let numbers = |v: Vector| {
+/// The numbers of each vector of a pass, and what an invocation takes of them.
+fn numbers(pass: &Pass, vectors: &[Tensor]) -> Result<(u64, Unit)> {
+    let of = |v: Vector| {
         let t = &vectors[v.0];
         t.shape().len() as u64 * t.dtype().bytes() / 4
     };
-    let lengths: Vec<u64> = pass.vectors().iter().map(|(v, _)| numbers(*v)).collect();
-    let Some(&length) = lengths.first() else {
-        return Ok(vec![Stretch { quad: 0, length: 0, chunk: 0, groups: 1, first: 0 }]);
-    };
+    let lengths: Vec<u64> = pass.vectors().iter().map(|(v, _)| of(*v)).collect();
+    let length = lengths.first().copied().unwrap_or(0);
     if lengths.iter().any(|&l| l != length) {
         return Err(Error::Value(format!("the pass {} goes over vectors of {lengths:?} numbers", pass.name)));
     }
+    Ok((length, Unit::of(pass, length)))
+}
+
+/// The stretches that one binding holds each, and the partial sums of each: all together no more than a state holds.
+fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor]) -> Result<Vec<Stretch>> {
+    let (length, unit) = numbers(pass, vectors)?;
+    if pass.vectors().is_empty() {
+        return Ok(vec![Stretch { quad: 0, length: 0, bound: 0, chunk: 0, groups: 1, first: 0 }]);
+    }
+    let members = pass.group.map_or(1, |g| g.members as u64);
     // Offsets of bindings are multiples of 256.
     let most = (gpu.core.limits.max_binding / 256).max(1) * 256 / QUAD;
     let quads = length.div_ceil(4);
     let count = quads.div_ceil(most).max(1);
-    if count > PARTIALS {
-        return Err(Error::TooBig {
-            what: "a solver's vector".into(),
-            needed: 4 * length,
-            limit: PARTIALS * most * QUAD,
-        });
+    // The members of a group are bound together.
+    if count > PARTIALS || (count > 1 && members > 1) {
+        let limit = if members > 1 { most * QUAD } else { PARTIALS * most * QUAD };
+        return Err(Error::TooBig { what: "a solver's vector".into(), needed: 4 * length, limit });
     }
     let share = PARTIALS / count;
     let mut first = 0;
     let stretch = |at: u64| {
         let quad = at * most;
-        let own = most.min(quads - quad);
-        let groups = own.div_ceil(GROUP * QUADS_EACH).clamp(1, share);
-        let chunk = own.div_ceil(groups).next_multiple_of(GROUP);
-        let groups = own.div_ceil(chunk).max(1);
-        let s = Stretch { quad, length: (4 * own).min(length - 4 * quad), chunk, groups, first };
+        let bound = (4 * most).min(length - 4 * quad);
+        let own = bound / members;
+        let units = own.div_ceil(unit.numbers());
+        let groups = own.div_ceil(GROUP * NUMBERS_EACH).clamp(1, share);
+        let chunk = units.div_ceil(groups).next_multiple_of(GROUP);
+        let groups = units.div_ceil(chunk).max(1);
+        let s = Stretch { quad, length: own, bound, chunk, groups, first };
         first += groups;
         s
     };
@@ -260,7 +272,7 @@ impl Binder<'_> {
         ];
         for (binding, (v, _)) in (FIRST_VECTOR..).zip(pass.vectors()) {
             let buffer = here(&self.vectors[v.0])?.wgpu_buffer();
-            let resource = part(buffer, QUAD * s.quad, QUAD * s.length.div_ceil(4));
+            let resource = part(buffer, QUAD * s.quad, QUAD * s.bound.div_ceil(4));
             entries.push(wgpu::BindGroupEntry { binding, resource });
         }
         // Only what the kernel declares and naga kept.
@@ -281,6 +293,14 @@ impl Space for GpuSpace {
         let out = self.gpu.tensor(from.shape().clone(), from.dtype())?;
         self.copy(&from, &out)?;
         Ok(out)
+    }
+
+    fn copy(&mut self, from: Vector, to: Vector) -> Result<()> {
+        let (from, to) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
+        let bytes = from.shape().len() as u64 * from.dtype().bytes();
+        let (source, target) = (here(&from)?.wgpu_buffer().clone(), here(&to)?.wgpu_buffer().clone());
+        self.encoder().copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
+        Ok(())
     }
 
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
@@ -313,7 +333,7 @@ impl Space for GpuSpace {
     }
 
     fn pass(&mut self, pass: usize) -> Result<()> {
-        expect_dots(&self.passes[pass].pass, self.begun)?;
+        expect_sums(&self.passes[pass].pass, self.begun)?;
         self.encoder();
         let (prepared, state) = (&self.passes[pass], self.current);
         let Some(encoder) = &mut self.encoder else { return Ok(()) };
@@ -324,7 +344,7 @@ impl Space for GpuSpace {
             recording.dispatch_workgroups(d.workgroups.0, d.workgroups.1, 1);
         }
         drop(recording);
-        self.begun = prepared.pass.dots.len();
+        self.begun = prepared.pass.sums.len();
         self.current = 1 - state;
         Ok(())
     }

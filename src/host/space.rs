@@ -5,8 +5,9 @@ use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::loops::HostBuf;
 use crate::tensor::{DType, HostArray, Tensor};
-use crate::vectors::{DOTS, Layout, Pass, Scalar, Space, Vector, expect_dots};
+use crate::vectors::{Group, Layout, Map, Measure, Pass, SUMS, Scalar, Space, Vector, expect_sums};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -16,15 +17,15 @@ const CHUNK: usize = 1 << 13;
 /// Numbers that are updated before the next vector is looked at: they stay in the nearest cache.
 const BLOCK: usize = 512;
 
-/// Sums side by side within a block.
-const SUMS: usize = 8;
+/// Running sums side by side within a block.
+const LANES: usize = 8;
 
 pub(crate) struct HostSpace {
     operators: Vec<Arc<HostPlan>>,
     vectors: Vec<(Shape, HostBuf<f32>)>,
     scalars: Vec<f64>,
     passes: Vec<Pass>,
-    /// The dots of the last pass.
+    /// The sums of the last pass.
     begun: Vec<f64>,
 }
 
@@ -62,52 +63,164 @@ impl Part<'_> {
 
 /// A pass with numbers for formulas, and positions among its vectors.
 struct Loop {
-    updates: Vec<(usize, Vec<(f32, usize)>)>,
-    dots: Vec<(usize, usize)>,
+    updates: Vec<Updated>,
+    sums: Vec<Summed>,
+    group: Group,
 }
+
+struct Updated {
+    to: usize,
+    terms: Vec<(f32, usize)>,
+    map: Option<Mapped>,
+}
+
+enum Mapped {
+    Shrink(f32, Option<usize>),
+    Ball(f32, Option<usize>),
+    Clamp(f32, f32),
+}
+
+enum Summed {
+    Dot(usize, usize),
+    Magnitudes(usize, Option<usize>),
+}
+
+/// What one task has of the vectors: for each its part of every member.
+type Parts<'a> = Vec<Vec<Part<'a>>>;
 
 impl Loop {
     fn of(pass: &Pass, scalars: &[f64]) -> Loop {
         let vectors = pass.vectors();
         let at = |v: Vector| vectors.iter().position(|(u, _)| *u == v).unwrap_or(0);
-        let update = |u: &crate::vectors::Update| {
-            let terms = u.terms.iter().map(|(f, v)| (f.value(scalars) as f32, at(*v))).filter(|(c, _)| *c != 0.0);
-            (at(u.vector), terms.collect())
+        let number = |f: &crate::vectors::Formula| f.value(scalars) as f32;
+        let map = |map: &Map| match map {
+            Map::Shrink(t, w) => Mapped::Shrink(number(t), w.map(at)),
+            Map::Ball(t, w) => Mapped::Ball(number(t), w.map(at)),
+            Map::Clamp(low, high) => Mapped::Clamp(*low, *high),
         };
-        let dots = pass.dots.iter().map(|&(x, y)| (at(x), at(y))).collect();
-        Loop { updates: pass.updates.iter().map(update).collect(), dots }
+        let update = |u: &crate::vectors::Update| {
+            let terms = u.terms.iter().map(|(f, v)| (number(f), at(*v))).filter(|(c, _)| *c != 0.0);
+            Updated { to: at(u.vector), terms: terms.collect(), map: u.map.as_ref().map(map) }
+        };
+        let sum = |m: &Measure| match *m {
+            Measure::Dot(x, y) => Summed::Dot(at(x), at(y)),
+            Measure::Magnitudes(v, w) => Summed::Magnitudes(at(v), w.map(at)),
+        };
+        Loop {
+            updates: pass.updates.iter().map(update).collect(),
+            sums: pass.sums.iter().map(sum).collect(),
+            group: pass.group.unwrap_or(Group { members: 1, complex: false }),
+        }
     }
 
     /// Goes over one task's parts.
-    fn run(&self, parts: &mut [Part]) -> [f64; DOTS] {
-        let mut dots = [0.0; DOTS];
-        let len = parts.first().map_or(0, |p| p.values().len());
-        let mut sum = [0.0f32; BLOCK];
+    fn run(&self, parts: &mut Parts) -> [f64; SUMS] {
+        let mut sums = [0.0; SUMS];
+        let len = parts.first().and_then(|p| p.first()).map_or(0, |p| p.values().len());
         for first in (0..len).step_by(BLOCK) {
             let block = first..len.min(first + BLOCK);
-            let sum = &mut sum[..block.len()];
-            for (to, terms) in &self.updates {
-                sum.fill(0.0);
-                for &(c, v) in terms {
-                    sum.iter_mut().zip(&parts[v].values()[block.clone()]).for_each(|(s, v)| *s += c * v);
-                }
-                if let Part::Written(v) = &mut parts[*to] {
-                    v[block.clone()].copy_from_slice(sum);
-                }
+            for update in &self.updates {
+                self.update(update, parts, block.clone());
             }
-            for (dot, &(x, y)) in dots.iter_mut().zip(&self.dots) {
-                *dot += product(&parts[x].values()[block.clone()], &parts[y].values()[block.clone()]);
+            for (total, sum) in sums.iter_mut().zip(&self.sums) {
+                *total += self.sum(sum, parts, block.clone());
             }
         }
-        dots
+        sums
+    }
+
+    fn update(&self, update: &Updated, parts: &mut Parts, block: Range<usize>) {
+        let mut sum = [0.0f32; BLOCK];
+        let sum = &mut sum[..block.len()];
+        #[allow(clippy::needless_range_loop)] // terms and target are of several vectors
+        for m in 0..self.group.members {
+            sum.fill(0.0);
+            for &(c, v) in &update.terms {
+                sum.iter_mut().zip(&parts[v][m].values()[block.clone()]).for_each(|(s, v)| *s += c * v);
+            }
+            if let Some(Mapped::Clamp(low, high)) = update.map {
+                sum.iter_mut().for_each(|s| *s = s.max(low).min(high));
+                if self.group.complex {
+                    sum.iter_mut().skip(1).step_by(2).for_each(|s| *s = 0.0);
+                }
+            }
+            if let Part::Written(v) = &mut parts[update.to][m] {
+                v[block.clone()].copy_from_slice(sum);
+            }
+        }
+        let (threshold, weights, factor): (f32, _, fn(f32, f32) -> f32) = match update.map {
+            Some(Mapped::Shrink(t, w)) => (t, w, shrink),
+            Some(Mapped::Ball(t, w)) => (t, w, ball),
+            _ => return,
+        };
+        self.magnitudes(&parts[update.to], block.clone(), sum);
+        match weights {
+            Some(w) => sum
+                .iter_mut()
+                .zip(&parts[w][0].values()[block.clone()])
+                .for_each(|(m, w)| *m = factor(*m, threshold * w)),
+            None => sum.iter_mut().for_each(|m| *m = factor(*m, threshold)),
+        }
+        for part in &mut parts[update.to] {
+            if let Part::Written(v) = part {
+                v[block.clone()].iter_mut().zip(&*sum).for_each(|(v, f)| *v *= f);
+            }
+        }
+    }
+
+    /// The magnitudes of groups, at every number that has a part in them.
+    fn magnitudes(&self, members: &[Part], block: Range<usize>, to: &mut [f32]) {
+        to.fill(0.0);
+        for part in members {
+            to.iter_mut().zip(&part.values()[block.clone()]).for_each(|(s, v)| *s += v * v);
+        }
+        if self.group.complex {
+            for pair in to.chunks_exact_mut(2) {
+                pair.fill(pair[0] + pair[1]);
+            }
+        }
+        to.iter_mut().for_each(|s| *s = s.sqrt());
+    }
+
+    fn sum(&self, sum: &Summed, parts: &Parts, block: Range<usize>) -> f64 {
+        match *sum {
+            Summed::Dot(x, y) => {
+                let pairs = parts[x].iter().zip(&parts[y]);
+                pairs.map(|(x, y)| product(&x.values()[block.clone()], &y.values()[block.clone()])).sum()
+            }
+            Summed::Magnitudes(v, weights) => {
+                let mut size = [0.0f32; BLOCK];
+                let size = &mut size[..block.len()];
+                self.magnitudes(&parts[v], block.clone(), size);
+                let step = if self.group.complex { 2 } else { 1 };
+                let one = size.iter().step_by(step).map(|m| f64::from(*m));
+                match weights {
+                    Some(w) => {
+                        let weights = parts[w][0].values()[block].iter().step_by(step);
+                        one.zip(weights).map(|(m, w)| m * f64::from(*w)).sum()
+                    }
+                    None => one.sum(),
+                }
+            }
+        }
     }
 }
 
+/// max(0, 1 − t/m).
+fn shrink(m: f32, t: f32) -> f32 {
+    if m > t { 1.0 - t / m } else { 0.0 }
+}
+
+/// min(1, t/m).
+fn ball(m: f32, t: f32) -> f32 {
+    if m > t { t / m } else { 1.0 }
+}
+
 fn product(x: &[f32], y: &[f32]) -> f64 {
-    let mut sums = [0.0f64; SUMS];
-    let (mut xs, mut ys) = (x.chunks_exact(SUMS), y.chunks_exact(SUMS));
+    let mut sums = [0.0f64; LANES];
+    let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
     for (x, y) in xs.by_ref().zip(ys.by_ref()) {
-        for k in 0..SUMS {
+        for k in 0..LANES {
             sums[k] += f64::from(x[k]) * f64::from(y[k]);
         }
     }
@@ -144,6 +257,16 @@ impl Space for HostSpace {
         values.try_clone()?.into_tensor(shape.clone())
     }
 
+    fn copy(&mut self, from: Vector, to: Vector) -> Result<()> {
+        if from == to {
+            return Ok(());
+        }
+        let [(_, from), (_, to)] =
+            self.vectors.get_disjoint_mut([from.0, to.0]).map_err(|e| Error::Value(e.to_string()))?;
+        numbers(to).copy_from_slice(numbers(from));
+        Ok(())
+    }
+
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
         self.scalars[s.0] = value.into();
         Ok(())
@@ -164,7 +287,7 @@ impl Space for HostSpace {
 
     fn pass(&mut self, pass: usize) -> Result<()> {
         let pass = &self.passes[pass];
-        expect_dots(pass, self.begun.len())?;
+        expect_sums(pass, self.begun.len())?;
         for (total, dot) in pass.totals.iter().zip(&self.begun) {
             self.scalars[total.0] = *dot;
         }
@@ -172,19 +295,24 @@ impl Space for HostSpace {
             self.scalars[scalar.0] = formula.value(&self.scalars);
         }
         let one = Loop::of(pass, &self.scalars);
+        let members = one.group.members;
         let used = pass.vectors();
-        let mut tasks: Vec<Vec<Part>> = Vec::new();
+        let mut tasks: Vec<Parts> = Vec::new();
         let mut places: Vec<Option<&mut [f32]>> = self.vectors.iter_mut().map(|(_, v)| Some(numbers(v))).collect();
-        for &(v, written) in &used {
+        for (at, &(v, written)) in used.iter().enumerate() {
             let Some(values) = places[v.0].take() else { continue };
-            tasks.resize_with(values.len().div_ceil(CHUNK).max(tasks.len()), Vec::new);
-            for (task, part) in tasks.iter_mut().zip(values.chunks_mut(CHUNK)) {
-                task.push(if written { Part::Written(part) } else { Part::Read(part) });
+            let each = (values.len() / members).max(1);
+            for member in values.chunks_mut(each) {
+                tasks.resize_with(member.len().div_ceil(CHUNK).max(tasks.len()), Vec::new);
+                for (task, part) in tasks.iter_mut().zip(member.chunks_mut(CHUNK)) {
+                    task.resize_with(at + 1, Vec::new);
+                    task[at].push(if written { Part::Written(part) } else { Part::Read(part) });
+                }
             }
         }
-        let dots: Vec<[f64; DOTS]> = tasks.par_iter_mut().map(|parts| one.run(parts)).collect();
-        let total = |d: usize| dots.iter().map(|all| all[d]).sum();
-        self.begun = (0..pass.dots.len()).map(total).collect();
+        let sums: Vec<[f64; SUMS]> = tasks.par_iter_mut().map(|parts| one.run(parts)).collect();
+        let total = |d: usize| sums.iter().map(|all| all[d]).sum();
+        self.begun = (0..pass.sums.len()).map(total).collect();
         Ok(())
     }
 

@@ -25,8 +25,7 @@ use crate::tensor::Tensor;
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
     let layouts = [cg::layout()];
-    let passes = layouts.iter().flat_map(|l| l.passes.iter().map(|p| (p, l.scalars)));
-    passes.map(|(p, scalars)| Ok((p.name.to_string(), crate::vectors::kernel(p, scalars)?))).collect()
+    crate::vectors::kernels(&layouts)
 }
 
 /// What a solver returns.

@@ -16,6 +16,8 @@ pub(crate) enum Formula {
     /// 0 where the divisor is not positive or the quotient not finite.
     Quotient(Box<[Formula; 2]>),
     Max(Box<[Formula; 2]>),
+    /// 0 for negative numbers.
+    Root(Box<Formula>),
     /// The second where the first is positive, else the third.
     IfPositive(Box<[Formula; 3]>),
 }
@@ -28,6 +30,10 @@ const HUGE: f32 = 3e38;
 impl Formula {
     pub fn max(self, other: impl Into<Formula>) -> Formula {
         Formula::Max(Box::new([self, other.into()]))
+    }
+
+    pub fn root(self) -> Formula {
+        Formula::Root(Box::new(self))
     }
 
     pub fn if_positive(self, then: impl Into<Formula>, otherwise: impl Into<Formula>) -> Formula {
@@ -51,6 +57,7 @@ impl Formula {
                 let [a, b] = pair(p);
                 if a > b { a } else { b }
             }
+            Formula::Root(f) => f.value(scalars).max(0.0).sqrt(),
             Formula::IfPositive(f) => f[if f[0].value(scalars) > 0.0 { 1 } else { 2 }].value(scalars),
         }
     }
@@ -66,6 +73,7 @@ impl Formula {
             Formula::Product(p) => pair(p, &|a, b| format!("({a} * {b})")),
             Formula::Quotient(p) => pair(p, &|a, b| format!("quotient({a}, {b})")),
             Formula::Max(p) => pair(p, &|a, b| format!("max({a}, {b})")),
+            Formula::Root(f) => format!("sqrt(max({}, 0.0))", f.wgsl()),
             Formula::IfPositive(f) => {
                 format!("select({}, {}, {} > 0.0)", f[2].wgsl(), f[1].wgsl(), f[0].wgsl())
             }
@@ -150,5 +158,7 @@ mod tests {
         assert_eq!(f.value(&[5.0, 1.0]), 6.0);
         assert_eq!(f.value(&[-5.0, 1.0]), -4.0);
         assert_eq!(f.value(&[0.0, 1.0]), 1.0);
+        let root = (a * b).root();
+        assert_eq!((root.value(&[8.0, 2.0]), root.value(&[8.0, -2.0])), (4.0, 0.0));
     }
 }

@@ -1,16 +1,18 @@
 //! What solvers are written in: passes over vectors that stay where they are, on the host or on a GPU.
 //!
-//! A [`Pass`] goes once over its vectors. Scalars come first: the dot products of the pass before are totalled, and
-//! [`Formula`]s make other scalars of them. Then every element of every updated vector is a sum of scaled elements, and dot
-//! products of the new values are begun, which the next pass totals. So an iteration of a solver is a few passes, each one
-//! kernel on a GPU, and no scalar leaves the device before somebody [reads](Space::scalars) it.
+//! A [`Pass`] goes once over its vectors. Scalars come first: the sums of the pass before are totalled, and
+//! [`Formula`]s make other scalars of them. Then every element of every updated vector is a sum of scaled elements, and
+//! sums over the new values ([`Measure`]) are begun, which the next pass totals. So an iteration of a solver is a few passes,
+//! each one kernel on a GPU, and no scalar leaves the device before somebody [reads](Space::scalars) it.
 //!
 //! ```text
-//! dots of the pass before ─▶ totals ─▶ formulas ─▶ updates, element by element ─▶ dots, begun
+//! sums of the pass before ─▶ totals ─▶ formulas ─▶ updates, element by element ─▶ sums, begun
 //! ```
 //!
-//! Coefficients are real and dot products are Re⟨x, y⟩, so a complex vector is a real one of twice the length. Every sum has a
-//! tree that depends on the length alone: results are the same bits each time, on each device.
+//! Coefficients are real and dot products are Re⟨x, y⟩, so a complex vector is a real one of twice the length. Only a [`Map`], which
+//! is what proximal operators are made of, has to know which numbers have their magnitude in common: a pass with maps says it for
+//! all its vectors ([`Group`]). Every sum has a tree that depends on the length alone: results are the same bits each time, on each
+//! device.
 
 mod formula;
 #[cfg(feature = "gpu")]
@@ -19,7 +21,7 @@ pub(crate) mod sample;
 
 pub(crate) use formula::{Formula, Scalar};
 #[cfg(feature = "gpu")]
-pub(crate) use kernel::{FIRST_VECTOR, GROUP, PARTIALS, kernel};
+pub(crate) use kernel::{FIRST_VECTOR, GROUP, PARTIALS, Unit, kernel};
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -28,38 +30,81 @@ use crate::tensor::Tensor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Vector(pub usize);
 
-/// Dot products of one pass, at most.
-pub(crate) const DOTS: usize = 4;
+/// Sums of one pass, at most.
+pub(crate) const SUMS: usize = 4;
+
+/// Which numbers have their magnitude in common: those at one place of so many equal parts of a vector (the components of a
+/// gradient, the coils of an image), which lie one behind the other; of complex vectors both parts of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub members: usize,
+    pub complex: bool,
+}
+
+/// What is done with a sum v before it is stored. |v| is the magnitude of the group, and w its weight: 1, or what stands in
+/// another vector where the group's first member stands.
+#[derive(Clone, Debug)]
+pub(crate) enum Map {
+    /// v · max(0, 1 − t w/|v|): soft thresholding.
+    Shrink(Formula, Option<Vector>),
+    /// v · min(1, t w/|v|): the nearest value with |v| ≤ t w.
+    Ball(Formula, Option<Vector>),
+    /// The nearest real number between the two.
+    Clamp(f32, f32),
+}
+
+/// A sum over a pass's vectors, after the updates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Measure {
+    /// Re⟨x, y⟩.
+    Dot(Vector, Vector),
+    /// Σ w |v| over the groups.
+    Magnitudes(Vector, Option<Vector>),
+}
+
+impl Measure {
+    fn vectors(self) -> impl Iterator<Item = Vector> {
+        match self {
+            Measure::Dot(x, y) => [Some(x), Some(y)],
+            Measure::Magnitudes(v, w) => [Some(v), w],
+        }
+        .into_iter()
+        .flatten()
+    }
+}
 
 /// One way over vectors of equal length.
 #[derive(Clone, Debug)]
 pub(crate) struct Pass {
     /// For labels.
     pub name: &'static str,
-    /// The scalars that the dots of the pass before are.
+    /// The scalars that the sums of the pass before are.
     pub totals: Vec<Scalar>,
     /// Scalars made of others, in order.
     pub formulas: Vec<(Scalar, Formula)>,
     /// New values, in order: a later update reads what an earlier one has made.
     pub updates: Vec<Update>,
-    /// Re⟨x, y⟩ of the values after the updates.
-    pub dots: Vec<(Vector, Vector)>,
+    /// Of the values after the updates.
+    pub sums: Vec<Measure>,
+    /// For maps and magnitudes.
+    pub group: Option<Group>,
 }
 
-/// v = Σ c·u; a term with c = 0 is left out, even where u has overflowed.
+/// v = map(Σ c·u); a term with c = 0 is left out, even where u has overflowed.
 #[derive(Clone, Debug)]
 pub(crate) struct Update {
     pub vector: Vector,
     pub terms: Vec<(Formula, Vector)>,
+    pub map: Option<Map>,
 }
 
 impl Pass {
     /// A pass that does nothing yet.
     pub fn new(name: &'static str) -> Pass {
-        Pass { name, totals: Vec::new(), formulas: Vec::new(), updates: Vec::new(), dots: Vec::new() }
+        Pass { name, totals: Vec::new(), formulas: Vec::new(), updates: Vec::new(), sums: Vec::new(), group: None }
     }
 
-    /// Takes the dots of the pass before.
+    /// Takes the sums of the pass before.
     pub fn totals<const N: usize>(mut self, scalars: [Scalar; N]) -> Pass {
         self.totals = scalars.into();
         self
@@ -71,12 +116,38 @@ impl Pass {
     }
 
     pub fn update<const N: usize>(mut self, vector: Vector, terms: [(Formula, Vector); N]) -> Pass {
-        self.updates.push(Update { vector, terms: terms.into() });
+        self.updates.push(Update { vector, terms: terms.into(), map: None });
         self
     }
 
-    pub fn dot(mut self, x: Vector, y: Vector) -> Pass {
-        self.dots.push((x, y));
+    /// The groups of its maps and magnitudes.
+    pub fn group(mut self, group: Group) -> Pass {
+        self.group = Some(group);
+        self
+    }
+
+    /// Does this with the sum of the last update.
+    pub fn map(mut self, map: impl Into<Option<Map>>) -> Pass {
+        if let Some(update) = self.updates.last_mut() {
+            update.map = map.into();
+        }
+        self
+    }
+
+    pub fn dot(self, x: Vector, y: Vector) -> Pass {
+        self.measure(Measure::Dot(x, y))
+    }
+
+    pub fn measure(mut self, measure: Measure) -> Pass {
+        self.sums.push(measure);
+        self
+    }
+
+    /// Adds a term to the last update.
+    pub fn term(mut self, factor: impl Into<Formula>, vector: Vector) -> Pass {
+        if let Some(update) = self.updates.last_mut() {
+            update.terms.push((factor.into(), vector));
+        }
         self
     }
 
@@ -89,9 +160,12 @@ impl Pass {
         };
         for update in &self.updates {
             update.terms.iter().for_each(|(_, u)| add(*u, false));
+            if let Some(Map::Shrink(_, Some(w)) | Map::Ball(_, Some(w))) = update.map {
+                add(w, false);
+            }
             add(update.vector, true);
         }
-        self.dots.iter().for_each(|&(x, y)| [x, y].into_iter().for_each(|v| add(v, false)));
+        self.sums.iter().flat_map(|s| s.vectors()).for_each(|v| add(v, false));
         all
     }
 }
@@ -103,6 +177,8 @@ pub(crate) trait Space {
     fn set(&mut self, v: Vector, t: &Tensor) -> Result<()>;
     /// A copy of v.
     fn get(&mut self, v: Vector) -> Result<Tensor>;
+    /// to = from, of the same shape.
+    fn copy(&mut self, from: Vector, to: Vector) -> Result<()>;
     /// s = value.
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()>;
     /// The scalars.
@@ -122,12 +198,29 @@ pub(crate) struct Layout {
     pub passes: Vec<Pass>,
 }
 
-/// Dots that nobody took, or that are not there: a fault of the solver's.
-pub(crate) fn expect_dots(pass: &Pass, begun: usize) -> Result<()> {
+/// The kernels of these passes on a GPU, as name and WGSL, over all lengths of vectors.
+#[cfg(feature = "gpu")]
+pub(crate) fn kernels(layouts: &[Layout]) -> Result<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for layout in layouts {
+        for pass in &layout.passes {
+            for unit in Unit::all(pass) {
+                all.push((pass.name.to_string(), kernel(pass, layout.scalars, unit)?));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Sums that nobody took, or that are not there, or magnitudes of nothing said: a fault of the solver's.
+pub(crate) fn expect_sums(pass: &Pass, begun: usize) -> Result<()> {
     match pass.totals.len() == begun || pass.totals.is_empty() {
         true => Ok(()),
         false => {
-            Err(Error::Value(format!("the pass {} takes {} dots, {begun} were begun", pass.name, pass.totals.len())))
+            Err(Error::Value(format!("the pass {} takes {} sums, {begun} were begun", pass.name, pass.totals.len())))
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,16 @@
-// One pass over vectors, as quads: four numbers.
+// One pass over vectors, as units T: four numbers, or what one number of the vector is.
 //
-// Of the caller: the vectors; formulas(), which makes scalars of scalars in `s`; element(i), which updates quad i and gives
-// their part of each dot product.
+// Of the caller: the vectors; formulas(), which makes scalars of scalars in `s`; element(i, apart), which updates unit i of each
+// member of a group, these lying so many units apart, and gives their part of each sum.
 //
-// State is [scalars | number of partial sums | partial sums of dot 0 | of dot 1 …]. A pass reads one state and writes the other.
-// Every workgroup totals the dots of the pass before by itself, all in the same order, so that no kernel has to stand between.
+// State is [scalars | number of partial sums | partial sums of sum 0 | of sum 1 …]. A pass reads one state and writes the other.
+// Every workgroup totals the sums of the pass before by itself, all in the same order, so that no kernel has to stand between.
 
 #import index
 
 struct Params {
-    length: u32,    // numbers that are bound of each vector
-    chunk: u32,     // quads of each workgroup
+    length: u32,    // numbers that are bound of each vector, or of each member of it
+    chunk: u32,     // units of each workgroup
     first: u32,     // partial sum of the first workgroup
     partials: u32,  // partial sums of this pass, over all its dispatches
 }
@@ -36,9 +36,85 @@ fn quotient(a: f32, b: f32) -> f32 {
 }
 
 // v, without what lies behind the vector's end.
-fn within(i: u32, v: vec4<f32>) -> vec4<f32> {
+fn within(i: u32, v: T) -> T {
+#ifdef QUADS
     return select(vec4<f32>(), v, vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.length));
+#else
+    return v;
+#endif
 }
+
+fn product(x: T, y: T) -> f32 {
+#ifdef NUMBERS
+    return x * y;
+#else
+    return dot(x, y);
+#endif
+}
+
+#ifdef MAGNITUDES
+// |v|², at every number that has a part in it.
+fn squares(v: T) -> T {
+    let s = v * v;
+#ifdef QUADS
+#ifdef COMPLEX
+    return vec4<f32>(s.xx + s.yy, s.zz + s.ww);
+#else
+    return s;
+#endif
+#endif
+#ifdef PAIRS
+    return s + s.yx;
+#endif
+#ifdef NUMBERS
+    return s;
+#endif
+}
+
+// The sum of magnitudes, each taken once.
+fn once(m: T) -> f32 {
+#ifdef QUADS
+#ifdef COMPLEX
+    return m.x + m.z;
+#else
+    return m.x + m.y + m.z + m.w;
+#endif
+#endif
+#ifdef PAIRS
+    return m.x;
+#endif
+#ifdef NUMBERS
+    return m;
+#endif
+}
+
+// max(0, 1 - t/m).
+fn shrink(m: T, t: T) -> T {
+    return select(T(), T(1.0) - t / max(m, T(1e-37)), m > t);
+}
+
+// min(1, t/m).
+fn ball(m: T, t: T) -> T {
+    return select(t / max(m, T(1e-37)), T(1.0), m <= t);
+}
+
+fn clamped(v: T, low: f32, high: f32) -> T {
+    let c = min(max(v, T(low)), T(high));
+#ifdef QUADS
+#ifdef COMPLEX
+    return vec4<f32>(c.x, 0.0, c.z, 0.0);
+#else
+    return c;
+#endif
+#endif
+#ifdef PAIRS
+    return vec2<f32>(c.x, 0.0);
+#endif
+#ifdef NUMBERS
+    return c;
+#endif
+}
+#endif
 
 fn tree(lid: u32) {
     for (var half = 128u; half > 0u; half = half / 2u) {
@@ -78,17 +154,17 @@ fn main(
     }
     workgroupBarrier();
 
-    var dots = vec4<f32>();
-    let quads = (p.length + 3u) / 4u;
-    let end = min((g + 1u) * p.chunk, quads);
+    var own = vec4<f32>();
+    let units = (p.length + (UNIT - 1)) / UNIT;
+    let end = min((g + 1u) * p.chunk, units);
     for (var i = g * p.chunk + lid; i < end; i += 256u) {
-        dots += element(i);
+        own += element(i, units);
     }
-#for d in DOTS
+#for d in SUMS
     workgroupBarrier();
-    sums[lid] = dots[{d}];
+    sums[lid] = own[{d}];
     tree(lid);
-    if (lid == 0u && g * p.chunk < quads) {
+    if (lid == 0u && g * p.chunk < units) {
         after[SCALARS + 1 + {d} * PARTIALS + p.first + g] = sums[0];
     }
 #endfor

@@ -1,6 +1,6 @@
-//! A small computation with every kind of formula, update and dot, whose result shows that a device does passes right.
+//! A small computation with every kind of formula, update, map and sum, whose result shows that a device does passes right.
 
-use super::{Formula, Layout, Pass, Scalar, Space, Vector};
+use super::{Formula, Group, Layout, Map, Measure, Pass, Scalar, Space, Vector};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -17,6 +17,12 @@ const NONE: Scalar = Scalar(3);
 const LARGER: Scalar = Scalar(4);
 const CHOSEN: Scalar = Scalar(5);
 
+const MAGNITUDES: Scalar = Scalar(6);
+const WEIGHTED: Scalar = Scalar(7);
+const GROUPED: Scalar = Scalar(8);
+const CLAMPED: Scalar = Scalar(9);
+const BALL: Scalar = Scalar(10);
+
 /// Its passes.
 pub(crate) fn layout() -> Layout {
     let one = || Formula::from(1.0);
@@ -32,9 +38,34 @@ pub(crate) fn layout() -> Layout {
             .update(X, [(RATIO.into(), X), (one(), Y)])
             .dot(X, Y)
             .dot(Y, Y),
-        Pass::new("total").totals([XX, XY]),
+        Pass::new("shrink")
+            .totals([XX, XY])
+            .group(Group { members: 1, complex: true })
+            .update(Y, [(one(), Y)])
+            .map(Map::Shrink(Formula::from(0.3), None))
+            .measure(Measure::Magnitudes(Y, None)),
+        Pass::new("clamp")
+            .totals([MAGNITUDES])
+            .group(Group { members: 3, complex: false })
+            .update(X, [((MAGNITUDES / (MAGNITUDES + 1.0)).root(), X), (Formula::from(0.25), Y)])
+            .map(Map::Clamp(0.05, 0.4))
+            .dot(X, Y),
+        Pass::new("group")
+            .totals([CLAMPED])
+            .group(Group { members: 3, complex: true })
+            .update(Y, [(one(), Y), (Formula::from(0.5), X)])
+            .map(Map::Shrink(Formula::from(0.5), Some(X)))
+            .measure(Measure::Magnitudes(Y, None))
+            .measure(Measure::Magnitudes(Y, Some(X))),
+        Pass::new("ball")
+            .totals([GROUPED, WEIGHTED])
+            .group(Group { members: 1, complex: true })
+            .update(Y, [(one(), Y)])
+            .map(Map::Ball(Formula::from(0.2), None))
+            .dot(Y, X),
+        Pass::new("total").totals([BALL]),
     ];
-    Layout { scalars: 6, passes }
+    Layout { scalars: 11, passes }
 }
 
 /// The scalars that come out for x.

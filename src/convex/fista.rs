@@ -1,0 +1,303 @@
+//! Proximal gradient methods: ISTA, FISTA with restart, POGM.
+
+use super::options::{Reading, Teller};
+use super::stage::{Draft, Looked, Norm, Objective, Smooth, Stated};
+use super::watch::Watch;
+use super::{Method, Problem, Solved, dtype};
+use crate::error::{Result, value_err};
+use crate::solve::Stop;
+use crate::tensor::Tensor;
+use crate::vectors::{Formula, Pass, Scalar, Space, Vector};
+
+/// Halvings of the step after which the problem is given up.
+const HALVINGS: usize = 30;
+
+/// A proximal gradient method in a space.
+pub(super) struct Fista {
+    method: Method,
+    /// The iterate, and where the next gradient is taken.
+    x: Vector,
+    z: Vector,
+    /// N z, then the step.
+    v: Vector,
+    best: Vector,
+    /// K v, of an orthonormal K.
+    coefficients: Option<Vector>,
+    smooth: Smooth,
+    term: Option<Stated>,
+    objective: Objective,
+    norm: Norm,
+    step: Scalar,
+    gradient: [usize; 2],
+    shrink: Option<usize>,
+    advance: usize,
+    take: usize,
+    begin: usize,
+    restart: usize,
+    keep: usize,
+}
+
+fn one() -> Formula {
+    Formula::from(1.0f32)
+}
+
+impl Fista {
+    pub fn draft(draft: &mut Draft, problem: &Problem, method: Method) -> Result<Fista> {
+        let smooth = Smooth::draft(draft, problem)?;
+        let mut terms = Stated::draft(draft, problem)?;
+        let [x, z, v, best, e] = std::array::from_fn(|_| smooth.vector(draft));
+        let coefficients = terms.first().and_then(|t| t.linop.map(|_| t.vector(draft)));
+        let objective = Objective::draft(draft, problem, &smooth, &terms, x, &vec![coefficients; terms.len()])?;
+        let norm = Norm::draft(draft, smooth.normal, v, best);
+        let [step, momentum, next, beta, uphill] = std::array::from_fn(|_| draft.scalar());
+
+        // The step of the prox: of POGM it is longer than that of the gradient.
+        let [gamma, before] = std::array::from_fn(|_| draft.scalar());
+        let prox_step: Formula = if method == Method::Pogm { gamma.into() } else { step.into() };
+        let term = terms.pop();
+        let map = term.as_ref().and_then(|t| t.map(prox_step.clone()));
+        let descent = |pass: Pass| {
+            pass.update(v, [(one() - step * Formula::from(smooth.mu), z), (-step, v), (step.into(), smooth.b)])
+        };
+        let direct = term.as_ref().filter(|t| t.linop.is_none());
+        let mut plain = match direct {
+            Some(t) => t.pass("gradient")?,
+            None => Pass::new("gradient"),
+        };
+        let w = smooth.vector(draft);
+        if method != Method::Ista {
+            // θ of the next iteration; an uphill momentum is dropped.
+            plain = plain
+                .formula(momentum, Formula::from(uphill).if_positive(1.0f32, momentum))
+                .formula(next, (one() + (one() + momentum * momentum * 4.0f32).root()) * 0.5f32);
+        }
+        let pogm = method == Method::Pogm;
+        if pogm {
+            plain = plain
+                // γ' = (2θ + θ' − 1)/(L θ').
+                .formula(before, Formula::from(uphill).if_positive(step, gamma))
+                .formula(gamma, step * ((momentum * 2.0f32 + next - 1.0f32) / next));
+        }
+        let updates = |pass: Pass| -> Pass {
+            if !pogm {
+                return descent(pass);
+            }
+            // At x itself, from there along three directions (w is the last gradient step, z the last input of the prox).
+            let ratio = (momentum - 1.0f32) / next;
+            let pass =
+                pass.update(v, [(one() - step * Formula::from(smooth.mu), x), (-step, v), (step.into(), smooth.b)]);
+            let inertia = ratio.clone() * (step / before);
+            pass.update(
+                z,
+                [
+                    (inertia.clone(), z),
+                    (one() + ratio.clone() + momentum / next, v),
+                    (-ratio, w),
+                    (-(momentum / next) - inertia, x),
+                ],
+            )
+            .update(w, [(one(), v)])
+            .update(v, [(one(), z)])
+        };
+        let finished = |pass: Pass| match (&direct, &map) {
+            (Some(_), Some(map)) => updates(pass).map(map.clone()),
+            _ => updates(pass),
+        };
+        let first = draft.pass(finished(plain.clone()));
+        let with_totals = draft.pass(finished(plain.totals([uphill])));
+        let shrink = match (&term, coefficients, &map) {
+            (Some(t), Some(c), Some(map)) => {
+                Some(draft.pass(t.pass("shrink")?.update(c, [(one(), c)]).map(map.clone())))
+            }
+            _ => None,
+        };
+        // e = x' − x, then v = z − x', whose product with e is positive where the momentum points uphill.
+        let advance = match method {
+            Method::Ista => Pass::new("advance").update(z, [(one(), v)]).update(x, [(one(), v)]).dot(x, x),
+            Method::Pogm => Pass::new("advance")
+                .formula(momentum, next)
+                .update(e, [(one(), v), (-one(), x)])
+                .update(x, [(one(), v)])
+                .update(v, [(one(), z), (-one(), x)])
+                .dot(v, e),
+            _ => Pass::new("advance")
+                .formula(beta, (momentum - 1.0f32) / next)
+                .formula(momentum, next)
+                .update(e, [(one(), v), (-one(), x)])
+                .update(x, [(one(), v)])
+                .update(v, [(one(), z), (-one(), x)])
+                .update(z, [(one(), x), (beta.into(), e)])
+                .dot(v, e),
+        };
+        let advance = draft.pass(advance);
+        let take = draft.pass(Pass::new("take").totals([uphill]));
+        let reset = |pass: Pass| {
+            pass.formula(momentum, 1.0f32).formula(uphill, 0.0f32).formula(gamma, step).formula(before, step)
+        };
+        let begin = draft
+            .pass(reset(Pass::new("begin")).update(z, [(one(), x)]).update(w, [(one(), x)]).update(best, [(one(), x)]));
+        let restart = draft.pass(
+            reset(Pass::new("restart"))
+                .update(x, [(one(), best)])
+                .update(z, [(one(), best)])
+                .update(w, [(one(), best)]),
+        );
+        let keep = draft.pass(Pass::new("keep").update(best, [(one(), x)]));
+        let gradient = [first, with_totals];
+        Ok(Fista {
+            method,
+            x,
+            z,
+            v,
+            best,
+            coefficients,
+            smooth,
+            term,
+            objective,
+            norm,
+            step,
+            gradient,
+            shrink,
+            advance,
+            take,
+            begin,
+            restart,
+            keep,
+        })
+    }
+
+    /// One iteration. `fresh`: there are no sums of an iteration before.
+    fn iterate(&self, space: &mut dyn Space, fresh: bool, step: f64) -> Result<()> {
+        let at = if self.method == Method::Pogm { self.x } else { self.z };
+        space.apply(self.smooth.normal, at, self.v)?;
+        space.pass(self.gradient[usize::from(!fresh)])?;
+        if let Some(term) = &self.term {
+            match (term.linop, self.coefficients, self.shrink) {
+                (Some([k, kh]), Some(c), shrink) => {
+                    space.apply(k, self.v, c)?;
+                    match shrink {
+                        Some(pass) => space.pass(pass)?,
+                        None => self.call(space, c, step)?,
+                    }
+                    space.apply(kh, c, self.v)?;
+                }
+                // What is a map went with the gradient.
+                _ if term.map(step.into()).is_some() => {}
+                _ => self.call(space, self.v, step)?,
+            }
+        }
+        space.pass(self.advance)?;
+        space.submit()
+    }
+
+    /// A functional that is called between passes.
+    fn call(&self, space: &mut dyn Space, v: Vector, step: f64) -> Result<()> {
+        let Some(term) = &self.term else { return Ok(()) };
+        let step = match self.method {
+            Method::Pogm => return value_err!("pogm takes l1 norms and constraints; {} wants fista", term.functional),
+            _ => step,
+        };
+        let prox = term.functional.prox(&space.get(v)?, step)?;
+        space.set(v, &prox)
+    }
+}
+
+pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> Result<Solved> {
+    let device = problem.y.device();
+    let mut draft = Draft::default();
+    let fista = Fista::draft(&mut draft, problem, method)?;
+    let mut space = draft.space(&device)?;
+    let space = &mut *space;
+    let mut bound = match teller.options().norm {
+        Some(norm) => norm + fista.smooth.mu,
+        None => fista.norm.find(space, &fista.smooth.shape, fista.smooth.dtype, &device, fista.smooth.mu)?,
+    };
+    let start = match &problem.start {
+        Some(x) => x.clone(),
+        None => Tensor::zeros(fista.smooth.shape.clone(), dtype(problem))?.to(&device)?,
+    };
+    space.set(fista.x, &start)?;
+    let mut run = Run { fista: &fista, watch: Watch::new(), best: Looked::default(), halved: 0 };
+    let set_step = |space: &mut dyn Space, bound: f64| -> Result<f64> {
+        let step = 1.0 / bound;
+        space.set_scalar(fista.step, crate::functional::number(step))?;
+        Ok(step)
+    };
+    let mut step = set_step(space, bound)?;
+    space.pass(fista.begin)?;
+    run.best = fista.objective.look(space)?;
+    run.watch.see(0, run.best.objective);
+    let (iterations, tol) = (teller.options().iterations, teller.options().tol);
+    let mut fresh = true;
+    for k in 1..=iterations {
+        fista.iterate(space, fresh, step)?;
+        fresh = false;
+        let cancelled = teller.cancelled();
+        if !cancelled && !teller.reads(k) {
+            continue;
+        }
+        space.pass(fista.take)?;
+        let looked = fista.objective.look(space)?;
+        fresh = true;
+        let seen = run.watch.see(k, looked.objective);
+        if seen.best {
+            space.pass(fista.keep)?;
+            run.best = looked;
+        }
+        if seen.grows {
+            run.halved += 1;
+            if run.halved > HALVINGS {
+                return value_err!("{method}: the objective grows with every step; is the linop linear and finite?");
+            }
+            bound *= 2.0;
+            step = set_step(space, bound)?;
+            space.pass(fista.restart)?;
+            run.watch.restart();
+        }
+        let reading = Reading {
+            iteration: k,
+            of: iterations,
+            objective: looked.objective,
+            data_term: looked.data,
+            change: seen.change,
+            gap: None,
+        };
+        teller.tell(reading, &mut || space.get(fista.x));
+        if cancelled {
+            return run.solved(space, k, Stop::Cancelled);
+        }
+        if tol > 0.0 && seen.change <= tol && !seen.grows {
+            return run.solved(space, k, Stop::Converged);
+        }
+    }
+    run.solved(space, iterations, Stop::Iterations)
+}
+
+struct Run<'a> {
+    fista: &'a Fista,
+    watch: Watch,
+    best: Looked,
+    halved: usize,
+}
+
+impl Run<'_> {
+    fn solved(self, space: &mut dyn Space, iterations: usize, stop: Stop) -> Result<Solved> {
+        Ok(Solved {
+            x: space.get(self.fista.best)?,
+            objective: self.best.objective,
+            data_term: self.best.data,
+            misfit: self.best.misfit,
+            iterations,
+            method: self.fista.method,
+            halved: self.halved,
+            history: Vec::new(),
+            stop,
+        })
+    }
+}
+
+/// The passes for a problem, for those who look at kernels.
+#[cfg(feature = "gpu")]
+pub(super) fn draft(draft: &mut Draft, problem: &Problem, method: Method) -> Result<()> {
+    Fista::draft(draft, problem, method).map(drop)
+}

@@ -1,0 +1,360 @@
+//! Convex problems: least squares with regularisers and constraints, on the device that holds the data.
+//!
+//! ```text
+//! minimise over x    F(x) = ½‖A x − y‖² + Σᵢ fᵢ(Kᵢ x)
+//! ```
+//!
+//! with linops A and Kᵢ and [functionals](crate::functional) fᵢ. [`Problem`] states it, and solves it by one of the [`Method`]s; which
+//! one, and its steps, follow from the terms unless they are given. All methods have the same objective and the same stop: F
+//! stands within a tolerance of its limit ([`Stop`](crate::solve::Stop)). A method is its recurrence, as passes over vectors (`crate::vectors`), and on a GPU the
+//! iterations between two readings are recorded without a look at any value.
+//!
+//! The data may be of any scale: inside they are times a power of two, and functionals with them.
+
+mod admm;
+mod fista;
+mod options;
+mod pdhg;
+mod regularise;
+mod stage;
+mod watch;
+
+pub use options::{ConvexOptions, Method, Progress, Reading};
+pub use regularise::WaveletPenalty;
+
+use crate::dim::Shape;
+use crate::error::{Result, value_err};
+use crate::functional::Functional;
+use crate::linop::Linop;
+use crate::run::Device;
+use crate::solve::Stop;
+use crate::tensor::{DType, HostArray, Tensor};
+use options::Teller;
+
+/// One term f(K x) of an objective; without K, f(x).
+#[derive(Clone, Debug)]
+pub(crate) struct Term {
+    pub functional: Functional,
+    pub linop: Option<Linop>,
+    /// KᴴK = K Kᴴ = 1.
+    pub orthonormal: bool,
+}
+
+/// A convex problem ½‖A x − y‖² + Σ fᵢ(Kᵢ x).
+///
+/// ```
+/// use linops::{convex::{ConvexOptions, Problem}, functional::l1, linop, Tensor};
+/// // The lasso: of three numbers only the large one stays, less the weight.
+/// let a = linop::identity("N=3")?;
+/// let y = Tensor::from_slice("N=3", &[0.1f32, 3.0, -0.2])?;
+/// let x = Problem::new(&a, &y)?.term(l1(0.5)?).solve(ConvexOptions::default())?.x;
+/// for (x, want) in x.to_real_vec()?.iter().zip([0.0, 2.5, 0.0]) {
+///     assert!((x - want).abs() < 1e-5);
+/// }
+/// # Ok::<(), linops::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// From the unknown of the solver.
+    a: Linop,
+    y: Tensor,
+    terms: Vec<Term>,
+    start: Option<Tensor>,
+    /// From the unknown of the solver to x, where they differ.
+    image: Option<Linop>,
+}
+
+/// What a convex solver returns.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Solved {
+    /// The iterate of the least objective, on the device of the data.
+    pub x: Tensor,
+    /// F(x), and its part ½‖A x − y‖².
+    pub objective: f64,
+    /// ½‖A x − y‖².
+    pub data_term: f64,
+    /// ‖A x − y‖/‖y‖.
+    pub misfit: f64,
+    /// Iterations done; of ADMM those of its outer loop.
+    pub iterations: usize,
+    /// By which method.
+    pub method: Method,
+    /// How often a step was halved since the objective grew.
+    pub halved: usize,
+    /// What was read on the way.
+    pub history: Vec<Reading>,
+    /// Why it stopped.
+    pub stop: Stop,
+}
+
+impl Problem {
+    /// ½‖A x − y‖², over x of A's input. Weights of the data, W^½, belong into A and y.
+    ///
+    /// # Errors
+    /// y has not the shape of A's output, or A carries an error.
+    pub fn new(a: &Linop, y: &Tensor) -> Result<Problem> {
+        a.output()?.expect(y.shape()).map_err(|e| e.at("y"))?;
+        Ok(Problem { a: a.clone(), y: y.clone(), terms: Vec::new(), start: None, image: None })
+    }
+
+    /// With + f(x).
+    pub fn term(self, functional: Functional) -> Problem {
+        self.with(functional, None, false)
+    }
+
+    /// With + f(K x).
+    pub fn term_of(self, functional: Functional, linop: &Linop) -> Problem {
+        self.with(functional, Some(linop), false)
+    }
+
+    /// With + f(K x), where KᴴK = K Kᴴ = 1, which is not looked at: methods may then use the prox of f between K and Kᴴ.
+    pub fn term_of_orthonormal(self, functional: Functional, linop: &Linop) -> Problem {
+        self.with(functional, Some(linop), true)
+    }
+
+    fn with(mut self, functional: Functional, linop: Option<&Linop>, orthonormal: bool) -> Problem {
+        // What is said of x is said of the part of the unknown that x is.
+        let linop = match (&self.image, linop) {
+            (Some(image), Some(k)) => Some(k * image),
+            (Some(image), None) => Some(image.clone()),
+            (None, k) => k.cloned(),
+        };
+        let orthonormal = orthonormal && self.image.is_none();
+        self.terms.push(Term { functional, linop, orthonormal });
+        self
+    }
+
+    /// From another x than 0.
+    ///
+    /// # Errors
+    /// It has not the shape of A's input.
+    pub fn start(mut self, x: &Tensor) -> Result<Problem> {
+        self.shape()?.expect(x.shape()).map_err(|e| e.at("the start"))?;
+        self.start = Some(x.clone());
+        Ok(self)
+    }
+
+    /// The shape of x.
+    ///
+    /// # Errors
+    /// A carries an error.
+    pub fn shape(&self) -> Result<&Shape> {
+        match &self.image {
+            Some(image) => image.output(),
+            None => self.a.input(),
+        }
+    }
+
+    /// max|Aᴴy|: from this weight on an l1 norm of x makes x = 0. Weights are often given relative to it.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn scale(&self) -> Result<f64> {
+        let b = self.a.h().apply(&self.y)?;
+        let b = match &self.image {
+            Some(image) => image.apply(&b)?,
+            None => b,
+        };
+        largest(&b)
+    }
+
+    /// F(x), in passes over x.
+    ///
+    /// # Errors
+    /// x has another shape, or the device fails.
+    pub fn objective(&self, x: &Tensor) -> Result<f64> {
+        if self.image.is_some() {
+            return value_err!("the objective of a problem with variables beside x is known to its solver alone");
+        }
+        let residual = crate::functional::combined(&[(1.0, &self.a.apply(x)?), (-1.0, &self.y)])?;
+        let mut sum = 0.5 * crate::functional::squared_norm(&residual)?;
+        for term in &self.terms {
+            sum += match &term.linop {
+                Some(k) => term.functional.value(&k.apply(x)?)?,
+                None => term.functional.value(x)?,
+            };
+        }
+        Ok(sum)
+    }
+
+    /// Minimises F, from the [`start`](Problem::start) or from 0, on the device that holds y.
+    ///
+    /// # Errors
+    /// Options that make no sense, a method that cannot have these terms, data that are not finite, or the device fails. An
+    /// objective that does not come to rest is no error but a [`Stop`].
+    pub fn solve(&self, options: ConvexOptions) -> Result<Solved> {
+        options.check()?;
+        let scaled = self.scaled()?;
+        let Some((problem, exponent)) = scaled else { return self.nothing() };
+        let unscale = |x: Tensor| -> Result<Tensor> {
+            let x = times_power(&x, -exponent)?;
+            match &self.image {
+                Some(image) => image.apply(&x),
+                None => Ok(x),
+            }
+        };
+        let mut teller = Teller::new(options, (2.0 * f64::from(-exponent)).exp2(), &unscale);
+        let method = problem.method(teller.options().method)?;
+        let solved = match method {
+            Method::Ista | Method::Fista | Method::Pogm => fista::solve(&problem, method, &mut teller)?,
+            Method::Admm => admm::solve(&problem, &mut teller)?,
+            Method::Pdhg => pdhg::solve(&problem, &mut teller)?,
+        };
+        let factor = teller.factor();
+        Ok(Solved {
+            x: unscale(solved.x)?,
+            objective: factor * solved.objective,
+            data_term: factor * solved.data_term,
+            history: teller.history,
+            ..solved
+        })
+    }
+
+    /// The method that is asked for, or that suits the terms: one prox for the steps of FISTA, else ADMM.
+    fn method(&self, asked: Option<Method>) -> Result<Method> {
+        let hard = self.terms.iter().filter(|t| !stage::is_smooth(t)).count();
+        let one = hard == 0 || (hard == 1 && self.terms.iter().filter(|t| !stage::is_smooth(t)).all(stage::has_prox));
+        match asked {
+            None => Ok(if one { Method::Fista } else { Method::Admm }),
+            Some(m @ (Method::Ista | Method::Fista | Method::Pogm)) if !one => value_err!(
+                "{m} takes one functional of x or of an orthonormal transform of x, the objective has {}; use admm or pdhg",
+                if hard == 1 { "one of another linop".into() } else { format!("{hard}") }
+            ),
+            Some(m) => Ok(m),
+        }
+    }
+
+    /// The same with data of a size near 1, and the exponent of the power of two that they were taken times; None if all is 0.
+    fn scaled(&self) -> Result<Option<(Problem, i32)>> {
+        let size = largest(&self.y)?.max(self.start.as_ref().map_or(Ok(0.0), largest)?);
+        if size == 0.0 {
+            return Ok(None);
+        }
+        #[allow(clippy::cast_possible_truncation)]
+        let exponent = -(size.log2().floor() as i32 + 1);
+        let s = f64::from(exponent).exp2();
+        let mut problem = self.clone();
+        problem.y = times_power(&self.y, exponent)?;
+        problem.start = self.start.as_ref().map(|x| times_power(x, exponent)).transpose()?;
+        if let (Some(image), Some(x)) = (&self.image, &problem.start) {
+            problem.start = Some(image.h().apply(x)?);
+        }
+        for term in &mut problem.terms {
+            term.functional = term.functional.rescaled(s);
+        }
+        Ok(Some((problem, exponent)))
+    }
+
+    /// What solves a problem whose data are 0: 0, where the terms allow it.
+    fn nothing(&self) -> Result<Solved> {
+        let x = Tensor::zeros(self.shape()?.clone(), self.y.dtype())?.to(&self.y.device())?;
+        let mut objective = 0.0;
+        for term in &self.terms {
+            let whole = Tensor::zeros(self.a.input()?.clone(), self.y.dtype())?.to(&self.y.device())?;
+            objective += match &term.linop {
+                Some(k) => term.functional.value(&k.apply(&whole)?)?,
+                None => term.functional.value(&whole)?,
+            };
+        }
+        if !objective.is_finite() {
+            return value_err!("the data are 0, and 0 violates a constraint; give a start to solve from");
+        }
+        Ok(Solved {
+            x,
+            objective,
+            data_term: 0.0,
+            misfit: 0.0,
+            iterations: 0,
+            method: self.method(None)?,
+            halved: 0,
+            history: Vec::new(),
+            stop: Stop::Zero,
+        })
+    }
+}
+
+/// The largest magnitude of a part of a number.
+fn largest(v: &Tensor) -> Result<f64> {
+    let host = v.to(&Device::host())?;
+    let largest = match host.host_array() {
+        Some(HostArray::F32(a)) => a.iter().fold(0.0f64, |m, v| m.max(finite(f64::from(v.abs())))),
+        Some(HostArray::Complex32(a)) => {
+            a.iter().fold(0.0f64, |m, v| m.max(finite(f64::from(v.re).hypot(v.im.into()))))
+        }
+        None => 0.0,
+    };
+    match largest.is_finite() {
+        true => Ok(largest),
+        false => value_err!("the data {} hold NaN or infinity; leave such samples out by weights of 0", v.shape()),
+    }
+}
+
+/// Infinity for NaN, which comparisons lose.
+fn finite(v: f64) -> f64 {
+    if v.is_nan() { f64::INFINITY } else { v }
+}
+
+/// v·2^exponent, in two steps: powers beyond those of f32 are there too.
+fn times_power(v: &Tensor, exponent: i32) -> Result<Tensor> {
+    if exponent == 0 {
+        return Ok(v.clone());
+    }
+    let first = exponent / 2;
+    let once = crate::functional::combined(&[(f64::from(first).exp2(), v)])?;
+    crate::functional::combined(&[(f64::from(exponent - first).exp2(), &once)])
+}
+
+/// The element type of a problem's vectors.
+fn dtype(problem: &Problem) -> DType {
+    problem.y.dtype()
+}
+
+/// The kernels of all methods' passes on a GPU, for groups of one, two, three and six members: as name and WGSL.
+///
+/// # Errors
+/// One cannot be written.
+#[doc(hidden)]
+#[cfg(feature = "gpu")]
+pub fn kernels() -> Result<Vec<(String, String)>> {
+    stage::kernels()
+}
+
+/// Drafts of small problems of all kinds.
+#[cfg(feature = "gpu")]
+fn samples(dtype: DType) -> Result<Vec<crate::vectors::Layout>> {
+    use stage::Draft;
+    let shape = "Ny=4 Nx=4";
+    let y = Tensor::zeros(shape, dtype)?;
+    let a = crate::linop::identity(shape)?;
+    let problem = || Problem::new(&a, &y);
+    let wavelet = WaveletPenalty::default().levels(1);
+    let problems = [
+        problem()?,
+        problem()?.l1(1.0)?,
+        problem()?.non_negative(),
+        problem()?.l1_wavelet(1.0, "Ny Nx", &wavelet)?,
+        problem()?.tv(1.0, "Ny Nx")?,
+        problem()?.tv(1.0, "Nx")?.non_negative(),
+        problem()?.tgv(1.0, "Ny Nx")?,
+        problem()?.llr(1.0, "Ny", &[2])?,
+    ];
+    let mut all = Vec::new();
+    for problem in problems {
+        for method in [Method::Ista, Method::Fista, Method::Pogm, Method::Admm, Method::Pdhg] {
+            if problem.method(Some(method)).is_err() {
+                continue;
+            }
+            let mut draft = Draft::default();
+            let drafted = match method {
+                Method::Admm => admm::draft(&mut draft, &problem),
+                Method::Pdhg => pdhg::draft(&mut draft, &problem),
+                method => fista::draft(&mut draft, &problem, method),
+            };
+            if drafted.is_ok() {
+                all.push(draft.layout());
+            }
+        }
+    }
+    Ok(all)
+}
