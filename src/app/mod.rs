@@ -1,9 +1,10 @@
 //! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data; pictures
-//! deconvolved.
+//! deconvolved, denoised, filled.
 
 mod bessel;
 pub mod coils;
 pub mod deconvolution;
+pub mod denoising;
 mod dense;
 pub mod density;
 pub mod least_squares;
@@ -11,6 +12,7 @@ pub mod noise;
 pub mod noise_level;
 pub mod noncartesian;
 pub mod phantom;
+pub mod regularise;
 pub mod sampled_scan;
 pub mod scan;
 pub mod sense;
@@ -19,6 +21,7 @@ pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};
 pub use deconvolution::{Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene};
+pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, recon_options};
 pub use noise_level::noise_level;
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};

@@ -146,7 +146,7 @@ impl Args {
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let target = output::reserve(&args.picture.output, args.picture.force, &[Some(&args.image), Some(&args.psf)])?;
     let image = Image::read(&args.image, &args.picture)?;
-    image.expect_writable(&target, &args.picture)?;
+    image.expect_writable(&target)?;
     if let Some(at) = image.first_non_finite().filter(|_| !args.allow_nan) {
         let message = format!("NaN or infinity at {at:?}; correct the picture, or give --allow-nan to leave it out");
         return Err(Error::file(&args.image, message));

@@ -9,9 +9,11 @@ mod check;
 mod common;
 mod deconv;
 mod demo;
+mod denoise;
 mod describe;
 mod explain;
 mod info;
+mod inpaint;
 mod input;
 mod interrupt;
 mod kspace;
@@ -25,6 +27,7 @@ mod pretty;
 mod printer;
 mod progress;
 mod recon;
+mod regularise;
 mod samples;
 mod save;
 mod threads;
@@ -51,6 +54,10 @@ enum Verb {
     Recon(recon::Args),
     /// Deblur a picture whose point-spread function is known
     Deconv(deconv::Args),
+    /// Take the noise out of a picture
+    Denoise(denoise::Args),
+    /// Fill the gaps of a picture
+    Inpaint(inpaint::Args),
     /// Apply a linop file to an array
     Apply(apply::Args),
     /// Test a linop file's adjoint and normal on random data
@@ -118,6 +125,8 @@ impl Verb {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
             Verb::Deconv(a) => Some(&a.common),
+            Verb::Denoise(a) => Some(&a.common),
+            Verb::Inpaint(a) => Some(&a.common),
             Verb::Apply(a) => Some(&a.common),
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
@@ -141,6 +150,8 @@ impl Verb {
         match self {
             Verb::Recon(a) => a.check(),
             Verb::Deconv(a) => a.check(),
+            Verb::Denoise(a) => a.check(),
+            Verb::Inpaint(a) => a.check(),
             _ => Ok(()),
         }
     }
@@ -170,6 +181,8 @@ impl Verb {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
             Verb::Deconv(a) => deconv::run(a, printer),
+            Verb::Denoise(a) => denoise::run(a, printer),
+            Verb::Inpaint(a) => inpaint::run(a, printer),
             Verb::Apply(a) => apply::run(a, printer),
             Verb::Check(a) => check::run(a, printer),
             Verb::Explain(a) => explain::run(a, printer),

@@ -134,6 +134,11 @@ impl Image {
         &self.values
     }
 
+    /// Other values in the place of the picture's, in their order.
+    pub fn like(&self, values: ArrayD<f32>) -> Image {
+        Image { values, channels: self.channels, dtype: self.dtype.clone(), notes: Vec::new() }
+    }
+
     /// One channel where all are alike.
     pub fn without_equal_channels(mut self) -> Image {
         let first = self.values.index_axis(Axis(0), 0);
@@ -191,7 +196,7 @@ impl Image {
     }
 
     /// Checks, before the work, that a picture like this one can be written there.
-    pub fn expect_writable(&self, target: &Output, args: &PictureArgs) -> Result<()> {
+    pub fn expect_writable(&self, target: &Output) -> Result<()> {
         let axes = self.space().len();
         let wrong = match Format::of(target.path()).and_then(|f| f.writer) {
             Some(Writer::Picture(_)) if axes != 2 => Some(format!("a PNG has 2 axes of space, the picture {axes}")),
@@ -203,7 +208,6 @@ impl Image {
             }
             _ => None,
         };
-        let _ = args;
         wrong.map_or(Ok(()), |what| Err(Error::file(target.path(), format!("{what}; write .npy"))))
     }
 
