@@ -7,7 +7,7 @@
 
 use super::noise_level::noise_level;
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
-use crate::convex::{ConvexOptions, Method, Problem, Reading};
+use crate::convex::{ConvexOptions, Method, Problem, Reading, Solved};
 use crate::error::{Result, shape_err, value_err};
 use crate::linop;
 use crate::run::Device;
@@ -18,7 +18,8 @@ use ndarray::{ArrayD, ArrayViewD};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
-/// What is to be done, and how.
+/// Which regularisers, and how they are weighed and solved with: to denoise a picture, to fill its gaps, and to deconvolve it
+/// ([`Blur::regularised`](super::Blur::regularised)).
 #[non_exhaustive]
 pub struct Denoising<'a> {
     /// The regularisers; total variation at first. Weights that are not given follow from the noise.
@@ -159,66 +160,72 @@ impl<'a> Denoising<'a> {
             Some(noise) => return value_err!("the noise is {noise}; expected a finite number from 0 on"),
             None => noise_level(data.image.view(), Some(data.known.view()))?,
         };
-        let asked = self.regularisation.terms.iter().filter(|t| t.weight.is_none()).collect::<Vec<_>>();
-        if let Some(term) = asked.iter().find(|t| matches!(t.kind, Kind::L2 | Kind::Llr)) {
-            return value_err!("{0}: its weight does not follow from the noise; give one, as in {0}:0.01", term.kind);
-        }
-        let open = !asked.is_empty();
+        self.check()?;
+        let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
         let size = data.largest();
         let (quiet, whole) = (noise <= 1e-7 * size, data.count == data.image.len());
         if size == 0.0 || (open && quiet && whole) {
             return Ok(data.unchanged(noise));
         }
-        let problem = data.problem(device)?;
-        if !open || self.fill || quiet {
-            let weight = (FILL * noise).max(LEAST * size);
-            let (result, _) = self.once(&data, &problem, weight, None, self.tol, noise)?;
-            return Ok(result);
+        let axes = dims(data.image.ndim());
+        let given = Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise, size };
+        let weighed = self.weighed(&given)?;
+        data.denoised(weighed, noise)
+    }
+
+    /// Whether all weights are given or follow from the noise.
+    pub(super) fn check(&self) -> Result<()> {
+        let open = self.regularisation.terms.iter().filter(|t| t.weight.is_none());
+        match open.map(|t| t.kind).find(|kind| matches!(kind, Kind::L2 | Kind::Llr)) {
+            Some(kind) => value_err!("{kind}: its weight does not follow from the noise; give one, as in {kind}:0.01"),
+            None => Ok(()),
         }
-        self.to_the_noise(&data, &problem, noise)
+    }
+
+    /// Solves a problem whose weights follow from the noise where they are not given.
+    pub(super) fn weighed(&mut self, given: &Given) -> Result<Weighed> {
+        let &Given { noise, size, .. } = given;
+        let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
+        if !open || self.fill || noise <= 1e-7 * size {
+            return self.once(given, (FILL * noise).max(LEAST * size), None);
+        }
+        self.to_the_noise(given)
     }
 
     /// Looks for the weight by which the difference is the noise: a secant in logarithms, each solve from the one before.
-    fn to_the_noise(&mut self, data: &Data, problem: &Problem, noise: f64) -> Result<Denoised> {
-        let mut weight = FIRST * noise;
+    fn to_the_noise(&mut self, given: &Given) -> Result<Weighed> {
+        let mut weight = FIRST * given.noise;
         let mut before: Option<(f64, f64)> = None;
         let mut start: Option<Tensor> = None;
-        for solve in 1.. {
-            let (mut result, x) = self.once(data, problem, weight, start.as_ref(), self.tol, noise)?;
-            result.solves = solve;
-            let far = (result.deviation / noise).ln();
-            if far.abs() < NEAR || solve == SOLVES || result.stop == Stop::Cancelled {
+        let mut solves = 0;
+        loop {
+            let mut result = self.once(given, weight, start.as_ref())?;
+            solves += 1;
+            result.solves = solves;
+            let far = (result.deviation / given.noise).ln();
+            if far.abs() < NEAR || solves == SOLVES || result.solved.stop == Stop::Cancelled {
                 return Ok(result);
             }
             let log = weight.ln();
-            // ‖x − y‖ grows about as a power of the weight, and at most with it.
+            // ‖A x − y‖ grows about as a power of the weight, and at most with it.
             let slope = match before {
                 Some((l, f)) if (log - l).abs() > 1e-9 => ((far - f) / (log - l)).clamp(0.2, 1.5),
                 _ => 0.8,
             };
             before = Some((log, far));
             weight = (log - (far / slope).clamp(-2.0, 2.0)).exp();
-            start = Some(x);
+            start = Some(result.solved.x);
         }
-        Ok(data.unchanged(noise))
     }
 
-    fn once(
-        &mut self,
-        data: &Data,
-        problem: &Problem,
-        weight: f64,
-        start: Option<&Tensor>,
-        tol: f64,
-        noise: f64,
-    ) -> Result<(Denoised, Tensor)> {
-        let axes = dims(data.image.ndim());
-        let (problem, terms) = self.regularisation.add(problem.clone(), &axes, None, &|_| Weight::Absolute(weight))?;
+    fn once(&mut self, given: &Given, weight: f64, start: Option<&Tensor>) -> Result<Weighed> {
+        let default = |_| Weight::Absolute(weight);
+        let (problem, terms) = self.regularisation.add(given.problem.clone(), given.axes, None, &default)?;
         let problem = match start {
             Some(x) => problem.start(x)?,
             None => problem,
         };
-        let mut options = ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method);
+        let mut options = ConvexOptions::default().iterations(self.iterations).tol(self.tol).method(self.method);
         if let Some(progress) = &mut self.progress {
             options = options.progress(|p| progress(p.reading()));
         }
@@ -226,22 +233,29 @@ impl<'a> Denoising<'a> {
             options = options.cancel(cancel);
         }
         let solved = problem.solve(options)?;
-        let image = solved.x.to(&Device::host())?.to_real_array()?;
-        let (deviation, misfit) = data.difference(&image);
-        let result = Denoised {
-            image,
-            noise,
-            terms,
-            deviation,
-            misfit,
-            objective: solved.objective,
-            iterations: solved.iterations,
-            solves: 1,
-            method: Some(solved.method),
-            stop: solved.stop,
-        };
-        Ok((result, solved.x))
+        let deviation = (2.0 * solved.data_term / given.count as f64).sqrt();
+        Ok(Weighed { solved, terms, deviation, solves: 1 })
     }
+}
+
+/// A problem to be solved by weights that follow from the noise.
+pub(super) struct Given<'a> {
+    pub problem: Problem,
+    /// The dims of x that the regularisers are over.
+    pub axes: &'a str,
+    /// Data that count.
+    pub count: usize,
+    pub noise: f64,
+    /// The largest magnitude of the data.
+    pub size: f64,
+}
+
+/// What came of it.
+pub(super) struct Weighed {
+    pub solved: Solved,
+    pub terms: Vec<Stated>,
+    pub deviation: f64,
+    pub solves: usize,
 }
 
 /// A picture and what is known of it; 0 where it is not.
@@ -289,15 +303,20 @@ impl Data {
         Problem::new(&a, &y.to(device)?)
     }
 
-    /// Root mean square of x − y, and that over the one of y.
-    fn difference(&self, x: &ArrayD<f32>) -> (f64, f64) {
-        let (mut distance, mut size) = (0.0, 0.0);
-        for ((x, y), _) in x.iter().zip(&self.image).zip(&self.known).filter(|(_, k)| **k != 0.0) {
-            distance += (f64::from(*x) - f64::from(*y)).powi(2);
-            size += f64::from(*y).powi(2);
-        }
-        let misfit = if distance == 0.0 { 0.0 } else { (distance / size).sqrt() };
-        ((distance / self.count as f64).sqrt(), misfit)
+    fn denoised(&self, weighed: Weighed, noise: f64) -> Result<Denoised> {
+        let Weighed { solved, terms, deviation, solves } = weighed;
+        Ok(Denoised {
+            image: solved.x.to(&Device::host())?.to_real_array()?,
+            noise,
+            terms,
+            deviation,
+            misfit: solved.misfit,
+            objective: solved.objective,
+            iterations: solved.iterations,
+            solves,
+            method: Some(solved.method),
+            stop: solved.stop,
+        })
     }
 
     fn unchanged(&self, noise: f64) -> Denoised {

@@ -20,7 +20,9 @@ mod sensitivity;
 pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};
-pub use deconvolution::{Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene};
+pub use deconvolution::{
+    Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
+};
 pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, recon_options};
 pub use noise_level::noise_level;

@@ -6,9 +6,12 @@ use super::numbers::{from_one, from_zero};
 use super::pictures::{Image, PictureArgs};
 use super::printer::{Printer, complain, count_of, decimal, short};
 use super::recon::stop_name;
+use super::regularise::{Regularise, describe};
 use super::{DONE, INTERRUPTED, output, progress};
 use clap::ValueEnum;
-use linops::app::{Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene};
+use linops::app::regularise::{Kind, Regulariser, Stated};
+use linops::app::{Blur, Deconvolved, Denoising, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene};
+use linops::convex::ConvexOptions;
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Error, Result};
 use ndarray::{ArrayD, ArrayViewD};
@@ -23,7 +26,8 @@ use std::time::Instant;
 ///
 /// --method rl raises the Poisson likelihood of the counts y by Richardson and Lucy's iteration, x ← x·Aᵀ(y/A x)/Aᵀ1; it keeps
 /// the scene from being negative, and stops when ‖A x − y‖² is that of the noise. wiener minimises ‖A x − y‖² + λ‖∇x‖², cg
-/// ‖A x − y‖² + λ‖x − m‖² with the mean m; their λ is the ratio of noise and signal, by the picture's spectrum.
+/// ‖A x − y‖² + λ‖x − m‖² with the mean m; their λ is the ratio of noise and signal, by the picture's spectrum. --reg
+/// minimises ½‖A x − y‖² + Σ λᵢRᵢ(x); a weight that is not given is the one by which ‖A x − y‖² is that of the noise.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
@@ -36,8 +40,9 @@ pub struct Args {
     #[command(flatten)]
     picture: PictureArgs,
 
-    /// How it is solved [default: rl; wiener where more than 1 % of the picture's or the PSF's light is negative]
-    #[arg(long)]
+    /// How it is solved [default: with --reg, ½‖A x − y‖² + Σ λᵢRᵢ(x); else rl, or wiener where more than 1 % of the picture's or
+    /// the PSF's light is negative]
+    #[arg(long, conflicts_with = "reg")]
     method: Option<Method>,
 
     /// What lies outside of the picture
@@ -76,6 +81,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub common: Common,
+
+    #[command(flatten)]
+    regularise: Regularise,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -83,6 +91,8 @@ enum Method {
     Wiener,
     Rl,
     Cg,
+    #[value(skip)]
+    Regularised,
 }
 
 impl Method {
@@ -91,6 +101,7 @@ impl Method {
             Method::Wiener => "wiener",
             Method::Rl => "rl",
             Method::Cg => "cg",
+            Method::Regularised => "regularised",
         }
     }
 }
@@ -152,14 +163,25 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         return Err(Error::file(&args.image, message));
     }
     let psfs = read_psfs(args, &image)?;
-    let method = args.method.unwrap_or_else(|| chosen(&image, &psfs));
+    let method = match args.method {
+        _ if args.regularise.is_asked() => Method::Regularised,
+        Some(method) => method,
+        None => chosen(&image, &psfs),
+    };
     let device = args.common.device()?;
 
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
     printer.field("psf", psf_text(args, &psfs[0]));
     printer.field("outside", boundary_text(args.boundary));
-    printer.field("method", format_args!("{}{}", method.name(), if args.method.is_none() { " (default)" } else { "" }));
+    printer.field(
+        "method",
+        format_args!(
+            "{}{}",
+            method.name(),
+            if args.method.is_none() && !args.regularise.is_asked() { " (default)" } else { "" }
+        ),
+    );
     printer.field("device", device.name());
 
     let axes = psfs[0].values().ndim();
@@ -262,11 +284,20 @@ struct Job<'a> {
     solving: &'a Solving,
 }
 
-/// What was taken of the noise.
+/// What was taken of the noise, and the objective.
 struct How {
     noise: f64,
     lambda: Option<f32>,
     clipped: usize,
+    terms: Vec<Stated>,
+    objective: Option<f64>,
+    solves: usize,
+}
+
+impl How {
+    fn of(noise: f64) -> How {
+        How { noise, lambda: None, clipped: 0, terms: Vec::new(), objective: None, solves: 1 }
+    }
 }
 
 impl Job<'_> {
@@ -296,7 +327,26 @@ impl Job<'_> {
             let result = blur.richardson_lucy(part.view(), options, self.device)?;
             bar.finish_and_clear();
             let clipped = part.iter().filter(|v| **v < 0.0).count();
-            return Ok((result, How { noise, lambda: None, clipped }));
+            return Ok((result, How { clipped, ..How::of(noise) }));
+        }
+        if self.method == Method::Regularised {
+            let iterations = most(1000);
+            let bar = progress::iterations(iterations);
+            let task = Denoising::default()
+                .regularisation(args.regularise.regularisation(&[Regulariser::new(Kind::Tv, None)]))
+                .noise(Some(noise))
+                .method(args.regularise.options(ConvexOptions::default()).method)
+                .iterations(iterations)
+                .tol(args.tol.map_or(1e-4, f64::from))
+                .progress(|r| {
+                    bar.set_position(r.iteration as u64);
+                    bar.set_message(format!("objective {:.4e}", r.objective));
+                })
+                .cancel(self.solving.stop());
+            let found = blur.regularised(part.view(), task, self.device)?;
+            bar.finish_and_clear();
+            let (terms, objective, solves) = (found.terms, Some(found.objective), found.solves);
+            return Ok((found.deconvolved, How { terms, objective, solves, ..How::of(noise) }));
         }
         let point = self.psf.is_point();
         // Of a point nothing is blurred, so there is nothing to hold back.
@@ -314,7 +364,7 @@ impl Job<'_> {
             _ => blur.wiener(part, options, self.device)?,
         };
         bar.finish_and_clear();
-        Ok((result, How { noise, lambda: Some(lambda), clipped: 0 }))
+        Ok((result, How { lambda: Some(lambda), ..How::of(noise) }))
     }
 
     fn outcome(&self, result: &Deconvolved, how: &How) -> String {
@@ -326,12 +376,15 @@ impl Job<'_> {
         };
         let from = if self.args.noise.is_some() { "given" } else { "estimated" };
         let lambda = how.lambda.map(|l| format!(", lambda {}", short(l))).unwrap_or_default();
+        let terms: String = how.terms.iter().map(|t| format!("; {}", describe(t))).collect();
+        let solves = if how.solves > 1 { format!(", {} solves for the weight", how.solves) } else { String::new() };
+        let objective = how.objective.map(|f| format!("; objective {}", short(f))).unwrap_or_default();
         let clipped = match how.clipped {
             0 => String::new(),
             n => format!(", {} below 0 taken for 0", count_of(n, "sample")),
         };
         format!(
-            "{} ({why}); misfit {:.2} %, {} rms, noise {} ({from}){lambda}{clipped}",
+            "{} ({why}){solves}; misfit {:.2} %, {} rms, noise {} ({from}){lambda}{clipped}{terms}{objective}",
             count_of(result.iterations, "iteration"),
             100.0 * result.misfit,
             short(result.deviation),
@@ -340,6 +393,7 @@ impl Job<'_> {
     }
 
     fn facts(&self, result: &Deconvolved, how: &How) -> Value {
+        let term = |t: &Stated| json!({ "name": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default });
         json!({
             "iterations": result.iterations,
             "stop": if result.at_noise { "noise" } else { stop_name(result.stop) },
@@ -348,6 +402,9 @@ impl Job<'_> {
             "noise": how.noise,
             "lambda": how.lambda.map(decimal),
             "negative": how.clipped,
+            "solves": how.solves,
+            "objective": how.objective,
+            "reg": how.terms.iter().map(term).collect::<Vec<_>>(),
             "history": result.history.iter().map(|p| json!([p.iteration, p.residual])).collect::<Vec<_>>(),
         })
     }

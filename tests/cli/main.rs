@@ -12,5 +12,6 @@ mod ismrmrd;
 mod lanes;
 mod linop_files;
 mod noncartesian;
+mod pictures;
 mod recon;
 mod usage;

@@ -14,15 +14,18 @@
 //! | `spectrum` | noise and signal from the picture's own spectrum |
 //! | `tikhonov` | quadratic penalties: Wiener's filter and plain damping |
 //! | `richardson_lucy` | the maximum of the Poisson likelihood |
+//! | `regularised` | the regularisers of all applications |
 
 mod blur;
 mod psf;
+mod regularised;
 mod richardson_lucy;
 mod spectrum;
 mod tikhonov;
 
 pub use blur::{Blur, Outside};
 pub use psf::{Psf, PsfCenter};
+pub use regularised::RegularisedDeconvolution;
 pub use richardson_lucy::RichardsonLucyOptions;
 pub use spectrum::{NoiseToSignal, Scene};
 
