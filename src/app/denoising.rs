@@ -2,8 +2,9 @@
 //! known and R are the [regularisers](super::regularise) of all applications.
 //!
 //! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x differs from y
-//! as much as the noise does, ‖x − y‖² = n σ² (Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation Rudin, Osher and
-//! Fatemi, Physica D 60:259, 1992). To fill gaps it is a small one, and what is known stays within the noise.
+//! nearly as much as the noise does, by 0.9 σ (discrepancy principle: Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation
+//! Rudin, Osher and Fatemi, Physica D 60:259, 1992). It is less than all of σ since the best x keeps a part of the noise (Stein, Ann.
+//! Stat. 9:1135, 1981), and details with it. To fill gaps the weight is a small one, and what is known stays within the noise.
 
 use super::noise_level::noise_level;
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
@@ -112,6 +113,9 @@ pub struct Denoised {
 const SOLVES: usize = 10;
 const NEAR: f64 = 0.02;
 
+/// By how much of σ a picture without its noise differs from the one with it.
+const TAKEN: f64 = 0.9;
+
 /// The first weight, in units of σ.
 const FIRST: f64 = 0.7;
 
@@ -168,7 +172,8 @@ impl<'a> Denoising<'a> {
             return Ok(data.unchanged(noise));
         }
         let axes = dims(data.image.ndim());
-        let given = Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise, size };
+        let given =
+            Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise: TAKEN * noise, size };
         let weighed = self.weighed(&given)?;
         data.denoised(weighed, noise)
     }
@@ -245,6 +250,7 @@ pub(super) struct Given<'a> {
     pub axes: &'a str,
     /// Data that count.
     pub count: usize,
+    /// The root mean square that the misfit is to have.
     pub noise: f64,
     /// The largest magnitude of the data.
     pub size: f64,

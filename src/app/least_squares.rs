@@ -1,6 +1,8 @@
-//! Regularised least squares, ‖A x − y‖² + λ‖x‖², as the imaging models solve it.
+//! Least squares as the imaging models solve it: ‖A x − y‖² + λ‖x‖² by conjugate gradients, and with other regularisers.
 
+use super::regularise::{Kind, Regularisation, Stated, Weight};
 use crate::allocate::expect_room;
+use crate::convex::{ConvexOptions, Problem, Solved};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
 use crate::run::{Device, MemoryUse};
@@ -43,6 +45,74 @@ impl<D: Dimension> Reconstruction<D> {
         let image = image.into_dimensionality::<E>().map_err(|e| crate::Error::Shape(e.to_string()))?;
         Ok(Reconstruction { image, iterations, residual, misfit, history, stop })
     }
+}
+
+/// An image of a regularised objective, and how the solver came to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Regularised<D: Dimension = Ix2> {
+    /// The image: (y, x), or as many axes as the model has.
+    pub image: Array<Complex32, D>,
+    /// The terms with their weights, as they stand in the objective.
+    pub terms: Vec<Stated>,
+    /// How it was solved; its x is empty here.
+    pub solved: Solved,
+}
+
+impl<D: Dimension> Regularised<D> {
+    /// The same with the image's axes as another dimension type.
+    ///
+    /// # Errors
+    /// The image has another number of axes.
+    pub fn with_rank<E: Dimension>(self) -> Result<Regularised<E>> {
+        let Regularised { image, terms, solved } = self;
+        let image = image.into_dimensionality::<E>().map_err(|e| crate::Error::Shape(e.to_string()))?;
+        Ok(Regularised { image, terms, solved })
+    }
+}
+
+/// Weights of scans that are not given: what keeps structures and takes noise and aliasing of moderate undersampling.
+pub fn recon_weight(kind: Kind) -> Weight {
+    match kind {
+        Kind::L2 => Weight::Absolute(0.01),
+        Kind::L1Wavelet | Kind::Tv | Kind::Tgv => Weight::Relative(0.002),
+        Kind::Llr => Weight::Relative(0.01),
+    }
+}
+
+/// What a regularised solve is of, beside A and y.
+pub(super) struct Asked<'a> {
+    /// Dims of y.
+    pub dims: &'a str,
+    /// Dims of the image that differences and wavelets go along, and those of a series.
+    pub axes: &'a str,
+    pub series: Option<&'a str>,
+    pub start: Option<ArrayViewD<'a, Complex32>>,
+}
+
+/// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) on a device.
+pub(super) fn regularised(
+    a: &Linop,
+    y: ArrayViewD<Complex32>,
+    asked: Asked,
+    regularisation: &Regularisation,
+    options: ConvexOptions,
+    device: &Device,
+) -> Result<Regularised<ndarray::IxDyn>> {
+    expect_memory(a, &a.n(), y.len(), device)?;
+    let y = Tensor::from_array(y.to_owned(), asked.dims)?.to(device)?;
+    let mut problem = Problem::new(a, &y)?;
+    let (with, terms) = regularisation.add(problem, asked.axes, asked.series, &recon_weight)?;
+    problem = with;
+    if let Some(start) = asked.start {
+        let shape = problem.shape()?.clone();
+        let start = Tensor::from_array(start.to_owned(), shape.dims().to_vec())?;
+        problem = problem.start(&start.to(device)?)?;
+    }
+    let mut solved = problem.solve(options)?;
+    let image = solved.x.to(&Device::host())?.to_array()?;
+    solved.x = Tensor::zeros("", DType::Complex32)?;
+    Ok(Regularised { image, terms, solved })
 }
 
 /// Minimises ‖A x − y‖² + λ‖x‖² by conjugate gradients on a device, from x = 0; `dims` are those of y.

@@ -24,7 +24,7 @@ pub use deconvolution::{
     Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
 };
 pub use denoising::{Denoised, Denoising};
-pub use least_squares::{Reconstruction, recon_options};
+pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
 pub use noise_level::noise_level;
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
 pub use phantom::{airy_psf, cells_image, photons};

@@ -3,8 +3,10 @@
 //! minimise ‖M F S x − y‖² + λ‖x‖² with coil sensitivities S, the centred orthonormal DFT F and the sampling mask M.
 //! Pruessmann et al., Magn. Reson. Med. 42:952 (1999); by conjugate gradients: 46:638 (2001).
 
-use super::least_squares::{Reconstruction, adjoint, minimise};
+use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};
+use super::regularise::Regularisation;
 use crate::allocate::expect_room;
+use crate::convex::ConvexOptions;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, FftOptions, Linop};
 use crate::run::Device;
@@ -103,6 +105,35 @@ impl Sense {
         device: &Device,
     ) -> Result<Reconstruction> {
         minimise(&self.linop, kspace.into_dyn(), "C Ky Kx", options, device)?.with_rank()
+    }
+
+    /// Minimises ½‖M F S x − y‖² + Σ λᵢRᵢ(x) on a device, from `start` (y, x) or from x = 0. Weights that are not given are those of
+    /// [`recon_weight`](super::recon_weight).
+    ///
+    /// ```
+    /// use linops::{Device, convex::ConvexOptions, app::{nrmse, scan, ScanOptions, Sense, regularise::Regularisation}};
+    /// let scan = scan(&ScanOptions::default().ny(48).nx(40).acceleration(3))?;
+    /// let sense = Sense::new(scan.maps.view(), scan.mask.view())?;
+    /// let tv = Regularisation::default().terms(vec!["tv:0.002".parse()?]);
+    /// let found = sense.regularised(scan.kspace.view(), &tv, None, ConvexOptions::default(), &Device::host())?;
+    /// assert!(nrmse(found.image.view(), scan.reference.view()) < 0.2);
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The k-space (coil, ky, kx) or the start has other extents than the model, or is not finite; a regulariser that an image
+    /// does not have; options that make no sense; or the device fails.
+    pub fn regularised(
+        &self,
+        kspace: ArrayView3<Complex32>,
+        regularisation: &Regularisation,
+        start: Option<ArrayView2<Complex32>>,
+        options: ConvexOptions,
+        device: &Device,
+    ) -> Result<Regularised> {
+        let start = start.map(|x| x.into_dyn());
+        let asked = Asked { dims: "C Ky Kx", axes: "Ny Nx", series: None, start };
+        regularised(&self.linop, kspace.into_dyn(), asked, regularisation, options, device)?.with_rank()
     }
 }
 

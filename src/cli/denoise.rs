@@ -21,8 +21,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// Minimises ½‖x − y‖² + Σ λᵢRᵢ(x) for a picture y, each channel for itself. Without --reg R is total variation. A weight that is not
-/// given is the one by which x differs from y as much as the noise does, ‖x − y‖² = n σ²: other units of the picture give the
-/// same picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.
+/// given is the one by which x differs from y by 0.9 of the noise σ (root mean square): other units of the picture give the same
+/// picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units

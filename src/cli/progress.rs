@@ -19,6 +19,12 @@ pub fn reading(bar: &ProgressBar, p: Reading) {
     bar.set_message(format!("residual {:.1e}", p.residual));
 }
 
+/// Moves the bar to a reading of an objective.
+pub fn objective(bar: &ProgressBar, p: linops::convex::Reading) {
+    bar.set_position(p.iteration as u64);
+    bar.set_message(format!("objective {:.4e}", p.objective));
+}
+
 /// A sign of life while something of unknown length runs.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);

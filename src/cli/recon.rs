@@ -1,4 +1,4 @@
-//! `linops recon`: an image from multi-coil k-space, Cartesian or not, by CG-SENSE.
+//! `linops recon`: an image from multi-coil k-space, Cartesian or not, by CG-SENSE or with other regularisers.
 
 mod cartesian;
 mod density;
@@ -8,19 +8,24 @@ mod report;
 pub use report::{outcome, stop_name};
 
 use super::common::Common;
-use super::kspace::{Input, read_input};
+use super::input::read;
+use super::kspace::{self, Input, read_input};
 use super::numbers::{from_one, from_zero};
 use super::output;
 use super::printer::Printer;
+use super::regularise::Regularise;
 use linops::app::recon_options;
+use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::{Error, Result};
+use ndarray::ArrayD;
+use num_complex::Complex32;
 use report::Job;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
 /// sampling mask M and the k-space y; or, for non-Cartesian data, ‖W^½(N S x − y)‖² + λ‖x‖² over images of 2 or 3 axes, with the
-/// orthonormal non-uniform Fourier transform N and the density compensation W.
+/// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
 #[derive(clap::Args)]
 pub struct Args {
     /// k-space: .npy (coil, ky, kx), BART .cfl (x, y, 1, coil) or ISMRMRD .h5; with a trajectory .npy (coil, …), .cfl (1,
@@ -44,13 +49,18 @@ pub struct Args {
     #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 
-    /// Iterations at most [default: 100]
+    /// Iterations at most [default: 100; with --reg 1000]
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     iterations: Option<NonZeroUsize>,
 
-    /// Stop when the relative residual is below; 0 goes on to what 32-bit numbers attain [default: 1e-6]
+    /// Stop when the relative residual is below; 0 goes on to what 32-bit numbers attain [default: 1e-6]. With --reg: when the
+    /// objective is within this part of it of its limit [default: 1e-4]
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
+
+    /// Start from this image instead of from 0, with --reg: .npy or .cfl of the image's extents
+    #[arg(long, value_name = "FILE", requires = "reg")]
+    init: Option<PathBuf>,
 
     /// Treat k-space locations that hold NaN or infinity as not acquired, and such values of the maps as 0
     #[arg(long)]
@@ -64,6 +74,9 @@ pub struct Args {
     pub common: Common,
 
     #[command(flatten)]
+    regularise: Regularise,
+
+    #[command(flatten)]
     noncartesian: noncartesian::Args,
 }
 
@@ -73,7 +86,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let tol = args.tol.unwrap_or(defaults.tol);
     let options = defaults.iterations(iterations).tol(tol);
     let [traj, dcf] = args.noncartesian.files();
-    let inputs = [Some(args.file.as_path()), args.maps.as_deref(), args.mask.as_deref(), traj, dcf];
+    let inputs =
+        [Some(args.file.as_path()), args.maps.as_deref(), args.mask.as_deref(), args.init.as_deref(), traj, dcf];
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
     let job = Job { args, target, device: &device, printer };
@@ -95,6 +109,31 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
 const MASKED: &str = "--mask is for Cartesian data; with a trajectory, give 0 to samples that do not count by --dcf";
 
 impl Args {
+    /// The regularisers, with --lambda as one of them.
+    fn regularisation(&self) -> Regularisation {
+        let mut asked = self.regularise.regularisation(&[]);
+        if let Some(lambda) = self.lambda {
+            asked.terms.push(Regulariser::new(Kind::L2, Some(Weight::Absolute(lambda.into()))));
+        }
+        asked
+    }
+
+    /// The image to start from.
+    fn start(&self) -> Result<Option<ArrayD<Complex32>>> {
+        let Some(path) = &self.init else { return Ok(None) };
+        let mut start = read(path)?.into_complex();
+        kspace::finite(path, &mut start, &["y", "x"], false)?;
+        Ok(Some(start))
+    }
+
+    fn wrong_start(&self, expected: &str) -> Error {
+        let message = format!("the image to start from has another number of axes, expected {expected}");
+        match &self.init {
+            Some(path) => Error::file(path, message),
+            None => Error::Value(message),
+        }
+    }
+
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         let [traj, _] = self.noncartesian.files();

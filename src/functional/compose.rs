@@ -227,8 +227,8 @@ impl Proximal for Stacked {
 /// ```
 /// use linops::{functional::{l1, non_negative, stacked}, Tensor};
 /// let f = stacked([(1, l1(1.0)?), (2, non_negative())]);
-/// let v = Tensor::from_slice("P=3", &[3.0f32, -1.0, 2.0])?;
-/// assert_eq!(f.prox(&v, 1.0)?.to_real_vec()?, [2.0, 0.0, 2.0]);
+/// let v = Tensor::from_slice("P=3", &[4.0f32, -1.0, 2.0])?;
+/// assert_eq!(f.prox(&v, 1.0)?.to_real_vec()?, [3.0, 0.0, 2.0]);
 /// # Ok::<(), linops::Error>(())
 /// ```
 pub fn stacked(parts: impl IntoIterator<Item = (usize, Functional)>) -> Functional {

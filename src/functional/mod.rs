@@ -52,9 +52,9 @@ pub trait Proximal: Send + Sync {
 /// ```
 /// use linops::{functional::l1, Tensor};
 /// let f = l1(1.0)?;
-/// let v = Tensor::from_slice("N=3", &[3.0f32, -0.5, 1.0])?;
-/// assert_eq!(f.value(&v)?, 4.5);
-/// assert_eq!(f.prox(&v, 1.0)?.to_real_vec()?, [2.0, 0.0, 0.0]);
+/// let v = Tensor::from_slice("N=3", &[4.0f32, -0.5, 1.0])?;
+/// assert_eq!(f.value(&v)?, 5.5);
+/// assert_eq!(f.prox(&v, 1.0)?.to_real_vec()?, [3.0, 0.0, 0.0]);
 /// # Ok::<(), linops::Error>(())
 /// ```
 #[derive(Clone)]
@@ -125,7 +125,7 @@ pub fn l1(weight: f64) -> Result<Functional> {
 /// ```
 /// use linops::{functional::weighted_l1, Tensor};
 /// let f = weighted_l1(2.0, &Tensor::from_slice("N=2", &[0.0f32, 1.0])?)?;
-/// assert_eq!(f.prox(&Tensor::from_slice("N=2", &[3.0f32, 3.0])?, 0.5)?.to_real_vec()?, [3.0, 2.0]);
+/// assert_eq!(f.prox(&Tensor::from_slice("N=2", &[4.0f32, 4.0])?, 0.5)?.to_real_vec()?, [4.0, 3.0]);
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///

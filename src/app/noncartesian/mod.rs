@@ -9,8 +9,10 @@ mod extent;
 pub use calibration::calibrate_maps;
 pub use extent::{check_extent, fitting_matrix};
 
-use super::least_squares::{Reconstruction, adjoint, minimise};
+use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};
+use super::regularise::Regularisation;
 use crate::allocate::expect_room;
+use crate::convex::ConvexOptions;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Linop, NufftOptions};
 use crate::run::Device;
@@ -120,6 +122,26 @@ impl NonCartesian {
         device: &Device,
     ) -> Result<Reconstruction<IxDyn>> {
         minimise(&self.linop, self.weighted(kspace)?.view().into_dyn(), "C K", options, device)
+    }
+
+    /// Minimises ½‖W^½(N S x − y)‖² + Σ λᵢRᵢ(x) on a device, from `start` or from x = 0. Weights that are not given are those of
+    /// [`recon_weight`](super::recon_weight).
+    ///
+    /// # Errors
+    /// The k-space (coil, …) or the start has other extents than the model, or is not finite; a regulariser that an image does
+    /// not have; options that make no sense; or the device fails.
+    pub fn regularised(
+        &self,
+        kspace: ArrayViewD<Complex32>,
+        regularisation: &Regularisation,
+        start: Option<ArrayViewD<Complex32>>,
+        options: ConvexOptions,
+        device: &Device,
+    ) -> Result<Regularised<IxDyn>> {
+        let axes = crate::dim::join(self.linop.input()?.dims());
+        let asked = Asked { dims: "C K", axes: &axes, series: None, start };
+        let y = self.weighted(kspace)?;
+        regularised(&self.linop, y.view().into_dyn(), asked, regularisation, options, device)
     }
 
     /// W^½ y

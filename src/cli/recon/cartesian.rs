@@ -8,9 +8,9 @@ use crate::cli::progress;
 use linops::app::{Sense, estimate_maps};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3, Axis, Ix2};
 use num_complex::Complex32;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 /// What is reconstructed from.
 struct Problem {
@@ -23,14 +23,31 @@ struct Problem {
 }
 
 pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8> {
-    let Job { args, device, printer, .. } = job;
+    let Job { args, device, .. } = job;
     let problem = prepare(args, kspace)?;
     let sense = Sense::new(problem.maps.view(), problem.mask.view())?;
+    if args.regularise.is_asked() {
+        let facts = described(&job, &problem);
+        let asked = args.regularisation();
+        let start = args.start()?.map(|x| x.into_dimensionality::<Ix2>()).transpose();
+        let start = start.map_err(|_| args.wrong_start("(ny, nx)"))?;
+        let start = start.as_ref().map(|x| x.view());
+        return job.regularise("Ny Nx", facts, |options| {
+            sense.regularised(problem.kspace.view(), &asked, start, options, device)
+        });
+    }
     let lambda = args.lambda.unwrap_or(match args.maps {
         Some(_) => options.lambda * sense.scale(),
         None => options.lambda, // estimated maps are normalised
     });
     let options = options.lambda(lambda);
+    let facts = described(&job, &problem);
+    job.solve(options, "Ny Nx", facts, |options| sense.solve(problem.kspace.view(), options, device))
+}
+
+/// Prints what is reconstructed from, and gives the same as JSON.
+fn described(job: &Job, problem: &Problem) -> Map<String, Value> {
+    let Job { args, device, printer, .. } = job;
     let (coils, ny, nx) = problem.kspace.dim();
     let sampled = problem.mask.iter().filter(|v| **v != 0.0).count();
 
@@ -38,7 +55,7 @@ pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8>
     problem.notes.iter().for_each(|note| printer.field("", note));
     printer.field("maps", &problem.maps_from);
     printer.field("mask", format_args!("{sampled} of {} locations, {}", ny * nx, problem.mask_from));
-    let facts = Map::from_iter([
+    Map::from_iter([
         ("device".into(), json!(device.name())),
         ("lanes".into(), json!(args.common.lanes())),
         ("coils".into(), json!(coils)),
@@ -48,8 +65,7 @@ pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8>
         ("mask".into(), json!(problem.mask_from)),
         ("sampled".into(), json!(sampled)),
         ("notes".into(), json!(problem.notes)),
-    ]);
-    job.solve(options, "Ny Nx", facts, |options| sense.solve(problem.kspace.view(), options, device))
+    ])
 }
 
 fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {

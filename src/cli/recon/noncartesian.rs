@@ -169,6 +169,13 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
                 facts.insert("toeplitz_reason".into(), json!(normal.reason));
             }
+            if args.regularise.is_asked() {
+                let asked = args.regularisation();
+                let start = args.start()?;
+                let start = start.as_ref().map(|x| x.view());
+                return job
+                    .regularise(dims, facts, |options| model.regularised(kspace, &asked, start, options, device));
+            }
             job.solve(options.lambda(lambda), dims, facts, |options| model.solve(kspace, options, device))
         }
         None => job.grid(dims, facts, || {

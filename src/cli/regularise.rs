@@ -1,0 +1,89 @@
+//! Options of regularised reconstructions, the same for all verbs that have them.
+
+use linops::app::regularise::{Regularisation, Regulariser, Stated};
+use linops::convex::{ConvexOptions, Method, WaveletPenalty};
+use linops::linop::Wavelet;
+use std::num::NonZeroUsize;
+
+/// Regularisation: the objective is ½‖A x − y‖² + Σ λᵢRᵢ(x), the same for all solvers and scales of the data.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Regularisation")]
+#[group(skip)]
+pub struct Regularise {
+    /// A regulariser R and its weight λ; may be given several times. l2: ½‖x‖². tv: Σ√Σ|∂x|², differences ahead, none across the
+    /// border. tgv: second-order total generalised variation, α₀ = 2α₁. l1-wavelet: Σ|details| of an orthonormal periodic wavelet
+    /// transform. llr: nuclear norms of blocks of a series. λ of l2 counts as it is, other λ relative to max|Aᴴy|; tv:=λ is absolute
+    #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
+    pub reg: Vec<Regulariser>,
+
+    /// How the objective is minimised: ista, fista, pogm, admm or pdhg [default: what suits the regularisers]
+    #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Method>().map_err(|e| e.to_string()), requires = "reg")]
+    solver: Option<Method>,
+
+    /// The wavelet of l1-wavelet: haar, db2 … db20, sym2 … sym20, coif1 … coif5 [default: db4]
+    #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Wavelet>().map_err(|e| e.to_string()), requires = "reg")]
+    wavelet: Option<Wavelet>,
+
+    /// Levels of l1-wavelet at most [default: 3]
+    #[arg(long, value_name = "N", requires = "reg")]
+    levels: Option<NonZeroUsize>,
+
+    /// Average l1-wavelet over so many shifts of its grid, which leaves no blocks and costs as many transforms [default: 8 if given
+    /// without a number]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "8", requires = "reg")]
+    cycle_spin: Option<NonZeroUsize>,
+
+    /// Extent of the blocks of llr along each axis of the image [default: 8]
+    #[arg(long, value_name = "N", requires = "reg")]
+    block: Option<NonZeroUsize>,
+
+    /// Keep the image real and not negative
+    #[arg(long)]
+    pub non_negative: bool,
+}
+
+impl Regularise {
+    /// Whether anything of this is asked for.
+    pub fn is_asked(&self) -> bool {
+        !self.reg.is_empty() || self.non_negative
+    }
+
+    /// What is asked for, with `default` where no regulariser is given.
+    pub fn regularisation(&self, default: &[Regulariser]) -> Regularisation {
+        let terms = if self.reg.is_empty() { default.to_vec() } else { self.reg.clone() };
+        let mut wavelet = WaveletPenalty::default();
+        if let Some(w) = &self.wavelet {
+            wavelet = wavelet.wavelet(w.clone());
+        }
+        if let Some(levels) = self.levels {
+            wavelet = wavelet.levels(levels.get());
+        }
+        if let Some(shifts) = self.cycle_spin {
+            wavelet = wavelet.shifts(shifts.get());
+        }
+        Regularisation::default()
+            .terms(terms)
+            .wavelet(wavelet)
+            .block(self.block.map(NonZeroUsize::get))
+            .non_negative(self.non_negative)
+    }
+
+    /// The options of the solver, over these.
+    pub fn options<'a>(&self, options: ConvexOptions<'a>) -> ConvexOptions<'a> {
+        match self.solver {
+            Some(method) => options.method(Some(method)),
+            None => options,
+        }
+    }
+}
+
+/// A weight for people: "tv 0.01 of max|Aᴴy|, λ = 3.1e-3".
+pub fn describe(stated: &Stated) -> String {
+    use super::printer::short;
+    use linops::app::regularise::Kind;
+    let mark = if stated.default { " (default)" } else { "" };
+    match stated.kind {
+        Kind::L2 => format!("l2, lambda {}{mark}", short(stated.absolute)),
+        kind => format!("{kind}, {} of max|Ah y|{mark}: lambda {}", short(stated.relative), short(stated.absolute)),
+    }
+}
