@@ -8,7 +8,7 @@ use super::numbers::{from_one, from_zero};
 use super::pictures::{Image, PictureArgs};
 use super::printer::{Printer, complain, short};
 use super::regularise::Regularise;
-use super::{DONE, INTERRUPTED, output, progress};
+use super::{DONE, INTERRUPTED, output};
 use clap::ValueEnum;
 use job::Job;
 use linops::app::{Outside, Psf, PsfCenter};
