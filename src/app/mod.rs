@@ -1,13 +1,16 @@
-//! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data;
-//! tomography.
+//! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data; tomography;
+//! pictures deconvolved, denoised, filled.
 
 mod bessel;
 pub mod coils;
 pub mod ct;
+pub mod deconvolution;
+pub mod denoising;
 mod dense;
 pub mod density;
 pub mod least_squares;
 pub mod noise;
+pub mod noise_level;
 pub mod noncartesian;
 pub mod phantom;
 pub mod regularise;
@@ -19,8 +22,14 @@ pub mod series;
 pub mod trajectory;
 
 pub use coils::{CoilMaps, estimate_maps};
+pub use deconvolution::{
+    Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
+};
+pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
+pub use noise_level::noise_level;
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
+pub use phantom::{airy_psf, cells_image, photons};
 pub use phantom::{
     shepp_logan_image, shepp_logan_kspace, shepp_logan_projections, shepp_logan_volume, shepp_logan_volume_kspace,
 };

@@ -38,6 +38,21 @@ impl Generator {
         let radius = (-self.uniform().ln()).sqrt();
         Complex64::from_polar(radius, TAU * self.uniform())
     }
+
+    /// A count of the Poisson distribution; 0 for a mean that is not above 0. Few are counted one by one (Knuth, "The art of
+    /// computer programming" 2, 3.4.1), many are the nearest whole number of a normal one.
+    pub fn poisson(&mut self, mean: f64) -> f64 {
+        const MANY: f64 = 60.0;
+        if mean > MANY {
+            return (mean + (2.0 * mean).sqrt() * self.complex_normal().re).round().max(0.0);
+        }
+        let (end, mut product, mut count) = ((-mean).exp(), self.uniform(), 0.0);
+        while mean > 0.0 && product > end {
+            product *= self.uniform();
+            count += 1.0;
+        }
+        count
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! `linops demo`: a simulated scan, reconstructed without and with SENSE, as one picture; or a CT scan.
+//! `linops demo`: a simulated scan, reconstructed without and with SENSE, as one picture; a CT scan; or a blurred picture.
 
+mod deconvolution;
 mod picture;
 mod subject;
 mod tomography;
@@ -29,6 +30,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "radial")]
     ct: bool,
 
+    /// Simulate a microscope's picture of cells and deconvolve it
+    #[arg(long, conflicts_with_all = ["radial", "ct"])]
+    deconv: bool,
+
     /// Where the picture goes (.png) [default: demo.png, which replaces an earlier one of the demo]
     #[arg(long, short, value_name = "FILE", value_parser = super::output::name_of("png"))]
     output: Option<PathBuf>,
@@ -50,6 +55,9 @@ const ITERATIONS: usize = 60;
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if args.ct {
         return tomography::run(args, printer);
+    }
+    if args.deconv {
+        return deconvolution::run(args, printer);
     }
     let path = args.output.as_deref().unwrap_or(Path::new(FILE));
     let target = match args.output {

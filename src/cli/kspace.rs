@@ -36,7 +36,7 @@ pub fn read_input(path: &Path, trajectory: Option<&Path>) -> Result<Input> {
         return Ok(Input::Samples(read_samples(path, trajectory)?));
     }
     let plain = |values| Input::Grid(Kspace { values, sampled: None, notes: Vec::new() });
-    let reader = Format::reader_of(path, |_| true)?;
+    let reader = Format::reader_of(path, holds_kspace)?;
     expect_readable(path)?;
     match reader {
         Reader::Array(read) => {
@@ -51,8 +51,17 @@ pub fn read_input(path: &Path, trajectory: Option<&Path>) -> Result<Input> {
             }
             IsmrmrdScan::NonCartesian(scan) => Ok(Input::Samples(samples_of(path, scan, None)?)),
         },
+        Reader::Picture(_) => Err(Error::file(path, REAL)),
     }
 }
+
+/// Whether a format can hold k-space: a picture has no phase.
+pub fn holds_kspace(reader: &Reader) -> bool {
+    !matches!(reader, Reader::Picture(_))
+}
+
+/// What is wrong with a picture for k-space.
+pub const REAL: &str = "is a picture; k-space is complex";
 
 /// The values of k-space, which must be complex.
 pub fn complex(path: &Path, array: AnyArray) -> Result<ArrayD<Complex32>> {

@@ -8,10 +8,13 @@ mod bench;
 mod check;
 mod common;
 mod ct;
+mod deconv;
 mod demo;
+mod denoise;
 mod describe;
 mod explain;
 mod info;
+mod inpaint;
 mod input;
 mod interrupt;
 mod kspace;
@@ -20,6 +23,7 @@ mod list;
 mod mesa;
 mod numbers;
 mod output;
+mod pictures;
 mod pretty;
 mod printer;
 mod progress;
@@ -51,6 +55,12 @@ enum Verb {
     Recon(Box<recon::Args>),
     /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
     Ct(Box<ct::Args>),
+    /// Deblur a picture whose point-spread function is known
+    Deconv(deconv::Args),
+    /// Take the noise out of a picture
+    Denoise(denoise::Args),
+    /// Fill the gaps of a picture
+    Inpaint(inpaint::Args),
     /// Apply a linop file to an array
     Apply(apply::Args),
     /// Test a linop file's adjoint and normal on random data
@@ -118,6 +128,9 @@ impl Verb {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
             Verb::Ct(a) => Some(&a.common),
+            Verb::Deconv(a) => Some(&a.common),
+            Verb::Denoise(a) => Some(&a.common),
+            Verb::Inpaint(a) => Some(&a.common),
             Verb::Apply(a) => Some(&a.common),
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
@@ -141,6 +154,9 @@ impl Verb {
         match self {
             Verb::Recon(a) => a.check(),
             Verb::Ct(a) => a.check(),
+            Verb::Deconv(a) => a.check(),
+            Verb::Denoise(a) => a.check(),
+            Verb::Inpaint(a) => a.check(),
             _ => Ok(()),
         }
     }
@@ -170,6 +186,9 @@ impl Verb {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
             Verb::Ct(a) => ct::run(a, printer),
+            Verb::Deconv(a) => deconv::run(a, printer),
+            Verb::Denoise(a) => denoise::run(a, printer),
+            Verb::Inpaint(a) => inpaint::run(a, printer),
             Verb::Apply(a) => apply::run(a, printer),
             Verb::Check(a) => check::run(a, printer),
             Verb::Explain(a) => explain::run(a, printer),

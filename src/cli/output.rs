@@ -36,14 +36,22 @@ fn writer(output: &Output) -> Option<Writer> {
 
 /// Checks, before the work, that a result of this shape can be written there.
 pub fn check_shape(output: &Output, shape: &Shape) -> Result<()> {
-    if matches!(writer(output), Some(Writer::Picture(_))) && shape.rank() != 2 {
-        let message = format!("a picture has 2 dims, the result has {} ({shape}); write .npy or .cfl", shape.rank());
-        return Err(Error::file(output.path(), message));
+    let (what, fits) = match writer(output) {
+        Some(Writer::Picture(_)) => ("a picture has 2 dims", shape.rank() == 2),
+        Some(Writer::Raster(_)) => ("a TIFF has 2 dims, or 3 with its pages", matches!(shape.rank(), 2 | 3)),
+        _ => return Ok(()),
+    };
+    match fits {
+        true => Ok(()),
+        false => {
+            let message = format!("{what}, the result has {} ({shape}); write .npy or .cfl", shape.rank());
+            Err(Error::file(output.path(), message))
+        }
     }
-    Ok(())
 }
 
-/// Writes a tensor of the host: its magnitude to a picture, all of it to others.
+/// Writes a tensor of the host: its magnitude to a PNG, real values or the magnitude of complex ones to a TIFF, all of it to
+/// others.
 pub fn write(output: Output, tensor: &Tensor) -> Result<()> {
     // A copy, and for a picture its magnitude, as often again for the window, and its pixels.
     expect_bytes((tensor.shape().len() as u64).saturating_mul(8 + 8 + 4 + 1), || output.path().display().to_string())?;
@@ -62,6 +70,10 @@ pub fn write(output: Output, tensor: &Tensor) -> Result<()> {
                 magnitude.into_dimensionality::<Ix2>().map_err(|e| Error::file(output.path(), e.to_string()))?;
             write(output, magnitude.view(), Window::default())
         }
+        Some(Writer::Raster(write)) => match array {
+            Array::F32(a) => write(output, a.view()),
+            other => write(output, other.into_complex().mapv(|v| v.norm()).view()),
+        },
         None => Err(Error::file(output.path(), "is of a format that is not written")),
     }
 }

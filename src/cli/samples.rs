@@ -1,7 +1,7 @@
 //! What `recon` reads of non-Cartesian data: k-space, trajectory and coil maps, checked against each other.
 
 use super::input::{expect_readable, is_bart, read};
-use super::kspace::{GROUP, complex, exact};
+use super::kspace::{GROUP, REAL, complex, exact, holds_kspace};
 use linops::io::{Cfl, Format, IsmrmrdScan, NonCartesianScan, Reader, read_cfl};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -23,11 +23,12 @@ pub struct Samples {
 /// Reads k-space, an array (coil, …), BART's (1, sample, spoke, coil) or a scan, with a trajectory from an array (…, D) or
 /// BART's (3, sample, spoke).
 pub fn read_samples(path: &Path, trajectory: &Path) -> Result<Samples> {
-    let reader = Format::reader_of(path, |_| true)?;
+    let reader = Format::reader_of(path, holds_kspace)?;
     expect_readable(path)?;
     let values = match reader {
         Reader::Array(read) => complex(path, read(path)?)?,
         Reader::Bart(_) => bart_coils(path)?,
+        Reader::Picture(_) => return Err(Error::file(path, REAL)),
         Reader::Scan(read) => {
             return match read(path, GROUP)? {
                 IsmrmrdScan::NonCartesian(scan) => samples_of(path, scan, Some(trajectory)),

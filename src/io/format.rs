@@ -3,14 +3,15 @@
 //! Another format is one file with its functions and its [`Format`], and one row in [`FORMATS`]; whoever goes through the
 //! table has it then: linop files, the command line, and the messages that list what can be read.
 
+use super::raster::{Raster, as_array};
 use super::{Array, Cfl, IsmrmrdScan, Output, Window};
-use super::{cfl, ismrmrd, npy, png};
+use super::{cfl, ismrmrd, npy, png, tiff};
 use crate::{Error, Result};
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, ArrayViewD};
 use std::path::{Path, PathBuf};
 
 /// All that are known.
-pub const FORMATS: &[Format] = &[npy::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT];
+pub const FORMATS: &[Format] = &[npy::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT, tiff::FORMAT];
 
 /// A file format.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ pub enum Reader {
     Bart(fn(&Path) -> Result<Cfl>),
     /// A measured scan, from the group of this name.
     Scan(fn(&Path, &str) -> Result<IsmrmrdScan>),
+    /// A picture of one or several pages, grey or coloured.
+    Picture(fn(&Path) -> Result<Raster>),
 }
 
 /// How a format is written.
@@ -60,12 +63,14 @@ pub enum Writer {
     Array(fn(Output, &Array) -> Result<()>),
     /// A real image (row, column).
     Picture(fn(Output, ArrayView2<f32>, Window) -> Result<()>),
+    /// Real images (row, column), or several of them, with all digits.
+    Raster(fn(Output, ArrayViewD<f32>) -> Result<()>),
 }
 
 impl Reader {
     /// Whether it gives an array.
     pub fn is_array(&self) -> bool {
-        matches!(self, Reader::Array(_) | Reader::Bart(_))
+        matches!(self, Reader::Array(_) | Reader::Bart(_) | Reader::Picture(_))
     }
 }
 
@@ -111,7 +116,8 @@ impl Format {
     }
 }
 
-/// Reads an array of any format that holds one, in C order; an array of BART's has its dims reversed.
+/// Reads an array of any format that holds one, in C order; an array of BART's has its dims reversed, a picture those that
+/// [`Raster`] tells.
 ///
 /// # Errors
 /// [`Error::File`] when the suffix is that of no such format, or the file cannot be read.
@@ -120,6 +126,7 @@ pub fn read_array(path: impl AsRef<Path>) -> Result<Array> {
     match Format::reader_of(path, Reader::is_array)? {
         Reader::Array(read) => read(path),
         Reader::Bart(read) => read(path).map(|cfl| Array::C32(cfl.array)),
+        Reader::Picture(read) => read(path).map(as_array),
         Reader::Scan(_) => Err(Error::file(path, "is a scan and no array")),
     }
 }
@@ -193,9 +200,9 @@ mod tests {
     #[test]
     fn says_what_can_be_read() {
         let error = |name: &str| read_array(name).unwrap_err().to_string();
-        assert_eq!(error("a.txt"), "a.txt: suffix .txt; an input here ends in .npy or .cfl");
-        assert_eq!(error("a"), "a: no suffix; an input here ends in .npy or .cfl");
-        let any = Format::reader_of(Path::new("a.png"), |_| true).unwrap_err().to_string();
-        assert!(any.ends_with("ends in .npy, .cfl or .h5"), "{any}");
+        assert_eq!(error("a.txt"), "a.txt: suffix .txt; an input here ends in .npy, .cfl, .png or .tif");
+        assert_eq!(error("a"), "a: no suffix; an input here ends in .npy, .cfl, .png or .tif");
+        let any = Format::reader_of(Path::new("a.gif"), |_| true).unwrap_err().to_string();
+        assert!(any.ends_with("ends in .npy, .cfl, .h5, .png or .tif"), "{any}");
     }
 }

@@ -1,4 +1,4 @@
-//! File formats: `.npy`, BART `.cfl`/`.hdr`, ISMRMRD `.h5` in, and `.npy`, `.cfl`, `.png` out.
+//! File formats: `.npy`, BART `.cfl`/`.hdr`, ISMRMRD `.h5`, `.png` and `.tif` in, and `.npy`, `.cfl`, `.png`, `.tif` out.
 //!
 //! Every size that a file claims is checked against the file's length before memory is taken, memory of such a size is asked
 //! for in a way that may be refused, and an output is put in place only when it is complete ([`Output`]). Which formats there
@@ -14,6 +14,8 @@ mod linop_file;
 mod npy;
 mod output;
 mod png;
+mod raster;
+mod tiff;
 
 pub use array::Array;
 pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
@@ -23,3 +25,4 @@ pub use linop_file::{COMMON_FIELDS, FieldDefault, FileField, FileOp, LinopFile, 
 pub use npy::{read_npy, write_npy};
 pub use output::{Output, discard_unfinished};
 pub use png::{Picture, Window, panels, write_picture, write_png};
+pub use raster::{Depth, Raster, read_picture, write_raster};

@@ -1,6 +1,12 @@
-//! Magnitude images as 8-bit greyscale PNG, alone or side by side with captions.
+//! PNG: pictures in, magnitude images as 8-bit greyscale out, alone or side by side with captions.
 
-use super::format::{Format, Writer};
+mod read;
+mod whole;
+
+pub(super) use read::sample;
+pub(super) use whole::write_whole;
+
+use super::format::{Format, Reader, Writer};
 use super::{Output, font};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
@@ -10,8 +16,8 @@ pub(super) const FORMAT: Format = Format {
     name: "PNG picture",
     suffixes: &["png"],
     companion: None,
-    probe: None,
-    reader: None,
+    probe: Some(read::probe),
+    reader: Some(Reader::Picture(read::read)),
     writer: Some(Writer::Picture(write_png)),
 };
 
@@ -32,12 +38,13 @@ impl Default for Window {
 }
 
 impl Window {
-    fn limits(self, image: ArrayView2<f32>) -> (f32, f32) {
+    /// Black and white of values, in any order.
+    pub fn limits<'a>(self, image: impl IntoIterator<Item = &'a f32>) -> (f32, f32) {
         let percent = match self {
             Window::Range(black, white) => return (black, white),
             Window::Percentile(percent) => percent.clamp(0.0, 100.0),
         };
-        let mut values: Vec<f32> = image.iter().copied().filter(|v| v.is_finite()).collect();
+        let mut values: Vec<f32> = image.into_iter().copied().filter(|v| v.is_finite()).collect();
         if values.is_empty() {
             return (0.0, 1.0);
         }

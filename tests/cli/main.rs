@@ -13,6 +13,7 @@ mod ismrmrd;
 mod lanes;
 mod linop_files;
 mod noncartesian;
+mod pictures;
 mod recon;
 mod regularised;
 mod usage;

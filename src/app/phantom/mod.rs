@@ -1,12 +1,14 @@
-//! The Shepp-Logan head as an image or a volume and, in closed form, as k-space.
+//! The Shepp-Logan head as an image or a volume and, in closed form, as k-space; cells under a microscope.
 //!
 //! Ellipses: Shepp and Logan, IEEE Trans. Nucl. Sci. 21:21 (1974), with the contrast of Toft, "The
 //! Radon Transform", PhD thesis, DTU (1996). Their square \[-1, 1\]² is the field of view here,
 //! with y turned downwards, so that row 0 of a picture is the top of the head.
 
+mod cells;
 mod projections;
 mod volume;
 
+pub use cells::{airy_psf, cells_image, photons};
 pub use projections::shepp_logan_projections;
 pub use volume::{shepp_logan_volume, shepp_logan_volume_kspace};
 

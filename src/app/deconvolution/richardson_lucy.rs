@@ -1,0 +1,241 @@
+//! Richardson and Lucy's iteration: x ← x·Aᵀ(y/A x)/Aᵀ1, which raises the Poisson likelihood and keeps x from being negative.
+//!
+//! Richardson, J. Opt. Soc. Am. 62:55 (1972); Lucy, Astron. J. 79:745 (1974); that it raises the likelihood: Shepp and Vardi,
+//! IEEE Trans. Med. Imaging 1:113 (1982). Where the canvas is hardly seen, Aᵀ1 is small; there the division by it is that of a
+//! sample seen just enough (the normalisation of Bertero and Boccacci, Astron. Astrophys. 437:369, 2005, bounded).
+
+use super::{Blur, Deconvolved};
+use crate::error::{Result, value_err};
+use crate::run::Device;
+use crate::setters::setters;
+use crate::solve::{Reading, Stop};
+use crate::tensor::Tensor;
+use ndarray::{ArrayD, ArrayViewD, Zip};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Options of [`Blur::richardson_lucy`].
+#[non_exhaustive]
+pub struct RichardsonLucyOptions<'a> {
+    /// Iterations at most; 100 at first.
+    pub iterations: usize,
+    /// Stop when an iteration lowers the divergence Σ y ln(y/Ax) − y + Ax by less than this part of it; 1e-3 at first, 0 goes
+    /// on to the last iteration.
+    pub tol: f32,
+    /// Stop when the root mean square of A x − y has come down to this standard deviation of the noise: further iterations fit
+    /// noise. None at first, which never stops for that.
+    pub noise: Option<f64>,
+    /// The scene on the canvas to start from; None at first, which is an even one as bright as the picture. What is 0 stays 0.
+    pub start: Option<ArrayD<f32>>,
+    progress: Option<Box<dyn FnMut(Reading) + 'a>>,
+    cancel: Option<&'a AtomicBool>,
+}
+
+impl Default for RichardsonLucyOptions<'_> {
+    fn default() -> Self {
+        RichardsonLucyOptions { iterations: 100, tol: 1e-3, noise: None, start: None, progress: None, cancel: None }
+    }
+}
+
+setters! { RichardsonLucyOptions<'_> {
+    /// With other iterations at most.
+    iterations: usize,
+    /// With another tolerance.
+    tol: f32,
+    /// With the noise at which it stops.
+    noise: Option<f64>,
+    /// From another scene.
+    start: Option<ArrayD<f32>>,
+} }
+
+impl<'a> RichardsonLucyOptions<'a> {
+    /// Calls this after every iteration, with the relative change of the divergence as its residual.
+    pub fn progress(mut self, progress: impl FnMut(Reading) + 'a) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Stops at the next iteration once this is set; the iterate so far is returned.
+    pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+}
+
+impl fmt::Debug for RichardsonLucyOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RichardsonLucyOptions")
+            .field("iterations", &self.iterations)
+            .field("tol", &self.tol)
+            .field("noise", &self.noise)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Data and estimates below this part of the largest datum are as if so much light were added to both: their quotient is that
+/// of two rounding errors.
+const DARK: f32 = 1e-6;
+
+/// What of the canvas is seen less than this part of the best seen sample.
+const UNSEEN: f32 = 1e-2;
+
+impl Blur {
+    /// Raises the likelihood of a picture of Poisson noise, from an even scene. The image is nowhere negative; data below 0 count
+    /// as 0, and so do negative samples of the PSF.
+    ///
+    /// ```
+    /// use linops::app::{Blur, Outside, Psf, PsfCenter, RichardsonLucyOptions};
+    /// use linops::Device;
+    /// let psf = Psf::new(ndarray::arr1(&[1.0f32, 2.0, 1.0]).into_dyn().view(), PsfCenter::Half, false)?;
+    /// let blur = Blur::new(&psf, &[5], None, Outside::Unknown)?;
+    /// let seen = ndarray::arr1(&[0.0f32, 1.0, 2.0, 1.0, 0.0]).into_dyn();
+    /// let options = RichardsonLucyOptions::default().iterations(500).tol(0.0);
+    /// let point = blur.richardson_lucy(seen.view(), options, &Device::host())?.image;
+    /// assert!((point[2] - 4.0).abs() < 0.1 && point[1] < 0.1);
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The picture has other extents or is not finite, tol or noise make no sense, or the device fails.
+    pub fn richardson_lucy(
+        &self,
+        image: ArrayViewD<f32>,
+        mut options: RichardsonLucyOptions,
+        device: &Device,
+    ) -> Result<Deconvolved> {
+        let RichardsonLucyOptions { iterations, tol, noise, .. } = options;
+        if iterations == 0 {
+            return value_err!("the number of iterations is 0; expected at least 1");
+        }
+        if !(tol >= 0.0 && noise.is_none_or(|n| n >= 0.0)) {
+            return value_err!("tol is {tol} and the noise {noise:?}; expected numbers from 0 on");
+        }
+        if self.psf.negative() > 0.0 {
+            let known = self.known.as_ref().map(|k| k.view());
+            let blur = Blur::new(&self.psf.without_negative(), &self.extents, known, self.outside)?;
+            return blur.richardson_lucy(image, options, device);
+        }
+        let y = self.data(image)?;
+        let counts = y.to_real_array()?.mapv(|v| v.max(0.0));
+        let largest = counts.iter().fold(0.0f32, |a, &b| a.max(b));
+        let canvas = self.linop.input()?.clone();
+        if largest == 0.0 {
+            let zero = Tensor::zeros(canvas, crate::DType::F32)?.to(device)?;
+            return self.deconvolved(&y, &zero, 0, Vec::new(), Stop::Zero);
+        }
+        let step = Step::new(self, counts, largest * DARK, device)?;
+        let mut x = match options.start.take() {
+            None => step.first(&canvas, device)?,
+            Some(start) if start.iter().all(|v| v.is_finite() && *v >= 0.0) => {
+                let start = Tensor::from_array(start, canvas.dims())?;
+                canvas.expect(start.shape()).map_err(|e| e.at("richardson_lucy: the start"))?;
+                start.to(device)?
+            }
+            Some(_) => return value_err!("richardson_lucy: the start holds values below 0 or not finite"),
+        };
+        let mut history: Vec<Reading> = Vec::new();
+        let mut before = f64::INFINITY;
+        let mut k = 0;
+        let (stop, at_noise) = loop {
+            let blurred = self.linop.apply(&x)?;
+            let seen = blurred.to(&Device::host())?.to_real_array()?;
+            let Fit { divergence, deviation } = step.fit(&seen, self.counted());
+            if k > 0 {
+                let change = if before > 0.0 { ((before - divergence) / before).abs() } else { 0.0 };
+                let reading = Reading { iteration: k, of: iterations, residual: change, true_residual: None };
+                history.push(reading);
+                if let Some(progress) = &mut options.progress {
+                    progress(reading);
+                }
+                if noise.is_some_and(|n| n > 0.0 && deviation <= n) {
+                    break (Stop::Converged, true);
+                }
+                if divergence == 0.0 || change < f64::from(tol) {
+                    break (Stop::Converged, false);
+                }
+            }
+            if options.cancel.is_some_and(|c| c.load(Ordering::Relaxed)) {
+                break (Stop::Cancelled, false);
+            }
+            if k == iterations {
+                break (Stop::Iterations, false);
+            }
+            before = divergence;
+            x = step.next(self, &x, &seen, device)?;
+            k += 1;
+        };
+        let mut result = self.deconvolved(&y, &x, k, history, stop)?;
+        result.at_noise = at_noise;
+        Ok(result)
+    }
+}
+
+/// What does not change from one iteration to the next.
+struct Step {
+    counts: ArrayD<f32>,
+    known: Option<ArrayD<f32>>,
+    dark: f32,
+    /// 1/Aᵀ1, bounded, and what the bound adds to Aᵀ(y/A x).
+    inverse: ArrayD<f32>,
+    added: ArrayD<f32>,
+}
+
+/// How well an iterate explains the data.
+struct Fit {
+    divergence: f64,
+    deviation: f64,
+}
+
+impl Step {
+    fn new(blur: &Blur, counts: ArrayD<f32>, dark: f32, device: &Device) -> Result<Step> {
+        let ones = Tensor::from_array(ArrayD::<f32>::ones(counts.raw_dim()), blur.linop.output()?.clone().dims())?;
+        let seen = blur.linop.h().apply(&ones.to(device)?)?.to(&Device::host())?.to_real_array()?;
+        let least = UNSEEN * seen.iter().fold(0.0f32, |a, &b| a.max(b));
+        let inverse = seen.mapv(|s| 1.0 / s.max(least));
+        let added = seen.mapv(|s| (least - s.max(0.0)).max(0.0));
+        Ok(Step { counts, known: blur.known.clone(), dark, inverse, added })
+    }
+
+    /// An even scene as bright as the data.
+    fn first(&self, canvas: &crate::Shape, device: &Device) -> Result<Tensor> {
+        let light: f64 = self.counts.iter().map(|&v| f64::from(v)).sum();
+        let seen: f64 = self.inverse.iter().zip(&self.added).map(|(i, a)| f64::from(1.0 / i - a)).sum();
+        let even = ArrayD::from_elem(canvas.extents(), (light / seen) as f32);
+        Tensor::from_array(even, canvas.dims())?.to(device)
+    }
+
+    fn fit(&self, seen: &ArrayD<f32>, counted: usize) -> Fit {
+        let (mut divergence, mut square) = (0.0, 0.0);
+        for ((y, a), known) in self.counts.iter().zip(seen).zip(self.weights()) {
+            if known == 0.0 {
+                continue;
+            }
+            let (light, estimate) = (f64::from(*y + self.dark), f64::from(a.max(0.0) + self.dark));
+            // Where nothing was seen all of the estimate is too much.
+            divergence +=
+                if *y > 0.0 { light * (light / estimate).ln() - light + estimate } else { f64::from(a.max(0.0)) };
+            square += (f64::from(*a) - f64::from(*y)).powi(2);
+        }
+        Fit { divergence: divergence.max(0.0), deviation: (square / counted.max(1) as f64).sqrt() }
+    }
+
+    fn weights(&self) -> impl Iterator<Item = f32> {
+        let known = self.known.as_ref();
+        (0..self.counts.len()).map(move |i| known.and_then(|k| k.as_slice().map(|k| k[i])).unwrap_or(1.0))
+    }
+
+    fn next(&self, blur: &Blur, x: &Tensor, seen: &ArrayD<f32>, device: &Device) -> Result<Tensor> {
+        let mut ratio = seen.clone();
+        Zip::from(&mut ratio).and(&self.counts).par_for_each(|a, &y| {
+            *a = if y > 0.0 { (y + self.dark) / (a.max(0.0) + self.dark) } else { 0.0 };
+        });
+        let ratio = Tensor::from_array(ratio, blur.linop.output()?.dims())?;
+        let back = blur.linop.h().apply(&ratio.to(device)?)?.to(&Device::host())?.to_real_array()?;
+        let mut x = x.to(&Device::host())?.to_real_array()?;
+        Zip::from(&mut x).and(&back).and(&self.added).and(&self.inverse).par_for_each(|x, b, a, i| {
+            // Transforms leave rounding errors where there is no light.
+            *x *= (b.max(0.0) + a) * i;
+        });
+        Tensor::from_array(x, blur.linop.input()?.dims())?.to(device)
+    }
+}

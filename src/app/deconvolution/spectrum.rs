@@ -1,0 +1,141 @@
+//! How much noise and how much signal a blurred picture holds, from its own spectrum.
+//!
+//! Pictures have spectra that fall about as 1/k² (Field, J. Opt. Soc. Am. A 4:2379, 1987), and white noise has a flat one. So
+//! the blurred picture's power at a frequency k is taken for P·|H|²/|D|² + σ², with the transfer function H of the PSF and the
+//! gradient's |D|², and P and σ² are those of the greatest likelihood (Whittle, Ark. Mat. 2:423, 1953). Their ratio is the weight
+//! of Wiener's filter. The spectrum is that under a window, and noise of light is stronger where the picture is brighter; so σ is
+//! carried over to the whole picture by the energies of its finest details with and without the window.
+
+use super::Psf;
+use super::blur::{dims, wrapped};
+use crate::app::noise_level::finest_details;
+use crate::error::Result;
+use crate::linop::{FftOptions, fft};
+use crate::tensor::Tensor;
+use ndarray::{ArrayD, ArrayViewD, Dimension};
+use std::f64::consts::{PI, TAU};
+
+/// What a scene's spectrum is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// P/|D|², with the gradient's |D|², which is about |k|².
+    Natural,
+    /// P at all frequencies.
+    White,
+}
+
+/// Noise and signal of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NoiseToSignal {
+    /// σ²/P: the weight λ of ‖∇x‖², or of ‖x‖² for a white scene.
+    pub ratio: f64,
+    /// Standard deviation σ of the noise: the root of its mean square over the picture.
+    pub noise: f64,
+}
+
+/// Ratios that are looked at, as powers of 10.
+const LEAST: f64 = -7.0;
+const MOST: f64 = 4.0;
+const STEP: f64 = 0.05;
+
+impl NoiseToSignal {
+    /// Of a picture (row, column) or (plane, row, column) that was blurred by a PSF; values that are not finite are as the mean.
+    ///
+    /// # Errors
+    /// The PSF has another number of axes.
+    pub fn of(image: ArrayViewD<f32>, psf: &Psf, scene: Scene) -> Result<NoiseToSignal> {
+        let power = windowed_power(image.view())?;
+        let axes = dims(power.ndim());
+        let taps = Tensor::from_array(wrapped(psf, power.shape()), axes.as_str())?;
+        let n = power.len() as f64;
+        let transfer = fft(taps.shape().clone(), axes.as_str(), FftOptions::default())?.apply(&taps)?.to_array()?;
+        let mut pairs = Vec::with_capacity(power.len());
+        for ((at, &i), h) in power.indexed_iter().zip(&transfer) {
+            let steps = at.slice().iter().zip(power.shape());
+            let away = |(&k, &n): (&usize, &usize)| k.min(n - k);
+            // The mean, and what the window makes of it.
+            if steps.clone().map(away).all(|k| k <= 1) {
+                continue;
+            }
+            let gradient: f64 = match scene {
+                Scene::Natural => steps.map(|(&k, &n)| 4.0 * (PI * k as f64 / n as f64).sin().powi(2)).sum(),
+                Scene::White => 1.0,
+            };
+            // The transform is orthonormal: the transfer function is √n times it.
+            pairs.push((i, f64::from(h.norm_sqr()) * n / gradient));
+        }
+        let found = likeliest(&pairs);
+        Ok(NoiseToSignal { noise: found.noise * unevenness(image), ..found })
+    }
+}
+
+/// The ratio σ²/P of the greatest likelihood, for powers I of expectation P·q + σ².
+fn likeliest(pairs: &[(f64, f64)]) -> NoiseToSignal {
+    let count = pairs.len() as f64;
+    let fit = |ratio: f64| {
+        let (mut mean, mut logs) = (0.0, 0.0);
+        for (i, q) in pairs {
+            mean += i / (q + ratio);
+            logs += (q + ratio).ln();
+        }
+        let signal = mean / count;
+        (count * signal.ln() + logs, signal)
+    };
+    let steps = ((MOST - LEAST) / STEP) as usize;
+    let ratios = (0..=steps).map(|k| 10f64.powf(LEAST + STEP * k as f64));
+    let best = ratios.map(|r| (r, fit(r))).min_by(|a, b| a.1.0.total_cmp(&b.1.0));
+    match best {
+        Some((ratio, (cost, signal))) if cost.is_finite() => NoiseToSignal { ratio, noise: (ratio * signal).sqrt() },
+        // Nothing but a mean, or too few samples to tell.
+        _ => NoiseToSignal { ratio: 10f64.powf(LEAST), noise: 0.0 },
+    }
+}
+
+/// Noise of the whole picture over that under the window. 1 where there are no details to tell it from.
+fn unevenness(image: ArrayViewD<f32>) -> f64 {
+    let Ok(details) = finest_details(image.mapv(f64::from).view()) else { return 1.0 };
+    let (mut plain, mut count, mut windowed, mut weights) = (0.0, 0usize, 0.0, 0.0);
+    for (at, d) in details.values.indexed_iter().filter(|(_, d)| d.is_finite()) {
+        let center = |(&k, s): (&usize, &usize)| if *s > 1 { k * s + details.taps / 2 } else { k };
+        let places = at.slice().iter().zip(&details.strides).map(center);
+        let w: f64 = places.zip(image.shape()).map(|(p, &n)| hann(p, n).powi(2)).product();
+        plain += d * d;
+        count += 1;
+        windowed += w * d * d;
+        weights += w;
+    }
+    let ratio = (plain / count as f64) / (windowed / weights);
+    if ratio.is_finite() { ratio.sqrt() } else { 1.0 }
+}
+
+/// Hann's window.
+fn hann(k: usize, n: usize) -> f64 {
+    0.5 - 0.5 * (TAU * (k as f64 + 0.5) / n as f64).cos()
+}
+
+/// |F w(y − mean)|²/Σw² with Hann's window w along each axis, so that the borders count little.
+fn windowed_power(image: ArrayViewD<f32>) -> Result<ArrayD<f64>> {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for v in image.iter().filter(|v| v.is_finite()) {
+        sum += f64::from(*v);
+        count += 1;
+    }
+    let mean = sum / count.max(1) as f64;
+    let mut weight = 0.0;
+    let mut windowed = ArrayD::<f32>::zeros(image.raw_dim());
+    // In units of the largest value, so that squares stay in the range of 32 bits.
+    let unit = image.iter().filter(|v| v.is_finite()).fold(0.0f64, |a, v| a.max((f64::from(*v) - mean).abs()));
+    let unit = if unit > 0.0 { unit } else { 1.0 };
+    for ((at, to), v) in windowed.indexed_iter_mut().zip(&image) {
+        let w: f64 = at.slice().iter().zip(image.shape()).map(|(&k, &n)| hann(k, n)).product();
+        weight += w * w;
+        *to = if v.is_finite() { ((f64::from(*v) - mean) / unit * w) as f32 } else { 0.0 };
+    }
+    let axes = dims(image.ndim());
+    let x = Tensor::from_array(windowed, axes.as_str())?;
+    let y = fft(x.shape().clone(), axes.as_str(), FftOptions::default())?.apply(&x)?.to_array()?;
+    // Of white noise of variance 1 the windowed transform has Σw²/n.
+    let scale = unit * unit * image.len() as f64 / weight;
+    Ok(y.mapv(|v| (f64::from(v.re).powi(2) + f64::from(v.im).powi(2)) * scale))
+}

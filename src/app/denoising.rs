@@ -1,0 +1,347 @@
+//! Pictures without their noise, and with their gaps filled: minimise ½‖M(x − y)‖² + Σ λᵢRᵢ(x), where M keeps the samples that are
+//! known and R are the [regularisers](super::regularise) of all applications.
+//!
+//! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x differs from y
+//! nearly as much as the noise does, by 0.9 σ (discrepancy principle: Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation
+//! Rudin, Osher and Fatemi, Physica D 60:259, 1992). It is less than all of σ since the best x keeps a part of the noise (Stein, Ann.
+//! Stat. 9:1135, 1981), and details with it. To fill gaps the weight is a small one, and what is known stays within the noise.
+
+use super::noise_level::noise_level;
+use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
+use crate::convex::{ConvexOptions, Method, Problem, Reading, Solved};
+use crate::error::{Result, shape_err, value_err};
+use crate::linop;
+use crate::run::Device;
+use crate::setters::setters;
+use crate::solve::Stop;
+use crate::tensor::Tensor;
+use ndarray::{ArrayD, ArrayViewD};
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+
+/// Which regularisers, and how they are weighed and solved with: to denoise a picture, to fill its gaps, and to deconvolve it
+/// ([`Blur::regularised`](super::Blur::regularised)).
+#[non_exhaustive]
+pub struct Denoising<'a> {
+    /// The regularisers; total variation at first. Weights that are not given follow from the noise.
+    pub regularisation: Regularisation,
+    /// Standard deviation of the noise, in the picture's units; None at first, which estimates it ([`noise_level`]).
+    pub noise: Option<f64>,
+    /// Whether the weight is to take the noise away, or only to fill what is not known.
+    pub fill: bool,
+    /// The method, or the one that suits the regularisers.
+    pub method: Option<Method>,
+    /// Iterations at most of each solve; 1000 at first.
+    pub iterations: usize,
+    /// Stop when the objective is within this part of it of its limit; 1e-4 at first.
+    pub tol: f64,
+    progress: Option<Box<dyn FnMut(Reading) + 'a>>,
+    cancel: Option<&'a AtomicBool>,
+}
+
+impl Default for Denoising<'_> {
+    fn default() -> Self {
+        let tv = Regulariser::new(Kind::Tv, None);
+        Denoising {
+            regularisation: Regularisation::default().terms(vec![tv]),
+            noise: None,
+            fill: false,
+            method: None,
+            iterations: 1000,
+            tol: 1e-4,
+            progress: None,
+            cancel: None,
+        }
+    }
+}
+
+setters! { Denoising<'_> {
+    /// With other regularisers.
+    regularisation: Regularisation,
+    /// With this noise.
+    noise: Option<f64>,
+    /// With a weight that fills gaps only.
+    fill: bool,
+    /// With this method.
+    method: Option<Method>,
+    /// With other iterations at most.
+    iterations: usize,
+    /// With another tolerance.
+    tol: f64,
+} }
+
+impl fmt::Debug for Denoising<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Denoising")
+            .field("regularisation", &self.regularisation)
+            .field("noise", &self.noise)
+            .field("fill", &self.fill)
+            .field("method", &self.method)
+            .field("iterations", &self.iterations)
+            .field("tol", &self.tol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A picture without its noise, or with its gaps filled.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Denoised {
+    /// The picture, in its units.
+    pub image: ArrayD<f32>,
+    /// The noise that was given or found.
+    pub noise: f64,
+    /// The terms of the objective, with their weights; none where there was no noise to take away.
+    pub terms: Vec<Stated>,
+    /// Root mean square of x − y where it is known.
+    pub deviation: f64,
+    /// ‖x − y‖/‖y‖ where it is known.
+    pub misfit: f64,
+    /// The objective.
+    pub objective: f64,
+    /// Iterations of the last solve, and the solves that the weight took.
+    pub iterations: usize,
+    /// Solves.
+    pub solves: usize,
+    /// By which method; None where nothing was solved.
+    pub method: Option<Method>,
+    /// Why the last solve stopped.
+    pub stop: Stop,
+}
+
+/// Solves for a weight, at most, and how near to the noise the difference is to come.
+const SOLVES: usize = 10;
+const NEAR: f64 = 0.02;
+
+/// By how much of σ a picture without its noise differs from the one with it.
+const TAKEN: f64 = 0.9;
+
+/// The first weight, in units of σ.
+const FIRST: f64 = 0.7;
+
+/// The weight that fills gaps, in units of σ, and in units of the largest value at least.
+const FILL: f64 = 0.25;
+const LEAST: f64 = 2e-4;
+
+impl<'a> Denoising<'a> {
+    /// Calls this after every reading.
+    pub fn progress(mut self, progress: impl FnMut(Reading) + 'a) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Stops at the next reading once this is set; the picture so far is returned.
+    pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
+    /// Solves for a picture of one to three axes. Samples that are not finite are not known, nor are those where `known` is 0.
+    ///
+    /// ```
+    /// use linops::{Device, app::Denoising};
+    /// let noise = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5;
+    /// let steps = |i: usize| 4.0 * (i / 16) as f32;
+    /// let noisy = ndarray::Array2::from_shape_fn((48, 48), |(i, j)| steps(i) + noise(48 * i + j)).into_dyn();
+    /// let clean = Denoising::default().solve(noisy.view(), None, &Device::host())?;
+    /// let error = |x: &ndarray::ArrayD<f32>| x.indexed_iter().map(|(at, v)| (v - steps(at[0])).powi(2)).sum::<f32>();
+    /// assert!(error(&clean.image) < 0.2 * error(&noisy));
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// More than three axes, other extents of `known`, nothing that is known, a regulariser whose weight does not follow from the
+    /// noise (l2, llr), options that make no sense, or the device fails.
+    pub fn solve(
+        mut self,
+        image: ArrayViewD<f32>,
+        known: Option<ArrayViewD<f32>>,
+        device: &Device,
+    ) -> Result<Denoised> {
+        let data = Data::new(image, known)?;
+        let noise = match self.noise {
+            Some(noise) if noise >= 0.0 && noise.is_finite() => noise,
+            Some(noise) => return value_err!("the noise is {noise}; expected a finite number from 0 on"),
+            None => noise_level(data.image.view(), Some(data.known.view()))?,
+        };
+        self.check()?;
+        let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
+        let size = data.largest();
+        let (quiet, whole) = (noise <= 1e-7 * size, data.count == data.image.len());
+        if size == 0.0 || (open && quiet && whole) {
+            return Ok(data.unchanged(noise));
+        }
+        let axes = dims(data.image.ndim());
+        let given =
+            Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise: TAKEN * noise, size };
+        let weighed = self.weighed(&given)?;
+        data.denoised(weighed, noise)
+    }
+
+    /// Whether all weights are given or follow from the noise.
+    pub(super) fn check(&self) -> Result<()> {
+        let open = self.regularisation.terms.iter().filter(|t| t.weight.is_none());
+        match open.map(|t| t.kind).find(|kind| matches!(kind, Kind::L2 | Kind::Llr)) {
+            Some(kind) => value_err!("{kind}: its weight does not follow from the noise; give one, as in {kind}:0.01"),
+            None => Ok(()),
+        }
+    }
+
+    /// Solves a problem whose weights follow from the noise where they are not given.
+    pub(super) fn weighed(&mut self, given: &Given) -> Result<Weighed> {
+        let &Given { noise, size, .. } = given;
+        let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
+        if !open || self.fill || noise <= 1e-7 * size {
+            return self.once(given, (FILL * noise).max(LEAST * size), None);
+        }
+        self.to_the_noise(given)
+    }
+
+    /// Looks for the weight by which the difference is the noise: a secant in logarithms, each solve from the one before.
+    fn to_the_noise(&mut self, given: &Given) -> Result<Weighed> {
+        let mut weight = FIRST * given.noise;
+        let mut before: Option<(f64, f64)> = None;
+        let mut start: Option<Tensor> = None;
+        let mut solves = 0;
+        loop {
+            let mut result = self.once(given, weight, start.as_ref())?;
+            solves += 1;
+            result.solves = solves;
+            let far = (result.deviation / given.noise).ln();
+            if far.abs() < NEAR || solves == SOLVES || result.solved.stop == Stop::Cancelled {
+                return Ok(result);
+            }
+            let log = weight.ln();
+            // ‖A x − y‖ grows about as a power of the weight, and at most with it.
+            let slope = match before {
+                Some((l, f)) if (log - l).abs() > 1e-9 => ((far - f) / (log - l)).clamp(0.2, 1.5),
+                _ => 0.8,
+            };
+            before = Some((log, far));
+            weight = (log - (far / slope).clamp(-2.0, 2.0)).exp();
+            start = Some(result.solved.x);
+        }
+    }
+
+    fn once(&mut self, given: &Given, weight: f64, start: Option<&Tensor>) -> Result<Weighed> {
+        let default = |_| Weight::Absolute(weight);
+        let (problem, terms) = self.regularisation.add(given.problem.clone(), given.axes, None, &default)?;
+        let problem = match start {
+            Some(x) => problem.start(x)?,
+            None => problem,
+        };
+        let mut options = ConvexOptions::default().iterations(self.iterations).tol(self.tol).method(self.method);
+        if let Some(progress) = &mut self.progress {
+            options = options.progress(|p| progress(p.reading()));
+        }
+        if let Some(cancel) = self.cancel {
+            options = options.cancel(cancel);
+        }
+        let solved = problem.solve(options)?;
+        let deviation = (2.0 * solved.data_term / given.count as f64).sqrt();
+        Ok(Weighed { solved, terms, deviation, solves: 1 })
+    }
+}
+
+/// A problem to be solved by weights that follow from the noise.
+pub(super) struct Given<'a> {
+    pub problem: Problem,
+    /// The dims of x that the regularisers are over.
+    pub axes: &'a str,
+    /// Data that count.
+    pub count: usize,
+    /// The root mean square that the misfit is to have.
+    pub noise: f64,
+    /// The largest magnitude of the data.
+    pub size: f64,
+}
+
+/// What came of it.
+pub(super) struct Weighed {
+    pub solved: Solved,
+    pub terms: Vec<Stated>,
+    pub deviation: f64,
+    pub solves: usize,
+}
+
+/// A picture and what is known of it; 0 where it is not.
+struct Data {
+    image: ArrayD<f32>,
+    known: ArrayD<f32>,
+    count: usize,
+}
+
+impl Data {
+    fn new(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Result<Data> {
+        if !(1..=3).contains(&image.ndim()) || image.is_empty() {
+            return shape_err!("a picture of shape {:?}, expected one to three axes", image.shape());
+        }
+        let mut known = match known {
+            None => ArrayD::ones(image.raw_dim()),
+            Some(known) if known.shape() == image.shape() => known.mapv(|k| f32::from(k != 0.0)),
+            Some(known) => {
+                return shape_err!("a mask of extents {:?}, the picture has {:?}", known.shape(), image.shape());
+            }
+        };
+        known.zip_mut_with(&image, |k, v| *k = if v.is_finite() { *k } else { 0.0 });
+        let mut image = image.to_owned();
+        image.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { 0.0 } else { *v });
+        let count = known.iter().filter(|k| **k != 0.0).count();
+        match count {
+            0 => value_err!("nothing of the picture is known: the mask is 0 everywhere, or no sample is finite"),
+            _ => Ok(Data { image, known, count }),
+        }
+    }
+
+    fn largest(&self) -> f64 {
+        self.image.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())))
+    }
+
+    fn problem(&self, device: &Device) -> Result<Problem> {
+        let y = Tensor::from_array(self.image.clone(), dims(self.image.ndim()).as_str())?;
+        let a = match self.count == self.image.len() {
+            true => linop::identity(y.shape().clone())?,
+            false => {
+                let mask = Tensor::from_array(self.known.clone(), y.shape().dims())?;
+                linop::diagonal(y.shape().clone(), &mask)?.named("mask")
+            }
+        };
+        Problem::new(&a, &y.to(device)?)
+    }
+
+    fn denoised(&self, weighed: Weighed, noise: f64) -> Result<Denoised> {
+        let Weighed { solved, terms, deviation, solves } = weighed;
+        Ok(Denoised {
+            image: solved.x.to(&Device::host())?.to_real_array()?,
+            noise,
+            terms,
+            deviation,
+            misfit: solved.misfit,
+            objective: solved.objective,
+            iterations: solved.iterations,
+            solves,
+            method: Some(solved.method),
+            stop: solved.stop,
+        })
+    }
+
+    fn unchanged(&self, noise: f64) -> Denoised {
+        Denoised {
+            image: self.image.clone(),
+            noise,
+            terms: Vec::new(),
+            deviation: 0.0,
+            misfit: 0.0,
+            objective: 0.0,
+            iterations: 0,
+            solves: 0,
+            method: None,
+            stop: if self.largest() == 0.0 { Stop::Zero } else { Stop::Converged },
+        }
+    }
+}
+
+/// "Ny Nx" for two axes.
+fn dims(axes: usize) -> String {
+    ["Nz", "Ny", "Nx"][3 - axes.clamp(1, 3)..].join(" ")
+}

@@ -1,0 +1,152 @@
+//! How noisy a picture is, from its finest diagonal details.
+//!
+//! White noise has the same deviation in every coefficient of an orthonormal transform, and in the finest diagonal ones of a
+//! wavelet transform hardly anything else is to be found. So σ is their median magnitude over that of a normal distribution
+//! (Donoho and Johnstone, Biometrika 81:425, 1994), which the few that meet an edge do not move.
+
+use crate::error::{Error, Result, shape_err};
+use crate::linop::Wavelet;
+use ndarray::{ArrayD, ArrayViewD, Axis, Dimension};
+
+/// Median of |z| of a standard normal z.
+const MEDIAN: f64 = 0.674_489_750_196_081_7;
+
+/// The standard deviation of white noise in a picture (row, column) or (plane, row, column), in its units. Samples that are not
+/// finite are left out, as are those where `known` is 0, and stretches at the picture's smallest or largest value, which are masked
+/// or saturated. 0 where nothing is left to tell from.
+///
+/// ```
+/// use linops::app::noise_level;
+/// let noise = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5;
+/// let picture = ndarray::Array2::from_shape_fn((128, 128), |(i, j)| 20.0 * (i / 40) as f32 + noise(128 * i + j));
+/// let level = noise_level(picture.into_dyn().view(), None)?;
+/// assert!((level - 0.289).abs() < 0.06);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// `known` has other extents than the picture.
+pub fn noise_level(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Result<f64> {
+    let mut values = image.mapv(|v| if v.is_finite() { f64::from(v) } else { f64::NAN });
+    if let Some(known) = known {
+        if known.shape() != image.shape() {
+            return shape_err!("noise_level: known has extents {:?}, expected {:?}", known.shape(), image.shape());
+        }
+        values.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f64::NAN } else { *v });
+    }
+    let finite = || values.iter().copied().filter(|v| v.is_finite());
+    let (least, most) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let details = finest_details(values.view())?;
+    let mut sizes: Vec<f64> = Vec::with_capacity(details.values.len());
+    for (at, &d) in details.values.indexed_iter() {
+        let corner: Vec<usize> = at.slice().iter().zip(&details.strides).map(|(k, s)| k * s).collect();
+        let flat = d == 0.0 && [least, most].contains(&values[&corner[..]]);
+        if d.is_finite() && !flat {
+            sizes.push(d.abs());
+        }
+    }
+    if sizes.is_empty() {
+        return Ok(0.0);
+    }
+    let middle = sizes.len() / 2;
+    let (_, median, _) = sizes.select_nth_unstable_by(middle, f64::total_cmp);
+    Ok(*median / MEDIAN)
+}
+
+/// The finest diagonal coefficients of a picture; NaN where a sample that they read is.
+pub(super) struct Details {
+    pub values: ArrayD<f64>,
+    /// Samples from one coefficient to the next, along each axis.
+    pub strides: Vec<usize>,
+    /// Samples that one reads.
+    pub taps: usize,
+}
+
+/// Highpass filtered along every axis, without what would read beyond the ends. By db2, which does not see slopes.
+pub(super) fn finest_details(image: ArrayViewD<f64>) -> Result<Details> {
+    let wavelet: Wavelet = "db2".parse()?;
+    let [_, highpass] = wavelet.analysis();
+    let mut values = image.to_owned();
+    let mut strides = Vec::new();
+    for axis in 0..image.ndim() {
+        let n = values.shape()[axis];
+        if n < highpass.len() {
+            // Too short to have details.
+            strides.push(1);
+            continue;
+        }
+        strides.push(2);
+        let count = (n - highpass.len()) / 2 + 1;
+        let mut extents = values.shape().to_vec();
+        extents[axis] = count;
+        let mut filtered = ArrayD::<f64>::zeros(extents);
+        for (from, mut to) in values.lanes(Axis(axis)).into_iter().zip(filtered.lanes_mut(Axis(axis))) {
+            for (k, t) in to.iter_mut().enumerate() {
+                *t = highpass.iter().enumerate().map(|(j, h)| h * from[2 * k + j]).sum();
+            }
+        }
+        values = filtered;
+    }
+    if strides.iter().all(|s| *s == 1) {
+        return Err(Error::Value(format!(
+            "a picture of {:?} has no details to tell its noise from; give the noise",
+            image.shape()
+        )));
+    }
+    Ok(Details { values, strides, taps: highpass.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::noise::Generator;
+    use ndarray::Array2;
+
+    /// Edges, a slope, and noise of deviation 3.
+    fn noisy(seed: u64) -> ArrayD<f32> {
+        let mut generator = Generator::new(seed);
+        let clean = |i: usize, j: usize| 100.0 * ((i / 30 + j / 50) % 2) as f64 + 0.7 * i as f64;
+        Array2::from_shape_fn((150, 170), |(i, j)| {
+            (clean(i, j) + 3.0 * 2f64.sqrt() * generator.complex_normal().re) as f32
+        })
+        .into_dyn()
+    }
+
+    #[test]
+    fn the_level_is_found_and_scales() {
+        let image = noisy(1);
+        let level = noise_level(image.view(), None).unwrap();
+        assert!((level / 3.0 - 1.0).abs() < 0.05, "{level}");
+        for scale in [1e-6, 255.0, 1e6] {
+            let scaled = noise_level(image.mapv(|v| v * scale).view(), None).unwrap();
+            assert!((scaled / f64::from(scale) / level - 1.0).abs() < 1e-4, "{scale}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_masked_does_not_count() {
+        let mut image = noisy(2);
+        let mut known = ArrayD::<f32>::ones(image.raw_dim());
+        for (at, v) in image.indexed_iter_mut() {
+            match (at[0], at[1]) {
+                (i, _) if i < 80 => *v = -1000.0,
+                (_, j) if j % 23 == 0 => *v = f32::NAN,
+                (_, j) if j % 17 == 0 => (*v, known[&at]) = (1e9, 0.0),
+                _ => {}
+            }
+        }
+        let level = noise_level(image.view(), Some(known.view())).unwrap();
+        assert!((level / 3.0 - 1.0).abs() < 0.1, "{level}");
+        assert!(noise_level(image.view(), Some(ArrayD::ones(vec![2, 2]).view())).is_err());
+    }
+
+    #[test]
+    fn what_has_no_noise_has_none() {
+        let steps = Array2::from_shape_fn((64, 64), |(i, j)| (i / 16 + j / 16) as f32).into_dyn();
+        assert_eq!(noise_level(steps.view(), None).unwrap(), 0.0);
+        assert_eq!(noise_level(ArrayD::zeros(vec![20, 20]).view(), None).unwrap(), 0.0);
+        assert!(
+            noise_level(ArrayD::zeros(vec![2, 3]).view(), None).unwrap_err().to_string().contains("give the noise")
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! One part of a picture, solved for, and what is said about it.
+
+use super::{Args, Method};
+use crate::cli::interrupt::Solving;
+use crate::cli::printer::{count_of, decimal, short};
+use crate::cli::progress;
+use crate::cli::recon::stop_name;
+use crate::cli::regularise::describe;
+use linops::app::regularise::{Kind, Regulariser, Stated};
+use linops::app::{Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene};
+use linops::convex::ConvexOptions;
+use linops::solve::{SolveOptions, Stop};
+use linops::{Device, Result};
+use ndarray::ArrayViewD;
+use serde_json::{Value, json};
+use std::num::NonZeroUsize;
+
+/// One part of the picture.
+pub(super) struct Job<'a> {
+    pub args: &'a Args,
+    pub method: Method,
+    pub psf: &'a Psf,
+    pub device: &'a Device,
+    pub solving: &'a Solving,
+}
+
+/// What was taken of the noise, and the objective.
+pub(super) struct How {
+    noise: f64,
+    lambda: Option<f32>,
+    clipped: usize,
+    terms: Vec<Stated>,
+    objective: Option<f64>,
+    solves: usize,
+}
+
+impl How {
+    fn of(noise: f64) -> How {
+        How { noise, lambda: None, clipped: 0, terms: Vec::new(), objective: None, solves: 1 }
+    }
+}
+
+impl Job<'_> {
+    pub fn solve(&self, part: ArrayViewD<f32>) -> Result<(Deconvolved, How)> {
+        let args = self.args;
+        let known = part.iter().any(|v| !v.is_finite()).then(|| part.mapv(|v| f32::from(v.is_finite())));
+        let blur = Blur::new(self.psf, part.shape(), known.as_ref().map(|k| k.view()), args.outside())?;
+        let scene = if self.method == Method::Cg { Scene::White } else { Scene::Natural };
+        let found = NoiseToSignal::of(part.view(), self.psf, scene)?;
+        let noise = args.noise.map_or(found.noise, f64::from);
+        // Of the same signal with another noise.
+        let ratio = match args.noise {
+            Some(_) if found.noise > 0.0 => found.ratio * (noise / found.noise).powi(2),
+            _ => found.ratio,
+        };
+        let most = |default: usize| args.iterations.map_or(default, NonZeroUsize::get);
+        if self.method == Method::Rl {
+            let iterations = most(100);
+            let tol = args.tol.unwrap_or(if args.iterations.is_some() { 0.0 } else { 1e-3 });
+            let bar = progress::iterations(iterations);
+            let options = RichardsonLucyOptions::default()
+                .iterations(iterations)
+                .tol(tol)
+                .noise(args.iterations.is_none().then_some(noise))
+                .progress(|r| progress::reading(&bar, r))
+                .cancel(self.solving.stop());
+            let result = blur.richardson_lucy(part.view(), options, self.device)?;
+            bar.finish_and_clear();
+            let clipped = part.iter().filter(|v| **v < 0.0).count();
+            return Ok((result, How { clipped, ..How::of(noise) }));
+        }
+        if self.method == Method::Regularised {
+            let iterations = most(1000);
+            let bar = progress::iterations(iterations);
+            let task = Denoising::default()
+                .regularisation(args.regularise.regularisation(&[Regulariser::new(Kind::Tv, None)]))
+                .noise(Some(noise))
+                .method(args.regularise.options(ConvexOptions::default()).method)
+                .iterations(iterations)
+                .tol(args.tol.map_or(1e-4, f64::from))
+                .progress(|r| {
+                    bar.set_position(r.iteration as u64);
+                    bar.set_message(format!("objective {:.4e}", r.objective));
+                })
+                .cancel(self.solving.stop());
+            let found = blur.regularised(part.view(), task, self.device)?;
+            bar.finish_and_clear();
+            let (terms, objective, solves) = (found.terms, Some(found.objective), found.solves);
+            return Ok((found.deconvolved, How { terms, objective, solves, ..How::of(noise) }));
+        }
+        let point = self.psf.is_point();
+        // Of a point nothing is blurred, so there is nothing to hold back.
+        let lambda = args.lambda.unwrap_or(if point { 0.0 } else { ratio as f32 });
+        let iterations = most(300);
+        let bar = progress::iterations(iterations);
+        let options = SolveOptions::default()
+            .lambda(lambda)
+            .iterations(iterations)
+            .tol(args.tol.unwrap_or(1e-4))
+            .progress(|p| progress::reading(&bar, p.reading()))
+            .cancel(self.solving.stop());
+        let result = match self.method {
+            Method::Cg => blur.damped(part, options, self.device)?,
+            _ => blur.wiener(part, options, self.device)?,
+        };
+        bar.finish_and_clear();
+        Ok((result, How { lambda: Some(lambda), ..How::of(noise) }))
+    }
+
+    pub fn outcome(&self, result: &Deconvolved, how: &How) -> String {
+        let why = match result.stop {
+            _ if result.at_noise => "the misfit is that of the noise".into(),
+            Stop::Cancelled => "interrupted".into(),
+            Stop::Zero => "the picture is zero, and so is the scene".into(),
+            stop => stop.to_string(),
+        };
+        let from = if self.args.noise.is_some() { "given" } else { "estimated" };
+        let lambda = how.lambda.map(|l| format!(", lambda {}", short(l))).unwrap_or_default();
+        let terms: String = how.terms.iter().map(|t| format!("; {}", describe(t))).collect();
+        let solves = if how.solves > 1 { format!(", {} solves for the weight", how.solves) } else { String::new() };
+        let objective = how.objective.map(|f| format!("; objective {}", short(f))).unwrap_or_default();
+        let clipped = match how.clipped {
+            0 => String::new(),
+            n => format!(", {} below 0 taken for 0", count_of(n, "sample")),
+        };
+        format!(
+            "{} ({why}){solves}; misfit {:.2} %, {} rms, noise {} ({from}){lambda}{clipped}{terms}{objective}",
+            count_of(result.iterations, "iteration"),
+            100.0 * result.misfit,
+            short(result.deviation),
+            short(how.noise)
+        )
+    }
+
+    pub fn facts(&self, result: &Deconvolved, how: &How) -> Value {
+        let term = |t: &Stated| json!({ "name": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default });
+        json!({
+            "iterations": result.iterations,
+            "stop": if result.at_noise { "noise" } else { stop_name(result.stop) },
+            "misfit": result.misfit,
+            "deviation": result.deviation,
+            "noise": how.noise,
+            "lambda": how.lambda.map(decimal),
+            "negative": how.clipped,
+            "solves": how.solves,
+            "objective": how.objective,
+            "reg": how.terms.iter().map(term).collect::<Vec<_>>(),
+            "history": result.history.iter().map(|p| json!([p.iteration, p.residual])).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! `linops denoise`: a picture without its noise. What fills gaps, `linops inpaint`, is the same problem with samples missing.
+
+use super::common::Common;
+use super::interrupt::Solving;
+use super::numbers::{from_one, from_zero};
+use super::pictures::{Image, PictureArgs};
+use super::printer::{Printer, complain, count_of, short};
+use super::recon::stop_name;
+use super::regularise::{Regularise, describe};
+use super::{DONE, INTERRUPTED, output, progress};
+use linops::app::regularise::{Kind, Regulariser};
+use linops::app::{Denoised, Denoising};
+use linops::convex::ConvexOptions;
+use linops::io::Output;
+use linops::solve::Stop;
+use linops::{Device, Error, Result};
+use ndarray::ArrayD;
+use serde_json::{Value, json};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Minimises ½‖x − y‖² + Σ λᵢRᵢ(x) for a picture y, each channel for itself. Without --reg R is total variation. A weight that is not
+/// given is the one by which x differs from y by 0.9 of the noise σ (root mean square): other units of the picture give the same
+/// picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
+    image: PathBuf,
+
+    #[command(flatten)]
+    picture: PictureArgs,
+
+    #[command(flatten)]
+    solving: SolvingArgs,
+
+    /// Fill samples that are NaN or infinite
+    #[arg(long)]
+    allow_nan: bool,
+
+    #[command(flatten)]
+    pub common: Common,
+
+    #[command(flatten)]
+    regularise: Regularise,
+}
+
+/// How a picture is solved for.
+#[derive(clap::Args)]
+pub struct SolvingArgs {
+    /// Standard deviation of the noise, in the picture's units [default: estimated]
+    #[arg(long, value_name = "σ", value_parser = from_zero, allow_hyphen_values = true)]
+    pub noise: Option<f32>,
+
+    /// Iterations at most of each solve [default: 1000]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
+    iterations: Option<NonZeroUsize>,
+
+    /// Stop when the objective is within this part of it of its limit [default: 1e-4]
+    #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
+    tol: Option<f32>,
+}
+
+impl Args {
+    /// What shows without a look at any file.
+    pub fn check(&self) -> Result<(), String> {
+        self.picture.check()
+    }
+}
+
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let target = output::reserve(&args.picture.output, args.picture.force, &[Some(&args.image)])?;
+    let image = Image::read(&args.image, &args.picture)?;
+    image.expect_writable(&target)?;
+    if let Some(at) = image.first_non_finite().filter(|_| !args.allow_nan) {
+        let message = format!("NaN or infinity at {at:?}; correct the picture, or give --allow-nan to have it filled");
+        return Err(Error::file(&args.image, message));
+    }
+    let device = args.common.device()?;
+    let known = image.values().mapv(|v| f32::from(v.is_finite()));
+    let task = Task {
+        what: "denoised",
+        image: &image,
+        known: &known,
+        fill: false,
+        keep: false,
+        picture: &args.picture,
+        solving: &args.solving,
+        regularise: &args.regularise,
+        common: &args.common,
+        device: &device,
+    };
+    printer.field("picture", image.text());
+    image.notes.iter().for_each(|note| printer.field("", note));
+    task.run(target, printer)
+}
+
+/// A picture to be solved for.
+pub struct Task<'a> {
+    pub what: &'static str,
+    pub image: &'a Image,
+    /// 1 where a sample is known, in the order of the image's values.
+    pub known: &'a ArrayD<f32>,
+    /// Whether gaps are filled only.
+    pub fill: bool,
+    /// Whether known samples are put back as they were.
+    pub keep: bool,
+    pub picture: &'a PictureArgs,
+    pub solving: &'a SolvingArgs,
+    pub regularise: &'a Regularise,
+    pub common: &'a Common,
+    pub device: &'a Device,
+}
+
+impl Task<'_> {
+    /// Solves for each part, prints, and writes.
+    pub fn run(&self, target: Output, printer: &Printer) -> Result<u8> {
+        let Task { what, image, device, .. } = self;
+        let axes = image.space().len();
+        if axes > 3 {
+            let message = format!("a picture of {axes} axes of space, expected up to 3; say which are channels");
+            return Err(Error::Shape(format!("{message} (--channel-axis)")));
+        }
+        printer.field("device", device.name());
+        let solving = Solving::begin();
+        let start = Instant::now();
+        let parts = image.parts(axes)?;
+        let known = image.like(self.known.clone()).parts(axes)?;
+        let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
+        for (k, (part, known)) in parts.iter().zip(&known).enumerate() {
+            let result = self.solve(part, known, &solving)?;
+            let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
+            printer.field(&name, format_args!(" {}", self.outcome(&result)));
+            results.push(facts(&result));
+            let mut image = result.image;
+            if self.keep {
+                ndarray::Zip::from(&mut image)
+                    .and(part)
+                    .and(known)
+                    .for_each(|x, y, k| *x = if *k == 0.0 { *x } else { *y });
+            }
+            done.push(image);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        printer.field("time", format_args!("{seconds:.3} s"));
+        let mut facts = image.facts();
+        facts.extend([
+            ("device".into(), json!(device.name())),
+            ("lanes".into(), json!(self.common.lanes())),
+            ("parts".into(), Value::Array(results)),
+            ("seconds".into(), json!(seconds)),
+            ("interrupted".into(), json!(solving.interrupted())),
+        ]);
+        image.write(target, image.joined(&done)?, self.picture, printer, &mut facts)?;
+        printer.json(&Value::Object(facts));
+        if solving.interrupted() {
+            complain(&format!("interrupted; the picture so far was written to {}", self.picture.output.display()));
+            return Ok(INTERRUPTED);
+        }
+        Ok(DONE)
+    }
+
+    fn solve(&self, part: &ArrayD<f32>, known: &ArrayD<f32>, solving: &Solving) -> Result<Denoised> {
+        let SolvingArgs { noise, iterations, tol } = self.solving;
+        let iterations = iterations.map_or(1000, NonZeroUsize::get);
+        let bar = progress::iterations(iterations);
+        let method = self.regularise.options(ConvexOptions::default()).method;
+        let result = Denoising::default()
+            .regularisation(self.regularise.regularisation(&[Regulariser::new(Kind::Tv, None)]))
+            .noise(noise.map(f64::from))
+            .fill(self.fill)
+            .method(method)
+            .iterations(iterations)
+            .tol(tol.map_or(1e-4, f64::from))
+            .progress(|r| {
+                bar.set_position(r.iteration as u64);
+                bar.set_message(format!("objective {:.4e}", r.objective));
+            })
+            .cancel(solving.stop())
+            .solve(part.view(), Some(known.view()), self.device)?;
+        bar.finish_and_clear();
+        Ok(result)
+    }
+
+    fn outcome(&self, result: &Denoised) -> String {
+        let from = if self.solving.noise.is_some() { "given" } else { "estimated" };
+        let noise = format!("noise {} ({from})", short(result.noise));
+        if result.terms.is_empty() && result.method.is_none() {
+            return format!("{noise}: there is nothing to take away, the picture is unchanged");
+        }
+        let why = match result.stop {
+            Stop::Cancelled => "interrupted".into(),
+            stop => stop.to_string(),
+        };
+        let solves =
+            if result.solves > 1 { format!(", {} solves for the weight", result.solves) } else { String::new() };
+        let terms: Vec<String> = result.terms.iter().map(describe).collect();
+        let method = result.method.map(|m| m.to_string()).unwrap_or_default();
+        format!(
+            "{} of {method} ({why}){solves}; misfit {:.2} %, {} rms, {noise}; {}; objective {}",
+            count_of(result.iterations, "iteration"),
+            100.0 * result.misfit,
+            short(result.deviation),
+            terms.join(", "),
+            short(result.objective)
+        )
+    }
+}
+
+fn facts(result: &Denoised) -> Value {
+    let term = |t: &linops::app::regularise::Stated| json!({ "name": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default });
+    json!({
+        "iterations": result.iterations,
+        "solves": result.solves,
+        "stop": stop_name(result.stop),
+        "method": result.method.map(|m| m.to_string()),
+        "noise": result.noise,
+        "misfit": result.misfit,
+        "deviation": result.deviation,
+        "objective": result.objective,
+        "reg": result.terms.iter().map(term).collect::<Vec<_>>(),
+    })
+}

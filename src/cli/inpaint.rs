@@ -1,0 +1,128 @@
+//! `linops inpaint`: the gaps of a picture, filled from what is known.
+
+use super::common::Common;
+use super::denoise::{SolvingArgs, Task};
+use super::output;
+use super::pictures::{Image, PictureArgs};
+use super::printer::{Printer, complain};
+use super::regularise::Regularise;
+use clap::ValueEnum;
+use linops::{Error, Result};
+use ndarray::{ArrayD, Axis};
+use std::path::{Path, PathBuf};
+
+/// Minimises ½‖M(x − y)‖² + Σ λᵢRᵢ(x) for a picture y and the mask M of what is known of it, each channel for itself. Without --reg R
+/// is total variation. A weight that is not given is a quarter of the noise, which is estimated from what is known (but at least
+/// 2e-4 of the largest value): gaps are filled, and what is known stays within its noise. Larger weights take noise away too.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
+    image: PathBuf,
+
+    /// What is known of it: .npy, .png or .tif of the picture's rows and columns. NaN and infinite samples of the picture are not
+    /// known in any case [default: these only]
+    #[arg(long, value_name = "FILE")]
+    mask: Option<PathBuf>,
+
+    /// What the mask marks by values other than 0
+    #[arg(long, default_value = "known", requires = "mask")]
+    mask_marks: Marks,
+
+    /// Put known samples back as they were
+    #[arg(long)]
+    keep_known: bool,
+
+    #[command(flatten)]
+    picture: PictureArgs,
+
+    #[command(flatten)]
+    solving: SolvingArgs,
+
+    #[command(flatten)]
+    pub common: Common,
+
+    #[command(flatten)]
+    regularise: Regularise,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Marks {
+    Known,
+    Missing,
+}
+
+impl Args {
+    /// What shows without a look at any file.
+    pub fn check(&self) -> Result<(), String> {
+        self.picture.check()
+    }
+}
+
+pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    let inputs = [Some(args.image.as_path()), args.mask.as_deref()];
+    let target = output::reserve(&args.picture.output, args.picture.force, &inputs)?;
+    let image = Image::read(&args.image, &args.picture)?;
+    image.expect_writable(&target)?;
+    let mut known = match &args.mask {
+        Some(path) => read_mask(path, &image, args.mask_marks)?,
+        None => ArrayD::ones(image.values().raw_dim()),
+    };
+    known.zip_mut_with(image.values(), |k, v| *k = if v.is_finite() { *k } else { 0.0 });
+    let count = known.iter().filter(|k| **k != 0.0).count();
+    let all = known.len();
+    if count == 0 {
+        let message = "nothing of the picture is known; --mask-marks missing is for masks that mark the gaps";
+        return Err(Error::file(args.mask.as_ref().unwrap_or(&args.image), message));
+    }
+    if count == all {
+        let message = match &args.mask {
+            Some(_) => "nothing is missing: the mask marks all as known and no sample is NaN",
+            None => "nothing is missing: no sample is NaN; give the gaps by --mask",
+        };
+        return Err(Error::file(&args.image, message));
+    }
+    let device = args.common.device()?;
+    printer.field("picture", image.text());
+    image.notes.iter().for_each(|note| printer.field("", note));
+    printer.field("known", format_args!("{count} of {all} samples, {:.1} %", 100.0 * count as f64 / all as f64));
+    if 10 * count < all {
+        complain("less than a tenth is known; --mask-marks missing is for masks that mark the gaps");
+    }
+    let task = Task {
+        what: "filled",
+        image: &image,
+        known: &known,
+        fill: true,
+        keep: args.keep_known,
+        picture: &args.picture,
+        solving: &args.solving,
+        regularise: &args.regularise,
+        common: &args.common,
+        device: &device,
+    };
+    task.run(target, printer)
+}
+
+/// 1 where the picture is known, for each of its channels.
+fn read_mask(path: &Path, image: &Image, marks: Marks) -> Result<ArrayD<f32>> {
+    let mask = Image::read_plain(path)?.without_equal_channels();
+    if let Some(at) = mask.first_non_finite() {
+        return Err(Error::file(path, format!("the mask is NaN or infinite at {at:?}; expected 0 and other numbers")));
+    }
+    let known = mask.values().mapv(|v| f32::from((v != 0.0) == (marks == Marks::Known)));
+    let wanted = image.values().raw_dim();
+    let whole = known.shape() == image.values().shape();
+    let space = known.shape() == image.space();
+    match (whole, space) {
+        (true, _) => Ok(known),
+        (_, true) => {
+            let front = known.insert_axis(Axis(0));
+            let all = front.broadcast(wanted).map(|k| k.to_owned());
+            all.ok_or_else(|| Error::file(path, "does not fit the picture's channels"))
+        }
+        _ => {
+            let (came, want) = (mask.text(), image.text());
+            Err(Error::file(path, format!("a mask of {came}; the picture is {want}; give one of its rows and columns")))
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Pictures: `deconv`, `denoise` and `inpaint` as a user runs them.
+
+use crate::harness::Folder;
+use linops::io::{Array, Depth, Output, read_npy, read_picture, write_raster};
+use linops::num_complex::Complex32;
+use ndarray::{Array2, ArrayD, IxDyn};
+
+/// Two blobs of light on a pedestal, in counts.
+fn scene() -> ArrayD<f32> {
+    let blob = |i: usize, j: usize, y: f32, x: f32| (-((i as f32 - y).powi(2) + (j as f32 - x).powi(2)) / 12.0).exp();
+    Array2::from_shape_fn((32, 36), |(i, j)| 20.0 + 200.0 * blob(i, j, 9.0, 11.0) + 150.0 * blob(i, j, 20.0, 25.0))
+        .into_dyn()
+}
+
+/// Noise that is the same each time, of a deviation of about 0.29.
+fn speckle(i: usize) -> f32 {
+    ((i * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5
+}
+
+fn picture(folder: &Folder, name: &str, values: &ArrayD<f32>, coloured: bool, depth: Depth) {
+    let output = Output::create(folder.path(name), &["png", "tif"], true).unwrap();
+    write_raster(output, values.view(), coloured, depth).unwrap();
+}
+
+/// A PSF and the scene in several formats.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let psf = Array2::from_shape_fn((5, 5), |(i, j)| (4 - i.abs_diff(2) - j.abs_diff(2)) as f32 * 10.0).into_dyn();
+    folder.real("psf.npy", &psf);
+    picture(&folder, "psf.png", &psf, false, Depth::Eight);
+    folder.real("y.npy", &scene());
+    folder
+}
+
+fn real(folder: &Folder, name: &str) -> ArrayD<f32> {
+    match read_npy(folder.path(name)).unwrap() {
+        Array::F32(values) => values,
+        other => panic!("{name} is {}", other.dtype_name()),
+    }
+}
+
+fn far(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
+    assert_eq!(a.shape(), b.shape());
+    (a - b).iter().fold(0.0f32, |m, v| m.max(v.abs()))
+}
+
+#[test]
+fn everything_is_said() {
+    let folder = folder();
+    let text = folder.good("deconv y.npy --psf psf.npy -o x.npy --device host");
+    for part in
+        ["32 x 36, f4", "centre at [2, 2]", "sum ", "divided by it", "unknown", "rl (default)", "misfit", "noise"]
+    {
+        assert!(text.contains(part), "no \"{part}\" in {text}");
+    }
+    let facts = folder.json("deconv y.npy --psf psf.npy -o x2.npy --device host --method wiener");
+    assert_eq!((&facts["method"], &facts["channels"]), (&"wiener".into(), &1.into()));
+    let part = &facts["parts"][0];
+    assert!(part["misfit"].as_f64().unwrap() < 0.1 && part["lambda"].as_f64().unwrap() > 0.0);
+    assert!(part["history"].as_array().unwrap().len() > 1);
+    for method in ["cg", "rl"] {
+        for boundary in ["unknown", "periodic", "zero", "mirror"] {
+            let args = format!("deconv y.npy --psf psf.png --method {method} --boundary {boundary} -o x.npy --force");
+            folder.good(&format!("{args} --device host"));
+            assert!(real(&folder, "x.npy").iter().all(|v| v.is_finite()));
+        }
+    }
+}
+
+/// D7: whole numbers keep their units, whatever the format.
+#[test]
+fn units_are_kept() {
+    let folder = folder();
+    let counts = scene().mapv(f32::round);
+    picture(&folder, "y8.png", &counts, false, Depth::Eight);
+    picture(&folder, "y16.png", &(&counts * 100.0), false, Depth::Sixteen);
+    picture(&folder, "y16.tif", &(&counts * 100.0), false, Depth::Sixteen);
+    folder.array("yi.npy", &Array::I64(counts.mapv(|v| v as i64)));
+    folder.real("yf.npy", &counts);
+    let run = |input: &str, output: &str, more: &str| {
+        folder.good(&format!(
+            "deconv {input} --psf psf.npy --method rl --iterations 10 -o {output} --device host --force {more}"
+        ))
+    };
+    run("yf.npy", "want.npy", "");
+    let want = real(&folder, "want.npy");
+    for (input, unit) in [("y8.png", 1.0), ("y16.png", 100.0), ("y16.tif", 100.0), ("yi.npy", 1.0)] {
+        run(input, "x.npy", "");
+        assert!(far(&(real(&folder, "x.npy") / unit), &want) < 1e-2, "{input}");
+    }
+    // Whole numbers only when they are asked for; what is clipped is counted.
+    let text = run("y8.png", "x.png", "--depth 8");
+    let over = want.iter().filter(|v| v.round() > 255.0).count();
+    assert!(over > 0 && text.contains(&format!("clipped    {over} of 1152 samples to 0 … 255")), "{over}: {text}");
+    let back = read_picture(folder.path("x.png")).unwrap();
+    assert_eq!(back.dtype, "u1");
+    assert!(far(&back.values, &want.mapv(|v| v.round().clamp(0.0, 255.0))) <= 1.0);
+    run("y8.png", "x.tif", "--depth 16");
+    assert!(far(&read_picture(folder.path("x.tif")).unwrap().values, &want) <= 0.6);
+    run("y8.png", "f.tif", "");
+    let floats = read_picture(folder.path("f.tif")).unwrap();
+    assert_eq!(floats.dtype, "f4");
+    assert!(far(&floats.values, &want) < 1e-2);
+    assert!(run("y8.png", "shown.png", "").contains("shown"));
+    folder.misused("deconv y8.png --psf psf.npy -o n.npy --depth 8", "--depth is for .png and .tif");
+}
+
+/// D8, N3: colours are no axis of space.
+#[test]
+fn colours_are_channels() {
+    let folder = folder();
+    let (grey, n) = (scene().mapv(f32::round), scene().len());
+    let colours = ArrayD::from_shape_fn(IxDyn(&[32, 36, 3]), |at| {
+        let speckle = (20.0 * speckle(36 * at[0] + at[1] + n * at[2])).round();
+        [grey[[at[0], at[1]]], 255.0 - grey[[at[0], at[1]]].min(255.0), 60.0][at[2]]
+            + if at[2] == 2 { 0.0 } else { speckle }
+    });
+    let colours = colours.mapv(|v: f32| v.clamp(0.0, 255.0));
+    picture(&folder, "c.png", &colours, true, Depth::Eight);
+    folder.real("c.npy", &colours);
+    folder.real("first.npy", &colours.view().permuted_axes(IxDyn(&[2, 0, 1])).as_standard_layout().to_owned());
+    for c in 0..3 {
+        folder.real(&format!("c{c}.npy"), &colours.index_axis(ndarray::Axis(2), c).to_owned());
+    }
+    for (verb, more) in
+        [("deconv", "--psf psf.npy --iterations 5 --method rl"), ("denoise", ""), ("denoise", "--noise 5")]
+    {
+        let run = |input: &str, output: &str, own: &str| {
+            folder.good(&format!("{verb} {input} {more} -o {output} --device host --force {own}"))
+        };
+        assert!(run("c.png", "x.npy", "").contains("3 channels (axis 2)"));
+        run("c.npy", "y.npy", "");
+        run("first.npy", "z.npy", "--channel-axis 0");
+        let x = real(&folder, "x.npy");
+        assert!(far(&x, &real(&folder, "y.npy")) < 1e-3, "{verb}");
+        let z = real(&folder, "z.npy").permuted_axes(IxDyn(&[1, 2, 0])).as_standard_layout().to_owned();
+        assert!(far(&x, &z) < 1e-3, "{verb}");
+        for c in 0..3 {
+            run(&format!("c{c}.npy"), "one.npy", "");
+            let one = real(&folder, "one.npy");
+            assert!(far(&one, &x.index_axis(ndarray::Axis(2), c).to_owned()) < 1e-3, "{verb} channel {c}");
+        }
+        // The even channel stays even: nothing of the others comes in.
+        assert!(x.index_axis(ndarray::Axis(2), 2).iter().all(|v| (v - 60.0).abs() < 0.5), "{verb} {more}");
+        run("c.png", "x.png", "");
+        assert!(read_picture(folder.path("x.png")).unwrap().coloured);
+    }
+    // As space, if it is said so.
+    folder.good("deconv c.npy --psf psf.npy --channel-axis none -o x.npy --device host --force --iterations 2");
+    folder.refused("deconv c.npy --psf psf.npy --channel-axis 5 -o w.npy", "the picture has 3 axes");
+}
+
+/// D3, D6, D5 as the command line has them.
+#[test]
+fn psfs_are_checked() {
+    let folder = folder();
+    let mut point = ArrayD::<f32>::zeros(IxDyn(&[6, 7]));
+    point[[3, 3]] = 9.0;
+    folder.real("point.npy", &point);
+    for method in ["", "--method wiener", "--method cg"] {
+        folder.good(&format!("deconv y.npy --psf point.npy -o x.npy --device host --force {method}"));
+        assert!(far(&real(&folder, "x.npy"), &scene()) < 2e-3, "{method}");
+    }
+    folder.good("deconv y.npy --psf point.npy --keep-psf-scale -o x.npy --device host --force");
+    assert!(far(&(real(&folder, "x.npy") * 9.0), &scene()) < 2e-3);
+    folder.real("none.npy", &ArrayD::<f32>::zeros(IxDyn(&[3, 3])));
+    folder.refused("deconv y.npy --psf none.npy -o w.npy", "sums to 0");
+    folder.real("deep.npy", &ArrayD::<f32>::ones(IxDyn(&[3, 3, 5])));
+    folder.refused("deconv y.npy --psf deep.npy -o w.npy", "3 axes");
+    folder.real("long.npy", &ArrayD::<f32>::ones(IxDyn(&[41, 3])));
+    folder.good("deconv y.npy --psf long.npy -o x.npy --device host --force");
+    // Each plane of a stack for itself, by a PSF of two axes.
+    folder.real("stack.npy", &ndarray::stack![ndarray::Axis(0), scene(), scene() * 2.0]);
+    let text = folder.good("deconv stack.npy --psf psf.npy -o x.npy --device host --force --iterations 3");
+    assert!(text.contains("part 2"), "{text}");
+    let stack = real(&folder, "x.npy");
+    let (one, two) =
+        (stack.index_axis(ndarray::Axis(0), 0).to_owned(), stack.index_axis(ndarray::Axis(0), 1).to_owned());
+    assert!(far(&(two / 2.0), &one) < 1e-2);
+}
+
+#[test]
+fn bad_pictures_are_refused() {
+    let folder = folder();
+    folder.complex("c.npy", &Array2::<Complex32>::ones((8, 8)));
+    let mut hole = scene();
+    hole[[3, 4]] = f32::NAN;
+    folder.real("hole.npy", &hole);
+    folder.text("text.png", "no picture");
+    folder.real("line.npy", &ArrayD::<f32>::ones(IxDyn(&[9])));
+    for (args, part) in [
+        ("deconv c.npy --psf psf.npy -o x.npy", "complex"),
+        ("deconv hole.npy --psf psf.npy -o x.npy", "NaN or infinity at [3, 4]"),
+        ("deconv missing.png --psf psf.npy -o x.npy", "no such file"),
+        ("deconv text.png --psf psf.npy -o x.npy", "cannot be read as a PNG"),
+        ("deconv y.npy --psf psf.npy -o y.npy --force", "is an input as well"),
+        ("deconv y.npy --psf psf.npy -o psf.npy --force", "is an input as well"),
+        ("deconv line.npy --psf line.npy -o x.png", "2 axes of space"),
+        ("deconv scan.h5 --psf psf.npy -o x.npy", "ends in .npy, .cfl, .png or .tif"),
+        ("denoise hole.npy -o x.npy", "NaN or infinity at [3, 4]"),
+        ("denoise y.npy -o x.npy --reg l2", "give one, as in l2:0.01"),
+        ("inpaint y.npy -o x.npy", "nothing is missing"),
+        ("inpaint hole.npy --mask psf.npy -o x.npy", "a mask of 5 x 5"),
+        ("recon text.png -o x.npy", "ends in"),
+    ] {
+        folder.refused(&format!("{args} --device host"), part);
+    }
+    for (args, part) in [
+        ("deconv y.npy -o x.npy", "--psf"),
+        ("deconv y.npy --psf psf.npy", "--output"),
+        ("deconv y.npy --psf psf.npy -o x.npy --method tv", "wiener"),
+        ("deconv y.npy --psf psf.npy -o x.npy --method rl --lambda 1", "rl has none"),
+        ("deconv y.npy --psf psf.npy -o x.jpg", ".png"),
+        ("denoise y.npy -o x.npy --reg tw", "no regulariser"),
+        ("denoise y.npy -o x.png --depth 12", "8"),
+        ("inpaint y.npy -o x.npy --mask-marks missing", "--mask"),
+    ] {
+        folder.misused(args, part);
+    }
+    folder.good("deconv hole.npy --psf psf.npy -o x.npy --allow-nan --device host");
+    assert!(real(&folder, "x.npy").iter().all(|v| v.is_finite()));
+}
+
+#[test]
+fn gaps_are_filled() {
+    let folder = folder();
+    let known = Array2::from_shape_fn((32, 36), |(i, j)| f32::from((i * 5 + j * 3) % 7 != 0)).into_dyn();
+    let mut image = scene();
+    image.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { 255.0 } else { *v });
+    folder.real("y.npy", &image);
+    picture(&folder, "known.png", &(&known * 255.0), false, Depth::Eight);
+    folder.array("gaps.npy", &Array::U8(known.mapv(|k| u8::from(k == 0.0))));
+    let text = folder.good("inpaint y.npy --mask known.png -o x.npy --device host");
+    assert!(text.contains("known      ") && text.contains("samples, 85.") && text.contains("tv"), "{text}");
+    folder.good("inpaint y.npy --mask gaps.npy --mask-marks missing -o z.npy --device host");
+    let x = real(&folder, "x.npy");
+    assert_eq!(x, real(&folder, "z.npy"));
+    assert!(far(&x, &scene()) < 20.0, "{}", far(&x, &scene()));
+    folder.good("inpaint y.npy --mask known.png --keep-known -o x.npy --device host --force");
+    let mut kept = real(&folder, "x.npy");
+    assert!(far(&kept, &scene()) < 20.0);
+    kept.zip_mut_with(&known, |v, k| *v *= k);
+    assert_eq!(kept, &scene() * &known);
+    let out = folder.run("inpaint y.npy --mask gaps.npy -o w.npy --device host");
+    assert!(out.code == 0 && out.stderr.contains("--mask-marks missing"), "{}", out.stderr);
+}
+
+#[test]
+fn noise_is_taken_away() {
+    let folder = folder();
+    let noisy =
+        ArrayD::from_shape_fn(IxDyn(&[64, 64]), |at| 100.0 * (at[0] / 32) as f32 + 10.0 * speckle(64 * at[0] + at[1]));
+    folder.real("n.npy", &noisy);
+    let facts = folder.json("denoise n.npy -o x.npy --device host");
+    let part = &facts["parts"][0];
+    assert!((part["noise"].as_f64().unwrap() / 2.9 - 1.0).abs() < 0.25, "{part}");
+    assert_eq!((&part["reg"][0]["name"], &part["reg"][0]["default"]), (&"tv".into(), &true.into()));
+    let clean = ArrayD::from_shape_fn(IxDyn(&[64, 64]), |at| 100.0 * (at[0] / 32) as f32);
+    let rms = |a: &ArrayD<f32>| (a - &clean).iter().map(|v| v * v).sum::<f32>().sqrt();
+    assert!(rms(&real(&folder, "x.npy")) < 0.4 * rms(&noisy));
+    let text = folder.good("denoise n.npy -o w.npy --reg l1-wavelet:0.02 --wavelet sym4 --device host");
+    assert!(text.contains("l1-wavelet"), "{text}");
+}
+
+#[test]
+fn the_demo_deconvolves() {
+    let folder = Folder::new();
+    let facts = folder.json("demo --deconv --device host");
+    let [seen, found] = ["seen", "deconvolved"].map(|k| facts["nrmse"][k].as_f64().unwrap());
+    assert!(found < 0.8 * seen, "{seen} {found}");
+    let sheet = read_picture(folder.path("demo.png")).unwrap();
+    assert!(sheet.values.shape()[1] > 3 * 256 && !sheet.coloured);
+}

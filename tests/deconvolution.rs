@@ -1,0 +1,385 @@
+//! Deconvolution: what users of other programs trip over, each as a case, on every device.
+
+mod common;
+
+use common::devices;
+use linops::app::{
+    Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene, cells_image, photons,
+};
+use linops::solve::{SolveOptions, Stop};
+use linops::{Device, Tensor};
+use ndarray::{Array2, ArrayD, ArrayViewD, Dimension, IxDyn, arr1, arr2};
+
+const OUTSIDES: [Outside; 4] = [Outside::Unknown, Outside::Periodic, Outside::Zero, Outside::Mirror];
+
+fn psf(values: &ArrayD<f32>) -> Psf {
+    Psf::new(values.view(), PsfCenter::Half, false).unwrap()
+}
+
+/// exp(−r²/2s²) around sample n/2.
+fn gaussian(n: usize, s: f64) -> ArrayD<f32> {
+    let at = |k: usize| k as f64 - (n / 2) as f64;
+    Array2::from_shape_fn((n, n), |(i, j)| (-(at(i).powi(2) + at(j).powi(2)) / (2.0 * s * s)).exp() as f32).into_dyn()
+}
+
+/// A movement that slows down: not symmetric in any way.
+fn motion() -> ArrayD<f32> {
+    let mut h = ArrayD::zeros(IxDyn(&[9, 11]));
+    for k in 0..60 {
+        let t = k as f64 / 59.0;
+        h[[(4.0 - 3.0 * t * t).round() as usize, (5.0 + 5.0 * t).round() as usize]] += 1.0 + t as f32;
+    }
+    h
+}
+
+/// y[p] = Σⱼ h[j] x[p − (j − n/2)] in f64, with what lies outside by `outside`.
+fn seen(x: &ArrayD<f32>, h: &ArrayD<f32>, outside: Outside) -> ArrayD<f32> {
+    let sum: f64 = h.iter().map(|v| f64::from(*v)).sum();
+    ArrayD::from_shape_fn(x.raw_dim(), |p| {
+        let mut y = 0.0;
+        for (j, w) in h.indexed_iter() {
+            let mut at = Vec::new();
+            for axis in 0..x.ndim() {
+                let n = x.shape()[axis] as i64;
+                let q = p[axis] as i64 - (j[axis] as i64 - (h.shape()[axis] / 2) as i64);
+                let inside = (0..n).contains(&q);
+                at.push(match outside {
+                    _ if inside => Some(q),
+                    Outside::Periodic => Some(q.rem_euclid(n)),
+                    Outside::Mirror => {
+                        let q = q.rem_euclid(2 * n);
+                        Some(if q < n { q } else { 2 * n - 1 - q })
+                    }
+                    _ => None,
+                });
+            }
+            if let Some(at) = at.into_iter().collect::<Option<Vec<i64>>>() {
+                let at: Vec<usize> = at.into_iter().map(|q| q as usize).collect();
+                y += f64::from(*w) / sum * f64::from(x[&at[..]]);
+            }
+        }
+        y as f32
+    })
+}
+
+fn norm<'a>(values: impl IntoIterator<Item = &'a f32>) -> f64 {
+    values.into_iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
+}
+
+fn error(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
+    norm(&(a - b)) / norm(b)
+}
+
+/// The inner part, `margin` from each side.
+fn inner(x: &ArrayD<f32>, margin: usize) -> ArrayD<f32> {
+    let mut view = x.view();
+    for axis in 0..x.ndim() {
+        let n = view.shape()[axis];
+        view.slice_axis_inplace(ndarray::Axis(axis), ndarray::Slice::from(margin..n - margin));
+    }
+    view.to_owned()
+}
+
+fn scene() -> ArrayD<f32> {
+    (cells_image(72, 64, 3) * 100.0).into_dyn()
+}
+
+fn lucy(blur: &Blur, y: &ArrayD<f32>, iterations: usize, device: &Device) -> Deconvolved {
+    let options = RichardsonLucyOptions::default().iterations(iterations).tol(0.0);
+    blur.richardson_lucy(y.view(), options, device).unwrap()
+}
+
+fn options(lambda: f32) -> SolveOptions<'static> {
+    SolveOptions::default().lambda(lambda).iterations(400).tol(1e-5)
+}
+
+type Solve = fn(&Blur, ArrayViewD<f32>, &Device) -> Deconvolved;
+
+/// The three methods, with little regularisation.
+const METHODS: [(&str, Solve); 3] = [
+    ("rl", |b, y, d| lucy(b, &y.to_owned(), 150, d)),
+    ("wiener", |b, y, d| b.wiener(y, options(1e-5), d).unwrap()),
+    ("cg", |b, y, d| b.damped(y, options(1e-5), d).unwrap()),
+];
+
+#[test]
+fn the_blur_is_what_it_says() {
+    let x = scene();
+    for h in [gaussian(8, 1.5), motion()] {
+        for outside in OUTSIDES {
+            for device in devices() {
+                let blur = Blur::new(&psf(&h), x.shape(), None, outside).unwrap();
+                let canvas = blur.linop().input().unwrap().clone();
+                // The canvas of an unknown outside is filled by zeros to compare.
+                let mut filled = ArrayD::<f32>::zeros(canvas.extents());
+                let all = ArrayD::from_shape_fn(canvas.extents(), |at| {
+                    at.slice().iter().enumerate().fold(0.0, |sum, (k, i)| sum + *i as f32 * [1.0, 1000.0][k])
+                });
+                let first = blur.cropped(all.view()).unwrap()[[0, 0]];
+                let (top, left) = (first as usize % 1000, first as usize / 1000);
+                for (at, v) in x.indexed_iter() {
+                    filled[[at[0] + top, at[1] + left]] = *v;
+                }
+                let input = Tensor::from_array(filled, canvas.dims()).unwrap().to(&device).unwrap();
+                let y = blur.linop().apply(&input).unwrap().to(&Device::host()).unwrap().to_real_array().unwrap();
+                let far = error(&y, &seen(&x, &h, outside));
+                assert!(far < 2e-6, "{outside:?} on {}: {far}", device.name());
+                assert!(linops::check::dot_test(blur.linop(), &device, 7).unwrap().passed());
+            }
+        }
+    }
+}
+
+/// D1: nothing becomes NaN, nothing comes of nothing, and exact data stay.
+#[test]
+fn zeros_stay_zeros_and_exact_data_stay() {
+    let h = psf(&gaussian(7, 1.2));
+    for device in devices() {
+        for outside in OUTSIDES {
+            let blur = Blur::new(&h, &[24, 20], None, outside).unwrap();
+            let zero = ArrayD::<f32>::zeros(IxDyn(&[24, 20]));
+            let nothing = lucy(&blur, &zero, 10, &device);
+            assert_eq!((nothing.image.sum(), nothing.stop, nothing.iterations), (0.0, Stop::Zero, 0));
+            // One bright point in the dark, and one in the corner.
+            let mut points = zero.clone();
+            points[[3, 4]] = 1e4;
+            points[[23, 19]] = 1e-3;
+            let x = lucy(&blur, &points, 200, &device).image;
+            assert!(x.iter().all(|v| v.is_finite() && *v >= 0.0), "{outside:?}");
+            assert!(x[[12, 12]] < 1e-3 && x[[3, 4]] > 1e4, "{outside:?}: {} {}", x[[12, 12]], x[[3, 4]]);
+
+            let canvas = blur.linop().input().unwrap().clone();
+            let truth = ArrayD::from_shape_fn(canvas.extents(), |at| if (at[0] * at[1]) % 7 == 3 { 50.0 } else { 0.0 });
+            let input = Tensor::from_array(truth.clone(), canvas.dims()).unwrap();
+            let y = blur.linop().apply(&input).unwrap().to_real_array().unwrap();
+            let from = RichardsonLucyOptions::default().iterations(20).tol(0.0).start(Some(truth.clone()));
+            let same = blur.richardson_lucy(y.view(), from, &device).unwrap();
+            let far = error(&same.image, &blur.cropped(truth.view()).unwrap());
+            assert!(far < 2e-5 && same.misfit < 2e-6, "{outside:?}: {far} {}", same.misfit);
+        }
+    }
+}
+
+/// D2: a PSF that is not symmetric is turned round where it should be.
+#[test]
+fn an_unsymmetric_blur_is_undone_as_well_as_a_symmetric_one() {
+    let x = scene();
+    let device = Device::host();
+    for (name, solve) in METHODS {
+        let gain = |h: &ArrayD<f32>, used: &ArrayD<f32>| {
+            let y = inner(&seen(&x, h, Outside::Zero), 8);
+            let truth = inner(&x, 8);
+            let blur = Blur::new(&psf(used), y.shape(), None, Outside::Unknown).unwrap();
+            error(&solve(&blur, y.view(), &device).image, &truth) / error(&y, &truth)
+        };
+        let symmetric = gain(&gaussian(9, 1.5), &gaussian(9, 1.5));
+        let moved = gain(&motion(), &motion());
+        let mut turned = motion();
+        turned.invert_axis(ndarray::Axis(0));
+        turned.invert_axis(ndarray::Axis(1));
+        let wrong = gain(&motion(), &turned);
+        assert!(moved < symmetric.max(0.5) && moved < 0.3 * wrong, "{name}: {symmetric} {moved} {wrong}");
+    }
+}
+
+/// D3: nothing is shifted, whatever the size of the PSF and wherever its centre.
+#[test]
+fn a_point_at_the_centre_gives_the_picture_back() {
+    let y = scene();
+    for device in devices() {
+        for (rows, columns) in [(1, 1), (5, 4), (6, 7), (8, 8)] {
+            for outside in OUTSIDES {
+                let mut h = ArrayD::<f32>::zeros(IxDyn(&[rows, columns]));
+                h[[rows / 2, columns / 2]] = 1.0;
+                let blur = Blur::new(&psf(&h), y.shape(), None, outside).unwrap();
+                let results = [
+                    lucy(&blur, &y, 3, &device),
+                    blur.wiener(y.view(), options(0.0), &device).unwrap(),
+                    blur.damped(y.view(), options(0.0), &device).unwrap(),
+                ];
+                for result in results {
+                    assert!(error(&result.image, &y) < 2e-6, "{rows} x {columns} {outside:?}");
+                }
+            }
+        }
+    }
+    // A point elsewhere moves the picture, unless the centre is said to be there.
+    let mut h = ArrayD::<f32>::zeros(IxDyn(&[5, 5]));
+    h[[1, 3]] = 1.0;
+    let of = |center| {
+        let psf = Psf::new(h.view(), center, false).unwrap();
+        let blur = Blur::new(&psf, y.shape(), None, Outside::Periodic).unwrap();
+        lucy(&blur, &y, 3, &Device::host()).image
+    };
+    assert!(error(&of(PsfCenter::Peak), &y) < 1e-6 && error(&of(PsfCenter::Centroid), &y) < 1e-6);
+    let moved = of(PsfCenter::Half);
+    assert!((moved[[11, 9]] - y[[10, 10]]).abs() < 1e-3 * y[[10, 10]]);
+}
+
+/// D4: the scene goes on beyond the picture; its border is as good as its inside.
+#[test]
+fn borders_are_as_good_as_the_inside() {
+    let x = (cells_image(112, 104, 5) * 100.0).into_dyn();
+    let h = gaussian(13, 2.0);
+    let sharp = inner(&x, 20);
+    let blurred = inner(&seen(&x, &h, Outside::Zero), 20);
+    let counts = photons(&blurred.clone().into_dimensionality().unwrap(), 9).into_dyn();
+    let found = NoiseToSignal::of(counts.view(), &psf(&h), Scene::Natural).unwrap();
+    let ratios = |outside| {
+        let blur = Blur::new(&psf(&h), counts.shape(), None, outside).unwrap();
+        let lucy = RichardsonLucyOptions::default().noise(Some(found.noise));
+        let lucy = blur.richardson_lucy(counts.view(), lucy, &Device::host()).unwrap();
+        let wiener = blur.wiener(counts.view(), options(found.ratio as f32), &Device::host()).unwrap();
+        [lucy.image, wiener.image].map(|image| {
+            let wrong = &image - &sharp;
+            let inside = inner(&wrong, 6);
+            let strip = (norm(&wrong).powi(2) - norm(&inside).powi(2)) / (wrong.len() - inside.len()) as f64;
+            (strip / (norm(&inside).powi(2) / inside.len() as f64)).sqrt()
+        })
+    };
+    let unknown = ratios(Outside::Unknown);
+    let zero = ratios(Outside::Zero);
+    assert!(unknown.iter().all(|r| *r < 2.0), "{unknown:?}");
+    assert!(zero.iter().zip(unknown).all(|(z, u)| *z > 1.3 * u), "{zero:?} {unknown:?}");
+}
+
+/// D5: a PSF may be longer than the picture.
+#[test]
+fn long_psfs_do_not_wrap() {
+    let x = scene();
+    let h = gaussian(31, 3.0);
+    let y = seen(&x, &h, Outside::Zero);
+    let part = |x: &ArrayD<f32>| x.slice(ndarray::s![30..42, ..]).to_owned().into_dyn();
+    for device in devices() {
+        for (name, solve) in METHODS {
+            let blur = Blur::new(&psf(&h), &[12, 64], None, Outside::Unknown).unwrap();
+            let image = solve(&blur, part(&y).view(), &device).image;
+            let (before, after) = (error(&part(&y), &part(&x)), error(&image, &part(&x)));
+            assert!(after < 0.9 * before, "{name}: {before} {after}");
+        }
+        let blur = Blur::new(&psf(&h), &[12, 64], None, Outside::Periodic).unwrap();
+        let even = lucy(&blur, &ArrayD::from_elem(IxDyn(&[12, 64]), 7.0), 5, &device).image;
+        assert!(even.iter().all(|v| (v - 7.0).abs() < 1e-4));
+    }
+}
+
+/// D6: a PSF of another sum changes nothing, unless it is asked for.
+#[test]
+fn brightness_does_not_depend_on_the_sum_of_the_psf() {
+    let y = seen(&scene(), &gaussian(7, 1.3), Outside::Mirror);
+    for (name, solve) in METHODS {
+        let of = |scale: f32, keep| {
+            let psf = Psf::new((gaussian(7, 1.3) * scale).view(), PsfCenter::Half, keep).unwrap();
+            let blur = Blur::new(&psf, y.shape(), None, Outside::Unknown).unwrap();
+            solve(&blur, y.view(), &Device::host()).image
+        };
+        let plain = of(1.0, false);
+        assert!((plain.sum() / y.sum() - 1.0).abs() < 0.02, "{name}");
+        assert!(error(&of(37.0, false), &plain) < 1e-4, "{name}");
+        let sum = gaussian(7, 1.3).sum();
+        let kept = of(2.0, true);
+        assert!((kept.sum() * 2.0 * sum / plain.sum() - 1.0).abs() < 0.02, "{name}");
+    }
+}
+
+/// The same picture in other units is the same image in these units; nothing overflows.
+#[test]
+fn units_do_not_matter() {
+    let h = gaussian(7, 1.3);
+    let y = seen(&scene(), &h, Outside::Mirror);
+    let blur = Blur::new(&psf(&h), y.shape(), None, Outside::Unknown).unwrap();
+    for (name, solve) in METHODS {
+        let plain = solve(&blur, y.view(), &Device::host()).image;
+        for unit in [2f32.powi(-30), 2f32.powi(40)] {
+            let scaled = solve(&blur, (&y * unit).view(), &Device::host()).image / unit;
+            assert!(error(&scaled, &plain) < 1e-5, "{name} {unit}");
+        }
+    }
+    let noisy = photons(&y.into_dimensionality().unwrap(), 1).into_dyn();
+    let found = |c: f32| NoiseToSignal::of((&noisy * c).view(), &psf(&h), Scene::Natural).unwrap();
+    let (one, many) = (found(1.0), found(255.0));
+    assert_eq!(one.ratio, many.ratio);
+    assert!((many.noise / one.noise / 255.0 - 1.0).abs() < 1e-3);
+}
+
+/// The noise of light is found to a few percent, and the estimate stops Richardson–Lucy before it fits the noise.
+#[test]
+fn the_noise_is_found_and_stops() {
+    let x = (cells_image(160, 150, 8) * 300.0).into_dyn();
+    let h = gaussian(11, 1.8);
+    let blurred = seen(&x, &h, Outside::Zero);
+    let counts = photons(&blurred.clone().into_dimensionality().unwrap(), 4).into_dyn();
+    let truth = norm(&(&counts - &blurred)) / (blurred.len() as f64).sqrt();
+    let found = NoiseToSignal::of(counts.view(), &psf(&h), Scene::Natural).unwrap();
+    assert!((found.noise / truth - 1.0).abs() < 0.1, "{} {truth}", found.noise);
+    let blur = Blur::new(&psf(&h), counts.shape(), None, Outside::Zero).unwrap();
+    let stopped = RichardsonLucyOptions::default().noise(Some(found.noise)).tol(0.0).iterations(300);
+    let stopped = blur.richardson_lucy(counts.view(), stopped, &Device::host()).unwrap();
+    assert!(stopped.at_noise && stopped.stop == Stop::Converged && stopped.iterations > 3);
+    let long = lucy(&blur, &counts, 300, &Device::host());
+    assert_eq!((long.stop, long.iterations), (Stop::Iterations, 300));
+    let [early, late, none] = [&stopped.image, &long.image, &counts].map(|i| error(i, &x));
+    assert!(early < 0.9 * none && early < late, "{none} {early} {late}");
+    // Every iteration raises the likelihood, so the changes are those of a falling divergence.
+    assert!(long.history.windows(2).all(|w| w[1].residual < 1.0 && w[1].iteration == w[0].iteration + 1));
+}
+
+/// Volumes, and samples that are missing.
+#[test]
+fn volumes_and_gaps() {
+    let x = ArrayD::from_shape_fn(IxDyn(&[10, 14, 12]), |at| {
+        if at[0] % 4 == 2 && at[1] % 5 == 2 && at[2] % 6 == 3 { 100.0 } else { 5.0 }
+    });
+    let h = ArrayD::from_shape_fn(IxDyn(&[3, 3, 4]), |at| 1.0 / (1.0 + (at[0] * at[0] + at[1] + at[2]) as f32));
+    let y = seen(&x, &h, Outside::Mirror);
+    for device in devices() {
+        let blur = Blur::new(&psf(&h), y.shape(), None, Outside::Mirror).unwrap();
+        let result = lucy(&blur, &y, 200, &device);
+        assert!(error(&result.image, &x) < 0.3 * error(&y, &x), "{}", error(&result.image, &x));
+        let mut holes = y.clone();
+        let known =
+            ArrayD::from_shape_fn(y.raw_dim(), |at| if (at[0] + 3 * at[1] + at[2]) % 11 == 0 { 0.0 } else { 1.0 });
+        holes.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f32::NAN } else { *v });
+        let blur = Blur::new(&psf(&h), y.shape(), Some(known.view()), Outside::Mirror).unwrap();
+        for result in [lucy(&blur, &holes, 200, &device), blur.wiener(holes.view(), options(1e-4), &device).unwrap()] {
+            assert!(error(&result.image, &x) < 0.5 * error(&y, &x), "{}", error(&result.image, &x));
+        }
+    }
+}
+
+/// Wiener's filter in one go is the minimiser that conjugate gradients find.
+#[test]
+fn the_filter_is_the_minimiser() {
+    let h = motion();
+    let y = seen(&scene(), &h, Outside::Periodic);
+    for device in devices() {
+        let all = Blur::new(&psf(&h), y.shape(), None, Outside::Periodic).unwrap();
+        let filtered = all.wiener(y.view(), options(1e-3), &device).unwrap();
+        // A gap of one sample makes it iterate.
+        let mut known = ArrayD::<f32>::ones(y.raw_dim());
+        known[[0, 0]] = 0.0;
+        let gap = Blur::new(&psf(&h), y.shape(), Some(known.view()), Outside::Periodic).unwrap();
+        let solved = gap.wiener(y.view(), options(1e-3), &device).unwrap();
+        assert!(filtered.iterations == 0 && solved.iterations > 3);
+        assert!(error(&filtered.image, &solved.image) < 3e-3, "{}", error(&filtered.image, &solved.image));
+        assert!(filtered.misfit < 0.05);
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_an_error() {
+    let h = psf(&gaussian(3, 1.0));
+    let blur = Blur::new(&h, &[8, 8], None, Outside::Unknown).unwrap();
+    let y = ArrayD::<f32>::ones(IxDyn(&[8, 8]));
+    let host = Device::host();
+    let message = |r: linops::Result<Deconvolved>| r.unwrap_err().to_string();
+    let lucy = RichardsonLucyOptions::default;
+    assert!(message(blur.richardson_lucy(y.view(), lucy().iterations(0), &host)).contains("at least 1"));
+    assert!(message(blur.richardson_lucy(y.view(), lucy().tol(f32::NAN), &host)).contains("from 0 on"));
+    assert!(message(blur.richardson_lucy(y.view(), lucy().start(Some(y.clone())), &host)).contains("start"));
+    assert!(message(blur.wiener(arr2(&[[1.0f32]]).into_dyn().view(), options(0.1), &host)).contains("expects [8, 8]"));
+    assert!(message(blur.wiener(y.view(), options(-1.0), &host)).contains("lambda"));
+    assert!(message(blur.damped((&y * f32::NAN).view(), options(0.1), &host)).contains("NaN"));
+    assert!(Blur::new(&h, &[8], None, Outside::Zero).unwrap_err().to_string().contains("2 axes, expected 1"));
+    assert!(Psf::new(arr1(&[1.0f32, -2.0]).into_dyn().view(), PsfCenter::Half, false).is_err());
+}

@@ -1,0 +1,167 @@
+//! Denoising and inpainting: what users of other programs trip over, each as a case.
+
+mod common;
+
+use common::devices;
+use linops::Device;
+use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
+use linops::app::{Denoised, Denoising, cells_image, noise::Generator, noise_level};
+use linops::convex::Method;
+use linops::solve::Stop;
+use ndarray::{Array2, ArrayD, IxDyn};
+
+fn error(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
+    let square = |values: &ArrayD<f32>| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+    (square(&(a - b)) / square(b)).sqrt()
+}
+
+/// Rooms of constant brightness and a slope, from 0 to about 2.
+fn clean(ny: usize, nx: usize) -> ArrayD<f32> {
+    let room = |i: usize, j: usize| ((i * 3 / ny + 2 * (j * 4 / nx)) % 3) as f32 / 2.0;
+    Array2::from_shape_fn((ny, nx), |(i, j)| room(i, j) + i as f32 / ny as f32).into_dyn()
+}
+
+/// With white noise of this deviation.
+fn noisy(clean: &ArrayD<f32>, deviation: f64, seed: u64) -> ArrayD<f32> {
+    let mut generator = Generator::new(seed);
+    clean.mapv(|v| v + (deviation * 2f64.sqrt() * generator.complex_normal().re) as f32)
+}
+
+fn of(kind: Kind, weight: Option<Weight>) -> Regularisation {
+    Regularisation::default().terms(vec![Regulariser::new(kind, weight)])
+}
+
+fn solved(image: &ArrayD<f32>, regularisation: Regularisation, device: &Device) -> Denoised {
+    Denoising::default().regularisation(regularisation).solve(image.view(), None, device).unwrap()
+}
+
+#[test]
+fn noise_goes_and_edges_stay() {
+    let truth = clean(48, 56);
+    let image = noisy(&truth, 0.15, 1);
+    let before = error(&image, &truth);
+    for device in devices() {
+        for (kind, good) in [(Kind::Tv, 0.4), (Kind::Tgv, 0.4), (Kind::L1Wavelet, 0.75)] {
+            let result = solved(&image, of(kind, None), &device);
+            assert!(error(&result.image, &truth) < good * before, "{kind}: {}", error(&result.image, &truth) / before);
+            // The rule that is stated: x differs from y by 0.9 of the noise.
+            assert!((result.deviation / result.noise - 0.9).abs() < 0.03, "{kind}: {result:?}");
+            assert!(result.terms[0].default && result.terms[0].absolute > 0.0);
+        }
+    }
+}
+
+/// N1: other units of the picture are the same picture in these units.
+#[test]
+fn the_default_weight_follows_the_noise() {
+    let image = noisy(&clean(40, 44), 0.15, 2);
+    let plain = solved(&image, of(Kind::Tv, None), &Device::host());
+    for unit in [255.0, 1e-5, 65535.0 / 3.0] {
+        let scaled = solved(&(&image * unit), of(Kind::Tv, None), &Device::host());
+        assert!(error(&(&scaled.image / unit), &plain.image) < 2e-3, "{unit}");
+        let weight = scaled.terms[0].absolute / f64::from(unit) / plain.terms[0].absolute;
+        assert!((weight - 1.0).abs() < 1e-2, "{unit}: {weight}");
+    }
+    // An offset, as of a camera's pedestal, is no noise either.
+    let lifted = solved(&(&image + 100.0), of(Kind::Tv, None), &Device::host());
+    assert!(error(&(lifted.image - 100.0), &plain.image) < 5e-3);
+}
+
+/// N2: larger weights smooth more, with every regulariser and every method.
+#[test]
+fn larger_weights_are_smoother() {
+    let image = noisy(&clean(40, 44), 0.15, 3);
+    let rough = |x: &ArrayD<f32>| -> f64 {
+        let x = x.view().into_dimensionality::<ndarray::Ix2>().unwrap();
+        x.windows((2, 2)).into_iter().map(|w| f64::from((w[[1, 1]] - w[[0, 1]]).hypot(w[[1, 1]] - w[[1, 0]]))).sum()
+    };
+    for kind in [Kind::Tv, Kind::Tgv, Kind::L1Wavelet] {
+        let weights = [0.005, 0.02, 0.08, 0.3].map(|w| of(kind, Some(Weight::Relative(w))));
+        let results = weights.map(|w| solved(&image, w, &Device::host()));
+        for pair in results.windows(2) {
+            assert!(rough(&pair[1].image) < rough(&pair[0].image), "{kind}");
+            assert!(pair[1].deviation > pair[0].deviation, "{kind}");
+        }
+    }
+    let by = |method| {
+        let task = Denoising::default().regularisation(of(Kind::Tv, Some(Weight::Relative(0.05)))).method(Some(method));
+        task.tol(1e-6).iterations(5000).solve(image.view(), None, &Device::host()).unwrap()
+    };
+    let (admm, pdhg) = (by(Method::Admm), by(Method::Pdhg));
+    assert!((admm.objective / pdhg.objective - 1.0).abs() < 1e-3 && error(&admm.image, &pdhg.image) < 1e-2);
+}
+
+#[test]
+fn pictures_without_noise_are_left_alone() {
+    let steps = Array2::from_shape_fn((32, 32), |(i, j)| (i / 8 + j / 8) as f32).into_dyn();
+    for image in [steps, ArrayD::zeros(IxDyn(&[16, 16])), ArrayD::from_elem(IxDyn(&[16, 16]), 7.0)] {
+        let result = solved(&image, of(Kind::Tv, None), &Device::host());
+        assert_eq!((result.image, result.noise, result.terms.len()), (image, 0.0, 0));
+    }
+    let zero = solved(&ArrayD::zeros(IxDyn(&[16, 16])), of(Kind::Tv, None), &Device::host());
+    assert_eq!(zero.stop, Stop::Zero);
+}
+
+#[test]
+fn gaps_are_filled_and_the_known_stays() {
+    let truth = (cells_image(56, 64, 4) * 50.0).into_dyn();
+    let mut generator = Generator::new(5);
+    let known = truth.mapv(|_| f32::from(generator.uniform() > 0.4));
+    let holes = {
+        let mut image = noisy(&truth, 0.3, 6);
+        image.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { -1e6 } else { *v });
+        image
+    };
+    for device in devices() {
+        for kind in [Kind::Tv, Kind::Tgv] {
+            let task = || Denoising::default().regularisation(of(kind, None)).fill(true);
+            let result = task().solve(holes.view(), Some(known.view()), &device).unwrap();
+            assert!(result.deviation <= result.noise.max(0.1), "{kind}: {} {}", result.deviation, result.noise);
+            assert!(error(&result.image, &truth) < 0.35, "{kind}: {}", error(&result.image, &truth));
+            // NaN counts as missing.
+            let mut nan = holes.clone();
+            nan.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f32::NAN } else { *v });
+            let same = task().solve(nan.view(), None, &device).unwrap();
+            assert!(error(&same.image, &result.image) < 1e-5, "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_mean_fills_what_is_even() {
+    let mut image = ArrayD::from_elem(IxDyn(&[24, 24]), 3.5f32);
+    image[[10, 11]] = f32::NAN;
+    image[[0, 0]] = f32::INFINITY;
+    for fill in [false, true] {
+        let result = Denoising::default().fill(fill).solve(image.view(), None, &Device::host()).unwrap();
+        assert!(result.image.iter().all(|v| (v - 3.5).abs() < 1e-2), "{fill} {}", result.image[[10, 11]]);
+    }
+}
+
+#[test]
+fn volumes_and_lines_have_noise_too() {
+    let volume = ArrayD::from_shape_fn(IxDyn(&[12, 20, 18]), |at| f32::from(at[0] > 5) + f32::from(at[1] > 9));
+    let image = noisy(&volume, 0.2, 8);
+    assert!((noise_level(image.view(), None).unwrap() / 0.2 - 1.0).abs() < 0.15);
+    let result = solved(&image, of(Kind::Tv, None), &Device::host());
+    assert!(error(&result.image, &volume) < 0.4 * error(&image, &volume));
+    let line = ArrayD::from_shape_fn(IxDyn(&[400]), |at| (at[0] / 100) as f32);
+    let image = noisy(&line, 0.2, 9);
+    assert!(error(&solved(&image, of(Kind::Tv, None), &Device::host()).image, &line) < 0.5 * error(&image, &line));
+}
+
+#[test]
+fn what_makes_no_sense_is_an_error() {
+    let image = noisy(&clean(16, 16), 0.1, 1);
+    let message = |task: Denoising, known: Option<&ArrayD<f32>>| {
+        task.solve(image.view(), known.map(|k| k.view()), &Device::host()).unwrap_err().to_string()
+    };
+    let task = Denoising::default;
+    assert!(message(task().regularisation(of(Kind::L2, None)), None).contains("give one, as in l2:0.01"));
+    assert!(message(task().noise(Some(f64::NAN)), None).contains("from 0 on"));
+    assert!(message(task().iterations(0), None).contains("at least 1"));
+    assert!(message(task(), Some(&ArrayD::zeros(IxDyn(&[16, 16])))).contains("nothing of the picture is known"));
+    assert!(message(task(), Some(&ArrayD::ones(IxDyn(&[16, 15])))).contains("[16, 15]"));
+    let four = ArrayD::<f32>::zeros(IxDyn(&[2, 2, 2, 2]));
+    assert!(task().solve(four.view(), None, &Device::host()).unwrap_err().to_string().contains("one to three axes"));
+}
