@@ -9,6 +9,7 @@ mod apply;
 mod compiled;
 mod device;
 mod dtype;
+mod fit;
 #[cfg(feature = "gpu")]
 mod interop;
 mod memory;
