@@ -98,7 +98,7 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("sampling of a product, normal", weighted.n()),
         ("convolution", linop::convolve("C=7 Y=90 X=80", &complex("Y=5 X=4", 11), "Y X", Default::default()).unwrap()),
         ("convolution of channels", {
-            let kernel = complex("O=16 C=7 Y=5 X=4", 11);
+            let kernel = complex("O=16 C=7 Y=3 X=3", 11);
             linop::convolve("C=7 Y=90 X=80", &kernel, "Y X", Default::default()).unwrap()
         }),
         ("convolution of a product, normal", {
