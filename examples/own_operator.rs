@@ -1,7 +1,6 @@
-//! An operator of your own, of primitives: the forward alone is written, everything else follows from it.
+//! An operator of your own, of primitives: the forward alone is written; exact adjoint and normal, and every device, follow.
 //!
-//! Here the difference of neighbours along a circular axis, y[n] = x[n] − x[n − 1]. Adjoint and normal are exact, it runs on
-//! every device, and the index map goes into the kernel's read.
+//! Here the difference of neighbours along a circular axis, y[n] = x[n] − x[n − 1], whose index map goes into the kernel's read.
 //!
 //! `cargo run --example own_operator [-- DEVICE]`
 
@@ -9,7 +8,6 @@ use linops::linop::Operator;
 use linops::program::{AxisMap, Builder, ValueId};
 use linops::{DType, Device, Linop, Result, check};
 use num_complex::Complex64;
-use std::sync::Arc;
 
 #[derive(Debug)]
 struct Difference {
@@ -32,8 +30,7 @@ impl Operator for Difference {
 fn main() -> Result<()> {
     let device = Device::by_name(&std::env::args().nth(1).unwrap_or_else(|| "auto".into()))?;
     let image: linops::dim::Shape = "Ny=32 Nx=48".parse()?;
-    let a = Linop::new(image.clone(), image, Arc::new(Difference { axis: 1 }));
-
+    let a = Linop::new(image.clone(), image, std::sync::Arc::new(Difference { axis: 1 }));
     print!("{}", a.n().plan(&device, DType::F32)?);
     let report = check::dot_test(&a, &device, 1)?;
     println!("{report}");

@@ -1,7 +1,7 @@
 """What scripts/bench-peers runs for the catalogue beyond Fourier transforms: see there.
 
-Convolutions beside PyTorch and SciPy, wavelets beside PyWavelets, projections beside scikit-image, differences beside PyLops, patches
-beside SigPy. What is not installed is left out and said. Times are those of the host, medians over alternating rounds.
+Convolutions beside PyTorch and SciPy, wavelets beside PyWavelets, projections beside scikit-image and ASTRA, differences beside
+PyLops, patches beside SigPy, real transforms and warps beside SciPy, sums between points beside FINUFFT. What is not installed is left out and said. Times are those of the host, medians over alternating rounds.
 """
 
 import json
@@ -120,6 +120,96 @@ def projections():
     compare(f"projection {size}^2, {views} views, complex**", linop, {"a.npy": degrees}, peers)
 
 
+def fans():
+    """ASTRA's cones run on CUDA alone, so that ours have nothing beside them here."""
+    astra = module("astra")
+    if not astra:
+        return
+    size, views = 255, 180
+    x = RNG.random((size, size)).astype(np.float32)
+    for name, degrees, extra in (
+        ("parallel", np.arange(views) * 180.0 / views, {}),
+        ("fan", np.arange(views) * 360.0 / views, {"source_distance": 500.0, "detector_distance": 300.0}),
+    ):
+        linop = {"op": "projection", "in": f"Y={size} X={size}", "axes": ["Y", "X"], "geometry": name, "angles": "a.npy", "angle_unit": "degree", "detectors": size, "out": "A D"}
+        linop.update(extra)
+        radians = np.deg2rad(degrees)
+        if extra:
+            geometry = astra.create_proj_geom("fanflat", 1.0, size, radians, 500.0, 300.0)
+        else:
+            geometry = astra.create_proj_geom("parallel", 1.0, size, radians)
+        projector = astra.create_projector("line_fanflat" if extra else "linear", geometry, astra.create_vol_geom(size, size))
+        w = astra.OpTomo(projector)
+        flat = x.ravel()
+        sino = w.FP(x)
+        peers = [("forward", "ASTRA on the CPU", lambda: w.FP(flat)), ("adjoint", "ASTRA on the CPU", lambda: w.BP(sino))]
+        compare(f"projection, {name}, {size}^2, {views} views**", linop, {"a.npy": degrees}, peers)
+        del w
+        astra.projector.delete(projector)
+
+
+def transforms():
+    fft, linalg = module("scipy.fft"), module("scipy.linalg")
+    if not fft:
+        return
+    size = 1024
+    real = RNG.standard_normal((size, size)).astype(np.float32)
+    x = (real + 1j * RNG.standard_normal((size, size))).astype(np.complex64)
+    linop = {"op": "dct", "in": f"Y={size} X={size}", "axes": ["Y", "X"], "out": "Ky Kx"}
+    peers = [
+        ("forward", "scipy.fft dctn", lambda: fft.dctn(x, norm="ortho", workers=THREADS)),
+        ("adjoint", "scipy.fft idctn", lambda: fft.idctn(x, norm="ortho", workers=THREADS)),
+    ]
+    compare(f"dct {size}^2, complex", linop, {}, peers)
+    linop = {"op": "rfft", "in": f"Y={size} X={size}", "axes": ["Y", "X"], "out": "Ky Kx"}
+    peers = [("forward", "scipy.fft rfft2", lambda: fft.rfft2(real, norm="ortho", workers=THREADS))]
+    compare(f"rfft {size}^2**", linop, {}, peers)
+    signal, window = x.ravel()[: 1 << 16].copy(), 64
+    positions = signal.size - window + 1
+    linop = {"op": "hankel", "in": f"N={signal.size}", "size": {"N": window}, "out": "P W"}
+    peers = [("forward", "scipy.linalg hankel", lambda: linalg.hankel(signal[:positions], signal[positions - 1 :]))]
+    compare(f"hankel {signal.size}, windows of {window}, complex", linop, {}, peers)
+
+
+def points():
+    ndimage, finufft = module("scipy.ndimage"), module("finufft")
+    if ndimage:
+        size = 512
+        x = (RNG.standard_normal((size, size)) + 1j * RNG.standard_normal((size, size))).astype(np.complex64)
+        moved = 3.0 * RNG.standard_normal((2, size, size))
+        at = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij")) + moved
+        linop = {"op": "warp", "in": f"Y={size} X={size}", "axes": ["Y", "X"], "displacement": "u.npy"}
+        peers = [("forward", "scipy map_coordinates", lambda: ndimage.map_coordinates(x, at, order=1))]
+        compare(f"warp {size}^2, linear, complex", linop, {"u.npy": moved}, peers)
+    if finufft:
+        count, reach, tol = 50000, 100.0, 1e-4
+        p, s = RNG.uniform(-np.pi, np.pi, (count, 2)), RNG.uniform(-reach, reach, (count, 2))
+        c = (RNG.standard_normal(count) + 1j * RNG.standard_normal(count)).astype(np.complex64)
+        plan = finufft.Plan(3, 2, isign=-1, eps=tol, dtype="complex64", nthreads=THREADS)
+        column = lambda a, k: np.ascontiguousarray(a[:, k].astype(np.float32))  # noqa: E731
+        plan.setpts(column(p, 0), column(p, 1), None, column(s, 0), column(s, 1), None)
+        linop = {"op": "nufft_type3", "in": f"N={count}", "sources": "p.npy", "targets": "s.npy", "tol": tol, "out": "M"}
+        # Ours has 2 pi in its exponent.
+        arrays = {"p.npy": p / (2 * np.pi), "s.npy": s}
+        compare(f"type 3, {count} to {count} points, tol {tol}", linop, arrays, [("forward", "FINUFFT, planned", lambda: plan.execute(c))])
+
+
+def fields():
+    """Beside the sum that is approximated, as a matrix: no other library has it on the host."""
+    size = 64
+    field = 50.0 * RNG.standard_normal(size * size)
+    times = np.linspace(0.0, 0.02, size * size)
+    x = (RNG.standard_normal(size * size) + 1j * RNG.standard_normal(size * size)).astype(np.complex64)
+    waves = np.exp(-2j * np.pi * np.outer(np.arange(size), np.arange(size)) / size).astype(np.complex64) / np.float32(np.sqrt(size))
+    matrix = np.kron(waves, waves) * np.exp(-2j * np.pi * np.outer(times, field)).astype(np.complex64)
+    linop = {
+        "op": "off_resonance", "field": "f.npy", "field_dims": "Y X", "times": "t.npy", "time_dims": "Ky Kx",
+        "linop": {"op": "fft", "in": f"Y={size} X={size}", "axes": ["Y", "X"], "out": "Ky Kx"},
+    }
+    arrays = {"f.npy": field.reshape(size, size), "t.npy": times.reshape(size, size)}
+    compare(f"off-resonance {size}^2 to {size}^2, tol 1e-3", linop, arrays, [("forward", "NumPy, as a matrix", lambda: matrix @ x)])
+
+
 def neighbours():
     pylops, sigpy = module("pylops"), module("sigpy")
     size = 1024
@@ -153,4 +243,8 @@ print("*  theirs on real values, ours on complex ones, which are twice as many; 
 convolutions()
 wavelets()
 projections()
+fans()
 neighbours()
+transforms()
+points()
+fields()

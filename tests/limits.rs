@@ -168,6 +168,7 @@ fn neighbours_beyond_one_binding() {
             ("strided", linop::convolve("Y=173 X=211", &plane, "Y X", same.stride(2)).unwrap()),
             ("in space", linop::convolve("Z=23 Y=31 X=37", &volume, "Z Y X", same).unwrap()),
             ("along a line", linop::convolve("X=30011", &complex("X=7", 4), "X", same).unwrap()),
+            ("many channels", linop::convolve("I=5 Y=71 X=90", &complex("O=8 I=5 Y=3 X=3", 6), "Y X", same).unwrap()),
             ("channels", linop::convolve("I=3 Y=71 X=90", &layer, "Y X", same).unwrap()),
             ("of data", linop::convolve_kernel("Y=5 X=4", &complex("Y=90 X=80", 5), "Y X", same).unwrap()),
             ("gradient", gradient(Border::Neumann)),

@@ -97,6 +97,10 @@ fn cases() -> Vec<(&'static str, Linop)> {
         ("sampling, adjoint", sampling.h()),
         ("sampling of a product, normal", weighted.n()),
         ("convolution", linop::convolve("C=7 Y=90 X=80", &complex("Y=5 X=4", 11), "Y X", Default::default()).unwrap()),
+        ("convolution of channels", {
+            let kernel = complex("O=16 C=7 Y=3 X=3", 11);
+            linop::convolve("C=7 Y=90 X=80", &kernel, "Y X", Default::default()).unwrap()
+        }),
         ("convolution of a product, normal", {
             let weights = linop::diagonal("Y=90 X=80", &complex("C=7 Y=90 X=80", 12)).unwrap();
             let kernel = complex("Y=5 X=4", 11);
@@ -337,4 +341,27 @@ fn iterations_of_a_solver_take_no_memory() {
     };
     none_made("lsqr", &|options| drop(lsqr(&a, &y, options).unwrap()));
     none_made("minres", &|options| drop(minres(&n, &b, options).unwrap()));
+}
+
+/// Of many tiles one is there at a time, with its weights.
+#[test]
+fn tiles_are_made_one_at_a_time() {
+    let _alone = alone();
+    let shape = "C=256 N=8192";
+    let a = linop::diagonal(shape, &complex(shape, 1)).unwrap();
+    let x = complex(shape, 2);
+    let whole = 8 * x.shape().len() as u64;
+    let tiles = 64;
+    let host = Device::host();
+    // Plans of tiles that have run are given up.
+    let kept = host.cache_budget();
+    host.set_cache_budget(0);
+    let before = heap();
+    HEAP.reset_peak_usage();
+    let y = a.apply_in_tiles(&x, &linop::Tiling::tiles("C", tiles), std::slice::from_ref(&host)).unwrap();
+    let used = HEAP.peak_usage() as u64 - before;
+    host.set_cache_budget(kept);
+    assert_eq!(y.shape(), x.shape());
+    // The result, and of two tiles what is read, the weights and what is made.
+    assert!(used <= whole + 6 * whole / tiles as u64 + DESCRIPTION, "{used} of {whole}");
 }

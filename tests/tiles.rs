@@ -156,6 +156,22 @@ fn convolutions_hold_no_more_than_they_are_worth() {
     }
 }
 
+/// However many dims there are and however small the budget, so many plans are made and no more.
+#[test]
+fn a_search_has_an_end() {
+    let a = linop::convolve("A=40 B=40 C=40 Y=30 X=30", &real("Y=3 X=3", 9), "Y X", Default::default()).unwrap();
+    let a = a.out("A B C Y X").unwrap();
+    let host = Device::host();
+    let mut most = 0;
+    for kib in [100_000, 4_000, 200, 40] {
+        let fit = a.fit(&host, DType::Complex32, kib << 10).unwrap();
+        assert!(fit.peak <= kib << 10 && fit.plannings <= 420, "{kib} KiB: {fit:?}");
+        most = most.max(fit.plannings);
+    }
+    assert!(most > 1);
+    assert!(a.fit(&host, DType::Complex32, 16).is_err());
+}
+
 #[test]
 fn parts_are_called_by_the_dim_that_is_cut() {
     let a = linop::dense("N=6", &real("M=4 N=6", 8), "M").unwrap();

@@ -10,7 +10,7 @@ use linops::linop::{
     RfftOptions, TrigOptions, TrigType, WarpKernel, WarpOptions,
 };
 use linops::{Device, Linop};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex64;
 use std::f64::consts::{PI, TAU};
 
@@ -31,6 +31,57 @@ fn indices_of(extents: &[usize]) -> Vec<Vec<usize>> {
         index
     };
     (0..len).map(one).collect()
+}
+
+/// y[o, m] = Σ w[o, i, j]·x[i, stride·m + 2 − j] along both axes, zero outside: kernels of 5 × 3 taps with their middle at (2, 1).
+fn layer(x: &ArrayD<Complex64>, w: &ArrayD<Complex64>, stride: usize, extents: &[usize]) -> ArrayD<Complex64> {
+    let (count, taps, image) = (x.shape()[0], &w.shape()[2..], &x.shape()[1..]);
+    ArrayD::from_shape_fn(IxDyn(extents), |m| {
+        let at =
+            |axis: usize, j: usize| (stride * m[axis + 1] + taps[axis] / 2).checked_sub(j).filter(|n| *n < image[axis]);
+        let mut sum = Complex64::default();
+        for i in 0..count {
+            for (j, k) in (0..taps[0]).flat_map(|j| (0..taps[1]).map(move |k| (j, k))) {
+                if let (Some(a), Some(b)) = (at(0, j), at(1, k)) {
+                    sum += w[[m[0], i, j, k]] * x[[i, a, b]];
+                }
+            }
+        }
+        sum
+    })
+}
+
+#[test]
+fn convolutions_between_many_channels_are_their_sum() {
+    let same = linop::ConvolveOptions::default();
+    let check = |a: &Linop, x: &linops::Tensor, want: &ArrayD<Complex64>, what: &str| {
+        for device in devices() {
+            let error = distance(&apply_on(&device, a, x).unwrap(), want);
+            assert!(error < 1e-6, "{what} on {}: {error}", device.name());
+            let report = linops::check::dot_test(a, &device, 7).unwrap();
+            assert!(report.passed(), "{what}: {report}");
+        }
+    };
+    for (stride, out) in [(1, 16), (2, 16), (1, 13), (3, 4)] {
+        let taps = format!("O={out} I=16 Y=5 X=3");
+        for (x, w) in [
+            (real("I=16 Y=23 X=19", 1), real(&taps, 2)),
+            (complex("I=16 Y=23 X=19", 3), real(&taps, 4)),
+            (complex("I=16 Y=23 X=19", 5), complex(&taps, 6)),
+        ] {
+            let a = linop::convolve(x.shape(), &w, "Y X", same.stride(stride)).unwrap();
+            let want = layer(&wide(&x), &wide(&w), stride, a.output().unwrap().extents());
+            check(&a, &x, &want, &format!("{out} channels, stride {stride}"));
+        }
+    }
+    // By the kernel, of data of many channels.
+    let (x, w) = (complex("I=16 Y=23 X=19", 7), complex("Y=5 X=3", 8));
+    let a = linop::convolve_kernel("Y=5 X=3", &x, "Y X", same.stride(2)).unwrap().out("I Y X").unwrap();
+    let (data, taps) = (wide(&x), wide(&w).into_shape_with_order(IxDyn(&[1, 1, 5, 3])).unwrap());
+    let one = |c: usize| layer(&data.slice_axis(Axis(0), (c..c + 1).into()).to_owned(), &taps, 2, &[1, 12, 10]);
+    let all: Vec<_> = (0..16).map(one).collect();
+    let want = ndarray::concatenate(Axis(0), &all.iter().map(|one| one.view()).collect::<Vec<_>>()).unwrap();
+    check(&a, &w, &want, "of the kernel");
 }
 
 #[test]

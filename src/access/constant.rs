@@ -2,12 +2,13 @@
 
 use crate::allocate::collected;
 use crate::error::{Result, shape_err};
+use crate::kept::Shared;
 use num_complex::Complex32;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// A constant tensor in C order, shared by handle. Two handles are equal when they are the same tensor (by id), which is
 /// what keys plans and device copies.
@@ -27,6 +28,29 @@ pub enum ConstantKey {
     One(u64),
     /// The same tensors behind each other are the same constant, whoever stacked them.
     Stacked(Vec<u64>),
+}
+
+/// Constants that are made of others, found by what they are made of as long as somebody has them: a plan that is made again
+/// shares them with the one before.
+pub(crate) struct Derived<K>(LazyLock<Shared<K, Inner>>);
+
+impl<K: Eq + Hash> Derived<K> {
+    /// None yet.
+    pub const fn new() -> Derived<K> {
+        Derived(LazyLock::new(Shared::default))
+    }
+
+    /// The constant of a key, made now if nobody has it.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn get_or(&self, key: K, make: impl FnOnce() -> Result<Constant>) -> Result<Constant> {
+        if let Some(there) = self.0.get(&key) {
+            return Ok(Constant(there));
+        }
+        let made = make()?;
+        Ok(Constant(self.0.put(key, made.0)))
+    }
 }
 
 /// The numbers of a [`Constant`].

@@ -12,6 +12,7 @@ mod store;
 
 pub(crate) use axis_map::identity_axes;
 pub use axis_map::{AxisMap, MapAxis};
+pub(crate) use constant::Derived;
 pub use constant::{Constant, ConstantData, ConstantKey};
 pub use index::{Access, AxisIndex, Validity, c_strides};
 pub(crate) use listing::{conj_mark, scalar};

@@ -161,6 +161,11 @@ impl Gpu {
             max_storage_buffers: l.max_storage_buffers_per_shader_stage.min(8),
             workgroup_memory: l.max_compute_workgroup_storage_size,
             max_invocations: l.max_compute_invocations_per_workgroup.min(l.max_compute_workgroup_size_x),
+            max_workgroup: [
+                l.max_compute_workgroup_size_x,
+                l.max_compute_workgroup_size_y,
+                l.max_compute_workgroup_size_z,
+            ],
             max_groups: l.max_compute_workgroups_per_dimension.min(options.max_groups.unwrap_or(u32::MAX)),
             shape: options.shape.unwrap_or(natural),
         };

@@ -142,14 +142,21 @@ pub(crate) struct Tile {
     pub writes: Piece,
 }
 
-/// The tiles of a linop along one dim.
+/// The tiles of a linop along one dim. Each is made when it is asked for, and holds its weights as long as it is held: of many
+/// tiles there need be only one at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Tiles {
-    pub input: Shape,
     pub output: Shape,
-    pub tiles: Vec<Tile>,
+    input: Shape,
     /// Whether the tiles cut the output, so that no two of them write the same entry; else they cut the input.
-    pub joined: bool,
+    joined: bool,
+    /// What is cut: it, or where `normal` its normal.
+    whole: Linop,
+    /// Its program, or that of its adjoint: the one whose output is cut.
+    program: Arc<Program>,
+    axis: usize,
+    ranges: Vec<Range<usize>>,
+    normal: bool,
 }
 
 impl Tiles {
@@ -158,117 +165,143 @@ impl Tiles {
     /// # Errors
     /// It has no such dim, the cut does not fit it, or something in the linop cannot be split along it.
     pub fn of(a: &Linop, dim: &str, cut: &Cut) -> Result<Tiles> {
+        Tiles::along(a, dim, |name, extent| cut.ranges(name, extent))
+    }
+
+    /// The tile of some entries of a dim alone.
+    ///
+    /// # Errors
+    /// As for [`Tiles::of`].
+    pub fn one(a: &Linop, dim: &str, range: Range<usize>) -> Result<Tile> {
+        Tiles::along(a, dim, |_, _| Ok(vec![range.clone()]))?.tile(0)
+    }
+
+    fn along(a: &Linop, dim: &str, ranges: impl Fn(Dim, usize) -> Result<Vec<Range<usize>>>) -> Result<Tiles> {
         let at = |e: Error| e.at(format!("{} along {dim}", a.label()));
-        let (input, output, name) = (a.input()?.clone(), a.output()?.clone(), dim.parse::<Dim>()?);
+        let (input, output, name) = (a.input()?, a.output()?, dim.parse::<Dim>()?);
         if input.axis(name).is_none()
             && output.axis(name).is_none()
             && let Some(inner) = a.inside_normal()
         {
-            return Tiles::of(inner, dim, cut)?.normals(input).map_err(at);
+            return Tiles::along(inner, dim, ranges)?.normals(input).map_err(at);
         }
         let extent = a.size(dim).map_err(at)?;
-        let written = output.axis(name).map(|axis| Tiles::writing(a, axis, &cut.ranges(name, output.extents()[axis])?));
+        let written = match output.axis(name) {
+            Some(axis) => Some(Tiles::writing(a, axis, ranges(name, output.extents()[axis])?)),
+            None => None,
+        };
         let Some(axis) = input.axis(name) else {
             return match written {
                 Some(tiles) => tiles.map_err(at),
                 None => shape_err!("{} has no dim {dim} (of extent {extent})", a.label()),
             };
         };
+        let read = || Tiles::reading(a, axis, ranges(name, input.extents()[axis])?);
         match written {
             Some(Ok(tiles)) => Ok(tiles),
-            Some(Err(e)) => {
-                let read = cut.ranges(name, input.extents()[axis]).and_then(|r| Tiles::reading(a, axis, &r));
-                read.map_err(|_| at(e))
-            }
-            None => Tiles::reading(a, axis, &cut.ranges(name, input.extents()[axis])?).map_err(at),
+            Some(Err(e)) => read().map_err(|_| at(e)),
+            None => read().map_err(at),
         }
     }
 
     /// The tiles of the normal: the sum of the normals of parts of the output.
-    fn normals(self, input: Shape) -> Result<Tiles> {
+    fn normals(self, input: &Shape) -> Result<Tiles> {
         if !self.joined {
             return shape_err!("parts of the input meet in the normal; split along a dim of the output");
         }
-        let normal = |t: Tile| Tile { linop: t.linop.n(), writes: t.reads.clone(), reads: t.reads };
-        let tiles = self.tiles.into_iter().map(normal).collect();
-        Ok(Tiles { output: input.clone(), input, tiles, joined: false })
+        Ok(Tiles { output: input.clone(), input: input.clone(), joined: false, normal: true, ..self })
     }
 
     /// Tiles that make parts of the output.
-    fn writing(a: &Linop, axis: usize, ranges: &[Range<usize>]) -> Result<Tiles> {
-        let (input, output, program) = (a.input()?, a.output()?, a.program()?);
-        let tile = |range: &Range<usize>| {
-            let (reads, program) = program.narrowed(axis, range)?;
-            let (reads, writes) = (piece(reads), Some((axis, range.clone())));
-            let linop = part(
-                a,
-                program.simplify()?,
-                narrowed(input, &reads)?,
-                narrowed(output, &writes)?,
-                (output.dims()[axis], range),
-            )?;
-            Ok(Tile { linop, reads, writes })
-        };
-        let tiles = ranges.iter().map(tile).collect::<Result<_>>()?;
-        Ok(Tiles { input: input.clone(), output: output.clone(), tiles, joined: true })
+    fn writing(a: &Linop, axis: usize, ranges: Vec<Range<usize>>) -> Result<Tiles> {
+        Tiles::cut(a, a.program()?, axis, ranges, true)
     }
 
     /// Tiles that take parts of the input: those of the adjoint's output.
-    fn reading(a: &Linop, axis: usize, ranges: &[Range<usize>]) -> Result<Tiles> {
-        let (input, output) = (a.input()?, a.output()?);
-        let adjoint = a.program()?.transpose()?.simplify()?;
-        let tile = |range: &Range<usize>| {
-            let (writes, program) = adjoint.narrowed(axis, range)?;
-            let (reads, writes) = (Some((axis, range.clone())), piece(writes));
-            let program = program.transpose()?.simplify()?;
-            let linop =
-                part(a, program, narrowed(input, &reads)?, narrowed(output, &writes)?, (input.dims()[axis], range))?;
-            Ok(Tile { linop, reads, writes })
+    fn reading(a: &Linop, axis: usize, ranges: Vec<Range<usize>>) -> Result<Tiles> {
+        Tiles::cut(a, Arc::new(a.program()?.transpose()?.simplify()?), axis, ranges, false)
+    }
+
+    fn cut(a: &Linop, program: Arc<Program>, axis: usize, ranges: Vec<Range<usize>>, joined: bool) -> Result<Tiles> {
+        // Whether all can be made is known before one is; none of them stays.
+        ranges.iter().try_for_each(|range| program.narrowed(axis, range).map(drop))?;
+        let (input, output) = (a.input()?.clone(), a.output()?.clone());
+        Ok(Tiles { output, input, joined, whole: a.clone(), program, axis, ranges, normal: false })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// A tile, made now.
+    ///
+    /// # Errors
+    /// There is no such tile, or no memory for its weights.
+    pub fn tile(&self, k: usize) -> Result<Tile> {
+        let (a, Some(range)) = (&self.whole, self.ranges.get(k)) else {
+            return shape_err!("tile {k} of {}", self.ranges.len());
         };
-        let tiles = ranges.iter().map(tile).collect::<Result<_>>()?;
-        Ok(Tiles { input: input.clone(), output: output.clone(), tiles, joined: false })
+        let (part_of, program) = self.program.narrowed(self.axis, range)?;
+        let (own, other) = (Some((self.axis, range.clone())), piece(part_of));
+        let (reads, writes) = if self.joined || self.normal { (other, own) } else { (own, other) };
+        let program = if self.joined || self.normal { program } else { program.transpose()? };
+        let cut = if self.joined || self.normal { a.output()? } else { a.input()? };
+        let (x, y) = (narrowed(a.input()?, &reads)?, narrowed(a.output()?, &writes)?);
+        let linop = part(a, program.simplify()?, x, y, (cut.dims()[self.axis], range))?;
+        Ok(match self.normal {
+            true => Tile { linop: linop.n(), writes: reads.clone(), reads },
+            false => Tile { linop, reads, writes },
+        })
+    }
+
+    /// All of them.
+    fn all(&self) -> Result<Vec<Tile>> {
+        (0..self.count()).map(|k| self.tile(k)).collect()
     }
 
     /// Whether tiles overlap, where they read or where they write.
-    fn kind(&self) -> Splits {
+    fn kind(&self) -> Result<Splits> {
+        let tiles = self.all()?;
         let overlaps = |of: fn(&Tile) -> &Piece| {
-            self.tiles.windows(2).any(|w| match (of(&w[0]), of(&w[1])) {
+            tiles.windows(2).any(|w| match (of(&w[0]), of(&w[1])) {
                 (Some((a, r)), Some((b, s))) => a == b && r.end > s.start && s.end > r.start,
                 _ => false,
             })
         };
         // A whole read along a dim that is written in parts: each needs all.
-        let turns = self.tiles.len() > 1
-            && self.tiles.iter().any(|t| match (&t.reads, &t.writes) {
+        let turns = tiles.len() > 1
+            && tiles.iter().any(|t| match (&t.reads, &t.writes) {
                 (None, Some((a, _))) => self.input.axis(self.output.dims()[*a]).is_some(),
                 (Some((a, _)), None) => self.output.axis(self.input.dims()[*a]).is_some(),
                 _ => false,
             });
-        match turns || overlaps(|t| &t.reads) || overlaps(|t| &t.writes) {
+        Ok(match turns || overlaps(|t| &t.reads) || overlaps(|t| &t.writes) {
             true => Splits::WithNeighbours,
             false => Splits::Alone,
-        }
+        })
     }
 
     /// The container of the tiles, each of them cut further.
     pub fn linop(&self, inner: &Tiling) -> Result<Linop> {
-        let tiles = self.tiles.iter().map(|t| t.linop.tiled(inner)).collect::<Result<Vec<_>>>()?;
+        let own = self.all()?;
+        let tiles = own.iter().map(|t| t.linop.tiled(inner)).collect::<Result<Vec<_>>>()?;
         let dim = |shape: &Shape, piece: &Piece| piece.as_ref().map(|(a, _)| shape.dims()[*a].to_string());
-        let first = &self.tiles[0];
+        let first = &own[0];
         let (reads, writes) = (dim(&self.input, &first.reads), dim(&self.output, &first.writes));
-        let in_order = |of: fn(&Tile) -> &Piece, shape: &Shape| consecutive(self.tiles.iter().map(of), shape);
+        let in_order = |of: fn(&Tile) -> &Piece, shape: &Shape| consecutive(own.iter().map(of), shape);
         let (fed, joined) = (in_order(|t| &t.reads, &self.input), in_order(|t| &t.writes, &self.output));
         match (self.joined, fed, joined) {
             (_, true, true) => concat(tiles, reads.as_deref(), writes.as_deref()),
             (true, ..) => {
-                let cut = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| match &t.reads {
+                let cut = tiles.into_iter().zip(&own).map(|(tile, t)| match &t.reads {
                     Some((a, range)) => chain(vec![entries(&self.input, *a, range)?, tile]),
                     None => Ok(tile),
                 });
                 concat(cut.collect::<Result<Vec<_>>>()?, None, writes.as_deref())
             }
             (false, false, _) => {
-                let whole = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| {
+                let whole = tiles.into_iter().zip(&own).map(|(tile, t)| {
                     let read = t.reads.as_ref().map(|(a, range)| entries(&self.input, *a, range)).transpose()?;
                     let placed = t.writes.as_ref().map(|(a, range)| entries(&self.output, *a, range)).transpose()?;
                     chain(read.into_iter().chain([tile]).chain(placed.map(|p| p.h())))
@@ -276,7 +309,7 @@ impl Tiles {
                 add(whole.collect::<Result<Vec<_>>>()?)
             }
             (false, ..) => {
-                let placed = tiles.into_iter().zip(&self.tiles).map(|(tile, t)| match &t.writes {
+                let placed = tiles.into_iter().zip(&own).map(|(tile, t)| match &t.writes {
                     Some((a, range)) => chain(vec![tile, entries(&self.output, *a, range)?.h()]),
                     None => Ok(tile),
                 });
@@ -420,7 +453,8 @@ impl Linop {
             Ok((
                 dim,
                 Tiles::of(self, &dim.to_string(), &cut)
-                    .map_or_else(|e| Splits::Not(e.root().to_string()), |t| t.kind()),
+                    .and_then(|t| t.kind())
+                    .unwrap_or_else(|e| Splits::Not(e.root().to_string())),
             ))
         };
         dims.into_iter().map(kind).collect()

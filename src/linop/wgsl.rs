@@ -32,6 +32,9 @@ use std::sync::Arc;
 /// - [`constant`](Wgsl::constant)s and [`list`](Wgsl::list)s follow from binding 2 on, `var<storage, read>`.
 /// - The entry point is `main`. Without [`invocations`](Wgsl::invocations) or [`workgroups`](Wgsl::workgroups) there is one
 ///   invocation for each result, along x, rounded up to whole workgroups.
+/// - An `override` has the value that the text gives it. Workgroups, and what they have in `var<workgroup>`, must fit the device: it
+///   is looked at when a plan is made.
+/// - Dims that [`over`](Linop::over) puts in front are a dispatch for each of their entries, 4096 at most.
 /// - No optional feature of WGSL is there: what naga takes for the poorest GPU.
 #[derive(Clone, Debug)]
 pub struct Wgsl {

@@ -8,6 +8,7 @@
 mod apply;
 mod compiled;
 mod device;
+mod fit;
 #[cfg(feature = "gpu")]
 mod interop;
 mod memory;

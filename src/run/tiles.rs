@@ -1,11 +1,9 @@
 //! Linops under a byte budget: which tiling keeps within it, and applying a linop tile by tile from the host.
 
 use super::device::Device;
-use super::memory::MemoryUse;
-use crate::dim::Dim;
+use super::fit::{Search, one_by_one};
 use crate::error::{Error, Result, shape_err, value_err};
-use crate::ir::ThreadSettings;
-use crate::linop::{Cut, Linop, Piece, Tiles, Tiling, narrowed};
+use crate::linop::{Linop, Piece, Tiles, Tiling, narrowed};
 use crate::tensor::{DType, HostArray, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use num_complex::Complex32;
@@ -22,6 +20,8 @@ pub struct Fit {
     /// Bytes that it takes on the device: of the whole, or of the tile that takes most, of those at the ends, in the middle and some
     /// between.
     pub peak: u64,
+    /// Plans that were made to find it: some hundreds at most, however many dims and levels there are.
+    pub plannings: usize,
 }
 
 impl Fit {
@@ -39,7 +39,7 @@ impl Linop {
     /// tiles from the host. Plans are made, nothing is allocated on the device.
     ///
     /// A tile's weights count as its own. Of all dims the one is taken that needs the fewest tiles; where no dim alone is enough,
-    /// tiles are cut further along others.
+    /// tiles are cut further along others. At most a few hundred plans are made ([`Fit::plannings`]).
     ///
     /// ```
     /// use linops::{DType, Device, linop};
@@ -55,134 +55,26 @@ impl Linop {
     /// # Errors
     /// [`TooBig`](Error::TooBig) if no tiling keeps within the budget, with the least that is needed.
     pub fn fit(&self, device: &Device, dtype: DType, bytes: u64) -> Result<Fit> {
-        let whole = self.peak(device, dtype)?;
+        let mut search = Search { device, dtype, bytes, plannings: 0, least: u64::MAX, last: None };
+        let whole = search.peak(self)?;
         if whole <= bytes {
-            return Ok(Fit { tiling: Tiling::default(), staged: false, peak: whole });
+            return Ok(Fit { tiling: Tiling::default(), staged: false, peak: whole, plannings: 1 });
         }
         let (x, y) = (self.input()?, self.output()?);
         let ends = (x.len() as u64 + y.len() as u64) * dtype.bytes();
         if ends < bytes
-            && let Some(fit) = self.fit_in_one_plan(device, dtype, bytes)?
+            && let Some((tiling, peak)) = search.in_one_plan(self)?
         {
-            return Ok(fit);
+            return Ok(Fit { tiling, staged: false, peak, plannings: search.plannings });
         }
-        let mut least = whole;
-        match self.fit_staged(device, dtype, bytes, LEVELS, &mut least)? {
-            Some((tiling, peak)) => Ok(Fit { tiling, staged: true, peak }),
+        match search.staged(self, LEVELS)? {
+            Some((tiling, peak)) => Ok(Fit { tiling, staged: true, peak, plannings: search.plannings }),
             None => Err(Error::TooBig {
                 what: format!("{}, in the smallest tiles that it can be split into,", self.label()),
-                needed: least,
+                needed: search.least.min(whole),
                 limit: bytes,
             }),
         }
-    }
-
-    /// What applying takes on a device at most; more than any budget where it does not fit the device at all.
-    fn peak(&self, device: &Device, dtype: DType) -> Result<u64> {
-        match self.plan(device, dtype).and_then(|plan| MemoryUse::of(&plan)) {
-            Ok(memory) => Ok(memory.peak()),
-            Err(e) if matches!(e.root(), Error::TooBig { .. }) => Ok(u64::MAX),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Dims that it has, each once.
-    fn all_dims(&self) -> Result<Vec<Dim>> {
-        let mut dims = self.output()?.dims().to_vec();
-        let more: Vec<Dim> = self.input()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
-        dims.extend(more);
-        // A normal is the sum of its parts' normals.
-        if let Some(inside) = self.inside_normal() {
-            let more: Vec<Dim> = inside.output()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
-            dims.extend(more);
-        }
-        Ok(dims)
-    }
-
-    /// The extent of one of [those](Linop::all_dims).
-    fn extent_of(&self, dim: Dim) -> Result<usize> {
-        let own = self.size(&dim.to_string());
-        self.inside_normal().map_or(own.clone(), |inside| own.or_else(|_| inside.size(&dim.to_string())))
-    }
-
-    fn fit_in_one_plan(&self, device: &Device, dtype: DType, bytes: u64) -> Result<Option<Fit>> {
-        /// Tiles of one plan, at most: each has steps of its own.
-        const MOST: usize = 64;
-        let mut best: Option<(usize, Fit)> = None;
-        for dim in self.all_dims()? {
-            let (dim, extent) = (dim.to_string(), self.extent_of(dim)?);
-            let most = extent.min(MOST);
-            for tiles in doubling(most).take_while(|t| best.as_ref().is_none_or(|(least, _)| t < least)) {
-                let tiling = Tiling::tiles(&dim, tiles);
-                let Ok(tiled) = self.tiled(&tiling) else { break };
-                let peak = one_by_one(&tiled).peak(device, dtype)?;
-                if peak <= bytes {
-                    best = Some((tiles, Fit { tiling, staged: false, peak }));
-                    break;
-                }
-            }
-        }
-        Ok(best.map(|(_, fit)| fit))
-    }
-
-    /// The tiling of at most so many levels whose tiles keep within the budget each, and what they take.
-    fn fit_staged(
-        &self,
-        device: &Device,
-        dtype: DType,
-        bytes: u64,
-        levels: usize,
-        least: &mut u64,
-    ) -> Result<Option<(Tiling, u64)>> {
-        if levels == 0 {
-            return Ok(None);
-        }
-        let mut best: Option<(usize, Tiling, u64)> = None;
-        let mut smallest: Option<(u64, Tiling, Linop)> = None;
-        for dim in self.all_dims()? {
-            let (dim, extent) = (dim.to_string(), self.extent_of(dim)?);
-            for tiles in doubling(extent).take_while(|t| best.as_ref().is_none_or(|(least, ..)| t < least)) {
-                let size = extent.div_ceil(tiles);
-                let Ok((peak, tile)) = self.largest_of(&dim, size, device, dtype) else { break };
-                *least = peak.min(*least);
-                let tiling = Tiling::chunks(&dim, size);
-                if peak <= bytes {
-                    best = Some((tiles, tiling, peak));
-                    break;
-                }
-                if smallest.as_ref().is_none_or(|(p, ..)| peak < *p) {
-                    smallest = Some((peak, tiling, tile));
-                }
-            }
-        }
-        if let Some((_, tiling, peak)) = best {
-            return Ok(Some((tiling, peak)));
-        }
-        let Some((_, tiling, tile)) = smallest else { return Ok(None) };
-        let inner = tile.fit_staged(device, dtype, bytes, levels - 1, least)?;
-        Ok(inner.map(|(inner, peak)| (tiling.then(inner), peak)))
-    }
-
-    /// The tile of so many entries along a dim that takes most, of those at both ends, in the middle, and some between.
-    fn largest_of(&self, dim: &str, size: usize, device: &Device, dtype: DType) -> Result<(u64, Linop)> {
-        /// Tiles that are looked at.
-        const LOOKED_AT: usize = 16;
-        let extent = self.extent_of(dim.parse()?)?;
-        let count = extent.div_ceil(size);
-        let looked = LOOKED_AT.min(count);
-        let mut largest: Option<(u64, Linop)> = None;
-        for k in 0..looked {
-            let start = k * (count - 1) / (looked - 1).max(1) * size;
-            let end = (start + size).min(extent);
-            let cut = Cut::At([start, end].into_iter().filter(|s| (1..extent).contains(s)).collect());
-            let parts = Tiles::of(self, dim, &cut)?;
-            let Some(tile) = parts.tiles.get(usize::from(start > 0)) else { continue };
-            let peak = tile.linop.peak(device, dtype)?;
-            if largest.as_ref().is_none_or(|(p, _)| peak > *p) {
-                largest = Some((peak, tile.linop.clone()));
-            }
-        }
-        largest.map_or_else(|| shape_err!("dim {dim} has no tiles of {size} entries"), Ok)
     }
 
     /// y = A x for an x on the host, tile by tile: a tile's part of x goes to a device, and what the tile makes of it comes back
@@ -220,28 +112,31 @@ impl Linop {
         };
         let (tiles, inner) = (Tiles::of(self, dim, cut)?, tiling.rest());
         let mut y: Option<Sum> = None;
-        for round in tiles.tiles.chunks(devices.len()) {
+        for first in (0..tiles.count()).step_by(devices.len()) {
+            let round = devices.len().min(tiles.count() - first);
+            // A tile and its weights are gone before the next round is made.
             let run = |k: usize| {
-                let tile = &round[k];
+                let tile = tiles.tile(first + k)?;
                 let at = |e: Error| e.at(format!("{} ({})", tile.linop.label(), self.label()));
                 let part = piece_of(x, &tile.reads).map_err(at)?;
-                tile.linop.staged(&part, &inner, &devices[k..=k]).map_err(at)
+                Ok((tile.linop.staged(&part, &inner, &devices[k..=k]).map_err(at)?, tile.writes))
             };
-            let results: Vec<Result<Tensor>> = std::thread::scope(|scope| {
-                let others: Vec<_> = (1..round.len()).map(|k| scope.spawn(move || run(k))).collect();
+            let results: Vec<Result<(Tensor, Piece)>> = std::thread::scope(|scope| {
+                let run = &run;
+                let others: Vec<_> = (1..round).map(|k| scope.spawn(move || run(k))).collect();
                 let first = run(0);
                 let joined = others
                     .into_iter()
                     .map(|t| t.join().unwrap_or_else(|_| Err(Error::Panicked("a thread that applied a tile".into()))));
                 std::iter::once(first).chain(joined).collect()
             });
-            for (tile, result) in round.iter().zip(results) {
-                let part = result?;
+            for result in results {
+                let (part, writes) = result?;
                 let sum = match &mut y {
                     Some(sum) => sum,
                     None => y.insert(Sum::new(tiles.output.extents(), part.dtype())?),
                 };
-                sum.add(&part, &tile.writes)?;
+                sum.add(&part, &writes)?;
             }
         }
         match y {
@@ -266,17 +161,6 @@ impl Linop {
         }
         one_by_one(&self.tiled(&tiling)?).apply(&x.to(device)?)?.to(&Device::host())
     }
-}
-
-/// The container's parts one after the other, whatever is inside.
-fn one_by_one(tiled: &Linop) -> Linop {
-    tiled.with_settings(ThreadSettings { threaded: false, num_workers: Some(1) })
-}
-
-/// 2, 4, 8 … and at last the extent.
-fn doubling(extent: usize) -> impl Iterator<Item = usize> {
-    let powers = std::iter::successors(Some(2usize), |n| n.checked_mul(2)).take_while(move |n| *n < extent);
-    powers.chain((extent > 1).then_some(extent))
 }
 
 /// Entries of a host tensor; its values are not copied.

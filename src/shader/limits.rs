@@ -25,6 +25,8 @@ pub struct GpuLimits {
     pub workgroup_memory: u32,
     /// Invocations in one workgroup.
     pub max_invocations: u32,
+    /// Invocations of a workgroup along x, y, z.
+    pub max_workgroup: [u32; 3],
     /// Workgroups along one dimension of a dispatch.
     pub max_groups: u32,
     /// The kernels' shape.
@@ -40,6 +42,7 @@ impl GpuLimits {
             max_storage_buffers: 8,
             workgroup_memory: 16 << 10,
             max_invocations: 256,
+            max_workgroup: [256, 256, 64],
             max_groups: 65535,
             shape,
         }
@@ -52,6 +55,7 @@ impl GpuLimits {
             max_buffer: 1 << 40,
             workgroup_memory: 48 << 10,
             max_invocations: 1024,
+            max_workgroup: [1024, 1024, 64],
             ..GpuLimits::poorest(KernelShape::Gpu)
         }
     }

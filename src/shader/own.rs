@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `T` is `f32` or `vec2<f32>`. Where a text leaves it undeclared it is both: the kernel is made for real and for complex values.
-//! No text is trusted: its pipeline keeps wgpu's runtime checks ([`Draft::own`](super::Draft)).
+//! An `override` has the value that the text gives it. No text is trusted: its pipeline keeps wgpu's runtime checks ([`Draft::own`](super::Draft)).
 
 use super::draft::Operand;
 use super::template::Defines;
@@ -28,6 +28,8 @@ pub(crate) struct OwnText {
     pub text: String,
     /// Invocations of a workgroup along x, y, z.
     pub workgroup: [u32; 3],
+    /// Bytes of workgroup memory.
+    pub memory: u64,
     pub complex: bool,
 }
 
@@ -87,9 +89,10 @@ fn examined(_: &str, _: &str, _: &[Holds]) -> Result<OwnText> {
 
 #[cfg(feature = "gpu")]
 fn examined(name: &str, text: &str, constants: &[Holds]) -> Result<OwnText> {
-    use naga::ShaderStage;
     let fail = |message: String| Error::Shader { kernel: name.to_string(), message };
-    let module = super::validate(name, text)?.module;
+    let valid = super::validate(name, text)?;
+    // As it is written, with what main leaves unused.
+    let module = naga::front::wgsl::parse_str(text).map_err(|e| fail(e.emit_to_string(text)))?;
     let mut found: Vec<Option<(Holds, bool)>> = vec![None; 2 + constants.len()];
     for (_, v) in module.global_variables.iter() {
         let Some(at) = v.binding else { continue };
@@ -142,9 +145,8 @@ fn examined(name: &str, text: &str, constants: &[Holds]) -> Result<OwnText> {
             Some(_) => {}
         }
     }
-    let entry = module.entry_points.iter().find(|e| e.name == "main" && e.stage == ShaderStage::Compute);
-    let entry = entry.ok_or_else(|| fail("has no compute entry point main".into()))?;
-    Ok(OwnText { text: text.into(), workgroup: entry.workgroup_size, complex: x == Holds::Complex })
+    let (workgroup, memory) = (valid.workgroup, valid.workgroup_memory);
+    Ok(OwnText { text: text.into(), workgroup, memory, complex: x == Holds::Complex })
 }
 
 /// What a runtime-sized array of this type holds.

@@ -172,6 +172,12 @@ fn neighbours(t: &mut Table) -> Result<()> {
     t.real("convolve, strided, full", linop::convolve("A=11", &real("A=4", 9), "A", full.stride(3))?);
     t.real("convolve, strided, circular", linop::convolve("A=11", &real("A=4", 9), "A", circular.stride(4))?);
     t.complex("convolve, channels", linop::convolve("T=2 I=3 A=7 B=4", &complex("O=2 I=3 A=3 B=2", 10), "A B", same)?);
+    t.complex(
+        "convolve, many channels",
+        linop::convolve("T=2 I=4 A=5 B=3", &complex("O=8 I=4 A=3 B=2", 20), "A B", same)?,
+    );
+    let real_layer = real("O=6 I=5 A=4", 21);
+    t.real("convolve, many channels, strided", linop::convolve("I=5 A=11 B=2", &real_layer, "A", full.stride(2))?);
     t.real("convolve, new channels", linop::convolve("A=7 B=3", &real("A=3 O=2", 11), "A", same)?);
     t.real("convolve, summed channels", linop::convolve("A=7 I=3 B=3", &real("A=3 I=3", 12), "A", valid)?);
     t.complex("convolve_kernel, full", linop::convolve_kernel("A=4 B=3", &complex("A=7 B=5", 13), "A B", full)?);

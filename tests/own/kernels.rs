@@ -101,6 +101,52 @@ fn kernels_are_what_they_say_wherever_they_stand() {
     }
 }
 
+/// A dispatch for each entry in front, and copies of all of them together at most.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn dims_in_front_are_one_step() {
+    let Some(device) = device() else { return };
+    // Rows that begin where bindings may, and others; also where values are widened.
+    for n in [12, 33, 64] {
+        let shape = format!("N={n}");
+        let turned = wgsl(&shape, &shape, &turn(), &turn()).unwrap();
+        let complex_alone = kernel(&both().replace("<T>", "<vec2<f32>>"), "y[i] = x[i];");
+        let kept = wgsl(&shape, &shape, &complex_alone, &complex_alone).unwrap();
+        let flip = linop::flip(&shape, "N").unwrap();
+        let a = turned.over("T=37").unwrap();
+        same("rows", &device, &a, &flip.over("T=37").unwrap());
+        same("rows of rows", &device, &turned.over("T=3 S=5").unwrap(), &flip.over("T=3 S=5").unwrap());
+        let scaled = linop::scalar("T=37 N=12", Complex32::new(0.0, 2.0)).unwrap();
+        if n == 12 {
+            let twice = linop::flip("T=37 N=12", "N").unwrap() * &scaled;
+            same("rows in a chain", &device, &(&a * &scaled), &twice);
+        }
+        for x in [real(format!("T=7 N={n}"), 1), complex(format!("T=7 N={n}"), 2)] {
+            let y = kept.over("T=7").unwrap().apply(&x.to(&device).unwrap()).unwrap();
+            assert!(distance(&y.to(&Device::host()).unwrap().to_array().unwrap(), &wide(&x)) == 0.0, "N={n}");
+        }
+        let plan = a.plan(&device, DType::F32).unwrap().to_string();
+        assert_eq!(plan.matches("custom v").count(), 1, "{plan}");
+        assert!(plan.contains("37 times"), "{plan}");
+    }
+    let many = wgsl("N=64", "N=64", &turn(), &turn()).unwrap().over("T=5000").unwrap();
+    let e = many.plan(&device, DType::F32).unwrap_err().to_string();
+    assert!(e.contains("over 5000 entries of dims in front") && e.contains("at most 4096"), "{e}");
+}
+
+/// With a value an override is a constant.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn overrides_have_the_values_in_the_text() {
+    let Some(device) = device() else { return };
+    let with = text(&format!("{}\noverride n: u32 = 32u; override by: f32 = 3.0;", both()), "y[i] = by * x[i];");
+    let own = Wgsl::new(with.replace("size(64)", "size(n)"));
+    let a = wgsl("N=100", "N=100", &own, &own).unwrap();
+    same("overrides", &device, &a, &linop::scalar("N=100", 3.0).unwrap());
+    let plan = a.plan_for(&Target::poorest(), DType::F32).unwrap();
+    assert!(Language::ALL.iter().all(|l| plan.kernels(*l).is_ok()));
+}
+
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn kernels_and_functions_go_together() {
@@ -183,6 +229,18 @@ fn what_a_kernel_must_declare_is_asked_for() {
         ),
         ("no main", Wgsl::new(text(&both(), "y[i] = x[i];").replace("fn main", "fn other")), "main"),
         ("uniform", three("@group(0) @binding(2) var<uniform> w: vec4<f32>;").constant(&numbers), "no storage buffer"),
+        (
+            "an override without a value",
+            kernel(&format!("{}\noverride n: f32;", both()), "y[i] = n * x[i];"),
+            "override n has no value",
+        ),
+        (
+            "an override that makes no workgroup",
+            Wgsl::new(
+                text(&format!("{}\noverride n: u32 = 0u;", both()), "y[i] = x[i];").replace("size(64)", "size(n)"),
+            ),
+            "override",
+        ),
         ("an empty list", turn().list(Vec::new()), "a list without numbers"),
         ("no workgroups", turn().workgroups([1, 0, 1]), "each must be 1 or more"),
     ];
@@ -279,6 +337,17 @@ fn what_a_gpu_cannot_bind_is_refused_when_it_is_planned() {
     assert!(e.contains("10 workgroups along x, the device takes 2"), "{e}");
     let e = plan(&large, GpuLimits { max_invocations: 32, max_binding: 8192, ..limits }).unwrap_err().to_string();
     assert!(e.contains("64 invocations, the device takes 32"), "{e}");
+    let shared = kernel(
+        &format!("{}\nvar<workgroup> w: array<f32, 5000>;", both()),
+        "w[i % 9u] = 2.0; y[i] = x[i] * w[i % 9u];",
+    );
+    let a = wgsl("N=12", "N=12", &shared, &shared).unwrap();
+    let e = plan(&a, limits).unwrap_err().to_string();
+    assert!(e.contains("20000 bytes in var<workgroup>, the device has 16384"), "{e}");
+    assert!(plan(&a, GpuLimits { workgroup_memory: 32 << 10, ..limits }).is_ok());
+    let deep = Wgsl::new(text(&both(), "y[i] = x[i];").replace("size(64)", "size(1, 1, 128)"));
+    let e = plan(&wgsl("N=12", "N=12", &deep, &deep).unwrap(), limits).unwrap_err().to_string();
+    assert!(e.contains("128 invocations along z, the device takes 64 there"), "{e}");
     let names: String =
         (2..9).map(|k| format!("@group(0) @binding({k}) var<storage, read> w{k}: array<f32>;\n")).collect();
     let mut many = kernel(&format!("{}\n{names}", both()), "y[i] = x[i];");

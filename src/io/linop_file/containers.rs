@@ -62,7 +62,7 @@ impl Loader {
         forward: "y = Σ w_i A_i x",
         fields: &[
             must("linops", LINOPS, "the A_i, of one input and one output"),
-            open("weights", "list of numbers or [re, im]", "all 1", "the w_i"),
+            open("weights", "list of numbers or [re, im]", "all 1", "the weights w_i, one for each of `linops`"),
             THREADED,
             NUM_WORKERS,
         ],
@@ -206,8 +206,8 @@ impl Loader {
         summary: "A field map in the model of a scan, by segments",
         forward: "y_m = Σ_r a_mr exp(−2πi f_r t_m) x_r, where A has the entries a_mr, f is the field and t the times; the exponential is a sum of few products, so y = Σ_l b_l·A(c_l·x)",
         fields: &[
-            must("linop", "linop", "A"),
-            must("field", ARRAY, "f in Hz"),
+            must("linop", "linop", "the linop A of the scan without the field"),
+            must("field", ARRAY, "the frequency offset f at each pixel, in Hz"),
             must("field_dims", NAMES, "the dims of the field's axes, which are dims of x: `\"Ny Nx\"`"),
             must("times", ARRAY, "t in seconds, from the moment without phase"),
             must("time_dims", NAMES, "the dims of the times' axes, which are dims of y: `\"S\"`"),
@@ -278,7 +278,7 @@ impl Loader {
         name: "normal",
         summary: "The normal of a linop",
         forward: "y = AᴴA x",
-        fields: &[must("linop", "linop", "A")],
+        fields: &[must("linop", "linop", "the linop A that is wrapped")],
         examples: &[r#"{ "op": "normal", "in": "N=4", "linop": { "op": "fft", "axes": ["N"] } }"#],
         build: Loader::normal,
     };

@@ -164,7 +164,7 @@ impl Loader {
         summary: "Windows of a signal as the rows of a matrix",
         forward: "`y[p, j] = x[p + j]`, 0 ≤ p ≤ N − w along each dim of `size`, which leave: positions make one dim, places in the window another, each in C order",
         fields: &[
-            must("size", EXTENTS, "w: `{\"Ky\": 6, \"Kx\": 6}`"),
+            must("size", EXTENTS, "the extents w of a block along each dim: `{\"Ky\": 6, \"Kx\": 6}`"),
             out("the dims of y: those of x that stay, then positions, then places in the window"),
         ],
         examples: &[r#"{ "op": "hankel", "in": "C=2 Ky=4 Kx=5", "size": { "Ky": 2, "Kx": 3 }, "out": "C P W" }"#],
@@ -234,7 +234,7 @@ impl Loader {
         name: "roll",
         summary: "Circular shifts",
         forward: "`y[n] = x[(n − s) mod N]`",
-        fields: &[must("shifts", "integers by dim", "s: `{\"Ny\": 2, \"Nx\": -3}`")],
+        fields: &[must("shifts", "integers by dim", "by how many entries s each dim moves: `{\"Ny\": 2, \"Nx\": -3}`")],
         examples: &[r#"{ "op": "roll", "in": "N=4", "shifts": { "N": -1 } }"#],
         build: Loader::roll,
     };
@@ -249,7 +249,7 @@ impl Loader {
         summary: "Every f-th sample",
         forward: "`y[n] = x[n·f + s]`, of extent ⌈(N − s)/f⌉",
         fields: &[
-            must("factors", "whole numbers by dim", "f: `{\"Nx\": 2}`"),
+            must("factors", "whole numbers by dim", "the factor f along each dim: `{\"Nx\": 2}`"),
             or_else("shifts", "whole numbers by dim", "{}", "s, 0 for dims that are not named"),
         ],
         examples: &[r#"{ "op": "downsample", "in": "N=7", "factors": { "N": 3 }, "shifts": { "N": 1 } }"#],
@@ -265,7 +265,7 @@ impl Loader {
         summary: "The adjoint of `downsample`: zeros between samples",
         forward: "`y[n·f + s] = x[n]`, zero elsewhere",
         fields: &[
-            must("factors", "whole numbers by dim", "f: `{\"Nx\": 2}`"),
+            must("factors", "whole numbers by dim", "the factor f along each dim: `{\"Nx\": 2}`"),
             or_else("shifts", "whole numbers by dim", "{}", "s, 0 for dims that are not named"),
             must("to", EXTENTS, "the new extent of each dim in `factors`"),
         ],

@@ -34,7 +34,11 @@ impl Loader {
         summary: "Convolution with a kernel",
         forward: "`y[p] = Σ_j k[j]·x[p − j]` along `axes`. Dims of the kernel beside these are channels: those that x has are summed over, those that it lacks are new in y, where the first one that is summed over stood, or in front",
         fields: &[
-            must("kernel", ARRAY, "k"),
+            must(
+                "kernel",
+                ARRAY,
+                "the kernel k, with an axis for each dim of `dims`: its taps along `axes`, its channels along the others",
+            ),
             open("dims", NAMES, "`axes`", "the dims of the kernel's axes: `\"O C Ny Nx\"`"),
             axes("1 to 3 dims to convolve along"),
             MODE,
@@ -62,7 +66,7 @@ impl Loader {
         summary: "Convolution of constant data with the kernel x",
         forward: "`y[p] = Σ_j x[j]·d[p − j]` along `axes`, which are all dims of x; other dims of the data are new in y, in front",
         fields: &[
-            must("data", ARRAY, "d"),
+            must("data", ARRAY, "the data d, with an axis for each dim of `dims`"),
             open("dims", NAMES, "`axes`", "the dims of the data's axes: `\"C Ny Nx\"`"),
             axes("1 to 3 dims to convolve along"),
             MODE,

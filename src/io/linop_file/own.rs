@@ -41,8 +41,13 @@ impl Loader {
                 "invocations along x, y, z, rounded up to whole workgroups",
             ),
             open("workgroups", XYZ, "by `invocations`", "workgroups along x, y, z, instead of `invocations`"),
-            open("adjoint_invocations", XYZ, "one for each result", "of the adjoint kernel"),
-            open("adjoint_workgroups", XYZ, "by `adjoint_invocations`", "of the adjoint kernel"),
+            open("adjoint_invocations", XYZ, "one for each result", "the same as `invocations`, of the adjoint kernel"),
+            open(
+                "adjoint_workgroups",
+                XYZ,
+                "by `adjoint_invocations`",
+                "the same as `workgroups`, of the adjoint kernel",
+            ),
             open("host", "linop", "runs on a GPU only", "a linop that does the same on the host"),
             open(
                 "out",

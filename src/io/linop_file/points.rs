@@ -18,9 +18,16 @@ const WIDTH: FileField = or_else(
     "4",
     "full width of the kernel in cells, 1 to 64: one for all axes, or one for each",
 );
-const KERNEL: FileField = or_else("kernel", "\"kaiser_bessel\", \"spline\" or \"cubic\"", "\"kaiser_bessel\"", "k");
-const BETA: FileField = or_else("beta", NUMBER, "1", "of `kaiser_bessel`: the larger, the narrower; 0 to 80");
-const ORDER: FileField = or_else("order", "0, 1 or 2", "1", "of `spline`");
+const KERNEL: FileField = or_else(
+    "kernel",
+    "\"kaiser_bessel\", \"spline\" or \"cubic\"",
+    "\"kaiser_bessel\"",
+    "the function k that weighs the grid around a point",
+);
+const BETA: FileField =
+    or_else("beta", NUMBER, "1", "the shape of a `kaiser_bessel`: the larger, the narrower; 0 to 80");
+const ORDER: FileField =
+    or_else("order", "0, 1 or 2", "1", "the order of a `spline`: 0 takes the nearest value, 1 is linear, 2 quadratic");
 const KERNEL_NORM: FileField = or_else("norm", "1 or 2", "1", "how k is used along several axes");
 const BOUNDARY: FileField =
     or_else("boundary", "\"circular\" or \"zero\"", "\"circular\"", "what lies beyond the ends of the grid");

@@ -43,6 +43,8 @@ fn every_op_says_what_it_is() {
         let mut fields = BTreeSet::new();
         for field in op.fields {
             assert!(fields.insert(field.name), "{} describes {} twice", op.name, field.name);
+            // A letter of the formula alone says nothing.
+            assert!(field.meaning.split(' ').count() > 1, "{}.{} is only \"{}\"", op.name, field.name, field.meaning);
             if let FieldDefault::Value(text) = field.default {
                 assert!(parsed(text).is_ok(), "{}.{}: {text} is not JSON", op.name, field.name);
             }

@@ -6,7 +6,7 @@
 //! So Z = H·S with H[k] = Σⱼ w[j] exp(2πi·step·jk/L). L is chosen so that no two positions that meet differ by a multiple of it.
 
 use super::{ConvAxis, Convolve};
-use crate::access::{AxisMap, Constant, ConstantData, ValueId};
+use crate::access::{AxisMap, Constant, ConstantData, ConstantKey, Derived, ValueId};
 use crate::error::Result;
 use crate::ir::{Builder, Program};
 use crate::primitive::contract::Contract;
@@ -24,8 +24,8 @@ fn circle(axis: &ConvAxis, input: usize, taps: usize) -> usize {
     next_smooth(high.max(last - low).max(last).max(span) as usize + 1)
 }
 
-/// Whether it takes fewer operations than tap by tap.
-pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool) -> bool {
+/// Whether it takes fewer operations than tap by tap, where each of those takes `pace` times as long.
+pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool, pace: f64) -> bool {
     let first = input.len() - 1 - c.axes.len();
     let (out, channels) = c.channels();
     let (mut results, mut taps, mut grid, mut stages) = (1.0, 1.0, 1.0, 0.0);
@@ -47,7 +47,7 @@ pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool) -> bool {
     if out * channels * grid > MOST_HELD * (values + results * out) + SMALL {
         return false;
     }
-    let direct = results * out * channels * taps * each;
+    let direct = results * out * channels * taps * each * pace;
     // A pass over memory costs as much as some operations.
     let passes = (out + channels) * (5.0 * stages + PASS * c.axes.len() as f64);
     direct > grid * (passes + 8.0 * out * channels)
@@ -88,10 +88,8 @@ fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, lengths: &[usize]) -> R
     let (count, rank) = (c.axes.len(), b.extents(x).len());
     let first = rank - 1 - count;
     let spectrum = spectrum(c, lengths)?;
-    let (a, d) = (spectrum.extents()[0], spectrum.extents()[1]);
-    if (a, d) == (1, 1) {
-        let one = Constant::new(lengths.to_vec(), spectrum.data().clone())?;
-        return b.mul(x, one, (first..first + count).collect(), false);
+    if c.channels() == (1, 1) {
+        return b.mul(x, spectrum, (first..first + count).collect(), false);
     }
     // Labels: axes of x by number, the new channels behind them.
     let label = |k: usize| k as u32;
@@ -109,8 +107,15 @@ fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, lengths: &[usize]) -> R
     b.contract(x, contract)
 }
 
-/// The kernel's transform over the circle, channels as the kernel has them.
+/// The kernel's transform over the circle, channels as the kernel has them: of plans that are alike the same one.
 fn spectrum(c: &Convolve, lengths: &[usize]) -> Result<Constant> {
+    static SPECTRA: Derived<(ConstantKey, bool, Vec<i64>, Vec<usize>)> = Derived::new();
+    let steps = c.axes.iter().map(|a| a.step).collect();
+    let key = (c.weight.key().clone(), c.conj, steps, lengths.to_vec());
+    SPECTRA.get_or(key, || made_spectrum(c, lengths))
+}
+
+fn made_spectrum(c: &Convolve, lengths: &[usize]) -> Result<Constant> {
     let (taps, size): (&[usize], usize) = (c.taps(), lengths.iter().product());
     let pairs = c.weight.extents()[0] * c.weight.extents()[1];
     let kernel: usize = taps.iter().product();
@@ -135,7 +140,27 @@ fn spectrum(c: &Convolve, lengths: &[usize]) -> Result<Constant> {
     transform(&mut values, &extents, &(1..extents.len()).collect::<Vec<_>>(), false, false);
     #[allow(clippy::cast_possible_truncation)]
     let narrow = |v: &Complex64| Complex32::new(v.re as f32, v.im as f32);
-    let mut extents = c.weight.extents()[..2].to_vec();
+    // Of one channel it is a weight as it is.
+    let mut extents = if pairs == 1 { Vec::new() } else { c.weight.extents()[..2].to_vec() };
     extents.extend(lengths);
     Constant::new(extents, ConstantData::C32(values.iter().map(narrow).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_that_are_alike_share_a_spectrum() {
+        let weight = Constant::new(vec![1, 1, 5], ConstantData::F32(vec![1.0, 2.0, 0.5, -1.0, 3.0])).unwrap();
+        let axis = ConvAxis { stride: 1, up: 1, step: -1, offset: 2, extent: 40, period: None };
+        let c = Convolve { weight, conj: false, swapped: false, axes: vec![axis] };
+        let first = spectrum(&c, &[48]).unwrap();
+        assert_eq!(spectrum(&c, &[48]).unwrap().key(), first.key());
+        assert_ne!(spectrum(&c, &[50]).unwrap().key(), first.key(), "of another circle");
+        assert_ne!(spectrum(&Convolve { conj: true, ..c.clone() }, &[48]).unwrap().key(), first.key());
+        let key = first.key().clone();
+        drop(first);
+        assert_ne!(spectrum(&c, &[48]).unwrap().key(), &key, "nobody had it any more");
+    }
 }

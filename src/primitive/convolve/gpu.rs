@@ -1,4 +1,6 @@
-//! Convolutions on a GPU: an invocation owns one result.
+//! Convolutions on a GPU: an invocation owns one place in some neighbouring output channels, for which it reads x once.
+//!
+//! Each sum is the same tree whatever the number of channels in a tile.
 
 use super::ConvolveKernel;
 use crate::error::Result;
@@ -16,20 +18,56 @@ const NAMES: [[&str; 7]; 3] = [
 ];
 const PERIODS: [[&str; 2]; 3] = [["period1", "turns1"], ["period2", "turns2"], ["period3", "turns3"]];
 
+/// Output channels of an invocation, of which the first one that fits is taken.
+const TILES: [usize; 4] = [8, 4, 3, 2];
+
+/// The kernel with so many output channels in an invocation.
+struct Tiled<'k> {
+    kernel: &'k ConvolveKernel,
+    tile: usize,
+}
+
 impl GpuKernel for ConvolveKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
-        s.drafts(self)
+        s.drafts(&Tiled { kernel: self, tile: self.tile(s) })
     }
 }
 
-impl PerResult for ConvolveKernel {
+impl ConvolveKernel {
+    /// Results of one dispatch, at most.
+    fn most(&self, s: &Stepper) -> usize {
+        let reads = (1 + self.load.factors.len()) * self.terms();
+        s.most_results(s.element() * (1 + reads as u64))
+    }
+
+    /// The tile whose channels divide into whole tiles, and whose results into whole dispatches.
+    fn tile(&self, s: &Stepper) -> usize {
+        let (most, store) = (self.most(s), &s.store);
+        let fits = |tile: &usize| {
+            let block = tile * self.plane().0;
+            let whole = store.is_contiguous(s.len) || store.run.is_multiple_of(block) && store.pitch <= most;
+            self.channels.0.is_multiple_of(*tile) && block <= most && whole
+        };
+        TILES.into_iter().find(fits).unwrap_or(1)
+    }
+}
+
+impl std::ops::Deref for Tiled<'_> {
+    type Target = ConvolveKernel;
+
+    fn deref(&self) -> &ConvolveKernel {
+        self.kernel
+    }
+}
+
+impl PerResult for Tiled<'_> {
     fn reads(&self) -> Vec<Read> {
         vec![Read::whole(&self.load)]
     }
 
     fn chunks(&self, s: &Stepper) -> Vec<Chunk> {
-        let reads = (1 + self.load.factors.len()) * self.terms();
-        s.by_rows(self.plane().1, s.most_results(s.element() * (1 + reads as u64)))
+        let ((plane, entry), most) = (self.plane(), self.most(s));
+        s.by_rows(if entry <= most { entry } else { self.tile * plane }, most)
     }
 
     /// Whole batch entries; of one channel of one entry, the rows that are near.
@@ -69,6 +107,7 @@ impl PerResult for ConvolveKernel {
         let (input, (out, channels)) = (self.input(), self.channels);
         t.param("outputs", word("the channels", out)?);
         t.param("inputs", word("the channels", channels)?);
+        t.param("plane", word("a channel", self.plane().0)?);
         t.param("behind", word("an axis", self.behind())?);
         let (by_out, by_in) = self.weight_strides();
         t.param("by_out", word("a kernel", by_out)?);
@@ -95,11 +134,12 @@ impl PerResult for ConvolveKernel {
         for (name, _) in flags.into_iter().filter(|(_, set)| *set) {
             t.defines.set(name, "");
         }
+        t.defines.set("TILE", format!("{}u", self.tile));
         t.value_of(reads);
         Ok(())
     }
 
     fn file(&self) -> (KernelFile, u64) {
-        (FILE, 256)
+        (FILE, 256 * self.tile as u64)
     }
 }

@@ -1,9 +1,10 @@
-//! Convolutions on the host: rows of results, to which tap after tap adds rows of x.
+//! Convolutions on the host: rows of results, to which tap after tap adds rows of x; between many channels a product (`product.rs`).
 
 use super::axis::Run;
 use super::{ConvolveKernel, MOST_AXES};
 use crate::loops::{Elem, Entries, Real, Slice, Taken, widen};
 use crate::plan::{HostLoops, Kernel, Place};
+use ndarray::Array2;
 use num_complex::Complex;
 use rayon::prelude::*;
 
@@ -13,7 +14,9 @@ const PIECE: usize = 1 << 12;
 /// The kernel in the precision of the run, and for each tap along the last axis where it adds what.
 pub(super) struct Taps<T> {
     weights: Vec<Complex<T>>,
-    last: Vec<Vec<Run>>,
+    pub(super) last: Vec<Vec<Run>>,
+    /// The weights where it is a product, instead.
+    matrix: Option<Array2<T>>,
 }
 
 impl HostLoops for ConvolveKernel {
@@ -24,17 +27,25 @@ impl HostLoops for ConvolveKernel {
             let w = widen::<T>(self.weight.get(k));
             if self.conj { w.conj() } else { w }
         };
-        let weights = (0..self.weight.len()).map(weight).collect();
+        let weights: Vec<_> = (0..self.weight.len()).map(weight).collect();
         let last = (0..self.taps[2]).map(|j| self.axes[2].runs(j, self.input()[2])).collect();
-        Taps { weights, last }
+        match self.is_product() {
+            true => Taps { matrix: Some(self.matrix(&weights)), weights: Vec::new(), last },
+            false => Taps { weights, last, matrix: None },
+        }
     }
 
     fn run<T: Real, E: Elem<T>>(&self, taps: &Taps<T>, sources: &[Option<Slice<T>>], _: &mut [T], to: Place<E>) {
-        self.entries().each(sources[0], to.stretch(self.output_len()), |x, d| self.entry(taps, x, d));
+        self.entries().each(sources[0], to.stretch(self.output_len()), |x, d| match &taps.matrix {
+            Some(matrix) => self.product(taps, matrix, x, d),
+            None => self.entry(taps, x, d),
+        });
     }
 
     fn taken(&self, element: usize, same: bool, _: usize) -> Taken {
-        self.entries().taken(element, same)
+        let own = if self.is_product() { self.product_taken() } else { Taken::default() };
+        let read = self.entries().taken(element, same);
+        Taken { each: own.each, shared: read.shared }
     }
 
     fn table_bytes(&self) -> u64 {

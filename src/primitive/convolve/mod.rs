@@ -12,6 +12,7 @@ mod axis;
 mod by_fft;
 mod gpu;
 mod host;
+mod product;
 
 pub use axis::ConvAxis;
 
@@ -170,7 +171,8 @@ impl Primitive for Convolve {
             Target::Gpu(limits) => limits.max_binding,
         };
         let too_big = self.weight.bytes() > bound;
-        if (too_big || by_fft::pays(self, &x.extents, x.complex))
+        let pace = if to.target() == Target::Host { product::pace(self.channels().0) } else { 1.0 };
+        if (too_big || by_fft::pays(self, &x.extents, x.complex, pace))
             && let Ok(program) = by_fft::program(self, &x.extents)
             && to.can_make(&program)
         {
@@ -326,7 +328,11 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
         ..plane.clone()
     };
     let back = line.axes[0].transposed(290);
+    let values = (0..96).map(|i| (i * 5 % 7) as f32 - 3.0).collect();
+    let weight = Constant::new(vec![8, 2, 2, 3], ConstantData::F32(values))?;
+    let layer = Convolve { weight, ..plane.clone() };
     Ok(vec![
+        Sample::of("convolutions between channels", &[2, 2, 8, 11, 3], |b| b.convolve(ValueId::INPUT, layer))?,
         Sample::of("convolutions", &[2, 2, 8, 11, 3], |b| b.convolve(ValueId::INPUT, plane))?,
         Sample::of("complex convolutions", &[1, 290, 1], |b| b.convolve(ValueId::INPUT, line.clone()))?,
         Sample::of("correlations", &[1, 300, 1], |b| {

@@ -1,4 +1,4 @@
-//! A kernel of a user's own on a GPU: one dispatch of its text as it stands.
+//! A kernel of a user's own on a GPU: a dispatch of its text as it stands for each row.
 
 use super::CustomKernel;
 use crate::error::Result;
@@ -8,25 +8,32 @@ use crate::shader::{Binding, Draft, Operand, Stepper, word};
 impl GpuKernel for CustomKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
         self.expect(&s.limits)?;
-        let constants = self.custom.kernel().constants.iter().cloned();
+        let kernel = self.custom.kernel();
         let ends = [Operand::Value(s.sources[0].value), Operand::Value(s.store.value)];
-        let mut bindings = Vec::new();
-        for ((k, operand), (_, bytes)) in ends.into_iter().chain(constants).enumerate().zip(self.sizes()) {
-            bindings.push(Binding { number: word("a binding", k)?, operand, offset: 0, bytes });
-        }
         let groups = self.groups();
         let mut own = [1; 3];
         for (to, from) in own.iter_mut().zip(groups) {
             *to = word("workgroups", usize::try_from(from).unwrap_or(usize::MAX))?;
         }
-        Ok(vec![Draft {
-            name: format!("{} {}", self.name(), self.custom.which()),
-            text: self.text.text.clone(),
-            params: Vec::new(),
-            fft_params: None,
-            bindings,
-            groups: groups.iter().product(),
-            own: Some(own),
-        }])
+        let element = if self.text.complex { 8 } else { 4 };
+        let draft = |row: usize| {
+            let mut bindings = Vec::new();
+            let operands = ends.iter().chain(&kernel.constants).cloned();
+            for ((k, operand), (_, bytes)) in operands.enumerate().zip(self.sizes()) {
+                let apart = [self.apart.0, self.apart.1].get(k).copied().unwrap_or(0);
+                let offset = (row * apart) as u64 * element;
+                bindings.push(Binding { number: word("a binding", k)?, operand, offset, bytes });
+            }
+            Ok(Draft {
+                name: format!("{} {}", self.name(), self.custom.which()),
+                text: self.text.text.clone(),
+                params: Vec::new(),
+                fft_params: None,
+                bindings,
+                groups: groups.iter().product(),
+                own: Some(own),
+            })
+        };
+        (0..self.rows).map(draft).collect()
     }
 }

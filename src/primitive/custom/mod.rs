@@ -7,7 +7,7 @@ mod gpu;
 
 use super::Sample;
 use super::map::MapKernel;
-use crate::access::{AxisMap, Constant, Load, MapAxis, Post, Store, ValueId};
+use crate::access::{AxisMap, Constant, Load, MapAxis, Post, ValueId};
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Op, Part, Primitive, Program, Stack, Sweep, batched};
 use crate::plan::{Held, Kernel, Scratch, Side, StepKernel, Target, Work};
@@ -206,65 +206,69 @@ impl Primitive for Custom {
         0.0
     }
 
+    /// One step, whatever stands in front: a dispatch for each entry, which binds its own stretch of x and of y. Stretches begin
+    /// where bindings may, for which entries of other lengths are put further apart.
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
-        if self.leading > 0 {
-            return self.lower_rows(to, x);
-        }
         let extents = self.extents(&x.extents)?;
         let (kernel, Side::Gpu(gpu)) = (self.kernel(), to.target().side()) else {
             return self.fits(&x.extents, &to.target()).map(|()| x.clone());
         };
         let text = kernel.text(x.complex)?.clone();
-        // Real values for a kernel of complex ones.
-        let x = match text.complex == x.complex {
-            true => x.clone(),
-            false => {
-                let widened = StepKernel::on(MapKernel::of(x.load()), &to.target());
-                to.step(widened, &x.extents, true)
-            }
-        };
-        let (len, complex) = (extents.iter().product(), text.complex);
-        let kernel = CustomKernel { load: x.load(), custom: self.clone(), text, len };
-        kernel.expect(&gpu.limits)?;
-        Ok(to.step(gpu.own(kernel), &extents, complex))
-    }
-}
-
-impl Custom {
-    /// Row by row of the axes in front: each is read to itself, and its result put where it belongs.
-    fn lower_rows(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
-        let (one, extents) = (Custom { leading: 0, ..self.clone() }, self.extents(&x.extents)?);
+        let complex = text.complex;
         let rows: usize = x.extents[..self.leading].iter().product();
+        if rows > MOST_ROWS {
+            return value_err!(
+                "a kernel of one's own over {rows} entries of dims in front, for each of which it is dispatched; at most {MOST_ROWS}: \
+                 write the kernel for these dims too, or apply it in tiles along them"
+            );
+        }
         let (taken, given) = self.ends();
         let (n, len): (usize, usize) = (taken.iter().product(), given.iter().product());
-        let mut y: Option<Lowered> = None;
-        for row in 0..rows {
-            let picked = [
-                MapAxis::From(0, AxisMap::affine(1, row as i64, 1, rows, 1)),
-                MapAxis::From(1, AxisMap::identity(n)),
-            ];
-            let load = x.load().reshaped(&[rows, n]).and_then(|l| l.mapped(&picked, &[1, n]));
-            let Some(load) = load else { return shape_err!("{:?} has no rows of {taken:?}", x.extents) };
-            let part = to.step(StepKernel::on(MapKernel::of(load), &to.target()), taken, x.complex);
-            let made = one.lower(to, &part)?;
-            let y = match &y {
-                Some(y) => y,
-                None => y.insert(to.value(&extents, made.complex)),
-            };
-            let store = Store { value: y.value, start: row * len, run: len, pitch: len };
-            to.part(StepKernel::on(MapKernel::of(made.load()), &to.target()), store);
+        let apart = |n: usize| if rows == 1 { n } else { n.next_multiple_of(OFFSET / if complex { 8 } else { 4 }) };
+        let between = |load: Load, have: usize, want: usize| {
+            let axes = [MapAxis::From(0, AxisMap::identity(rows)), MapAxis::From(1, AxisMap::affine(1, 0, 1, have, want))];
+            let load = load.reshaped(&[rows, have]).and_then(|l| l.mapped(&axes, &[rows, want]));
+            load.ok_or_else(|| Error::Shape(format!("{:?} has no rows of {taken:?}", x.extents)))
+        };
+        // Real values for a kernel of complex ones are widened.
+        let x = match (complex, apart(n)) == (x.complex, n) {
+            true => x.clone(),
+            false => {
+                let copied = MapKernel::of(between(x.load(), n, apart(n))?);
+                to.step(StepKernel::on(copied, &to.target()), &[rows, apart(n)], complex)
+            }
+        };
+        let ends = (n, len);
+        let apart = (apart(n), apart(len));
+        let kernel = CustomKernel { load: x.load(), custom: self.clone(), text, rows, ends, apart };
+        kernel.expect(&gpu.limits)?;
+        let made = if apart.1 == len { extents.clone() } else { vec![rows, apart.1] };
+        let y = to.step(gpu.own(kernel), &made, complex);
+        if apart.1 == len {
+            return Ok(y);
         }
-        y.map_or_else(|| shape_err!("a kernel of one's own over no rows"), Ok)
+        let together = MapKernel::of(between(y.load(), apart.1, len)?);
+        Ok(to.step(StepKernel::on(together, &to.target()), &extents, complex))
     }
 }
 
-/// Reads its whole input as it is stored, and stores its whole result.
+/// Entries of dims in front that one step makes.
+const MOST_ROWS: usize = 4096;
+
+/// Bytes of which the beginning of a binding is a multiple, on every device.
+const OFFSET: usize = 256;
+
+/// Reads its whole input as it is stored, and stores its whole result; row by row, where there are several.
 #[derive(Clone, Debug)]
 struct CustomKernel {
     load: Load,
     custom: Custom,
     text: OwnText,
-    len: usize,
+    rows: usize,
+    /// Elements of a row of the input and of the result.
+    ends: (usize, usize),
+    /// From the beginning of one row to that of the next.
+    apart: (usize, usize),
 }
 
 impl CustomKernel {
@@ -273,13 +277,13 @@ impl CustomKernel {
         let size = self.text.workgroup.map(u64::from);
         let invocations = |n: [u64; 3]| std::array::from_fn(|k| n[k].div_ceil(size[k].max(1)));
         match self.custom.kernel().grid {
-            Grid::PerResult => [(self.len as u64).div_ceil(size.iter().product::<u64>().max(1)), 1, 1],
+            Grid::PerResult => [(self.ends.1 as u64).div_ceil(size.iter().product::<u64>().max(1)), 1, 1],
             Grid::Invocations(n) => invocations(n.map(u64::from)),
             Grid::Workgroups(n) => n.map(u64::from),
         }
     }
 
-    /// What it binds, by number.
+    /// What a dispatch binds, by number.
     fn sizes(&self) -> impl Iterator<Item = (String, u64)> {
         let element = if self.text.complex { 8 } else { 4 };
         let bytes = |o: &Operand| match o {
@@ -288,7 +292,7 @@ impl CustomKernel {
         };
         let constants = self.custom.kernel().constants.iter().enumerate();
         let constants = constants.map(move |(k, o)| (format!("constant {k}"), bytes(o)));
-        let ends = [("the input", self.load.count()), ("the result", self.len)];
+        let ends = [("the input", self.ends.0), ("the result", self.ends.1)];
         ends.map(|(what, n)| (what.to_string(), n as u64 * element)).into_iter().chain(constants)
     }
 
@@ -312,6 +316,20 @@ impl CustomKernel {
                 limits.max_invocations
             );
         }
+        for (axis, (&n, &most)) in ["x", "y", "z"].iter().zip(self.text.workgroup.iter().zip(&limits.max_workgroup)) {
+            if n > most {
+                return value_err!(
+                    "a workgroup of the {which} kernel has {n} invocations along {axis}, the device takes {most} there"
+                );
+            }
+        }
+        if self.text.memory > u64::from(limits.workgroup_memory) {
+            return value_err!(
+                "the {which} kernel has {} bytes in var<workgroup>, the device has {} for a workgroup",
+                self.text.memory,
+                limits.workgroup_memory
+            );
+        }
         let groups = self.groups();
         if let Some(axis) = groups.iter().position(|&n| n > u64::from(limits.max_groups)) {
             return value_err!(
@@ -332,7 +350,8 @@ impl Kernel for CustomKernel {
     }
 
     fn details(&self) -> String {
-        format!(", {} kernel over {:?} workgroups", self.custom.which(), self.groups())
+        let rows = if self.rows > 1 { format!(", {} times", self.rows) } else { String::new() };
+        format!(", {} kernel over {:?} workgroups{rows}", self.custom.which(), self.groups())
     }
 
     fn loads(&self) -> &[Load] {
@@ -344,7 +363,7 @@ impl Kernel for CustomKernel {
     }
 
     fn output_len(&self) -> usize {
-        self.len
+        self.rows * self.apart.1
     }
 
     /// What it computes nobody knows.
