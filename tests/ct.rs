@@ -54,7 +54,8 @@ fn inside(image: ArrayView2<f32>, (value, x, y, radius): Disk, pixel: f64, edge:
     let (ny, nx) = image.dim();
     let off = |k: usize, n: usize| (k as f64 - (n as f64 - 1.0) / 2.0) * pixel;
     let within = |(j, i): (usize, usize)| (off(i, nx) - x).hypot(off(j, ny) - y) < radius - edge * pixel;
-    let values: Vec<f64> = image.indexed_iter().filter(|(at, _)| within(*at)).map(|(_, v)| f64::from(*v) / value).collect();
+    let values: Vec<f64> =
+        image.indexed_iter().filter(|(at, _)| within(*at)).map(|(_, v)| f64::from(*v) / value).collect();
     assert!(values.len() > 20);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     (mean, values.iter().map(|v| (v - 1.0).abs()).fold(0.0, f64::max))
@@ -141,7 +142,10 @@ fn the_axis_is_found_within_a_tenth_of_a_pixel() {
             ] {
                 let found = find_center(noisy(data, noise, 7).view(), &Geometry::parallel(&angles, n)).unwrap();
                 let error = found.index - g.center.unwrap();
-                println!("{name}, {what}, off {off}, noise {noise}: {error:+.3} by {} {:?}", found.method, found.deviation);
+                println!(
+                    "{name}, {what}, off {off}, noise {noise}: {error:+.3} by {} {:?}",
+                    found.method, found.deviation
+                );
                 assert!(error.abs() < 0.1, "{name}, {what}, off {off}, noise {noise}: {error:+.3} by {}", found.method);
             }
         }
@@ -169,7 +173,8 @@ fn the_axis_of_a_fan_and_of_truncated_views_is_found() {
 #[test]
 fn a_turn_is_not_twice_as_bright_and_uneven_angles_count_by_their_spacing() {
     let disk = (0.8, 7.0, -5.0, 15.0);
-    let uneven: Vec<f64> = turn(90, 0.5 * PI).into_iter().chain(turn(30, 0.5 * PI).iter().map(|a| a + 0.5 * PI)).collect();
+    let uneven: Vec<f64> =
+        turn(90, 0.5 * PI).into_iter().chain(turn(30, 0.5 * PI).iter().map(|a| a + 0.5 * PI)).collect();
     for (name, angles, center) in [
         ("half a turn", turn(120, PI), 35.5),
         ("a turn", turn(240, 2.0 * PI), 35.5),
@@ -234,7 +239,8 @@ fn a_disk_has_its_value_by_every_method_and_any_detector() {
         assert!((mean - 1.0).abs() < 3e-3 && worst < 4e-2, "{method:?}: {mean} {worst}");
     }
     // A small image of a larger object.
-    let (mean, _) = inside(solve(CtMethod::Cg, views(&[disk], &g), &g, 40, 15).view(), (0.37, 5.0, -8.0, 18.0), 1.0, 6.0);
+    let (mean, _) =
+        inside(solve(CtMethod::Cg, views(&[disk], &g), &g, 40, 15).view(), (0.37, 5.0, -8.0, 18.0), 1.0, 6.0);
     assert!((mean - 1.0).abs() < 5e-3, "{mean}");
 }
 
@@ -250,7 +256,10 @@ fn pixel_sizes_and_fans_scale_values() {
         for (method, image) in [("fbp", fbp(data.clone(), &g, size)), ("cg", solve(CtMethod::Cg, data, &g, size, 30))] {
             let (mean, worst) = inside(image.view(), disk, pixel, 6.0);
             println!("{name} {method}: {mean} {worst}");
-            assert!((mean - 1.0).abs() < 5e-3 && worst < if method == "fbp" { 2e-2 } else { 8e-2 }, "{name} {method}: {mean} {worst}");
+            assert!(
+                (mean - 1.0).abs() < 5e-3 && worst < if method == "fbp" { 2e-2 } else { 8e-2 },
+                "{name} {method}: {mean} {worst}"
+            );
         }
     }
 }
@@ -294,7 +303,8 @@ fn a_cone_shows_a_ball_where_it_is() {
         let (mean, _) = inside(image.index_axis(Axis(0), slice), (0.6, x, y, radius), pixel, 4.0);
         assert!((mean - 1.0).abs() < 2e-2, "{name}: {mean}");
         let heights: Vec<f64> = image.axis_iter(Axis(0)).map(|s| s.iter().map(|v| f64::from(*v)).sum()).collect();
-        let middle = heights.iter().enumerate().map(|(k, h)| (k as f64 - 19.5) * pixel * h).sum::<f64>() / heights.iter().sum::<f64>();
+        let middle = heights.iter().enumerate().map(|(k, h)| (k as f64 - 19.5) * pixel * h).sum::<f64>()
+            / heights.iter().sum::<f64>();
         assert!((middle - z).abs() < 0.15, "{name}: {middle}");
     }
 }

@@ -211,7 +211,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let ct = Ct::new(values, &geometry, image).map_err(|e| Error::file(&args.file, e.to_string()))?;
     let shown = angles::describe(&angles, geometry.beam == Beam::Parallel, &mut notes)?;
     report::notes_of(&ct, &mut notes);
-    let job = Job { args, target, device: &device, printer, geometry: &geometry, image, stack, axis, angles: shown, notes };
+    let job =
+        Job { args, target, device: &device, printer, geometry: &geometry, image, stack, axis, angles: shown, notes };
     job.run(&ct)
 }
 

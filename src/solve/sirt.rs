@@ -57,9 +57,7 @@ impl Step {
             Step::Start => Pass::new("start").update(D, [(one(), E)]),
             Step::Clear => Pass::new("clear").update(X, []),
             Step::Advance => Pass::new("advance").update(X, [(one(), X), (one(), G)]).dot(G, G),
-            Step::Residual => {
-                Pass::new("residual").totals([GG]).update(E, [(one(), D), (-one(), E)]).dot(E, E)
-            }
+            Step::Residual => Pass::new("residual").totals([GG]).update(E, [(one(), D), (-one(), E)]).dot(E, E),
             Step::Total => Pass::new("total").totals([EE]),
             Step::ScaleOut => scaling(X, G, SCALES),
         }
@@ -130,7 +128,8 @@ const NONE: f32 = 1e-7;
 /// 1 over each sum, 0 where that is 0.
 fn inverse(sums: &Tensor, what: &str) -> Result<Vec<f32>> {
     let sums = sums.to(&Device::host())?;
-    let sums = if sums.dtype() == DType::F32 { sums.to_real_vec()? } else { sums.to_vec()?.iter().map(|v| v.re).collect() };
+    let sums =
+        if sums.dtype() == DType::F32 { sums.to_real_vec()? } else { sums.to_vec()?.iter().map(|v| v.re).collect() };
     let most = sums.iter().copied().fold(0.0f32, f32::max);
     if let Some(at) = sums.iter().position(|s| !s.is_finite() || *s < -NONE * most.max(f32::MIN_POSITIVE)) {
         return value_err!(

@@ -80,7 +80,8 @@ impl Ct {
         let canvas = canvas(geometry, image, truncated > 0.0);
         expect_room(4 * (3 * views.len() + canvas.iter().product::<usize>()) as u64, "the model of the scan")?;
         let [z, y, x] = canvas;
-        let (input, out) = (format!("{}={z} Ny={y} Nx={x}", if cone { "Nz" } else { "S" }), if cone { "A V D" } else { "S A D" });
+        let (input, out) =
+            (format!("{}={z} Ny={y} Nx={x}", if cone { "Nz" } else { "S" }), if cone { "A V D" } else { "S A D" });
         let mut linop = linop::projection(input, if cone { "Nz Ny Nx" } else { "Ny Nx" }, geometry, out)?;
         if let Some(valid) = &defects.valid {
             let counts = turned(valid.view(), cone).mapv(|v| if v { 1.0f32 } else { 0.0 });

@@ -34,7 +34,9 @@ impl Ct {
         for row in views.lanes(Axis(2)) {
             let step = (views.len() / 1_000_000).max(1);
             let triples = row.windows(3);
-            bends.extend(triples.into_iter().step_by(step).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).filter(|b| *b > 0.0));
+            bends.extend(
+                triples.into_iter().step_by(step).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).filter(|b| *b > 0.0),
+            );
         }
         if bends.is_empty() {
             return 0.0;

@@ -133,7 +133,14 @@ impl Ct {
         if let Some(error) = watch.error {
             return Err(error);
         }
-        Ok(CtImage { image, misfit: Some(misfit), iterations, stop: Some(stop), gap: watch.gap, history: watch.history })
+        Ok(CtImage {
+            image,
+            misfit: Some(misfit),
+            iterations,
+            stop: Some(stop),
+            gap: watch.gap,
+            history: watch.history,
+        })
     }
 
     /// Checks that there is memory for what the solvers hold.
@@ -141,7 +148,8 @@ impl Ct {
         let (image, views) = (self.linop().input()?.len() as u64, self.linop().output()?.len() as u64);
         let mut bytes = 4 * (8 * image + 8 * views);
         if device.is_host() {
-            let of = |a: crate::linop::Linop| -> Result<u64> { Ok(MemoryUse::of(&a.plan(device, DType::F32)?)?.apply()) };
+            let of =
+                |a: crate::linop::Linop| -> Result<u64> { Ok(MemoryUse::of(&a.plan(device, DType::F32)?)?.apply()) };
             bytes = bytes.saturating_add(of(self.linop().n())?.max(of(self.linop().h())?));
         }
         expect_room(bytes, "the reconstruction")
@@ -174,7 +182,8 @@ impl<'a> Watch<'a> {
     fn new(ct: &'a Ct, y: &'a Tensor, method: CtMethod, options: CtOptions<'a>) -> Result<Watch<'a>> {
         let CtOptions { iterations, tol, progress, cancel } = options;
         // Objectives are relative to that of the start: squares of misfits.
-        let state = State { fall: Fall::from(1.0), gap: None, ended: None, error: None, history: Vec::new(), progress, cancel };
+        let state =
+            State { fall: Fall::from(1.0), gap: None, ended: None, error: None, history: Vec::new(), progress, cancel };
         Ok(Watch { ct, y, method, iterations, tol, end: AtomicBool::new(false), state: RefCell::new(state) })
     }
 
