@@ -256,13 +256,13 @@ impl Tiles {
     }
 
     /// All of them.
-    fn all(&self) -> Result<Vec<Tile>> {
+    fn every(&self) -> Result<Vec<Tile>> {
         (0..self.count()).map(|k| self.tile(k)).collect()
     }
 
     /// Whether tiles overlap, where they read or where they write.
     fn kind(&self) -> Result<Splits> {
-        let tiles = self.all()?;
+        let tiles = self.every()?;
         let overlaps = |of: fn(&Tile) -> &Piece| {
             tiles.windows(2).any(|w| match (of(&w[0]), of(&w[1])) {
                 (Some((a, r)), Some((b, s))) => a == b && r.end > s.start && s.end > r.start,
@@ -284,7 +284,7 @@ impl Tiles {
 
     /// The container of the tiles, each of them cut further.
     pub fn linop(&self, inner: &Tiling) -> Result<Linop> {
-        let own = self.all()?;
+        let own = self.every()?;
         let tiles = own.iter().map(|t| t.linop.tiled(inner)).collect::<Result<Vec<_>>>()?;
         let dim = |shape: &Shape, piece: &Piece| piece.as_ref().map(|(a, _)| shape.dims()[*a].to_string());
         let first = &own[0];
