@@ -113,6 +113,9 @@ pub struct Denoised {
 const SOLVES: usize = 10;
 const NEAR: f64 = 0.02;
 
+/// The tolerance while the weight is looked for.
+const LOOSE: f64 = 1e-3;
+
 /// By how much of σ a picture without its noise differs from the one with it.
 const TAKEN: f64 = 0.9;
 
@@ -140,7 +143,7 @@ impl<'a> Denoising<'a> {
     ///
     /// ```
     /// use linops::{Device, app::Denoising};
-    /// let noise = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5;
+    /// let noise = |i: usize| linops::app::noise::Generator::new(i as u64).uniform() as f32 - 0.5;
     /// let steps = |i: usize| 4.0 * (i / 16) as f32;
     /// let noisy = ndarray::Array2::from_shape_fn((48, 48), |(i, j)| steps(i) + noise(48 * i + j)).into_dyn();
     /// let clean = Denoising::default().solve(noisy.view(), None, &Device::host())?;
@@ -192,7 +195,7 @@ impl<'a> Denoising<'a> {
         let &Given { noise, size, .. } = given;
         let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
         if !open || self.fill || noise <= 1e-7 * size {
-            return self.once(given, (FILL * noise).max(LEAST * size), None);
+            return self.once(given, (FILL * noise).max(LEAST * size), None, self.tol);
         }
         self.to_the_noise(given)
     }
@@ -204,11 +207,18 @@ impl<'a> Denoising<'a> {
         let mut start: Option<Tensor> = None;
         let mut solves = 0;
         loop {
-            let mut result = self.once(given, weight, start.as_ref())?;
+            let mut result = self.once(given, weight, start.as_ref(), self.tol.max(LOOSE))?;
             solves += 1;
-            result.solves = solves;
-            let far = (result.deviation / given.noise).ln();
-            if far.abs() < NEAR || solves == SOLVES || result.solved.stop == Stop::Cancelled {
+            // Of an even picture nothing can be taken: the difference is 0.
+            let far = (result.deviation / given.noise).max(1e-3).ln();
+            let still = before.is_some_and(|(_, f)| (far - f).abs() < 1e-4);
+            let cancelled = result.solved.stop == Stop::Cancelled;
+            if far.abs() < NEAR || still || solves == SOLVES || cancelled {
+                if self.tol < LOOSE && !cancelled {
+                    result = self.once(given, weight, Some(&result.solved.x), self.tol)?;
+                    solves += 1;
+                }
+                result.solves = solves;
                 return Ok(result);
             }
             let log = weight.ln();
@@ -223,14 +233,14 @@ impl<'a> Denoising<'a> {
         }
     }
 
-    fn once(&mut self, given: &Given, weight: f64, start: Option<&Tensor>) -> Result<Weighed> {
+    fn once(&mut self, given: &Given, weight: f64, start: Option<&Tensor>, tol: f64) -> Result<Weighed> {
         let default = |_| Weight::Absolute(weight);
         let (problem, terms) = self.regularisation.add(given.problem.clone(), given.axes, None, &default)?;
         let problem = match start {
             Some(x) => problem.start(x)?,
             None => problem,
         };
-        let mut options = ConvexOptions::default().iterations(self.iterations).tol(self.tol).method(self.method);
+        let mut options = ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method);
         if let Some(progress) = &mut self.progress {
             options = options.progress(|p| progress(p.reading()));
         }

@@ -17,7 +17,7 @@ const MEDIAN: f64 = 0.674_489_750_196_081_7;
 ///
 /// ```
 /// use linops::app::noise_level;
-/// let noise = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5;
+/// let noise = |i: usize| linops::app::noise::Generator::new(i as u64).uniform() as f32 - 0.5;
 /// let picture = ndarray::Array2::from_shape_fn((128, 128), |(i, j)| 20.0 * (i / 40) as f32 + noise(128 * i + j));
 /// let level = noise_level(picture.into_dyn().view(), None)?;
 /// assert!((level - 0.289).abs() < 0.06);
@@ -36,11 +36,13 @@ pub fn noise_level(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Re
     }
     let finite = || values.iter().copied().filter(|v| v.is_finite());
     let (least, most) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    // Sums of the filters round.
+    let nothing = 1e-12 * least.abs().max(most.abs());
     let details = finest_details(values.view())?;
     let mut sizes: Vec<f64> = Vec::with_capacity(details.values.len());
     for (at, &d) in details.values.indexed_iter() {
         let corner: Vec<usize> = at.slice().iter().zip(&details.strides).map(|(k, s)| k * s).collect();
-        let flat = d == 0.0 && [least, most].contains(&values[&corner[..]]);
+        let flat = d.abs() <= nothing && [least, most].contains(&values[&corner[..]]);
         if d.is_finite() && !flat {
             sizes.push(d.abs());
         }
@@ -50,7 +52,7 @@ pub fn noise_level(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Re
     }
     let middle = sizes.len() / 2;
     let (_, median, _) = sizes.select_nth_unstable_by(middle, f64::total_cmp);
-    Ok(*median / MEDIAN)
+    Ok(if *median <= nothing { 0.0 } else { *median / MEDIAN })
 }
 
 /// The finest diagonal coefficients of a picture; NaN where a sample that they read is.

@@ -3,6 +3,7 @@
 mod job;
 
 use super::common::Common;
+use super::denoise::expect_weights;
 use super::interrupt::Solving;
 use super::numbers::{from_one, from_zero};
 use super::pictures::{Image, PictureArgs};
@@ -128,6 +129,7 @@ impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         self.picture.check()?;
+        expect_weights(&self.regularise)?;
         match (self.method, self.lambda) {
             (Some(Method::Rl), Some(_)) => Err("--lambda is the weight of wiener and cg; rl has none".into()),
             _ => Ok(()),

@@ -64,7 +64,19 @@ pub struct SolvingArgs {
 impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
-        self.picture.check()
+        self.picture.check()?;
+        expect_weights(&self.regularise)
+    }
+}
+
+/// Whether all weights are given, or follow from the noise.
+pub fn expect_weights(regularise: &Regularise) -> Result<(), String> {
+    let open = regularise.reg.iter().filter(|r| r.weight.is_none());
+    match open.map(|r| r.kind).find(|kind| matches!(kind, Kind::L2 | Kind::Llr)) {
+        Some(kind) => {
+            Err(format!("--reg {kind}: its weight does not follow from the noise; give one, as in {kind}:0.01"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `linops inpaint`: the gaps of a picture, filled from what is known.
 
 use super::common::Common;
-use super::denoise::{SolvingArgs, Task};
+use super::denoise::{SolvingArgs, Task, expect_weights};
 use super::output;
 use super::pictures::{Image, PictureArgs};
 use super::printer::{Printer, complain};
@@ -54,7 +54,8 @@ enum Marks {
 impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
-        self.picture.check()
+        self.picture.check()?;
+        expect_weights(&self.regularise)
     }
 }
 

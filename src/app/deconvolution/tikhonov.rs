@@ -23,6 +23,9 @@ impl Blur {
     /// # Errors
     /// The picture has other extents or is not finite, the options make no sense, or the device fails.
     pub fn wiener(&self, image: ArrayViewD<f32>, options: SolveOptions, device: &Device) -> Result<Deconvolved> {
+        if !options.lambda.is_finite() || options.lambda < 0.0 {
+            return value_err!("lambda is {}; expected a finite number from 0 on", options.lambda);
+        }
         if self.outside == Outside::Periodic && self.known.is_none() {
             return self.filtered(image, options.lambda, device);
         }
@@ -80,9 +83,6 @@ impl Blur {
 
     /// conj(H)·Y/(|H|² + λ|D|²), with the transfer functions H of the blur and D of the gradient.
     fn filtered(&self, image: ArrayViewD<f32>, lambda: f32, device: &Device) -> Result<Deconvolved> {
-        if !lambda.is_finite() || lambda < 0.0 {
-            return value_err!("lambda is {lambda}; expected a finite number from 0 on");
-        }
         let y = self.data(image)?;
         let (shape, axes) = (y.shape().clone(), dims(self.extents.len()));
         let f = linop::fft(shape.clone(), axes.as_str(), FftOptions::default())?.keep();
