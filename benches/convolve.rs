@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use linops::{Device, Shape, Tensor, linop};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Dimension};
 use std::hint::black_box;
 
 /// Not zeros: those are one page of memory, mapped everywhere.

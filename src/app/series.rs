@@ -78,9 +78,7 @@ impl Series {
         }
         let frames = trajectories.axis_iter(Axis(0)).zip(density.axis_iter(Axis(0))).enumerate();
         let frames = frames
-            .map(|(t, (k, w))| {
-                NonCartesian::new(maps.view(), k, w, options.clone()).map_err(|e| e.at(format!("frame {t}")))
-            })
+            .map(|(t, (k, w))| NonCartesian::new(maps.view(), k, w, options).map_err(|e| e.at(format!("frame {t}"))))
             .collect::<Result<Vec<_>>>()?;
         let scale = frames.iter().fold(0.0f32, |m, f| m.max(f.scale()));
         let linops: Vec<Linop> = frames.iter().map(|f| f.linop().clone()).collect();

@@ -231,7 +231,7 @@ fn canvas(g: &Geometry, image: [usize; 3], truncated: bool) -> [usize; 3] {
         };
     // The source turns outside of the corners.
     let most = g.distances().map_or(f64::INFINITY, |(source, _)| source / 2f64.sqrt() / g.pixel_size - 2.0);
-    let most = most.min(7900.0).max(0.0);
+    let most = most.clamp(0.0, 7900.0);
     let extent = |n: usize| {
         // A little less than a pixel at the rim is no reason for a larger canvas.
         let half = (reach / g.pixel_size).min(most) - 0.26;
