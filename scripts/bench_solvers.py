@@ -1,0 +1,172 @@
+"""What scripts/bench-peers runs for solvers and applications: see there.
+
+Scans beside SigPy's L1WaveletRecon and TotalVariationRecon, each to within 1e-3 of its own limit; Richardson-Lucy and SIRT beside
+scikit-image. Theirs penalise all coefficients and wrap differences round, so objectives are not compared, only how
+long each takes to come to rest. Times are those of the host without reading files, medians over alternating rounds.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+
+BINARY, ROUNDS = sys.argv[1], int(sys.argv[2])
+THREADS = int(os.environ.get("RAYON_NUM_THREADS", len(os.sched_getaffinity(0))))
+for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+    os.environ[name] = str(THREADS)
+
+import numpy as np  # noqa: E402
+
+warnings.filterwarnings("ignore")
+RNG = np.random.default_rng(0)
+FOLDER = tempfile.mkdtemp()
+
+
+def module(name):
+    try:
+        return __import__(name, fromlist=["_"])
+    except ImportError:
+        print(f"{name} is not installed: its rows are left out", flush=True)
+        return None
+
+
+def path(name, array=None):
+    file = os.path.join(FOLDER, name)
+    if array is not None:
+        np.save(file, array)
+    return file
+
+
+def ours(verb, *args):
+    command = [BINARY, verb, *args, "-o", path("out.npy"), "--force", "--device", "host", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True)
+    return json.loads(done.stdout)
+
+
+def timed(f):
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
+
+
+def compare(name, mine, whose, theirs):
+    """Functions that give seconds."""
+    rows = [(mine(), theirs()) for _ in range(ROUNDS)]
+    a, b = (float(np.median([r[k] for r in rows])) for k in (0, 1))
+    ratio = float(np.median([r[1] / r[0] for r in rows]))
+    print(f"{name:44} {a:8.3f} s   {whose:34} {b:8.3f} s   theirs / ours {ratio:6.2f}", flush=True)
+
+
+def head(n):
+    y, x = np.mgrid[-1 : 1 : n * 1j, -1 : 1 : n * 1j]
+    image = np.zeros((n, n))
+    for v, a, b, cx, cy in ((1, 0.7, 0.9, 0, 0), (-0.6, 0.62, 0.82, 0, 0), (0.3, 0.2, 0.3, 0.2, -0.1), (0.5, 0.1, 0.15, -0.25, 0.2)):
+        image[((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 < 1] += v
+    return image
+
+
+def first_within(values, part=1e-3):
+    least = min(values)
+    return next(k for k, v in enumerate(values) if v <= least * (1 + part)) + 1
+
+
+def scans():
+    app, sigpy = module("sigpy.mri.app"), module("sigpy")
+    if app is None:
+        return
+    n, coils = 192, 8
+    y, x = np.mgrid[-1 : 1 : n * 1j, -1 : 1 : n * 1j]
+    angles = 2 * np.pi * np.arange(coils) / coils
+    maps = np.stack([np.exp(-((x - np.cos(t)) ** 2 + (y - np.sin(t)) ** 2) / 1.5 + 1j * t) for t in angles])
+    maps /= np.sqrt((abs(maps) ** 2).sum(0))
+    mask = (RNG.random((n, n)) < 0.15) | (np.hypot(x, y) < 0.15)
+    kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(maps * head(n), axes=(1, 2)), norm="ortho"), axes=(1, 2))
+    kspace += 0.005 * (RNG.standard_normal(kspace.shape) + 1j * RNG.standard_normal(kspace.shape))
+    kspace = (kspace * mask).astype(np.complex64)
+    maps = maps.astype(np.complex64)
+    files = [path("k.npy", kspace), "--maps", path("m.npy", maps), "--mask", path("w.npy", mask.astype(np.float32))]
+    back = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace, axes=(1, 2)), norm="ortho"), axes=(1, 2))
+    scale = float(abs((maps.conj() * back).sum(0)).max())
+    for reg, theirs, name in (
+        ("l1-wavelet", app.L1WaveletRecon, "SigPy L1WaveletRecon"),
+        ("tv", app.TotalVariationRecon, "SigPy TotalVariationRecon"),
+    ):
+        weight = 0.003
+        args = dict(weights=mask, show_pbar=False, save_objective_values=True)
+        long = theirs(kspace, maps, weight * scale, max_iter=500, **args)
+        long.run()
+        their_iterations = first_within([float(v) for v in long.objective_values])
+        asked = ["--reg", f"{reg}:{weight}"]
+        history = ours("recon", *files, *asked, "--tol", "1e-6", "--iterations", "3000")["history"]
+        at = first_within([v for _, v in history])
+        iterations = history[at - 1][0]
+        short = [*files, *asked, "--tol", "0", "--iterations", str(iterations)]
+        compare(
+            f"{reg}, {coils} coils of {n}x{n}, {iterations} iterations",
+            lambda: ours("recon", *short)["seconds"],
+            f"{name}, {their_iterations} iterations",
+            lambda: timed(theirs(kspace, maps, weight * scale, weights=mask, max_iter=their_iterations, show_pbar=False).run),
+        )
+
+
+def pictures():
+    restoration, signal = module("skimage.restoration"), module("scipy.signal")
+    if restoration is None or signal is None:
+        return
+    n, taps = 512, 15
+    t = np.mgrid[-2 : 2 : taps * 1j]
+    psf = np.exp(-(t[:, None] ** 2 + t[None] ** 2))
+    psf /= psf.sum()
+    image = signal.fftconvolve(head(n) + 0.1, psf, mode="same").astype(np.float32)
+    image = np.maximum(image, 0)
+    files = [path("i.npy", image), "--psf", path("p.npy", psf.astype(np.float32)), "--boundary", "zero"]
+    for iterations in (30,):
+        compare(
+            f"Richardson-Lucy, {n}x{n}, psf {taps}x{taps}, {iterations} steps",
+            lambda: ours("deconv", *files, "--method", "rl", "--iterations", str(iterations), "--tol", "0")["seconds"],
+            "skimage richardson_lucy",
+            lambda: timed(lambda: restoration.richardson_lucy(image, psf, num_iter=iterations)),
+        )
+    noisy = (head(n) + 0.1 * RNG.standard_normal((n, n))).astype(np.float32)
+    compare(
+        f"total variation, {n}x{n}, to rest",
+        lambda: ours("denoise", path("n.npy", noisy), "--reg", "tv:=0.1")["seconds"],
+        "skimage denoise_tv_chambolle",
+        lambda: timed(lambda: restoration.denoise_tv_chambolle(noisy, weight=0.1, eps=1e-5, max_num_iter=500)),
+    )
+
+
+def projections():
+    transform = module("skimage.transform")
+    if transform is None:
+        return
+    n, views = 192, 120
+    theta = np.linspace(0, 180, views, endpoint=False)
+    image = head(n) * (np.hypot(*np.mgrid[-1 : 1 : n * 1j, -1 : 1 : n * 1j]) < 0.95)
+    sino = transform.radon(image, theta, circle=True).astype(np.float32)
+    files = [path("s.npy", np.ascontiguousarray(sino.T)), "--angles", path("a.npy", theta.astype(np.float32))]
+    compare(
+        f"filtered back-projection, {views} views of {n}",
+        lambda: ours("ct", *files, "--size", str(n))["seconds"],
+        "skimage iradon",
+        lambda: timed(lambda: transform.iradon(sino, theta, circle=True)),
+    )
+    compare(
+        f"20 steps of SIRT, {views} views of {n}",
+        lambda: ours("ct", *files, "--method", "sirt", "--iterations", "20", "--tol", "0", "--size", str(n))["seconds"],
+        "skimage iradon_sart, 2 passes",
+        lambda: timed(lambda: transform.iradon_sart(sino, theta, transform.iradon_sart(sino, theta))),
+    )
+
+
+def main():
+    print(f"{THREADS} threads, {ROUNDS} rounds", flush=True)
+    scans()
+    pictures()
+    projections()
+
+
+main()
