@@ -3,7 +3,6 @@
 use super::accuracy::{Accuracy, Look};
 use super::many::{Recurrence, alone};
 use super::monitor::Monitor;
-use super::root::root;
 use super::scale::{scale, scaling, to_unit_norm};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
@@ -61,7 +60,6 @@ const TT: Scalar = Scalar(23);
 const XX: Scalar = Scalar(24);
 const NTNT: Scalar = Scalar(25);
 const SCALES: [Scalar; 2] = [Scalar(26), Scalar(27)];
-const SPARE: [Scalar; 2] = [Scalar(28), Scalar(29)];
 /// ⟨b, t⟩ and ⟨x, (N + λ) t⟩.
 const BT: Scalar = Scalar(30);
 const XNT: Scalar = Scalar(31);
@@ -143,7 +141,7 @@ impl Step {
             Step::Resume => Pass::new("minres_resume").update(V, [(one(), Q)]),
             Step::First => Pass::new("minres_first").dot(V, V),
             Step::Begin => {
-                let pass = root(Pass::new("minres_begin").totals([VV]), VV, BETA, SPARE);
+                let pass = Pass::new("minres_begin").totals([VV]).formula(BETA, Formula::from(VV).root());
                 pass.formula(PER_BETA, one() / BETA)
                     .formula(PER_BEFORE, 0.0)
                     .formula(ETA, BETA)
@@ -198,13 +196,14 @@ fn turn() -> Pass {
         .formula(HALTED, Formula::from(VV).if_positive(HALTED, 1.0))
         .formula(BETA_BEFORE, BETA)
         .formula(PER_BEFORE, PER_BETA);
-    let pass = root(pass, VV, BETA, SPARE)
+    let pass = pass
+        .formula(BETA, Formula::from(VV).root())
         .formula(PER_BETA, one() / BETA)
         .formula(DELTA, COSINE * ALPHA - COSINE_BEFORE * SINE * BETA_BEFORE)
         .formula(RHO_2, SINE * ALPHA + COSINE_BEFORE * COSINE * BETA_BEFORE)
         .formula(RHO_3, SINE_BEFORE * BETA_BEFORE)
         .formula(SQUARE, DELTA * DELTA + VV);
-    root(pass, SQUARE, RHO, SPARE)
+    pass.formula(RHO, Formula::from(SQUARE).root())
         .formula(PER_RHO, (SQUARE - LARGEST * NULL).if_positive(one() / RHO, 0.0))
         .formula(COSINE_BEFORE, COSINE)
         .formula(SINE_BEFORE, SINE)

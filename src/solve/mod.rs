@@ -21,7 +21,6 @@ mod minres;
 mod monitor;
 mod options;
 pub mod precondition;
-mod root;
 mod scale;
 mod sirt;
 mod spectrum;

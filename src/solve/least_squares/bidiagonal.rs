@@ -4,8 +4,7 @@
 //! where they are read, so that no pass stands between a vector and its norm. Once a norm is rounding beside that of A it counts
 //! as 0: then both vectors are 0 from there on, and so are a method's steps.
 
-use super::{Do, LARGEST, NULL, OWN, Q, S, SCALE, SPARE, U};
-use crate::solve::root::root;
+use super::{Do, LARGEST, NULL, OWN, Q, S, SCALE, U};
 use crate::vectors::{Formula, Pass, Scalar, Vector};
 
 pub(super) const V: Vector = Vector(7);
@@ -39,7 +38,7 @@ const TURN: usize = 5;
 /// Takes β²; it is compared with ‖A‖², which is 0 at the first.
 fn right(name: &'static str) -> Pass {
     let pass = Pass::new(name).totals([UU]).formula(UU, unless_null(UU));
-    root(pass, UU, BETA, SPARE).formula(PER_BETA, Formula::from(1.0) / BETA)
+    pass.formula(BETA, Formula::from(UU).root()).formula(PER_BETA, Formula::from(1.0) / BETA)
 }
 
 /// The beginning of a pass that takes α²: of the first vector, or of a next one, beside which the column that is now whole
@@ -50,7 +49,9 @@ pub(super) fn taken(name: &'static str, first: bool) -> Pass {
         true => pass.formula(LARGEST, VV),
         false => pass.formula(LARGEST, Formula::from(LARGEST).max(ALPHA * ALPHA + UU)),
     };
-    root(pass.formula(VV, unless_null(VV)), VV, ALPHA, SPARE).formula(PER_ALPHA, Formula::from(1.0) / ALPHA)
+    pass.formula(VV, unless_null(VV))
+        .formula(ALPHA, Formula::from(VV).root())
+        .formula(PER_ALPHA, Formula::from(1.0) / ALPHA)
 }
 
 fn unless_null(square: Scalar) -> Formula {

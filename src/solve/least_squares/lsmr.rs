@@ -1,10 +1,9 @@
 //! LSMR.
 
 use super::bidiagonal::{ABOVE, ALPHA, BETA, PER_ALPHA, V, begin, iterate, passes, taken};
-use super::{GRADIENT, LAMBDA, Method, OWN, SPARE, W, X, minimise, minimise_many};
+use super::{GRADIENT, LAMBDA, Method, OWN, W, X, minimise, minimise_many};
 use crate::error::Result;
 use crate::linop::Linop;
-use crate::solve::root::root;
 use crate::solve::tikhonov::damped_start;
 use crate::solve::{Solution, SolveOptions};
 use crate::tensor::Tensor;
@@ -41,14 +40,16 @@ pub(super) fn method() -> Method {
         .update(H, [(PER_ALPHA.into(), V)])
         .update(W, []);
     let turn = taken("lsmr_turn", false).formula(BEFORE, RHO * RHO_BAR).formula(SQUARE, ALPHA_BAR * ALPHA_BAR + LAMBDA);
-    let turn = root(turn, SQUARE, DAMPED, SPARE).formula(SQUARE, SQUARE + BETA * BETA);
-    let turn = root(turn, SQUARE, RHO, SPARE)
+    let turn = turn.formula(DAMPED, Formula::from(SQUARE).root()).formula(SQUARE, SQUARE + BETA * BETA);
+    let turn = turn
+        .formula(RHO, Formula::from(SQUARE).root())
         .formula(THETA, BETA / RHO * ALPHA)
         .formula(ALPHA_BAR, DAMPED / RHO * ALPHA)
         .formula(THETA_BAR, SINE_BAR * RHO)
         .formula(TURNED, C_BAR * RHO)
         .formula(SQUARE, TURNED * TURNED + THETA * THETA);
-    let turn = root(turn, SQUARE, RHO_BAR, SPARE)
+    let turn = turn
+        .formula(RHO_BAR, Formula::from(SQUARE).root())
         .formula(C_BAR, TURNED / RHO_BAR)
         .formula(SINE_BAR, THETA / RHO_BAR)
         .formula(ZETA, C_BAR * ZETA_BAR)

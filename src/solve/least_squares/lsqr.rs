@@ -1,10 +1,9 @@
 //! LSQR.
 
 use super::bidiagonal::{ABOVE, ALPHA, BETA, PER_ALPHA, V, begin, iterate, passes, taken};
-use super::{GRADIENT, LAMBDA, Method, OWN, SPARE, W, X, minimise, minimise_many};
+use super::{GRADIENT, LAMBDA, Method, OWN, W, X, minimise, minimise_many};
 use crate::error::Result;
 use crate::linop::Linop;
-use crate::solve::root::root;
 use crate::solve::tikhonov::damped_start;
 use crate::solve::{Solution, SolveOptions};
 use crate::tensor::Tensor;
@@ -30,10 +29,12 @@ pub(super) fn method() -> Method {
         .update(W, [(PER_ALPHA.into(), V)]);
     // Rotations, not reflections: ρ̄ stays positive, and φ̄ has the sign that makes up for it.
     let mut turn = taken("lsqr_turn", false).formula(SQUARE, RHO_BAR * RHO_BAR + LAMBDA);
-    turn = root(turn, SQUARE, DAMPED, SPARE)
+    turn = turn
+        .formula(DAMPED, Formula::from(SQUARE).root())
         .formula(PHI_BAR, RHO_BAR / DAMPED * PHI_BAR)
         .formula(SQUARE, SQUARE + BETA * BETA);
-    turn = root(turn, SQUARE, RHO, SPARE)
+    turn = turn
+        .formula(RHO, Formula::from(SQUARE).root())
         .formula(C, DAMPED / RHO)
         .formula(SINE, BETA / RHO)
         .formula(THETA, SINE * ALPHA)

@@ -49,12 +49,10 @@ const MISFIT: Scalar = Scalar(5);
 const TT: Scalar = Scalar(6);
 const XX: Scalar = Scalar(7);
 const SCALES: [Scalar; 2] = [Scalar(8), Scalar(9)];
-/// What square roots need.
-const SPARE: [Scalar; 2] = [Scalar(10), Scalar(11)];
-const YQ: Scalar = Scalar(12);
-const XT: Scalar = Scalar(13);
+const YQ: Scalar = Scalar(10);
+const XT: Scalar = Scalar(11);
 /// The first scalar of a method's own.
-const OWN: usize = 14;
+const OWN: usize = 12;
 
 /// ⟨A x, q⟩ and ⟨x, Aᴴq⟩ differ by this part of ‖A x‖‖q‖ and more: the adjoint is another operator's.
 const MISMATCH: f64 = 1e-4;

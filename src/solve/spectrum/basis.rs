@@ -8,7 +8,6 @@ use crate::dim::Shape;
 use crate::error::Result;
 use crate::linop::scalar;
 use crate::run::Device;
-use crate::solve::root::root;
 use crate::tensor::{DType, Tensor};
 use crate::vectors::{Formula, Layout, Pass, Scalar, Space, Vector};
 use num_complex::{Complex32, Complex64};
@@ -20,7 +19,6 @@ const SLOTS: [Vector; 4] = [Vector(1), Vector(2), Vector(3), Vector(4)];
 const C: [Scalar; 4] = [Scalar(0), Scalar(1), Scalar(2), Scalar(3)];
 const SQUARE: Scalar = Scalar(4);
 const NORM: Scalar = Scalar(5);
-const SPARE: [Scalar; 2] = [Scalar(6), Scalar(7)];
 
 const PRODUCTS: usize = 0;
 const REMOVE: usize = 1;
@@ -49,7 +47,10 @@ pub(super) fn layout(complex: bool) -> Layout {
         Pass::new("basis_remove").totals(C).update(WORK, slots(-1.0)),
         Pass::new("basis_add").update(WORK, slots(1.0)),
         Pass::new("basis_measure").dot(WORK, WORK),
-        root(Pass::new("basis_unit").totals([SQUARE]), SQUARE, NORM, SPARE).update(WORK, [(one() / NORM, WORK)]),
+        Pass::new("basis_unit")
+            .totals([SQUARE])
+            .formula(NORM, Formula::from(SQUARE).root())
+            .update(WORK, [(one() / NORM, WORK)]),
         Pass::new("basis_empty").update(WORK, []),
         clear(if complex { 2 } else { 1 }),
     ];

@@ -7,7 +7,6 @@
 use super::small;
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
-use crate::solve::root::root;
 use crate::tensor::Tensor;
 use crate::vectors::{Formula, Layout, Pass, Scalar, Space, Vector};
 use num_complex::Complex64;
@@ -25,7 +24,6 @@ const PER_ALPHA: Scalar = Scalar(2);
 const PER_BETA: Scalar = Scalar(3);
 const UU: Scalar = Scalar(4);
 const VV: Scalar = Scalar(5);
-const SPARE: [Scalar; 2] = [Scalar(6), Scalar(7)];
 
 /// A norm so far below that of A is rounding: the Krylov space is at its end.
 const NULL: f64 = 1e-6;
@@ -33,9 +31,9 @@ const NULL: f64 = 1e-6;
 pub(super) fn layout() -> Layout {
     let per = |pass: Pass, to: Scalar, of: Scalar| pass.formula(to, Formula::from(1.0) / of);
     let left = Pass::new("spectrum_left").update(U, [(PER_BETA.into(), Q), (-(BETA * PER_ALPHA), U)]).dot(U, U);
-    let right = root(Pass::new("spectrum_right").totals([UU]), UU, ALPHA, SPARE);
+    let right = Pass::new("spectrum_right").totals([UU]).formula(ALPHA, Formula::from(UU).root());
     let right = per(right, PER_ALPHA, ALPHA).update(V, [(PER_ALPHA.into(), S), (-(ALPHA * PER_BETA), V)]).dot(V, V);
-    let taken = per(root(Pass::new("spectrum_taken").totals([VV]), VV, BETA, SPARE), PER_BETA, BETA);
+    let taken = per(Pass::new("spectrum_taken").totals([VV]).formula(BETA, Formula::from(VV).root()), PER_BETA, BETA);
     Layout { scalars: 8, passes: vec![Pass::new("spectrum_begin").dot(V, V), taken, left, right] }
 }
 

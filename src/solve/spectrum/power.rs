@@ -4,7 +4,6 @@ use super::{Random, near_one};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
 use crate::run::Device;
-use crate::solve::root::root;
 use crate::solve::{SolveOptions, Stop};
 use crate::tensor::{DType, Tensor};
 use crate::vectors::{Formula, Layout, Pass, Scalar, Vector};
@@ -19,16 +18,15 @@ const VQ: Scalar = Scalar(0);
 const QQ: Scalar = Scalar(1);
 const SS: Scalar = Scalar(2);
 const NORM: Scalar = Scalar(3);
-const SPARE: [Scalar; 2] = [Scalar(4), Scalar(5)];
 
 pub(super) fn layout() -> Layout {
     let one = || Formula::from(1.0);
     let passes = vec![
         Pass::new("power_begin").update(Q, [(one(), V)]).dot(Q, Q),
-        root(Pass::new("power_first").totals([QQ]), QQ, NORM, SPARE).update(V, [(one() / NORM, Q)]),
+        Pass::new("power_first").totals([QQ]).formula(NORM, Formula::from(QQ).root()).update(V, [(one() / NORM, Q)]),
         Pass::new("power_curve").dot(V, Q).dot(Q, Q),
         Pass::new("power_rest").totals([VQ, QQ]).update(S, [(one(), Q), (-Formula::from(VQ), V)]).dot(S, S),
-        root(Pass::new("power_turn").totals([SS]), QQ, NORM, SPARE).update(V, [(one() / NORM, Q)]),
+        Pass::new("power_turn").totals([SS]).formula(NORM, Formula::from(QQ).root()).update(V, [(one() / NORM, Q)]),
     ];
     Layout { scalars: 6, passes }
 }
