@@ -313,3 +313,20 @@ fn spokes_are_regularised() {
     assert_eq!(result["stop"], "converged", "{result}");
     assert!(result["misfit"].as_f64().unwrap() < 0.2, "{result}");
 }
+
+#[test]
+fn a_series_of_spokes_has_an_image_for_each_frame() {
+    let folder = Folder::new();
+    let (_, trajectory) = radial(&folder);
+    let k = folder.read("k.npy");
+    let twice = |a: &ArrayD<Complex32>| ndarray::stack(ndarray::Axis(0), &[a.view(), a.view()]).unwrap();
+    folder.complex("ks.npy", &twice(&k));
+    let trajectories = ndarray::stack(ndarray::Axis(0), &[trajectory.view(), trajectory.view()]).unwrap();
+    folder.array("trajs.npy", &Array::F64(trajectories));
+    folder.json("recon ks.npy --time --traj trajs.npy --maps maps.npy --device host --lambda 0.01 -o s.npy");
+    folder.json(&format!("{GIVEN} --lambda 0.01 -o one.npy"));
+    let (s, one) = (folder.read("s.npy"), folder.read("one.npy"));
+    for frame in s.outer_iter() {
+        assert!(distance(&frame.to_owned(), &one) < 1e-3);
+    }
+}

@@ -62,3 +62,62 @@ fn wrong_regularisers_are_refused() {
         folder.refused(&format!("{args} {more}"), says);
     }
 }
+
+/// A scan twice, under two masks: (time, coil, ky, kx), and its maps.
+fn series(folder: &Folder) {
+    let scan = folder.scan();
+    let (ny, nx) = scan.mask.dim();
+    // The second frame has other lines; all are there before the mask.
+    let second = ndarray::Array2::from_shape_fn((ny, nx), |(y, _)| f32::from(y % 3 != 1));
+    let masks = ndarray::stack![ndarray::Axis(0), scan.mask, second];
+    folder.real("masks.npy", &masks);
+    let full = folder.read("kspace.npy");
+    let full = full.into_dimensionality::<ndarray::Ix3>().unwrap();
+    folder.complex("series.npy", &ndarray::stack![ndarray::Axis(0), full, full]);
+    folder.real("basis.npy", &ndarray::Array2::from_elem((2, 1), 1.0f32));
+}
+
+#[test]
+fn a_series_has_an_image_for_each_frame() {
+    let folder = Folder::new();
+    series(&folder);
+    let args = "recon series.npy --time --maps maps.npy --device host --force";
+    folder.json(&format!("{args} --lambda 0.01 -o frames.npy"));
+    let frames = folder.read("frames.npy");
+    folder.json("recon kspace.npy --maps maps.npy --lambda 0.01 --device host -o one.npy");
+    let one = folder.read("one.npy");
+    assert_eq!(frames.shape(), [2, 48, 40]);
+    let first = frames.index_axis(ndarray::Axis(0), 0).to_owned();
+    assert!(distance(&first, &one) < 1e-4, "{}", distance(&first, &one));
+
+    let result = folder.json(&format!("{args} --mask masks.npy --reg llr:0.01 --reg tv:0.001 -o low.npy --tol 1e-3"));
+    assert_eq!(result["regularisers"].as_array().unwrap().len(), 2);
+    let low = folder.read("low.npy");
+    assert!(low.iter().all(|v| v.is_finite()) && low.shape() == [2, 48, 40]);
+
+    // One coefficient that is in every frame: the image of both.
+    folder.json(&format!("{args} --lambda 0.02 --subspace basis.npy -o c.npy"));
+    let c = folder.read("c.npy");
+    assert_eq!(c.shape(), [1, 48, 40]);
+    let c = c.index_axis(ndarray::Axis(0), 0).to_owned();
+    assert!(distance(&c, &one) < 1e-3, "{}", distance(&c, &one));
+    // Maps come from the mean of the frames where none are given.
+    folder.json("recon series.npy --time --device host --lambda 0.01 -o estimated.npy");
+}
+
+#[test]
+fn wrong_series_are_refused() {
+    let folder = Folder::new();
+    series(&folder);
+    for (args, says) in [
+        ("recon kspace.npy --time --maps maps.npy", "(time, coil, ky, kx)"),
+        ("recon series.npy --time --maps mask.npy", "coil maps"),
+        ("recon series.npy --time --maps maps.npy --mask maps.npy", "a mask"),
+        ("recon series.npy --time --maps maps.npy --subspace mask.npy", "the basis has 48 rows"),
+        ("recon series.npy --time --maps maps.npy --traj mask.npy", "a trajectory of"),
+        ("recon series.npy --maps maps.npy", "axes"),
+    ] {
+        folder.refused(&format!("{args} -o x.npy --device host"), says);
+    }
+    folder.misused("recon series.npy --maps maps.npy --subspace basis.npy -o x.npy", "--time");
+}
