@@ -25,7 +25,7 @@ use std::time::Instant;
 /// and then a crop, and the picture's part is written.
 ///
 /// --method rl raises the Poisson likelihood of the counts y by Richardson and Lucy's iteration, x ← x·Aᵀ(y/A x)/Aᵀ1; it keeps
-/// the scene from being negative, and stops when ‖A x − y‖² is that of the noise. wiener minimises ‖A x − y‖² + λ‖∇x‖², cg
+/// the scene from being negative, and stops when the likelihood is that of the noise. wiener minimises ‖A x − y‖² + λ‖∇x‖², cg
 /// ‖A x − y‖² + λ‖x − m‖² with the mean m; their λ is the ratio of noise and signal, by the picture's spectrum. --reg
 /// minimises ½‖A x − y‖² + Σ λᵢRᵢ(x); a weight that is not given is the one by which ‖A x − y‖² is that of the noise.
 #[derive(clap::Args)]

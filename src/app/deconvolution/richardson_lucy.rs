@@ -22,8 +22,9 @@ pub struct RichardsonLucyOptions<'a> {
     /// Stop when an iteration lowers the divergence Σ y ln(y/Ax) − y + Ax by less than this part of it; 1e-3 at first, 0 goes
     /// on to the last iteration.
     pub tol: f32,
-    /// Stop when the root mean square of A x − y has come down to this standard deviation of the noise: further iterations fit
-    /// noise. None at first, which never stops for that.
+    /// Stop when the divergence has come down to n·g/2, its expectation for n samples of noise whose variance is g times their
+    /// brightness, with g = σ²/mean for this root mean square σ of the noise: further iterations fit noise (Bertero et al., Inverse
+    /// Problems 26:105004, 2010). None at first, which never stops for that.
     pub noise: Option<f64>,
     /// The scene on the canvas to start from; None at first, which is an even one as bright as the picture. What is 0 stays 0.
     pub start: Option<ArrayD<f32>>,
@@ -123,6 +124,8 @@ impl Blur {
             let zero = Tensor::zeros(canvas, crate::DType::F32)?.to(device)?;
             return self.deconvolved(&y, &zero, 0, Vec::new(), Stop::Zero);
         }
+        let mean = counts.iter().map(|&v| f64::from(v)).sum::<f64>() / self.counted().max(1) as f64;
+        let least = noise.map(|n| 0.5 * self.counted() as f64 * n * n / mean);
         let step = Step::new(self, counts, largest * DARK, device)?;
         let mut x = match options.start.take() {
             None => step.first(&canvas, device)?,
@@ -139,7 +142,7 @@ impl Blur {
         let (stop, at_noise) = loop {
             let blurred = self.linop.apply(&x)?;
             let seen = blurred.to(&Device::host())?.to_real_array()?;
-            let Fit { divergence, deviation } = step.fit(&seen, self.counted());
+            let divergence = step.divergence(&seen);
             if k > 0 {
                 let change = if before > 0.0 { ((before - divergence) / before).abs() } else { 0.0 };
                 let reading = Reading { iteration: k, of: iterations, residual: change, true_residual: None };
@@ -147,7 +150,7 @@ impl Blur {
                 if let Some(progress) = &mut options.progress {
                     progress(reading);
                 }
-                if noise.is_some_and(|n| n > 0.0 && deviation <= n) {
+                if least.is_some_and(|least| least > 0.0 && divergence <= least) {
                     break (Stop::Converged, true);
                 }
                 if divergence == 0.0 || change < f64::from(tol) {
@@ -180,12 +183,6 @@ struct Step {
     added: ArrayD<f32>,
 }
 
-/// How well an iterate explains the data.
-struct Fit {
-    divergence: f64,
-    deviation: f64,
-}
-
 impl Step {
     fn new(blur: &Blur, counts: ArrayD<f32>, dark: f32, device: &Device) -> Result<Step> {
         let ones = Tensor::from_array(ArrayD::<f32>::ones(counts.raw_dim()), blur.linop.output()?.clone().dims())?;
@@ -204,19 +201,18 @@ impl Step {
         Tensor::from_array(even, canvas.dims())?.to(device)
     }
 
-    fn fit(&self, seen: &ArrayD<f32>, counted: usize) -> Fit {
-        let (mut divergence, mut square) = (0.0, 0.0);
+    /// Σ y ln(y/Ax) − y + Ax.
+    fn divergence(&self, seen: &ArrayD<f32>) -> f64 {
+        let mut sum = 0.0;
         for ((y, a), known) in self.counts.iter().zip(seen).zip(self.weights()) {
             if known == 0.0 {
                 continue;
             }
             let (light, estimate) = (f64::from(*y + self.dark), f64::from(a.max(0.0) + self.dark));
             // Where nothing was seen all of the estimate is too much.
-            divergence +=
-                if *y > 0.0 { light * (light / estimate).ln() - light + estimate } else { f64::from(a.max(0.0)) };
-            square += (f64::from(*a) - f64::from(*y)).powi(2);
+            sum += if *y > 0.0 { light * (light / estimate).ln() - light + estimate } else { f64::from(a.max(0.0)) };
         }
-        Fit { divergence: divergence.max(0.0), deviation: (square / counted.max(1) as f64).sqrt() }
+        sum.max(0.0)
     }
 
     fn weights(&self) -> impl Iterator<Item = f32> {
