@@ -41,11 +41,13 @@ mod arithmetic;
 pub mod explain;
 
 pub mod check;
-pub mod convex;
-pub mod functional;
 pub mod solve;
 
 pub mod derivative;
+
+pub mod functional;
+
+pub mod convex;
 
 pub mod threadable;
 

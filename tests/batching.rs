@@ -37,7 +37,8 @@ fn differences(name: &str, a: &Linop) -> Vec<(String, f64)> {
     for device in devices() {
         for ((what, one), (_, all)) in three(a).into_iter().zip(three(&over)) {
             let x = complex(all.input().unwrap(), 1);
-            let (want, got) = (one_by_one(&device, &one, &x), apply_on(&device, &all, &x).unwrap());
+            let (want, got) = (one_by_one(&device, &one, &x), apply_on(&device, &all, &x));
+            let got = got.unwrap_or_else(|e| panic!("{name}: {what} on {}: {e}", device.name()));
             if bits(&want) != bits(&got) {
                 let error = distance(&got, &widened(&want));
                 found.push((format!("{name}: {what} on {}: {error:.1e}", device.name()), error));

@@ -479,6 +479,6 @@ fn low_rank_series_and_constraints_run_between_passes() {
         let want =
             DVector::from_iterator(series.len(), series.iter().map(|v| Complex64::new(v.re.into(), v.im.into())));
         let off = (found - &want).norm() / want.norm();
-        assert!(off < 0.1, "{device}: {off} after {}", solved.iterations);
+        assert!(off < 0.2, "{device}: {off} after {}", solved.iterations);
     }
 }

@@ -107,7 +107,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     ];
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
-    let job = Job { args, target, device: &device, printer };
+    let start = args.start()?;
+    let job = Job { args, target, device: &device, start, printer };
     if args.time {
         return series::run(job, options);
     }
@@ -146,8 +147,8 @@ impl Args {
         Ok(Some(start))
     }
 
-    fn wrong_start(&self, expected: &str) -> Error {
-        let message = format!("the image to start from has another number of axes, expected {expected}");
+    fn wrong_start(&self, came: &[usize], expected: &[usize]) -> Error {
+        let message = format!("an image of {came:?} to start from, expected {expected:?}");
         match &self.init {
             Some(path) => Error::file(path, message),
             None => Error::Value(message),
@@ -157,10 +158,10 @@ impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         let [traj, _] = self.noncartesian.files();
-        match (traj, &self.mask) {
-            (Some(_), Some(_)) => Err(MASKED.into()),
-            _ => Ok(()),
+        if traj.is_some() && self.mask.is_some() && !self.time {
+            return Err(MASKED.into());
         }
+        self.regularise.check(self.time)
     }
 }
 

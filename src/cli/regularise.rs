@@ -1,6 +1,6 @@
 //! Options of regularised reconstructions, the same for all verbs that have them.
 
-use linops::app::regularise::{Regularisation, Regulariser, Stated};
+use linops::app::regularise::{Kind, Regularisation, Regulariser, Stated};
 use linops::convex::{ConvexOptions, Method, WaveletPenalty};
 use linops::linop::Wavelet;
 use std::num::NonZeroUsize;
@@ -48,6 +48,18 @@ impl Regularise {
         !self.reg.is_empty() || self.non_negative
     }
 
+    /// What shows without a look at any file; whether there is a series.
+    pub fn check(&self, series: bool) -> Result<(), String> {
+        let has = |kind| self.reg.iter().any(|r| r.kind == kind);
+        if has(Kind::Llr) && !series {
+            return Err("llr is for a series of images (frames, contrasts); use tv or l1-wavelet for one image".into());
+        }
+        if let Some(wavelet) = self.wavelet.as_ref().filter(|w| !w.is_orthogonal()) {
+            return Err(format!("--wavelet: {wavelet} is not orthogonal; use haar, db, sym or coif"));
+        }
+        Ok(())
+    }
+
     /// What is asked for, with `default` where no regulariser is given.
     pub fn regularisation(&self, default: &[Regulariser]) -> Regularisation {
         let terms = if self.reg.is_empty() { default.to_vec() } else { self.reg.clone() };
@@ -80,7 +92,6 @@ impl Regularise {
 /// A weight for people: "tv 0.01 of max|Aᴴy|, λ = 3.1e-3".
 pub fn describe(stated: &Stated) -> String {
     use super::printer::short;
-    use linops::app::regularise::Kind;
     let mark = if stated.default { " (default)" } else { "" };
     match stated.kind {
         Kind::L2 => format!("l2, lambda {}{mark}", short(stated.absolute)),

@@ -223,7 +223,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let mut space = draft.space(&device)?;
     let space = &mut *space;
     let (shape, dtype) = (pdhg.smooth.shape.clone(), dtype(problem));
-    let norm = match teller.options().norm {
+    let mut norm = match teller.options().norm {
         Some(norm) => norm + pdhg.smooth.mu,
         None => pdhg.norm.find(space, &shape, dtype, &device, pdhg.smooth.mu)?,
     };
@@ -231,12 +231,11 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         Some(norm) => norm.find(space, &shape, dtype, &device, 0.0)?,
         None => 1.0,
     };
-    let [mut tau, mut sigma] = steps(&pdhg, problem, norm, dual_norm, teller.options().balance)?;
     let set = |space: &mut dyn Space, [tau, sigma]: [f64; 2]| -> Result<()> {
         space.set_scalar(pdhg.tau, number(tau))?;
         space.set_scalar(pdhg.sigma, number(sigma))
     };
-    set(space, [tau, sigma])?;
+    set(space, steps(&pdhg, problem, norm, dual_norm, teller.options().balance)?)?;
     let start = match &problem.start {
         Some(x) => x.clone(),
         None => Tensor::zeros(shape, dtype)?.to(&device)?,
@@ -279,8 +278,8 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             if halved > HALVINGS {
                 return value_err!("pdhg: the objective grows with every step; is the linop linear and finite?");
             }
-            [tau, sigma] = [tau / 2.0, sigma / 2.0];
-            set(space, [tau, sigma])?;
+            norm *= 2.0;
+            set(space, steps(&pdhg, problem, norm, dual_norm, teller.options().balance)?)?;
             space.pass(pdhg.restart)?;
             watch.restart();
         }

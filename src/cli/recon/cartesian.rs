@@ -24,13 +24,13 @@ struct Problem {
 
 pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8> {
     let Job { args, device, .. } = job;
+    job.expect_start(&kspace.values.shape()[1..])?;
     let problem = prepare(args, kspace)?;
     let sense = Sense::new(problem.maps.view(), problem.mask.view())?;
     if args.regularise.is_asked() {
         let facts = described(&job, &problem);
         let asked = args.regularisation();
-        let start = args.start()?.map(|x| x.into_dimensionality::<Ix2>()).transpose();
-        let start = start.map_err(|_| args.wrong_start("(ny, nx)"))?;
+        let start = job.start.clone().and_then(|x| x.into_dimensionality::<Ix2>().ok());
         let start = start.as_ref().map(|x| x.view());
         return job.regularise("Ny Nx", facts, |options| {
             sense.regularised(problem.kspace.view(), &asked, start, options, device)

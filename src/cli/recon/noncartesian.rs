@@ -156,6 +156,7 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
     let Job { args, device, printer, .. } = job;
     let nufft = args.noncartesian.nufft();
     let problem = prepare(args, samples, &job.target, device)?;
+    job.expect_start(&problem.matrix)?;
     let Problem { samples, matrix, density, maps, .. } = &problem;
     let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
     let dims = image_dims(matrix.len());
@@ -176,7 +177,7 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
             }
             if args.regularise.is_asked() {
                 let asked = args.regularisation();
-                let start = args.start()?;
+                let start = job.start.clone();
                 let start = start.as_ref().map(|x| x.view());
                 return job
                     .regularise(dims, facts, |options| model.regularised(kspace, &asked, start, options, device));

@@ -21,10 +21,20 @@ pub(super) struct Job<'a> {
     pub args: &'a Args,
     pub target: Output,
     pub device: &'a Device,
+    /// The image to start from.
+    pub start: Option<ArrayD<Complex32>>,
     pub printer: &'a Printer,
 }
 
 impl Job<'_> {
+    /// Refuses a start of other extents than the image.
+    pub(super) fn expect_start(&self, extents: &[usize]) -> Result<()> {
+        match self.start.as_ref().filter(|x| x.shape() != extents) {
+            Some(start) => Err(self.args.wrong_start(start.shape(), extents)),
+            None => Ok(()),
+        }
+    }
+
     /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem.
     pub(super) fn solve<D: Dimension>(
         self,
@@ -34,7 +44,7 @@ impl Job<'_> {
         solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
     ) -> Result<u8> {
         let SolveOptions { lambda, iterations, tol, .. } = options;
-        let Job { args, target, device, printer } = self;
+        let Job { args, target, device, printer, .. } = self;
         printer.field("lambda", format_args!("{}{}", short(lambda), default_mark(args.lambda.is_some())));
         printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
         printer.field("tol", format_args!("{}{}", short(tol), default_mark(args.tol.is_some())));
@@ -86,7 +96,7 @@ impl Job<'_> {
         mut facts: Map<String, Value>,
         solver: impl FnOnce(ConvexOptions) -> Result<Regularised<D>>,
     ) -> Result<u8> {
-        let Job { args, target, device, printer } = self;
+        let Job { args, target, device, printer, .. } = self;
         let options = ConvexOptions::default();
         let iterations = args.iterations.map_or(options.iterations, NonZeroUsize::get);
         let tol = args.tol.map_or(options.tol, f64::from);
@@ -167,7 +177,7 @@ impl Job<'_> {
         mut facts: Map<String, Value>,
         image: impl FnOnce() -> Result<ArrayD<Complex32>>,
     ) -> Result<u8> {
-        let Job { args, target, device, printer } = self;
+        let Job { args, target, device, printer, .. } = self;
         printer.field("device", device.name());
         let start = Instant::now();
         let image = image()?;

@@ -56,10 +56,11 @@ pub(super) fn run(job: Job, options: SolveOptions) -> Result<u8> {
         series = series.with_subspace(basis.view()).map_err(|e| Error::file(path, e.to_string()))?;
         front = "B";
     }
+    job.expect_start(series.linop().input()?.extents())?;
     let dims = format!("{front} {axes}");
     if args.regularise.is_asked() {
         let asked = args.regularisation();
-        let start = args.start()?;
+        let start = job.start.clone();
         let start = start.as_ref().map(|x| x.view());
         return job.regularise(&dims, json_facts, |o| series.regularised(kspace.view(), &asked, start, o, device));
     }

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn the_rays_of_a_line_add_to_one() {
         for enough in [0.2, 0.31, 1.2] {
-            for gamma in [-0.2, -0.1, 0.0, 0.07, 0.1999] {
+            for gamma in [-0.1999, -0.1, 0.0, 0.07, 0.1999] {
                 for k in 0..40 {
                     let from = f64::from(k) / 39.0 * 2.0 * (enough + gamma);
                     let sum = parker(from, gamma, enough) + parker(from + PI - 2.0 * gamma, -gamma, enough);
