@@ -67,7 +67,7 @@ impl Psf {
             PsfCenter::Middle => {
                 let given = psf.shape().iter().map(|&n| (n - 1) as f64 / 2.0).collect();
                 for axis in 0..psf.ndim() {
-                    if psf.shape()[axis] % 2 == 0 {
+                    if psf.shape()[axis].is_multiple_of(2) {
                         psf = between(&psf, axis);
                     }
                 }

@@ -57,7 +57,6 @@ impl Pages<'_> {
         } else {
             values.axis_iter(Axis(0)).try_for_each(|page| self.page(&mut encoder, page))?;
         }
-        drop(encoder);
         Ok((file.into_inner(), self.clipped))
     }
 
