@@ -197,11 +197,11 @@ impl<'a> Denoising<'a> {
         if !open || self.fill || noise <= 1e-7 * size {
             return self.once(given, (FILL * noise).max(LEAST * size), None, self.tol);
         }
-        self.down_to_noise(given)
+        self.fitted_to_noise(given)
     }
 
     /// Looks for the weight by which the difference is the noise: a secant in logarithms, each solve from the one before.
-    fn down_to_noise(&mut self, given: &Given) -> Result<Weighed> {
+    fn fitted_to_noise(&mut self, given: &Given) -> Result<Weighed> {
         let mut weight = FIRST * given.noise;
         let mut before: Option<(f64, f64)> = None;
         let mut start: Option<Tensor> = None;
