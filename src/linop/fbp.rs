@@ -6,7 +6,7 @@ mod weights;
 pub(crate) use weights::Coverage;
 
 use super::projection::{image_rank, order, saved};
-use super::{ConvolveOptions, Geometry, Linop, Operator, Saver, chain, convolve, diagonal};
+use super::{ConvolveOptions, Geometry, Linop, Operator, Saver, chain, convolve, diagonal, slice};
 use crate::access::ValueId;
 use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err, value_err};
@@ -119,8 +119,39 @@ pub fn fbp(
     if !(options.cutoff > 0.0 && options.cutoff <= 1.0) {
         return value_err!("fbp: cutoff is {}; expected more than 0 and at most 1", options.cutoff);
     }
-    let filtered = filtered(&input, &parse_dims(axes)?, geometry, options)?;
-    Ok(chain(vec![filtered, back])?.named("fbp"))
+    let names = parse_dims(axes)?;
+    let along = names[names.len() - 1];
+    let mut steps = Vec::new();
+    let (mut geometry, mut back) = (geometry.clone(), back);
+    match Weights::of(&geometry).map_err(|e| e.at("fbp"))?.rays {
+        Rays::Alike => {}
+        Rays::Each(weights) => steps.push(diagonal(&input, &Tensor::from_array(weights, &join(&[names[0], along]))?)?),
+        Rays::Detector { weights, beyond } => {
+            steps.push(diagonal(&input, &Tensor::from_array(weights, &along.to_string())?)?);
+            let (step, longer) = continued(&input, along, geometry.detectors, beyond)?;
+            back = back_projection(&longer, axes, &to, continue_by(&mut geometry, beyond)).map_err(|e| e.at("fbp"))?;
+            steps.push(step);
+        }
+    }
+    let shape = back.input()?.clone();
+    steps.extend([filtered(&shape, &names, &geometry, options)?, back]);
+    Ok(chain(steps)?.named("fbp"))
+}
+
+/// Zeros before and behind along the detector.
+fn continued(input: &Shape, along: Dim, n: usize, [before, behind]: [usize; 2]) -> Result<(Linop, Shape)> {
+    let extent = |(d, e): (Dim, usize)| if d == along { before + n + behind } else { e };
+    let longer = Shape::new(input.dims().to_vec(), input.iter().map(extent).collect())?;
+    let part = slice(longer.clone(), &[(along.to_string().as_str(), before..before + n)])?.keep();
+    Ok((part.h(), longer))
+}
+
+/// The geometry of a detector that goes on so far before and behind.
+fn continue_by(g: &mut Geometry, [before, behind]: [usize; 2]) -> &Geometry {
+    let (center, _) = g.centers();
+    g.center = Some(center + before as f64);
+    g.detectors += before + behind;
+    g
 }
 
 /// The last step of [`fbp`]: each pixel samples each view at the place that it falls onto, weighted by the view's share of the turn.
@@ -148,11 +179,6 @@ fn filtered(input: &Shape, names: &[Dim], g: &Geometry, options: FbpOptions) -> 
     let same = join(input.dims());
     let long = next_smooth(2 * n);
     let mut steps = Vec::new();
-    match Weights::of(g).map_err(|e| e.at("fbp"))?.rays {
-        Rays::Alike => {}
-        Rays::Detector(weights) => steps.push(diagonal(input, &Tensor::from_array(weights, &along.to_string())?)?),
-        Rays::Each(weights) => steps.push(diagonal(input, &Tensor::from_array(weights, &join(&[names[0], along]))?)?),
-    }
     if let Some(weights) = cosines(g) {
         let dims = join(&names[if g.is_volume() { 1 } else { 0 }..]);
         let weights = match g.is_volume() {

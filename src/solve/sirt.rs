@@ -82,7 +82,8 @@ const BACK: usize = 1;
 /// readings, which hold the misfit ‖R^½(A x − y)‖/‖R^½ y‖ as their residual.
 ///
 /// It has converged where f is within [`tol`](SolveOptions::tol) of its limit, of itself, or of tol·f(0) where y is fitted all but
-/// exactly. The limit is estimated from how f falls while the iterations double, so never before `8·check_every` of them. The
+/// exactly; the limit is estimated from how f falls while the iterations double, so never before `8·check_every` of them. Or where the
+/// second half of them has lowered it by no more than that. The
 /// solution's residual is ‖C Aᴴ R (y − A x)‖ of the last iterate but one over that of x = 0.
 ///
 /// ```

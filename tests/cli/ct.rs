@@ -160,7 +160,8 @@ fn the_axis_is_where_it_is_said_or_found() {
     let middle = folder.json(&format!("ct sino.npy --angles 0:180:60 -o z.npy {HOST}"));
     assert_eq!(middle["center"], 39.5);
     let misfit = |r: &serde_json::Value| r["misfit"].as_f64().unwrap();
-    assert!(misfit(&given) < 0.5 * misfit(&middle), "{given} {middle}");
+    assert!(misfit(&given) < 0.9 * misfit(&middle), "{given} {middle}");
+    assert!(distance(&image(&folder, "z.npy"), &image(&folder, "y.npy")) > 0.3);
     assert!(distance(&image(&folder, "x.npy"), &image(&folder, "y.npy")) < 0.1);
 }
 
@@ -192,7 +193,7 @@ fn solvers_say_how_they_ended() {
     let folder = Folder::new();
     scan(&folder);
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method cg --tol 0.01 -o x.npy {HOST}"));
-    assert!(text.contains("of its limit, by its fall") && text.contains("conjugate gradients, at most 500"), "{text}");
+    assert!((text.contains("of its limit, by its fall") || text.contains("the objective stands")) && text.contains("conjugate gradients, at most 500"), "{text}");
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method sirt --iterations 3 -o x.npy {HOST}"));
     assert!(text.contains("3 iterations (all iterations done; the objective still falls"), "{text}");
 }
@@ -241,7 +242,7 @@ fn wrong_arguments_are_told() {
         ("sino.npy --angles words.txt", "\"two\" is no number"),
         ("sino.npy --angles empty.txt", "holds no angles"),
         ("sino.npy --angles square.npy", "expected one axis"),
-        ("sino.npy --angles angles.npy --center 1000", "expected an index near"),
+        ("sino.npy --angles angles.npy --center 1000", "is far off the detector"),
         ("angles.npy --angles angles.npy", "1 axes"),
     ] {
         folder.refused(&format!("ct {args} -o x.npy --device host"), part);

@@ -18,6 +18,7 @@ mod angles;
 mod center;
 mod defects;
 mod model;
+mod noise;
 mod regularise;
 mod solve;
 mod transmission;

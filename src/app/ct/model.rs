@@ -158,31 +158,56 @@ impl Ct {
     /// # Errors
     /// [`fbp`](linop::fbp()) refuses the geometry, or the device fails.
     pub fn fbp(&self, options: FbpOptions, device: &Device) -> Result<super::CtImage> {
-        let cone = self.is_cone();
+        // For the misfit all that the rays pass is needed; where that is much more than the image it is not worth it.
+        let pixels = |extents: [usize; 3]| extents.iter().product::<usize>() as f64;
+        let all = self.truncated == 0.0 && pixels(self.canvas) <= MUCH * pixels(self.image);
+        let x = self.direct(options, if all { self.canvas } else { self.image }, device)?;
+        if !all {
+            return Ok(super::CtImage::direct(three(x.to(&Device::host())?.to_real_array()?)?, None));
+        }
+        let misfit = Some(self.misfit(&self.linop.apply(&x)?, &self.data()?)?);
+        Ok(super::CtImage::direct(self.image(&x)?, misfit))
+    }
+
+    /// Filtered back-projection to slices, rows and columns around the middle, as the input of the linop.
+    pub(super) fn direct(&self, options: FbpOptions, image: [usize; 3], device: &Device) -> Result<Tensor> {
+        let (geometry, pads) = self.continued();
+        let views = if pads == [0; 2] { self.views.clone() } else { continued(self.views.view(), pads) };
+        let y = Tensor::from_array(turned(views.view(), self.is_cone()), self.linop.output()?.dims())?;
+        let a = self.back_projection(&geometry, options, image)?;
+        a.apply(&y.to(device)?)?.renamed(self.linop.input()?.dims())
+    }
+
+    /// Whether [`fbp`](Ct::fbp) can be had of these views.
+    ///
+    /// # Errors
+    /// It cannot: those of [`fbp`](linop::fbp()).
+    pub fn expect_fbp(&self, options: FbpOptions) -> Result<()> {
+        self.back_projection(&self.continued().0, options, self.image).map(drop)
+    }
+
+    /// The geometry of the views as they are continued, and by how much before and behind.
+    fn continued(&self) -> (Geometry, [usize; 2]) {
         let most = if self.truncated > 0.0 { self.geometry.detectors.min(4000) } else { 0 };
         let pads = ends(&self.geometry).map(|counts| if counts { most } else { 0 });
         let (center, _) = self.geometry.centers();
-        let geometry = Geometry {
-            detectors: self.geometry.detectors + pads[0] + pads[1],
-            center: Some(center + pads[0] as f64),
-            ..self.geometry.clone()
-        };
-        let views = if most > 0 { continued(self.views.view(), pads) } else { self.views.clone() };
-        let y = Tensor::from_array(turned(views.view(), cone), if cone { "A V D" } else { "S A D" })?;
-        // For the misfit all that the rays pass is needed; where that is much more than the image it is not worth it.
-        let pixels = |extents: [usize; 3]| extents.iter().product::<usize>() as f64;
-        let all = most == 0 && pixels(self.canvas) <= MUCH * pixels(self.image);
-        let [z, ny, nx] = if all { self.canvas } else { self.image };
-        let to = if cone { format!("Nz={z} Ny={ny} Nx={nx}") } else { format!("Ny={ny} Nx={nx}") };
-        let a = linop::fbp(y.shape(), if cone { "A V D" } else { "A D" }, to, &geometry, options)?;
-        let image = a.apply(&y.to(device)?)?;
-        if !all {
-            return Ok(super::CtImage::direct(three(image.to(&Device::host())?.to_real_array()?)?, None));
+        let detectors = self.geometry.detectors + pads[0] + pads[1];
+        (Geometry { detectors, center: Some(center + pads[0] as f64), ..self.geometry.clone() }, pads)
+    }
+
+    fn back_projection(&self, geometry: &Geometry, options: FbpOptions, [z, ny, nx]: [usize; 3]) -> Result<Linop> {
+        let (angles, detectors) = (geometry.angles.len(), geometry.detectors);
+        match self.is_cone() {
+            true => {
+                let rows = geometry.rows;
+                let from = format!("A={angles} V={rows} D={detectors}");
+                linop::fbp(from, "A V D", format!("Nz={z} Ny={ny} Nx={nx}"), geometry, options)
+            }
+            false => {
+                let from = format!("S={z} A={angles} D={detectors}");
+                linop::fbp(from, "A D", format!("Ny={ny} Nx={nx}"), geometry, options)
+            }
         }
-        let x = image.renamed(self.linop.input()?.dims())?;
-        let misfit = Some(self.misfit(&self.linop.apply(&x)?, &self.data()?)?);
-        let image = self.image(&x)?;
-        Ok(super::CtImage::direct(image, misfit))
     }
 
     /// ‖z − y‖/‖y‖; 0 where both are 0.

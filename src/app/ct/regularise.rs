@@ -1,11 +1,10 @@
 //! Regularised images: ½‖A x − y‖² + Σ λᵢRᵢ(x), with weights from the noise where none are given.
 
-use super::{Ct, CtImage};
+use super::{Ct, CtImage, noise};
 use crate::app::regularise::{Kind, Regularisation, Stated, Weight};
 use crate::convex::{ConvexOptions, Problem, Solved};
 use crate::error::Result;
 use crate::run::Device;
-use ndarray::Axis;
 
 /// A regularised image, and what was minimised for it.
 #[derive(Clone, Debug)]
@@ -26,24 +25,9 @@ const DEVIATIONS: f64 = 2.0;
 const LEAST: f64 = 1e-4;
 
 impl Ct {
-    /// The standard deviation of the views' noise, from the second differences along the detector: half of them are below 0.67 of
-    /// theirs, whatever edges there are.
+    /// The standard deviation of the views' noise, estimated from how neighbours differ.
     pub fn noise(&self) -> f64 {
-        let views = self.views();
-        let mut bends: Vec<f32> = Vec::new();
-        for row in views.lanes(Axis(2)) {
-            let step = (views.len() / 1_000_000).max(1);
-            let triples = row.windows(3);
-            bends.extend(
-                triples.into_iter().step_by(step).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).filter(|b| *b > 0.0),
-            );
-        }
-        if bends.is_empty() {
-            return 0.0;
-        }
-        let middle = bends.len() / 2;
-        let median = *bends.select_nth_unstable_by(middle, f32::total_cmp).1;
-        f64::from(median) / 0.6745 / 6f64.sqrt()
+        noise::deviation(self.views())
     }
 
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) on a device, of a stack slice by slice, of a cone over the volume. Weights that are not
@@ -78,6 +62,7 @@ impl Ct {
             iterations: solved.iterations,
             stop: Some(solved.stop),
             gap: None,
+            fell: None,
             history,
         };
         Ok(CtRegularised { image, terms, solved })

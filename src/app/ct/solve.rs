@@ -3,6 +3,7 @@
 use super::Ct;
 use crate::allocate::expect_room;
 use crate::error::{Result, value_err};
+use crate::linop::FbpOptions;
 use crate::run::{Device, MemoryUse};
 use crate::setters::setters;
 use crate::solve::{Fall, Gap, Progress, Reading, Solution, SolveOptions, Stop, cg, sirt};
@@ -26,8 +27,8 @@ pub enum CtMethod {
 pub struct CtOptions<'a> {
     /// Iterations at most; 500 at first.
     pub iterations: usize,
-    /// Stop when the objective is within this part of its limit, as estimated from its fall; where the views are fitted all but
-    /// exactly, within tol² of its start. 0 goes on. 1e-4 at first.
+    /// Stop when the objective is within this part of its limit, as estimated from its fall, or fell by no more over the second half
+    /// of the iterations; where the views are fitted all but exactly, tol² of its start. 0 goes on. 1e-4 at first.
     pub tol: f64,
     progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
@@ -84,13 +85,15 @@ pub struct CtImage {
     pub stop: Option<Stop>,
     /// The last estimate of what the objective is above its limit, as a part of it.
     pub gap: Option<f64>,
+    /// By what part of it the objective fell over the second half of the iterations.
+    pub fell: Option<f64>,
     /// Iteration and misfit at the readings.
     pub history: Vec<(usize, f64)>,
 }
 
 impl CtImage {
     pub(super) fn direct(image: Array3<f32>, misfit: Option<f64>) -> CtImage {
-        CtImage { image, misfit, iterations: 0, stop: None, gap: None, history: Vec::new() }
+        CtImage { image, misfit, iterations: 0, stop: None, gap: None, fell: None, history: Vec::new() }
     }
 }
 
@@ -98,7 +101,8 @@ impl CtImage {
 const READ_EVERY: usize = 5;
 
 impl Ct {
-    /// Solves for the image on a device, from 0. Its [stop](CtImage::stop) says whether the objective has come to its limit
+    /// Solves for the image on a device, from 0; where views end within the object, from what [`fbp`](Ct::fbp) makes of them, since
+    /// they do not tell the brightness. Its [stop](CtImage::stop) says whether the objective has come to its limit
     /// (`Converged`), fell no more in 32-bit numbers (`Attained`), or could still fall (`Iterations`).
     ///
     /// # Errors
@@ -113,17 +117,25 @@ impl Ct {
         }
         self.expect_memory(device)?;
         let data = self.data()?;
-        let (y, exponent) = scaled(&data)?;
+        let start = if self.truncated() > 0.0 { self.direct(FbpOptions::default(), self.canvas(), device).ok() } else { None };
+        let (left, part) = match &start {
+            Some(x) => self.left(&data, x)?,
+            None => (data, 1.0),
+        };
+        let (y, exponent) = scaled(&left)?;
         let y = y.to(device)?;
-        let watch = Watch::new(self, &y, method, options)?;
+        let watch = Watch::new(self, &y, method, options, part)?;
         let solution = match method {
             CtMethod::Sirt => sirt(self.linop(), &y, watch.options())?,
             CtMethod::Cg => cg(&self.linop().n(), &self.linop().h().apply(&y)?, watch.options())?,
         };
         let Solution { x, iterations, mut stop, .. } = solution;
-        let misfit = self.misfit(&self.linop().apply(&x)?, &y)?;
+        let misfit = part * self.misfit(&self.linop().apply(&x)?, &y)?;
         let mut image = self.image(&x)?;
         image.mapv_inplace(|v| times_power(v, exponent));
+        if let Some(start) = &start {
+            image += &self.image(start)?;
+        }
         let watch = watch.state.into_inner();
         if stop == Stop::Cancelled
             && let Some(own) = watch.ended
@@ -133,14 +145,17 @@ impl Ct {
         if let Some(error) = watch.error {
             return Err(error);
         }
-        Ok(CtImage {
-            image,
-            misfit: Some(misfit),
-            iterations,
-            stop: Some(stop),
-            gap: watch.gap,
-            history: watch.history,
-        })
+        Ok(CtImage { image, misfit: Some(misfit), iterations, stop: Some(stop), gap: watch.gap, fell: watch.fell, history: watch.history })
+    }
+
+    /// What an image leaves of the data, and how large that is beside them.
+    fn left(&self, data: &Tensor, x: &Tensor) -> Result<(Tensor, f64)> {
+        let found = self.linop().apply(x)?.to(&Device::host())?.to_real_array()?;
+        let data = data.to_real_array()?;
+        let size = |a: &ndarray::ArrayD<f32>| a.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let left = &data - &found;
+        let part = size(&left) / size(&data).max(f64::MIN_POSITIVE);
+        Ok((Tensor::from_array(left, self.linop().output()?.dims())?, part))
     }
 
     /// Checks that there is memory for what the solvers hold.
@@ -148,8 +163,7 @@ impl Ct {
         let (image, views) = (self.linop().input()?.len() as u64, self.linop().output()?.len() as u64);
         let mut bytes = 4 * (8 * image + 8 * views);
         if device.is_host() {
-            let of =
-                |a: crate::linop::Linop| -> Result<u64> { Ok(MemoryUse::of(&a.plan(device, DType::F32)?)?.apply()) };
+            let of = |a: crate::linop::Linop| -> Result<u64> { Ok(MemoryUse::of(&a.plan(device, DType::F32)?)?.apply()) };
             bytes = bytes.saturating_add(of(self.linop().n())?.max(of(self.linop().h())?));
         }
         expect_room(bytes, "the reconstruction")
@@ -163,6 +177,8 @@ struct Watch<'a> {
     method: CtMethod,
     iterations: usize,
     tol: f64,
+    /// ‖y‖ over that of all data.
+    part: f64,
     /// What the solver looks at.
     end: AtomicBool,
     state: RefCell<State<'a>>,
@@ -171,6 +187,7 @@ struct Watch<'a> {
 struct State<'a> {
     fall: Fall,
     gap: Option<f64>,
+    fell: Option<f64>,
     ended: Option<Stop>,
     error: Option<crate::error::Error>,
     history: Vec<(usize, f64)>,
@@ -179,12 +196,11 @@ struct State<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(ct: &'a Ct, y: &'a Tensor, method: CtMethod, options: CtOptions<'a>) -> Result<Watch<'a>> {
+    fn new(ct: &'a Ct, y: &'a Tensor, method: CtMethod, options: CtOptions<'a>, part: f64) -> Result<Watch<'a>> {
         let CtOptions { iterations, tol, progress, cancel } = options;
         // Objectives are relative to that of the start: squares of misfits.
-        let state =
-            State { fall: Fall::from(1.0), gap: None, ended: None, error: None, history: Vec::new(), progress, cancel };
-        Ok(Watch { ct, y, method, iterations, tol, end: AtomicBool::new(false), state: RefCell::new(state) })
+        let state = State { fall: Fall::from(1.0), gap: None, fell: None, ended: None, error: None, history: Vec::new(), progress, cancel };
+        Ok(Watch { ct, y, method, iterations, tol, part, end: AtomicBool::new(false), state: RefCell::new(state) })
     }
 
     fn options(&self) -> SolveOptions<'_> {
@@ -207,16 +223,17 @@ impl<'a> Watch<'a> {
                 return self.end.store(true, Ordering::Relaxed);
             }
         };
-        state.history.push((reading.iteration, misfit));
+        state.history.push((reading.iteration, self.part * misfit));
         if let Some(tell) = &mut state.progress {
-            tell(CtProgress { iteration: reading.iteration, misfit });
+            tell(CtProgress { iteration: reading.iteration, misfit: self.part * misfit });
         }
         let objective = misfit * misfit;
         let gap = state.fall.take(reading.iteration, objective);
-        state.gap = match gap {
-            Gap::Unknown => state.gap,
-            Gap::Of(gap) => Some(gap / objective.max(f64::MIN_POSITIVE)),
-            Gap::Still => Some(0.0),
+        let part = |of: f64| Some(of / objective.max(f64::MIN_POSITIVE)).filter(|part| part.is_finite());
+        (state.gap, state.fell) = match gap {
+            Gap::Unknown => (state.gap, state.fell),
+            Gap::Of { above, fell } => (part(above), part(fell)),
+            Gap::Still => (Some(0.0), Some(0.0)),
         };
         if state.fall.ended(gap, objective, self.tol) && state.ended.is_none() && !self.end.load(Ordering::Relaxed) {
             state.ended = Some(if gap == Gap::Still { Stop::Attained } else { Stop::Converged });

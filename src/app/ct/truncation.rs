@@ -5,10 +5,15 @@
 //! the value and the slope that it has there and the curvature of the whole view, until it is 0 (after Sourbelle, Kachelriess and
 //! Kalender, Eur. Radiol. 15:1008, 2005, who fit ellipses).
 
+use super::noise;
 use ndarray::{Array3, ArrayView1, ArrayView3, Axis, s};
 
-/// A view ends within the object if its last samples are above this part of the largest value.
+/// A view ends within the object if its last samples are above this part of the largest value, and above what noise makes of them.
 const WITHIN: f32 = 0.05;
+const DEVIATIONS: f32 = 4.0;
+
+/// The last samples.
+const LAST: usize = 2;
 
 /// So many of the views have to.
 const VIEWS: f64 = 0.03;
@@ -21,8 +26,9 @@ const END: f64 = 0.06;
 pub(super) fn truncated(views: ArrayView3<f32>, ends: [bool; 2]) -> f64 {
     let most = views.iter().fold(0.0f32, |m, v| m.max(*v));
     let (slices, angles, n) = views.dim();
-    let few = 5.min(n);
-    let within = |row: ArrayView1<f32>| row.mean().is_some_and(|mean| mean > WITHIN * most);
+    let few = LAST.min(n);
+    let least = (WITHIN * most).max(DEVIATIONS * noise::deviation(views) as f32);
+    let within = |row: ArrayView1<f32>| row.mean().is_some_and(|mean| mean > least);
     let places = [s![.., .., ..few], s![.., .., n - few..]];
     let count = |end| views.slice(end).rows().into_iter().filter(|row| within(row.view())).count();
     let part = places.into_iter().zip(ends).filter(|(_, counts)| *counts).map(|(end, _)| count(end)).max().unwrap_or(0)

@@ -57,6 +57,12 @@ pub(super) fn notes_of(ct: &Ct, notes: &mut Vec<String>) {
 impl Job<'_> {
     pub(super) fn run(self, ct: &Ct) -> Result<u8> {
         let (args, printer) = (self.args, self.printer);
+        if let Way::Fbp = Way::of(args) {
+            ct.expect_fbp(args.filter()).map_err(|e| {
+                let advice = if e.to_string().contains("views over") { "; --method sirt or cg takes them" } else { "" };
+                Error::file(&args.file, format!("{e}{advice}"))
+            })?;
+        }
         self.describe();
         let solving = Solving::begin();
         let start = Instant::now();
@@ -72,10 +78,7 @@ impl Job<'_> {
                 regularised = Some(found);
                 image
             }
-            Way::Fbp => ct.fbp(args.filter(), self.device).map_err(|e| {
-                let advice = if e.to_string().contains("views over") { "; --method sirt or cg takes them" } else { "" };
-                Error::file(&args.file, format!("{e}{advice}"))
-            })?,
+            Way::Fbp => ct.fbp(args.filter(), self.device)?,
             Way::Solve { method, iterations, tol } => {
                 let bar = progress::iterations(iterations);
                 let options =
@@ -170,6 +173,7 @@ impl Job<'_> {
                 ("iterations".into(), json!(result.iterations)),
                 ("stop".into(), json!(stop_name(stop))),
                 ("gap".into(), json!(result.gap)),
+                ("fell".into(), json!(result.fell)),
                 ("history".into(), result.history.iter().map(|(k, m)| json!([k, m])).collect()),
             ]);
         }
@@ -243,9 +247,12 @@ fn outcome(result: &CtImage) -> String {
     };
     let why = match result.stop {
         None => return misfit,
-        Some(Stop::Converged) => match result.gap {
-            Some(gap) => format!("the objective is within {} of its limit, by its fall", percent(gap)),
-            None => "the objective is at rest".into(),
+        Some(Stop::Converged) => match (result.gap, result.fell) {
+            (Some(gap), Some(fell)) if gap <= fell => {
+                format!("the objective is within {} of its limit, by its fall", percent(gap))
+            }
+            (_, Some(fell)) => format!("the objective stands: the second half of them lowered it by {}", percent(fell)),
+            _ => "the objective is at rest".into(),
         },
         Some(Stop::Iterations) => format!("all iterations done; {}", fall(result.gap)),
         Some(Stop::Cancelled) => "interrupted".into(),

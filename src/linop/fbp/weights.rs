@@ -102,8 +102,9 @@ pub(super) struct Weights {
 /// The weights of rays.
 pub(super) enum Rays {
     Alike,
-    /// The same in all views, by the detector index.
-    Detector(Array1<f32>),
+    /// The same in all views, by the detector index. Beyond the side that is nearer to the axis the views go on, so many pixels
+    /// before and behind, with what the filter makes there of lines that are seen from the other side.
+    Detector { weights: Array1<f32>, beyond: [usize; 2] },
     /// (views, detectors)
     Each(Array2<f32>),
 }
@@ -175,12 +176,14 @@ fn displaced(center: f64, detectors: usize) -> Rays {
     }
     let side = if behind > before { 1.0 } else { -1.0 };
     let band = BAND * short.max(0.0);
-    Rays::Detector(Array1::from_shape_fn(detectors, |c| {
+    let weights = Array1::from_shape_fn(detectors, |c| {
         let u = side * (c as f64 - center);
         let part = ((u.abs() - (short - band)) / band.max(1e-9)).clamp(0.0, 1.0);
         let change = (0.5 * PI * part).sin().powi(2);
         (1.0 + u.signum() * change) as f32
-    }))
+    });
+    let more = (long - short).ceil() as usize;
+    Rays::Detector { weights, beyond: if behind > before { [more, 0] } else { [0, more] } }
 }
 
 #[cfg(test)]
@@ -243,7 +246,7 @@ mod tests {
     #[test]
     fn an_axis_that_is_off_leaves_lines_that_count_twice() {
         for (center, n) in [(30.0, 101), (70.25, 101), (-2.0, 50), (4.0, 40)] {
-            let Rays::Detector(w) = displaced(center, n) else { panic!("{center}") };
+            let Rays::Detector { weights: w, .. } = displaced(center, n) else { panic!("{center}") };
             let at = |u: f64| w.get((center + u) as usize).copied();
             for c in 0..n {
                 let u = c as f64 - center;
