@@ -146,10 +146,7 @@ fn the_axis_is_found_within_a_tenth_of_a_pixel() {
     ] {
         for (off, noise) in [(0.0, 0.0), (12.8, 0.03), (-12.3, 0.03), (4.37, 0.05), (-0.5, 0.02)] {
             let g = Geometry::parallel(&angles, n).center(Some((n as f64 - 1.0) / 2.0 + off));
-            for (what, data) in [
-                ("disks", views(&disks, &g)),
-                ("head", head(&g)),
-            ] {
+            for (what, data) in [("disks", views(&disks, &g)), ("head", head(&g))] {
                 let found = find_center(noisy(data, noise, 7).view(), &Geometry::parallel(&angles, n)).unwrap();
                 let error = found.index - g.center.unwrap();
                 println!(

@@ -224,7 +224,9 @@ fn axis(args: &Args, views: &ndarray::Array3<f32>, geometry: &mut Geometry) -> R
         Some(AxisPlace::At(index)) => {
             let n = geometry.detectors as f64;
             if index < -n || index > 2.0 * n {
-                let message = format!("--center {index} is far off the detector of {n} pixels; expected an index such as {middle}");
+                let message = format!(
+                    "--center {index} is far off the detector of {n} pixels; expected an index such as {middle}"
+                );
                 return Err(Error::file(&args.file, message));
             }
             geometry.center = Some(index);

@@ -193,7 +193,11 @@ fn solvers_say_how_they_ended() {
     let folder = Folder::new();
     scan(&folder);
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method cg --tol 0.01 -o x.npy {HOST}"));
-    assert!((text.contains("of its limit, by its fall") || text.contains("the objective stands")) && text.contains("conjugate gradients, at most 500"), "{text}");
+    assert!(
+        (text.contains("of its limit, by its fall") || text.contains("the objective stands"))
+            && text.contains("conjugate gradients, at most 500"),
+        "{text}"
+    );
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method sirt --iterations 3 -o x.npy {HOST}"));
     assert!(text.contains("3 iterations (all iterations done; the objective still falls"), "{text}");
 }

@@ -104,7 +104,10 @@ pub(super) enum Rays {
     Alike,
     /// The same in all views, by the detector index. Beyond the side that is nearer to the axis the views go on, so many pixels
     /// before and behind, with what the filter makes there of lines that are seen from the other side.
-    Detector { weights: Array1<f32>, beyond: [usize; 2] },
+    Detector {
+        weights: Array1<f32>,
+        beyond: [usize; 2],
+    },
     /// (views, detectors)
     Each(Array2<f32>),
 }
