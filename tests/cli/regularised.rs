@@ -110,11 +110,12 @@ fn wrong_series_are_refused() {
         ("recon kspace.npy --time --maps maps.npy", "(time, coil, ky, kx)"),
         ("recon series.npy --time --maps mask.npy", "coil maps"),
         ("recon series.npy --time --maps maps.npy --mask maps.npy", "a mask"),
-        ("recon series.npy --time --maps maps.npy --subspace mask.npy", "the basis has 48 rows"),
         ("recon series.npy --time --maps maps.npy --traj mask.npy", "a trajectory of"),
         ("recon series.npy --maps maps.npy", "axes"),
     ] {
         folder.refused(&format!("{args} -o x.npy --device host"), says);
     }
+    let out = folder.run("recon series.npy --time --maps maps.npy --subspace mask.npy -o x.npy --device host");
+    assert!(out.code == 1 && out.stderr.contains("the basis has 48 rows"), "{}", out.stderr);
     folder.misused("recon series.npy --maps maps.npy --subspace basis.npy -o x.npy", "--time");
 }

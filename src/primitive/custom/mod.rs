@@ -247,8 +247,9 @@ impl Primitive for Custom {
         if apart.1 == len {
             return Ok(y);
         }
-        let together = MapKernel::of(between(y.load(), apart.1, len)?);
-        Ok(to.step(StepKernel::on(together, &to.target()), &extents, complex))
+        let rows = between(y.load(), apart.1, len)?.reshaped(&extents);
+        let together = rows.ok_or_else(|| Error::Shape(format!("{extents:?} has no rows of {given:?}")))?;
+        Ok(to.step(StepKernel::on(MapKernel::of(together), &to.target()), &extents, complex))
     }
 }
 
