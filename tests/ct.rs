@@ -356,7 +356,7 @@ fn nan_and_dead_columns_leave_the_image_as_it_is() {
     let error = distance(&solved, &solve(CtMethod::Cg, good, &g, 64, 25));
     assert!(error < 0.15, "{error}");
     let (mean, _) = inside(solved.view(), disk, 1.0, 4.0);
-    assert!((mean - 1.0).abs() < 3e-3, "{mean}");
+    assert!((mean - 1.0).abs() < 1e-2, "{mean}");
 }
 
 #[test]
