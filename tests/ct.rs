@@ -389,20 +389,17 @@ fn solvers_end_where_the_objective_stands() {
     let found = solve(CtMethod::Cg, 1e-2, 2000);
     let gap = (found.misfit.unwrap().powi(2) - limit) / limit;
     println!("cg: {} iterations, gap {gap:.2e}, said {:?}", found.iterations, found.gap);
-    assert!(found.stop == Some(Stop::Converged) && found.iterations > 15 && gap < 5e-2, "{gap} {:?}", found.stop);
-    for (k, misfit) in found.history.iter().step_by(4) {
-        println!("{k}: {:.6}", misfit.powi(2) / limit);
-    }
+    assert!(found.stop == Some(Stop::Converged) && found.iterations > 15 && gap < 3e-2, "{gap} {:?}", found.stop);
     // SIRT is far from it for long, and says so.
     let far = solve(CtMethod::Sirt, 1e-3, 40);
     assert_eq!(far.stop, Some(Stop::Iterations));
     let gap = (far.misfit.unwrap().powi(2) - limit) / limit;
     println!("sirt: gap {gap:.2e}, said {:?}", far.gap);
     assert!(gap > 0.02 && far.gap.is_some_and(|said| said > 5e-3), "{gap} {:?}", far.gap);
-    let near = solve(CtMethod::Sirt, 0.02, 3000);
+    let near = solve(CtMethod::Sirt, 0.05, 3000);
     let gap = (near.misfit.unwrap().powi(2) - limit) / limit;
     println!("sirt: {} iterations, gap {gap:.2e}, said {:?}", near.iterations, near.gap);
-    assert!(near.stop == Some(Stop::Converged) && near.iterations > 40 && gap < 0.08, "{gap}");
+    assert!(near.stop == Some(Stop::Converged) && near.iterations > 80 && gap < 0.15, "{gap}");
 }
 
 #[test]

@@ -27,8 +27,9 @@ pub enum CtMethod {
 pub struct CtOptions<'a> {
     /// Iterations at most; 500 at first.
     pub iterations: usize,
-    /// Stop when the objective is within this part of its limit, as estimated from its fall, or fell by no more over the second half
-    /// of the iterations; where the views are fitted all but exactly, tol² of its start. 0 goes on. 1e-4 at first.
+    /// Stop when the objective is within this part of its limit, as estimated from its fall, or fell by no more than a twentieth of
+    /// that over the second half of the iterations; where the views are fitted all but exactly, within 10⁻⁸ of its start. 0 goes on.
+    /// 1e-4 at first.
     pub tol: f64,
     progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
