@@ -211,7 +211,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let ct = Ct::new(values, &geometry, image).map_err(|e| Error::file(&args.file, e.to_string()))?;
     let shown = angles::describe(&angles, geometry.beam == Beam::Parallel, &mut notes)?;
     report::notes_of(&ct, &mut notes);
-    let job = Job { args, target, device: &device, printer, geometry: &geometry, image, stack, axis, angles: shown, notes };
+    let job =
+        Job { args, target, device: &device, printer, geometry: &geometry, image, stack, axis, angles: shown, notes };
     job.run(&ct)
 }
 
@@ -223,7 +224,9 @@ fn axis(args: &Args, views: &ndarray::Array3<f32>, geometry: &mut Geometry) -> R
         Some(AxisPlace::At(index)) => {
             let n = geometry.detectors as f64;
             if index < -n || index > 2.0 * n {
-                let message = format!("--center {index} is far off the detector of {n} pixels; expected an index such as {middle}");
+                let message = format!(
+                    "--center {index} is far off the detector of {n} pixels; expected an index such as {middle}"
+                );
                 return Err(Error::file(&args.file, message));
             }
             geometry.center = Some(index);

@@ -59,11 +59,11 @@ pub use convolve::{ConvolveMode, ConvolveOptions, convolve, convolve_kernel};
 pub use dense::{dense, subspace};
 pub use diagonal::{diagonal, diagonal_to};
 pub use difference::{Border, GradientOptions, finite_difference, gradient, laplacian, symmetrised_gradient};
+#[cfg(feature = "app")]
+pub(crate) use fbp::Coverage;
 #[cfg(feature = "io")]
 pub(crate) use fbp::back_projection;
 pub use fbp::{FbpOptions, RampWindow, fbp};
-#[cfg(feature = "app")]
-pub(crate) use fbp::Coverage;
 pub use fft::{FftOptions, Norm, fft};
 pub use flip::flip;
 pub use from_fn::from_fn;

@@ -57,9 +57,7 @@ impl Step {
             Step::Start => Pass::new("start").update(D, [(one(), E)]),
             Step::Clear => Pass::new("clear").update(X, []),
             Step::Advance => Pass::new("advance").update(X, [(one(), X), (one(), G)]).dot(G, G),
-            Step::Residual => {
-                Pass::new("residual").totals([GG]).update(E, [(one(), D), (-one(), E)]).dot(E, E)
-            }
+            Step::Residual => Pass::new("residual").totals([GG]).update(E, [(one(), D), (-one(), E)]).dot(E, E),
             Step::Total => Pass::new("total").totals([EE]),
             Step::ScaleOut => scaling(X, G, SCALES),
         }
@@ -83,16 +81,15 @@ const BACK: usize = 1;
 /// applies A and Aᴴ once, with R and C in their stores, and is one submission; nothing comes back from the device but at the
 /// readings, which hold the misfit ‖R^½(A x − y)‖/‖R^½ y‖ as their residual.
 ///
-/// It has converged where f is within [`tol`](SolveOptions::tol) of its limit, of itself, or of tol·f(0) where y is fitted all but
-/// exactly; the limit is estimated from how f falls while the iterations double, so never before `8·check_every` of them. Or where the
-/// second half of them has lowered it by no more than that. The
-/// solution's residual is ‖C Aᴴ R (y − A x)‖ of the last iterate but one over that of x = 0.
+/// It has converged where f is within a part [`tol`](SolveOptions::tol) of its limit (or 10⁻⁸·f(0), where y is fitted all but exactly),
+/// as estimated from how f falls while the iterations double, so never before `8·check_every` of them; or where the second half of
+/// them has lowered it by no more than a twentieth of that. The solution's residual is ‖C Aᴴ R (y − A x)‖ of the last iterate but one over that of x = 0.
 ///
 /// ```
 /// use linops::{linop, solve::{sirt, SolveOptions}, Tensor};
 /// let a = linop::dense("N=2", &Tensor::from_array(ndarray::arr2(&[[1.0f32, 1.0], [2.0, 0.0], [0.0, 1.0]]), "M N")?, "M")?;
 /// let y = a.apply(&Tensor::from_array(ndarray::arr1(&[3.0f32, 5.0]), "N")?)?;
-/// let x = sirt(&a, &y, SolveOptions::default().iterations(200))?.x.to_real_vec()?;
+/// let x = sirt(&a, &y, SolveOptions::default().iterations(300).tol(0.0))?.x.to_real_vec()?;
 /// assert!((x[0] - 3.0).abs() < 1e-3 && (x[1] - 5.0).abs() < 1e-3);
 /// # Ok::<(), linops::Error>(())
 /// ```
@@ -131,7 +128,8 @@ const NONE: f32 = 1e-7;
 /// 1 over each sum, 0 where that is 0.
 fn inverse(sums: &Tensor, what: &str) -> Result<Vec<f32>> {
     let sums = sums.to(&Device::host())?;
-    let sums = if sums.dtype() == DType::F32 { sums.to_real_vec()? } else { sums.to_vec()?.iter().map(|v| v.re).collect() };
+    let sums =
+        if sums.dtype() == DType::F32 { sums.to_real_vec()? } else { sums.to_vec()?.iter().map(|v| v.re).collect() };
     let most = sums.iter().copied().fold(0.0f32, f32::max);
     if let Some(at) = sums.iter().position(|s| !s.is_finite() || *s < -NONE * most.max(f32::MIN_POSITIVE)) {
         return value_err!(

@@ -41,7 +41,9 @@ fn angles_come_from_files_and_ranges() {
     let folder = Folder::new();
     scan(&folder);
     let text = folder.good(&format!("ct sino.npy --angles angles.npy -o x.npy {HOST}"));
-    for word in ["60 of 65 pixels", "0 to 177 degrees, 3 apart", "32 (default", "misfit", "filtered back-projection (default)"] {
+    for word in
+        ["60 of 65 pixels", "0 to 177 degrees, 3 apart", "32 (default", "misfit", "filtered back-projection (default)"]
+    {
         assert!(text.contains(word), "no \"{word}\" in {text}");
     }
     let want = image(&folder, "x.npy");
@@ -118,7 +120,8 @@ fn transmission_is_taken_for_what_it_is() {
     counts[[3, 4]] = 0;
     counts[[9, 30]] = 50;
     folder.array("counts.npy", &Array::I64(counts.into_dyn()));
-    let text = folder.good(&format!("ct counts.npy --angles angles.npy --transmission --flat 60100 --dark 100 -o z.npy {HOST}"));
+    let text = folder
+        .good(&format!("ct counts.npy --angles angles.npy --transmission --flat 60100 --dark 100 -o z.npy {HOST}"));
     assert!(text.contains("2 values not above 0 were clipped"), "{text}");
     assert!(image(&folder, "z.npy").iter().all(|v| v.is_finite()));
     folder.refused("ct counts.npy --angles angles.npy --transmission -o w.npy", "--flat");
@@ -134,7 +137,10 @@ fn defects_and_missing_angles_are_said() {
     folder.real("bad.npy", &views);
     let result = folder.json(&format!("ct bad.npy --angles angles.npy --method sirt --iterations 20 -o x.npy {HOST}"));
     let notes = result["notes"].to_string();
-    assert!(notes.contains("1 sample NaN or infinite") && notes.contains("1 detector column dead, the first 40"), "{notes}");
+    assert!(
+        notes.contains("1 sample NaN or infinite") && notes.contains("1 detector column dead, the first 40"),
+        "{notes}"
+    );
     assert!(result["stop"] == "iterations" && result["gap"].as_f64().unwrap() > 0.0, "{result}");
     assert!(image(&folder, "x.npy").iter().all(|v| v.is_finite()));
     folder.real("part.npy", &views.slice(s![..45, ..]).to_owned());
@@ -187,7 +193,11 @@ fn solvers_say_how_they_ended() {
     let folder = Folder::new();
     scan(&folder);
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method cg --tol 0.01 -o x.npy {HOST}"));
-    assert!((text.contains("of its limit, by its fall") || text.contains("the objective stands")) && text.contains("conjugate gradients, at most 500"), "{text}");
+    assert!(
+        (text.contains("of its limit, by its fall") || text.contains("the objective stands"))
+            && text.contains("conjugate gradients, at most 500"),
+        "{text}"
+    );
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method sirt --iterations 3 -o x.npy {HOST}"));
     assert!(text.contains("3 iterations (all iterations done; the objective still falls"), "{text}");
 }

@@ -67,7 +67,9 @@ pub fn find_center(views: ArrayView3<f32>, geometry: &Geometry) -> Result<Center
         .filter(|v| v.iter().any(|x| *x != 0.0) && v.iter().all(|x| x.is_finite()))
         .collect();
     if lit.is_empty() || detectors < 8 {
-        return value_err!("the axis cannot be found in views that are 0 or narrower than 8 pixels; give it (--center PIXEL)");
+        return value_err!(
+            "the axis cannot be found in views that are 0 or narrower than 8 pixels; give it (--center PIXEL)"
+        );
     }
     let smooth: Vec<Array2<f64>> = lit.iter().map(smoothed).collect();
     let circle = opposite::Circle::of(&geometry.angles);
@@ -126,7 +128,9 @@ fn combined(mass: Option<Estimate>, ends: Option<Estimate>) -> Option<(Estimate,
 }
 
 fn undecided() -> Result<Center> {
-    value_err!("the views do not tell where the axis is: they cover too little of a turn, or are all alike; give it (--center PIXEL)")
+    value_err!(
+        "the views do not tell where the axis is: they cover too little of a turn, or are all alike; give it (--center PIXEL)"
+    )
 }
 
 /// An estimate and its standard deviation.

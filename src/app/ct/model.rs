@@ -80,7 +80,8 @@ impl Ct {
         let canvas = canvas(geometry, image, truncated > 0.0);
         expect_room(4 * (3 * views.len() + canvas.iter().product::<usize>()) as u64, "the model of the scan")?;
         let [z, y, x] = canvas;
-        let (input, out) = (format!("{}={z} Ny={y} Nx={x}", if cone { "Nz" } else { "S" }), if cone { "A V D" } else { "S A D" });
+        let (input, out) =
+            (format!("{}={z} Ny={y} Nx={x}", if cone { "Nz" } else { "S" }), if cone { "A V D" } else { "S A D" });
         let mut linop = linop::projection(input, if cone { "Nz Ny Nx" } else { "Ny Nx" }, geometry, out)?;
         if let Some(valid) = &defects.valid {
             let counts = turned(valid.view(), cone).mapv(|v| if v { 1.0f32 } else { 0.0 });
@@ -255,7 +256,7 @@ fn canvas(g: &Geometry, image: [usize; 3], truncated: bool) -> [usize; 3] {
         };
     // The source turns outside of the corners.
     let most = g.distances().map_or(f64::INFINITY, |(source, _)| source / 2f64.sqrt() / g.pixel_size - 2.0);
-    let most = most.min(7900.0).max(0.0);
+    let most = most.clamp(0.0, 7900.0);
     let extent = |n: usize| {
         // A little less than a pixel at the rim is no reason for a larger canvas.
         let half = (reach / g.pixel_size).min(most) - 0.26;

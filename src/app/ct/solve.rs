@@ -27,8 +27,9 @@ pub enum CtMethod {
 pub struct CtOptions<'a> {
     /// Iterations at most; 500 at first.
     pub iterations: usize,
-    /// Stop when the objective is within this part of its limit, as estimated from its fall, or fell by no more over the second half
-    /// of the iterations; where the views are fitted all but exactly, tol² of its start. 0 goes on. 1e-4 at first.
+    /// Stop when the objective is within this part of its limit, as estimated from its fall, or fell by no more than a twentieth of
+    /// that over the second half of the iterations; where the views are fitted all but exactly, within 10⁻⁸ of its start. 0 goes on.
+    /// 1e-4 at first.
     pub tol: f64,
     progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
@@ -117,7 +118,8 @@ impl Ct {
         }
         self.expect_memory(device)?;
         let data = self.data()?;
-        let start = if self.truncated() > 0.0 { self.direct(FbpOptions::default(), self.canvas(), device).ok() } else { None };
+        let start =
+            if self.truncated() > 0.0 { self.direct(FbpOptions::default(), self.canvas(), device).ok() } else { None };
         let (left, part) = match &start {
             Some(x) => self.left(&data, x)?,
             None => (data, 1.0),
@@ -145,7 +147,15 @@ impl Ct {
         if let Some(error) = watch.error {
             return Err(error);
         }
-        Ok(CtImage { image, misfit: Some(misfit), iterations, stop: Some(stop), gap: watch.gap, fell: watch.fell, history: watch.history })
+        Ok(CtImage {
+            image,
+            misfit: Some(misfit),
+            iterations,
+            stop: Some(stop),
+            gap: watch.gap,
+            fell: watch.fell,
+            history: watch.history,
+        })
     }
 
     /// What an image leaves of the data, and how large that is beside them.
@@ -163,7 +173,8 @@ impl Ct {
         let (image, views) = (self.linop().input()?.len() as u64, self.linop().output()?.len() as u64);
         let mut bytes = 4 * (8 * image + 8 * views);
         if device.is_host() {
-            let of = |a: crate::linop::Linop| -> Result<u64> { Ok(MemoryUse::of(&a.plan(device, DType::F32)?)?.apply()) };
+            let of =
+                |a: crate::linop::Linop| -> Result<u64> { Ok(MemoryUse::of(&a.plan(device, DType::F32)?)?.apply()) };
             bytes = bytes.saturating_add(of(self.linop().n())?.max(of(self.linop().h())?));
         }
         expect_room(bytes, "the reconstruction")
@@ -199,7 +210,16 @@ impl<'a> Watch<'a> {
     fn new(ct: &'a Ct, y: &'a Tensor, method: CtMethod, options: CtOptions<'a>, part: f64) -> Result<Watch<'a>> {
         let CtOptions { iterations, tol, progress, cancel } = options;
         // Objectives are relative to that of the start: squares of misfits.
-        let state = State { fall: Fall::from(1.0), gap: None, fell: None, ended: None, error: None, history: Vec::new(), progress, cancel };
+        let state = State {
+            fall: Fall::from(1.0),
+            gap: None,
+            fell: None,
+            ended: None,
+            error: None,
+            history: Vec::new(),
+            progress,
+            cancel,
+        };
         Ok(Watch { ct, y, method, iterations, tol, part, end: AtomicBool::new(false), state: RefCell::new(state) })
     }
 

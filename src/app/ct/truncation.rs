@@ -31,7 +31,9 @@ pub(super) fn truncated(views: ArrayView3<f32>, ends: [bool; 2]) -> f64 {
     let within = |row: ArrayView1<f32>| row.mean().is_some_and(|mean| mean > least);
     let places = [s![.., .., ..few], s![.., .., n - few..]];
     let count = |end| views.slice(end).rows().into_iter().filter(|row| within(row.view())).count();
-    let part = places.into_iter().zip(ends).filter(|(_, counts)| *counts).map(|(end, _)| count(end)).max().unwrap_or(0) as f64 / (slices * angles) as f64;
+    let part = places.into_iter().zip(ends).filter(|(_, counts)| *counts).map(|(end, _)| count(end)).max().unwrap_or(0)
+        as f64
+        / (slices * angles) as f64;
     if part > VIEWS { part } else { 0.0 }
 }
 
@@ -99,8 +101,7 @@ fn parabola(values: &[f64]) -> Option<[f64; 3]> {
     let t = |k: usize| k as f64 - (n - 1.0) / 2.0;
     let second = |k: usize| t(k).powi(2) - (n * n - 1.0) / 12.0;
     let project = |p: &dyn Fn(usize) -> f64| {
-        let (up, down) =
-            values.iter().enumerate().fold((0.0, 0.0), |(u, d), (k, v)| (u + p(k) * v, d + p(k) * p(k)));
+        let (up, down) = values.iter().enumerate().fold((0.0, 0.0), |(u, d), (k, v)| (u + p(k) * v, d + p(k) * p(k)));
         up / down
     };
     Some([values.iter().sum::<f64>() / n, project(&t), project(&second)])

@@ -64,7 +64,10 @@ impl AngleList {
 fn numbers(path: &Path) -> Result<Vec<f64>> {
     let array = exact(input::read(path)?);
     if array.shape().iter().filter(|n| **n > 1).count() > 1 {
-        return Err(Error::file(path, format!("angles of shape {:?}; expected one axis, an angle for each view", array.shape())));
+        return Err(Error::file(
+            path,
+            format!("angles of shape {:?}; expected one axis, an angle for each view", array.shape()),
+        ));
     }
     Ok(array.into_iter().collect())
 }
@@ -82,7 +85,10 @@ fn words(path: &Path) -> Result<Vec<f64>> {
         let text = text.split('#').next().unwrap_or_default();
         for word in text.split(|c: char| c.is_whitespace() || c == ',' || c == ';').filter(|w| !w.is_empty()) {
             let value = word.parse().map_err(|_| {
-                Error::file(path, format!("line {}: \"{word}\" is no number; expected angles, apart by blanks or lines", line + 1))
+                Error::file(
+                    path,
+                    format!("line {}: \"{word}\" is no number; expected angles, apart by blanks or lines", line + 1),
+                )
             })?;
             values.push(value);
         }
@@ -116,8 +122,7 @@ pub fn read(args: &Args, notes: &mut Vec<String>) -> Result<Given> {
 pub fn describe(given: &Given, parallel: bool, notes: &mut Vec<String>) -> Result<String> {
     let about = Angles::of(&given.radians, parallel)?;
     let name = if given.unit == AngleUnit::Degrees { "degrees" } else { "radians" };
-    let (low, high) =
-        given.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), a| (l.min(*a), h.max(*a)));
+    let (low, high) = given.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), a| (l.min(*a), h.max(*a)));
     let step = if given.unit == AngleUnit::Degrees { about.spacing.to_degrees() } else { about.spacing };
     let missing = about.missing.to_degrees();
     if missing > 0.5 {

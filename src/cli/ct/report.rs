@@ -39,7 +39,11 @@ pub(super) fn notes_of(ct: &Ct, notes: &mut Vec<String>) {
         notes.push(format!("{} NaN or infinite", count_of(defects.non_finite, "sample")));
     }
     if let Some((slice, column)) = defects.dead.first() {
-        let place = if ct.views().len_of(ndarray::Axis(0)) > 1 { format!("{column} of slice {slice}") } else { column.to_string() };
+        let place = if ct.views().len_of(ndarray::Axis(0)) > 1 {
+            format!("{column} of slice {slice}")
+        } else {
+            column.to_string()
+        };
         notes.push(format!("{} dead, the first {place}", count_of(defects.dead.len(), "detector column")));
     }
     if ct.truncated() > 0.0 {
@@ -77,10 +81,11 @@ impl Job<'_> {
             Way::Fbp => ct.fbp(args.filter(), self.device)?,
             Way::Solve { method, iterations, tol } => {
                 let bar = progress::iterations(iterations);
-                let options = CtOptions::default().iterations(iterations).tol(tol).cancel(solving.stop()).progress(|p| {
-                    bar.set_position(p.iteration as u64);
-                    bar.set_message(format!("misfit {:.2e}", p.misfit));
-                });
+                let options =
+                    CtOptions::default().iterations(iterations).tol(tol).cancel(solving.stop()).progress(|p| {
+                        bar.set_position(p.iteration as u64);
+                        bar.set_message(format!("misfit {:.2e}", p.misfit));
+                    });
                 let result = ct.solve(method, options, self.device)?;
                 bar.finish_and_clear();
                 result
@@ -214,9 +219,9 @@ fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
     let CtRegularised { terms, solved, .. } = found;
     terms.iter().for_each(|term| printer.field("regulariser", describe(term)));
     printer.field("objective", format_args!("{}, of it data {}", short(solved.objective), short(solved.data_term)));
-    let terms = terms.iter().map(|t| {
-        json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
-    });
+    let terms = terms.iter().map(
+        |t| json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default }),
+    );
     vec![
         ("regularisers".into(), terms.collect()),
         ("solver".into(), json!(solved.method.to_string())),
@@ -234,10 +239,12 @@ fn outcome(result: &CtImage) -> String {
         Some(misfit) => format!("misfit {}", percent(misfit)),
         None => "misfit not known: the image is smaller than what the rays pass".into(),
     };
-    let fall = |gap: Option<f64>| gap.map_or_else(
-        || "the objective still falls".to_string(),
-        |gap| format!("the objective would fall by another {}", percent(gap)),
-    );
+    let fall = |gap: Option<f64>| {
+        gap.map_or_else(
+            || "the objective still falls".to_string(),
+            |gap| format!("the objective would fall by another {}", percent(gap)),
+        )
+    };
     let why = match result.stop {
         None => return misfit,
         Some(Stop::Converged) => match (result.gap, result.fell) {

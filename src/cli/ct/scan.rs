@@ -63,7 +63,9 @@ impl Args {
         match self.rays() {
             Rays::Parallel => refuse(&given, "is for --geometry fan or cone; parallel rays have no source")?,
             _ if given.iter().any(|(_, given)| !given) => {
-                return Err("a fan or a cone needs --sod and --sdd: from the source to the axis, and to the detector".into());
+                return Err(
+                    "a fan or a cone needs --sod and --sdd: from the source to the axis, and to the detector".into()
+                );
             }
             _ => {}
         }
@@ -107,8 +109,16 @@ impl Args {
     pub fn describe(&self, geometry: &Geometry) -> String {
         let name = match self.rays() {
             Rays::Parallel => "parallel rays".to_string(),
-            Rays::Fan => format!("fan, source {} from the axis, {} from the detector", self.sod.unwrap_or(0.0), self.sdd.unwrap_or(0.0)),
-            Rays::Cone => format!("cone, source {} from the axis, {} from the detector", self.sod.unwrap_or(0.0), self.sdd.unwrap_or(0.0)),
+            Rays::Fan => format!(
+                "fan, source {} from the axis, {} from the detector",
+                self.sod.unwrap_or(0.0),
+                self.sdd.unwrap_or(0.0)
+            ),
+            Rays::Cone => format!(
+                "cone, source {} from the axis, {} from the detector",
+                self.sod.unwrap_or(0.0),
+                self.sdd.unwrap_or(0.0)
+            ),
         };
         match geometry.detector_size == 1.0 && geometry.pixel_size == 1.0 {
             true => name,

@@ -86,9 +86,14 @@ impl Order {
         let names: Option<Vec<Name>> = text.split(',').map(name).collect();
         let once = |names: &Vec<Name>, name: Name| names.iter().filter(|n| **n == name).count() == 1;
         let good = |names: &Vec<Name>| {
-            once(names, Name::Angle) && once(names, Name::Detector) && (names.len() == 2 || names.len() == 3 && once(names, Name::Slice))
+            once(names, Name::Angle)
+                && once(names, Name::Detector)
+                && (names.len() == 2 || names.len() == 3 && once(names, Name::Slice))
         };
-        names.filter(good).map(Order).ok_or_else(|| "expected angle,detector or three of slice (or row), angle, detector".into())
+        names
+            .filter(good)
+            .map(Order)
+            .ok_or_else(|| "expected angle,detector or three of slice (or row), angle, detector".into())
     }
 
     /// Where slices, angles and detector pixels are among axes of these extents.
@@ -97,7 +102,11 @@ impl Order {
         let usual: &[Name] = match extents.len() {
             2 => &[Name::Angle, Name::Detector],
             3 => &[Name::Slice, Name::Angle, Name::Detector],
-            n => return Err(format!("projections of {n} axes ({shape}); expected (angle, detector) or (slice, angle, detector)")),
+            n => {
+                return Err(format!(
+                    "projections of {n} axes ({shape}); expected (angle, detector) or (slice, angle, detector)"
+                ));
+            }
         };
         let fitting: Vec<usize> = (0..extents.len()).filter(|a| extents[*a] == angles).collect();
         match fitting[..] {
@@ -148,7 +157,11 @@ fn read_turned(args: &Args, angles: usize) -> Result<(Array3<f32>, bool, Order)>
     let order = match &args.order {
         None => Order::told_by(values.shape(), angles).map_err(wrong)?,
         Some(order) if order.0.len() != values.ndim() => {
-            return Err(wrong(format!("--order names {} axes, the projections have {:?}", order.0.len(), values.shape())));
+            return Err(wrong(format!(
+                "--order names {} axes, the projections have {:?}",
+                order.0.len(),
+                values.shape()
+            )));
         }
         Some(order) => order.clone(),
     };
@@ -156,14 +169,19 @@ fn read_turned(args: &Args, angles: usize) -> Result<(Array3<f32>, bool, Order)>
     let at = |name: Name| order.0.iter().position(|n| *n == name);
     let (values, places) = match at(Name::Slice) {
         Some(slice) => (values, [Some(slice), at(Name::Angle), at(Name::Detector)]),
-        None => (values.insert_axis(Axis(0)), [Some(0), at(Name::Angle).map(|a| a + 1), at(Name::Detector).map(|a| a + 1)]),
+        None => {
+            (values.insert_axis(Axis(0)), [Some(0), at(Name::Angle).map(|a| a + 1), at(Name::Detector).map(|a| a + 1)])
+        }
     };
     let places: Vec<usize> = places.into_iter().flatten().collect();
     let turned = values.permuted_axes(places).as_standard_layout().into_owned();
     let turned: Array3<f32> = turned.into_dimensionality().map_err(|e| wrong(e.to_string()))?;
     let found = turned.len_of(Axis(1));
     if found != angles {
-        return Err(wrong(format!("--order says that there are {found} views, and there are {}", count_of(angles, "angle"))));
+        return Err(wrong(format!(
+            "--order says that there are {found} views, and there are {}",
+            count_of(angles, "angle")
+        )));
     }
     Ok((turned, stack, order))
 }
@@ -179,7 +197,8 @@ pub fn read(args: &Args, angles: usize, notes: &mut Vec<String>) -> Result<Views
     }
     if args.transmission {
         let [flat, dark] = [&args.flat, &args.dark].map(|f| f.as_ref().map(Field::values).transpose());
-        let found = absorption(values.view(), flat?.as_ref(), dark?.as_ref()).map_err(|e| Error::file(&args.file, e.to_string()))?;
+        let found = absorption(values.view(), flat?.as_ref(), dark?.as_ref())
+            .map_err(|e| Error::file(&args.file, e.to_string()))?;
         values = found.values;
         if found.clipped > 0 {
             notes.push(format!(

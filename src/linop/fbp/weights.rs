@@ -56,7 +56,9 @@ impl Coverage {
         let widest = (0..count).max_by(|&a, &b| gaps[a].total_cmp(&gaps[b])).unwrap_or(0);
         let reach = (angles[order[(widest + 1) % count]], period - gaps[widest]);
         // Views that are further apart than others over a stretch are only fewer there; a hole is wide beside its neighbours.
-        let wide: Vec<bool> = (0..count).map(|k| gaps[k] > (MISSING * usual).max(SMALL) && gaps[k] > MISSING * beside(&gaps, k)).collect();
+        let wide: Vec<bool> = (0..count)
+            .map(|k| gaps[k] > (MISSING * usual).max(SMALL) && gaps[k] > MISSING * beside(&gaps, k))
+            .collect();
         let missing = gaps.iter().zip(&wide).filter(|(_, wide)| **wide).map(|(gap, _)| gap - usual).sum();
         gaps.iter_mut().zip(&wide).filter(|(_, wide)| **wide).for_each(|(gap, _)| *gap = usual);
         let mut shares = vec![0.0; count];
@@ -102,7 +104,10 @@ pub(super) enum Rays {
     Alike,
     /// The same in all views, by the detector index. Beyond the side that is nearer to the axis the views go on, so many pixels
     /// before and behind, with what the filter makes there of lines that are seen from the other side.
-    Detector { weights: Array1<f32>, beyond: [usize; 2] },
+    Detector {
+        weights: Array1<f32>,
+        beyond: [usize; 2],
+    },
     /// (views, detectors)
     Each(Array2<f32>),
 }
@@ -150,7 +155,9 @@ impl Weights {
 /// The weight of a ray at `gamma` of a view at `from` the first one, of a short scan of π + 2Γ, Γ being at least the fan's angle:
 /// that of the two rays of a line add to 1, and nowhere is a step (D. L. Parker, Med. Phys. 9:254, 1982).
 fn parker(from: f64, gamma: f64, enough: f64) -> f64 {
-    let rise = |angle: f64, over: f64| if over > 0.0 { (PI / 4.0 * (angle / over).clamp(0.0, 2.0)).sin().powi(2) } else { 1.0 };
+    let rise = |angle: f64, over: f64| {
+        if over > 0.0 { (PI / 4.0 * (angle / over).clamp(0.0, 2.0)).sin().powi(2) } else { 1.0 }
+    };
     let end = PI + 2.0 * enough;
     match () {
         // All of a view a little beyond either end, by rounding.

@@ -51,7 +51,13 @@ fn points(view: &Array2<f64>) -> Option<Vec<(f64, f64)>> {
     let angles = view.nrows();
     let std::ops::Range { start: first, end } = columns(view)?;
     // What is beside the object is the background.
-    let mut beside: Vec<f64> = view.columns().into_iter().enumerate().filter(|(d, _)| !(first..end).contains(d)).flat_map(|(_, c)| c.to_vec()).collect();
+    let mut beside: Vec<f64> = view
+        .columns()
+        .into_iter()
+        .enumerate()
+        .filter(|(d, _)| !(first..end).contains(d))
+        .flat_map(|(_, c)| c.to_vec())
+        .collect();
     beside.sort_by(f64::total_cmp);
     let background = if beside.len() >= angles { beside[beside.len() / 2] } else { 0.0 };
     let moments = |row: ndarray::ArrayView1<f64>| {

@@ -50,7 +50,9 @@ impl Circle {
     pub fn seen_twice(&self, g: &Geometry) -> f64 {
         let center = 0.5 * (g.detectors as f64 - 1.0);
         let columns = [0.1, 0.3, 0.5, 0.7, 0.9].map(|part| (part - 0.5) * (g.detectors as f64 - 1.0) + center);
-        let seen = |angle: &f64| columns.iter().filter(|c| self.around(angle + PI - 2.0 * fan(g, **c - center)).is_some()).count();
+        let seen = |angle: &f64| {
+            columns.iter().filter(|c| self.around(angle + PI - 2.0 * fan(g, **c - center)).is_some()).count()
+        };
         let all: usize = g.angles.iter().map(seen).sum();
         all as f64 / (columns.len() * g.angles.len()) as f64
     }
@@ -76,7 +78,10 @@ pub(super) fn find(slices: &[Array2<f64>], g: &Geometry, circle: &Circle) -> Opt
             let (mut off, mut all) = (0.0, 0.0);
             for d in 0..n {
                 let other = 2.0 * center - d as f64;
-                let Some(Between(a, b, part)) = circle.around(g.angles[view] + PI - 2.0 * fan(g, d as f64 - center)) else { continue };
+                let Some(Between(a, b, part)) = circle.around(g.angles[view] + PI - 2.0 * fan(g, d as f64 - center))
+                else {
+                    continue;
+                };
                 for rows in &rows {
                     let (Some(one), Some(two)) = (read(&rows[a], other), read(&rows[b], other)) else { continue };
                     let (here, there) = (rows[view][d], one * (1.0 - part) + two * part);
