@@ -6,8 +6,8 @@
 //!
 //! with linops A and Kᵢ and [functionals](crate::functional) fᵢ. [`Problem`] states it, and solves it by one of the [`Method`]s; which
 //! one, and its steps, follow from the terms unless they are given. All methods have the same objective and the same stop: F
-//! stands within a tolerance of its limit ([`Stop`](crate::solve::Stop)). A method is its recurrence, as passes over vectors (`crate::vectors`), and on a GPU the
-//! iterations between two readings are recorded without a look at any value.
+//! stands within a tolerance of its limit ([`Stop`]). A method is its recurrence, as passes over vectors
+//! (`crate::vectors`), and on a GPU the iterations between two readings are recorded without a look at any value.
 //!
 //! The data may be of any scale: inside they are times a power of two, and functionals with them.
 

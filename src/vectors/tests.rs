@@ -12,6 +12,7 @@ const W: Vector = Vector(2);
 
 /// Both devices, but a GPU only where tests have one.
 fn devices() -> Vec<Device> {
+    #[cfg_attr(not(feature = "gpu"), allow(unused_mut))]
     let mut all = vec![Device::host()];
     #[cfg(feature = "gpu")]
     if std::env::var_os("LINOPS_SKIP_GPU").is_none() {

@@ -31,8 +31,8 @@ const BEYOND: f64 = 2.0;
 /// let views = ndarray::Array3::from_shape_fn((1, 60, 40), |(_, _, d)| chord(d));
 /// let ct = Ct::new(views, &Geometry::parallel(&angles, 40), [1, 40, 40])?;
 /// let quick = ct.fbp(FbpOptions::default(), &Device::host())?.image;
-/// let solved = ct.solve(CtMethod::Cg, CtOptions::default(), &Device::host())?.image;
-/// assert!((quick[[0, 20, 20]] - 0.5).abs() < 0.02 && (solved[[0, 20, 20]] - 0.5).abs() < 0.02);
+/// let solved = ct.solve(CtMethod::Cg, CtOptions::default().iterations(20), &Device::host())?.image;
+/// assert!((quick[[0, 20, 20]] - 0.5).abs() < 0.05 && (solved[[0, 20, 20]] - 0.5).abs() < 0.05);
 /// # Ok::<(), linops::Error>(())
 /// ```
 #[derive(Clone, Debug)]

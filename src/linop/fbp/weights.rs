@@ -29,6 +29,7 @@ pub(crate) struct Coverage {
     /// Half of the angles to the neighbours of each view.
     pub shares: Vec<f64>,
     /// The usual distance of two views.
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub usual: f64,
     /// The angles that no view is near to.
     pub missing: f64,
