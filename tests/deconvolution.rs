@@ -1,4 +1,5 @@
 //! Deconvolution: what users of other programs trip over, each as a case, on every device.
+#![cfg(feature = "app")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Denoising and inpainting: what users of other programs trip over, each as a case.
+#![cfg(feature = "app")]
 
 mod common;
 
