@@ -53,7 +53,10 @@ impl Fall {
         let (before, last) = (early - half, half - objective);
         match () {
             _ if last <= 0.0 => Gap::Still,
-            _ if last < before => Gap::Of { above: last * last / (before - last), fell: last },
+            // A square falls to 0 at most.
+            _ if last < before => {
+                Gap::Of { above: (last * last / (before - last)).min(objective.max(0.0)), fell: last }
+            }
             _ => Gap::Of { above: f64::INFINITY, fell: last },
         }
     }

@@ -193,11 +193,10 @@ fn solvers_say_how_they_ended() {
     let folder = Folder::new();
     scan(&folder);
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method cg --tol 0.01 -o x.npy {HOST}"));
-    assert!(
-        (text.contains("of its limit, by its fall") || text.contains("the objective stands"))
-            && text.contains("conjugate gradients, at most 500"),
-        "{text}"
-    );
+    // Views without noise are fitted better and better: it says so, if it does not stand.
+    let ends =
+        ["of its limit, by its fall", "the objective stands", "all iterations done; the objective would fall by"];
+    assert!(ends.iter().any(|e| text.contains(e)) && text.contains("conjugate gradients, at most 500"), "{text}");
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method sirt --iterations 3 -o x.npy {HOST}"));
     assert!(text.contains("3 iterations (all iterations done; the objective still falls"), "{text}");
 }
