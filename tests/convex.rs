@@ -5,6 +5,7 @@ mod common;
 use common::data::{complex, mask, real};
 use common::devices;
 use linops::convex::{ConvexOptions, Method, Problem, Solved, WaveletPenalty};
+use linops::functional::l1;
 use linops::linop::{self, FftOptions, GradientOptions};
 use linops::solve::Stop;
 use linops::{Device, Linop, Tensor, apply_f64};
@@ -169,7 +170,7 @@ fn denoising_with_a_constraint() {
     let y = real("Y=9 X=7", 5);
     let g = linop::gradient("Y=9 X=7", "Y X", GradientOptions::default()).unwrap();
     let terms = [Term::l1(&g, 0.3, 2), Term::NonNegative { n: 63 }];
-    for method in [Method::Admm, Method::Pdhg] {
+    for method in [Method::Admm, Method::Pdhg, Method::Fgp] {
         let options = || ConvexOptions::default().method(Some(method)).iterations(5000);
         let problem = |d: &Device| Problem::new(&a, &y.to(d).unwrap()).unwrap().tv(0.3, "Y X").unwrap().non_negative();
         let all = compare(&format!("tv, x >= 0 {method}"), &problem, &a, &y, &terms, 0.0, &options);
@@ -177,6 +178,33 @@ fn denoising_with_a_constraint() {
             assert!(vector(&solved.x).iter().all(|v| v.re >= 0.0));
         }
     }
+}
+
+#[test]
+fn a_dual_of_several_terms_and_squares() {
+    let a = linop::identity("Y=9 X=8").unwrap();
+    let y = complex("Y=9 X=8", 6);
+    let g = linop::gradient("Y=9 X=8", "Y X", GradientOptions::default()).unwrap();
+    let h = linop::finite_difference("Y=9 X=8", "X", linop::Border::default()).unwrap();
+    let terms = [Term::l1(&g, 0.2, 2), Term::l1(&h, 0.1, 1), Term::l1(&a, 0.05, 1)];
+    for method in [None, Some(Method::Admm), Some(Method::Pdhg)] {
+        let options = || ConvexOptions::default().method(method).iterations(5000);
+        let problem = |d: &Device| {
+            let problem = Problem::new(&a, &y.to(d).unwrap()).unwrap();
+            let problem = problem.tv(0.2, "Y X").unwrap().term_of(l1(0.1).unwrap(), &h);
+            problem.l1(0.05).unwrap().l2(0.5).unwrap()
+        };
+        for solved in compare("tv, differences, l1, squares", &problem, &a, &y, &terms, 0.5, &options) {
+            assert_eq!(solved.method, method.unwrap_or(Method::Fgp));
+            // The gap bounds what is left.
+            let last = solved.history.last().unwrap();
+            assert!(last.gap.unwrap() <= 1e-4, "{last:?}");
+        }
+    }
+    let masked = linop::diagonal("Y=9 X=8", &mask("Y=9 X=8", 0.6, 2)).unwrap();
+    let problem = Problem::new(&masked, &y).unwrap().tv(0.2, "Y X").unwrap();
+    let error = problem.solve(ConvexOptions::default().method(Some(Method::Fgp))).unwrap_err().to_string();
+    assert!(error.contains("use admm or pdhg"), "{error}");
 }
 
 #[test]

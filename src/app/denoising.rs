@@ -204,7 +204,7 @@ impl<'a> Denoising<'a> {
     fn fitted_to_noise(&mut self, given: &Given) -> Result<Weighed> {
         let mut weight = FIRST * given.noise;
         let mut before: Option<(f64, f64)> = None;
-        let mut start: Option<Tensor> = None;
+        let mut start = None;
         let mut solves = 0;
         loop {
             let mut result = self.once(given, weight, start.as_ref(), self.tol.max(LOOSE))?;
@@ -215,7 +215,7 @@ impl<'a> Denoising<'a> {
             let cancelled = result.solved.stop == Stop::Cancelled;
             if far.abs() < NEAR || still || solves == SOLVES || cancelled {
                 if self.tol < LOOSE && !cancelled {
-                    result = self.once(given, weight, Some(&result.solved.x), self.tol)?;
+                    result = self.once(given, weight, Some(&Before { weight, solved: result.solved }), self.tol)?;
                     solves += 1;
                 }
                 result.solves = solves;
@@ -228,16 +228,20 @@ impl<'a> Denoising<'a> {
                 _ => 0.8,
             };
             before = Some((log, far));
+            start = Some(Before { weight, solved: result.solved });
             weight = (log - (far / slope).clamp(-2.0, 2.0)).exp();
-            start = Some(result.solved.x);
         }
     }
 
-    fn once(&mut self, given: &Given, weight: f64, start: Option<&Tensor>, tol: f64) -> Result<Weighed> {
+    fn once(&mut self, given: &Given, weight: f64, start: Option<&Before>, tol: f64) -> Result<Weighed> {
         let default = |_| Weight::Absolute(weight);
         let (problem, terms) = self.regularisation.add(given.problem.clone(), given.axes, None, &default)?;
         let problem = match start {
-            Some(x) => problem.start(x)?,
+            Some(Before { weight: old, solved }) => {
+                // Duals are about as large as the weights.
+                let scaled = |p: &Tensor| crate::functional::combined(&[(weight / old, p)]);
+                problem.start(&solved.x)?.duals(solved.duals.iter().map(scaled).collect::<Result<_>>()?)
+            }
             None => problem,
         };
         let mut options = ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method);
@@ -251,6 +255,12 @@ impl<'a> Denoising<'a> {
         let deviation = (2.0 * solved.data_term / given.count as f64).sqrt();
         Ok(Weighed { solved, terms, deviation, solves: 1 })
     }
+}
+
+/// A solve with another weight, from which the next begins.
+struct Before {
+    weight: f64,
+    solved: Solved,
 }
 
 /// A problem to be solved by weights that follow from the noise.

@@ -8,7 +8,7 @@
 //! ```
 
 use super::options::{Reading, Teller};
-use super::stage::{Draft, Looked, Norm, Objective, Smooth, Stated};
+use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
@@ -16,7 +16,7 @@ use crate::functional::{Kind, number};
 use crate::linop::{self, Linop};
 use crate::solve::Stop;
 use crate::tensor::Tensor;
-use crate::vectors::{Formula, Measure, Pass, Scalar, Space, Vector};
+use crate::vectors::{Formula, Pass, Scalar, Space, Vector};
 
 /// Over-relaxation: Eckstein and Bertsekas, Math. Program. 55:293 (1992).
 const ALPHA: f32 = 1.6;
@@ -53,9 +53,7 @@ struct Split {
     /// u and d after a change of the penalty.
     rescale: usize,
     /// Re⟨u, K x⟩ and Σ|K x|, where that is a gap.
-    gap: Option<[usize; 2]>,
-    product: Scalar,
-    magnitudes: Scalar,
+    gap: Option<Gap>,
 }
 
 struct Admm {
@@ -227,7 +225,7 @@ impl Split {
     fn draft(draft: &mut Draft, smooth: &Smooth, term: Stated, rho: Scalar, factor: Scalar) -> Result<Split> {
         let [t, z, u, d] = std::array::from_fn(|_| term.vector(draft));
         let back = if term.linop.is_some() { smooth.vector(draft) } else { t };
-        let [primal, dual, size, dual_size, product, magnitudes] = std::array::from_fn(|_| draft.scalar());
+        let [primal, dual, size, dual_size] = std::array::from_fn(|_| draft.scalar());
         // u holds t + u until z is known.
         let relaxed = |pass: Pass| pass.update(u, [(one(), u), (ALPHA.into(), t), ((1.0 - ALPHA).into(), z)]);
         let settled = |pass: Pass| pass.update(u, [(one(), u), (-one(), z)]).update(t, [(one(), z), (-one(), u)]);
@@ -268,14 +266,7 @@ impl Split {
         };
         let rescale =
             draft.pass(Pass::new("rescale").update(u, [(factor.into(), u)]).update(t, [(one(), z), (-one(), u)]));
-        let gap = match term.functional.0 {
-            Kind::L1 { .. } => {
-                let pass = term.pass("gap")?.dot(u, t).measure(Measure::Magnitudes(t, term.weights));
-                let begun = draft.pass(pass);
-                Some([begun, draft.pass(Pass::new("gap taken").totals([product, magnitudes]))])
-            }
-            _ => None,
-        };
+        let gap = Gap::draft(draft, &term, u, t)?;
         Ok(Split {
             term,
             t,
@@ -294,8 +285,6 @@ impl Split {
             renew,
             rescale,
             gap,
-            product,
-            magnitudes,
         })
     }
 
@@ -325,14 +314,9 @@ impl Split {
 
     /// f(K x) − Re⟨ρu, K x⟩, which is 0 at the solution and never negative.
     fn gap(&self, space: &mut dyn Space, x: Vector, rho: f64) -> Result<f64> {
-        let (Some([begun, taken]), Kind::L1 { weight, .. }) = (self.gap, &self.term.functional.0) else {
-            return Ok(0.0);
-        };
+        let Some(gap) = &self.gap else { return Ok(0.0) };
         self.transformed(space, x)?;
-        space.pass(begun)?;
-        space.pass(taken)?;
-        let scalars = space.scalars()?;
-        Ok((weight * scalars[self.magnitudes.0] - rho * scalars[self.product.0]).max(0.0))
+        gap.read(space, rho)
     }
 }
 
@@ -383,6 +367,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             halved: 0,
             history: Vec::new(),
             stop,
+            duals: Vec::new(),
         })
     };
     let mut changes = 0u32;
@@ -437,7 +422,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         if cancelled {
             return solved(space, best, k, Stop::Cancelled);
         }
-        if tol > 0.0 && seen.change <= tol && gap <= tol.max(GAP) {
+        if tol > 0.0 && seen.change <= tol && gap <= tol.max(LEAST_GAP) {
             return solved(space, best, k, Stop::Converged);
         }
     }
@@ -449,9 +434,6 @@ const FIRST: f64 = 0.1;
 
 /// Iterations between two looks at the residuals.
 const BALANCE_EVERY: usize = 5;
-
-/// Smaller gaps are rounding.
-const GAP: f64 = 1e-5;
 
 /// The passes for a problem, for those who look at kernels.
 #[cfg(feature = "gpu")]

@@ -292,6 +292,7 @@ impl Run<'_> {
             halved: self.halved,
             history: Vec::new(),
             stop,
+            duals: Vec::new(),
         })
     }
 }

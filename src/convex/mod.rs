@@ -12,6 +12,7 @@
 //! The data may be of any scale: inside they are times a power of two, and functionals with them.
 
 mod admm;
+mod fgp;
 mod fista;
 mod options;
 mod pdhg;
@@ -38,6 +39,8 @@ pub(crate) struct Term {
     pub linop: Option<Linop>,
     /// KᴴK = K Kᴴ = 1.
     pub orthonormal: bool,
+    /// A bound of ‖K‖², where one is known.
+    pub norm: Option<f64>,
 }
 
 /// A convex problem ½‖A x − y‖² + Σ fᵢ(Kᵢ x).
@@ -62,6 +65,8 @@ pub struct Problem {
     start: Option<Tensor>,
     /// From the unknown of the solver to x, where they differ.
     image: Option<Linop>,
+    /// Where the duals of the terms begin.
+    duals: Option<Vec<Tensor>>,
 }
 
 /// What a convex solver returns.
@@ -86,6 +91,8 @@ pub struct Solved {
     pub history: Vec<Reading>,
     /// Why it stopped.
     pub stop: Stop,
+    /// The duals of the terms that are not of x itself, of a method that knows them.
+    pub(crate) duals: Vec<Tensor>,
 }
 
 impl Problem {
@@ -95,25 +102,30 @@ impl Problem {
     /// y has not the shape of A's output, or A carries an error.
     pub fn new(a: &Linop, y: &Tensor) -> Result<Problem> {
         a.output()?.expect(y.shape()).map_err(|e| e.at("y"))?;
-        Ok(Problem { a: a.clone(), y: y.clone(), terms: Vec::new(), start: None, image: None })
+        Ok(Problem { a: a.clone(), y: y.clone(), terms: Vec::new(), start: None, image: None, duals: None })
     }
 
     /// With + f(x).
     pub fn term(self, functional: Functional) -> Problem {
-        self.with(functional, None, false)
+        self.with(functional, None, false, None)
     }
 
     /// With + f(K x).
     pub fn term_of(self, functional: Functional, linop: &Linop) -> Problem {
-        self.with(functional, Some(linop), false)
+        self.with(functional, Some(linop), false, None)
     }
 
     /// With + f(K x), where KᴴK = K Kᴴ = 1, which is not looked at: methods may then use the prox of f between K and Kᴴ.
     pub fn term_of_orthonormal(self, functional: Functional, linop: &Linop) -> Problem {
-        self.with(functional, Some(linop), true)
+        self.with(functional, Some(linop), true, Some(1.0))
     }
 
-    fn with(mut self, functional: Functional, linop: Option<&Linop>, orthonormal: bool) -> Problem {
+    /// With + f(K x), where ‖K‖² is at most `norm`.
+    fn term_bounded(self, functional: Functional, linop: &Linop, norm: f64) -> Problem {
+        self.with(functional, Some(linop), false, Some(norm))
+    }
+
+    fn with(mut self, functional: Functional, linop: Option<&Linop>, orthonormal: bool, norm: Option<f64>) -> Problem {
         // What is said of x is said of the part of the unknown that x is.
         let linop = match (&self.image, linop) {
             (Some(image), Some(k)) => Some(k * image),
@@ -121,7 +133,7 @@ impl Problem {
             (None, k) => k.cloned(),
         };
         let orthonormal = orthonormal && self.image.is_none();
-        self.terms.push(Term { functional, linop, orthonormal });
+        self.terms.push(Term { functional, linop, orthonormal, norm });
         self
     }
 
@@ -133,6 +145,12 @@ impl Problem {
         self.shape()?.expect(x.shape()).map_err(|e| e.at("the start"))?;
         self.start = Some(x.clone());
         Ok(self)
+    }
+
+    /// From these duals, for a method that has some; of other weights they may be, times the ratio.
+    pub(crate) fn duals(mut self, duals: Vec<Tensor>) -> Problem {
+        self.duals = Some(duals);
+        self
     }
 
     /// The shape of x.
@@ -200,9 +218,12 @@ impl Problem {
             Method::Ista | Method::Fista | Method::Pogm => fista::solve(&problem, method, &mut teller)?,
             Method::Admm => admm::solve(&problem, &mut teller)?,
             Method::Pdhg => pdhg::solve(&problem, &mut teller)?,
+            Method::Fgp => fgp::solve(&problem, &mut teller)?,
         };
         let factor = teller.factor();
+        let duals = solved.duals.iter().map(|p| times_power(p, -exponent)).collect::<Result<_>>()?;
         Ok(Solved {
+            duals,
             x: unscale(solved.x)?,
             objective: factor * solved.objective,
             data_term: factor * solved.data_term,
@@ -211,12 +232,13 @@ impl Problem {
         })
     }
 
-    /// The method that is asked for, or that suits the terms: one prox for the steps of FISTA, else ADMM.
+    /// The method that is asked for, or that suits the terms: one prox for the steps of FISTA, a dual where AᴴA = 1, else ADMM.
     fn method(&self, asked: Option<Method>) -> Result<Method> {
         let hard = self.terms.iter().filter(|t| !stage::is_smooth(t)).count();
         let one = hard == 0 || (hard == 1 && self.terms.iter().filter(|t| !stage::is_smooth(t)).all(stage::has_prox));
         match asked {
-            None => Ok(if one { Method::Fista } else { Method::Admm }),
+            None if one => Ok(Method::Fista),
+            None => Ok(if fgp::suits(self)? { Method::Fgp } else { Method::Admm }),
             Some(m @ (Method::Ista | Method::Fista | Method::Pogm)) if !one => value_err!(
                 "{m} takes one functional of x or of an orthonormal transform of x, the objective has {}; use admm or pdhg",
                 if hard == 1 { "one of another linop".into() } else { format!("{hard}") }
@@ -237,6 +259,9 @@ impl Problem {
         let mut problem = self.clone();
         problem.y = times_power(&self.y, exponent)?;
         problem.start = self.start.as_ref().map(|x| times_power(x, exponent)).transpose()?;
+        if let Some(duals) = &mut problem.duals {
+            duals.iter_mut().try_for_each(|p| times_power(p, exponent).map(|v| *p = v))?;
+        }
         if let (Some(image), Some(x)) = (&self.image, &problem.start) {
             problem.start = Some(image.h().apply(x)?);
         }
@@ -270,6 +295,7 @@ impl Problem {
             halved: 0,
             history: Vec::new(),
             stop: Stop::Zero,
+            duals: Vec::new(),
         })
     }
 }
@@ -341,7 +367,7 @@ fn samples(dtype: DType) -> Result<Vec<crate::vectors::Layout>> {
     ];
     let mut all = Vec::new();
     for problem in problems {
-        for method in [Method::Ista, Method::Fista, Method::Pogm, Method::Admm, Method::Pdhg] {
+        for method in [Method::Ista, Method::Fista, Method::Pogm, Method::Admm, Method::Pdhg, Method::Fgp] {
             if problem.method(Some(method)).is_err() {
                 continue;
             }
@@ -349,6 +375,7 @@ fn samples(dtype: DType) -> Result<Vec<crate::vectors::Layout>> {
             let drafted = match method {
                 Method::Admm => admm::draft(&mut draft, &problem),
                 Method::Pdhg => pdhg::draft(&mut draft, &problem),
+                Method::Fgp => fgp::draft(&mut draft, &problem),
                 method => fista::draft(&mut draft, &problem, method),
             };
             if drafted.is_ok() {

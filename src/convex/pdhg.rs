@@ -1,11 +1,15 @@
 //! Primal and dual steps: the gradient of the data term and the duals of the other terms, no system to solve.
 //!
 //! ```text
-//! x' = prox(x − τ(N x − b + ΣKᵢᴴpᵢ)),   pᵢ' = prox*(pᵢ + σ Kᵢ(2x' − x)),   1/τ − σ‖ΣKᵢᴴKᵢ‖ ≥ ‖N‖/2
+//! x' = prox((x − τ(N x − b + ΣKᵢᴴpᵢ))/(1 + τμ)),   pᵢ' = prox*(pᵢ + σrᵢ Kᵢ(x' + θ(x' − x))),   1/τ − σ‖ΣrᵢKᵢᴴKᵢ‖ ≥ ‖N‖/2
 //! ```
+//!
+//! with θ = 1. Squares of x itself, μ/2 ‖x‖², make the objective strongly convex, and the steps follow: θ = 1/√(1 + μτ), τ ← θτ,
+//! σ ← σ/θ (Chambolle and Pock, Math. Program. 159:253, 2016). The rᵢ are as the sizes that the duals may have: steps for each block
+//! of duals, preconditioning after Pock and Chambolle (ICCV 2011, 1762) with blocks in the place of single numbers.
 
 use super::options::{Reading, Teller};
-use super::stage::{Draft, Looked, Norm, Objective, Smooth, Stated};
+use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
@@ -13,7 +17,7 @@ use crate::functional::{Kind, number};
 use crate::linop::{self, Linop};
 use crate::solve::Stop;
 use crate::tensor::Tensor;
-use crate::vectors::{Formula, Measure, Pass, Scalar, Space, Vector};
+use crate::vectors::{Formula, Pass, Scalar, Space, Vector};
 
 /// Halvings of the steps after which the problem is given up.
 const HALVINGS: usize = 30;
@@ -30,9 +34,7 @@ struct Dual {
     t: Vector,
     back: Vector,
     step: usize,
-    gap: Option<[usize; 2]>,
-    product: Scalar,
-    magnitudes: Scalar,
+    gap: Option<Gap>,
 }
 
 struct Pdhg {
@@ -58,9 +60,10 @@ impl Pdhg {
         let smooth = Smooth::draft(draft, problem)?;
         let terms = Stated::draft(draft, problem)?;
         let [x, bar, q, best] = std::array::from_fn(|_| smooth.vector(draft));
-        let [tau, sigma] = std::array::from_fn(|_| draft.scalar());
+        let [tau, sigma, used, theta] = std::array::from_fn(|_| draft.scalar());
         // One constraint or norm of x itself is obeyed by x; all else is a dual.
         let direct = terms.iter().position(|t| t.linop.is_none() && t.map(tau.into()).is_some());
+        let ratios = ratios(&terms, direct);
         let mut direct_term = None;
         let mut duals = Vec::new();
         let mut scratch = Vec::new();
@@ -70,7 +73,7 @@ impl Pdhg {
                 direct_term = Some(term);
                 continue;
             }
-            let dual = Dual::draft(draft, &smooth, term, sigma)?;
+            let dual = Dual::draft(draft, &smooth, term, Formula::from(sigma) * ratios[k])?;
             scratch.push((dual.term.clone(), dual.term.linop.map(|_| dual.t)));
             duals.push(dual);
         }
@@ -80,7 +83,7 @@ impl Pdhg {
         let dual_norm = match duals.is_empty() {
             true => None,
             false => {
-                let penalty = draft.operator(&penalty(problem, direct)?);
+                let penalty = draft.operator(&penalty(problem, direct, &ratios)?);
                 Some(Norm::draft(draft, penalty, bar, q))
             }
         };
@@ -94,16 +97,30 @@ impl Pdhg {
             Some(t) => t.pass("descend")?,
             None => Pass::new("descend"),
         };
-        let mut step = step
-            .update(bar, [(one(), x)])
-            .update(x, [(one() - tau * Formula::from(smooth.mu), x), (-tau, q), (tau.into(), smooth.b)]);
+        // With squares of x the steps change, and this one is by what they were.
+        let accelerated = smooth.mu > 0.0;
+        let mu = Formula::from(smooth.mu);
+        let (step, theta): (Pass, Formula) = match accelerated {
+            true => (
+                step.formula(used, tau)
+                    .formula(theta, one() / (one() + mu.clone() * tau).root())
+                    .formula(tau, tau * theta)
+                    .formula(sigma, sigma / theta),
+                theta.into(),
+            ),
+            false => (step.formula(used, tau), one()),
+        };
+        let part = one() / (one() + mu * used);
+        let by = part.clone() * used;
+        let mut step =
+            step.update(bar, [(one(), x)]).update(x, [(part, x), (-by.clone(), q), (by.clone(), smooth.b)]);
         if let Some(first) = duals.first() {
-            step = step.term(-tau, first.back);
+            step = step.term(-by.clone(), first.back);
         }
         if let Some(t) = &direct_term {
-            step = step.map(t.map(tau.into()));
+            step = step.map(t.map(by));
         }
-        let descend = draft.pass(step.update(bar, [((2.0f32).into(), x), (-one(), bar)]));
+        let descend = draft.pass(step.update(bar, [(one() + theta.clone(), x), (-theta, bar)]));
         let keep = draft.pass(Pass::new("keep").update(best, [(one(), x)]));
         let restart = draft.pass(Pass::new("restart").update(x, [(one(), best)]));
         Ok(Pdhg {
@@ -143,14 +160,14 @@ impl Pdhg {
     }
 }
 
-/// ΣKᴴK over the duals.
-fn penalty(problem: &Problem, direct: Option<usize>) -> Result<Linop> {
-    let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t)).enumerate();
+/// Σ r KᴴK over the duals.
+fn penalty(problem: &Problem, direct: Option<usize>, ratios: &[f32]) -> Result<Linop> {
+    let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t)).zip(ratios).enumerate();
     let normals: Vec<Linop> = hard
         .filter(|(k, _)| Some(*k) != direct)
-        .map(|(_, t)| match &t.linop {
-            Some(k) if !t.orthonormal => Ok(k.n()),
-            _ => linop::identity(problem.a.input()?.clone()),
+        .map(|(_, (t, r))| match &t.linop {
+            Some(k) if !t.orthonormal => Ok(k.n() * *r),
+            _ => linop::scalar(problem.a.input()?.clone(), *r),
         })
         .collect::<Result<_>>()?;
     match normals.as_slice() {
@@ -159,22 +176,39 @@ fn penalty(problem: &Problem, direct: Option<usize>) -> Result<Linop> {
     }
 }
 
+/// How large a dual may be, by its bound on each number; None where that is not known.
+fn size(term: &Stated) -> Option<f64> {
+    match term.functional.0 {
+        Kind::L1 { weight, .. } if weight > 0.0 => Some(weight * (term.shape.len() as f64).sqrt()),
+        _ => None,
+    }
+}
+
+/// The step of each dual as a part of the largest; 1 where sizes are not known.
+fn ratios(terms: &[Stated], direct: Option<usize>) -> Vec<f32> {
+    let sizes: Vec<Option<f64>> =
+        terms.iter().enumerate().map(|(k, t)| if Some(k) == direct { None } else { size(t) }).collect();
+    let largest = sizes.iter().flatten().fold(0.0f64, |a, b| a.max(*b));
+    sizes.iter().map(|s| s.map_or(1.0, |s| number((s / largest).max(LEAST_RATIO)))).collect()
+}
+
+/// A dual with a small weight moves, too.
+const LEAST_RATIO: f64 = 1e-2;
+
 impl Dual {
-    fn draft(draft: &mut Draft, smooth: &Smooth, term: Stated, sigma: Scalar) -> Result<Dual> {
+    fn draft(draft: &mut Draft, smooth: &Smooth, term: Stated, sigma: Formula) -> Result<Dual> {
         let [p, t] = std::array::from_fn(|_| term.vector(draft));
         let back = smooth.vector(draft);
-        let [product, magnitudes] = std::array::from_fn(|_| draft.scalar());
         let Some(map) = term.dual_map() else {
             return value_err!(
                 "pdhg takes l1 norms, squares, and one constraint of x itself; {} wants admm",
                 term.functional
             );
         };
-        let step = term.pass("dual")?.update(p, [(one(), p), (sigma.into(), t)]).map(map);
+        let step = term.pass("dual")?.update(p, [(one(), p), (sigma, t)]).map(map);
         let step = draft.pass(step);
-        let begun = term.pass("gap")?.dot(p, t).measure(Measure::Magnitudes(t, term.weights));
-        let gap = Some([draft.pass(begun), draft.pass(Pass::new("gap taken").totals([product, magnitudes]))]);
-        Ok(Dual { term, p, t, back, step, gap, product, magnitudes })
+        let gap = Gap::draft(draft, &term, p, t)?;
+        Ok(Dual { term, p, t, back, step, gap })
     }
 
     fn transformed(&self, space: &mut dyn Space, x: Vector) -> Result<()> {
@@ -186,14 +220,9 @@ impl Dual {
 
     /// f(K x) − Re⟨p, K x⟩.
     fn gap(&self, space: &mut dyn Space, x: Vector) -> Result<f64> {
-        let (Some([begun, taken]), Kind::L1 { weight, .. }) = (self.gap, &self.term.functional.0) else {
-            return Ok(0.0);
-        };
+        let Some(gap) = &self.gap else { return Ok(0.0) };
         self.transformed(space, x)?;
-        space.pass(begun)?;
-        space.pass(taken)?;
-        let scalars = space.scalars()?;
-        Ok((weight * scalars[self.magnitudes.0] - scalars[self.product.0]).max(0.0))
+        gap.read(space, 1.0)
     }
 }
 
@@ -201,16 +230,14 @@ impl Dual {
 fn steps(pdhg: &Pdhg, problem: &Problem, norm: f64, dual_norm: f64, balance: f64) -> Result<[f64; 2]> {
     let b = problem.a.h().apply(&problem.y)?;
     let x = crate::functional::squared_norm(&b)?.sqrt() / norm;
-    let dual = |d: &Dual| match d.term.functional.0 {
-        Kind::L1 { weight, .. } => weight * weight * d.term.shape.len() as f64,
-        _ => 0.0,
-    };
-    let p = pdhg.duals.iter().map(dual).sum::<f64>().sqrt();
+    let p = pdhg.duals.iter().filter_map(|d| size(&d.term)).map(|s| s * s).sum::<f64>().sqrt();
     let sigma = match x > 0.0 && p > 0.0 {
         true => balance * RATIO * p / (x * dual_norm.sqrt()),
         false => balance / dual_norm.sqrt(),
     };
-    Ok([1.0 / (norm / 2.0 + sigma * dual_norm), sigma])
+    // Steps that change take all of the norm.
+    let part = if pdhg.smooth.mu > 0.0 { norm } else { norm / 2.0 };
+    Ok([1.0 / (part + sigma * dual_norm), sigma])
 }
 
 /// Of what a dual is at most a part is there.
@@ -224,8 +251,8 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let space = &mut *space;
     let (shape, dtype) = (pdhg.smooth.shape.clone(), dtype(problem));
     let mut norm = match teller.options().norm {
-        Some(norm) => norm + pdhg.smooth.mu,
-        None => pdhg.norm.find(space, &shape, dtype, &device, pdhg.smooth.mu)?,
+        Some(norm) => norm,
+        None => pdhg.norm.find(space, &shape, dtype, &device, 0.0)?,
     };
     let dual_norm = match &pdhg.dual_norm {
         Some(norm) => norm.find(space, &shape, dtype, &device, 0.0)?,
@@ -259,6 +286,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
                 halved,
                 history: Vec::new(),
                 stop,
+                duals: Vec::new(),
             })
         };
     for k in 1..=iterations {
@@ -300,15 +328,12 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         if cancelled {
             return solved(space, best, k, halved, Stop::Cancelled);
         }
-        if tol > 0.0 && seen.change <= tol && gap <= tol.max(GAP) && !seen.grows {
+        if tol > 0.0 && seen.change <= tol && gap <= tol.max(LEAST_GAP) && !seen.grows {
             return solved(space, best, k, halved, Stop::Converged);
         }
     }
     solved(space, best, iterations, halved, Stop::Iterations)
 }
-
-/// Smaller gaps are rounding.
-const GAP: f64 = 1e-5;
 
 /// The passes for a problem, for those who look at kernels.
 #[cfg(feature = "gpu")]

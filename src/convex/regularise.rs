@@ -53,7 +53,7 @@ impl Problem {
     pub fn tv(self, weight: f64, axes: &str) -> Result<Problem> {
         let gradient = linop::gradient(self.shape()?.clone(), axes, GradientOptions::default())?;
         let front = first(&gradient)?;
-        Ok(self.term_of(group_l1(weight, &front)?, &gradient))
+        Ok(self.term_bounded(group_l1(weight, &front)?, &gradient, GRADIENT * parse_dims(axes)?.len() as f64))
     }
 
     /// With + λ TGV²(x) = min over v of λ Σ|∇x − v| + 2λ Σ|E v|, with the symmetrised gradient E: second-order total generalised
@@ -93,9 +93,10 @@ impl Problem {
                 None => x.clone(),
             }),
             orthonormal: false,
+            norm: t.norm.or(t.linop.is_none().then_some(1.0)),
             ..t
         });
-        let problem = Problem { a, y: self.y, terms: terms.collect(), start: None, image: None };
+        let problem = Problem { a, y: self.y, terms: terms.collect(), start: None, image: None, duals: None };
         let problem = problem.term_of(group_l1(weight, &bend_front)?, &bend);
         let problem = problem.term_of(group_l1(2.0 * weight, &curve_front)?, &curve);
         Ok(Problem { image: Some(x), ..problem })
@@ -157,7 +158,7 @@ impl Problem {
             let moves: Vec<(&str, i64)> = moves.iter().map(|d| (d.as_str(), by)).collect();
             let moved = if s == 0 { k.clone() } else { linop::roll(k.output()?, &moves)? * &k };
             let f = weighted_l1(weight / count as f64, &details)?;
-            problem = problem.term_of(f, &(&wavelet * moved));
+            problem = problem.term_bounded(f, &(&wavelet * moved), 1.0);
         }
         Ok(problem)
     }
@@ -212,6 +213,9 @@ impl Problem {
         Ok(self.term(l1(weight)?))
     }
 }
+
+/// ‖∂‖² of differences of neighbours, at most.
+const GRADIENT: f64 = 4.0;
 
 /// The name of a linop's first output dim.
 fn first(linop: &Linop) -> Result<String> {

@@ -174,6 +174,37 @@ impl Stated {
     }
 }
 
+/// f(K x) − Re⟨p, K x⟩ of an l1 norm: 0 where p belongs to x, and never negative. None for what has no such gap.
+pub(super) struct Gap {
+    weight: f64,
+    begun: usize,
+    taken: usize,
+    product: Scalar,
+    magnitudes: Scalar,
+}
+
+impl Gap {
+    /// With the dual in p and K x in t.
+    pub fn draft(draft: &mut Draft, term: &Stated, p: Vector, t: Vector) -> Result<Option<Gap>> {
+        let Kind::L1 { weight, .. } = term.functional.0 else { return Ok(None) };
+        let [product, magnitudes] = std::array::from_fn(|_| draft.scalar());
+        let begun = draft.pass(term.pass("gap")?.dot(p, t).measure(Measure::Magnitudes(t, term.weights)));
+        let taken = draft.pass(Pass::new("gap taken").totals([product, magnitudes]));
+        Ok(Some(Gap { weight, begun, taken, product, magnitudes }))
+    }
+
+    /// Where the dual is `factor` times p.
+    pub fn read(&self, space: &mut dyn Space, factor: f64) -> Result<f64> {
+        space.pass(self.begun)?;
+        space.pass(self.taken)?;
+        let scalars = space.scalars()?;
+        Ok((self.weight * scalars[self.magnitudes.0] - factor * scalars[self.product.0]).max(0.0))
+    }
+}
+
+/// Smaller gaps, as parts of the objective, are rounding.
+pub(super) const LEAST_GAP: f64 = 1e-5;
+
 /// F in passes.
 pub(super) struct Objective {
     a: usize,
@@ -340,6 +371,34 @@ impl Norm {
             norm => Ok(MARGIN * norm),
         }
     }
+}
+
+/// A bound of ‖ΣKᴴK + ones‖ over terms of linops and so many of x itself: of what is known of the terms, else by power iteration.
+pub(super) fn penalty_norm<'a>(
+    terms: impl Iterator<Item = &'a Term>,
+    ones: usize,
+    dtype: DType,
+    device: &Device,
+) -> Result<f64> {
+    let mut sum = ones as f64;
+    let mut unknown = Vec::new();
+    for term in terms {
+        match (term.norm, &term.linop) {
+            (Some(norm), _) => sum += norm,
+            (None, Some(k)) => unknown.push(k.n()),
+            (None, None) => sum += 1.0,
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(sum);
+    }
+    let normal = if unknown.len() == 1 { unknown.remove(0) } else { linop::add(unknown)? };
+    let shape = normal.input()?.clone();
+    let mut draft = Draft::default();
+    let operator = draft.operator(&normal);
+    let [v, w] = std::array::from_fn(|_| draft.vector(&shape, dtype));
+    let norm = Norm::draft(&mut draft, operator, v, w);
+    norm.find(&mut *draft.space(device)?, &shape, dtype, device, sum)
 }
 
 /// A vector with a part in every direction, the same every time, of norm 1.

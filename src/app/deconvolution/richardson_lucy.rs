@@ -5,12 +5,14 @@
 //! sample seen just enough (the normalisation of Bertero and Boccacci, Astron. Astrophys. 437:369, 2005, bounded).
 
 use super::{Blur, Deconvolved};
+use crate::arithmetic::Expression;
 use crate::error::{Result, value_err};
 use crate::run::Device;
 use crate::setters::setters;
 use crate::solve::{Reading, Stop};
 use crate::tensor::Tensor;
-use ndarray::{ArrayD, ArrayViewD, Zip};
+use ndarray::{ArrayD, ArrayViewD};
+use rayon::prelude::*;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,13 +52,13 @@ setters! { RichardsonLucyOptions<'_> {
 } }
 
 impl<'a> RichardsonLucyOptions<'a> {
-    /// Calls this after every iteration, with the relative change of the divergence as its residual.
+    /// Calls this after every reading, with the relative change of the divergence over an iteration as its residual.
     pub fn progress(mut self, progress: impl FnMut(Reading) + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// Stops at the next iteration once this is set; the iterate so far is returned.
+    /// Stops at the next reading once this is set; the iterate so far is returned.
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self
@@ -76,6 +78,12 @@ impl fmt::Debug for RichardsonLucyOptions<'_> {
 /// Data and estimates below this part of the largest datum are as if so much light were added to both: their quotient is that
 /// of two rounding errors.
 const DARK: f32 = 1e-6;
+
+/// Iterations that are all read, and how many lie between two readings after them.
+const READ: usize = 5;
+
+/// Samples of one sum.
+const STRETCH: usize = 4096;
 
 /// What of the canvas is seen less than this part of the best seen sample.
 const UNSEEN: f32 = 1e-2;
@@ -137,34 +145,37 @@ impl Blur {
             Some(_) => return value_err!("richardson_lucy: the start holds values below 0 or not finite"),
         };
         let mut history: Vec<Reading> = Vec::new();
-        let mut before = f64::INFINITY;
+        // The last reading: after which iteration, and the divergence.
+        let mut before = (0, f64::INFINITY);
         let mut k = 0;
         let (stop, at_noise) = loop {
             let blurred = self.linop.apply(&x)?;
-            let seen = blurred.to(&Device::host())?.to_real_array()?;
-            let divergence = step.divergence(&seen);
-            if k > 0 {
-                let change = if before > 0.0 { ((before - divergence) / before).abs() } else { 0.0 };
-                let reading = Reading { iteration: k, of: iterations, residual: change, true_residual: None };
-                history.push(reading);
-                if let Some(progress) = &mut options.progress {
-                    progress(reading);
+            if k <= READ || k.is_multiple_of(READ) || k == iterations {
+                let divergence = step.divergence(&blurred.to(&Device::host())?.to_real_array()?);
+                if k > 0 {
+                    let fall = if before.1 > 0.0 { ((before.1 - divergence) / before.1).abs() } else { 0.0 };
+                    let change = fall / (k - before.0) as f64;
+                    let reading = Reading { iteration: k, of: iterations, residual: change, true_residual: None };
+                    history.push(reading);
+                    if let Some(progress) = &mut options.progress {
+                        progress(reading);
+                    }
+                    if least.is_some_and(|least| least > 0.0 && divergence <= least) {
+                        break (Stop::Converged, true);
+                    }
+                    if divergence == 0.0 || change < f64::from(tol) {
+                        break (Stop::Converged, false);
+                    }
                 }
-                if least.is_some_and(|least| least > 0.0 && divergence <= least) {
-                    break (Stop::Converged, true);
+                if options.cancel.is_some_and(|c| c.load(Ordering::Relaxed)) {
+                    break (Stop::Cancelled, false);
                 }
-                if divergence == 0.0 || change < f64::from(tol) {
-                    break (Stop::Converged, false);
-                }
-            }
-            if options.cancel.is_some_and(|c| c.load(Ordering::Relaxed)) {
-                break (Stop::Cancelled, false);
+                before = (k, divergence);
             }
             if k == iterations {
                 break (Stop::Iterations, false);
             }
-            before = divergence;
-            x = step.next(self, &x, &seen, device)?;
+            x = step.next(self, &x, &blurred)?;
             k += 1;
         };
         let mut result = self.deconvolved(&y, &x, k, history, stop)?;
@@ -178,9 +189,13 @@ struct Step {
     counts: ArrayD<f32>,
     known: Option<ArrayD<f32>>,
     dark: f32,
-    /// 1/Aᵀ1, bounded, and what the bound adds to Aᵀ(y/A x).
-    inverse: ArrayD<f32>,
-    added: ArrayD<f32>,
+    /// Light with the dark's share, on the device.
+    light: Tensor,
+    /// 1/Aᵀ1, bounded, and what the bound adds to Aᵀ(y/A x), on the device.
+    inverse: Tensor,
+    added: Tensor,
+    /// ΣAᵀ1.
+    seen: f64,
 }
 
 impl Step {
@@ -188,50 +203,49 @@ impl Step {
         let ones = Tensor::from_array(ArrayD::<f32>::ones(counts.raw_dim()), blur.linop.output()?.clone().dims())?;
         let seen = blur.linop.h().apply(&ones.to(device)?)?.to(&Device::host())?.to_real_array()?;
         let least = UNSEEN * seen.iter().fold(0.0f32, |a, &b| a.max(b));
-        let inverse = seen.mapv(|s| 1.0 / s.max(least));
-        let added = seen.mapv(|s| (least - s.max(0.0)).max(0.0));
-        Ok(Step { counts, known: blur.known.clone(), dark, inverse, added })
+        let canvas = blur.linop.input()?.dims();
+        let on_device = |a: ArrayD<f32>, dims: &[crate::Dim]| Tensor::from_array(a, dims)?.to(device);
+        let inverse = on_device(seen.mapv(|s| 1.0 / s.max(least)), canvas)?;
+        let added = on_device(seen.mapv(|s| (least - s.max(0.0)).max(0.0)), canvas)?;
+        let light = counts.mapv(|y| if y > 0.0 { y + dark } else { 0.0 });
+        let light = on_device(light, blur.linop.output()?.dims())?;
+        let seen = seen.iter().map(|&v| f64::from(v.max(0.0))).sum();
+        Ok(Step { counts, known: blur.known.clone(), dark, light, inverse, added, seen })
     }
 
     /// An even scene as bright as the data.
     fn first(&self, canvas: &crate::Shape, device: &Device) -> Result<Tensor> {
         let light: f64 = self.counts.iter().map(|&v| f64::from(v)).sum();
-        let seen: f64 = self.inverse.iter().zip(&self.added).map(|(i, a)| f64::from(1.0 / i - a)).sum();
-        let even = ArrayD::from_elem(canvas.extents(), (light / seen) as f32);
+        let even = ArrayD::from_elem(canvas.extents(), (light / self.seen) as f32);
         Tensor::from_array(even, canvas.dims())?.to(device)
     }
 
     /// Σ y ln(y/Ax) − y + Ax.
     fn divergence(&self, seen: &ArrayD<f32>) -> f64 {
-        let mut sum = 0.0;
-        for ((y, a), known) in self.counts.iter().zip(seen).zip(self.weights()) {
-            if known == 0.0 {
-                continue;
+        let counts = self.counts.as_slice().unwrap_or_default();
+        let seen = seen.as_slice().unwrap_or_default();
+        let known = self.known.as_ref().and_then(|k| k.as_slice());
+        let term = |i: usize, y: f32, a: f32| {
+            if known.is_some_and(|k| k[i] == 0.0) {
+                return 0.0;
             }
-            let (light, estimate) = (f64::from(*y + self.dark), f64::from(a.max(0.0) + self.dark));
+            let (light, estimate) = (f64::from(y + self.dark), f64::from(a.max(0.0) + self.dark));
             // Where nothing was seen all of the estimate is too much.
-            sum += if *y > 0.0 { light * (light / estimate).ln() - light + estimate } else { f64::from(a.max(0.0)) };
-        }
-        sum.max(0.0)
+            if y > 0.0 { light * (light / estimate).ln() - light + estimate } else { f64::from(a.max(0.0)) }
+        };
+        // Sums of stretches of one length, so that they are the same for any number of threads.
+        let stretches = counts.par_chunks(STRETCH).zip(seen.par_chunks(STRETCH)).enumerate();
+        let sums: Vec<f64> = stretches
+            .map(|(n, (y, a))| (0..y.len()).map(|i| term(n * STRETCH + i, y[i], a[i])).sum())
+            .collect();
+        sums.iter().sum::<f64>().max(0.0)
     }
 
-    fn weights(&self) -> impl Iterator<Item = f32> {
-        let known = self.known.as_ref();
-        (0..self.counts.len()).map(move |i| known.and_then(|k| k.as_slice().map(|k| k[i])).unwrap_or(1.0))
-    }
-
-    fn next(&self, blur: &Blur, x: &Tensor, seen: &ArrayD<f32>, device: &Device) -> Result<Tensor> {
-        let mut ratio = seen.clone();
-        Zip::from(&mut ratio).and(&self.counts).par_for_each(|a, &y| {
-            *a = if y > 0.0 { (y + self.dark) / (a.max(0.0) + self.dark) } else { 0.0 };
-        });
-        let ratio = Tensor::from_array(ratio, blur.linop.output()?.dims())?;
-        let back = blur.linop.h().apply(&ratio.to(device)?)?.to(&Device::host())?.to_real_array()?;
-        let mut x = x.to(&Device::host())?.to_real_array()?;
-        Zip::from(&mut x).and(&back).and(&self.added).and(&self.inverse).par_for_each(|x, b, a, i| {
-            // Transforms leave rounding errors where there is no light.
-            *x *= (b.max(0.0) + a) * i;
-        });
-        Tensor::from_array(x, blur.linop.input()?.dims())?.to(device)
+    fn next(&self, blur: &Blur, x: &Tensor, blurred: &Tensor) -> Result<Tensor> {
+        // Transforms leave rounding errors where there is no light.
+        let estimate = Expression::from(blurred).maximum(0.0f32) + self.dark;
+        let back = blur.linop.h().apply(&(&self.light / estimate).eval()?)?;
+        let factor = (Expression::from(&back).maximum(0.0f32) + &self.added) * &self.inverse;
+        (x * factor).eval()
     }
 }
