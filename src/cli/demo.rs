@@ -1,5 +1,7 @@
-//! `linops demo`: a simulated scan, reconstructed without and with SENSE, as one picture; a CT scan; or a blurred picture.
+//! `linops demo`: a simulated scan, reconstructed without and with SENSE, as one picture; a scan of few random samples; a CT scan; or a
+//! blurred picture.
 
+mod compressed;
 mod deconvolution;
 mod picture;
 mod subject;
@@ -34,6 +36,10 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["radial", "ct"])]
     deconv: bool,
 
+    /// Simulate a scan of few random samples and reconstruct it with total variation (compressed sensing)
+    #[arg(long, conflicts_with_all = ["radial", "ct", "deconv"])]
+    cs: bool,
+
     /// Where the picture goes (.png) [default: demo.png, which replaces an earlier one of the demo]
     #[arg(long, short, value_name = "FILE", value_parser = super::output::name_of("png"))]
     output: Option<PathBuf>,
@@ -58,6 +64,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     }
     if args.deconv {
         return deconvolution::run(args, printer);
+    }
+    if args.cs {
+        return compressed::run(args, printer);
     }
     let path = args.output.as_deref().unwrap_or(Path::new(FILE));
     let target = match args.output {

@@ -16,7 +16,7 @@ pub struct Regularise {
     #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
     pub reg: Vec<Regulariser>,
 
-    /// How the objective is minimised: ista, fista, pogm, admm or pdhg [default: what suits the regularisers]
+    /// How the objective is minimised: ista, fista, pogm, admm, pdhg, fgp or irls [default: what suits the regularisers]
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Method>().map_err(|e| e.to_string()), requires = "reg")]
     solver: Option<Method>,
 

@@ -190,7 +190,8 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let mut space = draft.space(&device)?;
     let space = &mut *space;
     let terms = problem.terms.iter().filter(|t| !super::stage::is_smooth(t) && t.linop.is_some());
-    let norm = penalty_norm(terms, fgp.duals.iter().filter(|d| d.term.linop.is_none()).count(), dtype(problem), &device)?;
+    let norm =
+        penalty_norm(terms, fgp.duals.iter().filter(|d| d.term.linop.is_none()).count(), dtype(problem), &device)?;
     space.set_scalar(fgp.sigma, number((1.0 + fgp.smooth.mu) / norm))?;
     if let Some(duals) = problem.duals.as_ref().filter(|d| d.len() == fgp.duals.len()) {
         for (d, p) in fgp.duals.iter().zip(duals) {
@@ -210,7 +211,9 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         }
         let (looked, gap) = fgp.look(space)?;
         if !looked.objective.is_finite() {
-            return value_err!("fgp: the objective is not finite at step {k}; the linop or the data have values near the end of f32");
+            return value_err!(
+                "fgp: the objective is not finite at step {k}; the linop or the data have values near the end of f32"
+            );
         }
         let change = (best.objective - looked.objective) / looked.objective.abs().max(f64::MIN_POSITIVE);
         if looked.objective < best.objective {

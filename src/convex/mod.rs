@@ -14,6 +14,7 @@
 mod admm;
 mod fgp;
 mod fista;
+mod irls;
 mod options;
 mod pdhg;
 mod regularise;
@@ -185,8 +186,18 @@ impl Problem {
         if self.image.is_some() {
             return value_err!("the objective of a problem with variables beside x is known to its solver alone");
         }
+        self.value(x)
+    }
+
+    /// ½‖A x − y‖².
+    fn data_term(&self, x: &Tensor) -> Result<f64> {
         let residual = crate::functional::combined(&[(1.0, &self.a.apply(x)?), (-1.0, &self.y)])?;
-        let mut sum = 0.5 * crate::functional::squared_norm(&residual)?;
+        Ok(0.5 * crate::functional::squared_norm(&residual)?)
+    }
+
+    /// F of the solver's unknown.
+    fn value(&self, x: &Tensor) -> Result<f64> {
+        let mut sum = self.data_term(x)?;
         for term in &self.terms {
             sum += match &term.linop {
                 Some(k) => term.functional.value(&k.apply(x)?)?,
@@ -219,6 +230,7 @@ impl Problem {
             Method::Admm => admm::solve(&problem, &mut teller)?,
             Method::Pdhg => pdhg::solve(&problem, &mut teller)?,
             Method::Fgp => fgp::solve(&problem, &mut teller)?,
+            Method::Irls => irls::solve(&problem, &mut teller)?,
         };
         let factor = teller.factor();
         let duals = solved.duals.iter().map(|p| times_power(p, -exponent)).collect::<Result<_>>()?;

@@ -28,6 +28,9 @@ pub enum Method {
     /// For a data term with AᴴA = 1, such as that of denoising: fast gradient projection on the dual: Beck and Teboulle, IEEE Trans.
     /// Image Process. 18:2419 (2009), begun anew when it points downhill. Its gap bounds what is left.
     Fgp,
+    /// Iteratively reweighted least squares: Daubechies, DeVore, Fornasier and Güntürk, Comm. Pure Appl. Math. 63:1 (2010), with
+    /// conjugate gradients inside. For l1 norms and squares; each iteration plans its weighted normal anew.
+    Irls,
 }
 
 impl fmt::Display for Method {
@@ -39,6 +42,7 @@ impl fmt::Display for Method {
             Method::Admm => "admm",
             Method::Pdhg => "pdhg",
             Method::Fgp => "fgp",
+            Method::Irls => "irls",
         })
     }
 }
@@ -54,7 +58,8 @@ impl FromStr for Method {
             "admm" => Ok(Method::Admm),
             "pdhg" => Ok(Method::Pdhg),
             "fgp" => Ok(Method::Fgp),
-            _ => value_err!("no solver \"{name}\"; expected ista, fista, pogm, admm, pdhg or fgp"),
+            "irls" => Ok(Method::Irls),
+            _ => value_err!("no solver \"{name}\"; expected ista, fista, pogm, admm, pdhg, fgp or irls"),
         }
     }
 }

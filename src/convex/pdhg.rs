@@ -112,8 +112,7 @@ impl Pdhg {
         };
         let part = one() / (one() + mu * used);
         let by = part.clone() * used;
-        let mut step =
-            step.update(bar, [(one(), x)]).update(x, [(part, x), (-by.clone(), q), (by.clone(), smooth.b)]);
+        let mut step = step.update(bar, [(one(), x)]).update(x, [(part, x), (-by.clone(), q), (by.clone(), smooth.b)]);
         if let Some(first) = duals.first() {
             step = step.term(-by.clone(), first.back);
         }

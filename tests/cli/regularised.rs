@@ -119,3 +119,14 @@ fn wrong_series_are_refused() {
     assert!(out.code == 1 && out.stderr.contains("the basis has 48 rows"), "{}", out.stderr);
     folder.misused("recon series.npy --maps maps.npy --subspace basis.npy -o x.npy", "--time");
 }
+
+#[test]
+fn the_demo_of_few_samples() {
+    let folder = Folder::new();
+    let facts = folder.json("demo --cs --device host");
+    let [sense, tv] = ["sense", "tv"].map(|name| facts["nrmse"][name].as_f64().unwrap());
+    assert!(tv < 0.5 * sense && tv < 0.06, "{facts}");
+    assert_eq!(facts["stop"], "converged");
+    assert!(folder.path("demo.png").exists());
+    folder.misused("demo --cs --ct", "cannot be used");
+}

@@ -235,9 +235,8 @@ impl Step {
         };
         // Sums of stretches of one length, so that they are the same for any number of threads.
         let stretches = counts.par_chunks(STRETCH).zip(seen.par_chunks(STRETCH)).enumerate();
-        let sums: Vec<f64> = stretches
-            .map(|(n, (y, a))| (0..y.len()).map(|i| term(n * STRETCH + i, y[i], a[i])).sum())
-            .collect();
+        let sums: Vec<f64> =
+            stretches.map(|(n, (y, a))| (0..y.len()).map(|i| term(n * STRETCH + i, y[i], a[i])).sum()).collect();
         sums.iter().sum::<f64>().max(0.0)
     }
 
