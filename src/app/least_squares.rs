@@ -1,5 +1,6 @@
 //! Least squares as the imaging models solve it: ‖A x − y‖² + λ‖x‖² by conjugate gradients, and with other regularisers.
 
+use super::noise::Generator;
 use super::regularise::{Kind, Regularisation, Stated, Weight};
 use crate::allocate::expect_room;
 use crate::convex::{ConvexOptions, Problem, Solved};
@@ -102,6 +103,14 @@ pub(super) fn regularised(
     expect_memory(a, &a.n(), y.len(), device)?;
     let y = Tensor::from_array(y.to_owned(), asked.dims)?.to(device)?;
     let mut problem = Problem::new(a, &y)?;
+    // The coarsest approximation is free, so nothing holds what no coil sees.
+    let kinds = || regularisation.terms.iter().map(|t| t.kind);
+    if kinds().any(|k| k == Kind::L1Wavelet)
+        && kinds().all(|k| k != Kind::Tgv)
+        && let Some(seen) = seen(a, &y)?
+    {
+        problem = problem.supported(&seen)?;
+    }
     let (with, terms) = regularisation.add(problem, asked.axes, asked.series, &recon_weight)?;
     problem = with;
     if let Some(start) = asked.start {
@@ -113,6 +122,23 @@ pub(super) fn regularised(
     let image = solved.x.to(&Device::host())?.to_array()?;
     solved.x = Tensor::zeros("", DType::Complex32)?;
     Ok(Regularised { image, terms, solved })
+}
+
+/// 1 where A sees x and 0 elsewhere; None where it sees all. Of data without order only what is not seen comes back as 0.
+fn seen(a: &Linop, y: &Tensor) -> Result<Option<Tensor>> {
+    let mut generator = Generator::new(1);
+    let values: Vec<Complex32> = (0..y.shape().len())
+        .map(|_| {
+            let v = generator.complex_normal();
+            Complex32::new(v.re as f32, v.im as f32)
+        })
+        .collect();
+    let back = a.h().apply(&Tensor::from_vec(y.shape().clone(), values)?.to(&y.device())?)?;
+    let seen = back.to(&Device::host())?.to_array()?.mapv(|v| f32::from(v != Complex32::default()));
+    if seen.iter().all(|s| *s == 1.0) {
+        return Ok(None);
+    }
+    Tensor::from_array(seen, back.shape().dims()).map(Some)
 }
 
 /// Minimises ‖A x − y‖² + λ‖x‖² by conjugate gradients on a device, from the options' start or 0; `dims` are those of y.

@@ -209,12 +209,7 @@ impl Admm {
 /// ΣKᴴK.
 fn penalty(problem: &Problem) -> Result<Linop> {
     let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
-    let normals: Vec<Linop> = hard
-        .map(|t| match &t.linop {
-            Some(k) if !t.orthonormal => Ok(k.n()),
-            _ => linop::identity(problem.a.input()?.clone()),
-        })
-        .collect::<Result<_>>()?;
+    let normals: Vec<Linop> = hard.map(|t| t.normal(problem.a.input()?)).collect::<Result<_>>()?;
     match normals.as_slice() {
         [only] => Ok(only.clone()),
         _ => linop::add(normals),
@@ -335,7 +330,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         None => Tensor::zeros(admm.smooth.shape.clone(), dtype(problem))?.to(&device)?,
     };
     space.set(admm.x, &start)?;
-    let mut rho = teller.options().balance * FIRST * norm;
+    let mut rho = teller.options().balance * first_penalty(&admm, problem, norm)?;
     let set_rho = |space: &mut dyn Space, rho: f64| space.set_scalar(admm.rho, number(rho));
     set_rho(space, rho)?;
     for s in &admm.splits {
@@ -429,8 +424,30 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     solved(space, best, iterations, Stop::Iterations)
 }
 
-/// The first penalty, as a part of ‖N‖.
+/// The first penalty, as a part of ‖N‖ at least.
 const FIRST: f64 = 0.1;
+
+/// The penalty at which dual and primal steps are of the sizes that ρu and K x may have; with weak terms a part of ‖N‖.
+fn first_penalty(admm: &Admm, problem: &Problem, norm: f64) -> Result<f64> {
+    let least = FIRST * norm;
+    let x = problem.a.h().apply(&problem.y)?;
+    let (mut dual, mut primal) = (0.0, 0.0);
+    let terms = problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
+    for (term, split) in terms.zip(&admm.splits) {
+        let Kind::L1 { weight, .. } = term.functional.0 else { continue };
+        let kx = match &term.linop {
+            Some(k) => k.apply(&x)?,
+            None => x.clone(),
+        };
+        dual += weight * weight * split.term.shape.len() as f64;
+        primal += crate::functional::squared_norm(&kx)?;
+    }
+    let size = primal.sqrt() / norm;
+    Ok(if size > 0.0 { least.max(PART * dual.sqrt() / size) } else { least })
+}
+
+/// Of the bound of a dual.
+const PART: f64 = 0.1;
 
 /// Iterations between two looks at the residuals.
 const BALANCE_EVERY: usize = 5;

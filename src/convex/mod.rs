@@ -27,7 +27,7 @@ pub use regularise::WaveletPenalty;
 use crate::dim::Shape;
 use crate::error::{Result, value_err};
 use crate::functional::Functional;
-use crate::linop::Linop;
+use crate::linop::{self, Linop};
 use crate::run::Device;
 use crate::solve::Stop;
 use crate::tensor::{DType, HostArray, Tensor};
@@ -40,8 +40,32 @@ pub(crate) struct Term {
     pub linop: Option<Linop>,
     /// KᴴK = K Kᴴ = 1.
     pub orthonormal: bool,
+    /// What KᴴK is the normal of, where that is simpler than K.
+    pub isometry: Option<Linop>,
     /// A bound of ‖K‖², where one is known.
     pub norm: Option<f64>,
+}
+
+impl Term {
+    /// KᴴK, from unknowns of this shape.
+    pub fn normal(&self, unknown: &Shape) -> Result<Linop> {
+        match &self.linop {
+            None => linop::identity(unknown.clone()),
+            Some(k) => match &self.isometry {
+                Some(of) => Ok(of.n()),
+                None if self.orthonormal => linop::identity(unknown.clone()),
+                None => Ok(k.n()),
+            },
+        }
+    }
+}
+
+/// What is known of a term's linop: that K Kᴴ = 1, that KᴴK = 1, a bound of ‖K‖².
+#[derive(Clone, Copy, Default)]
+struct Of {
+    onto: bool,
+    isometric: bool,
+    norm: Option<f64>,
 }
 
 /// A convex problem ½‖A x − y‖² + Σ fᵢ(Kᵢ x).
@@ -108,34 +132,55 @@ impl Problem {
 
     /// With + f(x).
     pub fn term(self, functional: Functional) -> Problem {
-        self.with(functional, None, false, None)
+        self.with(functional, None, Of::default())
     }
 
     /// With + f(K x).
     pub fn term_of(self, functional: Functional, linop: &Linop) -> Problem {
-        self.with(functional, Some(linop), false, None)
+        self.with(functional, Some(linop), Of::default())
     }
 
     /// With + f(K x), where KᴴK = K Kᴴ = 1, which is not looked at: methods may then use the prox of f between K and Kᴴ.
     pub fn term_of_orthonormal(self, functional: Functional, linop: &Linop) -> Problem {
-        self.with(functional, Some(linop), true, Some(1.0))
+        self.with(functional, Some(linop), Of { onto: true, isometric: true, norm: Some(1.0) })
     }
 
-    /// With + f(K x), where ‖K‖² is at most `norm`.
-    fn term_bounded(self, functional: Functional, linop: &Linop, norm: f64) -> Problem {
-        self.with(functional, Some(linop), false, Some(norm))
-    }
-
-    fn with(mut self, functional: Functional, linop: Option<&Linop>, orthonormal: bool, norm: Option<f64>) -> Problem {
+    fn with(mut self, functional: Functional, linop: Option<&Linop>, of: Of) -> Problem {
         // What is said of x is said of the part of the unknown that x is.
-        let linop = match (&self.image, linop) {
-            (Some(image), Some(k)) => Some(k * image),
-            (Some(image), None) => Some(image.clone()),
-            (None, k) => k.cloned(),
+        let (linop, isometry) = match (&self.image, linop) {
+            (Some(image), Some(k)) => (Some(k * image), Some(image)),
+            (Some(image), None) => (Some(image.clone()), Some(image)),
+            (None, k) => (k.cloned(), None),
         };
-        let orthonormal = orthonormal && self.image.is_none();
-        self.terms.push(Term { functional, linop, orthonormal, norm });
+        let isometry = isometry.filter(|_| of.isometric).cloned();
+        let orthonormal = of.onto && self.image.is_none();
+        self.terms.push(Term { functional, linop, orthonormal, isometry, norm: of.norm });
         self
+    }
+
+    /// Over x that are 0 where this is 0: for parts of an image that A does not see, and no term holds.
+    ///
+    /// ```
+    /// use linops::{convex::{ConvexOptions, Problem, WaveletPenalty}, linop, Tensor};
+    /// let seen = Tensor::from_slice("N=4", &[1.0f32, 1.0, 0.0, 0.0])?;
+    /// let a = linop::diagonal("N=4", &seen)?;
+    /// let y = Tensor::from_slice("N=4", &[2.0f32, 2.0, 0.0, 0.0])?;
+    /// let problem = Problem::new(&a, &y)?.supported(&seen)?.l1_wavelet(0.1, "N", &WaveletPenalty::default())?;
+    /// let x = problem.solve(ConvexOptions::default())?.x.to_real_vec()?;
+    /// assert!(x[2] == 0.0 && x[3] == 0.0 && x[0] > 1.8);
+    /// # Ok::<(), linops::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It has dims that x has not, or there are terms or a start already.
+    pub fn supported(self, support: &Tensor) -> Result<Problem> {
+        if self.image.is_some() || self.start.is_some() || !self.terms.is_empty() {
+            return value_err!("supported: say it once, and before the terms and the start");
+        }
+        let image = linop::diagonal(self.shape()?.clone(), support)?.named("support");
+        let a = &self.a * &image;
+        a.check()?;
+        Ok(Problem { a, image: Some(image), ..self })
     }
 
     /// From another x than 0.

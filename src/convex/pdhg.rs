@@ -164,10 +164,7 @@ fn penalty(problem: &Problem, direct: Option<usize>, ratios: &[f32]) -> Result<L
     let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t)).zip(ratios).enumerate();
     let normals: Vec<Linop> = hard
         .filter(|(k, _)| Some(*k) != direct)
-        .map(|(_, (t, r))| match &t.linop {
-            Some(k) if !t.orthonormal => Ok(k.n() * *r),
-            _ => linop::scalar(problem.a.input()?.clone(), *r),
-        })
+        .map(|(_, (t, r))| Ok(t.normal(problem.a.input()?)? * *r))
         .collect::<Result<_>>()?;
     match normals.as_slice() {
         [only] => Ok(only.clone()),

@@ -1,6 +1,6 @@
 //! Regularisers by name: total variation, total generalised variation, wavelets, low rank.
 
-use super::Problem;
+use super::{Of, Problem};
 use crate::dim::{Dim, Shape, parse_dims};
 use crate::error::{Result, shape_err, value_err};
 use crate::functional::{group_l1, l1, l2_squared, locally_low_rank, weighted_l1};
@@ -53,7 +53,8 @@ impl Problem {
     pub fn tv(self, weight: f64, axes: &str) -> Result<Problem> {
         let gradient = linop::gradient(self.shape()?.clone(), axes, GradientOptions::default())?;
         let front = first(&gradient)?;
-        Ok(self.term_bounded(group_l1(weight, &front)?, &gradient, GRADIENT * parse_dims(axes)?.len() as f64))
+        let norm = Some(GRADIENT * parse_dims(axes)?.len() as f64);
+        Ok(self.with(group_l1(weight, &front)?, Some(&gradient), Of { norm, ..Of::default() }))
     }
 
     /// With + λ TGV²(x) = min over v of λ Σ|∇x − v| + 2λ Σ|E v|, with the symmetrised gradient E: second-order total generalised
@@ -93,6 +94,7 @@ impl Problem {
                 None => x.clone(),
             }),
             orthonormal: false,
+            isometry: None,
             norm: t.norm.or(t.linop.is_none().then_some(1.0)),
             ..t
         });
@@ -158,7 +160,7 @@ impl Problem {
             let moves: Vec<(&str, i64)> = moves.iter().map(|d| (d.as_str(), by)).collect();
             let moved = if s == 0 { k.clone() } else { linop::roll(k.output()?, &moves)? * &k };
             let f = weighted_l1(weight / count as f64, &details)?;
-            problem = problem.term_bounded(f, &(&wavelet * moved), 1.0);
+            problem = problem.with(f, Some(&(&wavelet * moved)), Of { onto: false, isometric: true, norm: Some(1.0) });
         }
         Ok(problem)
     }
