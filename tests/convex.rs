@@ -510,3 +510,30 @@ fn low_rank_series_and_constraints_run_between_passes() {
         assert!(off < 0.2, "{device}: {off} after {}", solved.iterations);
     }
 }
+
+/// Iterations between two readings are one submission each, whatever the method.
+#[test]
+#[cfg(feature = "gpu")]
+fn an_iteration_is_one_submission() {
+    let a = linop::identity("Y=9 X=8").unwrap();
+    let y = real("Y=9 X=8", 6);
+    for method in [Method::Ista, Method::Fista, Method::Pogm, Method::Pdhg, Method::Fgp] {
+        // A device of its own: nobody else submits on it.
+        let Some(device) = common::gpu_with(linops::gpu::GpuOptions::default().default_limits(true)) else { return };
+        let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
+        let problem = match method {
+            Method::Pdhg | Method::Fgp => problem.tv(0.1, "Y X").unwrap(),
+            _ => problem.l1(0.1).unwrap(),
+        };
+        let submissions = |iterations: usize| {
+            let submits = || device.as_gpu().unwrap().lane_counts(0).submits;
+            let options = ConvexOptions::default().method(Some(method)).tol(0.0).iterations(iterations).norm(Some(1.0));
+            let before = submits();
+            assert_eq!(problem.solve(options.check_every(1000)).unwrap().iterations, iterations);
+            submits() - before
+        };
+        // The first solve also uploads.
+        submissions(2);
+        assert_eq!(submissions(23) - submissions(3), 20, "{method}");
+    }
+}

@@ -457,3 +457,10 @@ const BALANCE_EVERY: usize = 5;
 pub(super) fn draft(draft: &mut Draft, problem: &Problem) -> Result<()> {
     Admm::draft(draft, problem).map(drop)
 }
+
+/// One iteration between readings.
+#[cfg(test)]
+pub(super) fn iterated(problem: &Problem, inner: usize, space: &mut dyn Space) -> Result<()> {
+    let mut draft = Draft::default();
+    Admm::draft(&mut draft, problem)?.iterate(space, inner, 1.0, false)
+}

@@ -265,3 +265,10 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
 pub(super) fn draft(draft: &mut Draft, problem: &Problem) -> Result<()> {
     Fgp::draft(draft, problem).map(drop)
 }
+
+/// One iteration between readings.
+#[cfg(test)]
+pub(super) fn iterated(problem: &Problem, space: &mut dyn Space) -> Result<()> {
+    let mut draft = Draft::default();
+    Fgp::draft(&mut draft, problem)?.iterate(space)
+}

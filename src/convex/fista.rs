@@ -302,3 +302,10 @@ impl Run<'_> {
 pub(super) fn draft(draft: &mut Draft, problem: &Problem, method: Method) -> Result<()> {
     Fista::draft(draft, problem, method).map(drop)
 }
+
+/// One iteration between readings.
+#[cfg(test)]
+pub(super) fn iterated(problem: &Problem, method: Method, space: &mut dyn Space) -> Result<()> {
+    let mut draft = Draft::default();
+    Fista::draft(&mut draft, problem, method)?.iterate(space, false, 1.0)
+}

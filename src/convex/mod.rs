@@ -12,6 +12,8 @@
 //! The data may be of any scale: inside they are times a power of two, and functionals with them.
 
 mod admm;
+#[cfg(test)]
+mod counts;
 mod fgp;
 mod fista;
 mod irls;
