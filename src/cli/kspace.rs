@@ -2,9 +2,12 @@
 
 use super::input::{expect_readable, is_bart, read};
 use super::samples::{Samples, read_samples, samples_of};
-use linops::io::{Array as AnyArray, Format, IsmrmrdScan, Reader, cfl_kspace};
+use super::volume::planes;
+use linops::io::{
+    Array as AnyArray, CartesianScan, Format, IsmrmrdScan, Reader, ScanChoice, ScanInfo, ScanStack, cfl_kspace,
+};
 use linops::{Error, Result};
-use ndarray::{Array, Array2, Array3, ArrayD, Dimension, Ix2, Ix3};
+use ndarray::{Array, Array2, Array3, ArrayD, Axis, Dimension, Ix2, Ix3};
 use num_complex::Complex32;
 use std::path::Path;
 
@@ -14,45 +17,122 @@ pub struct Kspace {
     pub values: Array3<Complex32>,
     /// 1 where (ky, kx) was acquired, if the file says so.
     pub sampled: Option<Array2<f32>>,
+    /// Values of the reference lines (coil, ky, kx), where they are not all of the image.
+    pub calibration: Option<Array3<Complex32>>,
+    /// What the file says of the scan.
+    pub info: Option<ScanInfo>,
+    /// Which plane of how many it is, where it was cut from three axes.
+    pub plane: Option<(usize, usize)>,
     /// What there is to say about the file.
     pub notes: Vec<String>,
+}
+
+impl Kspace {
+    /// Of an array.
+    pub fn plain(values: Array3<Complex32>) -> Kspace {
+        Kspace { values, sampled: None, calibration: None, info: None, plane: None, notes: Vec::new() }
+    }
+
+    /// Of a scan of two axes.
+    fn of(path: &Path, scan: CartesianScan) -> Result<Kspace> {
+        let CartesianScan { kspace, sampled, calibration, info, .. } = scan;
+        let calibration = calibration.map(|lines| with_rank::<_, Ix3>(path, lines, "k-space", "coil, ky, kx"));
+        Ok(Kspace {
+            values: with_rank::<_, Ix3>(path, kspace, "k-space", "coil, ky, kx")?,
+            sampled: Some(with_rank::<_, Ix2>(path, sampled, "the mask", "ky, kx")?),
+            calibration: calibration.transpose()?,
+            info: Some(info),
+            plane: None,
+            notes: Vec::new(),
+        })
+    }
 }
 
 /// The data of a scan.
 pub enum Input {
     /// Cartesian.
-    Grid(Kspace),
+    Grid(Box<Kspace>),
     /// With the coordinates of each sample.
-    Samples(Samples),
+    Samples(Box<Samples>),
 }
 
-/// The group of an HDF5 file that holds the scan.
-pub const GROUP: &str = "dataset";
+/// The data of one image, or of several.
+pub struct Inputs {
+    /// The leading axes of several, by name, with what their indices stand for.
+    pub axes: Vec<(&'static str, Vec<usize>)>,
+    /// The images, the last axis fastest; `None` where there is no data.
+    pub images: Vec<Option<Input>>,
+}
+
+impl Inputs {
+    fn one(input: Input) -> Inputs {
+        Inputs { axes: Vec::new(), images: vec![Some(input)] }
+    }
+
+    /// What may be wrong, said once.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for input in self.images.iter().flatten() {
+            let info = match input {
+                Input::Grid(kspace) => kspace.info.as_ref(),
+                Input::Samples(samples) => samples.info.as_ref(),
+            };
+            for warning in info.map_or(&[][..], |info| &info.warnings) {
+                if !all.contains(warning) {
+                    all.push(warning.clone());
+                }
+            }
+        }
+        all
+    }
+}
 
 /// Reads k-space: with a trajectory in a file of its own, as [`read_samples`] does; else an array (coil, ky, kx), BART's (x, y,
-/// 1, coil), or a scan, which may bring a trajectory.
-pub fn read_input(path: &Path, trajectory: Option<&Path>) -> Result<Input> {
-    if let Some(trajectory) = trajectory {
-        return Ok(Input::Samples(read_samples(path, trajectory)?));
-    }
-    let plain = |values| Input::Grid(Kspace { values, sampled: None, notes: Vec::new() });
+/// 1, coil), or the images of a scan, which may bring a trajectory.
+pub fn read_inputs(path: &Path, trajectory: Option<&Path>, choice: &ScanChoice) -> Result<Inputs> {
     let reader = Format::reader_of(path, holds_kspace)?;
+    if let (Some(trajectory), false) = (trajectory, matches!(reader, Reader::Scan(_))) {
+        return Ok(Inputs::one(Input::Samples(Box::new(read_samples(path, trajectory)?))));
+    }
+    let plain = |values| Ok(Inputs::one(Input::Grid(Box::new(Kspace::plain(values)))));
     expect_readable(path)?;
     match reader {
         Reader::Array(read) => {
             let array = complex(path, read(path)?)?;
-            Ok(plain(with_rank::<_, Ix3>(path, array, "k-space", "coil, ky, kx")?))
+            plain(with_rank::<_, Ix3>(path, array, "k-space", "coil, ky, kx")?)
         }
-        Reader::Bart(_) => Ok(plain(cfl_kspace(path)?)),
-        Reader::Scan(read) => match read(path, GROUP)? {
-            IsmrmrdScan::Cartesian(scan) => {
-                let notes = vec![scan.summary].into_iter().filter(|s| !s.is_empty()).collect();
-                Ok(Input::Grid(Kspace { values: scan.kspace, sampled: Some(scan.sampled), notes }))
-            }
-            IsmrmrdScan::NonCartesian(scan) => Ok(Input::Samples(samples_of(path, scan, None)?)),
-        },
+        Reader::Bart(_) => plain(cfl_kspace(path)?),
+        Reader::Scan(read) => scans(path, read(path, choice)?, trajectory),
         Reader::Picture(_) => Err(Error::file(path, REAL)),
     }
+}
+
+/// The images of a scan, those of three axes as their planes.
+fn scans(path: &Path, stack: ScanStack, trajectory: Option<&Path>) -> Result<Inputs> {
+    let ScanStack { mut axes, images, .. } = stack;
+    let mut all = Vec::new();
+    let solid = images.iter().flatten().find_map(|scan| match scan {
+        IsmrmrdScan::Cartesian(scan) if scan.kspace.ndim() == 4 => Some(scan.kspace.len_of(Axis(1))),
+        _ => None,
+    });
+    for scan in images {
+        match scan {
+            None => all.extend((0..solid.unwrap_or(1)).map(|_| None)),
+            Some(IsmrmrdScan::Cartesian(_)) if trajectory.is_some() => {
+                return Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"));
+            }
+            Some(IsmrmrdScan::Cartesian(scan)) if scan.kspace.ndim() == 4 => {
+                let planes = planes(path, scan)?;
+                all.extend(planes.into_iter().map(|plane| Some(Input::Grid(Box::new(plane)))));
+            }
+            Some(IsmrmrdScan::Cartesian(scan)) => all.push(Some(Input::Grid(Box::new(Kspace::of(path, scan)?)))),
+            Some(IsmrmrdScan::NonCartesian(scan)) => {
+                all.push(Some(Input::Samples(Box::new(samples_of(path, scan, trajectory)?))));
+            }
+        }
+    }
+    axes.extend(solid.map(|n| ("z", (0..n).collect())));
+    Ok(Inputs { axes, images: all })
 }
 
 /// Whether a format can hold k-space: a picture has no phase.
@@ -75,12 +155,24 @@ pub fn complex(path: &Path, array: AnyArray) -> Result<ArrayD<Complex32>> {
 /// Reads coil maps (coil, y, x) that fit the k-space.
 pub fn read_maps(path: &Path, kspace: &Kspace) -> Result<Array3<Complex32>> {
     let maps = match is_bart(path) {
-        true => cfl_kspace(path)?,
-        false => with_rank::<_, Ix3>(path, read(path)?.into_complex(), "coil maps", "coil, y, x")?,
+        true if kspace.plane.is_none() => cfl_kspace(path)?,
+        _ => with_rank::<_, Ix3>(path, plane_of(path, read(path)?.into_complex(), kspace)?, "coil maps", "coil, y, x")?,
     };
     let (coils, ky, kx) = kspace.values.dim();
     expect(path, "maps", &[("C", coils), ("Ny", ky), ("Nx", kx)], maps.shape())?;
     Ok(maps)
+}
+
+/// The plane of maps (coil, z, y, x) that belongs to the k-space; other maps as they are.
+fn plane_of(path: &Path, maps: ArrayD<Complex32>, kspace: &Kspace) -> Result<ArrayD<Complex32>> {
+    let Some((plane, planes)) = kspace.plane.filter(|_| maps.ndim() == 4) else { return Ok(maps) };
+    match maps.len_of(Axis(1)) == planes {
+        true => Ok(maps.index_axis_move(Axis(1), plane)),
+        false => {
+            let message = format!("coil maps of {:?}, expected (coil, z, y, x) with {planes} planes", maps.shape());
+            Err(Error::file(path, message))
+        }
+    }
 }
 
 /// Reads a mask (ky, kx) of zeros and ones, of any dtype, that fits the k-space.

@@ -16,6 +16,7 @@ mod explain;
 mod info;
 mod inpaint;
 mod input;
+mod inspect;
 mod interrupt;
 mod kspace;
 mod lanes;
@@ -32,6 +33,7 @@ mod regularise;
 mod samples;
 mod save;
 mod threads;
+mod volume;
 
 use clap::{Parser, Subcommand};
 use linops::Result;
@@ -53,6 +55,8 @@ enum Verb {
     Demo(demo::Args),
     /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(Box<recon::Args>),
+    /// List what is in a file of measured data, before any work
+    Inspect(inspect::Args),
     /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
     Ct(Box<ct::Args>),
     /// Deblur a picture whose point-spread function is known
@@ -135,12 +139,13 @@ impl Verb {
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
             Verb::Bench(a) => Some(&a.common),
-            Verb::Save(_) | Verb::List(_) | Verb::Describe(_) | Verb::Info(_) => None,
+            Verb::Inspect(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) | Verb::Info(_) => None,
         }
     }
 
     fn json(&self) -> bool {
         match self {
+            Verb::Inspect(a) => a.json,
             Verb::Save(a) => a.json,
             Verb::List(a) => a.json,
             Verb::Describe(a) => a.json,
@@ -165,7 +170,7 @@ impl Verb {
         cfg!(feature = "gpu")
             && match self {
                 Verb::Explain(a) => a.lists_adapters(),
-                Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
+                Verb::Inspect(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
                 other => other.common().is_none_or(|c| c.lists_adapters()),
             }
     }
@@ -185,6 +190,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
+            Verb::Inspect(a) => inspect::run(a, printer),
             Verb::Ct(a) => ct::run(a, printer),
             Verb::Deconv(a) => deconv::run(a, printer),
             Verb::Denoise(a) => denoise::run(a, printer),

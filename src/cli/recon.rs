@@ -1,26 +1,31 @@
 //! `linops recon`: an image from multi-coil k-space, Cartesian or not, by CG-SENSE or with other regularisers.
 
 mod cartesian;
+mod choice;
 mod density;
+mod geometry;
 mod noncartesian;
 mod report;
 mod series;
+mod stack;
 
+pub use geometry::by;
 pub use report::{outcome, percent, stop_name};
 
 use super::common::Common;
 use super::input::read;
-use super::kspace::{self, Input, read_input};
+use super::kspace::{self, Input, read_inputs};
 use super::numbers::{from_one, from_zero};
 use super::output;
-use super::printer::Printer;
+use super::printer::{Printer, complain};
 use super::regularise::Regularise;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
+use linops::io::{Format, Reader};
 use linops::{Error, Result};
 use ndarray::ArrayD;
 use num_complex::Complex32;
-use report::Job;
+use report::{Job, Target};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -29,7 +34,7 @@ use std::path::PathBuf;
 /// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space: .npy (coil, ky, kx), BART .cfl (x, y, 1, coil) or ISMRMRD .h5; with a trajectory .npy (coil, …), .cfl (1,
+    /// k-space: .npy (coil, ky, kx), BART .cfl (x, y, 1, coil), ISMRMRD or fastMRI .h5; with a trajectory .npy (coil, …), .cfl (1,
     /// sample, spoke, coil) or .h5
     file: PathBuf,
 
@@ -88,13 +93,16 @@ pub struct Args {
 
     #[command(flatten)]
     noncartesian: noncartesian::Args,
+
+    #[command(flatten)]
+    scan: choice::Args,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let defaults = recon_options();
     let iterations = args.iterations.map_or(defaults.iterations, NonZeroUsize::get);
     let tol = args.tol.unwrap_or(defaults.tol);
-    let options = defaults.iterations(iterations).tol(tol);
+    let options = || recon_options().iterations(iterations).tol(tol);
     let [traj, dcf] = args.noncartesian.files();
     let inputs = [
         Some(args.file.as_path()),
@@ -107,21 +115,43 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     ];
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
-    let start = args.start()?;
-    let job = Job { args, target, device: &device, start, printer };
     if args.time {
-        return series::run(job, options);
+        let start = args.start()?;
+        let job = Job { args, target: Target::File(target), device: &device, start, printer };
+        return series::run(job, options());
     }
-    match read_input(&args.file, args.noncartesian.traj.as_deref())? {
+    let is_scan = matches!(Format::of(&args.file).and_then(|f| f.reader), Some(Reader::Scan(_)));
+    if let Some(name) = args.scan.given().filter(|_| !is_scan) {
+        return Err(Error::file(&args.file, format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array")));
+    }
+    let mut inputs = read_inputs(&args.file, args.noncartesian.traj.as_deref(), &args.scan.choice())?;
+    inputs.warnings().iter().for_each(|warning| complain(warning));
+    match inputs.axes.is_empty() {
+        true => {
+            let Some(input) = inputs.images.pop().flatten() else {
+                return Err(Error::file(&args.file, "no image of these counters"));
+            };
+            let start = args.start()?;
+            let job = Job { args, target: Target::File(target), device: &device, start, printer };
+            one(job, input, options())
+        }
+        false => stack::run(args, target, &device, inputs, options, printer),
+    }
+}
+
+/// Reconstructs one image.
+fn one(job: Job, input: Input, options: linops::solve::SolveOptions) -> Result<u8> {
+    let args = job.args;
+    match input {
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;
-            cartesian::run(job, kspace, options)
+            cartesian::run(job, *kspace, options)
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {
                 return Err(Error::file(&args.file, MASKED));
             }
-            noncartesian::run(job, samples, options)
+            noncartesian::run(job, *samples, options)
         }
     }
 }

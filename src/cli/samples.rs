@@ -1,8 +1,8 @@
 //! What `recon` reads of non-Cartesian data: k-space, trajectory and coil maps, checked against each other.
 
 use super::input::{expect_readable, is_bart, read};
-use super::kspace::{GROUP, REAL, complex, exact, holds_kspace};
-use linops::io::{Cfl, Format, IsmrmrdScan, NonCartesianScan, Reader, read_cfl};
+use super::kspace::{REAL, complex, exact, holds_kspace};
+use linops::io::{Cfl, Format, NonCartesianScan, Reader, ScanInfo, read_cfl};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use num_complex::Complex32;
@@ -16,12 +16,14 @@ pub struct Samples {
     pub trajectory: ArrayD<f64>,
     /// In which units and order the file holds the coordinates, for the user.
     pub units: String,
+    /// What the file says of the scan.
+    pub info: Option<ScanInfo>,
     /// What there is to say about the files.
     pub notes: Vec<String>,
 }
 
-/// Reads k-space, an array (coil, …), BART's (1, sample, spoke, coil) or a scan, with a trajectory from an array (…, D) or
-/// BART's (3, sample, spoke).
+/// Reads k-space, an array (coil, …) or BART's (1, sample, spoke, coil), with a trajectory from an array (…, D) or BART's (3,
+/// sample, spoke).
 pub fn read_samples(path: &Path, trajectory: &Path) -> Result<Samples> {
     let reader = Format::reader_of(path, holds_kspace)?;
     expect_readable(path)?;
@@ -29,26 +31,24 @@ pub fn read_samples(path: &Path, trajectory: &Path) -> Result<Samples> {
         Reader::Array(read) => complex(path, read(path)?)?,
         Reader::Bart(_) => bart_coils(path)?,
         Reader::Picture(_) => return Err(Error::file(path, REAL)),
-        Reader::Scan(read) => {
-            return match read(path, GROUP)? {
-                IsmrmrdScan::NonCartesian(scan) => samples_of(path, scan, Some(trajectory)),
-                IsmrmrdScan::Cartesian(_) => {
-                    Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"))
-                }
-            };
-        }
+        Reader::Scan(_) => return Err(Error::file(path, "is a scan and no array")),
     };
     let (trajectory, units) = read_trajectory(trajectory)?;
-    Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, notes: Vec::new() })
+    Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, info: None, notes: Vec::new() })
 }
 
 /// The samples of an ISMRMRD file, with its own trajectory or one from a file.
 pub fn samples_of(path: &Path, scan: NonCartesianScan, trajectory: Option<&Path>) -> Result<Samples> {
-    let notes = vec![scan.summary];
+    let notes = Vec::new();
+    let mut info = scan.info;
     let values = scan.kspace.into_dyn();
     if let Some(file) = trajectory {
         let (trajectory, units) = read_trajectory(file)?;
-        return Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, notes });
+        // What the header says of its own trajectory does not matter.
+        info.warnings.clear();
+        info.fov_mm = info.encoded_fov_mm;
+        let values = aligned(path, values, &trajectory)?;
+        return Ok(Samples { values, trajectory, units, info: Some(info), notes });
     }
     let Some(trajectory) = scan.trajectory else {
         let message =
@@ -57,7 +57,7 @@ pub fn samples_of(path: &Path, scan: NonCartesianScan, trajectory: Option<&Path>
     };
     let order = if trajectory.len_of(Axis(2)) == 3 { "(x, y, z)" } else { "(x, y)" };
     let units = format!("{order} {}", scan.units);
-    Ok(Samples { values, trajectory: trajectory.into_dyn(), units, notes })
+    Ok(Samples { values, trajectory: trajectory.into_dyn(), units, info: Some(info), notes })
 }
 
 /// A trajectory (…, D) in the order of the image's axes, and what it was in the file.

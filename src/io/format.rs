@@ -4,7 +4,7 @@
 //! table has it then: linop files, the command line, and the messages that list what can be read.
 
 use super::raster::{Raster, as_array};
-use super::{Array, Cfl, IsmrmrdScan, Output, Window};
+use super::{Array, Cfl, Output, ScanChoice, ScanStack, Window};
 use super::{cfl, ismrmrd, npy, png, tiff};
 use crate::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewD};
@@ -50,8 +50,8 @@ pub enum Reader {
     Array(fn(&Path) -> Result<Array>),
     /// An array whose axes have BART's meanings.
     Bart(fn(&Path) -> Result<Cfl>),
-    /// A measured scan, from the group of this name.
-    Scan(fn(&Path, &str) -> Result<IsmrmrdScan>),
+    /// A measured scan: the images of a choice.
+    Scan(fn(&Path, &ScanChoice) -> Result<ScanStack>),
     /// A picture of one or several pages, grey or coloured.
     Picture(fn(&Path) -> Result<Raster>),
 }

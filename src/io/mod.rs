@@ -1,4 +1,4 @@
-//! File formats: `.npy`, BART `.cfl`/`.hdr`, ISMRMRD `.h5`, `.png` and `.tif` in, and `.npy`, `.cfl`, `.png`, `.tif` out.
+//! File formats: `.npy`, BART `.cfl`/`.hdr`, ISMRMRD and fastMRI `.h5`, `.png` and `.tif` in, and `.npy`, `.cfl`, `.png`, `.tif` out.
 //!
 //! Every size that a file claims is checked against the file's length before memory is taken, memory of such a size is asked
 //! for in a way that may be refused, and an output is put in place only when it is complete ([`Output`]). Which formats there
@@ -20,7 +20,10 @@ mod tiff;
 pub use array::Array;
 pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
 pub use format::{FORMATS, Format, Probe, Reader, Writer, read_array};
-pub use ismrmrd::{CartesianScan, IsmrmrdScan, NonCartesianScan, read_ismrmrd};
+pub use ismrmrd::{
+    CartesianScan, Contents, Counter, EncodingContents, IsmrmrdScan, NoiseContents, NonCartesianScan, Pick, Placement,
+    ScanChoice, ScanInfo, ScanStack, Whitening, read_ismrmrd, read_ismrmrd_stack, scan_contents,
+};
 pub use linop_file::{COMMON_FIELDS, FieldDefault, FileField, FileOp, LinopFile, SaveOptions, linop_files_page};
 pub use npy::{read_npy, write_npy};
 pub use output::{Output, discard_unfinished};

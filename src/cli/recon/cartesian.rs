@@ -1,11 +1,13 @@
 //! Cartesian data: SENSE with a sampling mask.
 
 use super::Args;
+use super::geometry;
 use super::report::Job;
 use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
 use linops::app::{Sense, estimate_maps};
+use linops::io::ScanInfo;
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
 use ndarray::{Array2, Array3, Axis, Ix2};
@@ -19,6 +21,7 @@ struct Problem {
     mask: Array2<f32>,
     maps_from: String,
     mask_from: String,
+    info: Option<ScanInfo>,
     notes: Vec<String>,
 }
 
@@ -51,11 +54,19 @@ fn described(job: &Job, problem: &Problem) -> Map<String, Value> {
     let (coils, ny, nx) = problem.kspace.dim();
     let sampled = problem.mask.iter().filter(|v| **v != 0.0).count();
 
-    printer.field("k-space", format_args!("{}, {ny} x {nx}", count_of(coils, "coil")));
+    match &problem.info {
+        Some(info) => {
+            printer.field("k-space", &info.summary);
+            printer.field("image", geometry::said(info, &[ny, nx]));
+        }
+        None => printer.field("k-space", format_args!("{}, {ny} x {nx}", count_of(coils, "coil"))),
+    }
     problem.notes.iter().for_each(|note| printer.field("", note));
     printer.field("maps", &problem.maps_from);
     printer.field("mask", format_args!("{sampled} of {} locations, {}", ny * nx, problem.mask_from));
-    Map::from_iter([
+    let mut facts = geometry::facts(problem.info.as_ref(), &[ny, nx]);
+    let info = problem.info.iter().map(|info| info.summary.clone());
+    facts.extend([
         ("device".into(), json!(device.name())),
         ("lanes".into(), json!(args.common.lanes())),
         ("coils".into(), json!(coils)),
@@ -64,8 +75,9 @@ fn described(job: &Job, problem: &Problem) -> Map<String, Value> {
         ("maps".into(), json!(problem.maps_from)),
         ("mask".into(), json!(problem.mask_from)),
         ("sampled".into(), json!(sampled)),
-        ("notes".into(), json!(problem.notes)),
-    ])
+        ("notes".into(), json!(info.chain(problem.notes.iter().cloned()).collect::<Vec<_>>())),
+    ]);
+    facts
 }
 
 fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {
@@ -88,24 +100,32 @@ fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {
         let message = "no k-space location is sampled: the data or the mask are 0 everywhere";
         return Err(Error::file(args.mask.as_ref().unwrap_or(&args.file), message));
     }
-    let kspace = input.values * &mask.mapv(Complex32::from);
+    let kspace = std::mem::take(&mut input.values) * &mask.mapv(Complex32::from);
+    let whitening = input.info.as_ref().and_then(|info| info.whitening.as_ref());
     let (maps, maps_from) = match maps {
         Some((path, mut maps)) => {
             let bad = finite(path, &mut maps, &["coil", "y", "x"], args.allow_nan)?;
             if !bad.is_empty() {
                 notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
             }
-            (maps, format!("from {}", path.display()))
+            if let Some(whitening) = whitening {
+                whitening.apply(maps.view_mut()).map_err(|e| Error::file(path, e.to_string()))?;
+            }
+            let also = if whitening.is_some() { ", pre-whitened as k-space is" } else { "" };
+            (maps, format!("from {}{also}", path.display()))
         }
         None => {
             let wait = progress::spinner("estimating coil maps");
-            let estimate = estimate_maps(kspace.view(), None);
+            // Reference lines that are not of the image come first.
+            let lines = input.calibration.as_ref().and_then(|lines| estimate_maps(lines.view(), None).ok());
+            let of = if lines.is_some() { " of the reference lines" } else { "" };
+            let estimate = lines.map_or_else(|| estimate_maps(kspace.view(), None), Ok);
             wait.finish_and_clear();
             let estimate = estimate.map_err(|e| e.at(super::ESTIMATING))?;
-            (estimate.maps, format!("estimated by {}", estimate.method))
+            (estimate.maps, format!("estimated by {}{of}", estimate.method))
         }
     };
-    Ok(Problem { kspace, maps, mask, maps_from, mask_from, notes })
+    Ok(Problem { kspace, maps, mask, maps_from, mask_from, info: input.info, notes })
 }
 
 /// 1 where any coil has data.

@@ -1,17 +1,17 @@
 //! Data with a trajectory: SENSE with the non-uniform Fourier transform, or gridding.
 
 use super::density::Density;
-use super::report::Job;
-use super::{ESTIMATING, default_mark};
+use super::geometry::{self, by};
+use super::report::{Job, Target};
+use super::{ESTIMATING, default_mark, percent};
 use crate::cli::kspace::finite;
 use crate::cli::numbers::relative_error;
-use crate::cli::printer::{Printer, count_of, short};
+use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::samples::{Samples, read_image_maps};
-use crate::cli::{output, progress};
+use crate::cli::progress;
 use linops::app::noncartesian::{check_extent, fitting_matrix};
 use linops::app::{NonCartesian, calibrate_maps, grid_coils};
 use linops::dim::Shape;
-use linops::io::Output;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result};
@@ -164,14 +164,18 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
         Some(maps) => Some(NonCartesian::new(maps.view(), trajectory.view(), density.view(), nufft)?),
         None => None,
     };
-    describe(args, &problem, printer);
+    let normals = match &model {
+        Some(model) if !args.noncartesian.gridding_only => model.linop().nufft_normals()?,
+        _ => Vec::new(),
+    };
+    let said: String = normals.iter().map(|normal| format!("; normal {normal}")).collect();
+    describe(args, &problem, &said, printer);
     let mut facts = facts(args, &problem, device);
     match model {
         Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || model.gridded(kspace, device)),
         Some(model) => {
             let lambda = args.lambda.unwrap_or(options.lambda * model.scale());
-            for normal in model.linop().nufft_normals()? {
-                printer.field("normal", &normal);
+            for normal in normals {
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
                 facts.insert("toeplitz_reason".into(), json!(normal.reason));
             }
@@ -191,7 +195,7 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
     }
 }
 
-fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &Device) -> Result<Problem> {
+fn prepare(args: &super::Args, mut samples: Samples, target: &Target, device: &Device) -> Result<Problem> {
     let own = &args.noncartesian;
     let nufft = own.nufft();
     let trajectory_file = own.traj.as_ref().unwrap_or(&args.file);
@@ -199,6 +203,9 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     let d = samples.trajectory.len_of(Axis(samples.trajectory.ndim() - 1));
     let coils = samples.values.len_of(Axis(0));
     let mut maps = args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d)?))).transpose()?;
+    if let Some((_, maps)) = &maps {
+        encoded_for(&mut samples, &maps.shape()[1..]);
+    }
     let asked = own.matrix_for(d)?;
     let matrix = match (&maps, asked) {
         (Some((path, maps)), Some(asked)) if maps.shape()[1..] != asked => {
@@ -216,6 +223,13 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
                        per field of view, so multiply them by the matrix";
         return Err(Error::file(trajectory_file, message));
     }
+    let method = own.dcf();
+    // Weights that are of the lines as they are: made before any sample is left out.
+    let whole = match (&method, own.matrix.is_some() && check_extent(samples.trajectory.view(), &matrix).is_err()) {
+        (Density::File(_) | Density::Ramp, true) => Some(method.weights(samples.trajectory.view(), &matrix, device)?),
+        _ => None,
+    };
+    let kept = if own.matrix.is_some() { within(&mut samples, &matrix, whole) } else { whole };
     check_extent(samples.trajectory.view(), &matrix).map_err(|e| match &maps {
         Some((path, _)) => {
             let message = format!("{e}; the image has the extents of the maps {}", path.display());
@@ -224,11 +238,13 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
         None => in_trajectory(e),
     })?;
     let shape = Shape::new(linops::dim::parse_dims(image_dims(d))?, matrix.clone())?;
-    output::check_shape(target, &shape)?;
+    target.check_shape(&shape)?;
 
     let bad = finite(&args.file, &mut samples.values, &["coil"], args.allow_nan)?;
-    let method = own.dcf();
-    let mut density = method.weights(samples.trajectory.view(), &matrix, device)?;
+    let mut density = match kept {
+        Some(weights) => weights,
+        None => method.weights(samples.trajectory.view(), &matrix, device)?,
+    };
     for at in &bad {
         density[IxDyn(&at[1..])] = 0.0;
     }
@@ -239,6 +255,9 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
         let bad = finite(path, maps, &["coil"], args.allow_nan)?;
         if !bad.is_empty() {
             samples.notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
+        }
+        if let Some(whitening) = samples.info.as_ref().and_then(|info| info.whitening.as_ref()) {
+            whitening.apply(maps.view_mut()).map_err(|e| Error::file(&**path, e.to_string()))?;
         }
     }
     let (maps, maps_from) = match maps {
@@ -265,6 +284,60 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     Ok(Problem { samples, matrix, density, maps, maps_from })
 }
 
+/// Leaves out the samples whose |k| is beyond ±N/2 of an image that was asked for, and says so; gives the weights of those that
+/// are left, where there were some.
+fn within(samples: &mut Samples, matrix: &[usize], weights: Option<ArrayD<f64>>) -> Option<ArrayD<f64>> {
+    if check_extent(samples.trajectory.view(), matrix).is_ok() {
+        return weights;
+    }
+    let d = matrix.len();
+    let points: Vec<f64> = samples.trajectory.iter().copied().collect();
+    let fits = |point: &[f64]| point.iter().zip(matrix).all(|(k, n)| k.abs() <= *n as f64 / 2.0);
+    let inside: Vec<usize> = (0..points.len() / d).filter(|i| fits(&points[i * d..(i + 1) * d])).collect();
+    let all = points.len() / d;
+    if inside.is_empty() {
+        return weights;
+    }
+    let reach = points.iter().fold(0.0f64, |r, k| r.max(k.abs()));
+    let part = percent(1.0 - inside.len() as f64 / all as f64);
+    let note = format!("|k| beyond N/2 left out: {part} of the samples, which reach {reach:.1}");
+    // A header has been compared with the trajectory; an array is what it is.
+    if samples.info.is_none() && reach > 1.3 * matrix.iter().copied().max().unwrap_or(1) as f64 / 2.0 {
+        complain(&format!(
+            "the trajectory reaches {reach:.1}, beyond N/2 of --matrix {}: {part} of the samples are left out; if its units are no \
+             cycles per field of view (rad per pixel, 1/m), scale it",
+            by(matrix)
+        ));
+    }
+    samples.notes.push(note);
+    let coils = samples.values.len_of(Axis(0));
+    let values = samples.values.to_shape((coils, all)).map(|v| v.select(Axis(1), &inside).into_dyn());
+    let trajectory = samples.trajectory.to_shape((all, d)).map(|k| k.select(Axis(0), &inside).into_dyn());
+    let weights = weights.and_then(|w| w.to_shape(all).ok().map(|w| w.select(Axis(0), &inside).into_dyn()));
+    if let (Ok(values), Ok(trajectory)) = (values, trajectory) {
+        (samples.values, samples.trajectory) = (values, trajectory);
+    }
+    weights
+}
+
+/// Coil maps of the encoded matrix are maps of its field of view: then that is reconstructed.
+fn encoded_for(samples: &mut Samples, maps: &[usize]) {
+    let d = maps.len();
+    let Some(info) = &mut samples.info else { return };
+    let (encoded, fov, whole) = (info.encoded_matrix, info.fov_mm, info.encoded_fov_mm);
+    let own = (3 - d..3).map(|axis| (encoded[axis] as f64 * fov[axis] / whole[axis]).round());
+    if maps != &encoded[3 - d..] || fov == whole || own.eq(maps.iter().map(|n| *n as f64)) {
+        return;
+    }
+    for axis in 3 - d..3 {
+        let last = samples.trajectory.ndim() - 1;
+        let mut along = samples.trajectory.index_axis_mut(Axis(last), axis + d - 3);
+        along.mapv_inplace(|k| k * whole[axis] / fov[axis]);
+    }
+    info.fov_mm = whole;
+    samples.notes.push("the maps are of the encoded field of view, and so is the image".into());
+}
+
 /// Refuses images that are likelier a slip of the keyboard.
 fn expect_size(coils: usize, matrix: &[usize]) -> Result<()> {
     let values = matrix.iter().try_fold(coils, |n, extent| n.checked_mul(*extent));
@@ -285,29 +358,42 @@ fn root_of_squares(coils: &ArrayD<Complex32>) -> ArrayD<Complex32> {
     coils.map_axis(Axis(0), |values| Complex32::from(values.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()))
 }
 
-/// "256 x 256"
-fn by(extents: &[usize]) -> String {
-    extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
-}
-
-fn describe(args: &super::Args, problem: &Problem, printer: &Printer) {
+fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Printer) {
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
     let (coils, sizes) = (samples.values.len_of(Axis(0)), samples.values.shape());
-    printer.field("k-space", format_args!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..])));
+    match &samples.info {
+        Some(info) => printer.field("k-space", format_args!("{}; {}", info.summary, samples.units)),
+        None => printer.field("k-space", format_args!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..]))),
+    }
     samples.notes.iter().for_each(|note| printer.field("", note));
-    printer.field("trajectory", &samples.units);
-    printer.field("image", by(matrix));
-    printer.field("dcf", format_args!("{}{}", own.dcf().describe(), default_mark(own.dcf.is_some())));
+    match &samples.info {
+        Some(info) => printer.field("image", geometry::said(info, matrix)),
+        None => {
+            printer.field("trajectory", &samples.units);
+            printer.field("image", by(matrix));
+        }
+    }
     printer.field("maps", maps_from);
-    printer.field("nufft tol", format_args!("{}{}", short(own.tol()), default_mark(own.nufft_tol.is_some())));
+    printer.field(
+        "nufft",
+        format_args!(
+            "tol {}{}; dcf {}{}{normals}",
+            short(own.tol()),
+            default_mark(own.nufft_tol.is_some()),
+            own.dcf().describe(),
+            default_mark(own.dcf.is_some())
+        ),
+    );
 }
 
 /// The same as JSON.
 fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, Value> {
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
-    Map::from_iter([
+    let mut facts = geometry::facts(samples.info.as_ref(), matrix);
+    let info = samples.info.iter().map(|info| info.summary.clone());
+    facts.extend([
         ("device".into(), json!(device.name())),
         ("lanes".into(), json!(args.common.lanes())),
         ("coils".into(), json!(samples.values.len_of(Axis(0)))),
@@ -317,6 +403,7 @@ fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, 
         ("dcf".into(), json!(own.dcf().describe())),
         ("maps".into(), json!(maps_from)),
         ("nufft_tol".into(), json!(own.tol())),
-        ("notes".into(), json!(samples.notes)),
-    ])
+        ("notes".into(), json!(info.chain(samples.notes.iter().cloned()).collect::<Vec<_>>())),
+    ]);
+    facts
 }

@@ -9,17 +9,46 @@ use linops::app::{Reconstruction, Regularised};
 use linops::convex::ConvexOptions;
 use linops::io::Output;
 use linops::solve::{SolveOptions, Stop};
-use linops::{Device, Result, Tensor};
+use linops::{Device, Result, Shape, Tensor};
 use ndarray::{ArrayD, Dimension};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::time::Instant;
+
+/// Where an image goes.
+pub(super) enum Target<'a> {
+    /// A file.
+    File(Output),
+    /// To the stack that it is part of.
+    Kept(&'a RefCell<Option<ArrayD<Complex32>>>),
+}
+
+impl Target<'_> {
+    fn put(self, image: &Tensor) -> Result<()> {
+        match self {
+            Target::File(output) => output::write(output, image),
+            Target::Kept(place) => {
+                *place.borrow_mut() = Some(image.to_array()?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks, before the work, that a result of this shape can be written there.
+    pub(super) fn check_shape(&self, shape: &Shape) -> Result<()> {
+        match self {
+            Target::File(output) => output::check_shape(output, shape),
+            Target::Kept(_) => Ok(()),
+        }
+    }
+}
 
 /// A reconstruction: what was asked, and where things go.
 pub(super) struct Job<'a> {
     pub args: &'a Args,
-    pub target: Output,
+    pub target: Target<'a>,
     pub device: &'a Device,
     /// The image to start from.
     pub start: Option<ArrayD<Complex32>>,
@@ -45,9 +74,17 @@ impl Job<'_> {
     ) -> Result<u8> {
         let SolveOptions { lambda, iterations, tol, .. } = options;
         let Job { args, target, device, printer, .. } = self;
-        printer.field("lambda", format_args!("{}{}", short(lambda), default_mark(args.lambda.is_some())));
-        printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
-        printer.field("tol", format_args!("{}{}", short(tol), default_mark(args.tol.is_some())));
+        printer.field(
+            "lambda",
+            format_args!(
+                "{}{}, at most {iterations}{} iterations, tol {}{}",
+                short(lambda),
+                default_mark(args.lambda.is_some()),
+                default_mark(args.iterations.is_some()),
+                short(tol),
+                default_mark(args.tol.is_some())
+            ),
+        );
         printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
@@ -56,7 +93,7 @@ impl Job<'_> {
         let result = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        output::write(target, &Tensor::from_array(result.image.clone(), dims)?)?;
+        target.put(&Tensor::from_array(result.image.clone(), dims)?)?;
 
         let path = args.output.display();
         printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
@@ -101,9 +138,16 @@ impl Job<'_> {
         let iterations = args.iterations.map_or(options.iterations, NonZeroUsize::get);
         let tol = args.tol.map_or(options.tol, f64::from);
         let options = args.regularise.options(options.iterations(iterations).tol(tol));
-        printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
         let rule = "the objective within this part of it of its limit";
-        printer.field("tol", format_args!("{}{}: {rule}", short(tol), default_mark(args.tol.is_some())));
+        printer.field(
+            "iterations",
+            format_args!(
+                "at most {iterations}{}, tol {}{}: {rule}",
+                default_mark(args.iterations.is_some()),
+                short(tol),
+                default_mark(args.tol.is_some())
+            ),
+        );
         printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
@@ -112,7 +156,7 @@ impl Job<'_> {
         let Regularised { image, terms, solved, .. } = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        output::write(target, &Tensor::from_array(image, dims)?)?;
+        target.put(&Tensor::from_array(image, dims)?)?;
 
         let path = args.output.display();
         terms.iter().for_each(|term| printer.field("reg", describe(term)));
@@ -182,7 +226,7 @@ impl Job<'_> {
         let start = Instant::now();
         let image = image()?;
         let seconds = start.elapsed().as_secs_f64();
-        output::write(target, &Tensor::from_array(image, dims)?)?;
+        target.put(&Tensor::from_array(image, dims)?)?;
         let path = args.output.display();
         printer.field("gridded", format_args!("{seconds:.3} s"));
         printer.field("wrote", &path);

@@ -1,0 +1,193 @@
+//! Several images of one scan: each reconstructed on its own, all written as one array.
+
+use super::report::{Job, Target};
+use super::{Args, one};
+use crate::cli::common::expect_bytes;
+use crate::cli::kspace::Inputs;
+use crate::cli::printer::{Kept, Printer, count_of};
+use crate::cli::{DONE, output, recon::percent};
+use linops::io::{Array, Format, Output, Writer};
+use linops::solve::SolveOptions;
+use linops::{Device, Error, Result};
+use ndarray::{ArrayD, Axis, IxDyn};
+use num_complex::Complex32;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::time::Instant;
+
+/// BART's dims of the counters; those of an image are 0 to 2.
+fn bart_dim(axis: &str) -> usize {
+    match axis {
+        "z" => 2,
+        "contrast" => 5,
+        "repetition" => 10,
+        "phase" => 11,
+        "slice" => 13,
+        "average" => 14,
+        _ => 15,
+    }
+}
+
+pub(super) fn run(
+    args: &Args,
+    target: Output,
+    device: &Device,
+    inputs: Inputs,
+    options: impl Fn() -> SolveOptions<'static>,
+    printer: &Printer,
+) -> Result<u8> {
+    let Inputs { axes, images } = inputs;
+    let extents: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
+    expect_writable(&target, extents.len() + 2)?;
+    let total = images.len();
+    let (mut parts, mut reports): (Vec<Option<ArrayD<Complex32>>>, Vec<Kept>) = (Vec::new(), Vec::new());
+    let (start, mut code) = (Instant::now(), DONE);
+    for input in images {
+        let Some(input) = input.filter(|_| code == DONE) else {
+            parts.push(None);
+            continue;
+        };
+        let (image, kept) = (RefCell::new(None), Printer::keeping());
+        let start = args.start()?;
+        let job = Job { args, target: Target::Kept(&image), device, start, printer: &kept };
+        code = one(job, input, options())?;
+        parts.push(image.into_inner());
+        reports.push(kept.kept());
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let stack = stacked(&args.file, parts, &extents)?;
+    let shape: Vec<String> = stack.shape().iter().map(usize::to_string).collect();
+    let names: Vec<&str> = axes.iter().map(|(name, _)| *name).collect();
+    write(target, stack, &names)?;
+
+    if let Some(first) = reports.first() {
+        let last = ["solved", "gridded", "objective", "wrote", "reg"];
+        first.fields.iter().filter(|(label, _)| !last.contains(&&**label)).for_each(|(l, text)| printer.field(l, text));
+    }
+    let facts: Vec<Value> = reports.into_iter().flat_map(|kept| kept.values).collect();
+    let misfits: Vec<f64> = facts.iter().filter_map(|f| f["misfit"].as_f64()).collect();
+    let least = misfits.iter().fold(f64::INFINITY, |a, b| a.min(*b));
+    let most = misfits.iter().fold(0.0f64, |a, b| a.max(*b));
+    let misfit = if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
+    printer.field("solved", format_args!("{seconds:.3} s, {}{misfit}", count_of(facts.len(), "image")));
+    let path = args.output.display().to_string();
+    printer.field("wrote", format_args!("{path}: ({}, y, x) = {}", names.join(", "), shape.join(" x ")));
+    let axes: Vec<Value> = axes.iter().map(|(name, values)| json!({ "axis": name, "values": values })).collect();
+    printer.json(&json!({
+        "stack": axes,
+        "missing": total - facts.len(),
+        "images": facts,
+        "seconds": seconds,
+        "file": path,
+    }));
+    Ok(code)
+}
+
+fn writer(output: &Output) -> Option<Writer> {
+    Format::of(output.path()).and_then(|format| format.writer)
+}
+
+fn is_bart(output: &Output) -> bool {
+    Format::of(output.path()).is_some_and(|format| format.suffixes[0] == "cfl")
+}
+
+fn expect_writable(output: &Output, rank: usize) -> Result<()> {
+    match writer(output) {
+        Some(Writer::Raster(_)) if rank > 3 => {
+            let message = format!("a TIFF has 2 dims, or 3 with its pages, the stack has {rank}; write .npy or .cfl");
+            Err(Error::file(output.path(), message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The images behind the leading axes; 0 where there is none.
+fn stacked(
+    file: &std::path::Path,
+    parts: Vec<Option<ArrayD<Complex32>>>,
+    extents: &[usize],
+) -> Result<ArrayD<Complex32>> {
+    let Some(shape) = parts.iter().flatten().next().map(|image| image.shape().to_vec()) else {
+        return Err(Error::file(file, "none of the images that are asked for is in the file"));
+    };
+    if let Some(other) = parts.iter().flatten().find(|image| image.shape() != shape) {
+        let message = format!("its images have different extents, {shape:?} and {:?}; choose one", other.shape());
+        return Err(Error::file(file, message));
+    }
+    let values = parts.len().saturating_mul(shape.iter().product()) as u64;
+    expect_bytes(values.saturating_mul(8), || format!("a stack of {} images", parts.len()))?;
+    let mut stack = ArrayD::zeros([&[parts.len()], shape.as_slice()].concat());
+    for (mut to, part) in stack.axis_iter_mut(Axis(0)).zip(&parts) {
+        if let Some(part) = part {
+            to.assign(part);
+        }
+    }
+    let whole = [extents, shape.as_slice()].concat();
+    stack.into_shape_with_order(IxDyn(&whole)).map_err(|e| Error::Shape(e.to_string()))
+}
+
+/// Writes a stack: as it is, to BART's dims, or side by side as a picture.
+fn write(output: Output, stack: ArrayD<Complex32>, axes: &[&str]) -> Result<()> {
+    let own = stack.ndim() - axes.len();
+    match writer(&output) {
+        Some(Writer::Array(write)) if is_bart(&output) => write(output, &Array::C32(in_bart(stack, axes)?)),
+        Some(Writer::Array(write)) => write(output, &Array::C32(stack)),
+        Some(Writer::Picture(_)) => {
+            let dims = "Ny Nx";
+            let sheet = montage(&stack, own)?;
+            output::write(output, &linops::Tensor::from_array(sheet, dims)?)
+        }
+        Some(Writer::Raster(write)) => write(output, stack.mapv(|v| v.norm()).view()),
+        None => Err(Error::file(output.path(), "is of a format that is not written")),
+    }
+}
+
+/// The same values with the axes at BART's places: in C order, the last dim first.
+fn in_bart(stack: ArrayD<Complex32>, axes: &[&str]) -> Result<ArrayD<Complex32>> {
+    let own = stack.ndim() - axes.len();
+    // The dim of each axis.
+    let dims: Vec<usize> = axes.iter().map(|axis| bart_dim(axis)).chain((0..own).rev()).collect();
+    let mut order: Vec<usize> = (0..dims.len()).collect();
+    order.sort_by_key(|axis| std::cmp::Reverse(dims[*axis]));
+    let mut shape = vec![1; 16];
+    dims.iter().zip(stack.shape()).for_each(|(dim, extent)| shape[15 - dim] = *extent);
+    let turned = stack.permuted_axes(IxDyn(&order)).as_standard_layout().into_owned();
+    turned.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::Shape(e.to_string()))
+}
+
+/// All images of two axes side by side, in rows of about as many.
+fn montage(stack: &ArrayD<Complex32>, own: usize) -> Result<ArrayD<Complex32>> {
+    let shape = stack.shape();
+    let (height, width) = match own {
+        2 => (shape[shape.len() - 2], shape[shape.len() - 1]),
+        _ => return Err(Error::Value("a picture is made of images of two axes; write .npy or .cfl".into())),
+    };
+    let n = stack.len() / (height * width);
+    let columns = (1..=n).find(|c| c * c >= n).unwrap_or(1);
+    let flat = stack.to_shape((n, height, width)).map_err(|e| Error::Shape(e.to_string()))?;
+    let mut sheet = ArrayD::zeros(vec![n.div_ceil(columns) * height, columns * width]);
+    for (i, image) in flat.axis_iter(Axis(0)).enumerate() {
+        let (top, left) = (i / columns * height, i % columns * width);
+        sheet.slice_mut(ndarray::s![top..top + height, left..left + width]).assign(&image);
+    }
+    Ok(sheet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_go_to_their_places() {
+        let stack = ArrayD::from_shape_fn(vec![2, 3, 4, 5], |at| Complex32::from((at[0] * 100 + at[1] * 10 + at[3]) as f32));
+        let bart = in_bart(stack.clone(), &["slice", "repetition"]).unwrap();
+        assert_eq!((bart.shape()[15 - 13], bart.shape()[15 - 10], bart.shape()[14], bart.shape()[15]), (2, 3, 4, 5));
+        let (s, r, x) = (1, 2, 3);
+        let mut at = vec![0; 16];
+        (at[2], at[5], at[15]) = (s, r, x);
+        assert_eq!(bart[at.as_slice()], stack[[s, r, 0, x]]);
+        let sheet = montage(&stack, 2).unwrap();
+        assert_eq!(sheet.shape(), [2 * 4, 3 * 5]);
+        assert_eq!(sheet[[4, 5 + 2]], stack[[1, 1, 0, 2]]);
+    }
+}
