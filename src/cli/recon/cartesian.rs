@@ -10,7 +10,7 @@ use linops::app::{Sense, estimate_maps};
 use linops::io::ScanInfo;
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
-use ndarray::{Array2, Array3, Axis, Ix2};
+use ndarray::{Array2, Array3, Axis, Ix2, s};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,8 @@ struct Problem {
     mask: Array2<f32>,
     maps_from: String,
     mask_from: String,
+    /// What an image of estimated maps is multiplied by: whitened maps are normalised in units of the noise.
+    shading: Option<Array2<f32>>,
     info: Option<ScanInfo>,
     notes: Vec<String>,
 }
@@ -36,7 +38,9 @@ pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8>
         let start = job.start.clone().and_then(|x| x.into_dimensionality::<Ix2>().ok());
         let start = start.as_ref().map(|x| x.view());
         return job.regularise("Ny Nx", facts, |options| {
-            sense.regularised(problem.kspace.view(), &asked, start, options, device)
+            let mut found = sense.regularised(problem.kspace.view(), &asked, start, options, device)?;
+            problem.shade(&mut found.image);
+            Ok(found)
         });
     }
     let lambda = args.lambda.unwrap_or(match args.maps {
@@ -45,7 +49,19 @@ pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8>
     });
     let options = options.lambda(lambda);
     let facts = described(&job, &problem);
-    job.solve(options, "Ny Nx", facts, |options| sense.solve(problem.kspace.view(), options, device))
+    job.solve(options, "Ny Nx", facts, |options| {
+        let mut found = sense.solve(problem.kspace.view(), options, device)?;
+        problem.shade(&mut found.image);
+        Ok(found)
+    })
+}
+
+impl Problem {
+    fn shade(&self, image: &mut Array2<Complex32>) {
+        if let Some(shading) = &self.shading {
+            image.zip_mut_with(shading, |v, s| *v *= *s);
+        }
+    }
 }
 
 /// Prints what is reconstructed from, and gives the same as JSON.
@@ -102,6 +118,7 @@ fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {
     }
     let kspace = std::mem::take(&mut input.values) * &mask.mapv(Complex32::from);
     let whitening = input.info.as_ref().and_then(|info| info.whitening.as_ref());
+    let mut shading = None;
     let (maps, maps_from) = match maps {
         Some((path, mut maps)) => {
             let bad = finite(path, &mut maps, &["coil", "y", "x"], args.allow_nan)?;
@@ -117,15 +134,27 @@ fn prepare(args: &Args, mut input: Kspace) -> Result<Problem> {
         None => {
             let wait = progress::spinner("estimating coil maps");
             // Reference lines that are not of the image come first.
+            let (_, ny, nx) = kspace.dim();
             let lines = input.calibration.as_ref().and_then(|lines| estimate_maps(lines.view(), None).ok());
-            let of = if lines.is_some() { " of the reference lines" } else { "" };
             let estimate = lines.map_or_else(|| estimate_maps(kspace.view(), None), Ok);
             wait.finish_and_clear();
             let estimate = estimate.map_err(|e| e.at(super::ESTIMATING))?;
-            (estimate.maps, format!("estimated by {}{of}", estimate.method))
+            let maps = central(estimate.maps, [ny, nx]);
+            shading = whitening.map(|whitening| whitening.shading(maps.view())).transpose()?;
+            (maps, format!("estimated by {}", estimate.method))
         }
     };
-    Ok(Problem { kspace, maps, mask, maps_from, mask_from, info: input.info, notes })
+    Ok(Problem { kspace, maps, mask, maps_from, mask_from, shading, info: input.info, notes })
+}
+
+/// The central pixels of maps (coil, y, x).
+fn central(maps: Array3<Complex32>, [ny, nx]: [usize; 2]) -> Array3<Complex32> {
+    let (_, y, x) = maps.dim();
+    if (y, x) == (ny, nx) {
+        return maps;
+    }
+    let (top, left) = ((y / 2).saturating_sub(ny / 2), (x / 2).saturating_sub(nx / 2));
+    maps.slice(s![.., top..top + ny, left..left + nx]).to_owned()
 }
 
 /// 1 where any coil has data.

@@ -54,7 +54,7 @@ pub(super) fn assemble(
         ));
     }
     // k-space with a copy when it is cropped, that of the reference lines, the counts with another.
-    let values = [coils as u64 + 1, nx as u64, ny as u64, nz as u64].into_iter().fold(24u64, u64::saturating_mul);
+    let values = [coils as u64 + 1, nx as u64, ny as u64, nz as u64].into_iter().fold(32u64, u64::saturating_mul);
     expect_room(values, &format!("k-space of {coils} x {}", by(true, &[nz, ny, nx]))).map_err(|e| e.to_string())?;
     let centres = [
         centre(header.centre[1], nz, &energies(lines, |a| a.partition), "partition", &mut warnings)?,
@@ -254,8 +254,10 @@ fn cropped(
             to = if acquired && (axis == 1 || solid) { to } else { n };
         }
         if to < n {
+            // Maps are better estimated where nothing is cut: what is at an edge then is smooth beyond.
+            let wide = calibration.take().unwrap_or_else(|| kspace.clone());
+            calibration = Some(if axis == 0 { crop(wide, axis, to) } else { wide });
             kspace = crop(kspace, axis, to);
-            calibration = calibration.map(|lines| crop(lines, axis, to));
             sampled = crop_mask(sampled, axis, to);
             fov[axis] = frame.grids[axis].kept_fov(to);
             notes.push(format!("{what} oversampling removed: {n} to {to}"));

@@ -103,6 +103,7 @@ fn scan(
         let acquired = mask.is_none_or(|m| m[column]);
         f32::from(acquired && kspace.slice(s![.., 0, row, column]).iter().any(|v| *v != Complex32::default()))
     });
+    let mut calibration: Option<Array4<Complex32>> = None;
     let mut info = ScanInfo { counters: vec![("slice", slice)], ..ScanInfo::default() };
     if let Some(header) = header {
         // Which of the header's axes (x, y) are rows and columns: x, the readout, are rows, unless only columns fit.
@@ -124,6 +125,7 @@ fn scan(
             if to < n && !all {
                 notes.push(format!("{what} oversampling kept ({n} of {to}): not all lines were acquired"));
             } else if to < n {
+                calibration.get_or_insert_with(|| kspace.clone());
                 kspace = crop(kspace, axis, to);
                 sampled = crop_mask(sampled, axis, to);
                 info.fov_mm[axis] = wide * to as f64 / n as f64;
@@ -139,7 +141,7 @@ fn scan(
     CartesianScan {
         kspace: kspace.slice_move(s![.., 0, .., ..]).into_dyn(),
         sampled: sampled.slice_move(s![0, .., ..]).into_dyn(),
-        calibration: None,
+        calibration: calibration.map(|lines| lines.slice_move(s![.., 0, .., ..]).into_dyn()),
         info,
     }
 }

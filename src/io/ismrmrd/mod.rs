@@ -72,7 +72,9 @@ pub struct CartesianScan {
     pub kspace: ArrayD<Complex32>,
     /// 1 where a sample (ky, kx) or (kz, ky, kx) was acquired, else 0.
     pub sampled: ArrayD<f32>,
-    /// k-space of the reference lines, as large as `kspace`, where they are not all part of it.
+    /// k-space to estimate coil maps from, where there is better than `kspace`: of reference lines that are not part of it, and of
+    /// the encoded lines and columns where those of `kspace` are cut to fewer. The central pixels of its maps are those of the
+    /// image.
     pub calibration: Option<ArrayD<Complex32>>,
     /// What else is known.
     pub info: ScanInfo,

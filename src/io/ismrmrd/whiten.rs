@@ -8,7 +8,7 @@ use super::records::Acquisition;
 use super::readout::kept;
 use super::select::count_of;
 use crate::error::{Result, shape_err};
-use ndarray::{Array2, ArrayViewMut, Dimension};
+use ndarray::{Array, Array2, ArrayView, ArrayViewMut, Axis, Dimension, RemoveAxis};
 use num_complex::{Complex32, Complex64};
 
 /// The part of the receiver's bandwidth that noise passes, where the header does not say (Siemens receivers).
@@ -43,9 +43,7 @@ impl Whitening {
         let rest = values.len() / channels.max(1);
         // Row i needs the rows up to i: from the last on it can be done in place.
         let mut column = vec![Complex32::default(); channels];
-        let shape = values.raw_dim();
         let mut flat: Vec<&mut Complex32> = values.iter_mut().collect();
-        debug_assert_eq!(shape.size(), channels * rest);
         for at in 0..rest {
             (0..channels).for_each(|c| column[c] = *flat[c * rest + at]);
             for row in 0..channels {
@@ -53,6 +51,31 @@ impl Whitening {
             }
         }
         Ok(())
+    }
+}
+
+impl Whitening {
+    /// The root of the sum of squares over the channels of what `maps` (channel, …) of whitened k-space are without whitening.
+    ///
+    /// Maps estimated from whitened k-space have the sum of squares 1 there, and the image a shading by the noise. Times this it
+    /// is the image of maps that have the sum 1 before.
+    ///
+    /// # Errors
+    /// They have another number of channels.
+    pub fn shading<D: RemoveAxis>(&self, maps: ArrayView<Complex32, D>) -> Result<Array<f32, D::Smaller>> {
+        let channels = self.matrix.nrows();
+        if maps.len_of(Axis(0)) != channels {
+            return shape_err!("{} channels, expected {channels} as in the noise scan", maps.len_of(Axis(0)));
+        }
+        let mut before = vec![Complex32::default(); channels];
+        Ok(maps.map_axis(Axis(0), |pixel| {
+            for row in 0..channels {
+                let known: Complex32 = (0..row).map(|c| self.matrix[[row, c]] * before[c]).sum();
+                let own = self.matrix[[row, row]];
+                before[row] = if own == Complex32::default() { own } else { (pixel[row] - known) / own };
+            }
+            before.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()
+        }))
     }
 }
 
