@@ -39,7 +39,8 @@ fn narrow(v: Complex64) -> Complex32 {
 
 /// The line ky of k-space.
 fn of(kspace: &Array3<Complex64>, ky: usize) -> Line {
-    let data = kspace.index_axis(Axis(1), ky).rows().into_iter().map(|row| row.iter().copied().map(narrow).collect());
+    let line = kspace.index_axis(Axis(1), ky);
+    let data = line.rows().into_iter().map(|row| row.iter().copied().map(narrow).collect());
     Line { line: ky as u16, centre: (kspace.dim().2 / 2) as u16, data: data.collect(), ..Line::default() }
 }
 
@@ -482,11 +483,8 @@ fn contents_are_listed() {
     let path = dir.path().join("a.h5");
     let mut all: Vec<Line> = lines(&kspace(&Array3::from_elem((COILS, N, N), Complex64::ONE)));
     all[3] = flagged(all[3].clone(), &[flag::REVERSE]);
-    all.extend((0..N).map(|ky| {
-        let mut line = all[ky].clone();
-        line.counters[0] = 4;
-        line
-    }));
+    let again: Vec<Line> = all.iter().map(|line| Line { counters: [4, 0, 0, 0, 0, 0], ..line.clone() }).collect();
+    all.extend(again);
     let mut next = random();
     let noise = (0..COILS).map(|_| (0..50).map(|_| Complex32::new(next() as f32, next() as f32)).collect()).collect();
     all.push(flagged(Line { data: noise, ..Line::default() }, &[flag::NOISE]));
