@@ -1,13 +1,16 @@
 //! Data with a trajectory: SENSE with the non-uniform Fourier transform, or gridding.
 
 use super::density::Density;
-use super::report::Job;
+use super::inside::Inside;
+use super::report::{Job, percent, warn_of_lambda};
+use super::warnings::Warnings;
 use super::{ESTIMATING, default_mark};
 use crate::cli::kspace::finite;
 use crate::cli::numbers::relative_error;
 use crate::cli::printer::{Printer, count_of, short};
 use crate::cli::samples::{Samples, read_image_maps};
 use crate::cli::{output, progress};
+use linops::app::maps_doubt::better_maps_of_samples;
 use linops::app::noncartesian::{check_extent, fitting_matrix};
 use linops::app::{NonCartesian, calibrate_maps, grid_coils};
 use linops::dim::Shape;
@@ -15,7 +18,7 @@ use linops::io::Output;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, Ix3, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -60,18 +63,20 @@ enum Toeplitz {
 
 /// One extent for all axes, or one each.
 #[derive(Debug, Clone, PartialEq)]
-struct Matrix(Vec<usize>);
+pub(super) struct Matrix(Vec<usize>);
 
 impl Matrix {
-    fn for_axes(&self, d: usize) -> Result<Vec<usize>> {
+    /// Extents of `d` axes; `flag` and `whose` axes they are is for messages. An axis of 1 that there is too many does not count.
+    pub(super) fn for_axes(&self, d: usize, flag: &str, whose: &str) -> Result<Vec<usize>> {
+        let one = self.0.iter().position(|n| *n == 1);
         match self.0.as_slice() {
             [n] => Ok(vec![*n; d]),
             extents if extents.len() == d => Ok(extents.to_vec()),
+            extents if extents.len() == d + 1 && one.is_some() => {
+                Ok(extents.iter().enumerate().filter(|(at, _)| Some(*at) != one).map(|(_, n)| *n).collect())
+            }
             extents => {
-                let message = format!(
-                    "--matrix has {} extents, expected {d} or one for all: the trajectory has {d} coordinates for each sample",
-                    extents.len()
-                );
+                let message = format!("{flag} has {} extents, expected {d} or one for all: {whose} {d} axes", extents.len());
                 Err(Error::Value(message))
             }
         }
@@ -82,7 +87,7 @@ fn nufft_tol(text: &str) -> Result<f64, String> {
     relative_error(text, Accuracy::LEAST_TOL)
 }
 
-fn matrix(text: &str) -> Result<Matrix, String> {
+pub(super) fn matrix(text: &str) -> Result<Matrix, String> {
     let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
     let extents = extents.filter(|e| (1..=3).contains(&e.len()));
     extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
@@ -119,7 +124,8 @@ impl Args {
 
     /// The extents that are asked for.
     pub(super) fn matrix_for(&self, d: usize) -> Result<Option<Vec<usize>>> {
-        self.matrix.as_ref().map(|matrix| matrix.for_axes(d)).transpose()
+        let whose = "the trajectory has coordinates for an image of";
+        self.matrix.as_ref().map(|matrix| matrix.for_axes(d, "--matrix", whose)).transpose()
     }
 
     /// How the weights are made.
@@ -152,11 +158,12 @@ struct Problem {
     maps_from: String,
 }
 
-pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
-    let Job { args, device, printer, .. } = job;
+pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
+    let Job { args, device, printer, warnings, .. } = job;
     let nufft = args.noncartesian.nufft();
-    let problem = prepare(args, samples, &job.target, device)?;
+    let problem = prepare(args, samples, &job.target, device, warnings)?;
     job.expect_start(&problem.matrix)?;
+    args.finishing.on_grid(&mut job.finish, &problem.matrix, None)?;
     let Problem { samples, matrix, density, maps, .. } = &problem;
     let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
     let dims = image_dims(matrix.len());
@@ -169,7 +176,11 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
     match model {
         Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || model.gridded(kspace, device)),
         Some(model) => {
+            let doubt = || doubt(args, &problem);
+            let doubt: Option<&dyn Fn() -> Option<String>> = if args.maps.is_some() { Some(&doubt) } else { None };
+            let job = Job { doubt, ..job };
             let lambda = args.lambda.unwrap_or(options.lambda * model.scale());
+            warn_of_lambda(lambda, model.scale(), warnings);
             for normal in model.linop().nufft_normals()? {
                 printer.field("normal", &normal);
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
@@ -191,7 +202,25 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
     }
 }
 
-fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &Device) -> Result<Problem> {
+/// What is wrong with maps that do not explain the data.
+fn doubt(args: &super::Args, problem: &Problem) -> Option<String> {
+    let Problem { samples, density, maps, .. } = problem;
+    let maps = maps.as_ref()?.view().into_dimensionality::<Ix3>().ok()?;
+    let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
+    let found = better_maps_of_samples(kspace, trajectory, density.view(), maps).ok()??;
+    let [before, after] = [found.before, found.after].map(percent);
+    let fix = if found.change.conjugated && !args.conventions.conj_maps { "; try --conj-maps" } else { "" };
+    let (change, fit) = (found.change, format!("misfit {after} instead of {before} at low resolution"));
+    Some(format!("maps {change} explain the data better ({fit}){fix}"))
+}
+
+fn prepare(
+    args: &super::Args,
+    mut samples: Samples,
+    target: &Output,
+    device: &Device,
+    warnings: &Warnings,
+) -> Result<Problem> {
     let own = &args.noncartesian;
     let nufft = own.nufft();
     let trajectory_file = own.traj.as_ref().unwrap_or(&args.file);
@@ -200,6 +229,11 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     let coils = samples.values.len_of(Axis(0));
     let mut maps = args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d)?))).transpose()?;
     let asked = own.matrix_for(d)?;
+    let known = maps.as_ref().map(|(_, maps)| maps.shape()[1..].to_vec()).or_else(|| asked.clone());
+    args.units
+        .to_cycles(&mut samples.trajectory, &mut samples.units, known.as_deref(), warnings)
+        .map_err(in_trajectory)?;
+    let smaller = asked.is_some();
     let matrix = match (&maps, asked) {
         (Some((path, maps)), Some(asked)) if maps.shape()[1..] != asked => {
             let message = format!("coil maps of {:?} pixels, but --matrix asks for {asked:?}", &maps.shape()[1..]);
@@ -213,8 +247,28 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     let reach = samples.trajectory.iter().fold(0.0f64, |r, k| r.max(k.abs()));
     if reach > 0.0 && reach <= 0.5 {
         let message = "all coordinates lie within ±0.5, where there is nothing but the mean of the image; they are to be in cycles \
-                       per field of view, so multiply them by the matrix";
+                       per field of view, so multiply them by the matrix, or give --matrix N and --traj-units pixel";
         return Err(Error::file(trajectory_file, message));
+    }
+    args.units.warn_of_reach(&samples.trajectory, &matrix, warnings);
+    let bad = finite(&args.file, &mut samples.values, &["coil"], args.allow_nan)?;
+    let method = own.dcf();
+    let inside = if smaller { Inside::of(&samples.trajectory, &matrix) } else { None };
+    let whole_density = match (&inside, &method) {
+        // What stands for all samples is made before some are left out.
+        (None, _) | (_, Density::Pipe) => None,
+        _ => Some(method.weights(samples.trajectory.view(), &matrix, device)?),
+    };
+    let bad: Vec<Vec<usize>> = match &inside {
+        None => bad.into_iter().map(|at| at[1..].to_vec()).collect(),
+        Some(inside) => bad.into_iter().filter_map(|at| inside.place(&at[1..])).map(|at| vec![at]).collect(),
+    };
+    let whole_density = match (&inside, whole_density) {
+        (Some(inside), Some(density)) => Some(inside.values(density)?),
+        _ => None,
+    };
+    if let Some(inside) = &inside {
+        warnings.say(inside.apply(&mut samples, &matrix)?);
     }
     check_extent(samples.trajectory.view(), &matrix).map_err(|e| match &maps {
         Some((path, _)) => {
@@ -226,12 +280,14 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     let shape = Shape::new(linops::dim::parse_dims(image_dims(d))?, matrix.clone())?;
     output::check_shape(target, &shape)?;
 
-    let bad = finite(&args.file, &mut samples.values, &["coil"], args.allow_nan)?;
-    let method = own.dcf();
-    let mut density = method.weights(samples.trajectory.view(), &matrix, device)?;
+    let mut density = match whole_density {
+        Some(density) => density,
+        None => method.weights(samples.trajectory.view(), &matrix, device)?,
+    };
     for at in &bad {
-        density[IxDyn(&at[1..])] = 0.0;
+        density[IxDyn(at)] = 0.0;
     }
+    warn_of_strongest(&samples, &matrix, warnings);
     if !bad.is_empty() {
         samples.notes.push(format!("{} NaN or infinite; their samples do not count", count_of(bad.len(), "value")));
     }
@@ -241,13 +297,27 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
             samples.notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
         }
     }
+    if let Some(compression) =
+        args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)?
+    {
+        samples.values = compression.kspace(samples.values.view())?;
+        if let Some((_, maps)) = &mut maps {
+            *maps = compression.maps(maps.view())?;
+        }
+    }
+    if let Some((_, maps)) = maps.as_mut().filter(|_| args.conventions.conj_maps) {
+        maps.mapv_inplace(|v| v.conj());
+    }
+    let coils = samples.values.len_of(Axis(0));
     let (maps, maps_from) = match maps {
         Some((path, maps)) => (Some(maps), format!("from {}", path.display())),
+        None if args.combine.rss || own.gridding_only && coils > 1 => {
+            (None, "none: the root of the sum of squares of the coils".into())
+        }
         None if coils == 1 => {
             let extents = [&[1], matrix.as_slice()].concat();
             (Some(ArrayD::from_elem(extents, Complex32::from(1.0))), "1 everywhere, as there is one coil".into())
         }
-        None if own.gridding_only => (None, "none: the root of the sum of squares of the coils".into()),
         None => {
             // Without compensation a calibration would see little but the centre of k-space.
             let weights = match method {
@@ -263,6 +333,23 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
         }
     };
     Ok(Problem { samples, matrix, density, maps, maps_from })
+}
+
+/// Warns where the strongest sample is far from the centre of k-space.
+fn warn_of_strongest(samples: &Samples, matrix: &[usize], warnings: &Warnings) {
+    let power = samples.values.map_axis(Axis(0), |v| v.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>());
+    let strongest = power.iter().enumerate().fold((0.0, None), |best, (at, p)| if *p > best.0 { (*p, Some(at)) } else { best });
+    let Some(at) = strongest.1 else { return };
+    let d = matrix.len();
+    let k: Vec<f64> = samples.trajectory.iter().skip(at * d).take(d).copied().collect();
+    if k.iter().zip(matrix).any(|(k, n)| 8.0 * k.abs() > (*n).max(16) as f64) {
+        let k: Vec<String> = k.iter().map(|k| format!("{k:.1}")).collect();
+        warnings.say(format!(
+            "the strongest sample of k-space is at k = ({}), far from the centre; do trajectory and data belong together, in the same \
+             order?",
+            k.join(", ")
+        ));
+    }
 }
 
 /// Refuses images that are likelier a slip of the keyboard.
