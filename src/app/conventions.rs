@@ -56,8 +56,9 @@ pub fn lies_across_ends(kspace: ArrayView3<Complex32>, axis: Axis) -> bool {
     let (mut sum, mut size) = (Complex64::default(), 0.0);
     for lane in kspace.lanes(axis) {
         let wide = |k: usize| Complex64::new(lane[k].re.into(), lane[k].im.into());
-        for k in 1..n {
-            let (a, b) = (wide(k - 1), wide(k));
+        // Around the ends as well: k-space may have its own centre there.
+        for k in 0..n {
+            let (a, b) = (wide(k), wide((k + 1) % n));
             sum += b * a.conj();
             size += a.norm() * b.norm();
         }

@@ -1,5 +1,6 @@
 //! Samples that lie within the k-space of a smaller image.
 
+use super::warnings::Warnings;
 use crate::cli::printer::short;
 use crate::cli::samples::Samples;
 use linops::{Error, Result};
@@ -40,8 +41,10 @@ impl Inside {
         Ok(row.map_err(|e| Error::Shape(e.to_string()))?.select(Axis(0), &self.kept))
     }
 
-    /// Leaves the others out of (coil, …) and (…, D), and says so.
-    pub fn apply(&self, samples: &mut Samples, matrix: &[usize]) -> Result<String> {
+    /// Leaves the others out of (coil, …) and (…, D), and says so: as a warning, where so much is hardly meant.
+    pub fn apply(&self, samples: &mut Samples, matrix: &[usize], warnings: &Warnings) -> Result<()> {
+        /// A quarter of the resolution.
+        const MUCH: f64 = 2.5;
         let all: usize = self.extents.iter().product();
         if self.kept.is_empty() {
             return Err(Error::Value(format!("no sample of the trajectory lies within the k-space of an image of {matrix:?}")));
@@ -54,12 +57,18 @@ impl Inside {
         let points = samples.trajectory.as_standard_layout().into_owned();
         let points = points.into_shape_with_order(IxDyn(&[all, d])).map_err(wrong)?;
         samples.trajectory = points.select(Axis(0), &self.kept);
-        Ok(format!(
-            "the trajectory reaches {}, beyond what an image of {matrix:?} has: {} of {all} samples are left out, and the image has a \
-             lower resolution; if the reach is wrong, say the units by --traj-units",
+        let half = matrix.iter().max().map_or(0.0, |n| *n as f64 / 2.0);
+        let said = format!(
+            "the trajectory reaches {}, an image of {matrix:?} only {half}: {} of {all} samples are left out",
             short(self.reach),
             all - self.kept.len()
-        ))
+        );
+        if self.reach > MUCH * half {
+            warnings.say(format!("{said}; if the reach is in other units, give --traj-units 1/m or rad/m with --fov MM"));
+        } else {
+            samples.notes.push(said);
+        }
+        Ok(())
     }
 }
 
@@ -77,7 +86,8 @@ mod tests {
         let values = ArrayD::from_shape_fn(vec![2, 3, 4], |i| Complex32::from((i[0] * 100 + i[1] * 4 + i[2]) as f32));
         let weights = ArrayD::from_shape_fn(vec![3, 4], |i| (i[0] * 4 + i[1]) as f64);
         let mut samples = Samples { values, trajectory, units: String::new(), notes: Vec::new() };
-        assert!(inside.apply(&mut samples, &[12, 24]).unwrap().contains("5 of 12 samples"));
+        inside.apply(&mut samples, &[12, 24], &Warnings::default()).unwrap();
+        assert!(samples.notes[0].contains("5 of 12 samples"), "{:?}", samples.notes);
         assert_eq!(samples.values.shape(), [2, 7]);
         assert_eq!((samples.values[[1, 6]].re, samples.trajectory[[6, 1]]), (106.0, -3.0));
         assert_eq!(inside.values(weights).unwrap()[[6]], 6.0);

@@ -268,7 +268,7 @@ fn prepare(
         _ => None,
     };
     if let Some(inside) = &inside {
-        warnings.say(inside.apply(&mut samples, &matrix)?);
+        inside.apply(&mut samples, &matrix, warnings)?;
     }
     check_extent(samples.trajectory.view(), &matrix).map_err(|e| match &maps {
         Some((path, _)) => {
