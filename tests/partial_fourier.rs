@@ -15,7 +15,8 @@ fn truth(ny: usize, nx: usize) -> Array2<Complex64> {
             let r = (((y - cy) / ry).powi(2) + ((x - cx) / rx).powi(2)).sqrt();
             1.0 / (1.0 + (30.0 * (r - 1.0)).exp())
         };
-        let size = inside(0.0, 0.0, 0.38, 0.3) - 0.5 * inside(0.05, -0.02, 0.2, 0.15) + 0.7 * inside(-0.2, 0.1, 0.08, 0.06);
+        let size =
+            inside(0.0, 0.0, 0.38, 0.3) - 0.5 * inside(0.05, -0.02, 0.2, 0.15) + 0.7 * inside(-0.2, 0.1, 0.08, 0.06);
         size * Complex64::cis(0.4 + 1.3 * y - 0.9 * x + 2.0 * y * x + 1.5 * x * x)
     })
 }

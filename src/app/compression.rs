@@ -57,7 +57,9 @@ impl Compression {
             return shape_err!("a mask of {:?}, expected {:?} from the k-space", mask.shape(), [ny, nx]);
         }
         let full = |axis: usize| {
-            mask.lanes(Axis(axis)).into_iter().all(|lane| lane.iter().all(|m| *m == 0.0) || lane.iter().all(|m| *m != 0.0))
+            mask.lanes(Axis(axis))
+                .into_iter()
+                .all(|lane| lane.iter().all(|m| *m == 0.0) || lane.iter().all(|m| *m != 0.0))
         };
         let Some(readout) = [1, 0].into_iter().find(|axis| full(*axis)) else {
             return value_err!(
@@ -102,7 +104,8 @@ impl Compression {
         };
         let hybrid = transformed(kspace, along, true)?.into_dyn();
         let combined = self.combined(hybrid.view())?;
-        let combined = combined.into_dimensionality::<ndarray::Ix3>().map_err(|e| crate::Error::Shape(e.to_string()))?;
+        let combined =
+            combined.into_dimensionality::<ndarray::Ix3>().map_err(|e| crate::Error::Shape(e.to_string()))?;
         Ok(transformed(combined.view(), along, false)?.into_dyn())
     }
 
@@ -119,7 +122,9 @@ impl Compression {
         let (positions, coils, all) = self.matrices.dim();
         let shape = values.shape().to_vec();
         if shape.first() != Some(&all) || self.along.is_some_and(|axis| shape.get(axis) != Some(&positions)) {
-            return shape_err!("values of {shape:?} do not fit the compression of {all} coils at {positions} positions");
+            return shape_err!(
+                "values of {shape:?} do not fit the compression of {all} coils at {positions} positions"
+            );
         }
         let extents = [&[coils], &shape[1..]].concat();
         let Some(along) = self.along else {

@@ -32,15 +32,24 @@ pub fn centred_image<D: Dimension + RemoveAxis>(mut kspace: ArrayViewMut<Complex
     }
 }
 
-/// The place [ky, kx] of the strongest sample of k-space (coil, ky, kx), by the sum of squares over the coils; None where all is 0.
-pub fn strongest_sample(kspace: ArrayView3<Complex32>) -> Option<[usize; 2]> {
+/// The place [ky, kx] of the strongest sample of k-space (coil, ky, kx), by the sum of squares over the coils, if it is far from the
+/// middle along an axis (see [`is_far`]) and plainly stronger than all that are not: by a factor of 2, which the k-space of a point or of
+/// noise has not.
+pub fn displaced_centre(kspace: ArrayView3<Complex32>) -> Option<[usize; 2]> {
     let (_, ny, nx) = kspace.dim();
     let mut power = ndarray::Array2::<f64>::zeros((ny, nx));
     for coil in kspace.outer_iter() {
         power.zip_mut_with(&coil, |p, v| *p += f64::from(v.re).powi(2) + f64::from(v.im).powi(2));
     }
-    let best = power.indexed_iter().fold((0.0, None), |best, (at, p)| if *p > best.0 { (*p, Some(at)) } else { best });
-    best.1.map(|(y, x)| [y, x])
+    let (mut near, mut far, mut place) = (0.0f64, 0.0f64, None);
+    for ((y, x), p) in power.indexed_iter() {
+        if !is_far(y, ny) && !is_far(x, nx) {
+            near = near.max(*p);
+        } else if *p > far {
+            (far, place) = (*p, Some([y, x]));
+        }
+    }
+    place.filter(|_| far > 2.0 * near)
 }
 
 /// Whether an index is farther than n/8 (and 2) from the middle n/2.
@@ -138,10 +147,10 @@ mod tests {
     #[test]
     fn a_scan_in_the_middle_shows_nothing() {
         let kspace = head();
-        let [y, x] = strongest_sample(kspace.view()).unwrap();
-        assert!(!is_far(y, 40) && !is_far(x, 33));
+        assert_eq!(displaced_centre(kspace.view()), None);
         assert!(!lies_across_ends(kspace.view(), Axis(1)) && !lies_across_ends(kspace.view(), Axis(2)));
-        assert_eq!(strongest_sample(Array3::zeros((2, 8, 8)).view()), None);
+        assert_eq!(displaced_centre(Array3::zeros((2, 8, 8)).view()), None);
+        assert_eq!(displaced_centre(Array3::from_elem((2, 40, 40), Complex32::from(1.0)).view()), None);
     }
 
     #[test]
@@ -149,7 +158,7 @@ mod tests {
         let mut kspace = head();
         // To FFT order and, for even n, back again.
         centred_order(&mut kspace, Axis(1));
-        let [y, x] = strongest_sample(kspace.view()).unwrap();
+        let [y, x] = displaced_centre(kspace.view()).unwrap();
         assert!(is_far(y, 40) && !is_far(x, 33), "{y} {x}");
         let mut kspace = head();
         centred_image(kspace.view_mut(), Axis(2));

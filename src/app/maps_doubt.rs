@@ -2,13 +2,15 @@
 //!
 //! Each is tried at low resolution, where the maps say as much as at any other, by a few iterations of SENSE.
 
+use super::coils::coil_images;
 use super::conventions::centred_order;
 use super::{NonCartesian, Sense, recon_options};
-use crate::error::Result;
+use crate::error::{Result, shape_err};
 use crate::linop::{Accuracy, NufftOptions};
 use crate::run::Device;
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewD, Axis};
 use num_complex::Complex32;
+use std::f32::consts::PI;
 use std::fmt;
 
 /// What is done to maps.
@@ -113,10 +115,61 @@ pub fn better_maps_of_samples(
     let device = Device::host();
     best(maps, &|maps| {
         let maps = maps.view().into_dyn();
-        let model = NonCartesian::new(maps, points.view(), weights.view(), NufftOptions::default().accuracy(Accuracy::Tol(1e-3)))?;
+        let model = NonCartesian::new(
+            maps,
+            points.view(),
+            weights.view(),
+            NufftOptions::default().accuracy(Accuracy::Tol(1e-3)),
+        )?;
         let options = recon_options().lambda(1e-3 * model.scale()).iterations(ITERATIONS);
         Ok(model.solve(samples.view(), options, &device)?.misfit)
     })
+}
+
+/// The part of the energy of k-space (coil, ky, kx) that lies where the maps (coil, y, x) are 0, seen by its acquired centre at low
+/// resolution; None where that is too small to see.
+///
+/// # Errors
+/// The arrays do not fit each other, or there is no memory.
+pub fn energy_outside(
+    kspace: ArrayView3<Complex32>,
+    mask: ArrayView2<f32>,
+    maps: ArrayView3<Complex32>,
+) -> Result<Option<f64>> {
+    /// Lines on either side of the centre.
+    const LEAST: usize = 6;
+    const MOST: usize = 16;
+    if kspace.dim() != maps.dim() || mask.dim() != (kspace.dim().1, kspace.dim().2) {
+        return shape_err!(
+            "k-space of {:?} with a mask of {:?} and maps of {:?}",
+            kspace.dim(),
+            mask.dim(),
+            maps.dim()
+        );
+    }
+    let (_, ny, nx) = kspace.dim();
+    let acquired = |half: usize| {
+        let block = |n: usize| n / 2 - half..n / 2 + half + 1;
+        mask.slice(ndarray::s![block(ny), block(nx)]).iter().all(|m| *m != 0.0)
+    };
+    let most = MOST.min(ny.min(nx).saturating_sub(2) / 2);
+    let Some(half) = (LEAST..=most).rev().find(|half| acquired(*half)) else { return Ok(None) };
+    let hann = |at: usize, n: usize| {
+        let offset = at.abs_diff(n / 2);
+        if offset > half { 0.0 } else { 0.5 + 0.5 * (PI * offset as f32 / (half + 1) as f32).cos() }
+    };
+    let mut low = kspace.to_owned();
+    low.indexed_iter_mut().for_each(|((_, y, x), v)| *v *= hann(y, ny) * hann(x, nx));
+    let images = coil_images(low.view())?;
+    let (mut outside, mut all) = (0.0, 0.0);
+    for ((_, y, x), v) in images.indexed_iter() {
+        let energy = f64::from(v.norm_sqr());
+        all += energy;
+        if maps.slice(ndarray::s![.., y, x]).iter().all(|s| *s == Complex32::default()) {
+            outside += energy;
+        }
+    }
+    Ok((all > 0.0).then(|| outside / all))
 }
 
 fn best(maps: ArrayView3<Complex32>, misfit: &dyn Fn(&Array3<Complex32>) -> Result<f64>) -> Result<Option<BetterMaps>> {
@@ -221,6 +274,26 @@ mod tests {
     }
 
     #[test]
+    fn maps_without_support_are_seen() {
+        let scan = scan(&ScanOptions::default().ny(48).nx(40).coils(3).acceleration(2).noise(0.001)).unwrap();
+        let outside = |maps: &Array3<Complex32>| {
+            energy_outside(scan.kspace.view(), scan.mask.view(), maps.view()).unwrap().unwrap()
+        };
+        assert_eq!(outside(&scan.maps), 0.0);
+        // The head, and half of it.
+        let mut cropped = scan.maps.clone();
+        cropped
+            .indexed_iter_mut()
+            .filter(|((_, y, x), _)| scan.reference[[*y, *x]].norm() < 0.05)
+            .for_each(|(_, v)| *v *= 0.0);
+        assert!(outside(&cropped) < 0.2, "{}", outside(&cropped));
+        cropped.slice_mut(ndarray::s![.., ..24, ..]).fill(Complex32::default());
+        assert!(outside(&cropped) > 0.35, "{}", outside(&cropped));
+        let empty = energy_outside(scan.kspace.view(), ndarray::Array2::zeros((48, 40)).view(), scan.maps.view());
+        assert_eq!(empty.unwrap(), None);
+    }
+
+    #[test]
     fn samples_anywhere_tell_as_well() {
         let k = trajectory::golden_radial(40, 64, 56).unwrap().into_dyn();
         let scan = sample_scan(k.view(), &SampleOptions::default().ny(56).nx(56).coils(4).noise(0.001)).unwrap();
@@ -232,6 +305,9 @@ mod tests {
         let change = MapsChange { conjugated: true, ..MapsChange::default() };
         let found = ask(&changed(scan.maps.view(), change)).unwrap();
         assert!(found.change.conjugated && found.after < 0.6 * found.before, "{found:?}");
-        assert_eq!(MapsChange { conjugated: true, shifted: true, ..change }.to_string(), "conjugated and shifted by half of the image");
+        assert_eq!(
+            MapsChange { conjugated: true, shifted: true, ..change }.to_string(),
+            "conjugated and shifted by half of the image"
+        );
     }
 }

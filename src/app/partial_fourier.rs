@@ -101,19 +101,18 @@ impl Band {
 }
 
 /// The axes of a mask (ky, kx) of which one side was not acquired: it reaches less far from the centre n/2 than the other by more
-/// than the gaps between lines.
+/// than the gaps between lines, and a sixteenth of them.
 pub fn one_sided(mask: ArrayView2<f32>) -> Vec<Band> {
     let of_axis = |axis: usize| -> Option<Band> {
         let extent = mask.len_of(Axis(axis));
-        let lines: Vec<usize> = (0..extent)
-            .filter(|at| mask.index_axis(Axis(axis), *at).iter().any(|m| *m != 0.0))
-            .collect();
+        let lines: Vec<usize> =
+            (0..extent).filter(|at| mask.index_axis(Axis(axis), *at).iter().any(|m| *m != 0.0)).collect();
         let band = Band { axis, acquired: [*lines.first()?, *lines.last()?], extent };
         let gap = lines.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(1);
         let [below, above] = band.reach();
         let inside = band.acquired[0] <= extent / 2 && band.acquired[1] >= extent / 2;
-        // A full even grid reaches one further below.
-        (inside && below.abs_diff(above) > gap.max(1)).then_some(band)
+        // A full even grid reaches one further below, and lines at random somewhat further on either side.
+        (inside && below.abs_diff(above) > gap.max(extent / 16)).then_some(band)
     };
     [0, 1].into_iter().filter_map(of_axis).collect()
 }
@@ -170,10 +169,7 @@ fn pocs(mut image: Array2<Complex32>, acquired: &Array2<Complex32>, bands: &[Ban
         }
         let next = transformed(kspace, true);
         let size = |a: &mut dyn Iterator<Item = Complex32>| a.map(|v| v.norm_sqr()).sum::<f32>().sqrt();
-        let (step, norm) = (
-            size(&mut next.iter().zip(&image).map(|(a, b)| a - b)),
-            size(&mut next.iter().copied()),
-        );
+        let (step, norm) = (size(&mut next.iter().zip(&image).map(|(a, b)| a - b)), size(&mut next.iter().copied()));
         image = next;
         if step <= TOL * norm {
             break;
@@ -210,7 +206,8 @@ mod tests {
 
     #[test]
     fn the_missing_side_is_found() {
-        let mask = |from: usize, to: usize| Array2::from_shape_fn((32, 20), |(y, _)| f32::from((from..to).contains(&y)));
+        let mask =
+            |from: usize, to: usize| Array2::from_shape_fn((32, 20), |(y, _)| f32::from((from..to).contains(&y)));
         assert_eq!(one_sided(mask(0, 32).view()), []);
         assert_eq!(one_sided(mask(1, 32).view()), []);
         let band = Band { axis: 0, acquired: [10, 31], extent: 32 };

@@ -51,6 +51,10 @@ pub fn doubted_coil_axis(shape: &[usize]) -> Option<Option<usize>> {
     if 2 * third <= first.min(second) && first >= FEW {
         return Some(Some(2));
     }
+    // Less plain, but the first is no usual number of coils, and the last is one.
+    if third < first.min(second) && third <= 2 * FEW && first > 2 * FEW && first != 4 * FEW {
+        return Some(Some(2));
+    }
     if 2 * second <= first.min(third) && first >= 3 * FEW {
         return Some(Some(1));
     }
@@ -68,7 +72,10 @@ pub fn expect_coils_first(path: &Path, shape: &[usize], fix: impl Fn(Option<usiz
         ),
         None => format!("would be {} coils of {} x {}.", shape[0], shape[1], shape[2]),
     };
-    Err(Error::file(path, format!("k-space {shape:?} {reason} The axes are expected as (coil, ky, kx): {}", fix(doubted))))
+    Err(Error::file(
+        path,
+        format!("k-space {shape:?} {reason} The axes are expected as (coil, ky, kx): {}", fix(doubted)),
+    ))
 }
 
 /// Without axes of extent 1 until there are so many, those in front first.
@@ -99,6 +106,7 @@ mod tests {
             ([64, 64, 4], Some(Some(2))),
             ([40, 40, 12], Some(Some(2))),
             ([128, 128, 16], Some(Some(2))),
+            ([48, 40, 32], Some(Some(2))),
             ([320, 4, 300], Some(Some(1))),
             ([300, 320, 310], Some(None)),
             ([4, 64, 64], None),

@@ -70,7 +70,9 @@ fn grid(path: &Path, array: ArrayD<Complex32>, arrays: &Arrays) -> Result<(Array
     let values = with_rank::<_, Ix3>(path, array, "k-space", "coil, ky, kx")?;
     if arrays.coil_axis.is_none() {
         expect_coils_first(path, values.shape(), |axis| match axis {
-            Some(axis) => format!("give --coil-axis {axis}, or move it by numpy.moveaxis(k, {axis}, 0); --coil-axis 0 if it is the first"),
+            Some(axis) => format!(
+                "give --coil-axis {axis}, or move it by numpy.moveaxis(k, {axis}, 0); --coil-axis 0 if it is the first"
+            ),
             None => "give --coil-axis N to say which it is, or move it by numpy.moveaxis(k, N, 0)".into(),
         })?;
     }
@@ -97,8 +99,10 @@ fn bart_grid(path: &Path, arrays: &Arrays) -> Result<(Array3<Complex32>, Vec<Str
     }
     let values = cfl.into_kspace(path)?;
     expect_coils_first(path, values.shape(), |_| {
-        format!("BART's dims are (x, y, 1, coil) or (1, y, z, coil), these are ({said}); give --coil-axis D to say which dim it is (3 \
-                 if it is), or use `bart transpose D 3`")
+        format!(
+            "BART's dims are (x, y, 1, coil) or (1, y, z, coil), these are ({said}); give --coil-axis D to say which dim it is (3 \
+                 if it is), or use `bart transpose D 3`"
+        )
     })?;
     let mut notes = Vec::new();
     if dims[2] != 1 {
@@ -136,10 +140,12 @@ pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<
         maps = maps.insert_axis(Axis(0));
     }
     maps = without_ones(maps, 3);
-    let fits = |axis: usize| axis < maps.ndim() && {
-        let mut shape = maps.shape().to_vec();
-        let coils = shape.remove(axis);
-        coils == want[0] && shape == want[1..]
+    let fits = |axis: usize| {
+        axis < maps.ndim() && {
+            let mut shape = maps.shape().to_vec();
+            let coils = shape.remove(axis);
+            coils == want[0] && shape == want[1..]
+        }
     };
     let asked = arrays.coil_axis.filter(|_| !is_bart(path)).map(|axis| arrays.place(path, axis, maps.ndim()));
     let axis = [asked.transpose()?, Some(0)].into_iter().flatten().chain(1..3).find(|axis| fits(*axis));

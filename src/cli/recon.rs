@@ -24,12 +24,12 @@ use super::output;
 use super::printer::Printer;
 use super::regularise::Regularise;
 use super::samples::Trajectory;
+use finish::Finish;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::{Error, Result};
 use ndarray::ArrayD;
 use num_complex::Complex32;
-use finish::Finish;
 use report::Job;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -142,6 +142,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     match read_input(&args.file, args.trajectory().as_ref(), &args.arrays)? {
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;
+            args.units.expect_none(&args.file)?;
             cartesian::run(job, kspace, options)
         }
         Input::Samples(samples) => {
@@ -149,7 +150,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
                 return Err(Error::file(&args.file, MASKED));
             }
             if let Some(name) = args.for_grids() {
-                return Err(Error::file(&args.file, format!("{name} is for Cartesian data, and this has a trajectory")));
+                return Err(Error::file(
+                    &args.file,
+                    format!("{name} is for Cartesian data, and this has a trajectory"),
+                ));
             }
             noncartesian::run(job, samples, options)
         }
@@ -167,10 +171,8 @@ impl Args {
 
     /// What is asked for that only a grid has.
     fn for_grids(&self) -> Option<&'static str> {
-        let asked = [
-            ("--shift", self.conventions.is_asked()),
-            ("--partial-fourier", self.finishing.partial_fourier.is_some()),
-        ];
+        let asked =
+            [("--shift", self.conventions.is_asked()), ("--partial-fourier", self.finishing.partial_fourier.is_some())];
         asked.into_iter().find(|(_, is)| *is).map(|(name, _)| name)
     }
 

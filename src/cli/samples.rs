@@ -82,7 +82,8 @@ pub fn read_trajectory(file: &Trajectory, notes: &mut Vec<String>) -> Result<(Ar
     let Trajectory { path, order } = *file;
     let bart = is_bart(path);
     let mut values = exact(read(path)?);
-    if let (false, Some((2 | 3, rest)), Some(last)) = (bart, values.shape().split_first().map(|(d, r)| (*d, r)), values.shape().last())
+    if let (false, Some((2 | 3, rest)), Some(last)) =
+        (bart, values.shape().split_first().map(|(d, r)| (*d, r)), values.shape().last())
         && !rest.is_empty()
         && !(1..=3).contains(last)
     {
@@ -143,7 +144,7 @@ fn bart_coils(path: &Path) -> Result<ArrayD<Complex32>> {
     if let Some((index, extent)) = dims.iter().enumerate().skip(4).find(|(_, n)| **n != 1) {
         let message = format!(
             "BART dim {index} is {extent}, expected 1: k-space with a trajectory is (1, sample, spoke, coil), maps are (x, y, \
-             z, coil); cut it with `bart slice {index} 0`"
+             z, coil); reconstruct each by itself, from `bart slice {index} K`"
         );
         return Err(Error::file(path, message));
     }
@@ -165,7 +166,9 @@ fn aligned(
     if !first_fits && without_ones(values.shape()) == without_ones(samples) {
         notes.push("samples of one coil".into());
         values = values.insert_axis(Axis(0));
-    } else if !first_fits && values.shape().split_last().is_some_and(|(_, rest)| without_ones(rest) == without_ones(samples)) {
+    } else if !first_fits
+        && values.shape().split_last().is_some_and(|(_, rest)| without_ones(rest) == without_ones(samples))
+    {
         let last = values.ndim() - 1;
         notes.push(format!("the coils are along axis {last} of the k-space"));
         values = with_first(values, last);

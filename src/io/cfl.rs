@@ -126,7 +126,8 @@ impl Cfl {
                 &pair(path)[0],
                 format!(
                     "BART dim {index} ({name}) is {extent}, expected 1: 2-D k-space is (x, y, 1, coil), or (1, y, z, coil); \
-                     reconstruct each of the {extent} by itself, from `bart slice {index} K`"
+                     reconstruct each of the {extent} by itself, from `bart slice {index} K`, or say by --coil-axis D that the \
+                     coils are along another dim"
                 ),
             ));
         }

@@ -125,10 +125,8 @@ fn the_root_of_the_sum_of_squares_needs_no_maps() {
     assert!(distance(&found, &want.into_dyn()) < 0.03);
     // The energy is that of the k-space.
     let energy = |a: &mut dyn Iterator<Item = f32>| a.map(f64::from).sum::<f64>();
-    let (image, kspace) = (
-        energy(&mut found.iter().map(|v| v.norm_sqr())),
-        energy(&mut scan.kspace.iter().map(|v| v.norm_sqr())),
-    );
+    let (image, kspace) =
+        (energy(&mut found.iter().map(|v| v.norm_sqr())), energy(&mut scan.kspace.iter().map(|v| v.norm_sqr())));
     assert!((image / kspace - 1.0).abs() < 1e-4, "{image} {kspace}");
     folder.misused("recon k.npy --rss --maps maps.npy -o y.npy", "--maps");
     folder.misused("recon k.npy --rss --time -o y.npy", "leave --time out");
@@ -143,7 +141,8 @@ fn few_virtual_coils_do_for_many() {
     folder.good(&format!("recon k.npy --maps maps.npy {REST} -o x.npy"));
     let image = folder.read("x.npy");
     for (way, close) in [("svd", 0.03), ("gcc", 0.02)] {
-        let text = folder.good(&format!("recon k.npy --maps maps.npy --compress 5 --compress-by {way} {REST} -o y.npy"));
+        let text =
+            folder.good(&format!("recon k.npy --maps maps.npy --compress 5 --compress-by {way} {REST} -o y.npy"));
         assert!(text.contains("8 coils compressed to 5") && text.contains("% of the energy kept"), "{text}");
         let apart = distance(&folder.read("y.npy"), &image);
         assert!(apart < close, "{way}: {apart}");

@@ -141,11 +141,17 @@ fn masks_that_disagree_are_counted() {
     folder.real("shifted.npy", &shifted);
     let lost = shifted.iter().zip(&scan.mask).filter(|(m, d)| **m == 1.0 && **d == 0.0).count();
     let args = "recon kspace.npy --maps maps.npy --lambda 0.001 --device host --force";
-    folder.warned(&format!("{args} --mask shifted.npy -o x.npy"), &format!("{lost} ones of the mask have no data, {lost} locations"));
+    folder.warned(
+        &format!("{args} --mask shifted.npy -o x.npy"),
+        &format!("{lost} ones of the mask have no data, {lost} locations"),
+    );
     folder.warned(&format!("{args} --mask shifted.npy -o x.npy"), "--shift mask:y");
     folder.good(&format!("{args} --mask shifted.npy --shift mask -o x.npy"));
     folder.good(&format!("{args} --mask mask.npy -o y.npy"));
     assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
+    folder.real("inverse.npy", &scan.mask.mapv(|m| 1.0 - m));
+    let out = folder.run(&format!("{args} --mask inverse.npy -o x.npy"));
+    assert!(out.stderr.contains("1 where nothing was sampled"), "{}", out.stderr);
     folder.real("ones.npy", &ndarray::Array2::ones((ny, nx)));
     folder.warned(&format!("{args} --mask ones.npy -o x.npy"), "zeros there count as measured");
 }

@@ -54,6 +54,8 @@ fn units_are_taken_as_told() {
     folder.refused(&format!("{one} --traj-units rad"), "give --matrix N");
     folder.refused(&format!("{one} --traj-units 1/m --fov 1x2x3"), "--fov has 3 lengths");
     folder.misused(&format!("{one} --traj-units miles"), "rad/m");
+    folder.refused(&format!("{one} --traj-units pixel --matrix 32"), "one in cycles per pixel at most 0.5");
+    folder.refused("recon k.npy --fov 200 -o z.npy --device host", "--fov is for trajectories");
     // Without maps the extents follow from the field of view.
     folder.good(&format!("{one} --traj-units 1/m --fov 250"));
     assert_eq!(folder.read("z.npy").shape(), [N, N]);
@@ -86,7 +88,10 @@ fn smaller_images_leave_samples_out() {
     for dcf in ["ramp", "pipe", "none"] {
         let text = folder.good(&format!("{own} --matrix 20 --dcf {dcf} --lambda 0.01"));
         // A spoke has 48 samples at steps of 2/3 cycle; within ±10 along both axes lie 30 and more of them.
-        assert!(text.contains("an image of [20, 20] only 10") && text.contains("samples are left out"), "{dcf}: {text}");
+        assert!(
+            text.contains("an image of [20, 20] only 10") && text.contains("samples are left out"),
+            "{dcf}: {text}"
+        );
         assert_eq!(folder.read("z.npy").shape(), [20, 20]);
     }
     // It is the same object: the small image is the large one's centre of k-space.
@@ -96,9 +101,10 @@ fn smaller_images_leave_samples_out() {
     let mean = ArrayD::from_shape_fn(vec![16, 16], |i| {
         (0..4).map(|n| large[[2 * i[0] + n / 2, 2 * i[1] + n % 2]]).sum::<num_complex::Complex32>() / 4.0
     });
-    let (product, a, b) = small.iter().zip(&mean).fold((0.0, 0.0, 0.0), |(p, a, b), (s, m)| {
-        (p + s.re * m.re, a + s.re * s.re, b + m.re * m.re)
-    });
+    let (product, a, b) = small
+        .iter()
+        .zip(&mean)
+        .fold((0.0, 0.0, 0.0), |(p, a, b), (s, m)| (p + s.re * m.re, a + s.re * s.re, b + m.re * m.re));
     assert!(product / (a * b).sqrt() > 0.9, "{}", product / (a * b).sqrt());
 }
 

@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn planes_have_a_constant_component() {
         let k = |z: f64, axis: usize| {
-            ArrayD::from_shape_fn(vec![5, 3], |i| if i[1] == axis { 2.0 + z * i[0] as f64 } else { (i[0] + i[1]) as f64 })
+            ArrayD::from_shape_fn(
+                vec![5, 3],
+                |i| if i[1] == axis { 2.0 + z * i[0] as f64 } else { (i[0] + i[1]) as f64 },
+            )
         };
         for axis in 0..3 {
             assert_eq!(constant_components(k(0.0, axis).view()), [axis]);

@@ -8,7 +8,7 @@ use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
 use linops::app::coils::coil_images;
-use linops::app::maps_doubt::better_maps;
+use linops::app::maps_doubt::{better_maps, energy_outside};
 use linops::app::{Sense, estimate_maps};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
@@ -49,7 +49,13 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
     };
     let sense = Sense::new(maps.view(), problem.mask.view())?;
     let doubt = || -> Option<String> {
-        let found = better_maps(problem.kspace.view(), problem.mask.view(), maps.view()).ok()??;
+        /// Some lies outside, as low resolution blurs edges.
+        const MUCH: f64 = 0.25;
+        let (kspace, mask) = (problem.kspace.view(), problem.mask.view());
+        let outside = energy_outside(kspace, mask, maps.view()).ok().flatten().filter(|part| *part > MUCH);
+        let Some(found) = better_maps(kspace, mask, maps.view()).ok()? else {
+            return outside.map(|part| format!("the maps are 0 where {} of the data's energy lies", percent(part)));
+        };
         let change = found.change;
         let [before, after] = [found.before, found.after].map(percent);
         let fix = match () {
@@ -57,7 +63,9 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
             () if change.shifted => "; try --shift maps, or --shift image",
             () => "",
         };
-        Some(format!("maps {change} explain the data better (misfit {after} instead of {before} at low resolution){fix}"))
+        Some(format!(
+            "maps {change} explain the data better (misfit {after} instead of {before} at low resolution){fix}"
+        ))
     };
     let doubt: Option<&dyn Fn() -> Option<String>> = if args.maps.is_some() { Some(&doubt) } else { None };
     let job = Job { doubt, ..job };

@@ -3,7 +3,7 @@
 use crate::cli::numbers::from_one;
 use linops::app::Compression;
 use linops::{Error, Result};
-use ndarray::{ArrayViewD, ArrayView2, ArrayView3};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewD};
 use num_complex::Complex32;
 use std::num::NonZeroUsize;
 

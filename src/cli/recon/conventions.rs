@@ -2,7 +2,7 @@
 
 use super::warnings::Warnings;
 use linops::app::conventions::{
-    Disagreement, centred_image, centred_order, is_far, lies_across_ends, mask_disagreement, strongest_sample,
+    Disagreement, centred_image, centred_order, displaced_centre, is_far, lies_across_ends, mask_disagreement,
 };
 use ndarray::{Array2, Array3, Axis};
 use num_complex::Complex32;
@@ -104,7 +104,8 @@ impl Conventions {
 /// Warns where the centre of k-space (coil, ky, kx), or of the image, does not seem to be in the middle.
 pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
     let (_, ny, nx) = kspace.dim();
-    let Some(at) = strongest_sample(kspace.view()) else { return };
+    let displaced = displaced_centre(kspace.view());
+    let at = displaced.unwrap_or([ny / 2, nx / 2]);
     let far = [is_far(at[0], ny), is_far(at[1], nx)];
     // In FFT order the centre is at index 0, of an image with its origin there as well.
     let first = |d: usize| !is_far((at[d] + [ny, nx][d] / 2) % [ny, nx][d], [ny, nx][d]);
@@ -145,7 +146,9 @@ pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
 pub fn warn_of_mask(mask: &Array2<f32>, data: &Array2<f32>, warnings: &Warnings) {
     let Some(found) = mask_disagreement(mask.view(), data.view()) else { return };
     let Disagreement { without_data, without_mask, shifted } = found;
+    let ones = mask.iter().filter(|m| **m != 0.0).count();
     let hint = match shifted {
+        _ if without_data == ones && without_mask > 0 => "is it 1 where nothing was sampled?",
         [false, false] => "zeros there count as measured",
         [true, false] => "the mask seems to be in FFT order along ky: give --shift mask:y (or use fftshift)",
         [false, true] => "the mask seems to be in FFT order along kx: give --shift mask:x (or use fftshift)",

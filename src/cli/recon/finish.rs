@@ -59,7 +59,9 @@ impl Finishing {
             }
         };
         if let Some((n, to)) = extents.iter().zip(&wanted).find(|(n, to)| to < n) {
-            return Err(Error::Value(format!("--zero-fill to {wanted:?}, but the image has {n} pixels, more than {to}")));
+            return Err(Error::Value(format!(
+                "--zero-fill to {wanted:?}, but the image has {n} pixels, more than {to}"
+            )));
         }
         finish.extents = Some(wanted);
         Ok(())
@@ -79,7 +81,10 @@ impl Finishing {
             notes.push(format!("partial Fourier: {axis} {first} to {last} of {}, the rest by {way}", band.extent));
         }
         if finish.bands.is_empty() && finish.way != PartialFourier::Zero {
-            warnings.say(format!("--partial-fourier {}: both sides of k-space were acquired, nothing is filled", finish.way));
+            warnings.say(format!(
+                "--partial-fourier {}: both sides of k-space were acquired, nothing is filled",
+                finish.way
+            ));
         }
     }
 }

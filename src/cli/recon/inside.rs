@@ -21,7 +21,8 @@ impl Inside {
         /// As far beyond as the transform takes.
         const BEYOND: f64 = 1e-3;
         let last = Axis(trajectory.ndim().checked_sub(1)?);
-        let fits = |k: ndarray::ArrayView1<f64>| k.iter().zip(matrix).all(|(k, n)| k.abs() <= *n as f64 * (0.5 + BEYOND));
+        let fits =
+            |k: ndarray::ArrayView1<f64>| k.iter().zip(matrix).all(|(k, n)| k.abs() <= *n as f64 * (0.5 + BEYOND));
         let kept: Vec<usize> =
             trajectory.lanes(last).into_iter().enumerate().filter(|(_, k)| fits(*k)).map(|(at, _)| at).collect();
         let extents = trajectory.shape()[..last.0].to_vec();
@@ -47,7 +48,9 @@ impl Inside {
         const MUCH: f64 = 2.5;
         let all: usize = self.extents.iter().product();
         if self.kept.is_empty() {
-            return Err(Error::Value(format!("no sample of the trajectory lies within the k-space of an image of {matrix:?}")));
+            return Err(Error::Value(format!(
+                "no sample of the trajectory lies within the k-space of an image of {matrix:?}"
+            )));
         }
         let wrong = |e: ndarray::ShapeError| Error::Shape(e.to_string());
         let (coils, d) = (samples.values.len_of(Axis(0)), matrix.len());
@@ -64,9 +67,10 @@ impl Inside {
             all - self.kept.len()
         );
         if self.reach > MUCH * half {
-            warnings.say(format!("{said}; if the reach is in other units, give --traj-units 1/m or rad/m with --fov MM"));
+            warnings
+                .say(format!("{said}; if the reach is in other units, give --traj-units 1/m or rad/m with --fov MM"));
         } else {
-            samples.notes.push(said);
+            samples.notes.push(format!("{said} (in cycles per field of view; else see --traj-units)"));
         }
         Ok(())
     }
@@ -79,7 +83,8 @@ mod tests {
 
     #[test]
     fn samples_beyond_are_left_out() {
-        let trajectory = ArrayD::from_shape_fn(vec![3, 4, 2], |i| (i[0] * 4 + i[1]) as f64 * if i[2] == 0 { 1.0 } else { -0.5 });
+        let trajectory =
+            ArrayD::from_shape_fn(vec![3, 4, 2], |i| (i[0] * 4 + i[1]) as f64 * if i[2] == 0 { 1.0 } else { -0.5 });
         assert!(Inside::of(&trajectory, &[24, 24]).is_none());
         let inside = Inside::of(&trajectory, &[12, 24]).unwrap();
         assert_eq!((inside.place(&[1, 1]), inside.place(&[2, 0])), (Some(5), None));

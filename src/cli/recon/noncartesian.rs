@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Non-Cartesian data")]
 #[group(skip)]
 pub struct Args {
-    /// Trajectory in cycles per field of view: .npy (…, D), component d along axis d of maps and image; or .cfl (3, sample,
+    /// Trajectory in cycles per field of view (or see --traj-units): .npy (…, D), component d along axis d of maps and image; or .cfl (3, sample,
     /// spoke) in the order x, y, z, x being the last axis of the image [default: that of an ISMRMRD file]
     #[arg(long, value_name = "FILE")]
     pub traj: Option<PathBuf>,
@@ -37,7 +37,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE|METHOD", value_parser = Density::parse)]
     dcf: Option<Density>,
 
-    /// Extents of the image, such as 256, 256x192 or 64x256x256 [default: those of the maps, else 2·⌈max |k|⌉ along each axis]
+    /// Extents of the image, such as 256, 256x192 or 64x256x256; samples beyond its k-space are left out [default: those of the maps,
+    /// else 2·⌈max |k|⌉ along each axis]
     #[arg(long, value_name = "N", value_parser = matrix, allow_negative_numbers = true)]
     matrix: Option<Matrix>,
 
@@ -76,7 +77,8 @@ impl Matrix {
                 Ok(extents.iter().enumerate().filter(|(at, _)| Some(*at) != one).map(|(_, n)| *n).collect())
             }
             extents => {
-                let message = format!("{flag} has {} extents, expected {d} or one for all: {whose} {d} axes", extents.len());
+                let message =
+                    format!("{flag} has {} extents, expected {d} or one for all: {whose} {d} axes", extents.len());
                 Err(Error::Value(message))
             }
         }
@@ -233,7 +235,9 @@ fn prepare(
     args.units
         .to_cycles(&mut samples.trajectory, &mut samples.units, known.as_deref(), warnings)
         .map_err(in_trajectory)?;
-    let smaller = asked.is_some();
+    /// What is beyond this is no k-space of any image.
+    const MOST: f64 = (1 << 20) as f64;
+    let smaller = asked.is_some() && samples.trajectory.iter().all(|k| k.abs() <= MOST);
     let matrix = match (&maps, asked) {
         (Some((path, maps)), Some(asked)) if maps.shape()[1..] != asked => {
             let message = format!("coil maps of {:?} pixels, but --matrix asks for {asked:?}", &maps.shape()[1..]);
@@ -297,9 +301,7 @@ fn prepare(
             samples.notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
         }
     }
-    if let Some(compression) =
-        args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)?
-    {
+    if let Some(compression) = args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)? {
         samples.values = compression.kspace(samples.values.view())?;
         if let Some((_, maps)) = &mut maps {
             *maps = compression.maps(maps.view())?;
@@ -338,11 +340,17 @@ fn prepare(
 /// Warns where the strongest sample is far from the centre of k-space.
 fn warn_of_strongest(samples: &Samples, matrix: &[usize], warnings: &Warnings) {
     let power = samples.values.map_axis(Axis(0), |v| v.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>());
-    let strongest = power.iter().enumerate().fold((0.0, None), |best, (at, p)| if *p > best.0 { (*p, Some(at)) } else { best });
-    let Some(at) = strongest.1 else { return };
-    let d = matrix.len();
-    let k: Vec<f64> = samples.trajectory.iter().skip(at * d).take(d).copied().collect();
-    if k.iter().zip(matrix).any(|(k, n)| 8.0 * k.abs() > (*n).max(16) as f64) {
+    let lanes = samples.trajectory.lanes(Axis(samples.trajectory.ndim() - 1));
+    let (mut near, mut far, mut place) = (0.0f64, 0.0f64, None);
+    for (p, k) in power.iter().zip(lanes) {
+        if k.iter().zip(matrix).all(|(k, n)| 8.0 * k.abs() <= (*n).max(16) as f64) {
+            near = near.max(*p);
+        } else if *p > far {
+            (far, place) = (*p, Some(k));
+        }
+    }
+    // Of a point, or of noise, none is by far the strongest.
+    if let Some(k) = place.filter(|_| far > 2.0 * near) {
         let k: Vec<String> = k.iter().map(|k| format!("{k:.1}")).collect();
         warnings.say(format!(
             "the strongest sample of k-space is at k = ({}), far from the centre; do trajectory and data belong together, in the same \

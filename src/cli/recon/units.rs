@@ -5,18 +5,19 @@ use crate::cli::printer::short;
 use linops::app::noncartesian::{TrajectoryUnits, recognised_units};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis};
+use std::path::Path;
 
 #[derive(clap::Args, Debug, Default, Clone)]
 #[command(next_help_heading = "Units of trajectories")]
 #[group(skip)]
 pub struct Units {
-    /// Units of --traj: cycles (per field of view, ±N/2), pixel (cycles per pixel, ±0.5), rad (per pixel, ±π), 1/m or rad/m (with
+    /// Units of the trajectory: cycles (per field of view, ±N/2), pixel (cycles per pixel, ±0.5), rad (per pixel, ±π), 1/m or rad/m (with
     /// --fov) [default: cycles]
-    #[arg(long, value_name = "UNITS", requires = "traj", value_parser = |t: &str| t.parse::<TrajectoryUnits>().map_err(|e| e.to_string()))]
+    #[arg(long, value_name = "UNITS", value_parser = |t: &str| t.parse::<TrajectoryUnits>().map_err(|e| e.to_string()))]
     traj_units: Option<TrajectoryUnits>,
 
     /// Field of view in mm, of all axes or of each in the order of the image's, as 300 or 300x240
-    #[arg(long, value_name = "MM", requires = "traj", value_parser = fov)]
+    #[arg(long, value_name = "MM", value_parser = fov)]
     fov: Option<Fov>,
 
     /// Order of the coordinates in --traj: yx (or zyx), that of the image's axes, or xy (or xyz) [default: that of the image's axes, of
@@ -45,6 +46,15 @@ fn fov(text: &str) -> Result<Fov, String> {
 }
 
 impl Units {
+    /// Refuses what means nothing for Cartesian data.
+    pub fn expect_none(&self, file: &Path) -> Result<()> {
+        let given = [("--traj-units", self.traj_units.is_some()), ("--fov", self.fov.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(Error::file(file, format!("{name} is for trajectories, and this is Cartesian"))),
+            None => Ok(()),
+        }
+    }
+
     fn fov(&self, d: usize) -> Result<Option<Vec<f64>>> {
         match self.fov.as_ref().map(|f| f.0.as_slice()) {
             None => Ok(None),
@@ -91,6 +101,15 @@ impl Units {
         };
         if units == TrajectoryUnits::Cycles {
             return Ok(());
+        }
+        let most = match units {
+            TrajectoryUnits::Pixel => 0.5,
+            TrajectoryUnits::Radians => std::f64::consts::PI,
+            _ => f64::INFINITY,
+        };
+        if reach(trajectory) > 1.5 * most {
+            let (reach, most) = (short(reach(trajectory)), short(most));
+            return Err(Error::Value(format!("the trajectory reaches {reach}, and one in {units} at most {most}")));
         }
         let factors = units.factors(d, matrix, fov.as_deref())?;
         for (mut k, factor) in trajectory.axis_iter_mut(last).zip(&factors) {
