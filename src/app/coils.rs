@@ -12,6 +12,7 @@ use super::dense::leading;
 use crate::Result;
 use crate::allocate::expect_room;
 use crate::error::value_err;
+use crate::fourier::centred_dft;
 use calibration::{Block, HINT};
 use ndarray::parallel::prelude::*;
 use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayView3, ArrayView4, Axis, RemoveAxis};
@@ -37,6 +38,19 @@ pub struct CoilMaps {
     pub eigenvalue: Array2<f32>,
     /// How the maps were made, for the user.
     pub method: String,
+}
+
+/// The images (coil, y, x) of k-space (coil, ky, kx): the inverse centred orthonormal DFT of each coil.
+///
+/// # Errors
+/// No memory for them.
+pub fn coil_images(kspace: ArrayView3<Complex32>) -> Result<Array3<Complex32>> {
+    expect_room((kspace.len() as u64).saturating_mul(2 * 8), "the images of the coils")?;
+    let mut images = kspace.to_owned();
+    for axis in [Axis(1), Axis(2)] {
+        centred_dft(images.view_mut(), axis, true);
+    }
+    Ok(images)
 }
 
 /// Estimates the sensitivities from k-space (coil, ky, kx), zero where it was not acquired.

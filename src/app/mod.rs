@@ -3,15 +3,19 @@
 
 mod bessel;
 pub mod coils;
+pub mod compression;
+pub mod conventions;
 pub mod ct;
 pub mod deconvolution;
 pub mod denoising;
 mod dense;
 pub mod density;
 pub mod least_squares;
+pub mod maps_doubt;
 pub mod noise;
 pub mod noise_level;
 pub mod noncartesian;
+pub mod partial_fourier;
 pub mod phantom;
 pub mod regularise;
 pub mod sampled_scan;
@@ -20,8 +24,10 @@ pub mod sense;
 mod sensitivity;
 pub mod series;
 pub mod trajectory;
+mod zero_fill;
 
 pub use coils::{CoilMaps, estimate_maps};
+pub use compression::Compression;
 pub use deconvolution::{
     Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
 };
@@ -29,6 +35,7 @@ pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
 pub use noise_level::noise_level;
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
+pub use partial_fourier::{PartialFourier, fill_partial};
 pub use phantom::{airy_psf, cells_image, photons};
 pub use phantom::{
     shepp_logan_image, shepp_logan_kspace, shepp_logan_projections, shepp_logan_volume, shepp_logan_volume_kspace,
@@ -36,3 +43,4 @@ pub use phantom::{
 pub use sampled_scan::{SampleOptions, SampledScan, head_kspace, sample_scan};
 pub use scan::{Scan, ScanOptions, scan};
 pub use sense::{Sense, nrmse};
+pub use zero_fill::zero_fill;

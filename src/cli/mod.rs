@@ -4,6 +4,7 @@
 //! program too; wrong usage is 2, an interrupt 100. Results go to stdout, as text or, with `--json`, as one JSON value.
 
 mod apply;
+mod arrays;
 mod bench;
 mod check;
 mod common;

@@ -2,23 +2,33 @@
 
 mod cartesian;
 mod choice;
+mod combine;
+mod conventions;
 mod density;
+mod finish;
 mod geometry;
+mod inside;
 mod noncartesian;
 mod report;
 mod series;
 mod stack;
+mod units;
+mod warnings;
 
 pub use geometry::by;
 pub use report::{outcome, percent, stop_name};
+pub use units::Order;
 
+use super::arrays::Arrays;
 use super::common::Common;
 use super::input::read;
 use super::kspace::{self, Input, read_inputs};
 use super::numbers::{from_one, from_zero};
 use super::output;
-use super::printer::{Printer, complain};
+use super::printer::Printer;
 use super::regularise::Regularise;
+use super::samples::Trajectory;
+use finish::Finish;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::io::{Format, Reader};
@@ -28,14 +38,15 @@ use num_complex::Complex32;
 use report::{Job, Target};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use warnings::Warnings;
 
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
 /// sampling mask M and the k-space y; or, for non-Cartesian data, ‖W^½(N S x − y)‖² + λ‖x‖² over images of 2 or 3 axes, with the
 /// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space: .npy (coil, ky, kx), BART .cfl (x, y, 1, coil), ISMRMRD or fastMRI .h5; with a trajectory .npy (coil, …), .cfl (1,
-    /// sample, spoke, coil) or .h5
+    /// k-space: .npy (coil, ky, kx), or (ky, kx) of one coil, BART .cfl (x, y, 1, coil), ISMRMRD or fastMRI .h5; with a trajectory
+    /// .npy (coil, …), .cfl (1, sample, spoke, coil) or .h5
     file: PathBuf,
 
     /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, or .png for the magnitude of two axes
@@ -46,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx) of zeros and ones, .npy or .cfl [default: where the data are not zero]
+    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, .npy or .cfl [default: where the data are not zero]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
@@ -89,6 +100,9 @@ pub struct Args {
     pub common: Common,
 
     #[command(flatten)]
+    arrays: Arrays,
+
+    #[command(flatten)]
     regularise: Regularise,
 
     #[command(flatten)]
@@ -96,6 +110,18 @@ pub struct Args {
 
     #[command(flatten)]
     scan: choice::Args,
+
+    #[command(flatten)]
+    units: units::Units,
+
+    #[command(flatten)]
+    conventions: conventions::Conventions,
+
+    #[command(flatten)]
+    combine: combine::Combine,
+
+    #[command(flatten)]
+    finishing: finish::Finishing,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
@@ -115,27 +141,30 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     ];
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
+    let warnings = Warnings::default();
     if args.time {
-        let start = args.start()?;
-        let job = Job { args, target: Target::File(target), device: &device, start, printer };
+        let (start, finish) = (args.start()?, Finish::default());
+        let target = Target::File(target);
+        let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None };
         return series::run(job, options());
     }
     let is_scan = matches!(Format::of(&args.file).and_then(|f| f.reader), Some(Reader::Scan(_)));
     if let Some(name) = args.scan.given().filter(|_| !is_scan) {
         return Err(Error::file(&args.file, format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array")));
     }
-    let mut inputs = read_inputs(&args.file, args.noncartesian.traj.as_deref(), &args.scan.choice())?;
-    inputs.warnings().iter().for_each(|warning| complain(warning));
+    let mut inputs = read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice())?;
+    inputs.warnings().into_iter().for_each(|warning| warnings.say(warning));
     match inputs.axes.is_empty() {
         true => {
             let Some(input) = inputs.images.pop().flatten() else {
                 return Err(Error::file(&args.file, "no image of these counters"));
             };
-            let start = args.start()?;
-            let job = Job { args, target: Target::File(target), device: &device, start, printer };
+            let (start, finish) = (args.start()?, Finish::default());
+            let target = Target::File(target);
+            let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None };
             one(job, input, options())
         }
-        false => stack::run(args, target, &device, inputs, options, printer),
+        false => stack::run(args, target, &device, inputs, options, printer, &warnings),
     }
 }
 
@@ -145,11 +174,18 @@ fn one(job: Job, input: Input, options: linops::solve::SolveOptions) -> Result<u
     match input {
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;
+            args.units.expect_none(&args.file)?;
             cartesian::run(job, *kspace, options)
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {
                 return Err(Error::file(&args.file, MASKED));
+            }
+            if let Some(name) = args.for_grids() {
+                return Err(Error::file(
+                    &args.file,
+                    format!("{name} is for Cartesian data, and this has a trajectory"),
+                ));
             }
             noncartesian::run(job, *samples, options)
         }
@@ -160,6 +196,18 @@ fn one(job: Job, input: Input, options: linops::solve::SolveOptions) -> Result<u
 const MASKED: &str = "--mask is for Cartesian data; with a trajectory, give 0 to samples that do not count by --dcf";
 
 impl Args {
+    /// The trajectory in a file of its own.
+    fn trajectory(&self) -> Option<Trajectory<'_>> {
+        self.noncartesian.traj.as_deref().map(|path| Trajectory { path, order: self.units.traj_order })
+    }
+
+    /// What is asked for that only a grid has.
+    fn for_grids(&self) -> Option<&'static str> {
+        let asked =
+            [("--shift", self.conventions.is_asked()), ("--partial-fourier", self.finishing.partial_fourier.is_some())];
+        asked.into_iter().find(|(_, is)| *is).map(|(name, _)| name)
+    }
+
     /// The regularisers, with --lambda as one of them.
     fn regularisation(&self) -> Regularisation {
         let mut asked = self.regularise.regularisation(&[]);
@@ -190,6 +238,16 @@ impl Args {
         let [traj, _] = self.noncartesian.files();
         if traj.is_some() && self.mask.is_some() && !self.time {
             return Err(MASKED.into());
+        }
+        let of_one = [
+            ("--rss", self.combine.rss),
+            ("--compress", self.combine.compress.is_some()),
+            ("--conj-maps", self.conventions.conj_maps),
+            ("--coil-axis", self.arrays.coil_axis.is_some()),
+        ];
+        let asked = of_one.into_iter().find(|(_, is)| *is).map(|(name, _)| name).or(self.for_grids());
+        if let Some(name) = asked.filter(|_| self.time) {
+            return Err(format!("{name} is for one image; leave --time out"));
         }
         self.regularise.check(self.time)
     }

@@ -4,9 +4,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod arrays;
 mod bad_input;
+mod conventions;
 mod ct;
 mod files;
+mod finishing;
 mod harness;
 mod interrupt;
 mod ismrmrd;
@@ -16,4 +19,5 @@ mod noncartesian;
 mod pictures;
 mod recon;
 mod regularised;
+mod units;
 mod usage;

@@ -48,3 +48,14 @@ pub fn facts(info: Option<&ScanInfo>, extents: &[usize]) -> Map<String, Value> {
         ("scan_warnings".into(), json!(info.warnings)),
     ])
 }
+
+/// The pixels (y, x) over the field of view of an image that are as small as the header's image has them, and the pixels that it
+/// has: fewer where phase oversampling was kept. `None` where the header says nothing.
+pub fn asked_for(info: &ScanInfo) -> Option<([usize; 2], [usize; 2])> {
+    let [_, y, x] = info.recon_matrix;
+    let whole = |axis: usize, n: usize| {
+        let (fov, recon) = (info.fov_mm[axis], info.recon_fov_mm[axis]);
+        if fov > 0.0 && recon > 0.0 { (n as f64 * fov / recon).round() as usize } else { n }
+    };
+    (y > 0 && x > 0).then(|| ([whole(1, y), whole(2, x)], [y, x]))
+}

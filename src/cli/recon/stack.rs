@@ -1,6 +1,8 @@
 //! Several images of one scan: each reconstructed on its own, all written as one array.
 
+use super::finish::Finish;
 use super::report::{Job, Target};
+use super::warnings::Warnings;
 use super::{Args, one};
 use crate::cli::common::expect_bytes;
 use crate::cli::kspace::Inputs;
@@ -35,6 +37,7 @@ pub(super) fn run(
     inputs: Inputs,
     options: impl Fn() -> SolveOptions<'static>,
     printer: &Printer,
+    warnings: &Warnings,
 ) -> Result<u8> {
     let Inputs { axes, images } = inputs;
     let extents: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
@@ -48,8 +51,8 @@ pub(super) fn run(
             continue;
         };
         let (image, kept) = (RefCell::new(None), Printer::keeping());
-        let start = args.start()?;
-        let job = Job { args, target: Target::Kept(&image), device, start, printer: &kept };
+        let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
+        let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None };
         code = one(job, input, options())?;
         parts.push(image.into_inner());
         reports.push(kept.kept());
@@ -79,6 +82,7 @@ pub(super) fn run(
         "images": facts,
         "seconds": seconds,
         "file": path,
+        "warnings": warnings.json(),
     }));
     Ok(code)
 }
