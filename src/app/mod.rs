@@ -21,7 +21,7 @@ mod sensitivity;
 pub mod series;
 pub mod trajectory;
 
-pub use coils::{CoilMaps, estimate_maps};
+pub use coils::{CoilMaps, EspiritOptions, MapSets, WalshOptions, espirit, estimate_maps, walsh};
 pub use deconvolution::{
     Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
 };
