@@ -2,6 +2,7 @@
 //! pictures deconvolved, denoised, filled.
 
 mod bessel;
+pub mod cartesian;
 pub mod coils;
 pub mod ct;
 pub mod deconvolution;
@@ -21,6 +22,7 @@ mod sensitivity;
 pub mod series;
 pub mod trajectory;
 
+pub use cartesian::Cartesian;
 pub use coils::{CoilMaps, EspiritOptions, MapSets, WalshOptions, espirit, estimate_maps, walsh};
 pub use deconvolution::{
     Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
@@ -28,7 +30,7 @@ pub use deconvolution::{
 pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
 pub use noise_level::noise_level;
-pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils};
+pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils, gridded_kspace};
 pub use phantom::{airy_psf, cells_image, photons};
 pub use phantom::{
     shepp_logan_image, shepp_logan_kspace, shepp_logan_projections, shepp_logan_volume, shepp_logan_volume_kspace,

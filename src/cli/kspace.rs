@@ -2,6 +2,7 @@
 
 use super::input::{expect_readable, is_bart, read};
 use super::samples::{Samples, read_samples, samples_of};
+use super::volume::{Volume, read_volume};
 use linops::io::{Array as AnyArray, Format, IsmrmrdScan, Reader, cfl_kspace};
 use linops::{Error, Result};
 use ndarray::{Array, Array2, Array3, ArrayD, Dimension, Ix2, Ix3};
@@ -22,6 +23,8 @@ pub struct Kspace {
 pub enum Input {
     /// Cartesian.
     Grid(Kspace),
+    /// Cartesian, with partition encoding.
+    Volume(Volume),
     /// With the coordinates of each sample.
     Samples(Samples),
 }
@@ -30,10 +33,13 @@ pub enum Input {
 pub const GROUP: &str = "dataset";
 
 /// Reads k-space: with a trajectory in a file of its own, as [`read_samples`] does; else an array (coil, ky, kx), BART's (x, y,
-/// 1, coil), or a scan, which may bring a trajectory.
+/// 1, coil), the same with kz, or a scan, which may bring a trajectory.
 pub fn read_input(path: &Path, trajectory: Option<&Path>) -> Result<Input> {
     if let Some(trajectory) = trajectory {
         return Ok(Input::Samples(read_samples(path, trajectory)?));
+    }
+    if let Some(volume) = read_volume(path)? {
+        return Ok(Input::Volume(volume));
     }
     let plain = |values| Input::Grid(Kspace { values, sampled: None, notes: Vec::new() });
     let reader = Format::reader_of(path, holds_kspace)?;

@@ -5,6 +5,7 @@
 
 mod apply;
 mod bench;
+mod calibrate;
 mod check;
 mod common;
 mod ct;
@@ -32,6 +33,7 @@ mod regularise;
 mod samples;
 mod save;
 mod threads;
+mod volume;
 
 use clap::{Parser, Subcommand};
 use linops::Result;
@@ -53,6 +55,8 @@ enum Verb {
     Demo(demo::Args),
     /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(Box<recon::Args>),
+    /// Estimate coil maps from the centre of k-space, by ESPIRiT or Walsh's method
+    Calibrate(Box<calibrate::Args>),
     /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
     Ct(Box<ct::Args>),
     /// Deblur a picture whose point-spread function is known
@@ -127,6 +131,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
+            Verb::Calibrate(a) => Some(&a.common),
             Verb::Ct(a) => Some(&a.common),
             Verb::Deconv(a) => Some(&a.common),
             Verb::Denoise(a) => Some(&a.common),
@@ -153,6 +158,7 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Calibrate(a) => a.check(),
             Verb::Ct(a) => a.check(),
             Verb::Deconv(a) => a.check(),
             Verb::Denoise(a) => a.check(),
@@ -185,6 +191,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
+            Verb::Calibrate(a) => calibrate::run(a, printer),
             Verb::Ct(a) => ct::run(a, printer),
             Verb::Deconv(a) => deconv::run(a, printer),
             Verb::Denoise(a) => denoise::run(a, printer),

@@ -5,7 +5,10 @@ mod density;
 mod noncartesian;
 mod report;
 mod series;
+mod volume;
 
+pub use density::Density;
+pub use noncartesian::{Matrix, matrix};
 pub use report::{outcome, percent, stop_name};
 
 use super::common::Common;
@@ -29,19 +32,20 @@ use std::path::PathBuf;
 /// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space: .npy (coil, ky, kx), BART .cfl (x, y, 1, coil) or ISMRMRD .h5; with a trajectory .npy (coil, …), .cfl (1,
-    /// sample, spoke, coil) or .h5
+    /// k-space: .npy (coil, ky, kx) or (coil, kz, ky, kx), BART .cfl (x, y, z, coil) or ISMRMRD .h5; with a trajectory .npy
+    /// (coil, …), .cfl (1, sample, spoke, coil) or .h5
     file: PathBuf,
 
     /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, or .png for the magnitude of two axes
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
-    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl [default: estimated from the centre of k-space]
+    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl; of Cartesian data also several sets, (coil, set, …) or BART's (x,
+    /// y, z, coil, set), for soft SENSE [default: estimated from the centre of k-space]
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx) of zeros and ones, .npy or .cfl [default: where the data are not zero]
+    /// Sampling mask (ky, kx) of zeros and ones, or (kz, ky, kx), (kz, ky), .npy or .cfl [default: where the data are not zero]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
@@ -71,6 +75,11 @@ pub struct Args {
     /// A temporal basis (time, coefficient): the output are images of coefficients, (coefficient, y, x)
     #[arg(long, value_name = "FILE", requires = "time")]
     subspace: Option<PathBuf>,
+
+    /// With several sets of maps, write the image of each, (set, …) or BART's (x, y, z, 1, set), instead of the root of the sum of
+    /// their squares
+    #[arg(long, requires = "maps")]
+    all_sets: bool,
 
     /// Treat k-space locations that hold NaN or infinity as not acquired, and such values of the maps as 0
     #[arg(long)]
@@ -116,6 +125,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;
             cartesian::run(job, kspace, options)
+        }
+        Input::Volume(scan) => {
+            args.noncartesian.expect_none(&args.file)?;
+            volume::run(job, scan, options)
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {

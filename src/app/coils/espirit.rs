@@ -84,7 +84,9 @@ pub fn espirit(kspace: ArrayViewD<Complex32>, options: &EspiritOptions) -> Resul
     let (coils, nz, ny, nx) = kspace.dim();
     let &EspiritOptions { threshold, crop, sets, .. } = options;
     if !(threshold > 0.0 && threshold < 1.0) {
-        return value_err!("a threshold of singular values of {threshold}; expected a part of the largest, such as 0.02");
+        return value_err!(
+            "a threshold of singular values of {threshold}; expected a part of the largest, such as 0.02"
+        );
     }
     if !(0.0..=1.0).contains(&crop) {
         return value_err!("a crop threshold of {crop}; expected an eigenvalue from 0 to 1, such as 0.95");
@@ -120,9 +122,7 @@ pub fn espirit(kspace: ArrayViewD<Complex32>, options: &EspiritOptions) -> Resul
     if maps.is_empty() {
         return value_err!("ESPIRiT found no signal in the calibration data; {HINT}");
     }
-    let by = |extents: [usize; 3]| {
-        extents[3 - axes..].iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
-    };
+    let by = |extents: [usize; 3]| extents[3 - axes..].iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
     let of_sets = if sets == 1 { String::new() } else { format!(", {sets} sets") };
     let method = format!("ESPIRiT from {} centre samples, {} kernel{of_sets}", by(block.sides()), by(kernel));
     maps.finish(axes, method)

@@ -92,7 +92,10 @@ pub fn walsh(kspace: ArrayViewD<Complex32>, options: &WalshOptions) -> Result<Ma
         maps.fill_plane(z, |y| covariances(&images, around(z, window, nz), around(y, window, ny), window));
     }
     let sides = block.sides()[3 - axes..].iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
-    maps.finish(axes, format!("Walsh's adaptive combination of {sides} centre samples, neighbourhoods of {window} pixels"))
+    maps.finish(
+        axes,
+        format!("Walsh's adaptive combination of {sides} centre samples, neighbourhoods of {window} pixels"),
+    )
 }
 
 /// The coil images of the calibration data alone, on the whole grid.

@@ -6,7 +6,7 @@
 mod calibration;
 mod extent;
 
-pub use calibration::calibrate_maps;
+pub use calibration::{calibrate_maps, gridded_kspace};
 pub use extent::{check_extent, fitting_matrix};
 
 use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};

@@ -2,9 +2,11 @@
 
 use super::Args;
 use super::report::Job;
+use super::volume;
 use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
+use crate::cli::volume::holds_sets;
 use linops::app::{Sense, estimate_maps};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
@@ -24,6 +26,11 @@ struct Problem {
 
 pub(super) fn run(job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8> {
     let Job { args, device, .. } = job;
+    if let Some(maps) = &args.maps
+        && holds_sets(maps)?
+    {
+        return volume::run(job, kspace.into(), options);
+    }
     job.expect_start(&kspace.values.shape()[1..])?;
     let problem = prepare(args, kspace)?;
     let sense = Sense::new(problem.maps.view(), problem.mask.view())?;

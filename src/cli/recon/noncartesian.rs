@@ -9,7 +9,7 @@ use crate::cli::printer::{Printer, count_of, short};
 use crate::cli::samples::{Samples, read_image_maps};
 use crate::cli::{output, progress};
 use linops::app::noncartesian::{check_extent, fitting_matrix};
-use linops::app::{NonCartesian, calibrate_maps, grid_coils};
+use linops::app::{EspiritOptions, NonCartesian, espirit, grid_coils, gridded_kspace};
 use linops::dim::Shape;
 use linops::io::Output;
 use linops::linop::{Accuracy, NufftOptions};
@@ -60,10 +60,10 @@ enum Toeplitz {
 
 /// One extent for all axes, or one each.
 #[derive(Debug, Clone, PartialEq)]
-struct Matrix(Vec<usize>);
+pub struct Matrix(Vec<usize>);
 
 impl Matrix {
-    fn for_axes(&self, d: usize) -> Result<Vec<usize>> {
+    pub fn for_axes(&self, d: usize) -> Result<Vec<usize>> {
         match self.0.as_slice() {
             [n] => Ok(vec![*n; d]),
             extents if extents.len() == d => Ok(extents.to_vec()),
@@ -82,7 +82,7 @@ fn nufft_tol(text: &str) -> Result<f64, String> {
     relative_error(text, Accuracy::LEAST_TOL)
 }
 
-fn matrix(text: &str) -> Result<Matrix, String> {
+pub fn matrix(text: &str) -> Result<Matrix, String> {
     let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
     let extents = extents.filter(|e| (1..=3).contains(&e.len()));
     extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
@@ -256,10 +256,11 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
             };
             let wait = progress::spinner("estimating coil maps");
             let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
-            let found = calibrate_maps(kspace, trajectory, weights.view(), &matrix, nufft, device);
+            let gridded = gridded_kspace(kspace, trajectory, weights.view(), &matrix, nufft, device);
+            let found = gridded.and_then(|k| espirit(k.view(), &EspiritOptions::default()));
             wait.finish_and_clear();
             let found = found.map_err(|e| e.at(ESTIMATING))?;
-            (Some(found.maps.into_dyn()), format!("estimated by {}", found.method))
+            (Some(found.set(0)?), format!("estimated by {} of the gridded k-space", found.method))
         }
     };
     Ok(Problem { samples, matrix, density, maps, maps_from })
