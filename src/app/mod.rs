@@ -21,6 +21,7 @@ pub mod sense;
 mod sensitivity;
 pub mod series;
 pub mod trajectory;
+pub mod volume_scan;
 
 pub use cartesian::Cartesian;
 pub use coils::{CoilMaps, EspiritOptions, MapSets, WalshOptions, espirit, estimate_maps, walsh};
@@ -38,3 +39,4 @@ pub use phantom::{
 pub use sampled_scan::{SampleOptions, SampledScan, head_kspace, sample_scan};
 pub use scan::{Scan, ScanOptions, scan};
 pub use sense::{Sense, nrmse};
+pub use volume_scan::{VolumeScan, VolumeScanOptions, volume_scan};

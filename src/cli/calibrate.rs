@@ -1,12 +1,12 @@
 //! `linops calibrate`: coil maps from the centre of k-space, written for later reconstructions.
 
 use super::common::Common;
+use super::grids::{Volume, read_grid_mask};
 use super::input::is_bart;
 use super::kspace::{Input, Kspace, finite, read_input, read_mask};
 use super::numbers::from_one;
 use super::printer::{Printer, complain, count_of};
 use super::recon::{Density, Matrix, matrix};
-use super::volume::{Volume, read_grid_mask};
 use super::{DONE, output, progress};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use linops::app::noncartesian::fitting_matrix;
@@ -261,10 +261,10 @@ fn gridded(args: &Args) -> Result<(ArrayD<Complex32>, Vec<String>)> {
             let in_trajectory = |e: Error| Error::file(args.traj.as_ref().unwrap_or(&args.file), e.to_string());
             let matrix = match &args.matrix {
                 Some(matrix) => matrix.for_axes(d)?,
-                None => fitting_matrix(trajectory).map_err(in_trajectory)?,
+                None => fitting_matrix(trajectory.view()).map_err(in_trajectory)?,
             };
             let device = args.common.device()?;
-            let mut weights = Density::Pipe.weights(trajectory, &matrix, &device)?;
+            let mut weights = Density::Pipe.weights(trajectory.view(), &matrix, &device)?;
             for at in &bad {
                 weights[IxDyn(&at[1..])] = 0.0;
             }

@@ -1,8 +1,8 @@
 //! What `recon` reads of Cartesian data: k-space, coil maps and mask, checked against each other.
 
+use super::grids::{Volume, read_volume};
 use super::input::{expect_readable, is_bart, read};
 use super::samples::{Samples, read_samples, samples_of};
-use super::volume::{Volume, read_volume};
 use linops::io::{Array as AnyArray, Format, IsmrmrdScan, Reader, cfl_kspace};
 use linops::{Error, Result};
 use ndarray::{Array, Array2, Array3, ArrayD, Dimension, Ix2, Ix3};

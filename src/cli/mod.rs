@@ -14,6 +14,7 @@ mod demo;
 mod denoise;
 mod describe;
 mod explain;
+mod grids;
 mod info;
 mod inpaint;
 mod input;
@@ -24,6 +25,7 @@ mod list;
 mod mesa;
 mod numbers;
 mod output;
+mod phantom;
 mod pictures;
 mod pretty;
 mod printer;
@@ -33,7 +35,6 @@ mod regularise;
 mod samples;
 mod save;
 mod threads;
-mod volume;
 
 use clap::{Parser, Subcommand};
 use linops::Result;
@@ -55,6 +56,8 @@ enum Verb {
     Demo(demo::Args),
     /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(Box<recon::Args>),
+    /// Simulate a multi-coil MRI scan and write its k-space to a file
+    Phantom(Box<phantom::Args>),
     /// Estimate coil maps from the centre of k-space, by ESPIRiT or Walsh's method
     Calibrate(Box<calibrate::Args>),
     /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
@@ -131,6 +134,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
+            Verb::Phantom(_) => None,
             Verb::Calibrate(a) => Some(&a.common),
             Verb::Ct(a) => Some(&a.common),
             Verb::Deconv(a) => Some(&a.common),
@@ -146,6 +150,7 @@ impl Verb {
 
     fn json(&self) -> bool {
         match self {
+            Verb::Phantom(a) => a.json,
             Verb::Save(a) => a.json,
             Verb::List(a) => a.json,
             Verb::Describe(a) => a.json,
@@ -158,6 +163,7 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Phantom(a) => a.check(),
             Verb::Calibrate(a) => a.check(),
             Verb::Ct(a) => a.check(),
             Verb::Deconv(a) => a.check(),
@@ -171,7 +177,7 @@ impl Verb {
         cfg!(feature = "gpu")
             && match self {
                 Verb::Explain(a) => a.lists_adapters(),
-                Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
+                Verb::Phantom(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
                 other => other.common().is_none_or(|c| c.lists_adapters()),
             }
     }
@@ -179,7 +185,7 @@ impl Verb {
     /// Makes ready what all verbs need, and runs.
     fn begin(&self) -> Result<u8> {
         // Points of a linop file are prepared by several threads as well.
-        if self.common().is_some() || matches!(self, Verb::Save(_)) {
+        if self.common().is_some() || matches!(self, Verb::Save(_) | Verb::Phantom(_)) {
             threads::start()?;
         }
         let printer = Printer::new(self.json());
@@ -191,6 +197,7 @@ impl Verb {
         match self {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
+            Verb::Phantom(a) => phantom::run(a, printer),
             Verb::Calibrate(a) => calibrate::run(a, printer),
             Verb::Ct(a) => ct::run(a, printer),
             Verb::Deconv(a) => deconv::run(a, printer),

@@ -21,6 +21,7 @@ pub use array::Array;
 pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
 pub use format::{FORMATS, Format, Probe, Reader, Writer, read_array};
 pub use ismrmrd::{CartesianScan, IsmrmrdScan, NonCartesianScan, read_ismrmrd};
+pub use ismrmrd::{write_ismrmrd, write_ismrmrd_samples};
 pub use linop_file::{COMMON_FIELDS, FieldDefault, FileField, FileOp, LinopFile, SaveOptions, linop_files_page};
 pub use npy::{read_npy, write_npy};
 pub use output::{Output, discard_unfinished};

@@ -3,10 +3,10 @@
 use super::Args;
 use super::report::Job;
 use super::volume;
+use crate::cli::grids::holds_sets;
 use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
-use crate::cli::volume::holds_sets;
 use linops::app::{Sense, estimate_maps};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};

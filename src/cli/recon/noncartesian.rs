@@ -63,6 +63,19 @@ enum Toeplitz {
 pub struct Matrix(Vec<usize>);
 
 impl Matrix {
+    /// The extents of so many axes; None for another number of them.
+    pub fn of_axes(&self, d: usize) -> Option<Vec<usize>> {
+        match self.0.as_slice() {
+            [n] => Some(vec![*n; d]),
+            extents => (extents.len() == d).then(|| extents.to_vec()),
+        }
+    }
+
+    /// How many extents were given.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn for_axes(&self, d: usize) -> Result<Vec<usize>> {
         match self.0.as_slice() {
             [n] => Ok(vec![*n; d]),

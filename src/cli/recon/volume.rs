@@ -2,10 +2,10 @@
 
 use super::report::Job;
 use super::{Args, ESTIMATING};
+use crate::cli::grids::{Volume, read_grid_mask, read_map_sets};
 use crate::cli::input::is_bart;
 use crate::cli::kspace::finite;
 use crate::cli::printer::count_of;
-use crate::cli::volume::{Volume, read_grid_mask, read_map_sets};
 use crate::cli::{output, progress};
 use linops::app::{Cartesian, EspiritOptions, espirit};
 use linops::solve::SolveOptions;

@@ -11,6 +11,7 @@ mod header;
 mod heap;
 mod records;
 mod trajectory;
+mod write;
 mod xml;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use num_complex::Complex32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 pub use trajectory::NonCartesianScan;
+pub use write::{write_ismrmrd, write_ismrmrd_samples};
 
 pub(super) const FORMAT: Format = Format {
     name: "ISMRMRD raw data",
