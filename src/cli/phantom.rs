@@ -170,10 +170,8 @@ impl Args {
     fn spokes(&self, spokes: usize, [ny, nx]: [usize; 2]) -> Result<Simulated> {
         let n = ny.min(nx);
         let mut trajectory = golden_radial(spokes, 2 * n, n)?.into_dyn();
-        // At places that all formats can hold: files of raw data have them relative to the matrix, in single precision.
         for (at, k) in trajectory.indexed_iter_mut() {
-            let extent = if at[2] == 0 { ny } else { nx } as f64;
-            *k = f64::from((*k / extent) as f32) * extent;
+            *k = held(*k, if at[2] == 0 { ny } else { nx });
         }
         let options = SampleOptions::default().ny(ny).nx(nx).coils(self.coils.get()).noise(self.noise).seed(self.seed);
         let scan = sample_scan(trajectory.view(), &options)?;
@@ -272,6 +270,15 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     Ok(DONE)
 }
 
+/// The nearest place along an axis of this extent that all formats hold without rounding: some have it in cycles per field of view,
+/// others relative to the matrix, in single precision.
+fn held(k: f64, extent: usize) -> f64 {
+    let odd = extent >> extent.trailing_zeros().min(usize::BITS - 1);
+    // Of the 24 bits of a mantissa, those that the product with the extent takes are left out.
+    let steps = f64::from(25u32.saturating_sub(usize::BITS - odd.leading_zeros())).exp2();
+    (k / extent as f64 * steps).round() / steps * extent as f64
+}
+
 /// k-space as its format has it.
 fn write_scan(target: Output, scan: Simulated, extents: &[usize]) -> Result<()> {
     if matches!(Format::of(target.path()).and_then(|format| format.reader), Some(Reader::Scan(_))) {
@@ -307,4 +314,22 @@ fn bart_trajectory(k: &ArrayD<f64>) -> ArrayD<Complex32> {
         axis @ 0..=1 => Complex32::from(k[[at[0], at[1], 1 - axis]] as f32),
         _ => Complex32::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_held_by_all_formats() {
+        for extent in [1, 48, 63, 250, 256, 257, 511] {
+            for i in 0..500 {
+                let asked = (i as f64 / 499.0 - 0.5) * extent as f64 * (0.1 * i as f64).cos();
+                let k = held(asked, extent);
+                assert!((k - asked).abs() < 5e-3, "{extent}: {asked} {k}");
+                assert_eq!(f64::from(k as f32), k, "{extent}");
+                assert_eq!(f64::from((k / extent as f64) as f32) * extent as f64, k, "{extent}");
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod bad_input;
+mod calibrate;
 mod ct;
 mod files;
 mod harness;
@@ -13,6 +14,7 @@ mod ismrmrd;
 mod lanes;
 mod linop_files;
 mod noncartesian;
+mod phantom;
 mod pictures;
 mod recon;
 mod regularised;

@@ -315,3 +315,56 @@ fn record() -> std::result::Result<Datatype, hdf5_pure::FormatError> {
         .build()?;
     CompoundTypeBuilder::new().field("head", head).field("traj", vlen()).field("data", vlen()).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{IsmrmrdScan, read_ismrmrd};
+    use super::*;
+    use ndarray::{Array2, Array3};
+
+    fn value(c: usize, y: usize, x: usize) -> Complex32 {
+        Complex32::new((100 * y + x) as f32, c as f32 + 0.25)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.h5");
+        let output = || Output::create(&path, &["h5"], true).unwrap();
+        // The lines of even ky.
+        let mask = Array2::from_shape_fn((2_000, 8), |(y, _)| f32::from(y % 2 == 0));
+        let kspace = Array3::from_shape_fn((3, mask.nrows(), 8), |(c, y, x)| value(c, y, x) * mask[[y, x]]);
+        write_ismrmrd(output(), kspace.view().into_dyn(), mask.view().into_dyn(), &[240.0, 120.0]).unwrap();
+        let IsmrmrdScan::Cartesian(scan) = read_ismrmrd(&path, GROUP).unwrap() else { panic!("not Cartesian") };
+        assert!(scan.kspace == kspace && scan.sampled == mask);
+        let k = ArrayD::from_shape_fn(vec![5, 6, 2], |at| {
+            (at[0] as f64 - 2.0) * (at[1] as f64 - 3.0) / (1.0 + at[2] as f64)
+        });
+        let samples = Array3::from_shape_fn((2, 5, 6), |(c, y, x)| value(c, y, x));
+        write_ismrmrd_samples(output(), samples.view().into_dyn(), k.view(), &[16, 32], &[200.0, 200.0]).unwrap();
+        let IsmrmrdScan::NonCartesian(scan) = read_ismrmrd(&path, GROUP).unwrap() else { panic!("Cartesian") };
+        assert!(scan.kspace == samples);
+        let found = scan.trajectory.unwrap().into_dyn();
+        assert!((&found - &k).iter().all(|d| d.abs() < 1e-6), "{found}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.h5");
+        let output = || Output::create(&path, &["h5"], true).unwrap();
+        let k = ArrayD::<Complex32>::zeros(vec![2, 4, 4]);
+        let mut mask = ArrayD::ones(vec![4, 4]);
+        mask[[1, 2]] = 0.0;
+        let e = write_ismrmrd(output(), k.view(), mask.view(), &[1.0, 1.0]).unwrap_err().to_string();
+        assert!(e.contains("line (kz=0, ky=1) is sampled at 3 of 4"), "{e}");
+        let e = write_ismrmrd(output(), k.view(), mask.view(), &[1.0]).unwrap_err().to_string();
+        assert!(e.contains("1 fields of view"), "{e}");
+        let long = ArrayD::zeros(vec![1, 1, 70_000]);
+        let e = write_ismrmrd(output(), long.view(), ArrayD::ones(vec![1, 70_000]).view(), &[1.0, 1.0]).unwrap_err();
+        assert!(e.to_string().contains("at most 65535"), "{e}");
+        let e = write_ismrmrd_samples(output(), k.view(), ArrayD::zeros(vec![4, 5, 2]).view(), &[4, 4], &[1.0, 1.0]);
+        assert!(e.unwrap_err().to_string().contains("(coil, line, sample)"));
+        assert!(!path.exists());
+    }
+}
