@@ -238,7 +238,7 @@ mod tests {
         let (coils, nz, ny, nx) = (4, 6, 16, 12);
         // Smooth maps, a random image, every second line along ky.
         let maps = Array4::from_shape_fn((coils, nz, ny, nx), |(c, z, y, x)| {
-            let a = [0.0, 1.6, 3.2, 4.8][c];
+            let a = [0.0f32, 1.6, 3.2, 4.8][c];
             let (u, v, w) = (y as f32 / ny as f32 - 0.5, x as f32 / nx as f32 - 0.5, z as f32 / nz as f32);
             Complex32::from_polar((-(u - 0.5 * a.sin()).powi(2) * 3.0 - (v - 0.5 * a.cos()).powi(2) * 3.0).exp(), a * w)
         });

@@ -136,6 +136,7 @@ impl Args {
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let inputs = [Some(args.file.as_path()), args.mask.as_deref(), args.traj.as_deref()];
     let target = output::reserve(&args.output, args.force, &inputs)?;
+    output::expect_different(&[Some(args.output.as_path()), args.eigenvalues.as_deref()])?;
     let others = [&inputs[..], &[Some(args.output.as_path())]].concat();
     let values_target =
         args.eigenvalues.as_deref().map(|path| output::reserve(path, args.force, &others)).transpose()?;
@@ -147,10 +148,6 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let dims = linops::dim::parse_dims(values_dims(sets, image.len()).as_str())?;
         output::check_shape(target, &Shape::new(dims, extents)?)?;
     }
-    let by: Vec<String> = image.iter().map(usize::to_string).collect();
-    printer.field("k-space", format_args!("{}, {}", count_of(coils, "coil"), by.join(" x ")));
-    notes.iter().for_each(|note| printer.field("", note));
-
     let wait = progress::spinner("estimating coil maps");
     let start = Instant::now();
     let found = args.estimate(&kspace);
@@ -160,6 +157,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         e => e,
     })?;
     let seconds = start.elapsed().as_secs_f64();
+    let by: Vec<String> = image.iter().map(usize::to_string).collect();
+    printer.field("k-space", format_args!("{}, {}", count_of(coils, "coil"), by.join(" x ")));
+    notes.iter().for_each(|note| printer.field("", note));
     let supports: Vec<f64> = (0..sets).map(|set| support(&found, set)).collect();
     let said: Vec<String> = supports.iter().map(|part| format!("{:.1} %", 100.0 * part)).collect();
     printer.field("maps", &found.method);

@@ -195,6 +195,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     };
     let paths = [Some(args.output.as_path()), args.maps.as_deref(), args.mask.as_deref(), args.traj.as_deref()];
     let paths = [&paths[..], &[args.reference.as_deref()]].concat();
+    output::expect_different(&paths)?;
     let mut targets = Vec::new();
     for (index, path) in paths.iter().enumerate() {
         targets.push(reserve(*path, &paths[..index])?);

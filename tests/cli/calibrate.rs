@@ -61,6 +61,7 @@ fn what_cannot_be_calibrated_is_said() {
     folder.refused("calibrate kspace.npy -o m.npy --sets 5", "1 to the number of coils, 4");
     folder.refused("calibrate kspace.npy -o m.npy --matrix 48", "--matrix is for data with a trajectory");
     folder.refused("calibrate kspace.npy -o kspace.npy --force", "kspace.npy");
+    folder.refused("calibrate kspace.npy -o m.npy --eigenvalues m.npy", "named for two outputs");
     folder.misused("calibrate kspace.npy -o m.png", ".npy or .cfl");
     folder.misused("calibrate kspace.npy -o m.npy --crop 2", "from 0 to 1");
     let mut sparse = scan.kspace;
@@ -82,7 +83,7 @@ fn two_sets_explain_what_folds() {
     let scan = scan(&ScanOptions::default().ny(64).nx(32).coils(6).acceleration(1).noise(0.0)).unwrap();
     let folded = scan.kspace.slice(s![.., ..;2, ..]).to_owned();
     folder.complex("k.npy", &folded);
-    let facts = folder.json("calibrate k.npy -o m.npy --sets 2 --eigenvalues e.npy");
+    let facts = folder.json("calibrate k.npy -o m.npy --sets 2 --crop 0.8 --eigenvalues e.npy");
     assert_eq!((folder.read("m.npy").shape(), folder.read("e.npy").shape()), (&[6, 2, 32, 32][..], &[2, 32, 32][..]));
     assert!(facts["signal"][1].as_f64().unwrap() > 0.03, "{facts}");
     let solve = "--lambda 1e-4 --device host --force";
@@ -91,7 +92,7 @@ fn two_sets_explain_what_folds() {
         facts["misfit"].as_f64().unwrap()
     };
     let two = misfit("m.npy", "-o x.npy");
-    folder.good("calibrate k.npy -o one.npy");
+    folder.good("calibrate k.npy -o one.npy --crop 0.8");
     let one = misfit("one.npy", "-o one_x.npy");
     assert!(two < 0.1 && one > 3.0 * two, "{one} {two}");
     // Combined, or each on its own, in .npy and as BART has them.
@@ -103,7 +104,7 @@ fn two_sets_explain_what_folds() {
     assert!(distance(&combined, &by_hand) < 1e-6);
     misfit("m.npy", "--all-sets -o s.cfl");
     assert_eq!(&read_cfl(folder.path("s")).unwrap().dims[..6], &[32, 32, 1, 1, 2, 1]);
-    folder.good("calibrate k.npy -o m.cfl --sets 2");
+    folder.good("calibrate k.npy -o m.cfl --sets 2 --crop 0.8");
     assert_eq!(&read_cfl(folder.path("m")).unwrap().dims[..6], &[32, 32, 1, 6, 2, 1]);
     misfit("m.cfl", "-o y.npy");
     assert!(distance(&folder.read("y.npy"), &combined) < 1e-6);
@@ -146,7 +147,7 @@ fn a_volume_by_maps_of_its_own() {
     let facts = folder.json(&format!("recon k.npy -o x.npy {rest}"));
     assert_eq!((facts["nz"].as_u64(), folder.read("x.npy").shape()), (Some(12), &[12, 24, 20][..]));
     let facts = folder.json(&format!("calibrate k.npy -o m.npy --eigenvalues e.npy {rest}"));
-    assert!(facts["method"].as_str().unwrap().contains("10 x 10 x 10 centre samples, 4 x 4 x 4 kernel"), "{facts}");
+    assert!(facts["method"].as_str().unwrap().contains("10 x 10 x 20 centre samples, 4 x 4 x 4 kernel"), "{facts}");
     assert_eq!((folder.read("m.npy").shape(), folder.read("e.npy").shape()), (&[4, 12, 24, 20][..], &[12, 24, 20][..]));
     folder.good(&format!("recon k.npy --maps m.npy -o y.npy {rest}"));
     assert!(distance(&folder.read("y.npy"), &folder.read("x.npy")) < 1e-5);

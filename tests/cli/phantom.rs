@@ -69,7 +69,7 @@ fn a_volume_is_the_same_in_all_formats() {
     folder.good(&format!("recon k.cfl --maps m.cfl --mask mask.cfl {rest} -o y.npy"));
     assert!(distance(&folder.read("y.npy"), &folder.read("x.npy")) < 1e-5);
     let error = distance(&folder.read("x.npy"), &folder.read("r.npy"));
-    assert!(error < 0.2, "{error}");
+    assert!(error < 0.25, "{error}");
     // Every second partition.
     folder.good(&format!("phantom -o z.npy {options} --acceleration-z 2 --mask z_mask.npy"));
     let mask = folder.read("z_mask.npy");
@@ -88,7 +88,7 @@ fn what_makes_no_scan_is_refused() {
     folder.misused("phantom -o k.npy --acceleration-z 2", "--3d");
     folder.misused("phantom -o k.npy --noise -1", "from 0 on");
     folder.refused("phantom -o k.npy --matrix 16 --centre-lines 17", "only 16 lines");
-    folder.refused("phantom -o k.npy --matrix 16 --maps k.npy", "k.npy");
+    folder.refused("phantom -o k.npy --matrix 16 --maps k.npy", "named for two outputs");
     folder.refused("phantom -o k.npy --3d --matrix 8 --reference r.png", "picture");
     folder.good("phantom -o k.npy --matrix 16");
     folder.refused("phantom -o k.npy --matrix 16", "--force");

@@ -27,7 +27,7 @@ impl Block {
     /// The largest acquired block around the centre, up to 24 each way, or `size` each way; of a slice kz has one plane.
     ///
     /// A block counts as acquired where its lines along the axes are; of patterns in two directions, and where corners are
-    /// left out, the largest cube within.
+    /// left out, it is the largest within that is as long along all of them, but for readouts that are whole.
     pub(super) fn find(kspace: ArrayView4<Complex32>, size: Option<usize>) -> Result<Block> {
         let [low, high] = ASKED;
         if let Some(size) = size.filter(|size| !(low..=high).contains(size)) {
@@ -47,8 +47,14 @@ impl Block {
         }
         let most = size.unwrap_or(USUAL);
         let side = |limit: usize| Block { axes: [0, 1, 2].map(|a| around(extents[a], lines[a].len().min(limit))) };
+        // Where readouts are whole, they stay so.
+        let with_readout = |limit: usize| {
+            let Block { axes: [z, y, _] } = side(limit);
+            Block { axes: [z, y, around(extents[2], lines[2].len().min(most))] }
+        };
         let smallest = needed.into_iter().max().unwrap_or(least).min(most);
-        let found = (smallest..=most).rev().map(side).find(|block| block.is_whole(&acquired));
+        let candidates = (smallest..=most).rev().flat_map(|limit| [with_readout(limit), side(limit)]);
+        let found = { candidates }.find(|block| block.is_whole(&acquired));
         // What there is at all, where it is too little.
         let found = found.unwrap_or_else(|| {
             (0..smallest).rev().map(side).find(|block| block.is_whole(&acquired)).unwrap_or_else(|| side(0))
@@ -135,7 +141,7 @@ mod tests {
         // Every second sample along both, and a centre of 12.
         let centre = |i: usize| (10..22).contains(&i);
         let k = acquired([32, 32, 32], |[z, y, _]| (z % 2 == 0 && y % 2 == 0) || (centre(z) && centre(y)));
-        assert_eq!(Block::find(k.view(), None).unwrap().sides(), [12, 12, 12]);
+        assert_eq!(Block::find(k.view(), None).unwrap().sides(), [12, 12, 24]);
         // A centre without its corners: what lies within.
         let k = acquired([1, 40, 40], |[_, y, x]| {
             let (y, x) = (y as f64 - 20.0, x as f64 - 20.0);
