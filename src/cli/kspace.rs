@@ -1,9 +1,9 @@
 //! What `recon` reads of Cartesian data: k-space, coil maps and mask, checked against each other.
 
 use super::arrays::{Arrays, expect_coils_first, with_first, without_ones, without_ones_behind};
+use super::grids::{Volume, read_volume};
 use super::input::{expect_readable, is_bart, read};
 use super::samples::{Samples, Trajectory, read_samples, samples_of};
-use super::volume::planes;
 use linops::io::{
     Array as AnyArray, CartesianScan, Cfl, Format, IsmrmrdScan, Reader, ScanChoice, ScanInfo, ScanStack, cfl_kspace,
     read_cfl,
@@ -23,8 +23,6 @@ pub struct Kspace {
     pub calibration: Option<Array3<Complex32>>,
     /// What the file says of the scan.
     pub info: Option<ScanInfo>,
-    /// Which plane of how many it is, where it was cut from three axes.
-    pub plane: Option<(usize, usize)>,
     /// What there is to say about the file.
     pub notes: Vec<String>,
 }
@@ -32,7 +30,7 @@ pub struct Kspace {
 impl Kspace {
     /// Of an array.
     pub fn plain(values: Array3<Complex32>, notes: Vec<String>) -> Kspace {
-        Kspace { values, sampled: None, calibration: None, info: None, plane: None, notes }
+        Kspace { values, sampled: None, calibration: None, info: None, notes }
     }
 
     /// Of a scan of two axes.
@@ -44,7 +42,7 @@ impl Kspace {
             sampled: Some(with_rank::<_, Ix2>(path, sampled, "the mask", "ky, kx")?),
             calibration: calibration.transpose()?,
             info: Some(info),
-            plane: None,
+           
             notes: Vec::new(),
         })
     }
@@ -54,6 +52,8 @@ impl Kspace {
 pub enum Input {
     /// Cartesian.
     Grid(Box<Kspace>),
+    /// Cartesian, with partition encoding.
+    Volume(Box<Volume>),
     /// With the coordinates of each sample.
     Samples(Box<Samples>),
 }
@@ -77,6 +77,7 @@ impl Inputs {
         for input in self.images.iter().flatten() {
             let info = match input {
                 Input::Grid(kspace) => kspace.info.as_ref(),
+                Input::Volume(volume) => volume.info.as_ref(),
                 Input::Samples(samples) => samples.info.as_ref(),
             };
             for warning in info.map_or(&[][..], |info| &info.warnings) {
@@ -90,13 +91,19 @@ impl Inputs {
 }
 
 /// Reads k-space: with a trajectory in a file of its own, as [`read_samples`] does; else an array (coil, ky, kx), or (ky, kx) of one
-/// coil, BART's (x, y, 1, coil), or the images of a scan, which may bring a trajectory.
+/// coil, BART's (x, y, 1, coil), the same with kz, or the images of a scan, which may bring a trajectory.
 pub fn read_inputs(
     path: &Path,
     trajectory: Option<&Trajectory>,
     arrays: &Arrays,
     choice: &ScanChoice,
 ) -> Result<Inputs> {
+    if trajectory.is_none()
+        && arrays.coil_axis.is_none()
+        && let Some(volume) = read_volume(path)?
+    {
+        return Ok(Inputs::one(Input::Volume(Box::new(volume))));
+    }
     let reader = Format::reader_of(path, holds_kspace)?;
     if let (Some(trajectory), false) = (trajectory, matches!(reader, Reader::Scan(_))) {
         return Ok(Inputs::one(Input::Samples(Box::new(read_samples(path, trajectory, arrays)?))));
@@ -111,32 +118,24 @@ pub fn read_inputs(
     }
 }
 
-/// The images of a scan, those of three axes as their planes.
+/// The images of a scan.
 fn scans(path: &Path, stack: ScanStack, trajectory: Option<&Trajectory>, arrays: &Arrays) -> Result<Inputs> {
-    let ScanStack { mut axes, images, .. } = stack;
-    let mut all = Vec::new();
-    let solid = images.iter().flatten().find_map(|scan| match scan {
-        IsmrmrdScan::Cartesian(scan) if scan.kspace.ndim() == 4 => Some(scan.kspace.len_of(Axis(1))),
-        _ => None,
-    });
-    for scan in images {
-        match scan {
-            None => all.extend((0..solid.unwrap_or(1)).map(|_| None)),
-            Some(IsmrmrdScan::Cartesian(_)) if trajectory.is_some() => {
-                return Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"));
-            }
-            Some(IsmrmrdScan::Cartesian(scan)) if scan.kspace.ndim() == 4 => {
-                let planes = planes(path, scan)?;
-                all.extend(planes.into_iter().map(|plane| Some(Input::Grid(Box::new(plane)))));
-            }
-            Some(IsmrmrdScan::Cartesian(scan)) => all.push(Some(Input::Grid(Box::new(Kspace::of(path, scan)?)))),
-            Some(IsmrmrdScan::NonCartesian(scan)) => {
-                all.push(Some(Input::Samples(Box::new(samples_of(path, scan, trajectory, arrays)?))));
-            }
+    let ScanStack { axes, images, .. } = stack;
+    let images = images.into_iter().map(|scan| match scan {
+        None => Ok(None),
+        Some(IsmrmrdScan::Cartesian(_)) if trajectory.is_some() => {
+            Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"))
         }
-    }
-    axes.extend(solid.map(|n| ("z", (0..n).collect())));
-    Ok(Inputs { axes, images: all })
+        Some(IsmrmrdScan::Cartesian(scan)) if scan.kspace.ndim() == 4 => {
+            Ok(Some(Input::Volume(Box::new(Volume::of(scan)))))
+        }
+        Some(IsmrmrdScan::Cartesian(scan)) => Ok(Some(Input::Grid(Box::new(Kspace::of(path, scan)?)))),
+        Some(IsmrmrdScan::NonCartesian(scan)) => {
+            Ok(Some(Input::Samples(Box::new(samples_of(path, scan, trajectory, arrays)?))))
+        }
+    });
+    let images = images.collect::<Result<_>>()?;
+    Ok(Inputs { axes, images })
 }
 
 /// k-space (coil, ky, kx) of an array, and what there is to say about it.
@@ -215,8 +214,8 @@ pub fn complex(path: &Path, array: AnyArray) -> Result<ArrayD<Complex32>> {
 /// Reads coil maps (coil, y, x) that fit the k-space; of which axis the coils are is seen where only one makes them fit.
 pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<String>) -> Result<Array3<Complex32>> {
     let mut maps = match is_bart(path) {
-        true if kspace.plane.is_none() => cfl_kspace(path)?.into_dyn(),
-        _ => plane_of(path, read(path)?.into_complex(), kspace)?,
+        true => cfl_kspace(path)?.into_dyn(),
+        false => read(path)?.into_complex(),
     };
     let want = kspace.values.shape();
     if maps.ndim() == 2 && want[0] == 1 {
@@ -240,18 +239,6 @@ pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<
     let (coils, ky, kx) = kspace.values.dim();
     expect(path, "maps", &[("C", coils), ("Ny", ky), ("Nx", kx)], maps.shape())?;
     Ok(maps)
-}
-
-/// The plane of maps (coil, z, y, x) that belongs to the k-space; other maps as they are.
-fn plane_of(path: &Path, maps: ArrayD<Complex32>, kspace: &Kspace) -> Result<ArrayD<Complex32>> {
-    let Some((plane, planes)) = kspace.plane.filter(|_| maps.ndim() == 4) else { return Ok(maps) };
-    match maps.len_of(Axis(1)) == planes {
-        true => Ok(maps.index_axis_move(Axis(1), plane)),
-        false => {
-            let message = format!("coil maps of {:?}, expected (coil, z, y, x) with {planes} planes", maps.shape());
-            Err(Error::file(path, message))
-        }
-    }
 }
 
 /// Reads a mask (ky, kx) of zeros and ones, of any dtype, that fits the k-space; or one of lines (ky), else (kx), which is the same for

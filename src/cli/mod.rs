@@ -6,6 +6,7 @@
 mod apply;
 mod arrays;
 mod bench;
+mod calibrate;
 mod check;
 mod common;
 mod ct;
@@ -14,6 +15,7 @@ mod demo;
 mod denoise;
 mod describe;
 mod explain;
+mod grids;
 mod info;
 mod inpaint;
 mod input;
@@ -25,6 +27,7 @@ mod list;
 mod mesa;
 mod numbers;
 mod output;
+mod phantom;
 mod pictures;
 mod pretty;
 mod printer;
@@ -34,7 +37,6 @@ mod regularise;
 mod samples;
 mod save;
 mod threads;
-mod volume;
 
 use clap::{Parser, Subcommand};
 use linops::Result;
@@ -58,6 +60,10 @@ enum Verb {
     Recon(Box<recon::Args>),
     /// List what is in a file of measured data, before any work
     Inspect(inspect::Args),
+    /// Simulate a multi-coil MRI scan and write its k-space to a file
+    Phantom(Box<phantom::Args>),
+    /// Estimate coil maps from the centre of k-space, by ESPIRiT or Walsh's method
+    Calibrate(Box<calibrate::Args>),
     /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
     Ct(Box<ct::Args>),
     /// Deblur a picture whose point-spread function is known
@@ -132,6 +138,8 @@ impl Verb {
         match self {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
+            Verb::Phantom(_) => None,
+            Verb::Calibrate(a) => Some(&a.common),
             Verb::Ct(a) => Some(&a.common),
             Verb::Deconv(a) => Some(&a.common),
             Verb::Denoise(a) => Some(&a.common),
@@ -147,6 +155,7 @@ impl Verb {
     fn json(&self) -> bool {
         match self {
             Verb::Inspect(a) => a.json,
+            Verb::Phantom(a) => a.json,
             Verb::Save(a) => a.json,
             Verb::List(a) => a.json,
             Verb::Describe(a) => a.json,
@@ -159,6 +168,8 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Phantom(a) => a.check(),
+            Verb::Calibrate(a) => a.check(),
             Verb::Ct(a) => a.check(),
             Verb::Deconv(a) => a.check(),
             Verb::Denoise(a) => a.check(),
@@ -171,7 +182,7 @@ impl Verb {
         cfg!(feature = "gpu")
             && match self {
                 Verb::Explain(a) => a.lists_adapters(),
-                Verb::Inspect(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
+                Verb::Inspect(_) | Verb::Phantom(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
                 other => other.common().is_none_or(|c| c.lists_adapters()),
             }
     }
@@ -179,7 +190,7 @@ impl Verb {
     /// Makes ready what all verbs need, and runs.
     fn begin(&self) -> Result<u8> {
         // Points of a linop file are prepared by several threads as well.
-        if self.common().is_some() || matches!(self, Verb::Save(_)) {
+        if self.common().is_some() || matches!(self, Verb::Save(_) | Verb::Phantom(_)) {
             threads::start()?;
         }
         let printer = Printer::new(self.json());
@@ -192,6 +203,8 @@ impl Verb {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
             Verb::Inspect(a) => inspect::run(a, printer),
+            Verb::Phantom(a) => phantom::run(a, printer),
+            Verb::Calibrate(a) => calibrate::run(a, printer),
             Verb::Ct(a) => ct::run(a, printer),
             Verb::Deconv(a) => deconv::run(a, printer),
             Verb::Denoise(a) => denoise::run(a, printer),

@@ -30,6 +30,16 @@ pub fn reserve(path: &Path, force: bool, inputs: &[Option<&Path>]) -> Result<Out
     Ok(output)
 }
 
+/// Refuses a name that is given for two outputs.
+pub fn expect_different(paths: &[Option<&Path>]) -> Result<()> {
+    let paths: Vec<&Path> = paths.iter().copied().flatten().collect();
+    let twice = paths.iter().enumerate().find(|(index, path)| paths[..*index].contains(path));
+    match twice {
+        Some((_, path)) => Err(Error::file(path, "is named for two outputs; give each a name of its own")),
+        None => Ok(()),
+    }
+}
+
 fn writer(output: &Output) -> Option<Writer> {
     Format::of(output.path()).and_then(|format| format.writer)
 }

@@ -13,9 +13,13 @@ mod report;
 mod series;
 mod stack;
 mod units;
+mod volume;
 mod warnings;
 
+pub use choice::Args as ScanArgs;
+pub use density::Density;
 pub use geometry::by;
+pub use noncartesian::{Matrix, matrix};
 pub use report::{outcome, percent, stop_name};
 pub use units::Order;
 
@@ -45,19 +49,21 @@ use warnings::Warnings;
 /// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space: .npy (coil, ky, kx), or (ky, kx) of one coil, BART .cfl (x, y, 1, coil), ISMRMRD or fastMRI .h5; with a trajectory
-    /// .npy (coil, …), .cfl (1, sample, spoke, coil) or .h5
+    /// k-space: .npy (coil, ky, kx), (ky, kx) of one coil or (coil, kz, ky, kx), BART .cfl (x, y, z, coil), ISMRMRD or fastMRI .h5;
+    /// with a trajectory .npy (coil, …), .cfl (1, sample, spoke, coil) or .h5
     file: PathBuf,
 
     /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, or .png for the magnitude of two axes
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
-    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl [default: estimated from the centre of k-space]
+    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl; of Cartesian data also several sets, (coil, set, …) or BART's (x,
+    /// y, z, coil, set), for soft SENSE [default: estimated from the centre of k-space]
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, .npy or .cfl [default: where the data are not zero]
+    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky), .npy or .cfl [default: where the data
+    /// are not zero]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
@@ -87,6 +93,11 @@ pub struct Args {
     /// A temporal basis (time, coefficient): the output are images of coefficients, (coefficient, y, x)
     #[arg(long, value_name = "FILE", requires = "time")]
     subspace: Option<PathBuf>,
+
+    /// With several sets of maps, write the image of each, (set, …) or BART's (x, y, z, 1, set), instead of the root of the sum of
+    /// their squares
+    #[arg(long, requires = "maps")]
+    all_sets: bool,
 
     /// Treat k-space locations that hold NaN or infinity as not acquired, and such values of the maps as 0
     #[arg(long)]
@@ -176,6 +187,11 @@ fn one(job: Job, input: Input, options: linops::solve::SolveOptions) -> Result<u
             args.noncartesian.expect_none(&args.file)?;
             args.units.expect_none(&args.file)?;
             cartesian::run(job, *kspace, options)
+        }
+        Input::Volume(scan) => {
+            args.noncartesian.expect_none(&args.file)?;
+            args.units.expect_none(&args.file)?;
+            volume::run(job, *scan, options)
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {

@@ -22,7 +22,8 @@ pub use cfl::{Cfl, cfl_kspace, read_cfl, write_cfl};
 pub use format::{FORMATS, Format, Probe, Reader, Writer, read_array};
 pub use ismrmrd::{
     CartesianScan, Contents, Counter, EncodingContents, IsmrmrdScan, NoiseContents, NonCartesianScan, Pick, Placement,
-    ScanChoice, ScanInfo, ScanStack, Whitening, read_ismrmrd, read_ismrmrd_stack, scan_contents,
+    ScanChoice, ScanInfo, ScanStack, Whitening, read_ismrmrd, read_ismrmrd_stack, scan_contents, write_ismrmrd,
+    write_ismrmrd_samples,
 };
 pub use linop_file::{COMMON_FIELDS, FieldDefault, FileField, FileOp, LinopFile, SaveOptions, linop_files_page};
 pub use npy::{read_npy, write_npy};

@@ -6,6 +6,7 @@ mod common;
 
 mod arrays;
 mod bad_input;
+mod calibrate;
 mod conventions;
 mod ct;
 mod files;
@@ -16,6 +17,7 @@ mod ismrmrd;
 mod lanes;
 mod linop_files;
 mod noncartesian;
+mod phantom;
 mod pictures;
 mod recon;
 mod regularised;

@@ -4,7 +4,9 @@ use super::Args;
 use super::conventions::{warn_of_centre, warn_of_mask};
 use super::geometry;
 use super::report::{Job, percent, warn_of_lambda};
+use super::volume;
 use super::warnings::Warnings;
+use crate::cli::grids::holds_sets;
 use crate::cli::kspace::{Kspace, finite, read_maps, read_mask};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
@@ -34,6 +36,11 @@ struct Problem {
 
 pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result<u8> {
     let Job { args, device, warnings, .. } = job;
+    if let Some(maps) = &args.maps
+        && holds_sets(maps)?
+    {
+        return volume::run(job, kspace.into(), options);
+    }
     job.expect_start(&kspace.values.shape()[1..])?;
     let header = kspace.info.as_ref().and_then(geometry::asked_for);
     let mut problem = prepare(args, kspace, warnings)?;

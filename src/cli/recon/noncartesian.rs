@@ -13,7 +13,7 @@ use crate::cli::samples::{Samples, read_image_maps};
 use crate::cli::progress;
 use linops::app::maps_doubt::better_maps_of_samples;
 use linops::app::noncartesian::{check_extent, fitting_matrix};
-use linops::app::{NonCartesian, calibrate_maps, grid_coils};
+use linops::app::{EspiritOptions, NonCartesian, espirit, grid_coils, gridded_kspace};
 use linops::dim::Shape;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
@@ -64,11 +64,24 @@ enum Toeplitz {
 
 /// One extent for all axes, or one each.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Matrix(Vec<usize>);
+pub struct Matrix(Vec<usize>);
 
 impl Matrix {
+    /// The extents of so many axes; None for another number of them.
+    pub fn of_axes(&self, d: usize) -> Option<Vec<usize>> {
+        match self.0.as_slice() {
+            [n] => Some(vec![*n; d]),
+            extents => (extents.len() == d).then(|| extents.to_vec()),
+        }
+    }
+
+    /// How many extents were given.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Extents of `d` axes; `flag` and `whose` axes they are is for messages. An axis of 1 that there is too many does not count.
-    pub(super) fn for_axes(&self, d: usize, flag: &str, whose: &str) -> Result<Vec<usize>> {
+    pub fn for_axes(&self, d: usize, flag: &str, whose: &str) -> Result<Vec<usize>> {
         let one = self.0.iter().position(|n| *n == 1);
         match self.0.as_slice() {
             [n] => Ok(vec![*n; d]),
@@ -89,7 +102,7 @@ fn nufft_tol(text: &str) -> Result<f64, String> {
     relative_error(text, Accuracy::LEAST_TOL)
 }
 
-pub(super) fn matrix(text: &str) -> Result<Matrix, String> {
+pub fn matrix(text: &str) -> Result<Matrix, String> {
     let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
     let extents = extents.filter(|e| (1..=3).contains(&e.len()));
     extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
@@ -341,10 +354,11 @@ fn prepare(
             };
             let wait = progress::spinner("estimating coil maps");
             let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
-            let found = calibrate_maps(kspace, trajectory, weights.view(), &matrix, nufft, device);
+            let gridded = gridded_kspace(kspace, trajectory, weights.view(), &matrix, nufft, device);
+            let found = gridded.and_then(|k| espirit(k.view(), &EspiritOptions::default()));
             wait.finish_and_clear();
             let found = found.map_err(|e| e.at(ESTIMATING))?;
-            (Some(found.maps.into_dyn()), format!("estimated by {}", found.method))
+            (Some(found.set(0)?), format!("estimated by {} of the gridded k-space", found.method))
         }
     };
     Ok(Problem { samples, matrix, density, maps, maps_from })

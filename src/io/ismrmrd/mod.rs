@@ -23,6 +23,7 @@ mod records;
 mod select;
 mod trajectory;
 mod whiten;
+mod write;
 mod xml;
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 pub use trajectory::NonCartesianScan;
 pub use whiten::Whitening;
+pub use write::{write_ismrmrd, write_ismrmrd_samples};
 
 pub(super) const FORMAT: Format = Format {
     name: "ISMRMRD raw data",
