@@ -64,7 +64,7 @@ pub(super) fn count_of(n: usize, what: &str) -> String {
 pub(super) fn listed(values: &[usize]) -> String {
     match values {
         [] => "none".into(),
-        [first, .., last] if last - first + 1 == values.len() => format!("{first} to {last}"),
+        [first, .., last] if values.windows(2).all(|pair| pair[0] + 1 == pair[1]) => format!("{first} to {last}"),
         _ if values.len() > 12 => format!("{} values from {} to {}", values.len(), values[0], values[values.len() - 1]),
         _ => values.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
     }
