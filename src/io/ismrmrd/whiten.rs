@@ -14,6 +14,9 @@ use num_complex::{Complex32, Complex64};
 /// The part of the receiver's bandwidth that noise passes, where the header does not say (Siemens receivers).
 const BANDWIDTH: f64 = 0.79;
 
+/// Fewer samples than this are no noise scan.
+const LEAST: usize = 32;
+
 /// What a noise scan tells of the channels, and the matrix that whitens them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -104,7 +107,8 @@ pub(super) fn covariance(noise: &[&Acquisition]) -> Result<(Array2<Complex64>, u
     if sum.iter().any(|v| !v.is_finite()) {
         return Err("it holds NaN or infinity".into());
     }
-    if samples < 2 * channels.max(1) {
+    // Two for each entry of a row of the covariance, and some for its scale.
+    if samples < (2 * channels).max(LEAST) {
         return Err(format!("its {} are too few for {}", count_of(samples, "sample"), count_of(channels, "channel")));
     }
     let scale = 1.0 / (samples - 1) as f64;
