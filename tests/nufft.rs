@@ -113,6 +113,59 @@ fn a_tolerance_is_kept() {
     }
 }
 
+/// Few points leave errors far from their mean, small images have their edge's in every sum, and 5e-7 is near what float32 rounds.
+#[test]
+fn a_tolerance_is_kept_for_few_points_and_small_images() {
+    let all = all_devices();
+    for (d, n) in [(1, 4), (1, 5), (1, 8), (1, 16), (2, 4), (2, 7), (2, 8), (2, 16), (3, 4), (3, 5), (3, 8), (3, 12)] {
+        for count in [1, 10, 100, 700] {
+            for (k, tol) in [5e-7, 2e-6, 1e-5].into_iter().enumerate() {
+                let image = vec![n; d];
+                let locs = random_points(count, &image, (n + 100 * d + 1000 * k) as u64);
+                let (shape, _) = dims(&image);
+                let (x, u) = (complex(&shape, 2 + k as u64), complex(format!("K={count}"), 3 + n as u64));
+                let (y, v) = (exact(&wide(&x), &locs), exact_adjoint(&wide(&u), &locs, &image));
+                let a = made(&image, &locs, Accuracy::Tol(tol));
+                // On a software GPU the hardest of them alone.
+                let hard = k == 0 && matches!((d, n, count), (3, 8, _) | (2, 16, 10) | (2, 8, 100) | (1, 4, _));
+                for device in all.iter().filter(|d| d.is_host() || hard) {
+                    let forward = distance(&apply_on(device, &a, &x).unwrap(), &y);
+                    let adjoint = distance(&apply_on(device, &a.h(), &u).unwrap(), &v);
+                    assert!(
+                        forward < 1.5 * tol && adjoint < 1.5 * tol,
+                        "{count} points of {image:?} {tol} on {}: {forward:e} {adjoint:e}, {a:?}",
+                        device.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn few_points_are_summed_directly() {
+    let listed = |image: &[usize], count: usize, accuracy: Accuracy| {
+        format!("{:?}", made(image, &random_points(count, image, 1), accuracy)).contains("summed directly")
+    };
+    let tol = |tol: f64| Accuracy::Tol(tol);
+    assert!(listed(&[8, 8, 8], 10, tol(5e-7)) && listed(&[64, 64], 30, tol(1e-4)) && listed(&[4], 1000, tol(1e-6)));
+    // Where a grid takes less, and tables of many points take memory.
+    assert!(!listed(&[64, 64], 4000, tol(1e-6)) && !listed(&[128, 128, 128], 3, tol(1e-4)));
+    // A kernel that was asked for is taken.
+    assert!(!listed(&[8, 8], 1, Accuracy::Kernel { width: 4.0, oversamp: 2.0 }));
+    // The normal and its convolution are the same linop.
+    let locs = random_points(20, &[10, 9], 3);
+    let x = complex("Ny=10 Nx=9", 4);
+    let normal = |toeplitz: bool| {
+        let options = NufftOptions::default().accuracy(tol(1e-6)).toeplitz(Some(toeplitz));
+        let a = linop::nufft("Ny=10 Nx=9", &locs, "Ny Nx", options, "K").unwrap();
+        apply_on(&Device::host(), &a.n(), &x).unwrap()
+    };
+    let sum = linop::ndft("Ny=10 Nx=9", &locs, "Ny Nx", "K").unwrap();
+    let want = linops::apply_f64(&sum.n(), &wide(&x)).unwrap();
+    assert!(distance(&normal(true), &want) < 2e-6 && distance(&normal(false), &want) < 2e-6);
+}
+
 #[test]
 fn errors_of_a_kernel_follow_the_law() {
     for (image, count) in [(vec![128], 2000), (vec![100, 100], 3000), (vec![40, 40, 40], 1000)] {

@@ -31,6 +31,7 @@ mod recon;
 mod regularise;
 mod samples;
 mod save;
+mod shown;
 mod threads;
 
 use clap::{Parser, Subcommand};
@@ -153,6 +154,7 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Apply(a) => a.check(),
             Verb::Ct(a) => a.check(),
             Verb::Deconv(a) => a.check(),
             Verb::Denoise(a) => a.check(),

@@ -15,6 +15,7 @@ use super::numbers::{from_one, from_zero};
 use super::output;
 use super::printer::Printer;
 use super::regularise::Regularise;
+use super::shown::Shown;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::{Error, Result};
@@ -33,7 +34,8 @@ pub struct Args {
     /// sample, spoke, coil) or .h5
     file: PathBuf,
 
-    /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, or .png for the magnitude of two axes
+    /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, .tif, .nii or .nii.gz, .png for the magnitude (of three axes a
+    /// montage), or - for an .npy to the standard output
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
@@ -88,6 +90,9 @@ pub struct Args {
 
     #[command(flatten)]
     noncartesian: noncartesian::Args,
+
+    #[command(flatten)]
+    shown: Shown,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
@@ -157,6 +162,7 @@ impl Args {
 
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
+        self.shown.check(&self.output)?;
         let [traj, _] = self.noncartesian.files();
         if traj.is_some() && self.mask.is_some() && !self.time {
             return Err(MASKED.into());

@@ -60,24 +60,31 @@ pub(super) fn source(path: &Path) -> Result<Source> {
 /// All of the standard input, which is read once.
 fn standard_input() -> Result<&'static [u8]> {
     static INPUT: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
-    let read = || {
-        let mut input = std::io::stdin().lock();
-        if input.is_terminal() {
-            return Err("is a terminal; give a file, or pipe an .npy file in".into());
+    if INPUT.get().is_none() {
+        let read = read_standard_input();
+        // Another thread may have been first, and has all of it then.
+        let _ = INPUT.set(read);
+    }
+    match INPUT.get() {
+        Some(Ok(bytes)) => Ok(bytes),
+        Some(Err(message)) => Err(Error::file("standard input", message.clone())),
+        None => Err(Error::file("standard input", "cannot be read")),
+    }
+}
+
+fn read_standard_input() -> Result<Vec<u8>, String> {
+    let mut input = std::io::stdin();
+    if input.is_terminal() {
+        return Err("is a terminal; give a file, or pipe an .npy file in".into());
+    }
+    let (mut all, mut block) = (Vec::new(), vec![0; BLOCK]);
+    loop {
+        let n = input.read(&mut block).map_err(|e| format!("cannot be read: {e}"))?;
+        if n == 0 {
+            return Ok(all);
         }
-        let (mut all, mut block) = (Vec::new(), vec![0; BLOCK]);
-        loop {
-            let n = input.read(&mut block).map_err(|e| format!("cannot be read: {e}"))?;
-            if n == 0 {
-                return Ok(all);
-            }
-            all.try_reserve(n).map_err(|_| "is longer than memory; write it to a file".to_string())?;
-            all.extend_from_slice(&block[..n]);
-        }
-    };
-    match INPUT.get_or_init(read) {
-        Ok(bytes) => Ok(bytes),
-        Err(message) => Err(Error::file("standard input", message.clone())),
+        all.try_reserve(n).map_err(|_| "is longer than memory; write it to a file".to_string())?;
+        all.extend_from_slice(&block[..n]);
     }
 }
 

@@ -3,8 +3,8 @@
 //! Another format is one file with its functions and its [`Format`], and one row in [`FORMATS`]; whoever goes through the
 //! table has it then: linop files, the command line, and the messages that list what can be read.
 
-use super::raster::{Raster, as_array};
 use super::file::is_standard;
+use super::raster::{Raster, as_array};
 use super::{Array, Cfl, Geometry, IsmrmrdScan, Output, Window};
 use super::{cfl, ismrmrd, nifti, npy, npz, png, tiff};
 use crate::{Error, Result};
@@ -12,7 +12,8 @@ use ndarray::{ArrayView2, ArrayViewD};
 use std::path::{Path, PathBuf};
 
 /// All that are known.
-pub const FORMATS: &[Format] = &[npy::FORMAT, npz::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT, tiff::FORMAT, nifti::FORMAT];
+pub const FORMATS: &[Format] =
+    &[npy::FORMAT, npz::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT, tiff::FORMAT, nifti::FORMAT];
 
 /// A file format.
 #[derive(Clone, Copy, Debug)]

@@ -30,7 +30,12 @@ impl Geometry {
     /// (ISMRMRD's `read_dir`), of rows (`phase_dir`) and of slices (`slice_dir`) grows, and the place of the middle of the image in
     /// mm (ISMRMRD's `position`). Voxel ⌊n/2⌋ along each axis is the middle, as Fourier transforms have it. `extents` are those
     /// along x, y and z.
-    pub fn from_lps(position: [f64; 3], directions: [[f64; 3]; 3], voxel_mm: [f64; 3], extents: [usize; 3]) -> Geometry {
+    pub fn from_lps(
+        position: [f64; 3],
+        directions: [[f64; 3]; 3],
+        voxel_mm: [f64; 3],
+        extents: [usize; 3],
+    ) -> Geometry {
         let row = |r: usize| {
             // L to R, P to A; S stays.
             let sign = if r < 2 { -1.0 } else { 1.0 };
@@ -72,7 +77,8 @@ impl Geometry {
         let largest = (0..4).max_by(|&i, &j| squares[i].total_cmp(&squares[j]))?;
         let s = 0.5 / squares[largest].sqrt();
         let half = 0.5 * squares[largest].sqrt();
-        let (turned, sum) = (|i: usize, j: usize| s * (r(i, j) - r(j, i)), |i: usize, j: usize| s * (r(i, j) + r(j, i)));
+        let (turned, sum) =
+            (|i: usize, j: usize| s * (r(i, j) - r(j, i)), |i: usize, j: usize| s * (r(i, j) + r(j, i)));
         let [a, b, c, d] = match largest {
             0 => [half, turned(2, 1), turned(0, 2), turned(1, 0)],
             1 => [turned(2, 1), half, sum(0, 1), sum(0, 2)],

@@ -38,7 +38,9 @@ mod tests {
 
     #[test]
     fn stacks_are_nearly_square() {
-        for (n, ny, nx, columns) in [(1, 5, 5, 1), (4, 8, 8, 2), (5, 8, 8, 3), (12, 8, 8, 4), (7, 10, 100, 1), (3, 9, 3, 3)] {
+        for (n, ny, nx, columns) in
+            [(1, 5, 5, 1), (4, 8, 8, 2), (5, 8, 8, 3), (12, 8, 8, 4), (7, 10, 100, 1), (3, 9, 3, 3)]
+        {
             assert_eq!(montage_columns(n, ny, nx), columns, "{n} of {ny} x {nx}");
         }
         let stack = Array3::from_shape_fn((5, 2, 3), |(n, y, x)| (100 * (n + 1) + 10 * y + x) as f32);

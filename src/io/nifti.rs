@@ -138,7 +138,9 @@ mod tests {
         let real = Array3::from_shape_fn((2, 3, 4), |(z, y, x)| (100 * z + 10 * y + x) as f32).into_dyn();
         let geometry =
             Geometry::from_lps([1.0, 2.0, 3.0], [[1., 0., 0.], [0., 0., -1.], [0., 1., 0.]], [2., 3., 4.], [4, 3, 2]);
-        for (name, array) in [("a.nii", Array::F32(real.clone())), ("b.nii.gz", Array::C32(real.mapv(|v| Complex32::new(v, -v))))] {
+        for (name, array) in
+            [("a.nii", Array::F32(real.clone())), ("b.nii.gz", Array::C32(real.mapv(|v| Complex32::new(v, -v))))]
+        {
             let path = dir.path().join(name);
             write_nifti(Output::create(&path, &["nii"], false).unwrap(), &array, Some(&geometry)).unwrap();
             let mut bytes = std::fs::read(&path).unwrap();

@@ -113,7 +113,7 @@ impl Output {
 
 /// Writes to the standard output. A reader that has gone, as in `linops … | head`, is no error.
 fn standard(body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(std::io::stdout());
     body(&mut out)?;
     match out.flush() {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {

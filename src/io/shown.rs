@@ -89,7 +89,9 @@ impl std::str::FromStr for Window {
                 percent.filter(|p| (0.0..=100.0).contains(p)).map(Window::Percentile)
             }
         };
-        window.ok_or_else(|| "expected lo:hi with lo below hi, such as 0:1.5, or max, or a percentile such as p99.5".into())
+        window.ok_or_else(|| {
+            "expected lo:hi with lo below hi, such as 0:1.5, or max, or a percentile such as p99.5".into()
+        })
     }
 }
 

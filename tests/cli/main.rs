@@ -7,6 +7,7 @@ mod common;
 mod bad_input;
 mod ct;
 mod files;
+mod formats;
 mod harness;
 mod interrupt;
 mod ismrmrd;

@@ -4,7 +4,7 @@ use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, decimal, short};
 use crate::cli::regularise::describe;
-use crate::cli::{DONE, INTERRUPTED, output, progress};
+use crate::cli::{DONE, INTERRUPTED, progress};
 use linops::app::{Reconstruction, Regularised};
 use linops::convex::ConvexOptions;
 use linops::io::Output;
@@ -56,14 +56,16 @@ impl Job<'_> {
         let result = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        output::write(target, &Tensor::from_array(result.image.clone(), dims)?)?;
+        let written = args.shown.write(target, &Tensor::from_array(result.image.clone(), dims)?, None, true)?;
 
         let path = args.output.display();
         printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
         if result.misfit > MUCH && matches!(result.stop, Stop::Converged | Stop::Attained) {
             unexplained(result.misfit);
         }
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         facts.extend([
             ("lambda".into(), json!(decimal(lambda))),
             ("tol".into(), json!(decimal(tol))),
@@ -112,7 +114,7 @@ impl Job<'_> {
         let Regularised { image, terms, solved, .. } = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        output::write(target, &Tensor::from_array(image, dims)?)?;
+        let written = args.shown.write(target, &Tensor::from_array(image, dims)?, None, true)?;
 
         let path = args.output.display();
         terms.iter().for_each(|term| printer.field("reg", describe(term)));
@@ -139,7 +141,9 @@ impl Job<'_> {
         if solved.misfit > MUCH && solved.stop == Stop::Converged {
             unexplained(solved.misfit);
         }
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         let terms = terms.iter().map(|t| {
             json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
         });
@@ -182,10 +186,12 @@ impl Job<'_> {
         let start = Instant::now();
         let image = image()?;
         let seconds = start.elapsed().as_secs_f64();
-        output::write(target, &Tensor::from_array(image, dims)?)?;
+        let written = args.shown.write(target, &Tensor::from_array(image, dims)?, None, true)?;
         let path = args.output.display();
         printer.field("gridded", format_args!("{seconds:.3} s"));
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         facts.extend([("seconds".into(), json!(seconds)), ("file".into(), json!(path.to_string()))]);
         printer.json(&Value::Object(facts));
         Ok(DONE)
