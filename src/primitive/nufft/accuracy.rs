@@ -93,7 +93,7 @@ impl Accuracy {
                     return value_err!("tol is {tol}; expected {:.0e} (what float32 reaches) to 1", Self::LEAST_TOL);
                 }
                 let few = few(image, points);
-                let sizes = FACTORS.iter().filter_map(|&s| Size::within(tol / (1.0 + 2.0 / few.sqrt()), s, image));
+                let sizes = FACTORS.iter().filter_map(|&s| Size::within(tol / (1.0 + 16.0 / few), s, image));
                 let size = sizes.min_by(|a, b| a.cost(points).total_cmp(&b.cost(points)));
                 let terms = direct_terms(image, points);
                 if terms <= MOST_TERMS && (few < FEW || size.as_ref().is_none_or(|s| 8.0 * terms <= s.cost(points))) {
