@@ -58,6 +58,17 @@ pub enum Input {
     Samples(Box<Samples>),
 }
 
+impl Input {
+    /// What the file says of the scan.
+    pub fn info(&self) -> Option<&ScanInfo> {
+        match self {
+            Input::Grid(kspace) => kspace.info.as_ref(),
+            Input::Volume(volume) => volume.info.as_ref(),
+            Input::Samples(samples) => samples.info.as_ref(),
+        }
+    }
+}
+
 /// The data of one image, or of several.
 pub struct Inputs {
     /// The leading axes of several, by name, with what their indices stand for.
@@ -75,12 +86,7 @@ impl Inputs {
     pub fn warnings(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for input in self.images.iter().flatten() {
-            let info = match input {
-                Input::Grid(kspace) => kspace.info.as_ref(),
-                Input::Volume(volume) => volume.info.as_ref(),
-                Input::Samples(samples) => samples.info.as_ref(),
-            };
-            for warning in info.map_or(&[][..], |info| &info.warnings) {
+            for warning in input.info().map_or(&[][..], |info| &info.warnings) {
                 if !all.contains(warning) {
                     all.push(warning.clone());
                 }

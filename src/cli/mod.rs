@@ -36,6 +36,7 @@ mod recon;
 mod regularise;
 mod samples;
 mod save;
+mod shown;
 mod threads;
 
 use clap::{Parser, Subcommand};
@@ -170,6 +171,7 @@ impl Verb {
             Verb::Recon(a) => a.check(),
             Verb::Phantom(a) => a.check(),
             Verb::Calibrate(a) => a.check(),
+            Verb::Apply(a) => a.check(),
             Verb::Ct(a) => a.check(),
             Verb::Deconv(a) => a.check(),
             Verb::Denoise(a) => a.check(),

@@ -1,12 +1,13 @@
 //! What goes to stdout and stderr. Nothing here panics when a pipe is closed.
 
+use super::output::stdout_is_data;
 use super::pretty::Pretty;
 use linops::{Error, Result};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
-/// Prints results: text as it comes, or one JSON value.
+/// Prints results: text as it comes, or one JSON value; to stderr where data go to stdout.
 pub struct Printer {
     json: bool,
     /// What is kept instead of printed.
@@ -67,7 +68,10 @@ impl Printer {
     fn write(&self, text: std::fmt::Arguments) {
         let mut failure = self.failure.borrow_mut();
         if failure.is_none() {
-            let mut out = io::stdout().lock();
+            let mut out: Box<dyn Write> = match stdout_is_data() {
+                true => Box::new(io::stderr().lock()),
+                false => Box::new(io::stdout().lock()),
+            };
             *failure = out.write_fmt(text).and_then(|()| out.flush()).err();
         }
     }

@@ -32,6 +32,7 @@ use super::output;
 use super::printer::Printer;
 use super::regularise::Regularise;
 use super::samples::Trajectory;
+use super::shown::Shown;
 use finish::Finish;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
@@ -53,7 +54,8 @@ pub struct Args {
     /// with a trajectory .npy (coil, …), .cfl (1, sample, spoke, coil) or .h5
     file: PathBuf,
 
-    /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, or .png for the magnitude of two axes
+    /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, .tif, .nii or .nii.gz, .png for the magnitude (of three axes a
+    /// montage), or - for an .npy to the standard output
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
@@ -133,6 +135,9 @@ pub struct Args {
 
     #[command(flatten)]
     finishing: finish::Finishing,
+
+    #[command(flatten)]
+    shown: Shown,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
@@ -156,7 +161,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if args.time {
         let (start, finish) = (args.start()?, Finish::default());
         let target = Target::File(target);
-        let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None };
+        let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
         return series::run(job, options());
     }
     let is_scan = matches!(Format::of(&args.file).and_then(|f| f.reader), Some(Reader::Scan(_)));
@@ -172,7 +177,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             };
             let (start, finish) = (args.start()?, Finish::default());
             let target = Target::File(target);
-            let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None };
+            let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
             one(job, input, options())
         }
         false => stack::run(args, target, &device, inputs, options, printer, &warnings),
@@ -251,6 +256,7 @@ impl Args {
 
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
+        self.shown.check(&self.output)?;
         let [traj, _] = self.noncartesian.files();
         if traj.is_some() && self.mask.is_some() && !self.time {
             return Err(MASKED.into());

@@ -214,7 +214,7 @@ fn linop_files() {
     }
     folder.text("good.json", r#"{ "op": "identity", "in": "N=5" }"#);
     folder.refused("apply good.json --input x.npy --output y.npy --device host", "dim N has extent 4, expected 5");
-    folder.text("cube.json", r#"{ "op": "identity", "in": "A=2 B=2 C=1" }"#);
+    folder.text("cube.json", r#"{ "op": "identity", "in": "A=2 B=2 C=1 D=1" }"#);
     folder.refused("apply cube.json --input x.npy --output y.png --device host", "2 dims");
     folder.refused("check missing.json", "missing.json");
 }

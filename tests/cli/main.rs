@@ -11,6 +11,7 @@ mod conventions;
 mod ct;
 mod files;
 mod finishing;
+mod formats;
 mod harness;
 mod interrupt;
 mod ismrmrd;

@@ -211,7 +211,6 @@ fn volumes() {
     let text = folder.good(args);
     assert!(text.contains("(x, y, z) in cycles"), "{text}");
     assert!(distance(&folder.read("y.npy"), &folder.read("x.npy")) < 1e-4);
-    folder.refused("recon k.npy --traj traj.npy -o x.png --device host", "2 dims");
     folder.refused("recon k.npy --traj traj.npy --dcf voronoi -o z.npy --device host", "(…, 2)");
     let two = ArrayD::<Complex32>::zeros(vec![2, 220, n]);
     folder.complex("two.npy", &(two + Complex32::from(1.0)));

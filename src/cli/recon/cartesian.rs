@@ -49,6 +49,7 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
     if let Some((_, matrix)) = header {
         args.finishing.cut_to(&mut job.finish, &matrix);
     }
+    job.scan.clone_from(&problem.info);
     args.finishing.by_mask(&mut job.finish, &problem.mask, &mut problem.notes, warnings);
     let Some(maps) = &problem.maps else {
         let facts = described(&job, &problem);

@@ -109,6 +109,11 @@ impl Finish {
         Ok(fill_partial(image.view(), &self.bands, self.way).map_err(|e| e.at("--partial-fourier"))?.into_dyn())
     }
 
+    /// The pixels over the whole field of view of an image that has these extents in the end.
+    pub fn whole(&self, image: &[usize]) -> Vec<usize> {
+        self.extents.clone().filter(|n| n.len() == image.len()).unwrap_or_else(|| image.to_vec())
+    }
+
     /// On the grid that is asked for.
     pub fn grid(&self, image: ArrayD<Complex32>) -> Result<ArrayD<Complex32>> {
         let mut image = match &self.extents {
@@ -135,7 +140,9 @@ impl Finish {
         }
         if let Some(extents) = &self.extents {
             let by: Vec<String> = extents.iter().map(usize::to_string).collect();
-            printer.field("zero-fill", format_args!("to {}", by.join(" x ")));
+            let cut = self.cut.as_ref().map(|cut| cut.iter().map(usize::to_string).collect::<Vec<_>>().join(" x "));
+            let cut = cut.map_or(String::new(), |cut| format!(", of it the central {cut}: the header's field of view"));
+            printer.field("zero-fill", format_args!("to {}{cut}", by.join(" x ")));
             facts.insert("zero_filled".into(), json!(extents));
         }
     }

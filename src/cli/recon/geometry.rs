@@ -1,6 +1,6 @@
 //! How large an image is, in mm.
 
-use linops::io::ScanInfo;
+use linops::io::{Geometry, ScanInfo};
 use serde_json::{Map, Value, json};
 
 /// "64 x 128": extents of an image.
@@ -58,4 +58,50 @@ pub fn asked_for(info: &ScanInfo) -> Option<([usize; 2], [usize; 2])> {
         if fov > 0.0 && recon > 0.0 { (n as f64 * fov / recon).round() as usize } else { n }
     };
     (y > 0 && x > 0).then(|| ([whole(1, y), whole(2, x)], [y, x]))
+}
+
+/// Where an image of these extents lies, whose field of view has `whole` pixels; `None` where the file does not say how large they
+/// are.
+pub fn placed(info: &ScanInfo, whole: &[usize], extents: &[usize]) -> Option<Geometry> {
+    if extents.len() > 3 {
+        return None;
+    }
+    let ([z, y, x], [nz, ny, nx]) = (info.voxel_mm(solid(whole)), solid(extents));
+    // A slice whose thickness nobody tells still has a place.
+    let voxel = [x, y, if z > 0.0 { z } else { 1.0 }];
+    if x <= 0.0 || y <= 0.0 {
+        return None;
+    }
+    let place = &info.placement;
+    Some(match place.is_known() {
+        true => {
+            let directions = [place.read_dir, place.phase_dir, place.slice_dir];
+            Geometry::from_lps(place.position_mm, directions, voxel, [nx, ny, nz])
+        }
+        false => Geometry::of_voxels(voxel, [nx, ny, nz]),
+    })
+}
+
+/// Where a stack of slices lies, each of `extents` (y, x): by the places of its slices, as far as they are known.
+pub fn stacked(slices: &[&ScanInfo], extents: &[usize]) -> Option<Geometry> {
+    let &[ny, nx] = extents else { return None };
+    let middle = slices.get(slices.len() / 2)?;
+    let [z, y, x] = middle.voxel_mm([1, ny, nx]);
+    if x <= 0.0 || y <= 0.0 {
+        return None;
+    }
+    let (place, n) = (&middle.placement, slices.len());
+    let [first, last] = [slices.first()?, slices.last()?].map(|info| info.placement.position_mm);
+    let away: Vec<f64> = first.iter().zip(&last).map(|(a, b)| b - a).collect();
+    let length = away.iter().map(|v| v * v).sum::<f64>().sqrt();
+    if !place.is_known() {
+        return Some(Geometry::of_voxels([x, y, if z > 0.0 { z } else { 1.0 }], [nx, ny, n]));
+    }
+    // Slices lie from the first to the last, which may be against their own direction.
+    let (along, step) = match length > 0.0 {
+        true => ([0, 1, 2].map(|a| away[a] / length), length / (n - 1) as f64),
+        false => (place.slice_dir, if z > 0.0 { z } else { 1.0 }),
+    };
+    let directions = [place.read_dir, place.phase_dir, along];
+    Some(Geometry::from_lps(place.position_mm, directions, [x, y, step], [nx, ny, n]))
 }

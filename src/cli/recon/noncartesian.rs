@@ -179,6 +179,7 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
     let problem = prepare(args, samples, &job.target, device, warnings)?;
     job.expect_start(&problem.matrix)?;
     args.finishing.on_grid(&mut job.finish, &problem.matrix, None)?;
+    job.scan.clone_from(&problem.samples.info);
     let Problem { samples, matrix, density, maps, .. } = &problem;
     let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
     let dims = image_dims(matrix.len());

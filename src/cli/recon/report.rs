@@ -1,16 +1,18 @@
 //! The solve of a reconstruction, and what is said about it.
 
 use super::finish::Finish;
+use super::geometry;
 use super::warnings::Warnings;
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, decimal, short};
 use crate::cli::regularise::describe;
+use crate::cli::shown::{Shown, Written};
 use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Stated};
 use linops::app::{Reconstruction, Regularised};
 use linops::convex::ConvexOptions;
-use linops::io::Output;
+use linops::io::{Output, ScanInfo};
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Result, Shape, Tensor};
 use ndarray::{ArrayD, Dimension};
@@ -29,12 +31,16 @@ pub(super) enum Target<'a> {
 }
 
 impl Target<'_> {
-    fn put(self, image: &Tensor) -> Result<()> {
+    fn put(self, image: &Tensor, shown: &Shown, scan: Option<&ScanInfo>, finish: &Finish) -> Result<Written> {
         match self {
-            Target::File(output) => output::write(output, image),
+            Target::File(output) => {
+                let extents = image.shape().extents();
+                let geometry = scan.and_then(|info| geometry::placed(info, &finish.whole(extents), extents));
+                shown.write(output, image, geometry.as_ref(), true)
+            }
             Target::Kept(place) => {
                 *place.borrow_mut() = Some(image.to_array()?);
-                Ok(())
+                Ok(Written::default())
             }
         }
     }
@@ -61,6 +67,8 @@ pub(super) struct Job<'a> {
     pub finish: Finish,
     /// What may be wrong where an image with given maps does not explain the data.
     pub doubt: Option<&'a dyn Fn() -> Option<String>>,
+    /// What the file says of the scan.
+    pub scan: Option<ScanInfo>,
 }
 
 impl Job<'_> {
@@ -81,7 +89,7 @@ impl Job<'_> {
         solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
     ) -> Result<u8> {
         let SolveOptions { lambda, iterations, tol, .. } = options;
-        let Job { args, target, device, printer, warnings, finish, doubt, .. } = self;
+        let Job { args, target, device, printer, warnings, finish, doubt, scan, .. } = self;
         printer.field(
             "lambda",
             format_args!(
@@ -102,7 +110,7 @@ impl Job<'_> {
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
         let image = finish.apply(result.image.clone().into_dyn())?;
-        target.put(&Tensor::from_array(image, dims)?)?;
+        let written = target.put(&Tensor::from_array(image, dims)?, &args.shown, scan.as_ref(), &finish)?;
 
         let path = args.output.display();
         printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
@@ -110,7 +118,9 @@ impl Job<'_> {
             question(result.misfit, doubt, warnings);
         }
         finish.describe(printer, &mut facts);
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         facts.extend([
             ("lambda".into(), json!(decimal(lambda))),
             ("tol".into(), json!(decimal(tol))),
@@ -144,7 +154,7 @@ impl Job<'_> {
         mut facts: Map<String, Value>,
         solver: impl FnOnce(ConvexOptions) -> Result<Regularised<D>>,
     ) -> Result<u8> {
-        let Job { args, target, device, printer, warnings, finish, doubt, .. } = self;
+        let Job { args, target, device, printer, warnings, finish, doubt, scan, .. } = self;
         let options = ConvexOptions::default();
         let iterations = args.iterations.map_or(options.iterations, NonZeroUsize::get);
         let tol = args.tol.map_or(options.tol, f64::from);
@@ -167,7 +177,7 @@ impl Job<'_> {
         let Regularised { image, terms, solved, .. } = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        target.put(&Tensor::from_array(finish.apply(image.into_dyn())?, dims)?)?;
+        let written = target.put(&Tensor::from_array(finish.apply(image.into_dyn())?, dims)?, &args.shown, scan.as_ref(), &finish)?;
 
         let path = args.output.display();
         terms.iter().for_each(|term| printer.field("reg", describe(term)));
@@ -196,7 +206,9 @@ impl Job<'_> {
         }
         terms.iter().filter_map(far_from_the_data).for_each(|text| warnings.say(text));
         finish.describe(printer, &mut facts);
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         let terms = terms.iter().map(|t| {
             json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
         });
@@ -246,16 +258,18 @@ impl Job<'_> {
         mut facts: Map<String, Value>,
         image: impl FnOnce(&Finish) -> Result<ArrayD<Complex32>>,
     ) -> Result<u8> {
-        let Job { args, target, device, printer, warnings, finish, .. } = self;
+        let Job { args, target, device, printer, warnings, finish, scan, .. } = self;
         printer.field("device", device.name());
         let start = Instant::now();
         let image = finish.grid(image(&finish)?)?;
         let seconds = start.elapsed().as_secs_f64();
-        target.put(&Tensor::from_array(image, dims)?)?;
+        let written = target.put(&Tensor::from_array(image, dims)?, &args.shown, scan.as_ref(), &finish)?;
         let path = args.output.display();
         printer.field(made, format_args!("{seconds:.3} s"));
         finish.describe(printer, &mut facts);
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         facts.extend([
             ("seconds".into(), json!(seconds)),
             ("file".into(), json!(path.to_string())),

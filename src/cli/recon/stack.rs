@@ -1,16 +1,18 @@
 //! Several images of one scan: each reconstructed on its own, all written as one array.
 
 use super::finish::Finish;
+use super::geometry;
 use super::report::{Job, Target};
 use super::warnings::Warnings;
 use super::{Args, one};
 use crate::cli::common::expect_bytes;
-use crate::cli::kspace::Inputs;
+use crate::cli::kspace::{Input, Inputs};
 use crate::cli::printer::{Kept, Printer, count_of};
-use crate::cli::{DONE, output, recon::percent};
-use linops::io::{Array, Format, Output, Writer};
+use crate::cli::shown::Written;
+use crate::cli::{DONE, recon::percent};
+use linops::io::{Array, Format, Output, ScanInfo, Writer};
 use linops::solve::SolveOptions;
-use linops::{Device, Error, Result};
+use linops::{Device, Error, Result, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Value, json};
@@ -43,6 +45,15 @@ pub(super) fn run(
     let extents: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
     expect_writable(&target, extents.len() + 2)?;
     let total = images.len();
+    // Of the slices, of whatever else is first.
+    let slices = axes.iter().position(|(name, _)| *name == "slice");
+    let step: usize = slices.map_or(1, |at| extents[at + 1..].iter().product());
+    let infos: Vec<ScanInfo> = match slices {
+        Some(at) => (0..extents[at])
+            .filter_map(|slice| images[slice * step..(slice + 1) * step].iter().flatten().find_map(Input::info).cloned())
+            .collect(),
+        None => images.iter().flatten().find_map(Input::info).cloned().into_iter().collect(),
+    };
     let (mut parts, mut reports): (Vec<Option<ArrayD<Complex32>>>, Vec<Kept>) = (Vec::new(), Vec::new());
     let (start, mut code) = (Instant::now(), DONE);
     for input in images {
@@ -52,7 +63,7 @@ pub(super) fn run(
         };
         let (image, kept) = (RefCell::new(None), Printer::keeping());
         let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
-        let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None };
+        let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None };
         code = one(job, input, options())?;
         parts.push(image.into_inner());
         reports.push(kept.kept());
@@ -61,7 +72,8 @@ pub(super) fn run(
     let stack = stacked(&args.file, parts, &extents)?;
     let shape: Vec<String> = stack.shape().iter().map(usize::to_string).collect();
     let names: Vec<&str> = axes.iter().map(|(name, _)| *name).collect();
-    write(target, stack, &names)?;
+    let infos: Vec<&ScanInfo> = infos.iter().collect();
+    let shown = write(args, target, stack, &names, &infos)?;
 
     if let Some(first) = reports.first() {
         let last = ["solved", "gridded", "objective", "wrote", "reg"];
@@ -74,6 +86,7 @@ pub(super) fn run(
     let misfit = if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
     printer.field("solved", format_args!("{seconds:.3} s, {}{misfit}", count_of(facts.len(), "image")));
     let path = args.output.display().to_string();
+    shown.say(printer);
     printer.field("wrote", format_args!("{path}: ({}, y, x) = {}", names.join(", "), shape.join(" x ")));
     let axes: Vec<Value> = axes.iter().map(|(name, values)| json!({ "axis": name, "values": values })).collect();
     printer.json(&json!({
@@ -82,6 +95,7 @@ pub(super) fn run(
         "images": facts,
         "seconds": seconds,
         "file": path,
+        "shown": shown.facts,
         "warnings": warnings.json(),
     }));
     Ok(code)
@@ -97,8 +111,8 @@ fn is_bart(output: &Output) -> bool {
 
 fn expect_writable(output: &Output, rank: usize) -> Result<()> {
     match writer(output) {
-        Some(Writer::Raster(_)) if rank > 3 => {
-            let message = format!("a TIFF has 2 dims, or 3 with its pages, the stack has {rank}; write .npy or .cfl");
+        Some(Writer::Volume(_)) if rank > 6 => {
+            let message = format!("a NIfTI volume has 7 dims at most, the stack has {}; write .npy or .cfl", rank + 1);
             Err(Error::file(output.path(), message))
         }
         _ => Ok(()),
@@ -130,20 +144,48 @@ fn stacked(
     stack.into_shape_with_order(IxDyn(&whole)).map_err(|e| Error::Shape(e.to_string()))
 }
 
-/// Writes a stack: as it is, to BART's dims, or side by side as a picture.
-fn write(output: Output, stack: ArrayD<Complex32>, axes: &[&str]) -> Result<()> {
+/// Writes a stack: as it is, to BART's dims, as a volume whose slices come last of the axes in front, or side by side as a picture.
+fn write(args: &Args, output: Output, stack: ArrayD<Complex32>, axes: &[&str], slices: &[&ScanInfo]) -> Result<Written> {
     let own = stack.ndim() - axes.len();
+    let image = stack.shape()[axes.len()..].to_vec();
     match writer(&output) {
-        Some(Writer::Array(write)) if is_bart(&output) => write(output, &Array::C32(in_bart(stack, axes)?)),
-        Some(Writer::Array(write)) => write(output, &Array::C32(stack)),
-        Some(Writer::Picture(_)) => {
-            let dims = "Ny Nx";
-            let sheet = montage(&stack, own)?;
-            output::write(output, &linops::Tensor::from_array(sheet, dims)?)
+        Some(Writer::Array(write)) if is_bart(&output) => {
+            write(output, &Array::C32(in_bart(stack, axes)?))?;
+            Ok(Written::default())
         }
-        Some(Writer::Raster(write)) => write(output, stack.mapv(|v| v.norm()).view()),
-        None => Err(Error::file(output.path(), "is of a format that is not written")),
+        Some(Writer::Volume(_)) => {
+            let at = axes.iter().position(|axis| *axis == "slice").filter(|_| own == 2);
+            let last = axes.len().saturating_sub(1);
+            let order: Vec<usize> = match at {
+                Some(at) => (0..axes.len()).filter(|a| *a != at).chain([at]).chain(axes.len()..stack.ndim()).collect(),
+                None => (0..stack.ndim()).collect(),
+            };
+            let mut turned = stack.permuted_axes(IxDyn(&order)).as_standard_layout().into_owned();
+            if at.is_none() && own == 2 {
+                turned = turned.insert_axis(Axis(last + 1));
+            }
+            let geometry = match at {
+                Some(_) => geometry::stacked(slices, &image),
+                None => slices.first().and_then(|info| geometry::placed(info, &image, &image)),
+            };
+            args.shown.write(output, &named(turned)?, geometry.as_ref(), true)
+        }
+        Some(Writer::Picture(_) | Writer::Raster(_)) => {
+            let n = stack.len() / image.iter().product::<usize>().max(1);
+            let [ny, nx] = *image.as_slice() else {
+                return Err(Error::Value("a picture is made of images of two axes; write .npy or .cfl".into()));
+            };
+            let flat = stack.into_shape_with_order(IxDyn(&[n, ny, nx])).map_err(|e| Error::Shape(e.to_string()))?;
+            args.shown.write(output, &named(flat)?, None, true)
+        }
+        _ => args.shown.write(output, &named(stack)?, None, true),
     }
+}
+
+/// A tensor whose dims are called somehow.
+fn named(array: ArrayD<Complex32>) -> Result<Tensor> {
+    let names: Vec<String> = (0..array.ndim()).map(|n| format!("Axis{n}")).collect();
+    Tensor::from_array(array, names.join(" ").as_str())
 }
 
 /// The same values with the axes at BART's places: in C order, the last dim first.
@@ -159,24 +201,6 @@ fn in_bart(stack: ArrayD<Complex32>, axes: &[&str]) -> Result<ArrayD<Complex32>>
     turned.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::Shape(e.to_string()))
 }
 
-/// All images of two axes side by side, in rows of about as many.
-fn montage(stack: &ArrayD<Complex32>, own: usize) -> Result<ArrayD<Complex32>> {
-    let shape = stack.shape();
-    let (height, width) = match own {
-        2 => (shape[shape.len() - 2], shape[shape.len() - 1]),
-        _ => return Err(Error::Value("a picture is made of images of two axes; write .npy or .cfl".into())),
-    };
-    let n = stack.len() / (height * width);
-    let columns = (1..=n).find(|c| c * c >= n).unwrap_or(1);
-    let flat = stack.to_shape((n, height, width)).map_err(|e| Error::Shape(e.to_string()))?;
-    let mut sheet = ArrayD::zeros(vec![n.div_ceil(columns) * height, columns * width]);
-    for (i, image) in flat.axis_iter(Axis(0)).enumerate() {
-        let (top, left) = (i / columns * height, i % columns * width);
-        sheet.slice_mut(ndarray::s![top..top + height, left..left + width]).assign(&image);
-    }
-    Ok(sheet)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,8 +214,5 @@ mod tests {
         let mut at = vec![0; 16];
         (at[2], at[5], at[15]) = (s, r, x);
         assert_eq!(bart[at.as_slice()], stack[[s, r, 0, x]]);
-        let sheet = montage(&stack, 2).unwrap();
-        assert_eq!(sheet.shape(), [2 * 4, 3 * 5]);
-        assert_eq!(sheet[[4, 5 + 2]], stack[[1, 1, 0, 2]]);
     }
 }

@@ -38,10 +38,11 @@ impl Problem {
     }
 }
 
-pub(in crate::cli) fn run(job: Job, scan: Volume, options: SolveOptions) -> Result<u8> {
+pub(in crate::cli) fn run(mut job: Job, scan: Volume, options: SolveOptions) -> Result<u8> {
     let Job { args, device, .. } = job;
     let image = scan.values.shape()[1..].to_vec();
     let problem = prepare(args, scan)?;
+    job.scan.clone_from(&problem.info);
     let sets = problem.maps.len_of(Axis(1));
     let form = Form::of(args, sets, &image);
     job.target.check_shape(&Shape::new(linops::dim::parse_dims(&form.dims)?, form.extents.clone())?)?;
