@@ -16,4 +16,5 @@ mod noncartesian;
 mod pictures;
 mod recon;
 mod regularised;
+mod scans;
 mod usage;
