@@ -23,4 +23,5 @@ mod pictures;
 mod recon;
 mod regularised;
 mod units;
+mod scans;
 mod usage;
