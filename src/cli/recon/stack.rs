@@ -4,7 +4,7 @@ use super::report::{Job, Target};
 use super::{Args, one};
 use crate::cli::common::expect_bytes;
 use crate::cli::kspace::Inputs;
-use crate::cli::printer::{Kept, Printer, count_of};
+use crate::cli::printer::{Kept, Printer, complain, count_of};
 use crate::cli::{DONE, output, recon::percent};
 use linops::io::{Array, Format, Output, Writer};
 use linops::solve::SolveOptions;
@@ -41,7 +41,7 @@ pub(super) fn run(
     expect_writable(&target, extents.len() + 2)?;
     let total = images.len();
     let (mut parts, mut reports): (Vec<Option<ArrayD<Complex32>>>, Vec<Kept>) = (Vec::new(), Vec::new());
-    let (start, mut code) = (Instant::now(), DONE);
+    let (start, mut code, mut failed) = (Instant::now(), DONE, Vec::new());
     for input in images {
         let Some(input) = input.filter(|_| code == DONE) else {
             parts.push(None);
@@ -50,9 +50,21 @@ pub(super) fn run(
         let (image, kept) = (RefCell::new(None), Printer::keeping());
         let start = args.start()?;
         let job = Job { args, target: Target::Kept(&image), device, start, printer: &kept };
-        code = one(job, input, options())?;
+        match one(job, input, options()) {
+            Ok(done) => code = done,
+            Err(e) => failed.push((parts.len(), e)),
+        }
         parts.push(image.into_inner());
         reports.push(kept.kept());
+    }
+    // A slice without a signal has no maps; that is no reason to lose the others.
+    if parts.iter().all(Option::is_none)
+        && let Some((_, first)) = failed.pop()
+    {
+        return Err(first);
+    }
+    for (at, e) in &failed {
+        complain(&format!("image {at} of the stack is left 0: {e}"));
     }
     let seconds = start.elapsed().as_secs_f64();
     let stack = stacked(&args.file, parts, &extents)?;
