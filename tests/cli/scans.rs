@@ -5,8 +5,9 @@ use hdf5_pure::{CompoundTypeBuilder, Datatype, FileBuilder};
 use linops::app::{ScanOptions, scan};
 use linops::io::{Array, read_cfl};
 use ndarray::{Array3, ArrayD, Axis};
-use num_complex::Complex32;
+use num_complex::{Complex32, Complex64};
 use serde_json::json;
+use std::f64::consts::TAU;
 
 const N: usize = 32;
 
@@ -97,8 +98,12 @@ fn header(partitions: usize) -> String {
     )
 }
 
-fn simulated() -> Array3<Complex32> {
-    scan(&ScanOptions::default().ny(N).nx(N).coils(3).acceleration(1).noise(0.001).seed(3)).unwrap().kspace
+/// k-space, whose maps are `maps.npy`.
+fn simulated(folder: &Folder) -> Array3<Complex32> {
+    let options = ScanOptions::default().ny(N).nx(N).coils(3).acceleration(1).noise(0.001).seed(3);
+    let simulated = scan(&options).unwrap();
+    folder.complex("maps.npy", &simulated.maps);
+    simulated.kspace
 }
 
 fn lines(kspace: &Array3<Complex32>, slice: usize) -> Vec<Line> {
@@ -113,17 +118,17 @@ fn lines(kspace: &Array3<Complex32>, slice: usize) -> Vec<Line> {
 #[test]
 fn slices_make_a_stack() {
     let folder = Folder::new();
-    let kspace = simulated();
+    let kspace = simulated(&folder);
     let all: Vec<Line> = (0..3).flat_map(|slice| lines(&kspace, slice)).collect();
     written(&folder, "scan.mrd", &header(1), &all);
-    let text = folder.good("recon scan.mrd -o one.npy --device host");
+    let text = folder.good("recon scan.mrd --maps maps.npy -o one.npy --device host");
     assert!(text.lines().count() <= 8, "{text}");
     for part in ["read slice 0 of 0 to 2", "32 x 32, 240 x 240 mm, pixels of 7.5 x 7.5 mm", "slice 5 mm"] {
         assert!(text.contains(part), "no \"{part}\" in {text}");
     }
     let one = folder.read("one.npy");
     assert_eq!(one.shape(), [N, N]);
-    let text = folder.good("recon scan.mrd --slice all -o all.npy --device host");
+    let text = folder.good("recon scan.mrd --maps maps.npy --slice all -o all.npy --device host");
     assert!(text.contains("(slice, y, x) = 3 x 32 x 32") && text.lines().count() <= 8, "{text}");
     let stack = folder.read("all.npy");
     assert_eq!(stack.shape(), [3, N, N]);
@@ -132,11 +137,11 @@ fn slices_make_a_stack() {
         assert!(distance(&image, &one.mapv(|v| v * (1.0 + slice as f32))) < 1e-4);
     }
     // As BART has slices, and as a picture.
-    folder.good("recon scan.mrd --slice 1:3 -o all.cfl --device host");
+    folder.good("recon scan.mrd --maps maps.npy --slice 1:3 -o all.cfl --device host");
     let cfl = read_cfl(folder.path("all.cfl")).unwrap();
     assert_eq!((cfl.dims[0], cfl.dims[1], cfl.dims[13]), (N, N, 2));
-    folder.good("recon scan.mrd --slice all -o all.png --device host");
-    let result = folder.json("recon scan.mrd --slice 0,2 -o two.npy --device host");
+    folder.good("recon scan.mrd --maps maps.npy --slice all -o all.png --device host");
+    let result = folder.json("recon scan.mrd --maps maps.npy --slice 0,2 -o two.npy --device host");
     assert_eq!(result["stack"], json!([{ "axis": "slice", "values": [0, 2] }]));
     assert_eq!(result["images"][1]["counters"]["slice"], 2);
     assert_eq!(result["images"][1]["voxel_mm"], json!([5.0, 7.5, 7.5]));
@@ -171,7 +176,8 @@ fn a_noise_scan_whitens_maps_too() {
     let args = "recon scan.h5 --maps maps.npy --lambda 1e-4 --device host";
     let text = folder.good(&format!("{args} -o white.npy"));
     assert!(text.contains("pre-whitened by 512 samples of noise") && text.contains("as k-space is"), "{text}");
-    folder.good(&format!("{args} --no-whiten -o plain.npy"));
+    // The noise may be worth a warning.
+    assert_eq!(folder.run(&format!("{args} --no-whiten -o plain.npy")).code, 0);
     let truth = simulated.reference.into_dyn();
     let (white, plain) =
         (distance(&folder.read("white.npy"), &truth), distance(&folder.read("plain.npy"), &truth));
@@ -186,7 +192,7 @@ fn a_noise_scan_whitens_maps_too() {
 #[test]
 fn files_are_inspected() {
     let folder = Folder::new();
-    written(&folder, "scan.h5", &header(1), &lines(&simulated(), 1));
+    written(&folder, "scan.h5", &header(1), &lines(&simulated(&folder), 1));
     let text = folder.good("inspect scan.h5");
     for part in [
         "ISMRMRD, group scan_7",
@@ -213,15 +219,24 @@ fn files_are_inspected() {
 #[test]
 fn partitions_become_planes() {
     let folder = Folder::new();
-    let kspace = simulated();
-    // The same in all partitions but for its size: a point along z.
-    let all: Vec<Line> = (0..4u16)
-        .flat_map(|partition| lines(&kspace, 0).into_iter().map(move |line| Line { partition, ..line }))
-        .collect();
-    written(&folder, "scan.h5", &header(4), &all);
+    let kspace = simulated(&folder);
+    // Its size in the partitions: a profile along z.
+    let sizes = [0.1f32, 0.3, 1.0, 0.3];
+    let scaled = |partition: usize| {
+        let own = &kspace * Complex32::from(sizes[partition]);
+        lines(&own, 0).into_iter().map(move |line| Line { partition: partition as u16, ..line })
+    };
+    written(&folder, "scan.h5", &header(4), &(0..4).flat_map(scaled).collect::<Vec<_>>());
+    written(&folder, "flat.h5", &header(1), &lines(&kspace, 0));
     folder.good("recon scan.h5 -o x.npy --device host");
-    let image = folder.read("x.npy");
+    folder.good("recon flat.h5 -o flat.npy --device host");
+    let (image, flat) = (folder.read("x.npy"), folder.read("flat.npy").mapv(|v| v.norm()));
     assert_eq!(image.shape(), [4, N, N]);
-    let energy = |z: usize| image.index_axis(Axis(0), z).iter().map(|v| v.norm_sqr()).sum::<f32>();
-    assert!((0..4).all(|z| z == 2 || energy(z) < 1e-6 * energy(2)), "{:?}", [0, 1, 2, 3].map(energy));
+    for z in 0..4 {
+        let wave = |k: usize| Complex64::cis(TAU * (k as f64 - 2.0) * (z as f64 - 2.0) / 4.0);
+        let profile = (0..4).map(|k| wave(k) * f64::from(sizes[k])).sum::<Complex64>().norm() / 2.0;
+        let plane = image.index_axis(Axis(0), z).mapv(|v| Complex32::from(v.norm()));
+        let expected = flat.mapv(|v| Complex32::from(v * profile as f32));
+        assert!(distance(&plane, &expected) < 0.01, "{z}: {}", distance(&plane, &expected));
+    }
 }

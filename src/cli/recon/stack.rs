@@ -6,11 +6,18 @@ use super::report::{Job, Target};
 use super::warnings::Warnings;
 use super::{Args, one};
 use crate::cli::common::expect_bytes;
+<<<<<<< HEAD
 use crate::cli::kspace::{Input, Inputs};
 use crate::cli::printer::{Kept, Printer, count_of};
 use crate::cli::shown::Written;
 use crate::cli::{DONE, recon::percent};
 use linops::io::{Array, Format, Output, ScanInfo, Writer};
+=======
+use crate::cli::kspace::Inputs;
+use crate::cli::printer::{Kept, Printer, count_of};
+use crate::cli::{DONE, output, recon::percent};
+use linops::io::{Array, Format, Output, Writer};
+>>>>>>> scan
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -55,18 +62,36 @@ pub(super) fn run(
         None => images.iter().flatten().find_map(Input::info).cloned().into_iter().collect(),
     };
     let (mut parts, mut reports): (Vec<Option<ArrayD<Complex32>>>, Vec<Kept>) = (Vec::new(), Vec::new());
-    let (start, mut code) = (Instant::now(), DONE);
+    let (start, mut code, mut failed) = (Instant::now(), DONE, Vec::new());
     for input in images {
         let Some(input) = input.filter(|_| code == DONE) else {
             parts.push(None);
             continue;
         };
         let (image, kept) = (RefCell::new(None), Printer::keeping());
+<<<<<<< HEAD
         let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
         let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None };
         code = one(job, input, options())?;
+=======
+        let start = args.start()?;
+        let job = Job { args, target: Target::Kept(&image), device, start, printer: &kept };
+        match one(job, input, options()) {
+            Ok(done) => code = done,
+            Err(e) => failed.push((parts.len(), e)),
+        }
+>>>>>>> scan
         parts.push(image.into_inner());
         reports.push(kept.kept());
+    }
+    // A slice without a signal has no maps; that is no reason to lose the others.
+    if parts.iter().all(Option::is_none)
+        && let Some((_, first)) = failed.pop()
+    {
+        return Err(first);
+    }
+    for (at, e) in &failed {
+        warnings.say(format!("image {at} of the stack is left 0: {e}"));
     }
     let seconds = start.elapsed().as_secs_f64();
     let stack = stacked(&args.file, parts, &extents)?;

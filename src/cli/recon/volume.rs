@@ -11,7 +11,8 @@ use crate::cli::progress;
 use linops::app::{Cartesian, EspiritOptions, espirit};
 use linops::io::ScanInfo;
 use linops::solve::SolveOptions;
-use linops::{Error, Result, Shape};
+use linops::linop::{self, FftOptions};
+use linops::{Error, Result, Shape, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
@@ -159,14 +160,46 @@ fn prepare(args: &Args, mut scan: Volume) -> Result<Problem> {
             // Reference lines that are not of the image come first.
             let lines = scan.calibration.as_ref().and_then(|lines| espirit(lines.view(), &options).ok());
             let found = lines.map_or_else(|| espirit(kspace.view(), &options), Ok);
+            let found = match found {
+                // Few partitions: where all of them have the same lines, planes are slices.
+                Err(e) => by_planes(&kspace, &mask)?.ok_or(e),
+                found => found.map(|found| (found.maps, found.method)),
+            };
             wait.finish_and_clear();
-            let found = found.map_err(|e| e.at(ESTIMATING))?;
-            let maps = central(found.maps, &grid);
+            let (found, method) = found.map_err(|e| e.at(ESTIMATING))?;
+            let maps = central(found, &grid);
             shading = whitening.map(|w| w.shading(maps.index_axis(Axis(1), 0))).transpose()?;
-            (maps, format!("estimated by {}", found.method))
+            (maps, format!("estimated by {method}"))
         }
     };
     Ok(Problem { kspace, maps, mask, maps_from, mask_from, shading, info: scan.info, notes })
+}
+
+/// Maps (coil, 1, z, y, x) of the planes of k-space (coil, kz, ky, kx) whose partitions have the same lines, and how they were made;
+/// `None` of any other, or where no plane has maps. Planes without a signal have none.
+fn by_planes(kspace: &ArrayD<Complex32>, mask: &ArrayD<f32>) -> Result<Option<(ArrayD<Complex32>, String)>> {
+    let [coils, nz, ny, nx] = *kspace.shape() else { return Ok(None) };
+    let first = mask.index_axis(Axis(0), nz / 2);
+    let same = |plane: ndarray::ArrayViewD<f32>| plane == first || plane.iter().all(|v| *v == 0.0);
+    let acquired: Vec<bool> = mask.axis_iter(Axis(0)).map(|plane| plane.iter().any(|v| *v != 0.0)).collect();
+    // Partial Fourier leaves some at an end; gaps fold.
+    let gaps = acquired.windows(2).filter(|pair| pair[0] != pair[1]).count() > 1;
+    if gaps || !mask.axis_iter(Axis(0)).all(same) {
+        return Ok(None);
+    }
+    let shape = format!("C={coils} Nz={nz} Ny={ny} Nx={nx}");
+    let f = linop::fft(shape, "Nz", FftOptions::default().centered(true))?;
+    let hybrid = f.h().apply(&Tensor::from_array(kspace.clone(), f.output()?.dims())?)?.to_array()?;
+    let mut maps = ArrayD::zeros(vec![coils, 1, nz, ny, nx]);
+    let mut made = None;
+    for z in 0..nz {
+        let plane = hybrid.index_axis(Axis(1), z);
+        if let Ok(found) = espirit(plane, &EspiritOptions::default()) {
+            maps.index_axis_mut(Axis(2), z).assign(&found.maps);
+            made = Some(found.method);
+        }
+    }
+    Ok(made.map(|method| (maps, format!("{method}, of each plane"))))
 }
 
 /// The central pixels of maps (coil, set, image…).

@@ -22,7 +22,9 @@ pub(super) fn centre(
         return Ok(centre);
     }
     let strongest = energies.iter().fold((n / 2, 0.0), |best, (i, e)| if *e > best.1 { (*i, *e) } else { best }).0;
-    let near = strongest.abs_diff(n / 2) <= 1;
+    // Where the middle is about as strong, nothing says that it is not the centre.
+    let of = |line: usize| energies.get(&line).copied().unwrap_or(0.0);
+    let near = strongest.abs_diff(n / 2) <= 1 || of(n / 2) >= 0.5 * of(strongest);
     let whole = last - first + 1 >= n;
     let candidates = match said.is_some() || near || whole {
         true => [n / 2, if said.is_some() { n / 2 } else { strongest }],
@@ -44,7 +46,7 @@ pub(super) fn centre(
         None if taken != n / 2 => warnings.push(format!(
             "the header does not say which {what} is the centre (encodingLimits); {what} {taken} is the strongest and taken for it"
         )),
-        None if strongest.abs_diff(n / 2) > n / 8 => warnings.push(format!(
+        None if !near && strongest.abs_diff(n / 2) > n / 8 => warnings.push(format!(
             "the header does not say which {what} is the centre (encodingLimits); {} is taken, but {what} {strongest} is the strongest",
             n / 2
         )),
