@@ -6,18 +6,11 @@ use super::report::{Job, Target};
 use super::warnings::Warnings;
 use super::{Args, one};
 use crate::cli::common::expect_bytes;
-<<<<<<< HEAD
 use crate::cli::kspace::{Input, Inputs};
 use crate::cli::printer::{Kept, Printer, count_of};
 use crate::cli::shown::Written;
 use crate::cli::{DONE, recon::percent};
 use linops::io::{Array, Format, Output, ScanInfo, Writer};
-=======
-use crate::cli::kspace::Inputs;
-use crate::cli::printer::{Kept, Printer, count_of};
-use crate::cli::{DONE, output, recon::percent};
-use linops::io::{Array, Format, Output, Writer};
->>>>>>> scan
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -69,20 +62,16 @@ pub(super) fn run(
             continue;
         };
         let (image, kept) = (RefCell::new(None), Printer::keeping());
-<<<<<<< HEAD
         let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
         let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None };
-        code = one(job, input, options())?;
-=======
-        let start = args.start()?;
-        let job = Job { args, target: Target::Kept(&image), device, start, printer: &kept };
         match one(job, input, options()) {
-            Ok(done) => code = done,
+            Ok(done) => {
+                code = done;
+                reports.push(kept.kept());
+            }
             Err(e) => failed.push((parts.len(), e)),
         }
->>>>>>> scan
         parts.push(image.into_inner());
-        reports.push(kept.kept());
     }
     // A slice without a signal has no maps; that is no reason to lose the others.
     if parts.iter().all(Option::is_none)
