@@ -51,11 +51,13 @@ pub(super) fn run(
         let start = args.start()?;
         let job = Job { args, target: Target::Kept(&image), device, start, printer: &kept };
         match one(job, input, options()) {
-            Ok(done) => code = done,
+            Ok(done) => {
+                code = done;
+                reports.push(kept.kept());
+            }
             Err(e) => failed.push((parts.len(), e)),
         }
         parts.push(image.into_inner());
-        reports.push(kept.kept());
     }
     // A slice without a signal has no maps; that is no reason to lose the others.
     if parts.iter().all(Option::is_none)
