@@ -42,7 +42,7 @@ impl Kspace {
             sampled: Some(with_rank::<_, Ix2>(path, sampled, "the mask", "ky, kx")?),
             calibration: calibration.transpose()?,
             info: Some(info),
-           
+
             notes: Vec::new(),
         })
     }

@@ -161,12 +161,16 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if args.time {
         let (start, finish) = (args.start()?, Finish::default());
         let target = Target::File(target);
-        let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
+        let job =
+            Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
         return series::run(job, options());
     }
     let is_scan = matches!(Format::of(&args.file).and_then(|f| f.reader), Some(Reader::Scan(_)));
     if let Some(name) = args.scan.given().filter(|_| !is_scan) {
-        return Err(Error::file(&args.file, format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array")));
+        return Err(Error::file(
+            &args.file,
+            format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array"),
+        ));
     }
     let mut inputs = read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice())?;
     inputs.warnings().into_iter().for_each(|warning| warnings.say(warning));
@@ -177,7 +181,17 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             };
             let (start, finish) = (args.start()?, Finish::default());
             let target = Target::File(target);
-            let job = Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
+            let job = Job {
+                args,
+                target,
+                device: &device,
+                start,
+                printer,
+                warnings: &warnings,
+                finish,
+                doubt: None,
+                scan: None,
+            };
             one(job, input, options())
         }
         false => stack::run(args, target, &device, inputs, options, printer, &warnings),

@@ -22,6 +22,6 @@ mod phantom;
 mod pictures;
 mod recon;
 mod regularised;
-mod units;
 mod scans;
+mod units;
 mod usage;

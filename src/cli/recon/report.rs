@@ -177,7 +177,12 @@ impl Job<'_> {
         let Regularised { image, terms, solved, .. } = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        let written = target.put(&Tensor::from_array(finish.apply(image.into_dyn())?, dims)?, &args.shown, scan.as_ref(), &finish)?;
+        let written = target.put(
+            &Tensor::from_array(finish.apply(image.into_dyn())?, dims)?,
+            &args.shown,
+            scan.as_ref(),
+            &finish,
+        )?;
 
         let path = args.output.display();
         terms.iter().for_each(|term| printer.field("reg", describe(term)));

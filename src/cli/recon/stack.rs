@@ -50,7 +50,9 @@ pub(super) fn run(
     let step: usize = slices.map_or(1, |at| extents[at + 1..].iter().product());
     let infos: Vec<ScanInfo> = match slices {
         Some(at) => (0..extents[at])
-            .filter_map(|slice| images[slice * step..(slice + 1) * step].iter().flatten().find_map(Input::info).cloned())
+            .filter_map(|slice| {
+                images[slice * step..(slice + 1) * step].iter().flatten().find_map(Input::info).cloned()
+            })
             .collect(),
         None => images.iter().flatten().find_map(Input::info).cloned().into_iter().collect(),
     };
@@ -97,7 +99,8 @@ pub(super) fn run(
     let misfits: Vec<f64> = facts.iter().filter_map(|f| f["misfit"].as_f64()).collect();
     let least = misfits.iter().fold(f64::INFINITY, |a, b| a.min(*b));
     let most = misfits.iter().fold(0.0f64, |a, b| a.max(*b));
-    let misfit = if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
+    let misfit =
+        if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
     printer.field("solved", format_args!("{seconds:.3} s, {}{misfit}", count_of(facts.len(), "image")));
     let path = args.output.display().to_string();
     shown.say(printer);
@@ -159,7 +162,13 @@ fn stacked(
 }
 
 /// Writes a stack: as it is, to BART's dims, as a volume whose slices come last of the axes in front, or side by side as a picture.
-fn write(args: &Args, output: Output, stack: ArrayD<Complex32>, axes: &[&str], slices: &[&ScanInfo]) -> Result<Written> {
+fn write(
+    args: &Args,
+    output: Output,
+    stack: ArrayD<Complex32>,
+    axes: &[&str],
+    slices: &[&ScanInfo],
+) -> Result<Written> {
     let own = stack.ndim() - axes.len();
     let image = stack.shape()[axes.len()..].to_vec();
     match writer(&output) {
@@ -221,7 +230,8 @@ mod tests {
 
     #[test]
     fn axes_go_to_their_places() {
-        let stack = ArrayD::from_shape_fn(vec![2, 3, 4, 5], |at| Complex32::from((at[0] * 100 + at[1] * 10 + at[3]) as f32));
+        let stack =
+            ArrayD::from_shape_fn(vec![2, 3, 4, 5], |at| Complex32::from((at[0] * 100 + at[1] * 10 + at[3]) as f32));
         let bart = in_bart(stack.clone(), &["slice", "repetition"]).unwrap();
         assert_eq!((bart.shape()[15 - 13], bart.shape()[15 - 10], bart.shape()[14], bart.shape()[15]), (2, 3, 4, 5));
         let (s, r, x) = (1, 2, 3);

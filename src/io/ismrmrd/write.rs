@@ -335,14 +335,18 @@ mod tests {
         let mask = Array2::from_shape_fn((2_000, 8), |(y, _)| f32::from(y % 2 == 0));
         let kspace = Array3::from_shape_fn((3, mask.nrows(), 8), |(c, y, x)| value(c, y, x) * mask[[y, x]]);
         write_ismrmrd(output(), kspace.view().into_dyn(), mask.view().into_dyn(), &[240.0, 120.0]).unwrap();
-        let IsmrmrdScan::Cartesian(scan) = read_ismrmrd(&path, &ScanChoice::default()).unwrap() else { panic!("not Cartesian") };
+        let IsmrmrdScan::Cartesian(scan) = read_ismrmrd(&path, &ScanChoice::default()).unwrap() else {
+            panic!("not Cartesian")
+        };
         assert!(scan.kspace == kspace.into_dyn() && scan.sampled == mask.into_dyn());
         let k = ArrayD::from_shape_fn(vec![5, 6, 2], |at| {
             (at[0] as f64 - 2.0) * (at[1] as f64 - 3.0) / (1.0 + at[2] as f64)
         });
         let samples = Array3::from_shape_fn((2, 5, 6), |(c, y, x)| value(c, y, x));
         write_ismrmrd_samples(output(), samples.view().into_dyn(), k.view(), &[16, 32], &[200.0, 200.0]).unwrap();
-        let IsmrmrdScan::NonCartesian(scan) = read_ismrmrd(&path, &ScanChoice::default()).unwrap() else { panic!("Cartesian") };
+        let IsmrmrdScan::NonCartesian(scan) = read_ismrmrd(&path, &ScanChoice::default()).unwrap() else {
+            panic!("Cartesian")
+        };
         assert!(scan.kspace == samples);
         let found = scan.trajectory.unwrap().into_dyn();
         assert!((&found - &k).iter().all(|d| d.abs() < 1e-6), "{found}");
