@@ -39,7 +39,12 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             let cfl = read_cfl(path)?;
             let used = cfl.dims.iter().rposition(|n| *n != 1).map_or(1, |last| last + 1);
             let dims = recon::by(&cfl.dims[..used]);
-            array(path, &format!("BART array, dims {dims} (x, y, z, coil, …), first fastest"), Array::C32(cfl.array), printer);
+            array(
+                path,
+                &format!("BART array, dims {dims} (x, y, z, coil, …), first fastest"),
+                Array::C32(cfl.array),
+                printer,
+            );
         }
         _ => {
             let name = Format::of(path).map_or("array", |format| format.name);
@@ -82,8 +87,7 @@ fn array(path: &Path, what: &str, array: Array, printer: &Printer) {
 fn values(values: &[(usize, usize)]) -> String {
     let numbers: Vec<usize> = values.iter().map(|(value, _)| *value).collect();
     let (first, last) = (numbers.first().copied().unwrap_or(0), numbers.last().copied().unwrap_or(0));
-    let (least, most) =
-        values.iter().fold((usize::MAX, 0), |(least, most), (_, n)| (least.min(*n), most.max(*n)));
+    let (least, most) = values.iter().fold((usize::MAX, 0), |(least, most), (_, n)| (least.min(*n), most.max(*n)));
     let listed = match last - first + 1 == numbers.len() {
         true => format!("{first} to {last}"),
         false if numbers.len() <= 12 => numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
@@ -99,7 +103,9 @@ fn span([least, most]: [usize; 2]) -> String {
 
 fn mm(values: &[f64]) -> String {
     match values.iter().all(|v| *v > 0.0) {
-        true => format!("{} mm", values.iter().map(|v| short((v * 100.0).round() / 100.0)).collect::<Vec<_>>().join(" x ")),
+        true => {
+            format!("{} mm", values.iter().map(|v| short((v * 100.0).round() / 100.0)).collect::<Vec<_>>().join(" x "))
+        }
         false => "no field of view".into(),
     }
 }
@@ -123,7 +129,8 @@ fn describe(path: &Path, contents: &Contents, printer: &Printer) {
     }
     if let Some(noise) = noise {
         let deviations: Vec<String> = noise.deviation.iter().map(|v| format!("{v:.3e}")).collect();
-        let time = if noise.sample_time_us > 0.0 { format!(" of {} µs", short(noise.sample_time_us)) } else { String::new() };
+        let time =
+            if noise.sample_time_us > 0.0 { format!(" of {} µs", short(noise.sample_time_us)) } else { String::new() };
         printer.field(
             "noise",
             format_args!(
@@ -149,7 +156,12 @@ fn describe_encoding(e: &EncodingContents, printer: &Printer) {
     let time = if e.sample_time_us > 0.0 { format!(" of {} µs", short(e.sample_time_us)) } else { String::new() };
     printer.field(
         "  readout",
-        format_args!("{} channels, {} samples{time}, centre at {}", span(e.channels), span(e.samples), centres.join(", ")),
+        format_args!(
+            "{} channels, {} samples{time}, centre at {}",
+            span(e.channels),
+            span(e.samples),
+            centres.join(", ")
+        ),
     );
     let centre = |n: Option<usize>| n.map_or("not given".into(), |n| n.to_string());
     let line = match axes.start {
@@ -159,7 +171,10 @@ fn describe_encoding(e: &EncodingContents, printer: &Printer) {
     printer.field("  centre", line);
     if e.acceleration != [1, 1] || !e.calibration.is_empty() {
         let word = if e.calibration.is_empty() { "not given" } else { &e.calibration };
-        printer.field("  parallel", format_args!("acceleration {} x {}, reference lines {word}", e.acceleration[0], e.acceleration[1]));
+        printer.field(
+            "  parallel",
+            format_args!("acceleration {} x {}, reference lines {word}", e.acceleration[0], e.acceleration[1]),
+        );
     }
     for counter in &e.counters {
         if counter.values.len() > 1 || counter.values.first().is_some_and(|(value, _)| *value > 0) {
@@ -168,7 +183,8 @@ fn describe_encoding(e: &EncodingContents, printer: &Printer) {
     }
     if !e.reach.is_empty() {
         let reach: Vec<String> = e.reach.iter().map(|r| format!("{r:.4}")).collect();
-        printer.field("  reach", format_args!("{} along x, y, z as in the file; read as {}", reach.join(", "), e.units));
+        printer
+            .field("  reach", format_args!("{} along x, y, z as in the file; read as {}", reach.join(", "), e.units));
     }
     if let Some(away) = e.from_centre {
         let [partition, line, sample] = e.strongest;

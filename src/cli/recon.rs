@@ -122,7 +122,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     }
     let is_scan = matches!(Format::of(&args.file).and_then(|f| f.reader), Some(Reader::Scan(_)));
     if let Some(name) = args.scan.given().filter(|_| !is_scan) {
-        return Err(Error::file(&args.file, format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array")));
+        return Err(Error::file(
+            &args.file,
+            format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array"),
+        ));
     }
     let mut inputs = read_inputs(&args.file, args.noncartesian.traj.as_deref(), &args.scan.choice())?;
     inputs.warnings().iter().for_each(|warning| complain(warning));

@@ -65,11 +65,8 @@ fn common_mask(path: &Path, sampled: &Array3<f32>) -> Result<Array2<f32>> {
 fn along_z(kspace: Array4<Complex32>) -> Result<Array4<Complex32>> {
     use linops::{Tensor, linop};
     let (coils, nz, ny, nx) = kspace.dim();
-    let f = linop::fft(
-        format!("C={coils} Nz={nz} Ny={ny} Nx={nx}"),
-        "Nz",
-        linop::FftOptions::default().centered(true),
-    )?;
+    let f =
+        linop::fft(format!("C={coils} Nz={nz} Ny={ny} Nx={nx}"), "Nz", linop::FftOptions::default().centered(true))?;
     let y = Tensor::from_array(kspace, f.output()?.dims().to_vec())?;
     let x = f.h().apply(&y)?.to_array()?;
     x.into_dimensionality::<Ix4>().map_err(|e| Error::Shape(e.to_string()))

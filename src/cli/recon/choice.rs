@@ -70,11 +70,8 @@ impl Args {
             ("--average", &self.average),
         ];
         let pick = picks.into_iter().find(|(_, pick)| pick.is_some()).map(|(name, _)| name);
-        let others = [
-            ("--group", self.group.is_some()),
-            ("--encoding", self.encoding > 0),
-            ("--no-whiten", self.no_whiten),
-        ];
+        let others =
+            [("--group", self.group.is_some()), ("--encoding", self.encoding > 0), ("--no-whiten", self.no_whiten)];
         pick.or_else(|| others.into_iter().find(|(_, given)| *given).map(|(name, _)| name))
     }
 }

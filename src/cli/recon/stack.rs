@@ -82,7 +82,8 @@ pub(super) fn run(
     let misfits: Vec<f64> = facts.iter().filter_map(|f| f["misfit"].as_f64()).collect();
     let least = misfits.iter().fold(f64::INFINITY, |a, b| a.min(*b));
     let most = misfits.iter().fold(0.0f64, |a, b| a.max(*b));
-    let misfit = if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
+    let misfit =
+        if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
     printer.field("solved", format_args!("{seconds:.3} s, {}{misfit}", count_of(facts.len(), "image")));
     let path = args.output.display().to_string();
     printer.field("wrote", format_args!("{path}: ({}, y, x) = {}", names.join(", "), shape.join(" x ")));
@@ -193,7 +194,8 @@ mod tests {
 
     #[test]
     fn axes_go_to_their_places() {
-        let stack = ArrayD::from_shape_fn(vec![2, 3, 4, 5], |at| Complex32::from((at[0] * 100 + at[1] * 10 + at[3]) as f32));
+        let stack =
+            ArrayD::from_shape_fn(vec![2, 3, 4, 5], |at| Complex32::from((at[0] * 100 + at[1] * 10 + at[3]) as f32));
         let bart = in_bart(stack.clone(), &["slice", "repetition"]).unwrap();
         assert_eq!((bart.shape()[15 - 13], bart.shape()[15 - 10], bart.shape()[14], bart.shape()[15]), (2, 3, 4, 5));
         let (s, r, x) = (1, 2, 3);

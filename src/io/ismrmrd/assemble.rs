@@ -65,11 +65,17 @@ pub(super) fn assemble(
         frame.phase = Phase::find(&image.navigators, frame.encoded, nx);
         found.push(match &frame.phase {
             Some(phase) => format!("every reversed line turned and its phase corrected ({})", phase.said(nx)),
-            None => "reversed lines turned, without phase correction lines: a ghost at half the field of view may be left".into(),
+            None => {
+                "reversed lines turned, without phase correction lines: a ghost at half the field of view may be left"
+                    .into()
+            }
         });
     }
     if header.on_ramps {
-        warnings.push("the header describes samples on the ramps of the readout gradient; they are taken as equally spaced".into());
+        warnings.push(
+            "the header describes samples on the ramps of the readout gradient; they are taken as equally spaced"
+                .into(),
+        );
     }
     let Sampled { mut kspace, count } = frame.placed(lines, coils)?;
     let most = count.iter().fold(0.0f32, |a, &b| a.max(b));
@@ -91,7 +97,8 @@ pub(super) fn assemble(
 /// The grids (z, y, x); of the phase-encoded ones all is kept at first.
 fn grids(header: &Header, lines: &[&Acquisition], notes: &mut Vec<String>) -> [Grid; 3] {
     let readout = readout::grid(header, lines, notes);
-    let encoded = |axis: usize| Grid { n: header.encoded[axis], fov: header.encoded_fov[axis], keep: header.encoded[axis] };
+    let encoded =
+        |axis: usize| Grid { n: header.encoded[axis], fov: header.encoded_fov[axis], keep: header.encoded[axis] };
     [encoded(2), encoded(1), readout]
 }
 
@@ -144,7 +151,9 @@ impl Frame {
         let [z, y, x] = &self.grids;
         let at = |number: usize, centre: usize, n: usize, what: &str| {
             let k = number.checked_add(n / 2).and_then(|k| k.checked_sub(centre)).filter(|k| *k < n);
-            k.ok_or_else(|| format!("{what} {number} with the centre at {centre} falls outside the {n} of the encoded matrix"))
+            k.ok_or_else(|| {
+                format!("{what} {number} with the centre at {centre} falls outside the {n} of the encoded matrix")
+            })
         };
         let kz = at(line.partition, self.centre[0], z.n, "partition")?;
         let ky = at(line.line, self.centre[1], y.n, "line")?;

@@ -59,7 +59,12 @@ pub(super) fn centre(
 mod tests {
     use super::*;
 
-    fn find(said: Option<usize>, n: usize, lines: std::ops::Range<usize>, strongest: usize) -> Result<(usize, bool), String> {
+    fn find(
+        said: Option<usize>,
+        n: usize,
+        lines: std::ops::Range<usize>,
+        strongest: usize,
+    ) -> Result<(usize, bool), String> {
         let energies = lines.map(|i| (i, if i == strongest { 9.0 } else { 1.0 })).collect();
         let mut warnings = Vec::new();
         centre(said, n, &energies, "line", &mut warnings).map(|c| (c, !warnings.is_empty()))

@@ -44,7 +44,8 @@ impl FromStr for Pick {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Pick, String> {
-        let expected = || format!("'{text}', expected a number such as 3, a range such as 0:4, a list such as 0,2,5, or all");
+        let expected =
+            || format!("'{text}', expected a number such as 3, a range such as 0:4, a list such as 0,2,5, or all");
         let number = |t: &str| t.trim().parse::<usize>().map_err(|_| expected());
         if text.trim() == "all" {
             return Ok(Pick::All);

@@ -34,9 +34,8 @@ impl Phase {
         };
         let (forward, back) = (mean(false)?, mean(true)?);
         let wide = |v: Complex32| Complex64::new(v.re.into(), v.im.into());
-        let across: Vec<Complex64> = (0..n)
-            .map(|x| (0..channels).map(|c| wide(back[[c, x]]) * wide(forward[[c, x]]).conj()).sum())
-            .collect();
+        let across: Vec<Complex64> =
+            (0..n).map(|x| (0..channels).map(|c| wide(back[[c, x]]) * wide(forward[[c, x]]).conj()).sum()).collect();
         let turn: Complex64 = across.windows(2).map(|pair| pair[1] * pair[0].conj()).sum();
         let slope = turn.arg();
         let centre = (n / 2) as f64;

@@ -177,7 +177,8 @@ impl Number {
             Datatype::FloatingPoint { size, byte_order: DatatypeByteOrder::LittleEndian, .. } => Some(*size),
             _ => None,
         };
-        let size = float(&re.datatype).filter(|n| [4, 8].contains(n) && float(&im.datatype) == Some(*n)).ok_or_else(wrong)?;
+        let size =
+            float(&re.datatype).filter(|n| [4, 8].contains(n) && float(&im.datatype) == Some(*n)).ok_or_else(wrong)?;
         let parts = [re.byte_offset as usize, im.byte_offset as usize];
         let whole = datatype.type_size() as usize;
         if parts.iter().any(|at| at + size as usize > whole) {
@@ -188,12 +189,19 @@ impl Number {
 
     fn values(&self, bytes: &[u8], n: usize) -> Result<Vec<Complex32>, String> {
         if bytes.len() != n.saturating_mul(self.size) {
-            return Err(format!("its dataset 'kspace' has {} bytes for a slice, expected {}", bytes.len(), n * self.size));
+            return Err(format!(
+                "its dataset 'kspace' has {} bytes for a slice, expected {}",
+                bytes.len(),
+                n * self.size
+            ));
         }
         let part = |number: &[u8], at: usize| match self.double {
             true => f64::from_bits(super::heap::little_endian(&number[at..at + 8])) as f32,
             false => f32::from_bits(super::heap::little_endian(&number[at..at + 4]) as u32),
         };
-        Ok(bytes.chunks_exact(self.size).map(|b| Complex32::new(part(b, self.parts[0]), part(b, self.parts[1]))).collect())
+        Ok(bytes
+            .chunks_exact(self.size)
+            .map(|b| Complex32::new(part(b, self.parts[0]), part(b, self.parts[1])))
+            .collect())
     }
 }

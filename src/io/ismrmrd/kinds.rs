@@ -260,7 +260,12 @@ fn noise_is_whitened_as_its_scan_says() {
     // 2 · ½ · 0.79 of what it is in the noise scan.
     let white = found.kspace.into_dimensionality::<Ix3>().unwrap();
     let product = |i: usize, j: usize| -> Complex32 {
-        white.index_axis(Axis(0), i).iter().zip(white.index_axis(Axis(0), j)).map(|(a, b)| a * b.conj()).sum::<Complex32>()
+        white
+            .index_axis(Axis(0), i)
+            .iter()
+            .zip(white.index_axis(Axis(0), j))
+            .map(|(a, b)| a * b.conj())
+            .sum::<Complex32>()
             / 1024.0
     };
     for i in 0..3 {
@@ -281,7 +286,11 @@ fn noise_is_whitened_as_its_scan_says() {
     // Too few samples are no noise scan.
     all[0].data.iter_mut().for_each(|row| row.truncate(5));
     let found = scan(&xml, &all).unwrap();
-    assert!(found.info.whitening.is_none() && found.info.warnings[0].contains("5 samples"), "{:?}", found.info.warnings);
+    assert!(
+        found.info.whitening.is_none() && found.info.warnings[0].contains("5 samples"),
+        "{:?}",
+        found.info.warnings
+    );
     // And a channel that is not there does not count.
     all[0].data = noise(100);
     all[0].data[0].fill(Complex32::default());
@@ -323,7 +332,10 @@ fn slices_and_repetitions_are_chosen() {
     // The repetition that has all slices.
     let (axes, values, _) = read(choice().slice(Pick::All)).unwrap();
     assert_eq!((axes, values), (vec![("slice", vec![0, 1, 2])], vec![value(0, 1), value(1, 1), value(2, 1)]));
-    assert_eq!(read(choice().slice(Pick::Range(1..9)).repetition(Pick::Only(0))).unwrap().1, [value(1, 0), value(2, 0)]);
+    assert_eq!(
+        read(choice().slice(Pick::Range(1..9)).repetition(Pick::Only(0))).unwrap().1,
+        [value(1, 0), value(2, 0)]
+    );
     assert_eq!(read(choice().slice(Pick::List(vec![2, 0]))).unwrap().1, [value(2, 1), value(0, 1)]);
     let (axes, values, summary) = read(choice().slice(Pick::All).repetition(Pick::All)).unwrap();
     assert_eq!(axes, [("slice", vec![0, 1, 2]), ("repetition", vec![0, 1])]);
@@ -488,7 +500,8 @@ fn contents_are_listed() {
     let mut next = random();
     let noise = (0..COILS).map(|_| (0..50).map(|_| Complex32::new(next() as f32, next() as f32)).collect()).collect();
     all.push(flagged(Line { data: noise, ..Line::default() }, &[flag::NOISE]));
-    std::fs::write(&path, super::tests::file(&header::sample([N, N, 1], [N, N, 1], 8), &all, super::tests::PLAIN)).unwrap();
+    std::fs::write(&path, super::tests::file(&header::sample([N, N, 1], [N, N, 1], 8), &all, super::tests::PLAIN))
+        .unwrap();
     let found = scan_contents(&path, &ScanChoice::default()).unwrap();
     assert_eq!((found.group.as_str(), found.records), ("dataset", 2 * N + 1));
     assert!(found.flags.contains(&(19, "noise measurement", 1)) && found.flags.contains(&(22, "reverse", 2)));

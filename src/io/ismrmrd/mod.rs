@@ -222,7 +222,10 @@ fn stack(header: &Header, lines: &[Acquisition], choice: &ScanChoice) -> Result<
         Ok(Some(scan))
     });
     let images = images.collect::<Result<_, String>>()?;
-    Ok(ScanStack { axes: axes.into_iter().map(|(counter, values)| (IMAGE_COUNTERS[counter], values)).collect(), images })
+    Ok(ScanStack {
+        axes: axes.into_iter().map(|(counter, values)| (IMAGE_COUNTERS[counter], values)).collect(),
+        images,
+    })
 }
 
 /// The whitening of lines like `line`, if there is noise to find it from and it is asked for.

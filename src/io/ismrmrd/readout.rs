@@ -69,7 +69,9 @@ pub(super) fn grid(header: &Header, lines: &[&Acquisition], notes: &mut Vec<Stri
     let short = (encoded as f64 * cut).round() as usize;
     let is_short = |line: &&Acquisition| kept(line).len() == short && centre(line, encoded) == line.samples / 2;
     if short < encoded && lines.iter().all(is_short) {
-        notes.push(format!("readout of {short} samples for an encoded matrix of {encoded}: its oversampling was removed before"));
+        notes.push(format!(
+            "readout of {short} samples for an encoded matrix of {encoded}: its oversampling was removed before"
+        ));
         return Grid { n: short, fov: narrow, keep: short };
     }
     if ratio > 1.0 + NEAR {

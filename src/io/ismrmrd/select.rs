@@ -119,11 +119,11 @@ pub(super) fn select<'s, 'a>(
     };
     let mut of_key: BTreeMap<Counters, Vec<&Acquisition>> = BTreeMap::new();
     imaging.into_iter().for_each(|a| of_key.entry(key_of(a)).or_default().push(a));
-    let reference: Vec<&Acquisition> =
-        all.iter()
-            .filter(|a| a.encoding == choice.encoding)
-            .filter(|a| role(a) == Role::Reference || role(a) == Role::Image && a.has(flag::CALIBRATION_AND_IMAGING))
-            .collect();
+    let reference: Vec<&Acquisition> = all
+        .iter()
+        .filter(|a| a.encoding == choice.encoding)
+        .filter(|a| role(a) == Role::Reference || role(a) == Role::Image && a.has(flag::CALIBRATION_AND_IMAGING))
+        .collect();
     let images = keys.into_iter().map(|at| {
         let imaging = of_key.remove(&at)?;
         let (reference, navigators) = (belonging(&reference, at), belonging(&navigators, at));

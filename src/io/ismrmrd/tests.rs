@@ -152,7 +152,8 @@ fn build(xml: &str, lines: &[Line], heap_address: u64, storage: Storage) -> Vec<
 /// The file with the references pointing at where the heap came to lie.
 pub(super) fn file(xml: &str, lines: &[Line], storage: Storage) -> Vec<u8> {
     let draft = build(xml, lines, 0, storage);
-    let first: Vec<u8> = lines[0].data[0].iter().take(2).flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
+    let first: Vec<u8> =
+        lines[0].data[0].iter().take(2).flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
     let is_ours = |at: &usize| {
         // The xml's own heap collection has the signature too; ours holds the first line.
         draft[*at..].starts_with(b"GCOL\x01") && draft[at + 16 + 16..].starts_with(&first)
@@ -274,9 +275,8 @@ fn says_what_is_wrong() {
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.h5");
-    let message = |group: &str| {
-        read_ismrmrd(&path, &ScanChoice::default().group(Some(group.into()))).unwrap_err().to_string()
-    };
+    let message =
+        |group: &str| read_ismrmrd(&path, &ScanChoice::default().group(Some(group.into()))).unwrap_err().to_string();
     assert!(message("dataset").contains("no such file"));
     std::fs::write(&path, "no hdf5").unwrap();
     assert!(message("dataset").contains("HDF5"));

@@ -4,8 +4,8 @@
 //! overview for clinicians", J. Magn. Reson. Imaging 41:573 (2015); Kellman and McVeigh, Magn. Reson. Med. 54:1439 (2005), for
 //! the bandwidth.
 
-use super::records::Acquisition;
 use super::readout::kept;
+use super::records::Acquisition;
 use super::select::count_of;
 use crate::error::{Result, shape_err};
 use ndarray::{Array, Array2, ArrayView, ArrayViewMut, Axis, Dimension, RemoveAxis};
@@ -170,7 +170,8 @@ fn inverse_of_root(psi: &Array2<Complex64>, out: impl Fn(usize) -> bool) -> Opti
     let mut root = Array2::<Complex64>::zeros((n, n));
     for (k, &i) in alive.iter().enumerate() {
         for &j in &alive[..=k] {
-            let known: Complex64 = alive.iter().take_while(|c| **c < j).map(|&c| root[[i, c]] * root[[j, c]].conj()).sum();
+            let known: Complex64 =
+                alive.iter().take_while(|c| **c < j).map(|&c| root[[i, c]] * root[[j, c]].conj()).sum();
             let rest = psi[[i, j]] - known;
             root[[i, j]] = if i == j {
                 // What is left of a channel that others tell is rounding.
@@ -183,8 +184,11 @@ fn inverse_of_root(psi: &Array2<Complex64>, out: impl Fn(usize) -> bool) -> Opti
     let mut inverse = Array2::<Complex64>::zeros((n, n));
     for &column in &alive {
         for &row in alive.iter().filter(|row| **row >= column) {
-            let known: Complex64 =
-                alive.iter().filter(|c| **c >= column && **c < row).map(|&c| root[[row, c]] * inverse[[c, column]]).sum();
+            let known: Complex64 = alive
+                .iter()
+                .filter(|c| **c >= column && **c < row)
+                .map(|&c| root[[row, c]] * inverse[[c, column]])
+                .sum();
             let unit = if row == column { Complex64::ONE } else { Complex64::ZERO };
             inverse[[row, column]] = (unit - known) / root[[row, row]];
         }
