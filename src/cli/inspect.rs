@@ -186,14 +186,18 @@ fn describe_encoding(e: &EncodingContents, printer: &Printer) {
         printer
             .field("  reach", format_args!("{} along x, y, z as in the file; read as {}", reach.join(", "), e.units));
     }
-    if let Some(away) = e.from_centre {
-        let [partition, line, sample] = e.strongest;
-        let [z, y, x] = away;
-        let (at, of) = match axes.start {
-            0 => (format!("partition {partition}, line {line}, sample {sample}"), format!("{z}, {y} and {x}")),
-            _ => (format!("line {line}, sample {sample}"), format!("{y} and {x}")),
-        };
-        printer.field("  strongest", format_args!("{at}: {of} from the centre"));
+    let [partition, line, sample] = e.strongest;
+    let at = match axes.start {
+        0 => format!("partition {partition}, line {line}, sample {sample}"),
+        _ => format!("line {line}, sample {sample}"),
+    };
+    match e.from_centre {
+        Some([z, y, x]) if axes.start == 0 => {
+            printer.field("  peak", format_args!("{at}: {z}, {y} and {x} from the centre"));
+        }
+        Some([_, y, x]) => printer.field("  peak", format_args!("{at}: {y} and {x} from the centre")),
+        None if e.lines > 0 && !e.reach.is_empty() => printer.field("  peak", at),
+        None => {}
     }
     if e.placement.is_known() {
         let v = |v: &[f64; 3]| v.iter().map(|c| format!("{c:.2}")).collect::<Vec<_>>().join(", ");

@@ -180,7 +180,7 @@ fn a_noise_scan_whitens_maps_too() {
     assert_eq!(folder.run(&format!("{args} --no-whiten -o plain.npy")).code, 0);
     let truth = simulated.reference.into_dyn();
     let (white, plain) = (distance(&folder.read("white.npy"), &truth), distance(&folder.read("plain.npy"), &truth));
-    assert!(white < 0.1 && plain > 3.0 * white, "{white} {plain}");
+    assert!(white < 0.15 && plain > 3.0 * white, "{white} {plain}");
     // Estimated maps: the image has the scale and the shading that it has without.
     folder.good("recon scan.h5 -o own.npy --device host");
     let own = folder.read("own.npy").mapv(|v| Complex32::from(v.norm()));

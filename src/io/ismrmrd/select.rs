@@ -148,8 +148,8 @@ fn is_embedded(header: &Header, imaging: &[&Acquisition], reference: &[&Acquisit
 /// Those of the same counters, as far as there are any with that value; always of the same slice.
 fn belonging<'s, 'a>(lines: &[&'s Acquisition<'a>], at: Counters) -> Vec<&'s Acquisition<'a>> {
     let mut left: Vec<&Acquisition> = lines.iter().copied().filter(|a| a.image[0] == at[0]).collect();
-    for counter in 1..AVERAGE {
-        let same: Vec<&Acquisition> = left.iter().copied().filter(|a| a.image[counter] == at[counter]).collect();
+    for (counter, &wanted) in at.iter().enumerate().take(AVERAGE).skip(1) {
+        let same: Vec<&Acquisition> = left.iter().copied().filter(|a| a.image[counter] == wanted).collect();
         if !same.is_empty() {
             left = same;
         } else if let Some(first) = left.iter().map(|a| a.image[counter]).min() {
