@@ -113,6 +113,92 @@ fn a_tolerance_is_kept() {
     }
 }
 
+/// Few points leave errors far from their mean, small images have their edge's in every sum, and 5e-7 is near what float32 rounds.
+#[test]
+fn a_tolerance_is_kept_for_few_points_and_small_images() {
+    let all = all_devices();
+    for (d, n) in [(1, 4), (1, 5), (1, 8), (1, 16), (2, 4), (2, 7), (2, 8), (2, 16), (3, 4), (3, 5), (3, 8), (3, 12)] {
+        for count in [1, 10, 100, 700] {
+            for (k, tol) in [5e-7, 2e-6, 1e-5].into_iter().enumerate() {
+                let image = vec![n; d];
+                let locs = random_points(count, &image, (n + 100 * d + 1000 * k) as u64);
+                let (shape, _) = dims(&image);
+                let (x, u) = (complex(&shape, 2 + k as u64), complex(format!("K={count}"), 3 + n as u64));
+                let (y, v) = (exact(&wide(&x), &locs), exact_adjoint(&wide(&u), &locs, &image));
+                let a = made(&image, &locs, Accuracy::Tol(tol));
+                // One sum may come to nearly nothing: its error is that of one as large as they are in the mean.
+                let mean = norm(&wide(&x)) * (count as f64 / v.len() as f64).sqrt();
+                let small = (norm(&y) / mean).min(1.0);
+                // On a software GPU the hardest of them alone.
+                let hard = k == 0 && matches!((d, n, count), (3, 8, _) | (2, 16, 10) | (2, 8, 100) | (1, 4, _));
+                for device in all.iter().filter(|d| d.is_host() || hard) {
+                    let forward = small * distance(&apply_on(device, &a, &x).unwrap(), &y);
+                    let adjoint = distance(&apply_on(device, &a.h(), &u).unwrap(), &v);
+                    assert!(
+                        forward < 1.5 * tol && adjoint < 1.5 * tol,
+                        "{count} points of {image:?} {tol} on {}: {forward:e} {adjoint:e}, {a:?}",
+                        device.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn type_3_keeps_its_tolerance_for_few_points() {
+    for d in 1..=3 {
+        for (n, m) in [(1, 10), (10, 10), (10, 100), (100, 10), (70, 80)] {
+            for (k, tol) in [3e-6, 1e-5].into_iter().enumerate() {
+                let seed = (1 + n + 10 * m + 100 * d + k) as u64;
+                let (x, s) = (random_points(n, &vec![2; d], seed), random_points(m, &vec![6; d], 7 * seed));
+                let options = linop::NufftType3Options::default().tol(tol);
+                let a = linop::nufft_type3(format!("N={n}").as_str(), &x, &s, options, "M").unwrap();
+                let (c, u) = (complex(format!("N={n}"), 2), complex(format!("M={m}"), 3));
+                let phase = |i: usize, j: usize| (0..d).map(|k| x[[i, k]] * s[[j, k]]).sum::<f64>() * TAU;
+                let (wc, wu) = (wide(&c), wide(&u));
+                let y = ArrayD::from_shape_fn(IxDyn(&[m]), |j| {
+                    (0..n).map(|i| wc[[i]] * Complex64::from_polar(1.0, -phase(i, j[0]))).sum::<Complex64>()
+                });
+                let v = ArrayD::from_shape_fn(IxDyn(&[n]), |i| {
+                    (0..m).map(|j| wu[[j]] * Complex64::from_polar(1.0, phase(i[0], j))).sum::<Complex64>()
+                });
+                let small = |got: &ArrayD<Complex64>, from: &ArrayD<Complex64>| {
+                    (norm(got) / norm(from) / (got.len() as f64).sqrt()).min(1.0)
+                };
+                let forward = small(&y, &wc) * distance(&apply_on(&Device::host(), &a, &c).unwrap(), &y);
+                let adjoint = small(&v, &wu) * distance(&apply_on(&Device::host(), &a.h(), &u).unwrap(), &v);
+                let most = 1.5 * tol;
+                assert!(forward < most && adjoint < most, "{d}-D {n} to {m}, {tol}: {forward:e} {adjoint:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn few_points_are_summed_directly() {
+    let listed = |image: &[usize], count: usize, accuracy: Accuracy| {
+        format!("{:?}", made(image, &random_points(count, image, 1), accuracy)).contains("summed directly")
+    };
+    let tol = |tol: f64| Accuracy::Tol(tol);
+    assert!(listed(&[8, 8, 8], 10, tol(5e-7)) && listed(&[64, 64], 30, tol(1e-4)) && listed(&[4], 1000, tol(1e-6)));
+    // Where a grid takes less, and tables of many points take memory.
+    assert!(!listed(&[64, 64], 4000, tol(1e-6)) && !listed(&[128, 128, 128], 3, tol(1e-4)));
+    // A kernel that was asked for is taken.
+    assert!(!listed(&[8, 8], 1, Accuracy::Kernel { width: 4.0, oversamp: 2.0 }));
+    // The normal and its convolution are the same linop.
+    let locs = random_points(20, &[10, 9], 3);
+    let x = complex("Ny=10 Nx=9", 4);
+    let normal = |toeplitz: bool| {
+        let options = NufftOptions::default().accuracy(tol(1e-6)).toeplitz(Some(toeplitz));
+        let a = linop::nufft("Ny=10 Nx=9", &locs, "Ny Nx", options, "K").unwrap();
+        apply_on(&Device::host(), &a.n(), &x).unwrap()
+    };
+    let sum = linop::ndft("Ny=10 Nx=9", &locs, "Ny Nx", "K").unwrap();
+    let want = linops::apply_f64(&sum.n(), &wide(&x)).unwrap();
+    assert!(distance(&normal(true), &want) < 2e-6 && distance(&normal(false), &want) < 2e-6);
+}
+
 #[test]
 fn errors_of_a_kernel_follow_the_law() {
     for (image, count) in [(vec![128], 2000), (vec![100, 100], 3000), (vec![40, 40, 40], 1000)] {

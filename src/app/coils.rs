@@ -1,31 +1,21 @@
-//! Coil sensitivities from the fully sampled centre of k-space, by ESPIRiT.
-//!
-//! Uecker et al., "ESPIRiT: an eigenvalue approach to autocalibrating parallel MRI", Magn. Reson.
-//! Med. 71:990 (2014). Patches of the calibration data span a signal subspace; its projector,
-//! averaged over the patch and taken to the image domain, is a small matrix at each pixel whose
-//! eigenvector of eigenvalue 1 holds the sensitivities.
+//! Coil sensitivities from the fully sampled centre of k-space: by ESPIRiT, or by Walsh's adaptive combination.
 
 mod calibration;
+mod espirit;
+mod pixels;
 mod subspace;
+mod walsh;
 
-use super::dense::leading;
-use crate::Result;
+pub use espirit::{EspiritOptions, espirit};
+pub use walsh::{WalshOptions, walsh};
+
 use crate::allocate::expect_room;
-use crate::error::value_err;
-use calibration::{Block, HINT};
-use ndarray::parallel::prelude::*;
-use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayView3, ArrayView4, Axis, RemoveAxis};
-use num_complex::{Complex32, Complex64};
-use std::f64::consts::TAU;
+use crate::fourier::centred_dft;
 
-/// Singular values below this fraction of the largest are noise (the paper's and SigPy's choice).
-const THRESHOLD: f64 = 0.02;
-/// Where the eigenvalue is below this, there is no signal and the map is 0.
-const CROP: f64 = 0.95;
-/// Side of a patch, where the calibration block is large enough.
-const KERNEL: usize = 6;
-/// Power iterations per pixel at most; where they do not suffice, there is no signal.
-const ITERATIONS: usize = 100;
+use crate::error::shape_err;
+use crate::{Error, Result};
+use ndarray::{Array2, Array3, ArrayD, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, Ix3, Ix4};
+use num_complex::Complex32;
 
 /// Estimated sensitivities.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,128 +29,86 @@ pub struct CoilMaps {
     pub method: String,
 }
 
-/// Estimates the sensitivities from k-space (coil, ky, kx), zero where it was not acquired.
-///
-/// The calibration block is the largest acquired one around the centre, up to 24 × 24; with
-/// `calibration` (8 to 32) it has that many lines and columns.
+/// The images (coil, y, x) of k-space (coil, ky, kx): the inverse centred orthonormal DFT of each coil.
 ///
 /// # Errors
-/// [`Error::Value`](crate::Error::Value) when fewer than 8 centre lines or columns were acquired,
-/// or fewer than `calibration`, when that is out of range, when the data are not finite, or when
-/// no pixel has a signal.
-pub fn estimate_maps(kspace: ArrayView3<Complex32>, calibration: Option<usize>) -> Result<CoilMaps> {
-    let (coils, ny, nx) = kspace.dim();
-    if kspace.iter().any(|v| !v.is_finite()) {
-        return value_err!("the k-space holds NaN or infinity; coil maps need finite data");
+/// No memory for them.
+pub fn coil_images(kspace: ArrayView3<Complex32>) -> Result<Array3<Complex32>> {
+    expect_room((kspace.len() as u64).saturating_mul(2 * 8), "the images of the coils")?;
+    let mut images = kspace.to_owned();
+    for axis in [Axis(1), Axis(2)] {
+        centred_dft(images.view_mut(), axis, true);
     }
-    let block = Block::find(kspace, calibration)?;
-    let data = block.cut(kspace);
-    let kernel = KERNEL.min(block.smaller_side() / 2);
-    let (row, pixels) = ((coils * kernel * kernel) as u64, (ny * nx) as u64);
-    let patches = ((block.ky.len() + 1 - kernel) * (block.kx.len() + 1 - kernel)) as u64;
-    // The patches twice and six matrices over them; or thrice, two, and the projector; or that and the maps in two orders.
-    let solving = 2 * row * patches + 6 * patches * patches;
-    let closing = 3 * row * patches + 2 * patches * patches + row * row;
-    let maps = pixels.saturating_mul(16 * coils as u64 + 4);
-    let bytes = (16 * solving.max(closing)).max((16 * row * row).saturating_add(maps));
-    expect_room(bytes, "the estimation of coil maps")?;
-    let Some(projector) = subspace::projector(data.view(), kernel, THRESHOLD) else {
-        return value_err!("the centre of k-space is empty; {HINT}");
-    };
-    let patch = kernel * kernel;
-    let Ok(projector) = projector.into_shape_with_order((coils, patch, coils, patch)) else {
-        return value_err!("the projector does not split into {coils} coils of {patch} samples");
-    };
-    let lags = average_over_patch(projector.view(), kernel);
-    let reference = principal_coil(data.view());
+    Ok(images)
+}
 
-    let mut maps = Array3::<Complex32>::zeros((ny, nx, coils));
-    let mut eigenvalue = Array2::<f32>::zeros((ny, nx));
-    maps.axis_iter_mut(Axis(0)).into_par_iter().zip(eigenvalue.axis_iter_mut(Axis(0))).enumerate().for_each(
-        |(y, (mut row_maps, mut row_values))| {
-            // Separable: the lags along y once for the row, those along x for each pixel.
-            let row = transform(&lags, y, ny);
-            for x in 0..nx {
-                let (value, vector) = leading(transform(&row, x, nx).view(), ITERATIONS, 1e-5);
-                row_values[x] = value as f32;
-                if value >= CROP {
-                    let phase = phase_to(&reference, &vector);
-                    for (to, from) in row_maps.row_mut(x).iter_mut().zip(&vector) {
-                        let turned = from * phase;
-                        *to = Complex32::new(turned.re as f32, turned.im as f32);
-                    }
-                }
-            }
-        },
-    );
-    if maps.iter().all(|v| v.norm_sqr() == 0.0) {
-        return value_err!("ESPIRiT found no signal in the calibration data; {HINT}");
+/// Estimated sensitivities of one or several sets, over images of 2 or 3 axes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct MapSets {
+    /// Sensitivities (coil, set, image…): for each set at each pixel a unit vector, or 0 where the set has no signal. Its phase
+    /// is such that the combination of coils with the most energy in the calibration data is real and positive.
+    pub maps: ArrayD<Complex32>,
+    /// What each set was judged by (set, image…): of ESPIRiT the eigenvalue, 1 where the set has a signal; of Walsh the part
+    /// of the energy that the set explains.
+    pub eigenvalues: ArrayD<f32>,
+    /// How the maps were made, for the user.
+    pub method: String,
+}
+
+impl MapSets {
+    /// The sensitivities (coil, image…) of one set.
+    ///
+    /// # Errors
+    /// There is no such set.
+    pub fn set(&self, index: usize) -> Result<ArrayD<Complex32>> {
+        match self.maps.shape().get(1) {
+            Some(&sets) if index < sets => Ok(self.maps.index_axis(Axis(1), index).as_standard_layout().into_owned()),
+            sets => shape_err!("no set {index} of coil maps, there are {}", sets.unwrap_or(&0)),
+        }
     }
-    let maps = maps.permuted_axes([2, 0, 1]);
+}
+
+/// Estimates the sensitivities from k-space (coil, ky, kx), zero where it was not acquired, by [`espirit`] with one set.
+///
+/// The calibration block is the largest acquired one around the centre, up to 24 × 24; with
+/// `calibration` (4 to 64) it has that many lines and columns.
+///
+/// # Errors
+/// Those of [`espirit`].
+pub fn estimate_maps(kspace: ArrayView3<Complex32>, calibration: Option<usize>) -> Result<CoilMaps> {
+    let found = espirit(kspace.into_dyn(), &EspiritOptions::default().calibration(calibration))?;
+    let wrong = |e: ndarray::ShapeError| Error::Shape(e.to_string());
     Ok(CoilMaps {
-        maps: maps.as_standard_layout().into_owned(),
-        eigenvalue,
-        method: format!(
-            "ESPIRiT from {} x {} centre samples, {kernel} x {kernel} kernel",
-            block.ky.len(),
-            block.kx.len()
-        ),
+        maps: found.set(0)?.into_dimensionality::<Ix3>().map_err(wrong)?,
+        eigenvalue: found.eigenvalues.index_axis_move(Axis(0), 0).into_dimensionality::<Ix2>().map_err(wrong)?,
+        method: found.method,
     })
 }
 
-/// The projector (coil, p, coil', p') summed over patch positions of the same lag p − p', as
-/// (lag y, lag x, coil, coil').
-fn average_over_patch(projector: ArrayView4<Complex64>, kernel: usize) -> Array4<Complex64> {
-    let (coils, patch, ..) = projector.dim();
-    let lags = 2 * kernel - 1;
-    let mut out = Array4::zeros((lags, lags, coils, coils));
-    let scale = 1.0 / patch as f64;
-    for ((c, p, d, q), value) in projector.indexed_iter() {
-        let lag_y = p / kernel + kernel - 1 - q / kernel;
-        let lag_x = p % kernel + kernel - 1 - q % kernel;
-        out[[lag_y, lag_x, c, d]] += value * scale;
+/// k-space (coil, ky, kx) or (coil, kz, ky, kx) as (coil, kz, ky, kx).
+fn volume<'a>(kspace: &'a ArrayViewD<'a, Complex32>) -> Result<ArrayView4<'a, Complex32>> {
+    let view = match kspace.ndim() {
+        3 => kspace.view().insert_axis(Axis(1)),
+        4 => kspace.view(),
+        _ => {
+            return shape_err!(
+                "coil maps are estimated from k-space (coil, ky, kx) or (coil, kz, ky, kx); this one has shape {:?}",
+                kspace.shape()
+            );
+        }
+    };
+    if view.is_empty() {
+        return shape_err!("coil maps are estimated from k-space of shape {:?}, which is empty", kspace.shape());
     }
-    out
-}
-
-/// Sums the first axis, the lags −(L−1)/2…(L−1)/2, with exp(2πi lag·(n − c)/N).
-fn transform<D: RemoveAxis>(lags: &Array<Complex64, D>, n: usize, extent: usize) -> Array<Complex64, D::Smaller> {
-    let position = (n as f64 - (extent / 2) as f64) / extent as f64;
-    let mut out = Array::zeros(lags.raw_dim().remove_axis(Axis(0)));
-    let largest = (lags.len_of(Axis(0)) / 2) as f64;
-    for (index, lag) in lags.axis_iter(Axis(0)).enumerate() {
-        out.scaled_add(Complex64::cis(TAU * (index as f64 - largest) * position), &lag);
-    }
-    out
-}
-
-/// The combination of coils with the most energy in the calibration data.
-fn principal_coil(data: ArrayView3<Complex32>) -> Array1<Complex64> {
-    let coils = data.len_of(Axis(0));
-    let covariance = Array2::from_shape_fn((coils, coils), |(c, d)| {
-        let (c, d) = (data.index_axis(Axis(0), c), data.index_axis(Axis(0), d));
-        c.iter()
-            .zip(&d)
-            .map(|(a, b)| {
-                let product = a * b.conj();
-                Complex64::new(product.re.into(), product.im.into())
-            })
-            .sum()
-    });
-    leading(covariance.view(), 1000, 1e-9).1
-}
-
-/// The unit factor that makes the inner product of `reference` with `vector` real and positive.
-fn phase_to(reference: &Array1<Complex64>, vector: &Array1<Complex64>) -> Complex64 {
-    let inner: Complex64 = reference.iter().zip(vector).map(|(r, v)| r.conj() * v).sum();
-    let norm = inner.norm();
-    if norm > 0.0 { inner.conj() / norm } else { Complex64::ONE }
+    view.into_dimensionality::<Ix4>().map_err(|e| Error::Shape(e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::{ScanOptions, scan};
+    use crate::app::{Cartesian, ScanOptions, VolumeScanOptions, recon_options, scan, volume_scan};
+    use ndarray::Array3;
 
     #[test]
     fn finds_the_simulated_maps() {
@@ -183,11 +131,182 @@ mod tests {
         assert!(found.maps[[0, 0, 0]].norm() == 0.0);
     }
 
+    /// The least |⟨found, true⟩| of unit vectors over the pixels that the head is in.
+    fn agreement(found: &ArrayD<Complex32>, maps: &ArrayD<Complex32>, image: &ArrayD<Complex32>) -> f64 {
+        let mut worst = 1.0f64;
+        for (at, value) in image.indexed_iter().filter(|(_, v)| v.norm() > 0.15) {
+            let at = ndarray::Dimension::slice(&at).to_vec();
+            let of = |a: &ArrayD<Complex32>, c: usize| subspace::wide(a[[&[c], &at[..]].concat().as_slice()]);
+            let coils = 0..maps.len_of(Axis(0));
+            let inner: num_complex::Complex64 = coils.clone().map(|c| of(found, c).conj() * of(maps, c)).sum();
+            let norm: f64 = coils.map(|c| of(maps, c).norm_sqr()).sum();
+            assert!(value.is_finite());
+            worst = worst.min(inner.norm() / norm.sqrt());
+        }
+        worst
+    }
+
+    #[test]
+    fn the_eigenvalue_is_1_within_the_head() {
+        let scan = scan(&ScanOptions::default().ny(48).nx(40).coils(4).noise(0.001)).unwrap();
+        let found = espirit(scan.kspace.view().into_dyn(), &EspiritOptions::default()).unwrap();
+        for ((y, x), _) in scan.reference.indexed_iter().filter(|(_, v)| v.norm() > 0.15) {
+            let value = found.eigenvalues[[0, y, x]];
+            assert!((value - 1.0).abs() < 1e-2, "{value} at {y} {x}");
+        }
+        assert!(found.eigenvalues[[0, 0, 0]] < 0.9);
+        let maps = scan.maps.into_dyn();
+        let image = scan.reference.into_dyn();
+        let worst = agreement(&found.set(0).unwrap(), &maps, &image);
+        assert!(worst > 0.995, "{worst}");
+        // Of Walsh's method near the truth.
+        let found = walsh(scan.kspace.view().into_dyn(), &WalshOptions::default()).unwrap();
+        let worst = agreement(&found.set(0).unwrap(), &maps, &image);
+        assert!(worst > 0.97, "{worst}");
+        assert!(found.method.contains("Walsh") && found.eigenvalues[[0, 24, 20]] > 0.95);
+    }
+
+    #[test]
+    fn maps_of_a_volume_are_found() {
+        let options = VolumeScanOptions::default().matrix([16, 32, 28]).coils(4).acceleration([2, 2]).noise(0.001);
+        let scan = volume_scan(&options.centre_lines(12)).unwrap();
+        let (maps, image) = (scan.maps.into_dyn(), scan.reference.into_dyn());
+        let found = espirit(scan.kspace.view().into_dyn(), &EspiritOptions::default()).unwrap();
+        assert!(found.method.contains("12 x 12 x 24") && found.method.contains("4 x 4 x 4 kernel"), "{}", found.method);
+        let worst = agreement(&found.set(0).unwrap(), &maps, &image);
+        assert!(worst > 0.96, "{worst}");
+        let found = walsh(scan.kspace.view().into_dyn(), &WalshOptions::default().window(3)).unwrap();
+        let worst = agreement(&found.set(0).unwrap(), &maps, &image);
+        assert!(worst > 0.9, "{worst}");
+    }
+
+    /// The eigenvalues at a pixel by the definition, in f64: singular vectors of the patches, each as the convolution kernel of a
+    /// coil, zero-padded and transformed.
+    fn eigenvalues_by_definition(
+        kspace: &Array3<Complex32>,
+        kernel: usize,
+        threshold: f64,
+        [y, x]: [usize; 2],
+    ) -> Vec<f64> {
+        use num_complex::Complex64;
+        let (coils, ny, nx) = kspace.dim();
+        let patch = kernel * kernel;
+        let positions = (ny + 1 - kernel) * (nx + 1 - kernel);
+        let rows = nalgebra::DMatrix::from_fn(positions, coils * patch, |i, j| {
+            let (c, p) = (j / patch, j % patch);
+            let (a, b) = (i / (nx + 1 - kernel) + p / kernel, i % (nx + 1 - kernel) + p % kernel);
+            subspace::wide(kspace[[c, a, b]])
+        });
+        let svd = rows.svd(false, true);
+        let (values, v) = (svd.singular_values, svd.v_t.unwrap());
+        let place = |n: usize, extent: usize| (n as f64 - (extent / 2) as f64) / extent as f64;
+        let kept: Vec<usize> = (0..values.len()).filter(|i| values[*i] > threshold * values.max()).collect();
+        // G(coil, kernel): each singular vector's transform at the pixel.
+        let g = nalgebra::DMatrix::from_fn(coils, kept.len(), |c, i| {
+            (0..patch)
+                .map(|p| {
+                    let (a, b) = ((p / kernel) as f64, (p % kernel) as f64);
+                    // A row of V transposed is the conjugate of the patch's own vector.
+                    v[(kept[i], c * patch + p)].conj()
+                        * Complex64::cis(-std::f64::consts::TAU * (a * place(y, ny) + b * place(x, nx)))
+                })
+                .sum::<Complex64>()
+                / (patch as f64).sqrt()
+        });
+        let mut found: Vec<f64> = (&g * g.adjoint()).symmetric_eigenvalues().iter().copied().collect();
+        found.sort_by(|a, b| b.total_cmp(a));
+        found
+    }
+
+    #[test]
+    fn eigenvalues_are_those_of_the_definition() {
+        // Points of an object, each seen by all coils: few singular values, and far from the threshold.
+        let points = [(3.0, -2.0), (-5.0, 4.0), (0.5, 6.0), (2.0, 2.0)];
+        let (ny, nx, coils) = (18, 16, 3);
+        let kspace = Array3::from_shape_fn((coils, ny, nx), |(c, ky, kx)| {
+            let k = |i: usize, n: usize| (i as f64 - (n / 2) as f64) / n as f64;
+            let at = |(i, (py, px)): (usize, &(f64, f64))| {
+                let seen = num_complex::Complex64::from_polar(1.0 + 0.3 * (c * i) as f64, (c + 2 * i) as f64);
+                seen * num_complex::Complex64::cis(-std::f64::consts::TAU * (k(ky, ny) * py + k(kx, nx) * px))
+            };
+            let v: num_complex::Complex64 = points.iter().enumerate().map(at).sum();
+            Complex32::new(v.re as f32, v.im as f32)
+        });
+        let options = EspiritOptions::default().kernel(Some(4)).threshold(0.01).crop(0.0).sets(2);
+        let found = espirit(kspace.view().into_dyn(), &options).unwrap();
+        for at in [[9, 8], [12, 6], [4, 12], [0, 0], [11, 10]] {
+            let want = eigenvalues_by_definition(&kspace, 4, 0.01, at);
+            for (set, want) in want.iter().take(2).enumerate() {
+                let value = f64::from(found.eigenvalues[[set, at[0], at[1]]]);
+                assert!((value - want).abs() < 2e-3, "{value} and {want} at {at:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_folded_object_has_two_sets() {
+        // Of a field of view of 64 lines half is taken: what lies 32 lines apart folds onto one pixel.
+        let scan = scan(&ScanOptions::default().ny(64).nx(32).coils(6).acceleration(1).noise(0.0)).unwrap();
+        let folded = scan.kspace.slice(ndarray::s![.., ..;2, ..]).to_owned().into_dyn();
+        let found = espirit(folded.view(), &EspiritOptions::default().sets(2).crop(0.8)).unwrap();
+        let (mut both, mut edges, mut worst) = (0, 0, 1.0f64);
+        for y in 0..32 {
+            for x in 0..32 {
+                let (a, b) = (y + 16, (y + 48) % 64);
+                if scan.reference[[a, x]].norm() < 0.15 || scan.reference[[b, x]].norm() < 0.15 {
+                    continue;
+                }
+                both += 1;
+                // At edges, within what the patches blur, one of the two fades.
+                if found.eigenvalues[[1, y, x]] < 0.95 {
+                    edges += 1;
+                    continue;
+                }
+                // The true sensitivities lie in the space of the two.
+                for row in [a, b] {
+                    let of = |set: usize, c: usize| subspace::wide(found.maps[[c, set, y, x]]);
+                    let truth = |c: usize| subspace::wide(scan.maps[[c, row, x]]);
+                    let norm: f64 = (0..6).map(|c| truth(c).norm_sqr()).sum();
+                    let within: f64 = (0..2)
+                        .map(|s| (0..6).map(|c| of(s, c).conj() * truth(c)).sum::<num_complex::Complex64>().norm_sqr())
+                        .sum();
+                    worst = worst.min((within / norm).sqrt());
+                }
+            }
+        }
+        assert!(both > 100 && 5 * edges < both && worst > 0.98, "{worst} of {both}, {edges} at edges");
+        // The data are explained by both sets, and not by one.
+        let mask = ndarray::ArrayD::ones(vec![32, 32]);
+        let misfit = |maps: ArrayD<Complex32>, sets: bool| {
+            let of = if sets { Cartesian::with_sets } else { Cartesian::new };
+            let model = of(maps.view(), mask.view()).unwrap();
+            model.solve(folded.view(), recon_options().lambda(1e-4), &crate::Device::host()).unwrap().misfit
+        };
+        let (one, two) = (misfit(found.set(0).unwrap(), false), misfit(found.maps.clone(), true));
+        assert!(two < 0.1 && one > 3.0 * two, "{one} {two}");
+    }
+
+    #[test]
+    fn options_out_of_range_are_errors() {
+        let kspace = ArrayD::<Complex32>::ones(vec![2, 32, 32]);
+        let message = |o: EspiritOptions| espirit(kspace.view(), &o).unwrap_err().to_string();
+        let options = EspiritOptions::default;
+        assert!(message(options().sets(3)).contains("1 to the number of coils, 2"));
+        assert!(message(options().threshold(1.5)).contains("such as 0.02"));
+        assert!(message(options().crop(f64::NAN)).contains("from 0 to 1"));
+        assert!(message(options().kernel(Some(13))).contains("at most half of them: 12"));
+        assert!(message(options().kernel(Some(0))).contains("at least 1"));
+        let e = walsh(kspace.view(), &WalshOptions::default().window(0)).unwrap_err().to_string();
+        assert!(e.contains("0 pixels"), "{e}");
+        let e = espirit(ArrayD::zeros(vec![2, 3]).view(), &options()).unwrap_err().to_string();
+        assert!(e.contains("(coil, ky, kx) or (coil, kz, ky, kx)"), "{e}");
+    }
+
     #[test]
     fn too_little_calibration_is_an_error() {
         let mut kspace = Array3::<Complex32>::ones((2, 32, 32));
         let message = |k: &Array3<Complex32>, n| estimate_maps(k.view(), n).unwrap_err().to_string();
-        assert!(message(&kspace, Some(40)).contains("8 to 32"));
+        assert!(message(&kspace, Some(80)).contains("4 to 64"));
         assert!(estimate_maps(kspace.view(), Some(16)).is_ok());
         kspace.slice_mut(ndarray::s![.., ..14, ..]).fill(Complex32::ZERO);
         let short = message(&kspace, None);

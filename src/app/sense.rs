@@ -3,19 +3,18 @@
 //! minimise ‖M F S x − y‖² + λ‖x‖² with coil sensitivities S, the centred orthonormal DFT F and the sampling mask M.
 //! Pruessmann et al., Magn. Reson. Med. 42:952 (1999); by conjugate gradients: 46:638 (2001).
 
-use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};
+use super::Cartesian;
+use super::least_squares::{Reconstruction, Regularised};
 use super::regularise::Regularisation;
-use crate::allocate::expect_room;
 use crate::convex::ConvexOptions;
-use crate::error::{Error, Result, shape_err, value_err};
-use crate::linop::{self, FftOptions, Linop};
+use crate::error::{Error, Result};
+use crate::linop::Linop;
 use crate::run::Device;
 use crate::solve::SolveOptions;
-use crate::tensor::Tensor;
-use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Ix2};
+use ndarray::{Array2, ArrayView2, ArrayView3, Ix2};
 use num_complex::Complex32;
 
-/// A Cartesian parallel-imaging model: y = M F S x.
+/// A Cartesian parallel-imaging model of a slice: y = M F S x. [`Cartesian`] has volumes and several sets of maps.
 ///
 /// ```
 /// use linops::{Device, app::{nrmse, scan, ScanOptions, Sense, recon_options}};
@@ -27,9 +26,7 @@ use num_complex::Complex32;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sense {
-    linop: Linop,
-    /// Σ|S|² over the coils (y, x).
-    power: Array2<f32>,
+    model: Cartesian,
 }
 
 impl Sense {
@@ -39,43 +36,17 @@ impl Sense {
     /// The mask has other extents than the maps, is not 0 or 1 somewhere, or is 0 everywhere; the maps are not finite, or 0
     /// everywhere.
     pub fn new(maps: ArrayView3<Complex32>, mask: ArrayView2<f32>) -> Result<Sense> {
-        let (_, ny, nx) = maps.dim();
-        for (dim, came, want) in [("Ky", mask.nrows(), ny), ("Kx", mask.ncols(), nx)] {
-            if came != want {
-                return shape_err!("dim {dim} of the mask has extent {came}, expected {want} from the maps");
-            }
-        }
-        if let Some(((ky, kx), v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-            return value_err!("the mask is {v:?} at [{ky}, {kx}]; expected 0 (not sampled) or 1 (sampled)");
-        }
-        if mask.iter().all(|v| *v == 0.0) {
-            return value_err!("the mask is 0 everywhere; at least one k-space location must be sampled");
-        }
-        let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
-        if let Some(((y, x), _)) = power.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            return value_err!("the coil maps are NaN or infinite at [y={y}, x={x}]");
-        }
-        if power.iter().all(|v| *v == 0.0) {
-            return value_err!("the coil maps are 0 everywhere; there is nothing to reconstruct");
-        }
-        // The maps as they are given, and as the linop keeps them.
-        expect_room((maps.len() as u64).saturating_mul(2 * 8), "the model of the scan")?;
-        let maps = Tensor::from_array(maps.to_owned(), "C Ny Nx")?;
-        let mask = Tensor::from_array(mask.to_owned(), "Ky Kx")?;
-        let s = linop::diagonal(format!("Ny={ny} Nx={nx}"), &maps)?.named("coil maps");
-        let f = linop::fft(s.output()?, "Ny Nx", FftOptions::default().centered(true))?.out("C Ky Kx")?;
-        let m = linop::diagonal(f.output()?, &mask)?.named("mask");
-        Ok(Sense { linop: linop::chain(vec![s, f, m])?, power })
+        Ok(Sense { model: Cartesian::new(maps.into_dyn(), mask.into_dyn())? })
     }
 
     /// The linop, from (Ny, Nx) to (C, Ky, Kx).
     pub fn linop(&self) -> &Linop {
-        &self.linop
+        self.model.linop()
     }
 
     /// The largest Σ|S|² of all pixels: a bound of the normal's eigenvalues, 1 for normalised maps. λ counts relative to it.
     pub fn scale(&self) -> f32 {
-        self.power.iter().fold(0.0, |a, &b| a.max(b))
+        self.model.scale()
     }
 
     /// The image without any solving: SᴴFᴴM y, divided by Σ|S|² where that is not 0.
@@ -83,14 +54,8 @@ impl Sense {
     /// # Errors
     /// The k-space (coil, ky, kx) has other extents than the model, or the device fails.
     pub fn zero_filled(&self, kspace: ArrayView3<Complex32>, device: &Device) -> Result<Array2<Complex32>> {
-        let image = adjoint(&self.linop, kspace.into_dyn(), "C Ky Kx", device)?.into_dimensionality::<Ix2>();
-        let mut image = image.map_err(|e| Error::Shape(e.to_string()))?;
-        image.zip_mut_with(&self.power, |v, &p| {
-            if p > 0.0 {
-                *v /= p;
-            }
-        });
-        Ok(image)
+        let image = self.model.zero_filled(kspace.into_dyn(), device)?;
+        image.into_dimensionality::<Ix2>().map_err(|e| Error::Shape(e.to_string()))
     }
 
     /// Minimises the objective by conjugate gradients on a device, from x = 0.
@@ -104,7 +69,7 @@ impl Sense {
         options: SolveOptions,
         device: &Device,
     ) -> Result<Reconstruction> {
-        minimise(&self.linop, kspace.into_dyn(), "C Ky Kx", options, device)?.with_rank()
+        self.model.solve(kspace.into_dyn(), options, device)?.with_rank()
     }
 
     /// Minimises ½‖M F S x − y‖² + Σ λᵢRᵢ(x) on a device, from `start` (y, x) or from x = 0. Weights that are not given are those of
@@ -132,8 +97,7 @@ impl Sense {
         device: &Device,
     ) -> Result<Regularised> {
         let start = start.map(|x| x.into_dyn());
-        let asked = Asked { dims: "C Ky Kx", axes: "Ny Nx", series: None, start };
-        regularised(&self.linop, kspace.into_dyn(), asked, regularisation, options, device)?.with_rank()
+        self.model.regularised(kspace.into_dyn(), regularisation, start, options, device)?.with_rank()
     }
 }
 
@@ -151,6 +115,7 @@ mod tests {
     use crate::app::least_squares::times_power;
     use crate::app::{Scan, ScanOptions, recon_options, scan};
     use crate::solve::Stop;
+    use crate::tensor::Tensor;
     use ndarray::Array3;
 
     fn small() -> Scan {

@@ -4,7 +4,9 @@
 //! program too; wrong usage is 2, an interrupt 100. Results go to stdout, as text or, with `--json`, as one JSON value.
 
 mod apply;
+mod arrays;
 mod bench;
+mod calibrate;
 mod check;
 mod common;
 mod ct;
@@ -13,9 +15,11 @@ mod demo;
 mod denoise;
 mod describe;
 mod explain;
+mod grids;
 mod info;
 mod inpaint;
 mod input;
+mod inspect;
 mod interrupt;
 mod kspace;
 mod lanes;
@@ -23,6 +27,7 @@ mod list;
 mod mesa;
 mod numbers;
 mod output;
+mod phantom;
 mod pictures;
 mod pretty;
 mod printer;
@@ -31,6 +36,7 @@ mod recon;
 mod regularise;
 mod samples;
 mod save;
+mod shown;
 mod threads;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +59,12 @@ enum Verb {
     Demo(demo::Args),
     /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(Box<recon::Args>),
+    /// List what is in a file of measured data, before any work
+    Inspect(inspect::Args),
+    /// Simulate a multi-coil MRI scan and write its k-space to a file
+    Phantom(Box<phantom::Args>),
+    /// Estimate coil maps from the centre of k-space, by ESPIRiT or Walsh's method
+    Calibrate(Box<calibrate::Args>),
     /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
     Ct(Box<ct::Args>),
     /// Deblur a picture whose point-spread function is known
@@ -127,6 +139,8 @@ impl Verb {
         match self {
             Verb::Demo(a) => Some(&a.common),
             Verb::Recon(a) => Some(&a.common),
+            Verb::Phantom(_) => None,
+            Verb::Calibrate(a) => Some(&a.common),
             Verb::Ct(a) => Some(&a.common),
             Verb::Deconv(a) => Some(&a.common),
             Verb::Denoise(a) => Some(&a.common),
@@ -135,12 +149,14 @@ impl Verb {
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
             Verb::Bench(a) => Some(&a.common),
-            Verb::Save(_) | Verb::List(_) | Verb::Describe(_) | Verb::Info(_) => None,
+            Verb::Inspect(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) | Verb::Info(_) => None,
         }
     }
 
     fn json(&self) -> bool {
         match self {
+            Verb::Inspect(a) => a.json,
+            Verb::Phantom(a) => a.json,
             Verb::Save(a) => a.json,
             Verb::List(a) => a.json,
             Verb::Describe(a) => a.json,
@@ -153,6 +169,9 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Phantom(a) => a.check(),
+            Verb::Calibrate(a) => a.check(),
+            Verb::Apply(a) => a.check(),
             Verb::Ct(a) => a.check(),
             Verb::Deconv(a) => a.check(),
             Verb::Denoise(a) => a.check(),
@@ -165,7 +184,7 @@ impl Verb {
         cfg!(feature = "gpu")
             && match self {
                 Verb::Explain(a) => a.lists_adapters(),
-                Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
+                Verb::Inspect(_) | Verb::Phantom(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) => false,
                 other => other.common().is_none_or(|c| c.lists_adapters()),
             }
     }
@@ -173,7 +192,7 @@ impl Verb {
     /// Makes ready what all verbs need, and runs.
     fn begin(&self) -> Result<u8> {
         // Points of a linop file are prepared by several threads as well.
-        if self.common().is_some() || matches!(self, Verb::Save(_)) {
+        if self.common().is_some() || matches!(self, Verb::Save(_) | Verb::Phantom(_)) {
             threads::start()?;
         }
         let printer = Printer::new(self.json());
@@ -185,6 +204,9 @@ impl Verb {
         match self {
             Verb::Demo(a) => demo::run(a, printer),
             Verb::Recon(a) => recon::run(a, printer),
+            Verb::Inspect(a) => inspect::run(a, printer),
+            Verb::Phantom(a) => phantom::run(a, printer),
+            Verb::Calibrate(a) => calibrate::run(a, printer),
             Verb::Ct(a) => ct::run(a, printer),
             Verb::Deconv(a) => deconv::run(a, printer),
             Verb::Denoise(a) => denoise::run(a, printer),

@@ -1,12 +1,12 @@
 //! Arrays to files, whatever their format.
 
-use super::common::expect_bytes;
 use super::input;
+use super::shown::{PICTURE_DIMS, Shown, Written};
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use linops::io::{Array, FORMATS, Format, Output, Window, Writer};
-use linops::{Error, HostArray, Result, Shape, Tensor};
-use ndarray::{ArrayD, Ix2};
+use linops::io::{FORMATS, Format, Output, Writer};
+use linops::{Error, Result, Shape, Tensor};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is written here.
 fn suffixes() -> Vec<&'static str> {
@@ -23,22 +23,48 @@ pub fn name_of(suffix: &'static str) -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(move |path| Output::format(&path, &[suffix]).map(|_| path.clone()))
 }
 
-/// Reserves an output before the work. None of the `inputs` may be replaced by it.
+/// Whether the standard output is taken by data: what is said goes to stderr then.
+static STDOUT_IS_DATA: AtomicBool = AtomicBool::new(false);
+
+/// Whether the standard output holds data and no text.
+pub fn stdout_is_data() -> bool {
+    STDOUT_IS_DATA.load(Ordering::Relaxed)
+}
+
+/// Reserves an output before the work. None of the `inputs` may be replaced by it, and one at most may be the standard input.
 pub fn reserve(path: &Path, force: bool, inputs: &[Option<&Path>]) -> Result<Output> {
+    let inputs: Vec<&Path> = inputs.iter().copied().flatten().collect();
+    if inputs.iter().filter(|path| is_standard(path)).count() > 1 {
+        return Err(Error::Value(
+            "- stands twice: the standard input is one file; write the other one to a file".into(),
+        ));
+    }
     let output = Output::create(path, &suffixes(), force)?;
-    output.expect_apart(&inputs.iter().copied().flatten().flat_map(input::files).collect::<Vec<_>>())?;
+    output.expect_apart(&inputs.into_iter().flat_map(input::files).collect::<Vec<_>>())?;
+    STDOUT_IS_DATA.store(is_standard(path), Ordering::Relaxed);
     Ok(output)
 }
 
-fn writer(output: &Output) -> Option<Writer> {
-    Format::of(output.path()).and_then(|format| format.writer)
+/// Refuses a name that is given for two outputs.
+pub fn expect_different(paths: &[Option<&Path>]) -> Result<()> {
+    let paths: Vec<&Path> = paths.iter().copied().flatten().collect();
+    let twice = paths.iter().enumerate().find(|(index, path)| paths[..*index].contains(path));
+    match twice {
+        Some((_, path)) => Err(Error::file(path, "is named for two outputs; give each a name of its own")),
+        None => Ok(()),
+    }
+}
+
+fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 /// Checks, before the work, that a result of this shape can be written there.
 pub fn check_shape(output: &Output, shape: &Shape) -> Result<()> {
-    let (what, fits) = match writer(output) {
-        Some(Writer::Picture(_)) => ("a picture has 2 dims", shape.rank() == 2),
+    let (what, fits) = match Format::of(output.path()).and_then(|format| format.writer) {
+        Some(Writer::Picture(_)) => (PICTURE_DIMS, matches!(shape.rank(), 2 | 3)),
         Some(Writer::Raster(_)) => ("a TIFF has 2 dims, or 3 with its pages", matches!(shape.rank(), 2 | 3)),
+        Some(Writer::Volume(_)) => ("a NIfTI volume has 7 dims at most", shape.rank() <= 7),
         _ => return Ok(()),
     };
     match fits {
@@ -50,30 +76,8 @@ pub fn check_shape(output: &Output, shape: &Shape) -> Result<()> {
     }
 }
 
-/// Writes a tensor of the host: its magnitude to a PNG, real values or the magnitude of complex ones to a TIFF, all of it to
-/// others.
-pub fn write(output: Output, tensor: &Tensor) -> Result<()> {
-    // A copy, and for a picture its magnitude, as often again for the window, and its pixels.
-    expect_bytes((tensor.shape().len() as u64).saturating_mul(8 + 8 + 4 + 1), || output.path().display().to_string())?;
-    let array = match tensor.host_array() {
-        Some(HostArray::F32(_)) => Array::F32(tensor.to_real_array()?),
-        _ => Array::C32(tensor.to_array()?),
-    };
-    match writer(&output) {
-        Some(Writer::Array(write)) => write(output, &array),
-        Some(Writer::Picture(write)) => {
-            let magnitude: ArrayD<f32> = match array {
-                Array::F32(a) => a.mapv(f32::abs),
-                other => other.into_complex().mapv(|v| v.norm()),
-            };
-            let magnitude =
-                magnitude.into_dimensionality::<Ix2>().map_err(|e| Error::file(output.path(), e.to_string()))?;
-            write(output, magnitude.view(), Window::default())
-        }
-        Some(Writer::Raster(write)) => match array {
-            Array::F32(a) => write(output, a.view()),
-            other => write(output, other.into_complex().mapv(|v| v.norm()).view()),
-        },
-        None => Err(Error::file(output.path(), "is of a format that is not written")),
-    }
+/// Writes a tensor of the host, which must be finite: its magnitude to a PNG, several images as a montage, real values or the
+/// magnitude of complex ones to a TIFF, all of it to others.
+pub fn write(output: Output, tensor: &Tensor) -> Result<Written> {
+    Shown::default().write(output, tensor, None, true)
 }

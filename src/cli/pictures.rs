@@ -5,8 +5,8 @@ use super::common::expect_bytes;
 use super::input::expect_readable;
 use super::output;
 use super::printer::{Printer, count_of, short};
-use clap::ValueEnum;
-use linops::io::{Array, Depth, Format, Output, Reader, Window, Writer, read_array, write_raster};
+use super::shown::{Bits, Look, finite};
+use linops::io::{Array, Depth, Format, Output, Reader, Writer, read_array, write_raster};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::{Map, json};
@@ -15,11 +15,13 @@ use std::path::{Path, PathBuf};
 /// Where a picture goes, and how it is read.
 #[derive(clap::Args)]
 pub struct PictureArgs {
-    /// Where the result goes: .npy, or .tif in 32-bit floats, or .png to look at (black is 0, white the 99.5th percentile)
+    /// Where the result goes: .npy, .nii, or .tif in 32-bit floats, .png to look at (see --window), or - for an .npy to the standard
+    /// output
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     pub output: PathBuf,
 
-    /// Write a .png or .tif of whole numbers in the picture's own units; what is outside of their range is clipped and counted
+    /// Write a .png or .tif of whole numbers in the picture's own units, not by a window; what is outside of their range is clipped
+    /// and counted
     #[arg(long, value_name = "BITS")]
     depth: Option<Bits>,
 
@@ -31,14 +33,9 @@ pub struct PictureArgs {
     /// Replace an existing output
     #[arg(long)]
     pub force: bool,
-}
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Bits {
-    #[value(name = "8")]
-    Eight,
-    #[value(name = "16")]
-    Sixteen,
+    #[command(flatten)]
+    look: Look,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +59,10 @@ impl PictureArgs {
         let whole = Format::of(&self.output).is_some_and(|f| matches!(f.name, "PNG picture" | "TIFF picture"));
         match self.depth {
             Some(_) if !whole => Err("--depth is for .png and .tif; a .npy or .cfl holds floats".into()),
-            _ => Ok(()),
+            Some(_) if self.look.window.is_some() || self.look.bits.is_some() => {
+                Err("--depth writes values as they are; leave --window and --bits out".into())
+            }
+            _ => self.look.check(&self.output),
         }
     }
 }
@@ -223,10 +223,8 @@ impl Image {
         let path = args.output.display().to_string();
         expect_bytes((values.len() as u64).saturating_mul(12), || path.clone())?;
         let writer = Format::of(target.path()).and_then(|f| f.writer);
-        let depth = args.depth.map(|bits| match bits {
-            Bits::Eight => Depth::Eight,
-            Bits::Sixteen => Depth::Sixteen,
-        });
+        finite(&Array::F32(values.clone()))?;
+        let depth = args.depth.map(Bits::depth);
         let coloured = self.channels.filter(|_| self.channels() > 1);
         let last = |values: ArrayD<f32>| match self.channels {
             Some(at) if self.channels() > 1 => {
@@ -238,15 +236,19 @@ impl Image {
         };
         match (writer, depth) {
             (Some(Writer::Array(write)), _) => write(target, &Array::F32(values))?,
+            (Some(Writer::Volume(write)), _) => write(target, &Array::F32(values), None)?,
             (Some(Writer::Raster(_)), None) => {
                 write_raster(target, last(values).view(), coloured.is_some(), Depth::Float)?;
             }
             (Some(Writer::Picture(_)), None) => {
-                let (black, white) = Window::default().limits(&values);
-                let scale = if white > black { 255.0 / (white - black) } else { 0.0 };
-                let shown = values.mapv(|v| if v.is_finite() { ((v - black) * scale).clamp(0.0, 255.0) } else { 0.0 });
-                write_raster(target, last(shown).view(), coloured.is_some(), Depth::Eight)?;
-                printer.field("shown", format_args!("from {} (black) to {} (white)", short(black), short(white)));
+                let window = args.look.window.unwrap_or_default();
+                // The channels in front: rows and columns are the last axes.
+                let planes = self.channels.map_or(values.clone(), |at| moved(values.clone(), at, 0));
+                let (black, white) = window.limits(planes.view());
+                let shown = args.look.samples(&values, (black, white));
+                write_raster(target, last(shown).view(), coloured.is_some(), args.look.depth())?;
+                let range = format_args!("from {} (black) to {} (white), {window}", short(black), short(white));
+                printer.field("shown", range);
                 facts.insert("shown".into(), json!([black, white]));
             }
             (Some(Writer::Picture(_) | Writer::Raster(_)), Some(depth)) => {

@@ -1,37 +1,65 @@
 //! What goes to stdout and stderr. Nothing here panics when a pipe is closed.
 
+use super::output::stdout_is_data;
 use super::pretty::Pretty;
 use linops::{Error, Result};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
-/// Prints results: text as it comes, or one JSON value.
+/// Prints results: text as it comes, or one JSON value; to stderr where data go to stdout.
 pub struct Printer {
     json: bool,
+    /// What is kept instead of printed.
+    kept: Option<RefCell<Kept>>,
     /// The first write that failed.
     failure: RefCell<Option<io::Error>>,
 }
 
+/// What a printer keeps that does not print.
+#[derive(Clone, Default)]
+pub struct Kept {
+    /// Labels with their texts.
+    pub fields: Vec<(String, String)>,
+    /// The values for `--json`.
+    pub values: Vec<serde_json::Value>,
+}
+
 impl Printer {
     pub fn new(json: bool) -> Printer {
-        Printer { json, failure: RefCell::new(None) }
+        Printer { json, kept: None, failure: RefCell::new(None) }
+    }
+
+    /// One that keeps what it is given, for the summary of several results.
+    pub fn keeping() -> Printer {
+        Printer { kept: Some(RefCell::default()), ..Printer::new(false) }
+    }
+
+    /// What was kept.
+    pub fn kept(&self) -> Kept {
+        self.kept.as_ref().map(|kept| kept.borrow().clone()).unwrap_or_default()
     }
 
     /// A line of text; nothing with `--json`.
     pub fn line(&self, text: impl Display) {
-        if !self.json {
+        if !self.json && self.kept.is_none() {
             self.write(format_args!("{text}\n"));
         }
     }
 
     /// A line `label   text`, the texts below each other.
     pub fn field(&self, label: &str, text: impl Display) {
+        if let Some(kept) = &self.kept {
+            kept.borrow_mut().fields.push((label.into(), text.to_string()));
+        }
         self.line(format_args!("{label:<11}{text}"));
     }
 
     /// The result for `--json`; nothing without.
     pub fn json(&self, value: &serde_json::Value) {
+        if let Some(kept) = &self.kept {
+            kept.borrow_mut().values.push(value.clone());
+        }
         if self.json {
             self.write(format_args!("{}\n", Pretty(value)));
         }
@@ -40,7 +68,10 @@ impl Printer {
     fn write(&self, text: std::fmt::Arguments) {
         let mut failure = self.failure.borrow_mut();
         if failure.is_none() {
-            let mut out = io::stdout().lock();
+            let mut out: Box<dyn Write> = match stdout_is_data() {
+                true => Box::new(io::stderr().lock()),
+                false => Box::new(io::stdout().lock()),
+            };
             *failure = out.write_fmt(text).and_then(|()| out.flush()).err();
         }
     }

@@ -1,47 +1,71 @@
 //! `linops recon`: an image from multi-coil k-space, Cartesian or not, by CG-SENSE or with other regularisers.
 
 mod cartesian;
+mod choice;
+mod combine;
+mod conventions;
 mod density;
+mod finish;
+mod geometry;
+mod inside;
 mod noncartesian;
 mod report;
 mod series;
+mod stack;
+mod units;
+mod volume;
+mod warnings;
 
+pub use choice::Args as ScanArgs;
+pub use density::Density;
+pub use geometry::by;
+pub use noncartesian::{Matrix, matrix};
 pub use report::{outcome, percent, stop_name};
+pub use units::Order;
 
+use super::arrays::Arrays;
 use super::common::Common;
 use super::input::read;
-use super::kspace::{self, Input, read_input};
+use super::kspace::{self, Input, read_inputs};
 use super::numbers::{from_one, from_zero};
 use super::output;
 use super::printer::Printer;
 use super::regularise::Regularise;
+use super::samples::Trajectory;
+use super::shown::Shown;
+use finish::Finish;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
+use linops::io::{Format, Reader};
 use linops::{Error, Result};
 use ndarray::ArrayD;
 use num_complex::Complex32;
-use report::Job;
+use report::{Job, Target};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use warnings::Warnings;
 
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
 /// sampling mask M and the k-space y; or, for non-Cartesian data, ‖W^½(N S x − y)‖² + λ‖x‖² over images of 2 or 3 axes, with the
 /// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space: .npy (coil, ky, kx), BART .cfl (x, y, 1, coil) or ISMRMRD .h5; with a trajectory .npy (coil, …), .cfl (1,
-    /// sample, spoke, coil) or .h5
+    /// k-space: .npy (coil, ky, kx), (ky, kx) of one coil or (coil, kz, ky, kx), BART .cfl (x, y, z, coil), ISMRMRD or fastMRI .h5;
+    /// with a trajectory .npy (coil, …), .cfl (1, sample, spoke, coil) or .h5
     file: PathBuf,
 
-    /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, or .png for the magnitude of two axes
+    /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, .tif, .nii or .nii.gz, .png for the magnitude (of three axes a
+    /// montage), or - for an .npy to the standard output
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
-    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl [default: estimated from the centre of k-space]
+    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl; of Cartesian data also several sets, (coil, set, …) or BART's (x,
+    /// y, z, coil, set), for soft SENSE [default: estimated from the centre of k-space]
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx) of zeros and ones, .npy or .cfl [default: where the data are not zero]
+    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky), .npy or .cfl [default: where the data
+    /// are not zero]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
@@ -72,6 +96,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "time")]
     subspace: Option<PathBuf>,
 
+    /// With several sets of maps, write the image of each, (set, …) or BART's (x, y, z, 1, set), instead of the root of the sum of
+    /// their squares
+    #[arg(long, requires = "maps")]
+    all_sets: bool,
+
     /// Treat k-space locations that hold NaN or infinity as not acquired, and such values of the maps as 0
     #[arg(long)]
     allow_nan: bool,
@@ -84,17 +113,38 @@ pub struct Args {
     pub common: Common,
 
     #[command(flatten)]
+    arrays: Arrays,
+
+    #[command(flatten)]
     regularise: Regularise,
 
     #[command(flatten)]
     noncartesian: noncartesian::Args,
+
+    #[command(flatten)]
+    scan: choice::Args,
+
+    #[command(flatten)]
+    units: units::Units,
+
+    #[command(flatten)]
+    conventions: conventions::Conventions,
+
+    #[command(flatten)]
+    combine: combine::Combine,
+
+    #[command(flatten)]
+    finishing: finish::Finishing,
+
+    #[command(flatten)]
+    shown: Shown,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let defaults = recon_options();
     let iterations = args.iterations.map_or(defaults.iterations, NonZeroUsize::get);
     let tol = args.tol.unwrap_or(defaults.tol);
-    let options = defaults.iterations(iterations).tol(tol);
+    let options = || recon_options().iterations(iterations).tol(tol);
     let [traj, dcf] = args.noncartesian.files();
     let inputs = [
         Some(args.file.as_path()),
@@ -107,21 +157,72 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     ];
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
-    let start = args.start()?;
-    let job = Job { args, target, device: &device, start, printer };
+    let warnings = Warnings::default();
     if args.time {
-        return series::run(job, options);
+        let (start, finish) = (args.start()?, Finish::default());
+        let target = Target::File(target);
+        let job =
+            Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
+        return series::run(job, options());
     }
-    match read_input(&args.file, args.noncartesian.traj.as_deref())? {
+    let is_scan = matches!(Format::of(&args.file).and_then(|f| f.reader), Some(Reader::Scan(_)));
+    if let Some(name) = args.scan.given().filter(|_| !is_scan) {
+        return Err(Error::file(
+            &args.file,
+            format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array"),
+        ));
+    }
+    let mut inputs = read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice())?;
+    inputs.warnings().into_iter().for_each(|warning| warnings.say(warning));
+    match inputs.axes.is_empty() {
+        true => {
+            let Some(input) = inputs.images.pop().flatten() else {
+                return Err(Error::file(&args.file, "no image of these counters"));
+            };
+            let (start, finish) = (args.start()?, Finish::default());
+            let target = Target::File(target);
+            let job = Job {
+                args,
+                target,
+                device: &device,
+                start,
+                printer,
+                warnings: &warnings,
+                finish,
+                doubt: None,
+                scan: None,
+            };
+            one(job, input, options())
+        }
+        false => stack::run(args, target, &device, inputs, options, printer, &warnings),
+    }
+}
+
+/// Reconstructs one image.
+fn one(job: Job, input: Input, options: linops::solve::SolveOptions) -> Result<u8> {
+    let args = job.args;
+    match input {
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;
-            cartesian::run(job, kspace, options)
+            args.units.expect_none(&args.file)?;
+            cartesian::run(job, *kspace, options)
+        }
+        Input::Volume(scan) => {
+            args.noncartesian.expect_none(&args.file)?;
+            args.units.expect_none(&args.file)?;
+            volume::run(job, *scan, options)
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {
                 return Err(Error::file(&args.file, MASKED));
             }
-            noncartesian::run(job, samples, options)
+            if let Some(name) = args.for_grids() {
+                return Err(Error::file(
+                    &args.file,
+                    format!("{name} is for Cartesian data, and this has a trajectory"),
+                ));
+            }
+            noncartesian::run(job, *samples, options)
         }
     }
 }
@@ -130,6 +231,18 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
 const MASKED: &str = "--mask is for Cartesian data; with a trajectory, give 0 to samples that do not count by --dcf";
 
 impl Args {
+    /// The trajectory in a file of its own.
+    fn trajectory(&self) -> Option<Trajectory<'_>> {
+        self.noncartesian.traj.as_deref().map(|path| Trajectory { path, order: self.units.traj_order })
+    }
+
+    /// What is asked for that only a grid has.
+    fn for_grids(&self) -> Option<&'static str> {
+        let asked =
+            [("--shift", self.conventions.is_asked()), ("--partial-fourier", self.finishing.partial_fourier.is_some())];
+        asked.into_iter().find(|(_, is)| *is).map(|(name, _)| name)
+    }
+
     /// The regularisers, with --lambda as one of them.
     fn regularisation(&self) -> Regularisation {
         let mut asked = self.regularise.regularisation(&[]);
@@ -157,9 +270,20 @@ impl Args {
 
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
+        self.shown.check(&self.output)?;
         let [traj, _] = self.noncartesian.files();
         if traj.is_some() && self.mask.is_some() && !self.time {
             return Err(MASKED.into());
+        }
+        let of_one = [
+            ("--rss", self.combine.rss),
+            ("--compress", self.combine.compress.is_some()),
+            ("--conj-maps", self.conventions.conj_maps),
+            ("--coil-axis", self.arrays.coil_axis.is_some()),
+        ];
+        let asked = of_one.into_iter().find(|(_, is)| *is).map(|(name, _)| name).or(self.for_grids());
+        if let Some(name) = asked.filter(|_| self.time) {
+            return Err(format!("{name} is for one image; leave --time out"));
         }
         self.regularise.check(self.time)
     }

@@ -1,10 +1,13 @@
 //! What `recon` reads of non-Cartesian data: k-space, trajectory and coil maps, checked against each other.
 
+use super::arrays::{Arrays, with_first, without_ones};
 use super::input::{expect_readable, is_bart, read};
-use super::kspace::{GROUP, REAL, complex, exact, holds_kspace};
-use linops::io::{Cfl, Format, IsmrmrdScan, NonCartesianScan, Reader, read_cfl};
+use super::kspace::{REAL, complex, exact, holds_kspace};
+use super::recon::Order;
+use linops::app::noncartesian::constant_components;
+use linops::io::{Cfl, Format, NonCartesianScan, Reader, ScanInfo, read_cfl};
 use linops::{Error, Result};
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use std::path::Path;
 
@@ -16,54 +19,79 @@ pub struct Samples {
     pub trajectory: ArrayD<f64>,
     /// In which units and order the file holds the coordinates, for the user.
     pub units: String,
+    /// What the file says of the scan.
+    pub info: Option<ScanInfo>,
     /// What there is to say about the files.
     pub notes: Vec<String>,
 }
 
-/// Reads k-space, an array (coil, …), BART's (1, sample, spoke, coil) or a scan, with a trajectory from an array (…, D) or
-/// BART's (3, sample, spoke).
-pub fn read_samples(path: &Path, trajectory: &Path) -> Result<Samples> {
+/// A file with a trajectory, and the order of its coordinates if that is not the usual one.
+pub struct Trajectory<'a> {
+    pub path: &'a Path,
+    pub order: Option<Order>,
+}
+
+/// Reads k-space, an array (coil, …) or BART's (1, sample, spoke, coil), with a trajectory from an array (…, D) or BART's (3,
+/// sample, spoke).
+pub fn read_samples(path: &Path, trajectory: &Trajectory, arrays: &Arrays) -> Result<Samples> {
     let reader = Format::reader_of(path, holds_kspace)?;
     expect_readable(path)?;
     let values = match reader {
         Reader::Array(read) => complex(path, read(path)?)?,
         Reader::Bart(_) => bart_coils(path)?,
         Reader::Picture(_) => return Err(Error::file(path, REAL)),
-        Reader::Scan(read) => {
-            return match read(path, GROUP)? {
-                IsmrmrdScan::NonCartesian(scan) => samples_of(path, scan, Some(trajectory)),
-                IsmrmrdScan::Cartesian(_) => {
-                    Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"))
-                }
-            };
-        }
+        Reader::Scan(_) => return Err(Error::file(path, "is a scan and no array")),
     };
-    let (trajectory, units) = read_trajectory(trajectory)?;
-    Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, notes: Vec::new() })
+    let mut notes = Vec::new();
+    let (trajectory, units) = read_trajectory(trajectory, &mut notes)?;
+    let values = aligned(path, arrays.coils_first(path, values)?, &trajectory, &mut notes)?;
+    Ok(Samples { values, trajectory, units, info: None, notes })
 }
 
 /// The samples of an ISMRMRD file, with its own trajectory or one from a file.
-pub fn samples_of(path: &Path, scan: NonCartesianScan, trajectory: Option<&Path>) -> Result<Samples> {
-    let notes = vec![scan.summary];
-    let values = scan.kspace.into_dyn();
+pub fn samples_of(
+    path: &Path,
+    scan: NonCartesianScan,
+    trajectory: Option<&Trajectory>,
+    arrays: &Arrays,
+) -> Result<Samples> {
+    let mut notes = Vec::new();
+    let mut info = scan.info;
+    let values = arrays.coils_first(path, scan.kspace.into_dyn())?;
     if let Some(file) = trajectory {
-        let (trajectory, units) = read_trajectory(file)?;
-        return Ok(Samples { values: aligned(path, values, &trajectory)?, trajectory, units, notes });
+        let (trajectory, units) = read_trajectory(file, &mut notes)?;
+        // What the header says of its own trajectory does not matter.
+        info.warnings.clear();
+        info.fov_mm = info.encoded_fov_mm;
+        let values = aligned(path, values, &trajectory, &mut notes)?;
+        return Ok(Samples { values, trajectory, units, info: Some(info), notes });
     }
     let Some(trajectory) = scan.trajectory else {
         let message =
             format!("its header says '{}', but its records hold no trajectory; give it with --traj", scan.kind);
         return Err(Error::file(path, message));
     };
+    let trajectory = in_plane(trajectory.into_dyn(), 0, false, &mut notes);
     let order = if trajectory.len_of(Axis(2)) == 3 { "(x, y, z)" } else { "(x, y)" };
     let units = format!("{order} {}", scan.units);
-    Ok(Samples { values, trajectory: trajectory.into_dyn(), units, notes })
+    Ok(Samples { values, trajectory, units, info: Some(info), notes })
 }
 
 /// A trajectory (…, D) in the order of the image's axes, and what it was in the file.
-fn read_trajectory(path: &Path) -> Result<(ArrayD<f64>, String)> {
+pub fn read_trajectory(file: &Trajectory, notes: &mut Vec<String>) -> Result<(ArrayD<f64>, String)> {
+    let Trajectory { path, order } = *file;
     let bart = is_bart(path);
-    let values = exact(read(path)?);
+    let mut values = exact(read(path)?);
+    if let (false, Some((2 | 3, rest)), Some(last)) =
+        (bart, values.shape().split_first().map(|(d, r)| (*d, r)), values.shape().last())
+        && !rest.is_empty()
+        && !(1..=3).contains(last)
+    {
+        notes.push("the coordinates are along the first axis of the trajectory".into());
+        let mut order: Vec<usize> = (1..values.ndim()).collect();
+        order.push(0);
+        values = values.permuted_axes(order).as_standard_layout().into_owned();
+    }
     let shape = values.shape().to_vec();
     let d = shape.last().copied().unwrap_or(0);
     let expected = match bart {
@@ -78,18 +106,36 @@ fn read_trajectory(path: &Path) -> Result<(ArrayD<f64>, String)> {
         let message = format!("the coordinate of sample {} is NaN, infinite or not real", index / d);
         return Err(Error::file(path, message));
     }
-    if !bart {
-        return Ok((values, "cycles per field of view, in the order of the image's axes".into()));
-    }
     // BART leaves trailing dims of 1 out, a single sample's too.
     let values = if shape.len() < 2 { values.insert_axis(Axis(0)) } else { values };
+    // What BART leaves at 0 is its z, and no axis of an image.
+    let mut values = in_plane(values, if bart { 2 } else { 0 }, bart, notes);
+    if order.unwrap_or(if bart { Order::Xy } else { Order::Yx }) == Order::Yx {
+        return Ok((values, "cycles per field of view, in the order of the image's axes".into()));
+    }
     let last = Axis(values.ndim() - 1);
-    let flat = d == 3 && values.index_axis(last, 2).iter().all(|z| *z == 0.0);
-    let kept = if flat { 2 } else { d };
-    let mut turned = values.slice_axis(last, Slice::from(..kept)).to_owned();
-    turned.invert_axis(last);
-    let order = if kept == 2 { "(x, y)" } else { "(x, y, z)" };
-    Ok((turned.as_standard_layout().into_owned(), format!("{order} in cycles per field of view, as BART has them")))
+    values.invert_axis(last);
+    let order = ["(x)", "(x, y)", "(x, y, z)"][values.len_of(last) - 1];
+    let as_bart = if bart { ", as BART has them" } else { "" };
+    Ok((values.as_standard_layout().into_owned(), format!("{order} in cycles per field of view{as_bart}")))
+}
+
+/// A trajectory (…, 3) of which one component is the same everywhere, as (…, 2), if it is the only one or that of z; any other as it
+/// is. Zeros for z need not be said where they are `usual`.
+fn in_plane(values: ArrayD<f64>, z: usize, usual: bool, notes: &mut Vec<String>) -> ArrayD<f64> {
+    let last = Axis(values.ndim() - 1);
+    let zeros = usual && values.len_of(last) == 3 && values.index_axis(last, z).iter().all(|k| *k == 0.0);
+    let flat = match *constant_components(values.view()) {
+        _ if zeros => z,
+        [flat] => flat,
+        ref several if several.contains(&z) => z,
+        _ => return values,
+    };
+    if !zeros {
+        notes.push(format!("component {flat} of the trajectory is constant and left out: 2-D"));
+    }
+    let kept: Vec<usize> = (0..3).filter(|axis| *axis != flat).collect();
+    values.select(last, &kept)
 }
 
 /// BART's (…, …, …, coil) with the coil first.
@@ -98,7 +144,7 @@ fn bart_coils(path: &Path) -> Result<ArrayD<Complex32>> {
     if let Some((index, extent)) = dims.iter().enumerate().skip(4).find(|(_, n)| **n != 1) {
         let message = format!(
             "BART dim {index} is {extent}, expected 1: k-space with a trajectory is (1, sample, spoke, coil), maps are (x, y, \
-             z, coil); cut it with `bart slice {index} 0`"
+             z, coil); reconstruct each by itself, from `bart slice {index} K`"
         );
         return Err(Error::file(path, message));
     }
@@ -108,10 +154,26 @@ fn bart_coils(path: &Path) -> Result<ArrayD<Complex32>> {
 }
 
 /// The values (coil, …) with the axes of the trajectory; axes of extent 1, which BART adds, do not count.
-fn aligned(path: &Path, values: ArrayD<Complex32>, trajectory: &ArrayD<f64>) -> Result<ArrayD<Complex32>> {
+fn aligned(
+    path: &Path,
+    mut values: ArrayD<Complex32>,
+    trajectory: &ArrayD<f64>,
+    notes: &mut Vec<String>,
+) -> Result<ArrayD<Complex32>> {
     let samples = &trajectory.shape()[..trajectory.ndim() - 1];
-    let came = values.shape().to_vec();
     let without_ones = |extents: &[usize]| extents.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    let first_fits = values.shape().split_first().is_some_and(|(_, rest)| without_ones(rest) == without_ones(samples));
+    if !first_fits && without_ones(values.shape()) == without_ones(samples) {
+        notes.push("samples of one coil".into());
+        values = values.insert_axis(Axis(0));
+    } else if !first_fits
+        && values.shape().split_last().is_some_and(|(_, rest)| without_ones(rest) == without_ones(samples))
+    {
+        let last = values.ndim() - 1;
+        notes.push(format!("the coils are along axis {last} of the k-space"));
+        values = with_first(values, last);
+    }
+    let came = values.shape().to_vec();
     match came.split_first() {
         Some((&coils, rest)) if without_ones(rest) == without_ones(samples) => {
             let extents: Vec<usize> = std::iter::once(coils).chain(samples.iter().copied()).collect();
@@ -143,8 +205,9 @@ pub fn read_image_maps(path: &Path, coils: usize, d: usize) -> Result<ArrayD<Com
                 maps.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::file(path, e.to_string()))?
             }
         }
-        false => read(path)?.into_complex(),
+        false => without_ones(read(path)?.into_complex(), d + 1),
     };
+    let maps = if maps.ndim() == d && coils == 1 { maps.insert_axis(Axis(0)) } else { maps };
     let axes = ["nz", "ny", "nx"];
     if maps.ndim() != d + 1 {
         let wanted = axes[3 - d..].join(", ");

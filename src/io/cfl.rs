@@ -103,25 +103,41 @@ impl Opened {
 /// Reads 2-D multi-coil k-space, BART dims (x, y, 1, coil), as (coil, ky, kx).
 ///
 /// # Errors
-/// Those of [`read_cfl`], and [`Error::File`] when BART's dim 2 (a third encoding direction) or one
-/// beyond the coils is not 1.
+/// Those of [`read_cfl`] and of [`Cfl::into_kspace`].
 pub fn cfl_kspace(path: impl AsRef<Path>) -> Result<Array3<Complex32>> {
     let path = path.as_ref();
-    let Cfl { dims, array } = read_cfl(path)?;
-    for (index, &extent) in dims.iter().enumerate() {
-        if extent != 1 && index != 0 && index != 1 && index != 3 {
-            let name = DIM_NAMES.get(index).copied().unwrap_or("further");
+    read_cfl(path)?.into_kspace(path)
+}
+
+impl Cfl {
+    /// 2-D multi-coil k-space (coil, ky, kx) of BART dims (x, y, 1, coil); or of (1, y, z, coil), as (coil, kz, ky), and of (x, 1, z,
+    /// coil), as (coil, kz, kx). `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::File`] when all of the first three dims are more than 1, or one beyond the coils is.
+    pub fn into_kspace(self, path: &Path) -> Result<Array3<Complex32>> {
+        let Cfl { dims, array } = self;
+        let extent = |index: usize| dims.get(index).copied().unwrap_or(1);
+        let volume = (0..3).all(|index| extent(index) != 1);
+        let further = (4..dims.len()).find(|index| extent(*index) != 1);
+        if let Some(index) = volume.then_some(2).or(further) {
+            let (name, extent) = (DIM_NAMES.get(index).copied().unwrap_or("further"), extent(index));
             return Err(Error::file(
                 &pair(path)[0],
                 format!(
-                    "BART dim {index} ({name}) is {extent}, expected 1: 2-D k-space is (x, y, 1, coil); \
-                     cut it with `bart slice {index} 0`"
+                    "BART dim {index} ({name}) is {extent}, expected 1: 2-D k-space is (x, y, 1, coil), or (1, y, z, coil); \
+                     reconstruct each of the {extent} by itself, from `bart slice {index} K`, or say by --coil-axis D that the \
+                     coils are along another dim"
                 ),
             ));
         }
+        let [ky, kx] = match [extent(0), extent(1), extent(2)] {
+            [x, y, 1] => [y, x],
+            [1, y, z] => [z, y],
+            [x, _, z] => [z, x],
+        };
+        array.into_shape_with_order((extent(3), ky, kx)).map_err(|e| Error::file(path, e.to_string()))
     }
-    let extent = |index: usize| dims.get(index).copied().unwrap_or(1);
-    array.into_shape_with_order((extent(3), extent(1), extent(0))).map_err(|e| Error::file(path, e.to_string()))
 }
 
 /// Writes an array as a pair: C-order axes become BART's dims reversed, padded to 16 with ones.

@@ -1,10 +1,12 @@
-//! Files to read: regular ones only, so that each has a length that bounds whatever it claims of itself.
+//! Files to read: regular ones only, so that each has a length that bounds whatever it claims of itself; and the standard input,
+//! which is read to its end first.
 
 use crate::allocate::room_for;
 use crate::{Error, Result};
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Bytes that are decoded at a time.
 const BLOCK: usize = 64 << 10;
@@ -34,6 +36,58 @@ fn expect_regular(path: &Path, metadata: &Metadata) -> Result<()> {
     Err(Error::file(path, what))
 }
 
+/// Bytes to read, and how many there are.
+pub(super) struct Source {
+    pub reader: Box<dyn Read>,
+    pub length: u64,
+}
+
+/// A name that stands for the standard input or output.
+pub(super) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A regular file, or for `-` the standard input.
+pub(super) fn source(path: &Path) -> Result<Source> {
+    if is_standard(path) {
+        let bytes = standard_input()?;
+        return Ok(Source { reader: Box::new(bytes), length: bytes.len() as u64 });
+    }
+    let (file, length) = open(path)?;
+    Ok(Source { reader: Box::new(file), length })
+}
+
+/// All of the standard input, which is read once.
+fn standard_input() -> Result<&'static [u8]> {
+    static INPUT: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    if INPUT.get().is_none() {
+        let read = read_standard_input();
+        // Another thread may have been first, and has all of it then.
+        let _ = INPUT.set(read);
+    }
+    match INPUT.get() {
+        Some(Ok(bytes)) => Ok(bytes),
+        Some(Err(message)) => Err(Error::file("standard input", message.clone())),
+        None => Err(Error::file("standard input", "cannot be read")),
+    }
+}
+
+fn read_standard_input() -> Result<Vec<u8>, String> {
+    let mut input = std::io::stdin();
+    if input.is_terminal() {
+        return Err("is a terminal; give a file, or pipe an .npy file in".into());
+    }
+    let (mut all, mut block) = (Vec::new(), vec![0; BLOCK]);
+    loop {
+        let n = input.read(&mut block).map_err(|e| format!("cannot be read: {e}"))?;
+        if n == 0 {
+            return Ok(all);
+        }
+        all.try_reserve(n).map_err(|_| "is longer than memory; write it to a file".to_string())?;
+        all.extend_from_slice(&block[..n]);
+    }
+}
+
 /// The text of a file of at most `limit` bytes.
 pub(super) fn read_text(path: &Path, limit: u64, what: &str) -> Result<String> {
     let (file, length) = open(path)?;
@@ -61,7 +115,7 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 /// `count` values of `size` bytes each, decoded one by one.
 pub(super) fn read_values<T>(
     path: &Path,
-    file: &mut File,
+    file: &mut dyn Read,
     count: usize,
     size: usize,
     mut decode: impl FnMut(&[u8]) -> Result<T, String>,

@@ -3,15 +3,17 @@
 //! Another format is one file with its functions and its [`Format`], and one row in [`FORMATS`]; whoever goes through the
 //! table has it then: linop files, the command line, and the messages that list what can be read.
 
+use super::file::is_standard;
 use super::raster::{Raster, as_array};
-use super::{Array, Cfl, IsmrmrdScan, Output, Window};
-use super::{cfl, ismrmrd, npy, png, tiff};
+use super::{Array, Cfl, Geometry, Output, ScanChoice, ScanStack, Window};
+use super::{cfl, ismrmrd, nifti, npy, npz, png, tiff};
 use crate::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewD};
 use std::path::{Path, PathBuf};
 
 /// All that are known.
-pub const FORMATS: &[Format] = &[npy::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT, tiff::FORMAT];
+pub const FORMATS: &[Format] =
+    &[npy::FORMAT, npz::FORMAT, cfl::FORMAT, ismrmrd::FORMAT, png::FORMAT, tiff::FORMAT, nifti::FORMAT];
 
 /// A file format.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +52,8 @@ pub enum Reader {
     Array(fn(&Path) -> Result<Array>),
     /// An array whose axes have BART's meanings.
     Bart(fn(&Path) -> Result<Cfl>),
-    /// A measured scan, from the group of this name.
-    Scan(fn(&Path, &str) -> Result<IsmrmrdScan>),
+    /// A measured scan: the images of a choice.
+    Scan(fn(&Path, &ScanChoice) -> Result<ScanStack>),
     /// A picture of one or several pages, grey or coloured.
     Picture(fn(&Path) -> Result<Raster>),
 }
@@ -63,6 +65,8 @@ pub enum Writer {
     Array(fn(Output, &Array) -> Result<()>),
     /// A real image (row, column).
     Picture(fn(Output, ArrayView2<f32>, Window) -> Result<()>),
+    /// Any array as a volume, its axes reversed, with where it lies if that is known.
+    Volume(fn(Output, &Array, Option<&Geometry>) -> Result<()>),
     /// Real images (row, column), or several of them, with all digits.
     Raster(fn(Output, ArrayViewD<f32>) -> Result<()>),
 }
@@ -75,7 +79,7 @@ impl Reader {
 }
 
 impl Format {
-    /// The format of a file, by its suffix in any case. A name beside which lies the companion of a format, as BART's base
+    /// The format of a file, by its suffix in any case; `-`, the standard input or output, is `.npy`. A name beside which lies the companion of a format, as BART's base
     /// names have it, is of that format.
     pub fn of(path: &Path) -> Option<&'static Format> {
         let suffix = suffix(path);
@@ -89,7 +93,7 @@ impl Format {
 
     /// The files that a name stands for: itself, or of a pair both, the data first.
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
-        let Some(companion) = self.companion else { return vec![path.to_path_buf()] };
+        let Some(companion) = self.companion else { return vec![npz::split(path).0] };
         [self.suffixes[0], companion].map(|suffix| appended(&self.base(path), suffix)).to_vec()
     }
 
@@ -133,7 +137,12 @@ pub fn read_array(path: impl AsRef<Path>) -> Result<Array> {
 
 /// The suffix in small letters and without its dot; empty if there is none.
 pub(super) fn suffix(path: &Path) -> String {
-    path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    let special = [(is_standard(path), "npy"), (name.contains(".npz:"), "npz"), (name.ends_with(".nii.gz"), "nii.gz")];
+    match special.iter().find(|(it, _)| *it) {
+        Some((_, suffix)) => (*suffix).to_string(),
+        None => path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase()).unwrap_or_default(),
+    }
 }
 
 /// "suffix .txt"
@@ -189,6 +198,9 @@ mod tests {
             (name("a.npy"), name("a.NPY"), name("a.hdr"), name("a.h5")),
             (Some("npy"), Some("npy"), Some("cfl"), Some("h5"))
         );
+        assert_eq!((name("a.npz:b.c"), name("a.nii.GZ"), name("a.gz")), (Some("npz"), Some("nii"), None));
+        assert_eq!(Format::of(Path::new("-")).map(|f| f.suffixes[0]), Some("npy"));
+        assert_eq!(Format::of(&path("a.npz:b")).unwrap().files(&path("a.npz:b")), [path("a.npz")]);
         assert_eq!((name("k"), name("k.b"), name("k.c"), name("a")), (Some("cfl"), Some("cfl"), None, None));
         let cfl = Format::of(&path("a.cfl")).unwrap();
         for name in ["a.b", "a.b.cfl", "a.b.hdr"] {
@@ -200,9 +212,9 @@ mod tests {
     #[test]
     fn says_what_can_be_read() {
         let error = |name: &str| read_array(name).unwrap_err().to_string();
-        assert_eq!(error("a.txt"), "a.txt: suffix .txt; an input here ends in .npy, .cfl, .png or .tif");
-        assert_eq!(error("a"), "a: no suffix; an input here ends in .npy, .cfl, .png or .tif");
+        assert_eq!(error("a.txt"), "a.txt: suffix .txt; an input here ends in .npy, .npz, .cfl, .png or .tif");
+        assert_eq!(error("a"), "a: no suffix; an input here ends in .npy, .npz, .cfl, .png or .tif");
         let any = Format::reader_of(Path::new("a.gif"), |_| true).unwrap_err().to_string();
-        assert!(any.ends_with("ends in .npy, .cfl, .h5, .png or .tif"), "{any}");
+        assert!(any.ends_with("ends in .npy, .npz, .cfl, .h5, .png or .tif"), "{any}");
     }
 }

@@ -4,7 +4,7 @@
 
 mod header;
 
-use super::file::{open, read_values};
+use super::file::{Source, read_values, source};
 use super::format::{Format, Probe, Reader, Writer};
 use super::{Array, Output};
 use crate::allocate::room_for;
@@ -13,8 +13,7 @@ use bytemuck::{NoUninit, cast_slice};
 use header::Header;
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use num_complex::{Complex32, Complex64};
-use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 const SUPPORTED: &str = "f4, f8, c8, c16, i1, i2, i4, i8, u1, u2, u4, u8 and bool";
@@ -28,7 +27,7 @@ pub(super) const FORMAT: Format = Format {
     writer: Some(Writer::Array(write_npy)),
 };
 
-/// Reads an `.npy` file into C order.
+/// Reads an `.npy` file into C order; `-` is the standard input.
 ///
 /// Integers become `I64` (`u1` and bool become `U8`); extents of 0 are refused.
 ///
@@ -37,12 +36,22 @@ pub(super) const FORMAT: Format = Format {
 /// shorter or longer than its header says, or holds a `u8` integer above `i64::MAX`.
 pub fn read_npy(path: impl AsRef<Path>) -> Result<Array> {
     let path = path.as_ref();
-    let Opened { mut file, header, element, count } = Opened::new(path)?;
-    element.read(path, &mut file, count, IxDyn(&header.shape), header.fortran)
+    read_from(path, source(path)?)
+}
+
+/// Reads an `.npy` file from somewhere; `path` is its name in errors.
+pub(super) fn read_from(path: &Path, source: Source) -> Result<Array> {
+    let Opened { mut file, header, element, count } = Opened::new(path, source)?;
+    element.read(path, &mut *file, count, IxDyn(&header.shape), header.fortran)
 }
 
 fn probe(path: &Path) -> Result<Probe> {
-    let Opened { header, element, count, .. } = Opened::new(path)?;
+    probe_from(path, source(path)?)
+}
+
+/// What the header of an `.npy` file says.
+pub(super) fn probe_from(path: &Path, source: Source) -> Result<Probe> {
+    let Opened { header, element, count, .. } = Opened::new(path, source)?;
     // An array in Fortran order is copied into C order.
     let copies = if header.fortran { 2 } else { 1 };
     let memory = (count as u64).saturating_mul(copies * element.held() as u64);
@@ -52,16 +61,16 @@ fn probe(path: &Path) -> Result<Probe> {
 /// A file whose header has been read and found to fit its length.
 struct Opened {
     /// At the first byte of the data.
-    file: File,
+    file: Box<dyn Read>,
     header: Header,
     element: Element,
     count: usize,
 }
 
 impl Opened {
-    fn new(path: &Path) -> Result<Opened> {
+    fn new(path: &Path, source: Source) -> Result<Opened> {
         let fail = |message: String| Error::file(path, message);
-        let (mut file, length) = open(path)?;
+        let Source { reader: mut file, length } = source;
         let (header, header_length) = Header::read(&mut file, length).map_err(fail)?;
         let element = Element::parse(&header).map_err(fail)?;
         if let Some(axis) = header.shape.iter().position(|&n| n == 0) {
@@ -170,7 +179,7 @@ impl Element {
         }
     }
 
-    fn read(&self, path: &Path, file: &mut File, count: usize, shape: IxDyn, fortran: bool) -> Result<Array> {
+    fn read(&self, path: &Path, file: &mut dyn Read, count: usize, shape: IxDyn, fortran: bool) -> Result<Array> {
         let word = |b: &[u8]| self.word(b);
         let f4 = |b: &[u8]| f32::from_bits(word(b) as u32);
         let f8 = |b: &[u8]| f64::from_bits(word(b));
@@ -201,7 +210,7 @@ impl Element {
 /// The data of a file, about to be read.
 struct Values<'a> {
     path: &'a Path,
-    file: &'a mut File,
+    file: &'a mut dyn Read,
     count: usize,
     size: usize,
     shape: IxDyn,

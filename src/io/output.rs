@@ -8,17 +8,20 @@ mod part;
 
 pub use part::discard_unfinished;
 
+use super::file::is_standard;
 use super::format::{Format, named};
 use crate::{Error, Result};
 use part::{Part, publish};
-use std::io::Write;
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// A place where a file will be written. Dropped unwritten, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Output {
     force: bool,
-    data: Part,
+    path: PathBuf,
+    /// None for the standard output.
+    data: Option<Part>,
     /// The file beside the data: the `.hdr` of a `.cfl`.
     companion: Option<Part>,
 }
@@ -28,7 +31,8 @@ impl Output {
     ///
     /// `allowed` lists the suffixes the caller can write, without dots; with `cfl`, the `.hdr` beside it is part of the output
     /// and may be named instead. An existing file is kept unless `force`; one that is replaced hands on its mode, and a link
-    /// to a file stays a link: the file that it points at is replaced.
+    /// to a file stays a link: the file that it points at is replaced. `-` is the standard output, of which the data may come in
+    /// part where writing fails.
     ///
     /// # Errors
     /// [`Error::File`] when the suffix is not allowed, the folder is missing or not writable, the
@@ -40,9 +44,13 @@ impl Output {
             Some(format) if format.companion.is_some() => format.files(path),
             _ => vec![path.to_path_buf()],
         };
+        if is_standard(path) {
+            return Ok(Output { force, path: path.to_path_buf(), companion: None, data: None });
+        }
         // The companion first: of a pair, it is what tells that there is one.
         let companion = files.get(1).map(|file| Part::reserve(file, force)).transpose()?;
-        Ok(Output { force, companion, data: Part::reserve(&files[0], force)? })
+        let data = Some(Part::reserve(&files[0], force)?);
+        Ok(Output { force, path: files[0].clone(), companion, data })
     }
 
     /// The format that a name stands for, if it is one of the table, without a look at any file.
@@ -63,7 +71,7 @@ impl Output {
 
     /// The file that will appear (of a `.cfl` pair, the `.cfl`).
     pub fn path(&self) -> &Path {
-        self.data.target()
+        &self.path
     }
 
     /// Checks that no file that is read would be replaced, by whatever name or link; of a pair, name both its files.
@@ -71,7 +79,7 @@ impl Output {
     /// # Errors
     /// [`Error::File`] when one would; the message names it.
     pub fn expect_apart(&self, inputs: &[PathBuf]) -> Result<()> {
-        let parts = [Some(&self.data), self.companion.as_ref()];
+        let parts = [self.data.as_ref(), self.companion.as_ref()];
         parts.into_iter().flatten().try_for_each(|part| part.expect_apart(inputs))
     }
 
@@ -84,21 +92,34 @@ impl Output {
         if self.companion.is_some() {
             return Err(Error::file(self.path(), "is a .cfl/.hdr pair; write it with write_cfl"));
         }
-        self.data.fill(body)?;
-        publish(&[&self.data], self.force)
+        let Some(data) = &mut self.data else { return standard(body) };
+        data.fill(body)?;
+        publish(&[&*data], self.force)
     }
 
     /// Writes a pair: `header` to the `.hdr`, the rest through `body`.
     pub(super) fn write_pair(mut self, header: &str, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        let Some(companion) = &mut self.companion else {
+        let (Some(companion), Some(data)) = (&mut self.companion, &mut self.data) else {
             return Err(Error::file(self.path(), "a BART array needs the suffix .cfl"));
         };
         companion.fill(|file| {
-            let target = self.data.target();
+            let target = data.target();
             file.write_all(header.as_bytes()).map_err(|e| Error::file(target, format!("cannot write: {e}")))
         })?;
-        self.data.fill(body)?;
-        publish(&[companion, &self.data], self.force)
+        data.fill(body)?;
+        publish(&[&*companion, &*data], self.force)
+    }
+}
+
+/// Writes to the standard output. A reader that has gone, as in `linops … | head`, is no error.
+fn standard(body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(std::io::stdout());
+    body(&mut out)?;
+    match out.flush() {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::file("standard output", format!("cannot write: {e}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ pub(super) use read::sample;
 pub(super) use whole::write_whole;
 
 use super::format::{Format, Reader, Writer};
-use super::{Output, font};
+use super::{Output, Window, font};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
 use std::path::Path;
@@ -20,40 +20,6 @@ pub(super) const FORMAT: Format = Format {
     reader: Some(Reader::Picture(read::read)),
     writer: Some(Writer::Picture(write_png)),
 };
-
-/// Which values become black and white.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Window {
-    /// Black is 0, white the given percentile (0 to 100) of the finite values.
-    Percentile(f32),
-    /// Black and white, in the image's own unit.
-    Range(f32, f32),
-}
-
-impl Default for Window {
-    /// White at the 99.5th percentile: a few bright pixels do not darken the picture.
-    fn default() -> Self {
-        Window::Percentile(99.5)
-    }
-}
-
-impl Window {
-    /// Black and white of values, in any order.
-    pub fn limits<'a>(self, image: impl IntoIterator<Item = &'a f32>) -> (f32, f32) {
-        let percent = match self {
-            Window::Range(black, white) => return (black, white),
-            Window::Percentile(percent) => percent.clamp(0.0, 100.0),
-        };
-        let mut values: Vec<f32> = image.into_iter().copied().filter(|v| v.is_finite()).collect();
-        if values.is_empty() {
-            return (0.0, 1.0);
-        }
-        let index = (percent / 100.0 * (values.len() - 1) as f32).round() as usize;
-        let index = index.min(values.len() - 1);
-        let (_, &mut white, _) = values.select_nth_unstable_by(index, f32::total_cmp);
-        (0.0, white)
-    }
-}
 
 /// An 8-bit greyscale picture, rows from the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +35,7 @@ pub struct Picture {
 impl Picture {
     /// A picture of (row, column) values; row 0 is at the top, what is not finite is black.
     pub fn from_image(image: ArrayView2<f32>, window: Window) -> Picture {
-        let (black, white) = window.limits(image);
+        let (black, white) = window.limits(image.into_dyn());
         let scale = if white > black { 255.0 / (white - black) } else { 0.0 };
         let (height, width) = image.dim();
         // A float to integer cast saturates and takes NaN to 0.

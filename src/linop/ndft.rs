@@ -1,16 +1,13 @@
 //! The non-uniform Fourier transform as the sum that defines it.
 
-use super::interpolate::Layout;
+use super::interpolate::{Layout, flat_locs};
 use super::{Linop, Operator, SavedArray, Saver};
-use crate::access::{Constant, ConstantData, ValueId};
-use crate::allocate;
+use crate::access::{Constant, ValueId};
 use crate::dim::{ToShape, parse_dims};
-use crate::error::{Result, shape_err, value_err};
+use crate::error::{Result, value_err};
 use crate::ir::Builder;
-use crate::primitive::contract::Contract;
+use crate::primitive::nufft::{sums, tables};
 use ndarray::{ArcArray, ArrayD, IxDyn};
-use num_complex::Complex32;
-use std::f64::consts::TAU;
 
 /// y_m = 1/√ΠN · Σ_n x_n exp(−2πi Σ_d k_md (n_d − c_d)/N_d), c = N/2 rounded down: the sum that [`nufft`](super::nufft())
 /// approximates, as it is written. For few points, small images, and to measure the other by.
@@ -49,31 +46,8 @@ pub fn ndft(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, out: &str) -> R
         return value_err!("ndft: a location is {k}; expected finite cycles per field of view");
     }
     let output = layout.output(out, "ndft")?;
-    let tables = (0..layout.grid.len()).map(|d| table(locs, d, layout.grid[d]));
-    let tables = tables.collect::<Result<_>>().map_err(|e| e.at("ndft"))?;
+    let tables = tables(&flat_locs(locs), &layout.grid).map_err(|e| e.at("ndft"))?;
     Ok(Linop::of(input, output, Ndft { layout, tables, locs: locs.to_shared() }))
-}
-
-/// 1/√N·exp(−2πi k(n − c)/N) along one axis: points × cells.
-fn table(locs: &ArrayD<f64>, axis: usize, n: usize) -> Result<Constant> {
-    let components = locs.ndim() - 1;
-    let along = locs.index_axis(ndarray::Axis(components), axis);
-    let points = along.len();
-    let Some(len) = points.checked_mul(n) else {
-        return shape_err!("{points} points of {n} cells are more factors than can be counted");
-    };
-    let mut values = allocate::room_for(len, "a table of exponentials")?;
-    let by = 1.0 / (n as f64).sqrt();
-    for &k in along {
-        // k is periodic with N; reduced first, it keeps its digits.
-        let k = k - n as f64 * (k / n as f64).round();
-        values.extend((0..n).map(|i| {
-            let turns = k / n as f64 * (i as f64 - (n / 2) as f64);
-            let (sin, cos) = (-TAU * (turns - turns.round())).sin_cos();
-            Complex32::new((by * cos) as f32, (by * sin) as f32)
-        }));
-    }
-    Constant::new(vec![points, n], ConstantData::C32(values))
 }
 
 #[derive(Debug)]
@@ -96,26 +70,8 @@ impl Operator for Ndft {
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        let Layout { kept, grid, .. } = &self.layout;
-        let mut v = self.layout.grid_last(b, x)?;
-        // The longest axis first, so that what is made between the sums is small; of equal ones the last.
-        let mut order: Vec<usize> = (0..grid.len()).rev().collect();
-        order.sort_by_key(|&d| std::cmp::Reverse(grid[d]));
-        let batch: Vec<u32> = (0..kept.len() as u32).collect();
-        let point = kept.len() as u32;
-        let cells = |d: usize| point + 1 + d as u32;
-        let mut left: Vec<usize> = (0..grid.len()).collect();
-        for (k, d) in order.into_iter().enumerate() {
-            let labels = |left: &[usize], points: bool| -> Vec<u32> {
-                let points = points.then_some(point);
-                batch.iter().copied().chain(points).chain(left.iter().map(|&d| cells(d))).collect()
-            };
-            let x = labels(&left, k > 0);
-            left.retain(|&l| l != d);
-            let y = labels(&left, true);
-            let weight = self.tables[d].clone();
-            v = b.contract(v, Contract { weight, conj: false, w: vec![point, cells(d)], x, y })?;
-        }
+        let x = self.layout.grid_last(b, x)?;
+        let v = sums(b, x, &self.tables, &self.layout.grid)?;
         self.layout.unflattened(b, v)
     }
 

@@ -33,9 +33,14 @@ setters! { NufftOptions {
 /// `axes`. These dims leave; the sample dims, one for each leading axis of `locs`, come last. `out` names the output dims; `...` stands
 /// for those that stay: `"... S"`.
 ///
-/// With `Accuracy::Tol` the relative l2 error against this sum is within the tolerance, for random points and data; the plan
-/// chooses kernel width and grid by cost. Coordinates are prepared in f64, so the error does not grow with N. The kernel is the
+/// With `Accuracy::Tol` the relative l2 error against this sum is within the tolerance, for random points and data, rounding of
+/// float32 included; the plan chooses kernel width and grid by cost. Few points (below 64, or an image of fewer cells) and what takes
+/// no more so are summed as written, as [`ndft`](super::ndft()) does, up to a million products: the error relative to a result of few
+/// numbers may else be many times its mean. Coordinates are prepared in f64, so the error does not grow with N. The kernel is the
 /// one of the given width with the least l2 error; the grid is the next one from ⌊oversamp·N⌋ on with factors 2, 3 and 5.
+///
+/// Sums of values near 3.4e38 overflow within, even where the result would not: scale such data down, which linops let you do on
+/// either side (`linops apply` does it).
 ///
 /// The normal AᴴA, also with weights between the two and linops around them, needs no points where a convolution is cheaper.
 ///

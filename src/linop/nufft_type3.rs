@@ -205,7 +205,9 @@ struct Between {
 
 impl Between {
     fn new(x: &[f64], s: &[f64], d: usize, options: NufftType3Options) -> Result<Between> {
-        let tol = options.tol;
+        let count = x.len() / d;
+        // Errors of a few sums lie far from their mean.
+        let tol = options.tol / (1.0 + 16.0 / count.min(s.len() / d) as f64).min(4.0);
         let spans = |points: &[f64]| (0..d).map(|a| Span::of(points, a, d)).collect::<Vec<_>>();
         let (xs, ss) = (spans(x), spans(s));
         // Half of the error by either interpolation, squared sums being less.
@@ -214,7 +216,6 @@ impl Between {
             Some(Grid::new(&xs, &ss, sigma, width))
         });
         let grids = tried.collect::<Result<Vec<_>>>()?;
-        let count = x.len() / d;
         let Some(grid) = grids.into_iter().min_by(|a, b| a.cost(count).total_cmp(&b.cost(count))) else {
             return value_err!("no kernel reaches tol {tol}; use a larger one");
         };

@@ -16,6 +16,10 @@ use std::sync::atomic::AtomicBool;
 impl Linop {
     /// y = A x, on the device that holds x. On a GPU this checks, submits, and returns without waiting.
     ///
+    /// Values are not looked at: NaN and infinity go through as float32's arithmetic has them, and come up where a sum on the way is
+    /// beyond 3.4e38, even if the result would not be. As A is linear, data near either end of float32 can be scaled by a power of 2
+    /// before, and back behind; [`Tensor::max_abs`] tells.
+    ///
     /// # Errors
     /// x has other dims or extents than the input (named), the linop carries an error, or the device fails.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {

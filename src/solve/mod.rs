@@ -35,6 +35,8 @@ pub use minres::minres;
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
 pub use sirt::sirt;
+#[cfg(feature = "app")]
+pub(crate) use spectrum::small_svd;
 pub use spectrum::{
     Condition, NormBound, NormOptions, Power, Svd, SvdOptions, condition, operator_norm, power_iteration, svd,
 };

@@ -97,6 +97,7 @@ fn dtypes_ranks_and_extents() {
     let scan = folder.scan();
     folder.real("real.npy", &scan.kspace.mapv(|v| v.re));
     folder.complex("flat.npy", &scan.reference);
+    folder.complex("line.npy", &scan.reference.row(3).to_owned());
     folder.complex("three.npy", &scan.maps.slice(ndarray::s![..3, .., ..]).to_owned());
     folder.complex("low.npy", &scan.maps.slice(ndarray::s![.., ..40, ..]).to_owned());
     folder.real("narrow.npy", &Array2::<f32>::ones((48, 39)));
@@ -105,7 +106,7 @@ fn dtypes_ranks_and_extents() {
     folder.real("zeros.npy", &Array2::<f32>::zeros((48, 40)));
     for (args, part) in [
         ("real.npy", "dtype f4, expected complex"),
-        ("flat.npy", "2 axes [48, 40], expected 3: (coil, ky, kx)"),
+        ("line.npy", "1 axes [40], expected 3: (coil, ky, kx)"),
         ("kspace.npy --maps flat.npy", "expected 3: (coil, y, x)"),
         ("kspace.npy --maps three.npy", "dim C of the maps has extent 3, expected 4"),
         ("kspace.npy --maps low.npy", "dim Ny of the maps has extent 40, expected 48"),
@@ -213,7 +214,7 @@ fn linop_files() {
     }
     folder.text("good.json", r#"{ "op": "identity", "in": "N=5" }"#);
     folder.refused("apply good.json --input x.npy --output y.npy --device host", "dim N has extent 4, expected 5");
-    folder.text("cube.json", r#"{ "op": "identity", "in": "A=2 B=2 C=1" }"#);
+    folder.text("cube.json", r#"{ "op": "identity", "in": "A=2 B=2 C=1 D=1" }"#);
     folder.refused("apply cube.json --input x.npy --output y.png --device host", "2 dims");
     folder.refused("check missing.json", "missing.json");
 }

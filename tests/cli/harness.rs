@@ -93,6 +93,15 @@ impl Folder {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("linops {args}: {e}: {text}"))
     }
 
+    /// Runs, and expects success with one warning, which has this part.
+    pub fn warned(&self, args: &str, part: &str) -> String {
+        let out = self.run(args);
+        assert_eq!(out.code, 0, "linops {args}: {}", out.stderr);
+        assert!(out.stderr.starts_with("linops: warning: ") && out.stderr.lines().count() == 1, "{}", out.stderr);
+        assert!(out.stderr.contains(part), "linops {args}: expected \"{part}\" in: {}", out.stderr);
+        out.stdout
+    }
+
     /// Runs, and expects one message with this part, exit code 1, and every file as it was.
     pub fn refused(&self, args: &str, part: &str) {
         let before = self.contents();

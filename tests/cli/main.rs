@@ -4,16 +4,24 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod arrays;
 mod bad_input;
+mod calibrate;
+mod conventions;
 mod ct;
 mod files;
+mod finishing;
+mod formats;
 mod harness;
 mod interrupt;
 mod ismrmrd;
 mod lanes;
 mod linop_files;
 mod noncartesian;
+mod phantom;
 mod pictures;
 mod recon;
 mod regularised;
+mod scans;
+mod units;
 mod usage;

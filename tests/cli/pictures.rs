@@ -196,7 +196,7 @@ fn bad_pictures_are_refused() {
         ("deconv y.npy --psf psf.npy -o y.npy --force", "is an input as well"),
         ("deconv y.npy --psf psf.npy -o psf.npy --force", "is an input as well"),
         ("deconv line.npy --psf line.npy -o x.png", "2 axes of space"),
-        ("deconv scan.h5 --psf psf.npy -o x.npy", "ends in .npy, .cfl, .png or .tif"),
+        ("deconv scan.h5 --psf psf.npy -o x.npy", "ends in .npy, .npz, .cfl, .png or .tif"),
         ("denoise hole.npy -o x.npy", "NaN or infinity at [3, 4]"),
         ("inpaint y.npy -o x.npy", "nothing is missing"),
         ("inpaint hole.npy --mask psf.npy -o x.npy", "a mask of 5 x 5"),
@@ -271,4 +271,109 @@ fn the_demo_deconvolves() {
     assert!(found < 0.95 * seen, "{seen} {found}");
     let sheet = read_picture(folder.path("demo.png")).unwrap();
     assert!(sheet.values.shape()[1] > 3 * 256 && !sheet.coloured);
+}
+
+/// Grey values of a picture.
+fn grey(folder: &Folder, name: &str) -> (ArrayD<f32>, &'static str) {
+    let raster = read_picture(folder.path(name)).unwrap();
+    (raster.values, raster.dtype)
+}
+
+/// Nine pixels of 256² are seen, on nothing and on noise, and the window is said.
+#[test]
+fn small_objects_are_seen() {
+    let folder = Folder::new();
+    folder.text("same.json", r#"{ "op": "identity", "in": "Ny=256 Nx=256" }"#);
+    for noise in [0.0, 1e-6] {
+        let mut image = Array2::from_shape_fn((256, 256), |(y, x)| noise * ((7 * y + 3 * x) % 11) as f32);
+        image.slice_mut(ndarray::s![100..103, 40..43]).fill(2.0);
+        folder.real("psf.npy", &image);
+        let text = folder.good("apply same.json --input psf.npy -o psf.png --force --device host");
+        assert!(
+            text.contains("shown      magnitude from 0 (black) to 2 (white), percentile 99.5 of the object"),
+            "{text}"
+        );
+        let (seen, _) = grey(&folder, "psf.png");
+        assert_eq!(seen.iter().filter(|v| **v == 255.0).count(), 9);
+        assert!(seen.iter().all(|v| *v == 255.0 || *v == 0.0));
+    }
+    let facts = folder.json("apply same.json --input psf.npy -o psf.png --force --device host");
+    assert_eq!(facts["shown"], serde_json::json!({ "part": "magnitude", "black": 0.0, "white": 2.0 }));
+}
+
+#[test]
+fn windows_are_as_asked() {
+    let folder = Folder::new();
+    folder.text("same.json", r#"{ "op": "identity", "in": "Ny=2 Nx=4" }"#);
+    folder.real("x.npy", &ndarray::arr2(&[[0f32, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 8.0]]));
+    let run = |more: &str| {
+        folder.good(&format!("apply same.json --input x.npy -o x.png --force --device host {more}"));
+        let (values, dtype) = grey(&folder, "x.png");
+        (values.into_raw_vec_and_offset().0, dtype)
+    };
+    assert_eq!(run("--window 0:4"), (vec![0., 64., 128., 191., 255., 255., 255., 255.], "u1"));
+    assert_eq!(run("--window max").0, [0., 32., 64., 96., 128., 159., 191., 255.]);
+    assert_eq!(run("--window 2:6").0, [0., 0., 0., 64., 128., 191., 255., 255.]);
+    assert_eq!(run("--window=-8:8").0[0], 128.0);
+    let (sixteen, dtype) = run("--window max --bits 16");
+    assert_eq!((sixteen[1], sixteen[7], dtype), (8192.0, 65535.0, "u2"));
+    for (args, part) in [
+        ("-o w.png --window 4:1", "lo:hi"),
+        ("-o w.png --window p200", "p99.5"),
+        ("-o w.npy --window max", "--window is for .png"),
+        ("-o w.npy --bits 16", "--bits is for .png"),
+        ("-o w.png --bits 12", "8"),
+        ("-o w.png --part phase --window max", "from −π to π"),
+        ("-o w.png --part angle", "magnitude"),
+    ] {
+        folder.misused(&format!("apply same.json --input x.npy --device host {args}"), part);
+    }
+    // Of verbs for pictures too.
+    folder.real("y.npy", &scene());
+    folder.good("denoise y.npy --noise 1 --iterations 2 -o y.png --window 0:1000 --bits 16 --device host");
+    let (seen, dtype) = grey(&folder, "y.png");
+    assert!(dtype == "u2" && seen.iter().all(|v| *v < 20000.0), "{dtype}");
+    folder.misused("denoise y.npy -o z.png --depth 8 --window max", "leave --window");
+}
+
+#[test]
+fn parts_have_their_colours() {
+    let folder = Folder::new();
+    folder.text("same.json", r#"{ "op": "identity", "in": "Ny=1 Nx=6" }"#);
+    let turn = |k: f32| Complex32::from_polar(2.0, k * std::f32::consts::TAU);
+    let x = [turn(0.0), turn(1.0 / 3.0), turn(-1.0 / 3.0), turn(0.5), turn(-0.5), Complex32::default()];
+    folder.complex("x.npy", &Array2::from_shape_fn((1, 6), |(_, k)| x[k]));
+    let text = folder.good("apply same.json --input x.npy -o p.png --part phase --device host");
+    assert!(text.contains("phase from -3.142 to 3.142"), "{text}");
+    let raster = read_picture(folder.path("p.png")).unwrap();
+    assert!(raster.coloured);
+    let colour = |k: usize| [0, 1, 2].map(|c| raster.values[[0, k, c]]);
+    assert_eq!((colour(0), colour(1), colour(2)), ([255., 64., 64.], [64., 255., 64.], [64., 64., 255.]));
+    // Half a turn either way is one colour, and 0 has none.
+    assert_eq!((colour(3), colour(5)), (colour(4), [0.0; 3]));
+    let text = folder.good("apply same.json --input x.npy -o r.png --part real --window max --device host");
+    assert!(text.contains("real from -2 (black) to 2 (white)"), "{text}");
+    let (real, _) = grey(&folder, "r.png");
+    assert_eq!(real.into_raw_vec_and_offset().0, [255., 64., 64., 0., 0., 128.]);
+    let (imaginary, _) = {
+        folder.good("apply same.json --input x.npy -o i.png --part imaginary --window=-2:2 --device host");
+        grey(&folder, "i.png")
+    };
+    assert_eq!(imaginary[[0, 1]], (127.5f32 * (1.0 + 0.75f32.sqrt())).round());
+}
+
+#[test]
+fn stacks_are_montages() {
+    let folder = Folder::new();
+    folder.text("same.json", r#"{ "op": "identity", "in": "N=3 Ny=2 Nx=2" }"#);
+    folder.real("x.npy", &ArrayD::from_shape_fn(IxDyn(&[3, 2, 2]), |i| (1 + i[0]) as f32));
+    folder.good("apply same.json --input x.npy -o x.png --window 0:3 --device host");
+    let (sheet, _) = grey(&folder, "x.png");
+    assert_eq!(sheet.shape(), [4, 4]);
+    assert_eq!([sheet[[0, 0]], sheet[[1, 3]], sheet[[2, 0]], sheet[[3, 3]]], [85.0, 170.0, 255.0, 0.0]);
+    let c = ArrayD::from_shape_fn(IxDyn(&[3, 2, 2]), |_| Complex32::new(1.0, 0.0));
+    folder.complex("c.npy", &c);
+    folder.good("apply same.json --input c.npy -o c.png --part phase --device host");
+    let colours = read_picture(folder.path("c.png")).unwrap();
+    assert_eq!((colours.coloured, colours.values[[0, 0, 0]], colours.values[[3, 3, 0]]), (true, 255.0, 0.0));
 }

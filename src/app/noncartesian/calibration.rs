@@ -7,7 +7,7 @@ use crate::fourier::centred_dft;
 use crate::linop::NufftOptions;
 use crate::run::Device;
 use crate::{Error, Result};
-use ndarray::{ArrayViewD, Axis, Ix3};
+use ndarray::{ArrayD, ArrayViewD, Axis, Ix3};
 use num_complex::Complex32;
 
 /// Estimates the sensitivities of a 2-D scan by [`estimate_maps`] (ESPIRiT), from the centre of the Cartesian k-space of its
@@ -28,13 +28,31 @@ pub fn calibrate_maps(
     if matrix.len() != 2 {
         return value_err!("coil maps are estimated for images of 2 axes, this one has {}", matrix.len());
     }
-    let images = grid_coils(kspace, trajectory, density, matrix, options, device)?;
-    let mut gridded = images.into_dimensionality::<Ix3>().map_err(|e| Error::Shape(e.to_string()))?;
-    for axis in [Axis(1), Axis(2)] {
-        centred_dft(gridded.view_mut(), axis, false);
-    }
+    let gridded = gridded_kspace(kspace, trajectory, density, matrix, options, device)?;
+    let gridded = gridded.into_dimensionality::<Ix3>().map_err(|e| Error::Shape(e.to_string()))?;
     let found = estimate_maps(gridded.view(), None)?;
     Ok(CoilMaps { method: format!("{} of the gridded k-space", found.method), ..found })
+}
+
+/// The Cartesian k-space (coil, k…) of the density-compensated adjoint [`grid_coils`]: what coil maps of images of 2 or 3 axes are
+/// estimated from, by [`espirit`](crate::app::espirit) or [`walsh`](crate::app::walsh), where the scan is dense around the centre
+/// of k-space.
+///
+/// # Errors
+/// Those of [`grid_coils`].
+pub fn gridded_kspace(
+    kspace: ArrayViewD<Complex32>,
+    trajectory: ArrayViewD<f64>,
+    density: ArrayViewD<f64>,
+    matrix: &[usize],
+    options: NufftOptions,
+    device: &Device,
+) -> Result<ArrayD<Complex32>> {
+    let mut images = grid_coils(kspace, trajectory, density, matrix, options, device)?;
+    for axis in 1..images.ndim() {
+        centred_dft(images.view_mut(), Axis(axis), false);
+    }
+    Ok(images)
 }
 
 #[cfg(test)]

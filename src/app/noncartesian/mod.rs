@@ -5,9 +5,11 @@
 
 mod calibration;
 mod extent;
+mod units;
 
-pub use calibration::calibrate_maps;
+pub use calibration::{calibrate_maps, gridded_kspace};
 pub use extent::{check_extent, fitting_matrix};
+pub use units::{TrajectoryUnits, constant_components, recognised_units};
 
 use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};
 use super::regularise::Regularisation;

@@ -6,6 +6,7 @@ use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::recon::{percent, stop_name};
 use crate::cli::regularise::describe;
+use crate::cli::shown::Written;
 use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::ct::{Ct, CtImage, CtOptions, CtRegularised};
 use linops::convex::ConvexOptions;
@@ -97,7 +98,7 @@ impl Job<'_> {
             facts.extend(objective(found, printer));
         }
         let path = args.output.display();
-        write(self.target, &result, self.stack, self.image)?;
+        let written = write(self.target, &result, self.stack, self.image)?;
         printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result)));
         if result.misfit.is_some_and(|m| m > MUCH) && result.stop != Some(Stop::Cancelled) {
             complain(&format!(
@@ -106,7 +107,9 @@ impl Job<'_> {
                 percent(result.misfit.unwrap_or(0.0))
             ));
         }
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         printer.json(&Value::Object(facts));
         if solving.interrupted() {
             let n = count_of(result.iterations, "iteration");
@@ -263,7 +266,7 @@ fn outcome(result: &CtImage) -> String {
 }
 
 /// Writes the image; to a picture what is above 0 of it.
-fn write(target: Output, result: &CtImage, stack: bool, image: [usize; 3]) -> Result<()> {
+fn write(target: Output, result: &CtImage, stack: bool, image: [usize; 3]) -> Result<Written> {
     let picture = matches!(Format::of(target.path()).and_then(|f| f.writer), Some(Writer::Picture(_)));
     let values = if picture { result.image.mapv(|v| v.max(0.0)) } else { result.image.clone() };
     let shape = shape_of(stack, image)?;

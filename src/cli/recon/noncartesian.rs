@@ -1,21 +1,24 @@
 //! Data with a trajectory: SENSE with the non-uniform Fourier transform, or gridding.
 
 use super::density::Density;
-use super::report::Job;
+use super::geometry::{self, by};
+use super::inside::Inside;
+use super::report::{Job, Target, percent, warn_of_lambda};
+use super::warnings::Warnings;
 use super::{ESTIMATING, default_mark};
 use crate::cli::kspace::finite;
 use crate::cli::numbers::relative_error;
 use crate::cli::printer::{Printer, count_of, short};
+use crate::cli::progress;
 use crate::cli::samples::{Samples, read_image_maps};
-use crate::cli::{output, progress};
+use linops::app::maps_doubt::better_maps_of_samples;
 use linops::app::noncartesian::{check_extent, fitting_matrix};
-use linops::app::{NonCartesian, calibrate_maps, grid_coils};
+use linops::app::{EspiritOptions, NonCartesian, espirit, grid_coils, gridded_kspace};
 use linops::dim::Shape;
-use linops::io::Output;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, Ix3, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -24,7 +27,7 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Non-Cartesian data")]
 #[group(skip)]
 pub struct Args {
-    /// Trajectory in cycles per field of view: .npy (…, D), component d along axis d of maps and image; or .cfl (3, sample,
+    /// Trajectory in cycles per field of view (or see --traj-units): .npy (…, D), component d along axis d of maps and image; or .cfl (3, sample,
     /// spoke) in the order x, y, z, x being the last axis of the image [default: that of an ISMRMRD file]
     #[arg(long, value_name = "FILE")]
     pub traj: Option<PathBuf>,
@@ -34,7 +37,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE|METHOD", value_parser = Density::parse)]
     dcf: Option<Density>,
 
-    /// Extents of the image, such as 256, 256x192 or 64x256x256 [default: those of the maps, else 2·⌈max |k|⌉ along each axis]
+    /// Extents of the image, such as 256, 256x192 or 64x256x256; samples beyond its k-space are left out [default: those of the maps,
+    /// else 2·⌈max |k|⌉ along each axis]
     #[arg(long, value_name = "N", value_parser = matrix, allow_negative_numbers = true)]
     matrix: Option<Matrix>,
 
@@ -60,18 +64,34 @@ enum Toeplitz {
 
 /// One extent for all axes, or one each.
 #[derive(Debug, Clone, PartialEq)]
-struct Matrix(Vec<usize>);
+pub struct Matrix(Vec<usize>);
 
 impl Matrix {
-    fn for_axes(&self, d: usize) -> Result<Vec<usize>> {
+    /// The extents of so many axes; None for another number of them.
+    pub fn of_axes(&self, d: usize) -> Option<Vec<usize>> {
+        match self.0.as_slice() {
+            [n] => Some(vec![*n; d]),
+            extents => (extents.len() == d).then(|| extents.to_vec()),
+        }
+    }
+
+    /// How many extents were given.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Extents of `d` axes; `flag` and `whose` axes they are is for messages. An axis of 1 that there is too many does not count.
+    pub fn for_axes(&self, d: usize, flag: &str, whose: &str) -> Result<Vec<usize>> {
+        let one = self.0.iter().position(|n| *n == 1);
         match self.0.as_slice() {
             [n] => Ok(vec![*n; d]),
             extents if extents.len() == d => Ok(extents.to_vec()),
+            extents if extents.len() == d + 1 && one.is_some() => {
+                Ok(extents.iter().enumerate().filter(|(at, _)| Some(*at) != one).map(|(_, n)| *n).collect())
+            }
             extents => {
-                let message = format!(
-                    "--matrix has {} extents, expected {d} or one for all: the trajectory has {d} coordinates for each sample",
-                    extents.len()
-                );
+                let message =
+                    format!("{flag} has {} extents, expected {d} or one for all: {whose} {d} axes", extents.len());
                 Err(Error::Value(message))
             }
         }
@@ -82,7 +102,7 @@ fn nufft_tol(text: &str) -> Result<f64, String> {
     relative_error(text, Accuracy::LEAST_TOL)
 }
 
-fn matrix(text: &str) -> Result<Matrix, String> {
+pub fn matrix(text: &str) -> Result<Matrix, String> {
     let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
     let extents = extents.filter(|e| (1..=3).contains(&e.len()));
     extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
@@ -119,7 +139,8 @@ impl Args {
 
     /// The extents that are asked for.
     pub(super) fn matrix_for(&self, d: usize) -> Result<Option<Vec<usize>>> {
-        self.matrix.as_ref().map(|matrix| matrix.for_axes(d)).transpose()
+        let whose = "the trajectory has coordinates for an image of";
+        self.matrix.as_ref().map(|matrix| matrix.for_axes(d, "--matrix", whose)).transpose()
     }
 
     /// How the weights are made.
@@ -152,11 +173,13 @@ struct Problem {
     maps_from: String,
 }
 
-pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
-    let Job { args, device, printer, .. } = job;
+pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
+    let Job { args, device, printer, warnings, .. } = job;
     let nufft = args.noncartesian.nufft();
-    let problem = prepare(args, samples, &job.target, device)?;
+    let problem = prepare(args, samples, &job.target, device, warnings)?;
     job.expect_start(&problem.matrix)?;
+    args.finishing.on_grid(&mut job.finish, &problem.matrix, None)?;
+    job.scan.clone_from(&problem.samples.info);
     let Problem { samples, matrix, density, maps, .. } = &problem;
     let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
     let dims = image_dims(matrix.len());
@@ -164,14 +187,22 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
         Some(maps) => Some(NonCartesian::new(maps.view(), trajectory.view(), density.view(), nufft)?),
         None => None,
     };
-    describe(args, &problem, printer);
+    let normals = match &model {
+        Some(model) if !args.noncartesian.gridding_only => model.linop().nufft_normals()?,
+        _ => Vec::new(),
+    };
+    let said: String = normals.iter().map(|normal| format!("; normal {normal}")).collect();
+    describe(args, &problem, &said, printer);
     let mut facts = facts(args, &problem, device);
     match model {
         Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || model.gridded(kspace, device)),
         Some(model) => {
+            let doubt = || doubt(args, &problem);
+            let doubt: Option<&dyn Fn() -> Option<String>> = if args.maps.is_some() { Some(&doubt) } else { None };
+            let job = Job { doubt, ..job };
             let lambda = args.lambda.unwrap_or(options.lambda * model.scale());
-            for normal in model.linop().nufft_normals()? {
-                printer.field("normal", &normal);
+            warn_of_lambda(lambda, model.scale(), warnings);
+            for normal in normals {
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
                 facts.insert("toeplitz_reason".into(), json!(normal.reason));
             }
@@ -191,7 +222,25 @@ pub(super) fn run(job: Job, samples: Samples, options: SolveOptions) -> Result<u
     }
 }
 
-fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &Device) -> Result<Problem> {
+/// What is wrong with maps that do not explain the data.
+fn doubt(args: &super::Args, problem: &Problem) -> Option<String> {
+    let Problem { samples, density, maps, .. } = problem;
+    let maps = maps.as_ref()?.view().into_dimensionality::<Ix3>().ok()?;
+    let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
+    let found = better_maps_of_samples(kspace, trajectory, density.view(), maps).ok()??;
+    let [before, after] = [found.before, found.after].map(percent);
+    let fix = if found.change.conjugated && !args.conventions.conj_maps { "; try --conj-maps" } else { "" };
+    let (change, fit) = (found.change, format!("misfit {after} instead of {before} at low resolution"));
+    Some(format!("maps {change} explain the data better ({fit}){fix}"))
+}
+
+fn prepare(
+    args: &super::Args,
+    mut samples: Samples,
+    target: &Target,
+    device: &Device,
+    warnings: &Warnings,
+) -> Result<Problem> {
     let own = &args.noncartesian;
     let nufft = own.nufft();
     let trajectory_file = own.traj.as_ref().unwrap_or(&args.file);
@@ -199,7 +248,20 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     let d = samples.trajectory.len_of(Axis(samples.trajectory.ndim() - 1));
     let coils = samples.values.len_of(Axis(0));
     let mut maps = args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d)?))).transpose()?;
+    if let Some((_, maps)) = &maps {
+        encoded_for(&mut samples, &maps.shape()[1..]);
+    }
     let asked = own.matrix_for(d)?;
+    let known = maps.as_ref().map(|(_, maps)| maps.shape()[1..].to_vec()).or_else(|| asked.clone());
+    if samples.info.is_none() || own.traj.is_some() {
+        let (trajectory, units) = (&mut samples.trajectory, &mut samples.units);
+        args.units.to_cycles(trajectory, units, known.as_deref(), warnings).map_err(in_trajectory)?;
+    } else {
+        args.units.expect_own(&args.file)?;
+    }
+    /// What is beyond this is no k-space of any image.
+    const MOST: f64 = (1 << 20) as f64;
+    let smaller = asked.is_some() && samples.trajectory.iter().all(|k| k.abs() <= MOST);
     let matrix = match (&maps, asked) {
         (Some((path, maps)), Some(asked)) if maps.shape()[1..] != asked => {
             let message = format!("coil maps of {:?} pixels, but --matrix asks for {asked:?}", &maps.shape()[1..]);
@@ -213,8 +275,28 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
     let reach = samples.trajectory.iter().fold(0.0f64, |r, k| r.max(k.abs()));
     if reach > 0.0 && reach <= 0.5 {
         let message = "all coordinates lie within ±0.5, where there is nothing but the mean of the image; they are to be in cycles \
-                       per field of view, so multiply them by the matrix";
+                       per field of view, so multiply them by the matrix, or give --matrix N and --traj-units pixel";
         return Err(Error::file(trajectory_file, message));
+    }
+    args.units.warn_of_reach(&samples.trajectory, &matrix, warnings);
+    let bad = finite(&args.file, &mut samples.values, &["coil"], args.allow_nan)?;
+    let method = own.dcf();
+    let inside = if smaller { Inside::of(&samples.trajectory, &matrix) } else { None };
+    let whole_density = match (&inside, &method) {
+        // What stands for all samples is made before some are left out.
+        (None, _) | (_, Density::Pipe) => None,
+        _ => Some(method.weights(samples.trajectory.view(), &matrix, device)?),
+    };
+    let bad: Vec<Vec<usize>> = match &inside {
+        None => bad.into_iter().map(|at| at[1..].to_vec()).collect(),
+        Some(inside) => bad.into_iter().filter_map(|at| inside.place(&at[1..])).map(|at| vec![at]).collect(),
+    };
+    let whole_density = match (&inside, whole_density) {
+        (Some(inside), Some(density)) => Some(inside.values(density)?),
+        _ => None,
+    };
+    if let Some(inside) = &inside {
+        inside.apply(&mut samples, &matrix, warnings)?;
     }
     check_extent(samples.trajectory.view(), &matrix).map_err(|e| match &maps {
         Some((path, _)) => {
@@ -224,14 +306,16 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
         None => in_trajectory(e),
     })?;
     let shape = Shape::new(linops::dim::parse_dims(image_dims(d))?, matrix.clone())?;
-    output::check_shape(target, &shape)?;
+    target.check_shape(&shape)?;
 
-    let bad = finite(&args.file, &mut samples.values, &["coil"], args.allow_nan)?;
-    let method = own.dcf();
-    let mut density = method.weights(samples.trajectory.view(), &matrix, device)?;
+    let mut density = match whole_density {
+        Some(density) => density,
+        None => method.weights(samples.trajectory.view(), &matrix, device)?,
+    };
     for at in &bad {
-        density[IxDyn(&at[1..])] = 0.0;
+        density[IxDyn(at)] = 0.0;
     }
+    warn_of_strongest(&samples, &matrix, warnings);
     if !bad.is_empty() {
         samples.notes.push(format!("{} NaN or infinite; their samples do not count", count_of(bad.len(), "value")));
     }
@@ -240,14 +324,29 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
         if !bad.is_empty() {
             samples.notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
         }
+        if let Some(whitening) = samples.info.as_ref().and_then(|info| info.whitening.as_ref()) {
+            whitening.apply(maps.view_mut()).map_err(|e| Error::file(&**path, e.to_string()))?;
+        }
     }
+    if let Some(compression) = args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)? {
+        samples.values = compression.kspace(samples.values.view())?;
+        if let Some((_, maps)) = &mut maps {
+            *maps = compression.maps(maps.view())?;
+        }
+    }
+    if let Some((_, maps)) = maps.as_mut().filter(|_| args.conventions.conj_maps) {
+        maps.mapv_inplace(|v| v.conj());
+    }
+    let coils = samples.values.len_of(Axis(0));
     let (maps, maps_from) = match maps {
         Some((path, maps)) => (Some(maps), format!("from {}", path.display())),
+        None if args.combine.rss || own.gridding_only && coils > 1 => {
+            (None, "none: the root of the sum of squares of the coils".into())
+        }
         None if coils == 1 => {
             let extents = [&[1], matrix.as_slice()].concat();
             (Some(ArrayD::from_elem(extents, Complex32::from(1.0))), "1 everywhere, as there is one coil".into())
         }
-        None if own.gridding_only => (None, "none: the root of the sum of squares of the coils".into()),
         None => {
             // Without compensation a calibration would see little but the centre of k-space.
             let weights = match method {
@@ -256,13 +355,55 @@ fn prepare(args: &super::Args, mut samples: Samples, target: &Output, device: &D
             };
             let wait = progress::spinner("estimating coil maps");
             let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
-            let found = calibrate_maps(kspace, trajectory, weights.view(), &matrix, nufft, device);
+            let gridded = gridded_kspace(kspace, trajectory, weights.view(), &matrix, nufft, device);
+            let found = gridded.and_then(|k| espirit(k.view(), &EspiritOptions::default()));
             wait.finish_and_clear();
             let found = found.map_err(|e| e.at(ESTIMATING))?;
-            (Some(found.maps.into_dyn()), format!("estimated by {}", found.method))
+            (Some(found.set(0)?), format!("estimated by {} of the gridded k-space", found.method))
         }
     };
     Ok(Problem { samples, matrix, density, maps, maps_from })
+}
+
+/// Coil maps of the encoded matrix are maps of its field of view: then that is reconstructed.
+fn encoded_for(samples: &mut Samples, maps: &[usize]) {
+    let d = maps.len();
+    let Some(info) = &mut samples.info else { return };
+    let (encoded, fov, whole) = (info.encoded_matrix, info.fov_mm, info.encoded_fov_mm);
+    let own = (3 - d..3).map(|axis| (encoded[axis] as f64 * fov[axis] / whole[axis]).round());
+    if maps != &encoded[3 - d..] || fov == whole || own.eq(maps.iter().map(|n| *n as f64)) {
+        return;
+    }
+    for axis in 3 - d..3 {
+        let last = samples.trajectory.ndim() - 1;
+        let mut along = samples.trajectory.index_axis_mut(Axis(last), axis + d - 3);
+        along.mapv_inplace(|k| k * whole[axis] / fov[axis]);
+    }
+    info.fov_mm = whole;
+    samples.notes.push("the maps are of the encoded field of view, and so is the image".into());
+}
+
+/// Warns where the strongest sample is far from the centre of k-space.
+fn warn_of_strongest(samples: &Samples, matrix: &[usize], warnings: &Warnings) {
+    let power = samples.values.map_axis(Axis(0), |v| v.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>());
+    let lanes = samples.trajectory.lanes(Axis(samples.trajectory.ndim() - 1));
+    let (mut near, mut far, mut place) = (0.0f64, 0.0f64, None);
+    for (p, k) in power.iter().zip(lanes) {
+        if k.iter().zip(matrix).all(|(k, n)| 8.0 * k.abs() <= (*n).max(16) as f64) {
+            near = near.max(*p);
+        } else if *p > far {
+            (far, place) = (*p, Some(k));
+        }
+    }
+    // Of a point, or of noise, none is by far the strongest.
+    if let Some(k) = place.filter(|_| far > 2.0 * near) {
+        let k: Vec<String> = k.iter().map(|k| format!("{k:.1}")).collect();
+        warnings.say(format!(
+            "the strongest sample of k-space is at k = ({}), far from the centre; do trajectory and data belong together, in the same \
+             order?",
+            k.join(", ")
+        ));
+    }
 }
 
 /// Refuses images that are likelier a slip of the keyboard.
@@ -285,29 +426,42 @@ fn root_of_squares(coils: &ArrayD<Complex32>) -> ArrayD<Complex32> {
     coils.map_axis(Axis(0), |values| Complex32::from(values.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()))
 }
 
-/// "256 x 256"
-fn by(extents: &[usize]) -> String {
-    extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
-}
-
-fn describe(args: &super::Args, problem: &Problem, printer: &Printer) {
+fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Printer) {
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
     let (coils, sizes) = (samples.values.len_of(Axis(0)), samples.values.shape());
-    printer.field("k-space", format_args!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..])));
+    match &samples.info {
+        Some(info) => printer.field("k-space", format_args!("{}; {}", info.summary, samples.units)),
+        None => printer.field("k-space", format_args!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..]))),
+    }
     samples.notes.iter().for_each(|note| printer.field("", note));
-    printer.field("trajectory", &samples.units);
-    printer.field("image", by(matrix));
-    printer.field("dcf", format_args!("{}{}", own.dcf().describe(), default_mark(own.dcf.is_some())));
+    match &samples.info {
+        Some(info) => printer.field("image", geometry::said(info, matrix)),
+        None => {
+            printer.field("trajectory", &samples.units);
+            printer.field("image", by(matrix));
+        }
+    }
     printer.field("maps", maps_from);
-    printer.field("nufft tol", format_args!("{}{}", short(own.tol()), default_mark(own.nufft_tol.is_some())));
+    printer.field(
+        "nufft",
+        format_args!(
+            "tol {}{}; dcf {}{}{normals}",
+            short(own.tol()),
+            default_mark(own.nufft_tol.is_some()),
+            own.dcf().describe(),
+            default_mark(own.dcf.is_some())
+        ),
+    );
 }
 
 /// The same as JSON.
 fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, Value> {
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
-    Map::from_iter([
+    let mut facts = geometry::facts(samples.info.as_ref(), matrix);
+    let info = samples.info.iter().map(|info| info.summary.clone());
+    facts.extend([
         ("device".into(), json!(device.name())),
         ("lanes".into(), json!(args.common.lanes())),
         ("coils".into(), json!(samples.values.len_of(Axis(0)))),
@@ -317,6 +471,7 @@ fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, 
         ("dcf".into(), json!(own.dcf().describe())),
         ("maps".into(), json!(maps_from)),
         ("nufft_tol".into(), json!(own.tol())),
-        ("notes".into(), json!(samples.notes)),
-    ])
+        ("notes".into(), json!(info.chain(samples.notes.iter().cloned()).collect::<Vec<_>>())),
+    ]);
+    facts
 }

@@ -1,29 +1,74 @@
 //! The solve of a reconstruction, and what is said about it.
 
+use super::finish::Finish;
+use super::geometry;
+use super::warnings::Warnings;
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, decimal, short};
 use crate::cli::regularise::describe;
+use crate::cli::shown::{Shown, Written};
 use crate::cli::{DONE, INTERRUPTED, output, progress};
+use linops::app::regularise::{Kind, Stated};
 use linops::app::{Reconstruction, Regularised};
 use linops::convex::ConvexOptions;
-use linops::io::Output;
+use linops::io::{Output, ScanInfo};
 use linops::solve::{SolveOptions, Stop};
-use linops::{Device, Result, Tensor};
+use linops::{Device, Result, Shape, Tensor};
 use ndarray::{ArrayD, Dimension};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::time::Instant;
+
+/// Where an image goes.
+pub(super) enum Target<'a> {
+    /// A file.
+    File(Output),
+    /// To the stack that it is part of.
+    Kept(&'a RefCell<Option<ArrayD<Complex32>>>),
+}
+
+impl Target<'_> {
+    fn put(self, image: &Tensor, shown: &Shown, scan: Option<&ScanInfo>, finish: &Finish) -> Result<Written> {
+        match self {
+            Target::File(output) => {
+                let extents = image.shape().extents();
+                let geometry = scan.and_then(|info| geometry::placed(info, &finish.whole(extents), extents));
+                shown.write(output, image, geometry.as_ref(), true)
+            }
+            Target::Kept(place) => {
+                *place.borrow_mut() = Some(image.to_array()?);
+                Ok(Written::default())
+            }
+        }
+    }
+
+    /// Checks, before the work, that a result of this shape can be written there.
+    pub(super) fn check_shape(&self, shape: &Shape) -> Result<()> {
+        match self {
+            Target::File(output) => output::check_shape(output, shape),
+            Target::Kept(_) => Ok(()),
+        }
+    }
+}
 
 /// A reconstruction: what was asked, and where things go.
 pub(super) struct Job<'a> {
     pub args: &'a Args,
-    pub target: Output,
+    pub target: Target<'a>,
     pub device: &'a Device,
     /// The image to start from.
     pub start: Option<ArrayD<Complex32>>,
     pub printer: &'a Printer,
+    pub warnings: &'a Warnings,
+    /// What is done to the image after the solve.
+    pub finish: Finish,
+    /// What may be wrong where an image with given maps does not explain the data.
+    pub doubt: Option<&'a dyn Fn() -> Option<String>>,
+    /// What the file says of the scan.
+    pub scan: Option<ScanInfo>,
 }
 
 impl Job<'_> {
@@ -44,10 +89,18 @@ impl Job<'_> {
         solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
     ) -> Result<u8> {
         let SolveOptions { lambda, iterations, tol, .. } = options;
-        let Job { args, target, device, printer, .. } = self;
-        printer.field("lambda", format_args!("{}{}", short(lambda), default_mark(args.lambda.is_some())));
-        printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
-        printer.field("tol", format_args!("{}{}", short(tol), default_mark(args.tol.is_some())));
+        let Job { args, target, device, printer, warnings, finish, doubt, scan, .. } = self;
+        printer.field(
+            "lambda",
+            format_args!(
+                "{}{}, at most {iterations}{} iterations, tol {}{}",
+                short(lambda),
+                default_mark(args.lambda.is_some()),
+                default_mark(args.iterations.is_some()),
+                short(tol),
+                default_mark(args.tol.is_some())
+            ),
+        );
         printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
@@ -56,14 +109,18 @@ impl Job<'_> {
         let result = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        output::write(target, &Tensor::from_array(result.image.clone(), dims)?)?;
+        let image = finish.apply(result.image.clone().into_dyn())?;
+        let written = target.put(&Tensor::from_array(image, dims)?, &args.shown, scan.as_ref(), &finish)?;
 
         let path = args.output.display();
         printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
-        if result.misfit > MUCH && matches!(result.stop, Stop::Converged | Stop::Attained) {
-            unexplained(result.misfit);
+        if matches!(result.stop, Stop::Converged | Stop::Attained) {
+            question(result.misfit, doubt, warnings);
         }
+        finish.describe(printer, &mut facts);
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         facts.extend([
             ("lambda".into(), json!(decimal(lambda))),
             ("tol".into(), json!(decimal(tol))),
@@ -76,6 +133,7 @@ impl Job<'_> {
             ("seconds".into(), json!(seconds)),
             ("interrupted".into(), json!(solving.interrupted())),
             ("file".into(), json!(path.to_string())),
+            ("warnings".into(), warnings.json()),
         ]);
         printer.json(&Value::Object(facts));
         if let Stop::Breakdown(_) = result.stop {
@@ -96,14 +154,21 @@ impl Job<'_> {
         mut facts: Map<String, Value>,
         solver: impl FnOnce(ConvexOptions) -> Result<Regularised<D>>,
     ) -> Result<u8> {
-        let Job { args, target, device, printer, .. } = self;
+        let Job { args, target, device, printer, warnings, finish, doubt, scan, .. } = self;
         let options = ConvexOptions::default();
         let iterations = args.iterations.map_or(options.iterations, NonZeroUsize::get);
         let tol = args.tol.map_or(options.tol, f64::from);
         let options = args.regularise.options(options.iterations(iterations).tol(tol));
-        printer.field("iterations", format_args!("at most {iterations}{}", default_mark(args.iterations.is_some())));
         let rule = "the objective within this part of it of its limit";
-        printer.field("tol", format_args!("{}{}: {rule}", short(tol), default_mark(args.tol.is_some())));
+        printer.field(
+            "iterations",
+            format_args!(
+                "at most {iterations}{}, tol {}{}: {rule}",
+                default_mark(args.iterations.is_some()),
+                short(tol),
+                default_mark(args.tol.is_some())
+            ),
+        );
         printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
@@ -112,7 +177,12 @@ impl Job<'_> {
         let Regularised { image, terms, solved, .. } = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        output::write(target, &Tensor::from_array(image, dims)?)?;
+        let written = target.put(
+            &Tensor::from_array(finish.apply(image.into_dyn())?, dims)?,
+            &args.shown,
+            scan.as_ref(),
+            &finish,
+        )?;
 
         let path = args.output.display();
         terms.iter().for_each(|term| printer.field("reg", describe(term)));
@@ -136,10 +206,14 @@ impl Job<'_> {
                 format_args!("the step was halved {}, as the objective grew", count_of(solved.halved, "time")),
             );
         }
-        if solved.misfit > MUCH && solved.stop == Stop::Converged {
-            unexplained(solved.misfit);
+        if solved.stop == Stop::Converged {
+            question(solved.misfit, doubt, warnings);
         }
+        terms.iter().filter_map(far_from_the_data).for_each(|text| warnings.say(text));
+        finish.describe(printer, &mut facts);
+        written.say(printer);
         printer.field("wrote", &path);
+        facts.insert("shown".into(), written.facts);
         let terms = terms.iter().map(|t| {
             json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
         });
@@ -158,6 +232,7 @@ impl Job<'_> {
             ("seconds".into(), json!(seconds)),
             ("interrupted".into(), json!(solving.interrupted())),
             ("file".into(), json!(path.to_string())),
+            ("warnings".into(), warnings.json()),
         ]);
         printer.json(&Value::Object(facts));
         if solved.stop == Stop::Iterations {
@@ -174,19 +249,37 @@ impl Job<'_> {
     pub(super) fn grid(
         self,
         dims: &str,
-        mut facts: Map<String, Value>,
+        facts: Map<String, Value>,
         image: impl FnOnce() -> Result<ArrayD<Complex32>>,
     ) -> Result<u8> {
-        let Job { args, target, device, printer, .. } = self;
+        self.direct("gridded", dims, facts, |_| image())
+    }
+
+    /// The same for one that is made in another way, with its missing side of k-space filled.
+    pub(super) fn direct(
+        self,
+        made: &str,
+        dims: &str,
+        mut facts: Map<String, Value>,
+        image: impl FnOnce(&Finish) -> Result<ArrayD<Complex32>>,
+    ) -> Result<u8> {
+        let Job { args, target, device, printer, warnings, finish, scan, .. } = self;
         printer.field("device", device.name());
         let start = Instant::now();
-        let image = image()?;
+        let image = finish.grid(image(&finish)?)?;
         let seconds = start.elapsed().as_secs_f64();
-        output::write(target, &Tensor::from_array(image, dims)?)?;
+        let written = target.put(&Tensor::from_array(image, dims)?, &args.shown, scan.as_ref(), &finish)?;
         let path = args.output.display();
-        printer.field("gridded", format_args!("{seconds:.3} s"));
+        printer.field(made, format_args!("{seconds:.3} s"));
+        finish.describe(printer, &mut facts);
+        written.say(printer);
         printer.field("wrote", &path);
-        facts.extend([("seconds".into(), json!(seconds)), ("file".into(), json!(path.to_string()))]);
+        facts.insert("shown".into(), written.facts);
+        facts.extend([
+            ("seconds".into(), json!(seconds)),
+            ("file".into(), json!(path.to_string())),
+            ("warnings".into(), warnings.json()),
+        ]);
         printer.json(&Value::Object(facts));
         Ok(DONE)
     }
@@ -194,13 +287,50 @@ impl Job<'_> {
 
 /// A misfit above this is no noise.
 const MUCH: f64 = 0.5;
+/// A misfit above this may have a reason in the maps.
+const DOUBTFUL: f64 = 0.1;
 
-fn unexplained(misfit: f64) {
-    complain(&format!(
-        "the image explains little of the data (misfit {}): check the order of their axes, the trajectory (--traj), the maps, the \
-         matrix and the weights (--lambda, --reg)",
-        percent(misfit)
-    ));
+/// Warns of a misfit that noise does not explain, with its reason if one is found.
+fn question(misfit: f64, doubt: Option<&dyn Fn() -> Option<String>>, warnings: &Warnings) {
+    let reason = doubt.filter(|_| misfit > DOUBTFUL).and_then(|doubt| doubt());
+    if let Some(reason) = reason {
+        warnings.say(format!("misfit {}: {reason}", percent(misfit)));
+    } else if misfit > MUCH {
+        warnings.say(format!(
+            "the image explains little of the data (misfit {}): check the order of their axes, the trajectory (--traj), the maps \
+             (conjugate? shifted?), the matrix and the weights (--lambda, --reg)",
+            percent(misfit)
+        ));
+    }
+}
+
+/// What there is to say about a weight that leaves nothing, or does nothing.
+fn far_from_the_data(term: &Stated) -> Option<String> {
+    let (kind, relative) = (term.kind, term.relative);
+    if kind == Kind::L2 || term.absolute == 0.0 {
+        return None;
+    }
+    let wrong = match relative {
+        r if r > 0.5 => "leaves little of the image",
+        r if r < 1e-7 => "does nothing",
+        _ => return None,
+    };
+    let absolute = short(term.absolute);
+    Some(format!(
+        "{kind} with lambda {absolute} {wrong}: it is {} of max|Ah y|, where 0.0005 to 0.05 are usual; {kind}:0.002 is relative",
+        short(relative)
+    ))
+}
+
+/// Warns of a λ of ‖x‖² that takes most of the image; `scale` bounds the eigenvalues of the normal.
+pub(super) fn warn_of_lambda(lambda: f32, scale: f32, warnings: &Warnings) {
+    if lambda > 0.5 * scale {
+        warnings.say(format!(
+            "lambda {} takes much of the image: the normal has no eigenvalue above {}, and 0.001 to 0.1 of that are usual",
+            short(lambda),
+            short(scale)
+        ));
+    }
 }
 
 /// How a solve ended, for people.

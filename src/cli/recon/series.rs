@@ -1,11 +1,12 @@
 //! `--time`: a series of frames, each from its own samples, with a subspace where one is given.
 
-use super::report::Job;
+use super::report::{Job, warn_of_lambda};
 use super::{ESTIMATING, density::Density};
 use crate::cli::input::{is_bart, read};
 use crate::cli::kspace::{complex, exact, finite};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
+use crate::cli::samples::read_trajectory;
 use linops::app::noncartesian::fitting_matrix;
 use linops::app::series::Series;
 use linops::app::{calibrate_maps, estimate_maps};
@@ -26,8 +27,8 @@ struct Frames {
     facts: Vec<(&'static str, String)>,
 }
 
-pub(super) fn run(job: Job, options: SolveOptions) -> Result<u8> {
-    let Job { args, device, printer, .. } = job;
+pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
+    let Job { args, device, printer, warnings, .. } = job;
     if is_bart(&args.file) {
         return Err(Error::file(
             &args.file,
@@ -40,7 +41,7 @@ pub(super) fn run(job: Job, options: SolveOptions) -> Result<u8> {
         printer.field("", format_args!("{} NaN or infinite, set to 0", count_of(bad.len(), "value")));
     }
     let Frames { kspace, mut series, axes, facts } = match &args.noncartesian.traj {
-        Some(path) => samples(&job, path, kspace)?,
+        Some(_) => samples(&job, kspace)?,
         None => grid(&job, with_rank(&args.file, kspace, "k-space", "(time, coil, ky, kx)")?)?,
     };
     let mut json_facts =
@@ -56,7 +57,9 @@ pub(super) fn run(job: Job, options: SolveOptions) -> Result<u8> {
         series = series.with_subspace(basis.view()).map_err(|e| Error::file(path, e.to_string()))?;
         front = "B";
     }
-    job.expect_start(series.linop().input()?.extents())?;
+    let extents = series.linop().input()?.extents().to_vec();
+    job.expect_start(&extents)?;
+    args.finishing.on_grid(&mut job.finish, &extents[1..], None)?;
     let dims = format!("{front} {axes}");
     if args.regularise.is_asked() {
         let asked = args.regularisation();
@@ -65,6 +68,7 @@ pub(super) fn run(job: Job, options: SolveOptions) -> Result<u8> {
         return job.regularise(&dims, json_facts, |o| series.regularised(kspace.view(), &asked, start, o, device));
     }
     let lambda = args.lambda.unwrap_or(options.lambda * series.scale());
+    warn_of_lambda(lambda, series.scale(), warnings);
     job.solve(options.lambda(lambda), &dims, json_facts, |o| series.solve(kspace.view(), o, device))
 }
 
@@ -115,10 +119,12 @@ fn grid(job: &Job, kspace: Array<Complex32, Ix4>) -> Result<Frames> {
 }
 
 /// Frames along trajectories (time, …, D).
-fn samples(job: &Job, path: &Path, kspace: ArrayD<Complex32>) -> Result<Frames> {
+fn samples(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
     let (args, device) = (job.args, job.device);
     let own = &args.noncartesian;
-    let trajectory = exact(read(path)?);
+    let Some(file) = args.trajectory() else { return Err(Error::Value("no trajectory; give --traj".into())) };
+    let path = file.path;
+    let (mut trajectory, mut units) = read_trajectory(&file, &mut Vec::new())?;
     let d = trajectory.shape().last().copied().unwrap_or(0);
     let frames = kspace.shape().first().copied().unwrap_or(0);
     let fits = trajectory.ndim() >= 3
@@ -134,14 +140,22 @@ fn samples(job: &Job, path: &Path, kspace: ArrayD<Complex32>) -> Result<Frames> 
         );
         return Err(Error::file(path, message));
     }
-    if let Some(at) = trajectory.iter().position(|v| !v.is_finite()) {
-        return Err(Error::file(path, format!("the coordinate of sample {} is NaN, infinite or not real", at / d)));
-    }
+    let to_cycles = |trajectory: &mut ArrayD<f64>, units: &mut String, matrix: Option<&[usize]>| {
+        let done = args.units.to_cycles(trajectory, units, matrix, job.warnings);
+        done.map_err(|e| Error::file(path, e.to_string()))
+    };
     let matrix = match (own.matrix_for(d)?, &args.maps) {
         (Some(matrix), _) => matrix,
         (None, Some(maps)) => read(maps)?.shape()[1..].to_vec(),
-        (None, None) => fitting_matrix(trajectory.view()).map_err(|e| Error::file(path, e.to_string()))?,
+        (None, None) => {
+            to_cycles(&mut trajectory, &mut units, None)?;
+            fitting_matrix(trajectory.view()).map_err(|e| Error::file(path, e.to_string()))?
+        }
     };
+    if own.matrix_for(d)?.is_some() || args.maps.is_some() {
+        to_cycles(&mut trajectory, &mut units, Some(&matrix))?;
+    }
+    args.units.warn_of_reach(&trajectory, &matrix, job.warnings);
     let method = own.dcf();
     let density = match &method {
         Density::File(_) => method.weights(trajectory.view(), &matrix, device)?,

@@ -5,56 +5,79 @@
 
 use super::xml::Element;
 
-/// The first encoding.
+/// Where the reference lines of parallel imaging stand (`calibrationMode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Calibration {
+    /// Between the lines of the image, and part of it.
+    Embedded,
+    /// Acquired on their own.
+    Separate,
+    /// The header does not say.
+    Unknown,
+}
+
+/// One encoding.
 #[derive(Debug)]
 pub(super) struct Header {
     /// What kind of trajectory it is, in small letters: `cartesian`, `radial`, `spiral`…
     pub trajectory: String,
-    /// Encoded matrix (x, y).
-    pub encoded: [usize; 2],
-    /// Partitions: the encoded matrix along z.
-    pub partitions: usize,
-    /// The last `kspace_encode_step_2` that the header allows.
-    last_partition: usize,
-    /// Which `kspace_encode_step_2` is the centre of k-space.
-    pub centre_partition: usize,
-    /// Reconstructed matrix (x, y).
-    pub recon: [usize; 2],
-    /// Field of view of the encoded matrix in mm (x, y).
-    pub encoded_fov: [f64; 2],
-    /// Field of view of the reconstructed matrix in mm (x, y).
-    pub recon_fov: [f64; 2],
-    /// Which phase-encoding step is the centre of k-space.
-    pub centre_line: usize,
-    /// Encodings in the file; only the first is read.
+    /// Encoded matrix (x, y, z).
+    pub encoded: [usize; 3],
+    /// Reconstructed matrix (x, y, z).
+    pub recon: [usize; 3],
+    /// Field of view of the encoded matrix in mm (x, y, z); 0 where the header leaves it out.
+    pub encoded_fov: [f64; 3],
+    /// Field of view of the reconstructed matrix in mm (x, y, z); 0 where the header leaves it out.
+    pub recon_fov: [f64; 3],
+    /// Which phase-encoding step and which partition are the centre of k-space, where the header says.
+    pub centre: [Option<usize>; 2],
+    /// How the reference lines are acquired, and the header's word for it.
+    pub calibration: Calibration,
+    pub calibration_word: String,
+    /// Acceleration along the phase-encoding steps and the partitions.
+    pub acceleration: [usize; 2],
+    /// The part of the receiver's bandwidth that lets noise through (`relativeReceiverNoiseBandwidth`).
+    pub noise_bandwidth: Option<f64>,
+    /// Whether the header describes samples on the ramps of an EPI readout.
+    pub on_ramps: bool,
+    /// Encodings in the file.
     pub encodings: usize,
 }
 
 impl Header {
-    pub(super) fn parse(xml: &str) -> Result<Header, String> {
+    /// The encoding of this number.
+    pub(super) fn parse(xml: &str, number_of: usize) -> Result<Header, String> {
         let document = Element::parse(xml).map_err(|e| format!("damaged XML header: {e}"))?;
         let head = document.find("ismrmrdHeader").ok_or("the XML header is no <ismrmrdHeader>")?;
-        let encoding = head.find("encoding").ok_or("the XML header has no <encoding>")?;
+        let encodings = head.count("encoding");
+        let encoding = head.nth("encoding", number_of).ok_or_else(|| match encodings {
+            0 => "the XML header has no <encoding>".to_string(),
+            n => format!("no encoding {number_of}; the header has {n}, numbered from 0"),
+        })?;
         let trajectory = encoding.text("trajectory").unwrap_or("").to_ascii_lowercase();
-        let encoded = [number(encoding, "encodedSpace/matrixSize/x")?, number(encoding, "encodedSpace/matrixSize/y")?];
-        let recon = [number(encoding, "reconSpace/matrixSize/x")?, number(encoding, "reconSpace/matrixSize/y")?];
-        let partitions: usize = number(encoding, "encodedSpace/matrixSize/z")?;
-        // ISMRMRD counts in 16 bits.
-        let extents = encoded.iter().chain(&recon).chain([&partitions]);
-        if let Some(bad) = extents.into_iter().find(|&&n| n == 0 || n > 65_535) {
-            return Err(format!("matrix size {bad}, expected 1 to 65535"));
-        }
+        let encoded = matrix(encoding, "encodedSpace")?;
+        let recon = matrix(encoding, "reconSpace")?;
+        let parallel = |what: &str| encoding.text(&format!("parallelImaging/{what}"));
+        let word = parallel("calibrationMode").unwrap_or("").to_ascii_lowercase();
+        let faster = |step: &str| parallel(&format!("accelerationFactor/{step}")).and_then(|t| t.parse().ok());
+        let bandwidth = head.text("acquisitionSystemInformation/relativeReceiverNoiseBandwidth");
         Ok(Header {
+            on_ramps: trajectory == "epi" && on_ramps(encoding),
             trajectory,
             encoded,
-            partitions,
-            last_partition: limit(encoding, "kspace_encoding_step_2", "maximum").unwrap_or(0),
-            centre_partition: limit(encoding, "kspace_encoding_step_2", "center").unwrap_or(partitions / 2),
             recon,
             encoded_fov: fov(encoding, "encodedSpace"),
             recon_fov: fov(encoding, "reconSpace"),
-            centre_line: limit(encoding, "kspace_encoding_step_1", "center").unwrap_or(encoded[1] / 2),
-            encodings: head.count("encoding"),
+            centre: STEPS.map(|step| limit(encoding, step, "center")),
+            calibration: match word.as_str() {
+                "embedded" | "interleaved" => Calibration::Embedded,
+                "separate" | "external" => Calibration::Separate,
+                _ => Calibration::Unknown,
+            },
+            calibration_word: word,
+            acceleration: STEPS.map(|step| faster(step).unwrap_or(1)),
+            noise_bandwidth: bandwidth.and_then(|t| t.parse().ok()).filter(|b: &f64| *b > 0.0 && b.is_finite()),
+            encodings,
         })
     }
 
@@ -62,16 +85,32 @@ impl Header {
         self.trajectory == "cartesian"
     }
 
-    /// Refuses what [`assemble`](super::assemble) cannot put on a 2-D grid.
-    pub(super) fn expect_2d(&self) -> Result<(), String> {
-        let partitions = self.partitions.max(self.last_partition.saturating_add(1));
-        if partitions > 1 {
-            return Err(format!(
-                "is a 3-D Cartesian scan ({partitions} partitions); 2-D ones are read: transform along the partitions and \
-                 export one of them"
-            ));
-        }
-        Ok(())
+    /// Whether lines without coordinates lie on a grid.
+    pub(super) fn may_be_a_grid(&self) -> bool {
+        self.is_cartesian() || self.trajectory == "epi"
+    }
+
+    /// Whether partitions are encoded.
+    pub(super) fn is_3d(&self) -> bool {
+        self.encoded[2] > 1
+    }
+}
+
+/// The steps that are counted.
+const STEPS: [&str; 2] = ["kspace_encoding_step_1", "kspace_encoding_step_2"];
+
+/// A matrix (x, y, z); z is 1 where the reconstructed one leaves it out.
+fn matrix(encoding: &Element, space: &str) -> Result<[usize; 3], String> {
+    let of = |axis: &str| number(encoding, &format!("{space}/matrixSize/{axis}"));
+    let z = match encoding.text(&format!("{space}/matrixSize/z")) {
+        None if space == "reconSpace" => 1,
+        _ => of("z")?,
+    };
+    let matrix = [of("x")?, of("y")?, z];
+    // ISMRMRD counts in 16 bits.
+    match matrix.iter().find(|n| **n == 0 || **n > 65_535) {
+        Some(bad) => Err(format!("matrix size {bad}, expected 1 to 65535")),
+        None => Ok(matrix),
     }
 }
 
@@ -85,11 +124,23 @@ fn limit(encoding: &Element, step: &str, which: &str) -> Option<usize> {
     text.parse().ok()
 }
 
-/// Field of view (x, y) in mm; 0 where the header leaves it out.
-fn fov(encoding: &Element, space: &str) -> [f64; 2] {
-    ["x", "y"].map(|axis| {
-        encoding.text(&format!("{space}/fieldOfView_mm/{axis}")).and_then(|text| text.parse().ok()).unwrap_or(0.0)
+/// Field of view (x, y, z) in mm; 0 where the header leaves it out.
+fn fov(encoding: &Element, space: &str) -> [f64; 3] {
+    ["x", "y", "z"].map(|axis| {
+        let text = encoding.text(&format!("{space}/fieldOfView_mm/{axis}"));
+        text.and_then(|text| text.parse().ok()).filter(|mm: &f64| mm.is_finite() && *mm > 0.0).unwrap_or(0.0)
     })
+}
+
+/// Whether the readout of an EPI begins before its gradient has risen: `rampUpTime` and `acqDelayTime` of the trajectory's
+/// description, in µs.
+fn on_ramps(encoding: &Element) -> bool {
+    let Some(description) = encoding.find("trajectoryDescription") else { return false };
+    let of = |name: &str| {
+        let found = description.children().find(|c| c.text("name") == Some(name));
+        found.and_then(|c| c.text("value")).and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    of("rampUpTime") > of("acqDelayTime") && of("rampUpTime") > 0.0
 }
 
 /// A header for tests.
@@ -120,20 +171,21 @@ mod tests {
 
     #[test]
     fn reads_the_matrix_and_the_centre() {
-        let header = Header::parse(&sample([64, 20, 1], [32, 20, 1], 7)).unwrap();
-        assert_eq!((header.encoded, header.recon), ([64, 20], [32, 20]));
-        assert_eq!((header.centre_line, header.centre_partition, header.encodings), (7, 0, 1));
-        assert!(header.is_cartesian() && header.expect_2d().is_ok());
-        assert_eq!(header.encoded_fov, [128.0, 40.0]);
+        let header = Header::parse(&sample([64, 20, 1], [32, 20, 1], 7), 0).unwrap();
+        assert_eq!((header.encoded, header.recon), ([64, 20, 1], [32, 20, 1]));
+        assert_eq!((header.centre, header.encodings), ([Some(7), None], 1));
+        assert!(header.is_cartesian() && !header.is_3d());
+        assert_eq!((header.encoded_fov, header.noise_bandwidth), ([128.0, 40.0, 2.0], None));
+        assert_eq!((header.calibration, header.acceleration), (Calibration::Unknown, [1, 1]));
     }
 
     #[test]
     fn says_what_is_not_read() {
         let good = sample([8, 8, 1], [8, 8, 1], 4);
-        let error = |xml: &str| Header::parse(xml).unwrap_err();
-        let solid = Header::parse(&sample([8, 8, 4], [8, 8, 4], 4)).unwrap();
-        assert!(solid.expect_2d().unwrap_err().contains("4 partitions"));
-        assert!(!Header::parse(&good.replace("cartesian", "Spiral")).unwrap().is_cartesian());
+        let error = |xml: &str| Header::parse(xml, 0).unwrap_err();
+        assert!(Header::parse(&sample([8, 8, 4], [8, 8, 4], 4), 0).unwrap().is_3d());
+        assert!(!Header::parse(&good.replace("cartesian", "Spiral"), 0).unwrap().is_cartesian());
+        assert!(Header::parse(&good, 1).unwrap_err().contains("no encoding 1; the header has 1"));
         assert!(error(&good.replace("<x>8</x>", "<x>ten</x>")).contains("'ten'"));
         assert!(error(&good.replace("<x>8</x>", "<x>0</x>")).contains("matrix size 0"));
         assert!(error("<a/>").contains("ismrmrdHeader"));

@@ -15,7 +15,7 @@ fn read(bytes: &[u8]) -> Result<IsmrmrdScan> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.h5");
     std::fs::write(&path, bytes).unwrap();
-    read_ismrmrd(&path, "dataset")
+    read_ismrmrd(&path, &ScanChoice::default())
 }
 
 fn error(bytes: &[u8]) -> String {
@@ -112,7 +112,7 @@ fn every_storage_is_read() {
     for storage in storages() {
         let bytes = scan(1, storage);
         let IsmrmrdScan::Cartesian(scan) = read(&bytes).unwrap() else { panic!("not Cartesian") };
-        assert_eq!(scan.kspace.dim(), (2, N, 16));
+        assert_eq!(scan.kspace.shape(), [2, N, 16]);
         // The checksums here are those of HDF5.
         assert_eq!(signed(bytes.clone()), bytes);
         assert!(headers(&bytes).len() >= 4);

@@ -10,13 +10,59 @@ pub(super) mod flag {
     pub(in super::super) const CALIBRATION: u32 = 20;
     pub(in super::super) const CALIBRATION_AND_IMAGING: u32 = 21;
     pub(in super::super) const REVERSE: u32 = 22;
+    pub(in super::super) const PHASE_CORRECTION: u32 = 24;
     /// What is measured for other ends than the image: navigator, phase correction, feedback,
     /// dummy, coil correction, phase stabilisation.
     pub(in super::super) const OTHER: [u32; 8] = [23, 24, 26, 27, 28, 29, 30, 31];
+    /// What the flags from 1 on are called.
+    pub(in super::super) const NAMES: [&str; 31] = [
+        "first in encode step 1",
+        "last in encode step 1",
+        "first in encode step 2",
+        "last in encode step 2",
+        "first in average",
+        "last in average",
+        "first in slice",
+        "last in slice",
+        "first in contrast",
+        "last in contrast",
+        "first in phase",
+        "last in phase",
+        "first in repetition",
+        "last in repetition",
+        "first in set",
+        "last in set",
+        "first in segment",
+        "last in segment",
+        "noise measurement",
+        "parallel calibration",
+        "parallel calibration and imaging",
+        "reverse",
+        "navigation data",
+        "phase correction data",
+        "last in measurement",
+        "HP feedback data",
+        "dummy scan data",
+        "RT feedback data",
+        "surface coil correction",
+        "phase stabilization reference",
+        "phase stabilization",
+    ];
 }
 
 /// The counters that separate one image from another, in the order of [`Acquisition::image`].
-pub(super) const IMAGE_COUNTERS: [&str; 5] = ["slice", "contrast", "phase", "repetition", "set"];
+pub(super) const IMAGE_COUNTERS: [&str; 6] = ["slice", "contrast", "phase", "repetition", "set", "average"];
+/// Which of them is that of averages.
+pub(super) const AVERAGE: usize = 5;
+
+/// Where a line was acquired, as the record has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Place {
+    pub position: [f32; 3],
+    pub read: [f32; 3],
+    pub phase: [f32; 3],
+    pub slice: [f32; 3],
+}
 
 /// One line.
 pub(super) struct Acquisition<'a> {
@@ -29,7 +75,11 @@ pub(super) struct Acquisition<'a> {
     pub encoding: usize,
     pub line: usize,
     pub partition: usize,
-    pub image: [usize; 5],
+    pub image: [usize; 6],
+    pub segment: usize,
+    /// Dwell time in µs; 0 where it is not known.
+    pub sample_time: f64,
+    pub place: Place,
     /// Coordinates of each sample; 0 without a trajectory.
     pub trajectory_dims: usize,
     /// f32 pairs, sample fastest, then channel.
@@ -86,6 +136,11 @@ pub(super) struct Layout {
     line: Field,
     partition: Field,
     image: [Field; 5],
+    average: Option<Field>,
+    segment: Option<Field>,
+    sample_time: Option<usize>,
+    /// Offsets of position, read, phase and slice direction.
+    place: Option<[usize; 4]>,
     /// Where the reference to the samples lies.
     data_at: usize,
     /// The number of dimensions, and where the reference to the coordinates lies.
@@ -109,6 +164,11 @@ impl Layout {
         let trajectory = if with_trajectory { trajectory(datatype, head, head_at, reference_size)? } else { None };
         let top = |name: &str| field(head, head_at, name, size);
         let counter = |name: &str| field(idx, head_at + idx_at, name, size);
+        let floats = |name: &str, bytes: u32| {
+            let found = member(head, name).ok().filter(|(_, t)| t.type_size() == bytes && is_f32(t));
+            found.map(|(at, _)| head_at + at).filter(|at| at + bytes as usize <= size)
+        };
+        let place = ["position", "read_dir", "phase_dir", "slice_dir"].map(|name| floats(name, 12));
         let mut image = [top("flags")?; 5];
         for (place, name) in image.iter_mut().zip(IMAGE_COUNTERS) {
             *place = counter(name)?;
@@ -125,6 +185,13 @@ impl Layout {
             line: counter("kspace_encode_step_1")?,
             partition: counter("kspace_encode_step_2")?,
             image,
+            average: counter("average").ok(),
+            segment: counter("segment").ok(),
+            sample_time: floats("sample_time_us", 4),
+            place: match place {
+                [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
+                _ => None,
+            },
             data_at,
             trajectory,
         })
@@ -177,7 +244,16 @@ impl Layout {
             encoding: self.encoding.read(record),
             line: self.line.read(record),
             partition: self.partition.read(record),
-            image: self.image.map(|field| field.read(record)),
+            image: {
+                let [slice, contrast, phase, repetition, set] = self.image.map(|field| field.read(record));
+                [slice, contrast, phase, repetition, set, self.average.map_or(0, |f| f.read(record))]
+            },
+            segment: self.segment.map_or(0, |f| f.read(record)),
+            sample_time: self.sample_time.map_or(0.0, |at| float(&record[at..], 0).into()),
+            place: self.place.map_or_else(Place::default, |at| {
+                let [position, read, phase, slice] = at.map(|at| [0, 1, 2].map(|i| float(&record[at..], i)));
+                Place { position, read, phase, slice }
+            }),
             trajectory_dims,
             data,
             trajectory,
@@ -223,6 +299,16 @@ fn field(parent: &Datatype, base: usize, name: &str, record: usize) -> Result<Fi
         return Err(format!("the member '{name}' is not a little-endian integer"));
     }
     Ok(field)
+}
+
+/// f32, or an array of them.
+fn is_f32(datatype: &Datatype) -> bool {
+    match datatype {
+        Datatype::Array { base_type, .. } => is_f32(base_type),
+        other => {
+            matches!(other, Datatype::FloatingPoint { size: 4, byte_order: DatatypeByteOrder::LittleEndian, .. })
+        }
+    }
 }
 
 fn is_vlen_f32(datatype: &Datatype) -> bool {

@@ -8,14 +8,34 @@ use ndarray::Axis;
 /// A line to write; `data` is (coil, sample).
 #[derive(Clone)]
 pub(super) struct Line {
-    flags: u64,
-    line: u16,
-    slice: u16,
-    partition: u16,
-    centre: u16,
-    data: Vec<Vec<Complex32>>,
+    pub flags: u64,
+    pub line: u16,
+    pub partition: u16,
+    pub centre: u16,
+    /// Slice, contrast, phase, repetition, set, average.
+    pub counters: [u16; 6],
+    /// Dwell time in µs.
+    pub sample_time: f32,
+    pub discard: [u16; 2],
+    pub data: Vec<Vec<Complex32>>,
     /// (sample, dim)
-    trajectory: Vec<Vec<f32>>,
+    pub trajectory: Vec<Vec<f32>>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Line {
+            flags: 0,
+            line: 0,
+            partition: 0,
+            centre: 0,
+            counters: [0; 6],
+            sample_time: 0.0,
+            discard: [0; 2],
+            data: Vec::new(),
+            trajectory: Vec::new(),
+        }
+    }
 }
 
 const COILS: usize = 2;
@@ -27,22 +47,19 @@ fn value(coil: usize, ky: usize, kx: usize) -> Complex32 {
 
 pub(super) fn line(ky: usize, nx: usize) -> Line {
     Line {
-        flags: 0,
         line: ky as u16,
-        slice: 0,
-        partition: 0,
         centre: (nx / 2) as u16,
         data: (0..COILS).map(|c| (0..nx).map(|kx| value(c, ky, kx)).collect()).collect(),
-        trajectory: Vec::new(),
+        ..Line::default()
     }
 }
 
 /// A line of a non-Cartesian scan.
-fn along(number: usize, trajectory: &[&[f32]]) -> Line {
+pub(super) fn along(number: usize, trajectory: &[&[f32]]) -> Line {
     Line { trajectory: trajectory.iter().map(|k| k.to_vec()).collect(), ..line(number, trajectory.len()) }
 }
 
-fn turned(mut line: Line) -> Line {
+pub(super) fn turned(mut line: Line) -> Line {
     line.flags |= 1 << (flag::REVERSE - 1);
     line.data.iter_mut().for_each(|samples| samples.reverse());
     line
@@ -66,7 +83,8 @@ pub(super) fn record_type() -> Datatype {
         .u16_field("contrast")
         .u16_field("phase")
         .u16_field("repetition")
-        .u16_field("set");
+        .u16_field("set")
+        .u16_field("average");
     let head = CompoundTypeBuilder::new()
         .u64_field("flags")
         .u16_field("number_of_samples")
@@ -76,6 +94,7 @@ pub(super) fn record_type() -> Datatype {
         .u16_field("center_sample")
         .u16_field("encoding_space_ref")
         .u16_field("trajectory_dimensions")
+        .f32_field("sample_time_us")
         .field("idx", idx.build().unwrap());
     let record = CompoundTypeBuilder::new().field("head", head.build().unwrap());
     record.field("traj", vlen_f32()).field("data", vlen_f32()).build().unwrap()
@@ -100,9 +119,12 @@ fn build(xml: &str, lines: &[Line], heap_address: u64, storage: Storage) -> Vec<
         let samples = line.data[0].len() as u16;
         table.extend(line.flags.to_le_bytes());
         let dims = line.trajectory.first().map_or(0, Vec::len) as u16;
-        let head = [samples, line.data.len() as u16, 0, 0, line.centre, 0, dims];
-        let idx = [line.line, line.partition, line.slice, 0, 0, 0, 0];
-        table.extend(head.iter().chain(&idx).flat_map(|v| v.to_le_bytes()));
+        let [pre, post] = line.discard;
+        let head = [samples, line.data.len() as u16, pre, post, line.centre, 0, dims];
+        table.extend(head.iter().flat_map(|v| v.to_le_bytes()));
+        table.extend(line.sample_time.to_le_bytes());
+        let idx = [&[line.line, line.partition], &line.counters[..]].concat();
+        table.extend(idx.iter().flat_map(|v| v.to_le_bytes()));
         let values = line.data.iter().flatten();
         let data: Vec<u8> = values.flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
         let trajectory: Vec<u8> = line.trajectory.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
@@ -130,10 +152,11 @@ fn build(xml: &str, lines: &[Line], heap_address: u64, storage: Storage) -> Vec<
 /// The file with the references pointing at where the heap came to lie.
 pub(super) fn file(xml: &str, lines: &[Line], storage: Storage) -> Vec<u8> {
     let draft = build(xml, lines, 0, storage);
-    let first = lines[0].data[0][1].re.to_le_bytes();
+    let first: Vec<u8> =
+        lines[0].data[0].iter().take(2).flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
     let is_ours = |at: &usize| {
         // The xml's own heap collection has the signature too; ours holds the first line.
-        draft[*at..].starts_with(b"GCOL\x01") && draft[at + 16 + 16 + 8..].starts_with(&first)
+        draft[*at..].starts_with(b"GCOL\x01") && draft[at + 16 + 16..].starts_with(&first)
     };
     let at = (0..draft.len() - 44).find(is_ours).unwrap();
     build(xml, lines, at as u64, storage)
@@ -143,24 +166,29 @@ fn write(path: &Path, xml: &str, lines: &[Line]) {
     std::fs::write(path, file(xml, lines, PLAIN)).unwrap();
 }
 
-fn read(xml: &str, lines: &[Line]) -> Result<IsmrmrdScan> {
+pub(super) fn stacked(xml: &str, lines: &[Line], choice: &ScanChoice) -> Result<ScanStack> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("scan.h5");
     write(&path, xml, lines);
-    read_ismrmrd(&path, "dataset")
+    read_ismrmrd_stack(&path, choice)
 }
 
-fn scan(xml: &str, lines: &[Line]) -> Result<CartesianScan> {
+fn read(xml: &str, lines: &[Line]) -> Result<IsmrmrdScan> {
+    let found = stacked(xml, lines, &ScanChoice::default())?;
+    Ok(found.images.into_iter().flatten().next().unwrap())
+}
+
+pub(super) fn scan(xml: &str, lines: &[Line]) -> Result<CartesianScan> {
     match read(xml, lines)? {
         IsmrmrdScan::Cartesian(scan) => Ok(scan),
-        IsmrmrdScan::NonCartesian(other) => panic!("not Cartesian: {}", other.summary),
+        IsmrmrdScan::NonCartesian(other) => panic!("not Cartesian: {}", other.info.summary),
     }
 }
 
-fn curved(xml: &str, lines: &[Line]) -> Result<NonCartesianScan> {
+pub(super) fn curved(xml: &str, lines: &[Line]) -> Result<NonCartesianScan> {
     match read(&xml.replace("cartesian", "Radial"), lines)? {
         IsmrmrdScan::NonCartesian(scan) => Ok(scan),
-        IsmrmrdScan::Cartesian(other) => panic!("Cartesian: {}", other.summary),
+        IsmrmrdScan::Cartesian(other) => panic!("Cartesian: {}", other.info.summary),
     }
 }
 
@@ -170,12 +198,12 @@ fn lines_land_at_their_place() {
     let mut lines: Vec<Line> = (0..4).map(|ky| line(ky, 6)).collect();
     lines[3] = turned(lines[3].clone());
     let scan = scan(&xml, &lines).unwrap();
-    assert_eq!(scan.kspace.dim(), (COILS, 4, 6));
-    for ((c, ky, kx), v) in scan.kspace.indexed_iter() {
-        assert_eq!(*v, value(c, ky, kx), "{c} {ky} {kx}");
+    assert_eq!(scan.kspace.shape(), [COILS, 4, 6]);
+    for (at, v) in scan.kspace.indexed_iter() {
+        assert_eq!(*v, value(at[0], at[1], at[2]), "{at:?}");
     }
     assert!(scan.sampled.iter().all(|&s| s == 1.0));
-    assert_eq!(scan.fov_mm, [8.0, 12.0]);
+    assert_eq!(scan.info.fov_mm, [2.0, 8.0, 12.0]);
 }
 
 #[test]
@@ -190,14 +218,14 @@ fn partial_repeated_and_foreign_lines() {
         lines.push(other);
     }
     let mut other_slice = line(0, 6);
-    other_slice.slice = 1;
+    other_slice.counters[0] = 1;
     lines.push(other_slice);
     let scan = scan(&xml, &lines).unwrap();
-    assert_eq!(scan.sampled.sum_axis(Axis(1)).to_vec(), [0., 0., 6., 6.]);
+    assert_eq!(scan.sampled.sum_axis(Axis(1)).into_raw_vec_and_offset().0, [0., 0., 6., 6.]);
     assert_eq!(scan.kspace[[0, 3, 0]], value(0, 1, 0) + 1.0);
     assert_eq!(scan.kspace[[1, 2, 5]], value(1, 0, 5));
-    for part in ["2 of 4 ky", "up to 2 times", "skipped 3 of 7", "slice 0 of 0 to 1"] {
-        assert!(scan.summary.contains(part), "{part}: {}", scan.summary);
+    for part in ["2 of 4 ky", "up to 2 times", "skipped 1 of 7", "read slice 0 of 0 to 1", "1 reference line"] {
+        assert!(scan.info.summary.contains(part), "{part}: {}", scan.info.summary);
     }
 }
 
@@ -210,7 +238,7 @@ fn partial_echo_is_masked() {
     }
     lines[1].centre = 1;
     let scan = scan(&xml, &lines).unwrap();
-    assert_eq!(scan.sampled.row(1).to_vec(), [0., 0., 1., 1., 1., 1.]);
+    assert_eq!(scan.sampled.index_axis(Axis(0), 1).iter().copied().collect::<Vec<_>>(), [0., 0., 1., 1., 1., 1.]);
     assert_eq!(scan.kspace[[0, 1, 3]], value(0, 1, 3));
 }
 
@@ -226,11 +254,11 @@ fn oversampling_is_removed() {
         })
         .collect();
     let scan = scan(&xml, &lines).unwrap();
-    assert_eq!(scan.kspace.dim(), (COILS, 2, 4));
+    assert_eq!(scan.kspace.shape(), [COILS, 2, 4]);
     let expected = 2f32.sqrt();
     assert!(scan.kspace.iter().all(|v| (v - expected).norm() < 1e-6));
-    assert_eq!(scan.fov_mm, [4.0, 8.0]);
-    assert!(scan.summary.contains("8 to 4"));
+    assert_eq!(scan.info.fov_mm, [2.0, 4.0, 8.0]);
+    assert!(scan.info.summary.contains("8 to 4"));
 }
 
 #[test]
@@ -247,7 +275,8 @@ fn says_what_is_wrong() {
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.h5");
-    let message = |group: &str| read_ismrmrd(&path, group).unwrap_err().to_string();
+    let message =
+        |group: &str| read_ismrmrd(&path, &ScanChoice::default().group(Some(group.into()))).unwrap_err().to_string();
     assert!(message("dataset").contains("no such file"));
     std::fs::write(&path, "no hdf5").unwrap();
     assert!(message("dataset").contains("HDF5"));
@@ -282,7 +311,7 @@ fn other_coordinates_are_cycles() {
     let k = scan.trajectory.unwrap();
     assert_eq!((k[[0, 0, 0]], k[[0, 0, 1]], k[[1, 0, 1]]), (1.5, -3.0, 2.0));
     assert_eq!(scan.kspace[[0, 1, 0]], value(0, 1, 0));
-    assert!(scan.units.contains("cycles") && scan.summary.contains("2 of 3"), "{}", scan.summary);
+    assert!(scan.units.contains("cycles") && scan.info.summary.contains("2 of 3"), "{}", scan.info.summary);
 }
 
 #[test]

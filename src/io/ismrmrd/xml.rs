@@ -69,6 +69,15 @@ impl Element {
         parent.map_or(0, |p| p.children.iter().filter(|c| c.name == name).count())
     }
 
+    /// The child of this name and number, from 0.
+    pub(super) fn nth(&self, name: &str, number: usize) -> Option<&Element> {
+        self.children.iter().filter(|child| child.name == name).nth(number)
+    }
+
+    pub(super) fn children(&self) -> impl Iterator<Item = &Element> {
+        self.children.iter()
+    }
+
     /// The trimmed text of the element at `path`.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.find(path).map(|element| element.text.trim())

@@ -76,7 +76,7 @@ impl Nufft {
             let held = cells * (16.0 * order + 4.0 * order * order);
             convolution += cells * (10.0 + order * if held > CACHE { 7.0 } else { 1.0 });
         }
-        Ok(NormalChoice::Compared(convolution / self.0.size.cost(self.count())))
+        Ok(NormalChoice::Compared(convolution / self.0.way.cost(&self.0.image, self.count())))
     }
 
     /// Extents of the circulant: smooth, and at least twice the image's less one.

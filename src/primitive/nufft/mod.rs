@@ -4,6 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `accuracy` | how wide the kernel and how fine the grid must be |
+//! | `direct` | the sum as it is written, for few points and small images |
 //! | `normal` | the adjoint after weights after the transform |
 //! | `choice` | whether that is a convolution |
 //! | `toeplitz`, `hermitian` | that convolution, also where it mixes coils |
@@ -12,6 +13,7 @@
 
 mod accuracy;
 mod choice;
+mod direct;
 mod eigenvalues;
 mod hermitian;
 mod mixing;
@@ -20,6 +22,9 @@ mod toeplitz;
 
 pub use accuracy::Accuracy;
 pub(crate) use accuracy::{FACTORS, Size, grid_above, width_reaching};
+pub(crate) use direct::{sums, tables};
+
+use accuracy::Way;
 
 use super::Sample;
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId, identity_axes};
@@ -142,12 +147,19 @@ struct Held {
     image: Vec<usize>,
     samples: Vec<usize>,
     locs: Vec<f64>,
-    size: Size,
+    way: Way,
     toeplitz: Option<bool>,
-    prepared: Made<Prepared>,
+    prepared: Made<Expansion>,
 }
 
 /// What the expansion is made of.
+enum Expansion {
+    Grid(Prepared),
+    /// Tables of exponentials, one for each axis.
+    Direct(Vec<Constant>),
+}
+
+/// What the expansion over a grid is made of.
 #[derive(Clone)]
 struct Prepared {
     points: Points,
@@ -184,9 +196,9 @@ impl Nufft {
                 locs[at]
             );
         }
-        let size = accuracy.size(image, count)?;
+        let way = accuracy.way(image, count)?;
         let (image, samples) = (image.to_vec(), samples.to_vec());
-        Ok(Nufft(Arc::new(Held { image, samples, locs, size, toeplitz, prepared: Made::new() })))
+        Ok(Nufft(Arc::new(Held { image, samples, locs, way, toeplitz, prepared: Made::new() })))
     }
 
     /// Extents of the image.
@@ -211,24 +223,30 @@ impl Nufft {
 
     /// Relative l2 error that it may have.
     pub fn error(&self) -> f64 {
-        self.0.size.error(&self.0.image)
+        match &self.0.way {
+            Way::Grid(size) => size.error(&self.0.image),
+            Way::Direct => 0.0,
+        }
     }
 
-    /// The samples in `range` of one of their axes, by the same kernel and grid.
+    /// The samples in `range` of one of their axes, in the same way.
     fn narrowed(&self, axis: usize, range: &Range<usize>) -> Result<Nufft> {
-        let Held { image, samples, locs, size, toeplitz, .. } = &*self.0;
+        let Held { image, samples, locs, way, toeplitz, .. } = &*self.0;
         let inner = samples[axis + 1..].iter().product::<usize>() * image.len();
         let lines = locs.chunks_exact(samples[axis] * inner);
         let locs = lines.flat_map(|line| &line[range.start * inner..range.end * inner]).copied().collect();
         let mut samples = samples.clone();
         samples[axis] = range.len();
-        let (image, size) = (image.clone(), size.clone());
-        Ok(Nufft(Arc::new(Held { image, samples, locs, size, toeplitz: *toeplitz, prepared: Made::new() })))
+        let (image, way) = (image.clone(), way.clone());
+        Ok(Nufft(Arc::new(Held { image, samples, locs, way, toeplitz: *toeplitz, prepared: Made::new() })))
     }
 
-    fn prepared(&self) -> Result<&Prepared> {
-        let Held { image, locs, size, prepared, .. } = &*self.0;
-        prepared.get_or_try(|| Prepared::new(image, locs, size))
+    fn prepared(&self) -> Result<&Expansion> {
+        let Held { image, locs, way, prepared, .. } = &*self.0;
+        prepared.get_or_try(|| match way {
+            Way::Grid(size) => Prepared::new(image, locs, size).map(Expansion::Grid),
+            Way::Direct => tables(locs, image).map(Expansion::Direct),
+        })
     }
 
     /// The forward as a program, for an input of these extents.
@@ -240,8 +258,21 @@ impl Nufft {
 
     /// The forward, in primitives; the last axes of x are the image's.
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        let Prepared { points, apodisation } = self.prepared()?;
-        let (image, grid) = (&self.0.image, &self.0.size.grid);
+        let image = &self.0.image;
+        let batch = b.extents(x).len() - image.len();
+        let v = match self.prepared()? {
+            Expansion::Grid(prepared) => self.by_grid(b, x, prepared)?,
+            Expansion::Direct(tables) => sums(b, x, tables, image)?,
+        };
+        let mut extents = b.extents(v)[..batch].to_vec();
+        extents.extend(&self.0.samples);
+        b.reshape(v, extents)
+    }
+
+    /// Apodised, padded, transformed, interpolated.
+    fn by_grid(&self, b: &mut Builder, x: ValueId, prepared: &Prepared) -> Result<ValueId> {
+        let Prepared { points, apodisation } = prepared;
+        let (image, grid) = (&self.0.image, points.grid());
         let batch = b.extents(x).len() - image.len();
         let mut v = x;
         for (a, w) in apodisation.iter().enumerate() {
@@ -257,10 +288,7 @@ impl Nufft {
         v = b.map(v, padded, extents)?;
         let axes: Vec<usize> = (batch..batch + image.len()).collect();
         v = b.fft(v, &axes, false, true, 1.0)?;
-        v = b.interpolate(v, points.clone())?;
-        let mut extents = b.extents(v)[..batch].to_vec();
-        extents.extend(&self.0.samples);
-        b.reshape(v, extents)
+        b.interpolate(v, points.clone())
     }
 
     pub(crate) fn address(&self) -> usize {
@@ -307,8 +335,11 @@ impl PartialEq for Nufft {
 
 impl std::fmt::Debug for Nufft {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Size { width, grid } = &self.0.size;
-        write!(f, "{} points of {:?}, width {width}, grid {grid:?}", self.count(), self.0.image)
+        write!(f, "{} points of {:?}, ", self.count(), self.0.image)?;
+        match &self.0.way {
+            Way::Grid(Size { width, grid }) => write!(f, "width {width}, grid {grid:?}"),
+            Way::Direct => write!(f, "summed directly"),
+        }
     }
 }
 

@@ -21,6 +21,13 @@ use crate::tensor::{DType, Tensor};
 use crate::vectors::Layout;
 use num_complex::Complex32;
 
+/// Singular values of a small matrix by columns, the largest first, and its singular vectors from the right.
+#[cfg(feature = "app")]
+pub(crate) fn small_svd(columns: Vec<Vec<num_complex::Complex64>>) -> (Vec<f64>, Vec<Vec<num_complex::Complex64>>) {
+    let found = small::svd(columns);
+    (found.values, found.right)
+}
+
 /// What the methods need of a space.
 #[cfg(feature = "gpu")]
 pub(super) fn layouts() -> [Layout; 4] {

@@ -1,0 +1,107 @@
+//! How large an image is, in mm.
+
+use linops::io::{Geometry, ScanInfo};
+use serde_json::{Map, Value, json};
+
+/// "64 x 128": extents of an image.
+pub fn by(extents: &[usize]) -> String {
+    extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
+}
+
+/// (z, y, x) of an image of fewer axes.
+fn solid(extents: &[usize]) -> [usize; 3] {
+    let at = |axis: usize| (axis + extents.len()).checked_sub(3).map_or(1, |axis| extents[axis]);
+    [at(0), at(1), at(2)]
+}
+
+/// "54 x 64, 194 x 230 mm, pixels of 3.59 x 3.59 mm"
+pub fn said(info: &ScanInfo, extents: &[usize]) -> String {
+    let axes = 3 - extents.len().min(3)..3;
+    if info.fov_mm[axes.clone()].iter().any(|mm| *mm <= 0.0) {
+        return format!("{}, of a field of view that the file does not tell", by(extents));
+    }
+    let mm = |values: &[f64]| {
+        values.iter().map(|mm| crate::cli::printer::short((mm * 100.0).round() / 100.0)).collect::<Vec<_>>().join(" x ")
+    };
+    let voxel = info.voxel_mm(solid(extents));
+    let slice = match (extents.len(), info.fov_mm[0]) {
+        (2, thick) if thick > 0.0 => format!(", slice {} mm", mm(&[thick])),
+        _ => String::new(),
+    };
+    format!("{}, {} mm, pixels of {} mm{slice}", by(extents), mm(&info.fov_mm[axes.clone()]), mm(&voxel[axes]))
+}
+
+/// The same as JSON; nothing of a file that says nothing.
+pub fn facts(info: Option<&ScanInfo>, extents: &[usize]) -> Map<String, Value> {
+    let Some(info) = info else { return Map::new() };
+    let counters: Map<String, Value> = info.counters.iter().map(|(name, n)| (name.to_string(), json!(n))).collect();
+    let placement = &info.placement;
+    let whitening = info.whitening.as_ref();
+    Map::from_iter([
+        ("fov_mm".into(), json!(info.fov_mm)),
+        ("voxel_mm".into(), json!(info.voxel_mm(solid(extents)))),
+        ("encoded_matrix".into(), json!(info.encoded_matrix)),
+        ("recon_matrix".into(), json!(info.recon_matrix)),
+        ("counters".into(), Value::Object(counters)),
+        ("position_mm".into(), json!(placement.is_known().then_some(placement.position_mm))),
+        ("whitened".into(), json!(whitening.is_some())),
+        ("scan_warnings".into(), json!(info.warnings)),
+    ])
+}
+
+/// The pixels (y, x) over the field of view of an image that are as small as the header's image has them, and the pixels that it
+/// has: fewer where phase oversampling was kept. `None` where the header says nothing.
+pub fn asked_for(info: &ScanInfo) -> Option<([usize; 2], [usize; 2])> {
+    let [_, y, x] = info.recon_matrix;
+    let whole = |axis: usize, n: usize| {
+        let (fov, recon) = (info.fov_mm[axis], info.recon_fov_mm[axis]);
+        if fov > 0.0 && recon > 0.0 { (n as f64 * fov / recon).round() as usize } else { n }
+    };
+    (y > 0 && x > 0).then(|| ([whole(1, y), whole(2, x)], [y, x]))
+}
+
+/// Where an image of these extents lies, whose field of view has `whole` pixels; `None` where the file does not say how large they
+/// are.
+pub fn placed(info: &ScanInfo, whole: &[usize], extents: &[usize]) -> Option<Geometry> {
+    if extents.len() > 3 {
+        return None;
+    }
+    let ([z, y, x], [nz, ny, nx]) = (info.voxel_mm(solid(whole)), solid(extents));
+    // A slice whose thickness nobody tells still has a place.
+    let voxel = [x, y, if z > 0.0 { z } else { 1.0 }];
+    if x <= 0.0 || y <= 0.0 {
+        return None;
+    }
+    let place = &info.placement;
+    Some(match place.is_known() {
+        true => {
+            let directions = [place.read_dir, place.phase_dir, place.slice_dir];
+            Geometry::from_lps(place.position_mm, directions, voxel, [nx, ny, nz])
+        }
+        false => Geometry::of_voxels(voxel, [nx, ny, nz]),
+    })
+}
+
+/// Where a stack of slices lies, each of `extents` (y, x): by the places of its slices, as far as they are known.
+pub fn stacked(slices: &[&ScanInfo], extents: &[usize]) -> Option<Geometry> {
+    let &[ny, nx] = extents else { return None };
+    let middle = slices.get(slices.len() / 2)?;
+    let [z, y, x] = middle.voxel_mm([1, ny, nx]);
+    if x <= 0.0 || y <= 0.0 {
+        return None;
+    }
+    let (place, n) = (&middle.placement, slices.len());
+    let [first, last] = [slices.first()?, slices.last()?].map(|info| info.placement.position_mm);
+    let away: Vec<f64> = first.iter().zip(&last).map(|(a, b)| b - a).collect();
+    let length = away.iter().map(|v| v * v).sum::<f64>().sqrt();
+    if !place.is_known() {
+        return Some(Geometry::of_voxels([x, y, if z > 0.0 { z } else { 1.0 }], [nx, ny, n]));
+    }
+    // Slices lie from the first to the last, which may be against their own direction.
+    let (along, step) = match length > 0.0 {
+        true => ([0, 1, 2].map(|a| away[a] / length), length / (n - 1) as f64),
+        false => (place.slice_dir, if z > 0.0 { z } else { 1.0 }),
+    };
+    let directions = [place.read_dir, place.phase_dir, along];
+    Some(Geometry::from_lps(place.position_mm, directions, [x, y, step], [nx, ny, n]))
+}

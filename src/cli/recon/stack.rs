@@ -1,0 +1,242 @@
+//! Several images of one scan: each reconstructed on its own, all written as one array.
+
+use super::finish::Finish;
+use super::geometry;
+use super::report::{Job, Target};
+use super::warnings::Warnings;
+use super::{Args, one};
+use crate::cli::common::expect_bytes;
+use crate::cli::kspace::{Input, Inputs};
+use crate::cli::printer::{Kept, Printer, count_of};
+use crate::cli::shown::Written;
+use crate::cli::{DONE, recon::percent};
+use linops::io::{Array, Format, Output, ScanInfo, Writer};
+use linops::solve::SolveOptions;
+use linops::{Device, Error, Result, Tensor};
+use ndarray::{ArrayD, Axis, IxDyn};
+use num_complex::Complex32;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::time::Instant;
+
+/// BART's dims of the counters; those of an image are 0 to 2.
+fn bart_dim(axis: &str) -> usize {
+    match axis {
+        "z" => 2,
+        "contrast" => 5,
+        "repetition" => 10,
+        "phase" => 11,
+        "slice" => 13,
+        "average" => 14,
+        _ => 15,
+    }
+}
+
+pub(super) fn run(
+    args: &Args,
+    target: Output,
+    device: &Device,
+    inputs: Inputs,
+    options: impl Fn() -> SolveOptions<'static>,
+    printer: &Printer,
+    warnings: &Warnings,
+) -> Result<u8> {
+    let Inputs { axes, images } = inputs;
+    let extents: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
+    expect_writable(&target, extents.len() + 2)?;
+    let total = images.len();
+    // Of the slices, of whatever else is first.
+    let slices = axes.iter().position(|(name, _)| *name == "slice");
+    let step: usize = slices.map_or(1, |at| extents[at + 1..].iter().product());
+    let infos: Vec<ScanInfo> = match slices {
+        Some(at) => (0..extents[at])
+            .filter_map(|slice| {
+                images[slice * step..(slice + 1) * step].iter().flatten().find_map(Input::info).cloned()
+            })
+            .collect(),
+        None => images.iter().flatten().find_map(Input::info).cloned().into_iter().collect(),
+    };
+    let (mut parts, mut reports): (Vec<Option<ArrayD<Complex32>>>, Vec<Kept>) = (Vec::new(), Vec::new());
+    let (start, mut code, mut failed) = (Instant::now(), DONE, Vec::new());
+    for input in images {
+        let Some(input) = input.filter(|_| code == DONE) else {
+            parts.push(None);
+            continue;
+        };
+        let (image, kept) = (RefCell::new(None), Printer::keeping());
+        let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
+        let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None };
+        match one(job, input, options()) {
+            Ok(done) => {
+                code = done;
+                reports.push(kept.kept());
+            }
+            Err(e) => failed.push((parts.len(), e)),
+        }
+        parts.push(image.into_inner());
+    }
+    // A slice without a signal has no maps; that is no reason to lose the others.
+    if parts.iter().all(Option::is_none)
+        && let Some((_, first)) = failed.pop()
+    {
+        return Err(first);
+    }
+    for (at, e) in &failed {
+        warnings.say(format!("image {at} of the stack is left 0: {e}"));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let stack = stacked(&args.file, parts, &extents)?;
+    let shape: Vec<String> = stack.shape().iter().map(usize::to_string).collect();
+    let names: Vec<&str> = axes.iter().map(|(name, _)| *name).collect();
+    let infos: Vec<&ScanInfo> = infos.iter().collect();
+    let shown = write(args, target, stack, &names, &infos)?;
+
+    if let Some(first) = reports.first() {
+        let last = ["solved", "gridded", "objective", "wrote", "reg"];
+        first.fields.iter().filter(|(label, _)| !last.contains(&&**label)).for_each(|(l, text)| printer.field(l, text));
+    }
+    let facts: Vec<Value> = reports.into_iter().flat_map(|kept| kept.values).collect();
+    let misfits: Vec<f64> = facts.iter().filter_map(|f| f["misfit"].as_f64()).collect();
+    let least = misfits.iter().fold(f64::INFINITY, |a, b| a.min(*b));
+    let most = misfits.iter().fold(0.0f64, |a, b| a.max(*b));
+    let misfit =
+        if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
+    printer.field("solved", format_args!("{seconds:.3} s, {}{misfit}", count_of(facts.len(), "image")));
+    let path = args.output.display().to_string();
+    shown.say(printer);
+    printer.field("wrote", format_args!("{path}: ({}, y, x) = {}", names.join(", "), shape.join(" x ")));
+    let axes: Vec<Value> = axes.iter().map(|(name, values)| json!({ "axis": name, "values": values })).collect();
+    printer.json(&json!({
+        "stack": axes,
+        "missing": total - facts.len(),
+        "images": facts,
+        "seconds": seconds,
+        "file": path,
+        "shown": shown.facts,
+        "warnings": warnings.json(),
+    }));
+    Ok(code)
+}
+
+fn writer(output: &Output) -> Option<Writer> {
+    Format::of(output.path()).and_then(|format| format.writer)
+}
+
+fn is_bart(output: &Output) -> bool {
+    Format::of(output.path()).is_some_and(|format| format.suffixes[0] == "cfl")
+}
+
+fn expect_writable(output: &Output, rank: usize) -> Result<()> {
+    match writer(output) {
+        Some(Writer::Volume(_)) if rank > 6 => {
+            let message = format!("a NIfTI volume has 7 dims at most, the stack has {}; write .npy or .cfl", rank + 1);
+            Err(Error::file(output.path(), message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The images behind the leading axes; 0 where there is none.
+fn stacked(
+    file: &std::path::Path,
+    parts: Vec<Option<ArrayD<Complex32>>>,
+    extents: &[usize],
+) -> Result<ArrayD<Complex32>> {
+    let Some(shape) = parts.iter().flatten().next().map(|image| image.shape().to_vec()) else {
+        return Err(Error::file(file, "none of the images that are asked for is in the file"));
+    };
+    if let Some(other) = parts.iter().flatten().find(|image| image.shape() != shape) {
+        let message = format!("its images have different extents, {shape:?} and {:?}; choose one", other.shape());
+        return Err(Error::file(file, message));
+    }
+    let values = parts.len().saturating_mul(shape.iter().product()) as u64;
+    expect_bytes(values.saturating_mul(8), || format!("a stack of {} images", parts.len()))?;
+    let mut stack = ArrayD::zeros([&[parts.len()], shape.as_slice()].concat());
+    for (mut to, part) in stack.axis_iter_mut(Axis(0)).zip(&parts) {
+        if let Some(part) = part {
+            to.assign(part);
+        }
+    }
+    let whole = [extents, shape.as_slice()].concat();
+    stack.into_shape_with_order(IxDyn(&whole)).map_err(|e| Error::Shape(e.to_string()))
+}
+
+/// Writes a stack: as it is, to BART's dims, as a volume whose slices come last of the axes in front, or side by side as a picture.
+fn write(
+    args: &Args,
+    output: Output,
+    stack: ArrayD<Complex32>,
+    axes: &[&str],
+    slices: &[&ScanInfo],
+) -> Result<Written> {
+    let own = stack.ndim() - axes.len();
+    let image = stack.shape()[axes.len()..].to_vec();
+    match writer(&output) {
+        Some(Writer::Array(write)) if is_bart(&output) => {
+            write(output, &Array::C32(in_bart(stack, axes)?))?;
+            Ok(Written::default())
+        }
+        Some(Writer::Volume(_)) => {
+            let at = axes.iter().position(|axis| *axis == "slice").filter(|_| own == 2);
+            let last = axes.len().saturating_sub(1);
+            let order: Vec<usize> = match at {
+                Some(at) => (0..axes.len()).filter(|a| *a != at).chain([at]).chain(axes.len()..stack.ndim()).collect(),
+                None => (0..stack.ndim()).collect(),
+            };
+            let mut turned = stack.permuted_axes(IxDyn(&order)).as_standard_layout().into_owned();
+            if at.is_none() && own == 2 {
+                turned = turned.insert_axis(Axis(last + 1));
+            }
+            let geometry = match at {
+                Some(_) => geometry::stacked(slices, &image),
+                None => slices.first().and_then(|info| geometry::placed(info, &image, &image)),
+            };
+            args.shown.write(output, &named(turned)?, geometry.as_ref(), true)
+        }
+        Some(Writer::Picture(_) | Writer::Raster(_)) => {
+            let n = stack.len() / image.iter().product::<usize>().max(1);
+            let [ny, nx] = *image.as_slice() else {
+                return Err(Error::Value("a picture is made of images of two axes; write .npy or .cfl".into()));
+            };
+            let flat = stack.into_shape_with_order(IxDyn(&[n, ny, nx])).map_err(|e| Error::Shape(e.to_string()))?;
+            args.shown.write(output, &named(flat)?, None, true)
+        }
+        _ => args.shown.write(output, &named(stack)?, None, true),
+    }
+}
+
+/// A tensor whose dims are called somehow.
+fn named(array: ArrayD<Complex32>) -> Result<Tensor> {
+    let names: Vec<String> = (0..array.ndim()).map(|n| format!("Axis{n}")).collect();
+    Tensor::from_array(array, names.join(" ").as_str())
+}
+
+/// The same values with the axes at BART's places: in C order, the last dim first.
+fn in_bart(stack: ArrayD<Complex32>, axes: &[&str]) -> Result<ArrayD<Complex32>> {
+    let own = stack.ndim() - axes.len();
+    // The dim of each axis.
+    let dims: Vec<usize> = axes.iter().map(|axis| bart_dim(axis)).chain((0..own).rev()).collect();
+    let mut order: Vec<usize> = (0..dims.len()).collect();
+    order.sort_by_key(|axis| std::cmp::Reverse(dims[*axis]));
+    let mut shape = vec![1; 16];
+    dims.iter().zip(stack.shape()).for_each(|(dim, extent)| shape[15 - dim] = *extent);
+    let turned = stack.permuted_axes(IxDyn(&order)).as_standard_layout().into_owned();
+    turned.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::Shape(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_go_to_their_places() {
+        let stack =
+            ArrayD::from_shape_fn(vec![2, 3, 4, 5], |at| Complex32::from((at[0] * 100 + at[1] * 10 + at[3]) as f32));
+        let bart = in_bart(stack.clone(), &["slice", "repetition"]).unwrap();
+        assert_eq!((bart.shape()[15 - 13], bart.shape()[15 - 10], bart.shape()[14], bart.shape()[15]), (2, 3, 4, 5));
+        let (s, r, x) = (1, 2, 3);
+        let mut at = vec![0; 16];
+        (at[2], at[5], at[15]) = (s, r, x);
+        assert_eq!(bart[at.as_slice()], stack[[s, r, 0, x]]);
+    }
+}

@@ -1,0 +1,241 @@
+//! `recon` and `inspect` of scans from HDF5 files: slices, noise, geometry, what is said.
+
+use crate::harness::{Folder, distance};
+use hdf5_pure::{CompoundTypeBuilder, Datatype, FileBuilder};
+use linops::app::{ScanOptions, scan};
+use linops::io::{Array, read_cfl};
+use ndarray::{Array3, ArrayD, Axis};
+use num_complex::{Complex32, Complex64};
+use serde_json::json;
+use std::f64::consts::TAU;
+
+const N: usize = 32;
+
+/// A line of k-space.
+#[derive(Clone, Default)]
+struct Line {
+    flags: u64,
+    line: u16,
+    partition: u16,
+    slice: u16,
+    /// (coil, sample)
+    data: Vec<Vec<Complex32>>,
+}
+
+fn vlen() -> Datatype {
+    let base_type = Box::new(hdf5_pure::make_f32_type());
+    Datatype::VariableLength { is_string: false, padding: None, charset: None, base_type }
+}
+
+fn record() -> Datatype {
+    let names = ["kspace_encode_step_1", "kspace_encode_step_2", "slice", "contrast", "phase", "repetition", "set"];
+    let idx = names.iter().fold(CompoundTypeBuilder::new(), |idx, name| idx.u16_field(name)).build().unwrap();
+    let names = [
+        "number_of_samples",
+        "active_channels",
+        "trajectory_dimensions",
+        "discard_pre",
+        "discard_post",
+        "center_sample",
+        "encoding_space_ref",
+    ];
+    let head = CompoundTypeBuilder::new().u64_field("flags");
+    let head = names.iter().fold(head, |head, name| head.u16_field(name)).field("idx", idx).build().unwrap();
+    CompoundTypeBuilder::new().field("head", head).field("traj", vlen()).field("data", vlen()).build().unwrap()
+}
+
+/// A file of these lines; its heap is at `address`. Gives the heap as well.
+fn build(xml: &str, group: &str, lines: &[Line], address: u64) -> (Vec<u8>, Vec<u8>) {
+    let (mut table, mut body) = (Vec::new(), Vec::new());
+    for (i, line) in lines.iter().enumerate() {
+        let samples = line.data[0].len() as u16;
+        table.extend(line.flags.to_le_bytes());
+        let head = [samples, line.data.len() as u16, 0, 0, 0, samples / 2, 0];
+        let idx = [line.line, line.partition, line.slice, 0, 0, 0, 0];
+        table.extend(head.iter().chain(&idx).flat_map(|v| v.to_le_bytes()));
+        let values = line.data.iter().flatten();
+        let data: Vec<u8> = values.flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
+        table.extend([0; 16]);
+        table.extend((data.len() as u32 / 4).to_le_bytes());
+        table.extend(address.to_le_bytes());
+        table.extend((i as u32 + 1).to_le_bytes());
+        body.extend((i as u16 + 1).to_le_bytes());
+        body.extend([1, 0, 0, 0, 0, 0]);
+        body.extend((data.len() as u64).to_le_bytes());
+        body.extend(&data);
+        body.resize(body.len().next_multiple_of(8), 0);
+    }
+    body.extend([0; 16]);
+    let heap = [&b"GCOL\x01\0\0\0"[..], &(16 + body.len() as u64).to_le_bytes(), &body].concat();
+    let mut file = FileBuilder::new();
+    let mut inside = file.create_group(group);
+    inside.create_dataset("xml").with_vlen_strings(&[xml]);
+    inside.create_dataset("data").with_raw_data(record(), table, lines.len() as u64);
+    let inside = inside.finish();
+    file.add_group(inside);
+    file.create_dataset("heap").with_u8_data(&heap);
+    (file.finish().unwrap(), heap)
+}
+
+/// The references point at where the heap came to lie.
+fn written(folder: &Folder, name: &str, xml: &str, lines: &[Line]) {
+    let group = "scan_7";
+    let (draft, heap) = build(xml, group, lines, 0);
+    let at = draft.windows(64).position(|bytes| bytes == &heap[..64]).unwrap();
+    folder.text(name, build(xml, group, lines, at as u64).0);
+}
+
+fn header(partitions: usize) -> String {
+    let z = 5 * partitions;
+    let space = format!(
+        "<matrixSize><x>{N}</x><y>{N}</y><z>{partitions}</z></matrixSize>\
+         <fieldOfView_mm><x>240</x><y>240</y><z>{z}</z></fieldOfView_mm>"
+    );
+    format!(
+        "<ismrmrdHeader><encoding><encodedSpace>{space}</encodedSpace><reconSpace>{space}</reconSpace><encodingLimits>\
+         <kspace_encoding_step_1><center>16</center></kspace_encoding_step_1></encodingLimits>\
+         <trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"
+    )
+}
+
+/// k-space, whose maps are `maps.npy`.
+fn simulated(folder: &Folder) -> Array3<Complex32> {
+    let options = ScanOptions::default().ny(N).nx(N).coils(3).acceleration(1).noise(0.001).seed(3);
+    let simulated = scan(&options).unwrap();
+    folder.complex("maps.npy", &simulated.maps);
+    simulated.kspace
+}
+
+fn lines(kspace: &Array3<Complex32>, slice: usize) -> Vec<Line> {
+    let scale = 1.0 + slice as f32;
+    let data = |ky: usize| {
+        let line = kspace.index_axis(Axis(1), ky);
+        line.rows().into_iter().map(|row| row.iter().map(|v| v * scale).collect()).collect()
+    };
+    (0..N).map(|ky| Line { line: ky as u16, slice: slice as u16, data: data(ky), ..Line::default() }).collect()
+}
+
+#[test]
+fn slices_make_a_stack() {
+    let folder = Folder::new();
+    let kspace = simulated(&folder);
+    let all: Vec<Line> = (0..3).flat_map(|slice| lines(&kspace, slice)).collect();
+    written(&folder, "scan.mrd", &header(1), &all);
+    let text = folder.good("recon scan.mrd --maps maps.npy -o one.npy --device host");
+    assert!(text.lines().count() <= 8, "{text}");
+    for part in ["read slice 0 of 0 to 2", "32 x 32, 240 x 240 mm, pixels of 7.5 x 7.5 mm", "slice 5 mm"] {
+        assert!(text.contains(part), "no \"{part}\" in {text}");
+    }
+    let one = folder.read("one.npy");
+    assert_eq!(one.shape(), [N, N]);
+    let text = folder.good("recon scan.mrd --maps maps.npy --slice all -o all.npy --device host");
+    assert!(text.contains("(slice, y, x) = 3 x 32 x 32") && text.lines().count() <= 8, "{text}");
+    let stack = folder.read("all.npy");
+    assert_eq!(stack.shape(), [3, N, N]);
+    for slice in 0..3 {
+        let image = stack.index_axis(Axis(0), slice).to_owned();
+        assert!(distance(&image, &one.mapv(|v| v * (1.0 + slice as f32))) < 1e-4);
+    }
+    // As BART has slices, and as a picture.
+    folder.good("recon scan.mrd --maps maps.npy --slice 1:3 -o all.cfl --device host");
+    let cfl = read_cfl(folder.path("all.cfl")).unwrap();
+    assert_eq!((cfl.dims[0], cfl.dims[1], cfl.dims[13]), (N, N, 2));
+    folder.good("recon scan.mrd --maps maps.npy --slice all -o all.png --device host");
+    let result = folder.json("recon scan.mrd --maps maps.npy --slice 0,2 -o two.npy --device host");
+    assert_eq!(result["stack"], json!([{ "axis": "slice", "values": [0, 2] }]));
+    assert_eq!(result["images"][1]["counters"]["slice"], 2);
+    assert_eq!(result["images"][1]["voxel_mm"], json!([5.0, 7.5, 7.5]));
+    folder.refused("recon scan.mrd --slice 7 -o x.npy --device host", "no slice 7; the file has slice 0 to 2");
+    folder.misused("recon scan.mrd --slice x -o x.npy", "a range such as 0:4");
+    folder.refused("recon one.npy --slice 1 -o x.npy --device host", "--slice is for scans of HDF5 files");
+}
+
+#[test]
+fn a_noise_scan_whitens_maps_too() {
+    let folder = Folder::new();
+    let options = ScanOptions::default().ny(N).nx(N).coils(3).acceleration(1).noise(0.0).seed(3);
+    let simulated = scan(&options).unwrap();
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    // One channel hears mostly noise.
+    let size = [0.002, 0.4, 0.002];
+    let mut noise = |n: usize| -> Vec<Vec<Complex32>> {
+        size.iter().map(|s| (0..n).map(|_| Complex32::new(next(), next()) * *s).collect()).collect()
+    };
+    let mut all = vec![Line { flags: 1 << 18, data: noise(512), ..Line::default() }];
+    for mut line in lines(&simulated.kspace, 0) {
+        let heard = noise(N);
+        line.data.iter_mut().zip(&heard).for_each(|(row, n)| row.iter_mut().zip(n).for_each(|(v, n)| *v += n));
+        all.push(line);
+    }
+    written(&folder, "scan.h5", &header(1), &all);
+    folder.complex("maps.npy", &simulated.maps);
+    let args = "recon scan.h5 --maps maps.npy --lambda 1e-4 --device host";
+    let text = folder.good(&format!("{args} -o white.npy"));
+    assert!(text.contains("pre-whitened by 512 samples of noise") && text.contains("as k-space is"), "{text}");
+    // The noise may be worth a warning.
+    assert_eq!(folder.run(&format!("{args} --no-whiten -o plain.npy")).code, 0);
+    let truth = simulated.reference.into_dyn();
+    let (white, plain) = (distance(&folder.read("white.npy"), &truth), distance(&folder.read("plain.npy"), &truth));
+    assert!(white < 0.15 && plain > 3.0 * white, "{white} {plain}");
+    // Estimated maps: the image has the scale and the shading that it has without.
+    folder.good("recon scan.h5 -o own.npy --device host");
+    let own = folder.read("own.npy").mapv(|v| Complex32::from(v.norm()));
+    let near = distance(&own, &truth.mapv(|v| Complex32::from(v.norm())));
+    assert!(near < 0.4, "{near}");
+}
+
+#[test]
+fn files_are_inspected() {
+    let folder = Folder::new();
+    written(&folder, "scan.h5", &header(1), &lines(&simulated(&folder), 1));
+    let text = folder.good("inspect scan.h5");
+    for part in [
+        "ISMRMRD, group scan_7",
+        "cartesian, 32 imaging lines",
+        "32 x 32 over 240 x 240 mm",
+        "3 channels, 32 samples",
+        "line 16, sample 16: 0 and 0 from the centre",
+        "slice",
+    ] {
+        assert!(text.contains(part), "no \"{part}\" in {text}");
+    }
+    let result = folder.json("inspect scan.h5");
+    assert_eq!(result["encodings"][0]["counters"]["slice"], json!([[1, 32]]));
+    assert_eq!((&result["groups"], &result["noise"]), (&json!(["scan_7"]), &json!(null)));
+    let mut array = ArrayD::<f32>::zeros(vec![4, 6]);
+    array[[1, 5]] = -2.0;
+    folder.array("a.npy", &Array::F32(array));
+    let text = folder.good("inspect a.npy");
+    assert!(text.contains("2 at [1, 5], [-1, 2] from N/2") && text.contains("23 of 24"), "{text}");
+    folder.refused("inspect missing.h5", "no such file");
+    folder.refused("inspect a.npy --group x", "--group is for HDF5 files");
+}
+
+#[test]
+fn partitions_become_planes() {
+    let folder = Folder::new();
+    let kspace = simulated(&folder);
+    // Its size in the partitions: a profile along z.
+    let sizes = [0.1f32, 0.3, 1.0, 0.3];
+    let scaled = |partition: usize| {
+        let own = &kspace * Complex32::from(sizes[partition]);
+        lines(&own, 0).into_iter().map(move |line| Line { partition: partition as u16, ..line })
+    };
+    written(&folder, "scan.h5", &header(4), &(0..4).flat_map(scaled).collect::<Vec<_>>());
+    written(&folder, "flat.h5", &header(1), &lines(&kspace, 0));
+    folder.good("recon scan.h5 -o x.npy --device host");
+    folder.good("recon flat.h5 -o flat.npy --device host");
+    let (image, flat) = (folder.read("x.npy"), folder.read("flat.npy").mapv(|v| v.norm()));
+    assert_eq!(image.shape(), [4, N, N]);
+    for z in 0..4 {
+        let wave = |k: usize| Complex64::cis(TAU * (k as f64 - 2.0) * (z as f64 - 2.0) / 4.0);
+        let profile = (0..4).map(|k| wave(k) * f64::from(sizes[k])).sum::<Complex64>().norm() / 2.0;
+        let plane = image.index_axis(Axis(0), z).mapv(|v| Complex32::from(v.norm()));
+        let expected = flat.mapv(|v| Complex32::from(v * profile as f32));
+        assert!(distance(&plane, &expected) < 0.01, "{z}: {}", distance(&plane, &expected));
+    }
+}
