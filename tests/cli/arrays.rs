@@ -107,7 +107,11 @@ fn bart_dims_of_other_planes_are_planes() {
     folder.good(&format!("recon first --coil-axis 0 --maps maps.npy {REST} -o y.npy"));
     assert_eq!(folder.read("y.npy"), folder.read("x.npy"));
     // What throws nothing away is advised.
-    cfl(&folder, "sets.cfl", scan.kspace.broadcast((2, 1, 4, 1, 48, 40)).unwrap().to_owned().into_dyn());
+    cfl(
+        &folder,
+        "sets.cfl",
+        scan.kspace.insert_axis(Axis(1)).broadcast((2, 1, 4, 1, 48, 40)).unwrap().to_owned().into_dyn(),
+    );
     folder.refused(&format!("recon sets {REST} -o z.npy"), "each of the 2 by itself");
 }
 

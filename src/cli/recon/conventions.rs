@@ -121,7 +121,8 @@ pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
     let ordered = far.iter().any(|f| *f) && (0..2).all(|d| !far[d] || first(d));
     let image = wrapped.iter().any(|w| *w);
     let fix = match (ordered, image) {
-        (true, true) if name(far) == name(wrapped) => format!("give --shift both{}", name(far)),
+        // Who leaves out one shift leaves out both, though of what fills an axis it does not show.
+        (true, true) if (0..2).all(|d| far[d] || !wrapped[d]) => format!("give --shift both{}", name(far)),
         (true, true) => format!("give --shift kspace{},image{}", name(far), name(wrapped)),
         (true, false) => format!("give --shift kspace{}", name(far)),
         (false, _) => format!("give --shift image{}", name(wrapped)),
