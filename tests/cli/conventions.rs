@@ -85,6 +85,17 @@ fn one_axis_in_fft_order_is_named() {
     folder.warned(args, "give --shift kspace:y");
     folder.good(&format!("{args} --shift kspace:y"));
     assert!(distance(&folder.read("x.npy"), &image) < 0.08);
+    // A mask that is in order stays so; one in FFT order is shifted with the data.
+    let lines = ndarray::Array1::from_shape_fn(NY, |y| f32::from(y % 2 == 0 || y.abs_diff(NY / 2) < 8));
+    let part = &kspace * &lines.mapv(Complex32::from).insert_axis(Axis(1));
+    folder.complex("part.npy", &ifftshift(&part, &[1]));
+    folder.real("lines.npy", &lines);
+    folder.real("turned.npy", &lines.select(Axis(0), &(0..NY).map(|y| (y + NY / 2) % NY).collect::<Vec<_>>()));
+    for mask in ["lines.npy", "turned.npy"] {
+        let args = "recon part.npy --maps maps.npy --lambda 1e-4 --device host --force";
+        folder.good(&format!("{args} --mask {mask} --shift kspace:y -o {mask}.x.npy"));
+    }
+    assert_eq!(folder.read("lines.npy.x.npy"), folder.read("turned.npy.x.npy"));
     folder.misused(&format!("{args} --shift ky"), "expected kspace, image, both, mask or maps");
     // A centre that is neither in the middle nor at 0.
     let mut off = Array3::<Complex32>::zeros(kspace.dim());

@@ -84,10 +84,16 @@ impl Conventions {
         }
     }
 
-    /// Shifts a mask (ky, kx) that belongs to the data, or that is one of its own.
-    pub fn mask(&self, mask: &mut Array2<f32>) {
+    /// Shifts a mask (ky, kx), with the k-space or because it is asked for itself; not where only as it is does it agree with where
+    /// the shifted data are.
+    pub fn mask(&self, mask: &mut Array2<f32>, data: &Array2<f32>) {
+        let mut shifted = mask.clone();
         for axis in &self.along(&[What::Kspace, What::Both, What::Mask])[0] {
-            centred_order(mask, *axis);
+            centred_order(&mut shifted, *axis);
+        }
+        let agrees = |mask: &Array2<f32>| mask_disagreement(mask.view(), data.view()).is_none();
+        if agrees(&shifted) || !agrees(mask) {
+            *mask = shifted;
         }
     }
 
