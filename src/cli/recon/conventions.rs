@@ -115,7 +115,10 @@ pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
     let at = displaced.unwrap_or([ny / 2, nx / 2]);
     let far = [is_far(at[0], ny), is_far(at[1], nx)];
     // In FFT order the centre is at index 0, of an image with its origin there as well.
-    let first = |d: usize| !is_far((at[d] + [ny, nx][d] / 2) % [ny, nx][d], [ny, nx][d]);
+    let first = |d: usize| {
+        let n = [ny, nx][d];
+        at[d].min(n - at[d]) <= (n / 32).max(2)
+    };
     let energy = coil_images(kspace.view())
         .map(|images| images.map_axis(Axis(0), |coils| coils.iter().map(|v| v.norm_sqr()).sum::<f32>()));
     let wrapped = energy.map_or([false; 2], |e| [0, 1].map(|axis| lies_across_ends(e.view(), Axis(axis))));
