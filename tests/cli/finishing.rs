@@ -63,7 +63,7 @@ fn the_missing_side_of_kspace_is_filled() {
         assert!(found < 0.6 * zero, "{way}: {found} of {zero}");
     }
     // Coil by coil, without maps.
-    folder.good(&format!("recon full.npy --rss -o full_r.npy --device host"));
+    folder.good("recon full.npy --rss -o full_r.npy --device host");
     let rss = |more: &str| {
         folder.good(&format!("recon part.npy --rss --device host --force -o y.npy {more}"));
         off(&folder.read("y.npy"), &folder.read("full_r.npy"))

@@ -166,7 +166,7 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
     }
     if args.conventions.is_asked() {
         args.conventions.kspace(&mut input.values);
-        args.conventions.mask(&mut mask);
+        args.conventions.mask(&mut mask, &nonzero(&input));
         notes.push("shifted as --shift says".into());
     }
     if args.mask.is_some() {

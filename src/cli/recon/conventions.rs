@@ -1,6 +1,7 @@
 //! FFT conventions: what is shifted when asked, and what is said when it seems to be needed.
 
 use super::warnings::Warnings;
+use linops::app::coils::coil_images;
 use linops::app::conventions::{
     Disagreement, centred_image, centred_order, displaced_centre, is_far, lies_across_ends, mask_disagreement,
 };
@@ -83,10 +84,16 @@ impl Conventions {
         }
     }
 
-    /// Shifts a mask (ky, kx) that belongs to the data, or that is one of its own.
-    pub fn mask(&self, mask: &mut Array2<f32>) {
+    /// Shifts a mask (ky, kx), with the k-space or because it is asked for itself; not where only as it is does it agree with where
+    /// the shifted data are.
+    pub fn mask(&self, mask: &mut Array2<f32>, data: &Array2<f32>) {
+        let mut shifted = mask.clone();
         for axis in &self.along(&[What::Kspace, What::Both, What::Mask])[0] {
-            centred_order(mask, *axis);
+            centred_order(&mut shifted, *axis);
+        }
+        let agrees = |mask: &Array2<f32>| mask_disagreement(mask.view(), data.view()).is_none();
+        if agrees(&shifted) || !agrees(mask) {
+            *mask = shifted;
         }
     }
 
@@ -108,8 +115,13 @@ pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
     let at = displaced.unwrap_or([ny / 2, nx / 2]);
     let far = [is_far(at[0], ny), is_far(at[1], nx)];
     // In FFT order the centre is at index 0, of an image with its origin there as well.
-    let first = |d: usize| !is_far((at[d] + [ny, nx][d] / 2) % [ny, nx][d], [ny, nx][d]);
-    let wrapped = [lies_across_ends(kspace.view(), Axis(1)), lies_across_ends(kspace.view(), Axis(2))];
+    let first = |d: usize| {
+        let n = [ny, nx][d];
+        at[d].min(n - at[d]) <= (n / 32).max(2)
+    };
+    let energy = coil_images(kspace.view())
+        .map(|images| images.map_axis(Axis(0), |coils| coils.iter().map(|v| v.norm_sqr()).sum::<f32>()));
+    let wrapped = energy.map_or([false; 2], |e| [0, 1].map(|axis| lies_across_ends(e.view(), Axis(axis))));
     let name = |along: [bool; 2]| match along {
         [true, false] => ":y",
         [false, true] => ":x",
@@ -118,7 +130,8 @@ pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
     let ordered = far.iter().any(|f| *f) && (0..2).all(|d| !far[d] || first(d));
     let image = wrapped.iter().any(|w| *w);
     let fix = match (ordered, image) {
-        (true, true) if name(far) == name(wrapped) => format!("give --shift both{}", name(far)),
+        // Who leaves out one shift leaves out both, though of what fills an axis it does not show.
+        (true, true) if (0..2).all(|d| far[d] || !wrapped[d]) => format!("give --shift both{}", name(far)),
         (true, true) => format!("give --shift kspace{},image{}", name(far), name(wrapped)),
         (true, false) => format!("give --shift kspace{}", name(far)),
         (false, _) => format!("give --shift image{}", name(wrapped)),

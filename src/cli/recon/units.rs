@@ -113,6 +113,7 @@ impl Units {
         if units == TrajectoryUnits::Cycles {
             return Ok(());
         }
+        let factors = units.factors(d, matrix, fov.as_deref())?;
         let most = match units {
             TrajectoryUnits::Pixel => 0.5,
             TrajectoryUnits::Radians => std::f64::consts::PI,
@@ -122,7 +123,6 @@ impl Units {
             let (reach, most) = (short(reach(trajectory)), short(most));
             return Err(Error::Value(format!("the trajectory reaches {reach}, and one in {units} at most {most}")));
         }
-        let factors = units.factors(d, matrix, fov.as_deref())?;
         for (mut k, factor) in trajectory.axis_iter_mut(last).zip(&factors) {
             k.mapv_inplace(|v| v * factor);
         }
