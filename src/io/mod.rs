@@ -1,4 +1,4 @@
-//! File formats: `.npy`, BART `.cfl`/`.hdr`, ISMRMRD `.h5`, `.png` and `.tif` in, and `.npy`, `.cfl`, `.png`, `.tif` out.
+//! File formats: `.npy`, BART `.cfl`/`.hdr`, ISMRMRD `.h5`, `.png` and `.tif` in, and all of these out.
 //!
 //! Every size that a file claims is checked against the file's length before memory is taken, memory of such a size is asked
 //! for in a way that may be refused, and an output is put in place only when it is complete ([`Output`]). Which formats there
