@@ -57,7 +57,11 @@ pub fn read_volume(path: &Path) -> Result<Option<Volume>> {
     }
     let array = complex(path, read(path)?)?;
     let values = array.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::file(path, e.to_string()))?;
-    Ok(Some(Volume { values, sampled: None, calibration: None, info: None, notes: Vec::new() }))
+    let notes = match bart {
+        true => Vec::new(),
+        false => vec!["a volume (coil, kz, ky, kx); a series of frames needs --time".to_string()],
+    };
+    Ok(Some(Volume { values, sampled: None, calibration: None, info: None, notes }))
 }
 
 /// Reads a mask of zeros and ones, of any dtype, for locations of these extents: of all axes, or of the first ones only, as (kz, ky)
@@ -111,8 +115,9 @@ pub fn read_map_sets(path: &Path, coils: usize, grid: &[usize]) -> Result<ArrayD
         }
         _ => {
             let wanted: Vec<String> = grid.iter().map(usize::to_string).collect();
+            let series = if grid.len() == 3 { "; a series of frames needs --time" } else { "" };
             let message = format!(
-                "coil maps of shape {:?}, expected {expected} with {coils} coils and an image of {} from the k-space",
+                "coil maps of shape {:?}, expected {expected} with {coils} coils and an image of {} from the k-space{series}",
                 maps.shape(),
                 wanted.join(" x ")
             );

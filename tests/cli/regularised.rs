@@ -111,7 +111,7 @@ fn wrong_series_are_refused() {
         ("recon series.npy --time --maps mask.npy", "coil maps"),
         ("recon series.npy --time --maps maps.npy --mask maps.npy", "a mask"),
         ("recon series.npy --time --maps maps.npy --traj mask.npy", "a trajectory of"),
-        ("recon series.npy --maps maps.npy", "axes"),
+        ("recon series.npy --maps maps.npy", "a series of frames needs --time"),
     ] {
         folder.refused(&format!("{args} -o x.npy --device host"), says);
     }
