@@ -131,10 +131,10 @@ mod tests {
                 [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
                 [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - c * c - b * b],
             ];
-            for row in 0..3 {
+            for (turned, affine) in rotation.iter().zip(&g.affine) {
                 for (column, by) in [2.0, 3.0, 4.0 * hand].into_iter().enumerate() {
-                    let (got, want) = (rotation[row][column] * by, g.affine[row][column]);
-                    assert!((got - want).abs() < 1e-9, "{axes:?} [{row}, {column}]: {got} {want}");
+                    let (got, want) = (turned[column] * by, affine[column]);
+                    assert!((got - want).abs() < 1e-9, "{axes:?} column {column}: {got} {want}");
                 }
             }
         }
