@@ -19,6 +19,7 @@ mod normal;
 mod toeplitz;
 
 pub use accuracy::Accuracy;
+pub(crate) use choice::Convolve;
 pub(crate) use accuracy::{FACTORS, Size, grid_above, width_reaching};
 
 use super::Sample;
@@ -143,7 +144,7 @@ struct Held {
     samples: Vec<usize>,
     locs: Vec<f64>,
     size: Size,
-    toeplitz: Option<bool>,
+    toeplitz: Convolve,
     prepared: Made<Prepared>,
 }
 
@@ -165,7 +166,7 @@ impl Nufft {
         samples: &[usize],
         locs: Vec<f64>,
         accuracy: Accuracy,
-        toeplitz: Option<bool>,
+        toeplitz: impl Into<Convolve>,
     ) -> Result<Nufft> {
         let d = image.len();
         if !(1..=3).contains(&d) {
@@ -186,7 +187,7 @@ impl Nufft {
         }
         let size = accuracy.size(image, count)?;
         let (image, samples) = (image.to_vec(), samples.to_vec());
-        Ok(Nufft(Arc::new(Held { image, samples, locs, size, toeplitz, prepared: Made::new() })))
+        Ok(Nufft(Arc::new(Held { image, samples, locs, size, toeplitz: toeplitz.into(), prepared: Made::new() })))
     }
 
     /// Extents of the image.
