@@ -180,7 +180,8 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
 /// ```
 ///
 /// # Errors
-/// As for [`convolve`], where x and the kernel have changed places.
+/// As for [`convolve`], where x and the kernel have changed places; with a circular boundary x is longer than the data, whose
+/// period would hold several of its entries at one place.
 pub fn convolve_kernel(input: impl ToShape, data: &Tensor, axes: &str, options: ConvolveOptions) -> Result<Linop> {
     let input = input.to_shape()?;
     let along = checked(axes_of(&input, axes).map_err(|e| e.at("convolve_kernel"))?, "convolve_kernel")?;

@@ -291,6 +291,7 @@ impl Given {
         let InterpolateOptions { width, kernel, norm, boundary } = &self.options;
         to.field("locs", SavedArray::Coordinates(self.locs.clone()));
         match &width[..] {
+            _ if *kernel == InterpolationKernel::Cubic => {}
             [one] => to.field("width", *one),
             many => to.field("width", many.iter().map(|&w| w.into()).collect::<Vec<SavedValue>>()),
         }
