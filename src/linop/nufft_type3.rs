@@ -281,7 +281,8 @@ struct Kernel {
     window: Window,
     /// Its transform at each target.
     at: Vec<f64>,
-    /// How much errors of what comes behind grow when it is divided out: of the mean square, by the targets that there are.
+    /// How much errors of what comes behind grow when it is divided out, in the mean square over the targets: against what the
+    /// kernel leaves of them at these, or of errors that lie all over the band.
     growth: f64,
 }
 
@@ -291,8 +292,10 @@ impl Kernel {
         let transform = |turns: f64| 0.5 * grid.width * window.transform(PI * grid.width * turns);
         let product = |s: &[f64]| s.iter().enumerate().map(|(a, s)| transform(grid.turns(a, *s, ss))).product::<f64>();
         let at: Vec<f64> = s.chunks_exact(ss.len()).map(product).collect();
-        let sums = at.iter().fold((0.0, 0.0), |(a, b), v| (a + v * v, b + 1.0 / (v * v)));
-        let growth = (sums.0 * sums.1).sqrt() / at.len() as f64;
+        let mean = |square: &dyn Fn(&f64) -> f64| at.iter().map(square).sum::<f64>() / at.len() as f64;
+        let modes = (0..32).map(|i| transform(0.5 / grid.sigma * (f64::from(i) + 0.5) / 32.0).powi(2));
+        let band = (modes.sum::<f64>() / 32.0).powi(ss.len() as i32);
+        let growth = (mean(&|v| v * v).max(band) * mean(&|v| 1.0 / (v * v))).sqrt();
         Kernel { window, at, growth }
     }
 

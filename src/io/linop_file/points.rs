@@ -134,8 +134,12 @@ impl Loader {
             ),
             out("the dims of y: those of x that stay, then one for each axis of `targets` but the last"),
         ],
-        examples: &[r#"{ "op": "nufft_type3", "in": "C=2 N=3", "sources": [[0, 0], [0.3, -1], [2, 0.5]],
-  "targets": [[0, 0], [2.5, 1]], "out": "C M" }"#],
+        examples: &[
+            r#"{ "op": "nufft_type3", "in": "C=2 N=3", "sources": [[0, 0], [0.3, -1], [2, 0.5]],
+  "targets": [[0, 0], [2.5, 1]], "out": "C M" }"#,
+            r#"{ "op": "nufft_type3", "in": "N=3", "sources": [[0], [0.3], [2]], "targets": [[-1], [0], [2.5]],
+  "tol": 1e-3, "toeplitz": true, "out": "M" }"#,
+        ],
         build: Loader::nufft_type3,
     };
 
@@ -215,8 +219,11 @@ impl Loader {
             KERNEL_NORM,
             BOUNDARY,
         ],
-        examples: &[r#"{ "op": "gridding", "in": "S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 4 },
-  "width": 2, "kernel": "spline" }"#],
+        examples: &[
+            r#"{ "op": "gridding", "in": "S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 4 },
+  "width": 2, "kernel": "spline" }"#,
+            r#"{ "op": "gridding", "in": "C=2 S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 5 }, "beta": 6.5 }"#,
+        ],
         build: Loader::gridding,
     };
 
