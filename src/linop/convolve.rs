@@ -167,7 +167,8 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
 /// Dims of the data beside `axes` are new in y, in front. Mode and boundary are those of [`convolve`] with the data as its x;
 /// dims of `axes` get the next unused name.
 ///
-/// The adjoint correlates with the conjugate data and is as short as the kernel. Costs are those of `convolve` with the data as
+/// The adjoint correlates with the conjugate data and is as short as the kernel; the normal is the convolution, then the
+/// correlation. Costs are those of `convolve` with the data as
 /// its kernel, and so mostly those of Fourier transforms. [Splits](Linop::split) along every dim.
 ///
 /// ```

@@ -73,7 +73,7 @@ pub fn dense(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<L
 /// Liang, IEEE Int. Symp. Biomed. Imaging 988 (2007); in a shuffled readout: Tamir et al., Magn. Reson. Med. 77:180 (2017). It is
 /// [`dense`] with these names, in linop files too.
 ///
-/// The adjoint projects the frames on the basis; T·K products for each pixel, forward and adjoint. [Splits](Linop::split) along
+/// The adjoint projects the frames on the basis, the normal is both, one after the other; T·K products for each pixel, forward and adjoint. [Splits](Linop::split) along
 /// every dim.
 ///
 /// ```
