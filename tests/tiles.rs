@@ -111,6 +111,103 @@ fn a_budget_holds_for_the_largest_tile() {
     }
 }
 
+/// The parts that a tiled linop is made of.
+fn parts(a: &Linop) -> Vec<Linop> {
+    if a.op() == "part" && a.children().is_empty() {
+        vec![a.clone()]
+    } else {
+        a.children().iter().flat_map(parts).collect()
+    }
+}
+
+/// Under one name the input has one extent and the output another: ranges are those of the side that is cut.
+#[test]
+fn names_with_two_extents_are_cut_where_they_are() {
+    let kept = |a: Linop, out: &str| a.out(out).unwrap();
+    let kernel = real("X=5", 1);
+    let full = linop::ConvolveOptions::default().mode(linop::ConvolveMode::Full);
+    let angles: Vec<f64> = (0..10).map(|i| 0.3 * f64::from(i)).collect();
+    let views = linop::projection("X=21 Y=19", "X Y", &linop::Geometry::parallel(&angles, 31), "X Y").unwrap();
+    let cases = [
+        kept(linop::crop("X=4000", "X=1000", linop::Align::Center).unwrap(), "X"),
+        kept(linop::pad("X=1000", "X=4000", linop::Align::Center).unwrap(), "X"),
+        kept(linop::convolve("B=2 X=300", &kernel, "X", full).unwrap(), "B X"),
+        kept(linop::convolve("X=40", &kernel, "X", Default::default()).unwrap(), "X"),
+        kept(linop::upsample("X=100", &[("X", 3, 0)], "X=300").unwrap(), "X"),
+        kept(linop::wavelet("C=2 X=100", "X", &linop::WaveletOptions::default().levels(Some(1))).unwrap(), "C X"),
+        views,
+        linop::symmetrised_gradient("D=2 Y=11 X=13", "Y X", Default::default()).unwrap(),
+    ];
+    let (host, dtype) = (Device::host(), DType::Complex32);
+    let mut tiled = 0;
+    for a in cases.iter().flat_map(|a| [a.clone(), a.h(), a.n(), a.h().n()]) {
+        let (x, whole) = (complex(a.input().unwrap(), 2), peak(&a, &host));
+        let want = apply_f64(&a, &wide(&x)).unwrap();
+        a.splits().unwrap();
+        for part in [0.9, 0.6, 0.4, 0.2, 0.02] {
+            let budget = (part * whole as f64) as u64;
+            let fit = match a.fit(&host, dtype, budget) {
+                Ok(fit) => fit,
+                Err(e) => {
+                    assert!(matches!(e.root(), Error::TooBig { .. }), "{a} in {budget}: {e}");
+                    assert!(a.apply_within(&x, &host, budget).is_err());
+                    continue;
+                }
+            };
+            tiled += 1;
+            if fit.staged {
+                for tile in parts(&a.tiled(&fit.tiling).unwrap()) {
+                    assert!(peak(&tile, &host) <= budget, "{} of {a}: {}", fit.how(), peak(&tile, &host));
+                }
+            }
+            let e = distance(&a.apply_within(&x, &host, budget).unwrap().to_array().unwrap(), &want);
+            assert!(e < 2e-6, "{} of {a}: {e:.1e}", fit.how());
+        }
+    }
+    assert!(tiled > 20, "{tiled}");
+}
+
+/// Of some dims only parts of certain lengths can be made; the search goes on elsewhere.
+#[test]
+fn what_cannot_be_cut_in_some_places_is_too_big_or_fits() {
+    let options = linop::WaveletOptions::default().wavelet("db3".parse().unwrap()).levels(Some(2));
+    let options = options.boundary(linop::WaveletBoundary::Periodization);
+    let a = linop::wavelet("C=4 Y=21 X=23", "Y X", &options).unwrap().out("C Y X").unwrap().n();
+    let (host, x) = (Device::host(), complex("C=4 Y=21 X=23", 3));
+    let want = apply_f64(&a, &wide(&x)).unwrap();
+    for part in [0.9, 0.5, 0.2, 0.1] {
+        let budget = (part * peak(&a, &host) as f64) as u64;
+        match a.apply_within(&x, &host, budget) {
+            Ok(y) => assert!(distance(&y.to_array().unwrap(), &want) < 2e-6, "{budget}"),
+            Err(e) => assert!(matches!(e.root(), Error::TooBig { .. }), "{budget}: {e}"),
+        }
+    }
+}
+
+/// One tile of many is the heavy one, and stands where no sample of them looks.
+#[test]
+fn no_tile_is_too_heavy_to_be_seen() {
+    let few = || linop::slice("N=5000", &[("N", 0..4)]).unwrap().out("M").unwrap();
+    let heavy = linop::dense("N=5000", &real("M=4 N=5000", 2), "M").unwrap();
+    let of = |k: usize| if k == 2 { heavy.clone() } else { few() };
+    let a = linop::concat((0..40).map(of).collect::<Vec<_>>(), None, Some("M")).unwrap();
+    let host = Device::host();
+    let x = real("N=5000", 4);
+    let want = apply_f64(&a, &wide(&x)).unwrap();
+    let mut held = 0;
+    for budget in [60_000, 80_000, 100_000] {
+        let Ok(fit) = a.fit(&host, DType::F32, budget) else { continue };
+        held += 1;
+        for tile in parts(&a.tiled(&fit.tiling).unwrap()) {
+            let memory = MemoryUse::of(&tile.plan(&host, DType::F32).unwrap()).unwrap().peak();
+            assert!(memory <= budget, "{memory} of {budget} in {}: {tile}", fit.how());
+        }
+        let y = a.apply_within(&x, &host, budget).unwrap();
+        assert!(distance(&y.to_array().unwrap(), &want) < 2e-6);
+    }
+    assert!(held > 1);
+}
+
 /// Tiles at the ends have fewer neighbours than those that the inner cut was chosen for.
 #[test]
 fn what_fits_can_be_applied() {

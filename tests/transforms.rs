@@ -367,6 +367,52 @@ fn normals_of_type_3_are_within_the_tolerance() {
     }
 }
 
+/// Points of a lattice, many of them at the ends of the band, where the kernel's transform is least.
+fn lattice(n: usize, d: usize) -> ArrayD<f64> {
+    let count = n.pow(d as u32);
+    ArrayD::from_shape_fn(IxDyn(&[count, d]), |i| ((i[0] / n.pow((d - 1 - i[1]) as u32)) % n) as f64 - n as f64 / 2.0)
+}
+
+/// What the convolution in the middle multiplies by is large at the ends, and its rounding grows by the square.
+#[test]
+fn type_3_onto_a_lattice_is_within_the_tolerance_with_its_normal() {
+    for (d, n, tols) in [(2, 20, &[1e-3, 1e-4, 1e-5][..]), (3, 6, &[1e-4, 1e-5])] {
+        let (x, s, c) = (cloud(400, d, 1.0, 1.0, 1), lattice(n, d), complex("N=400", 3));
+        let want = between(&wide(&c), &x, &s, false);
+        let twice = between(&want, &s, &x, true);
+        for &tol in tols {
+            let a = linop::nufft_type3("N=400", &x, &s, NufftType3Options::default().tol(tol), "M").unwrap();
+            let forward = distance(&apply_on(&Device::host(), &a, &c).unwrap(), &want);
+            let normal = distance(&apply_on(&Device::host(), &a.n(), &c).unwrap(), &twice);
+            assert!(forward <= tol && normal <= 2.0 * tol, "{d}-D, tol {tol:.0e}: {forward:.1e}, {normal:.1e}");
+        }
+    }
+    let asked = NufftType3Options::default().toeplitz(Some(true));
+    let error = linop::nufft_type3("N=400", &cloud(400, 3, 1.0, 1.0, 1), &lattice(6, 3), asked, "M").unwrap_err();
+    assert!(error.to_string().contains("divided out twice"), "{error}");
+    let pair =
+        linop::nufft_type3("N=4000", &cloud(4000, 3, 1.0, 1.0, 1), &lattice(6, 3), NufftType3Options::default(), "M");
+    let normals = pair.unwrap().nufft_normals().unwrap();
+    assert!(!normals[0].toeplitz && normals[0].reason.contains("would have an error"), "{normals:?}");
+}
+
+/// Relative to a result of few numbers the error of a kernel may be many times its mean, so these are summed; whatever lies
+/// between the two sets, then, nothing of its size is made.
+#[test]
+fn few_points_of_type_3_are_summed() {
+    let (host, c) = (Device::host(), complex("N=9", 3));
+    for (d, seed) in [(1, 1), (2, 2), (3, 3), (3, 4)] {
+        let (x, s) = (cloud(9, d, 0.0, 2.0, seed), cloud(2, d, 1.0, 7.0, seed + 10));
+        let a = linop::nufft_type3("N=9", &x, &s, NufftType3Options::default(), "M").unwrap();
+        let error = distance(&apply_on(&host, &a, &c).unwrap(), &between(&wide(&c), &x, &s, false));
+        assert!(error < 1e-6, "{d}-D: {error:.1e}");
+    }
+    let far = |b: f64| ndarray::arr2(&[[0.0], [b]]).into_dyn();
+    let a = linop::nufft_type3("N=2", &far(1e4), &far(1e3), NufftType3Options::default(), "M").unwrap();
+    let peak = linops::MemoryUse::of(&a.n().plan(&host, linops::DType::Complex32).unwrap()).unwrap().peak();
+    assert!(peak < 1 << 20, "{peak} bytes");
+}
+
 #[test]
 fn type_3_takes_points_that_coincide() {
     let one = |v: f64, n: usize| ArrayD::from_elem(IxDyn(&[n, 1]), v);

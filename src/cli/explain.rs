@@ -9,7 +9,7 @@ use super::printer::{Printer, count_of};
 use linops::explain::{Plan, Target};
 use linops::internal::{PlanValue, Step};
 use linops::linop::NufftNormal;
-use linops::{DType, Device, Error, Linop, MemoryUse, Result};
+use linops::{DType, Device, Error, Fit, Linop, MemoryUse, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -117,30 +117,47 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let normals = linop.nufft_normals()?;
     let (mut plans, mut texts) = (serde_json::Map::new(), Vec::new());
     let (mut containers, mut files) = (Value::Null, BTreeSet::new());
+    let mut unfit: Option<Error> = None;
     for (name, linop) in [("forward", linop.clone()), ("adjoint", linop.h()), ("normal", linop.n())] {
-        let plan = planned.plan(&linop)?;
-        let memory = MemoryUse::of(&plan)?;
         printer.line(format_args!("\n{name}: {} -> {}", linop.input()?, linop.output()?));
-        show(&plan, &memory, if name == "normal" { &normals } else { &[] }, printer);
+        let whole = planned.plan(&linop).and_then(|plan| Ok((MemoryUse::of(&plan)?, plan)));
+        let mut said = match &whole {
+            Ok((memory, plan)) => {
+                show(plan, memory, if name == "normal" { &normals } else { &[] }, printer);
+                value(plan, memory)
+            }
+            // In tiles it may fit.
+            Err(e) if args.memory_budget.is_some() && matches!(e.root(), Error::TooBig { .. }) => {
+                printer.line(format_args!("  whole: {e}"));
+                json!({ "error": e.to_string() })
+            }
+            Err(e) => return Err(e.clone()),
+        };
         if let (Some(budget), Planned::On(device)) = (args.memory_budget, &planned) {
             let fit = linop.fit(device, DType::Complex32, budget);
-            let said = fit.map_or_else(|e| e.to_string(), |f| format!("{}, {}", f.how(), bytes(f.peak)));
-            printer.line(format_args!("  within {}: {said}", bytes(budget)));
-        }
-        if args.wgsl {
-            for (kernel, text) in kernels::texts(&plan)? {
-                let shown = json!({ "kernel": kernel, "text": text });
-                if !texts.contains(&shown) {
-                    printer.line(format_args!("\n// {name}: {kernel}\n{text}"));
-                    texts.push(shown);
-                }
+            said["within"] = within(budget, &fit, printer);
+            match fit {
+                Err(e) if matches!(e.root(), Error::TooBig { .. }) => unfit = unfit.or(Some(e.at(name))),
+                Err(e) => return Err(e),
+                Ok(_) => {}
             }
         }
-        files.extend(args.kernels.write(&plan)?);
-        if containers.is_null() {
-            containers = json!(plan.regions);
+        if let Ok((_, plan)) = &whole {
+            if args.wgsl {
+                for (kernel, text) in kernels::texts(plan)? {
+                    let shown = json!({ "kernel": kernel, "text": text });
+                    if !texts.contains(&shown) {
+                        printer.line(format_args!("\n// {name}: {kernel}\n{text}"));
+                        texts.push(shown);
+                    }
+                }
+            }
+            files.extend(args.kernels.write(plan)?);
+            if containers.is_null() {
+                containers = json!(plan.regions);
+            }
         }
-        plans.insert(name.to_string(), value(&plan, &memory));
+        plans.insert(name.to_string(), said);
     }
     if let Some(folder) = args.kernels.folder() {
         printer.line(format_args!("\n{} in {}", count_of(files.len(), "kernel file"), folder.display()));
@@ -156,7 +173,22 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "wgsl": texts,
         "kernels": files,
     }));
-    Ok(DONE)
+    unfit.map_or(Ok(DONE), Err)
+}
+
+/// Says in which tiles a budget is kept, or that it cannot be.
+fn within(budget: u64, fit: &Result<Fit>, printer: &Printer) -> Value {
+    let said = match fit {
+        Ok(f) => format!("{}, {}", f.how(), bytes(f.peak)),
+        Err(e) => e.to_string(),
+    };
+    printer.line(format_args!("  within {}: {said}", bytes(budget)));
+    match fit {
+        Ok(f) => json!({
+            "bytes": budget, "tiles": f.tiling.to_string(), "from_host": f.staged, "peak_bytes": f.peak,
+        }),
+        Err(e) => json!({ "bytes": budget, "error": e.to_string() }),
+    }
 }
 
 /// Prints a plan: its kernels, its memory, how normals are computed in it, its containers.

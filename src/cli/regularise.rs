@@ -20,7 +20,7 @@ pub struct Regularise {
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Method>().map_err(|e| e.to_string()), requires = "reg")]
     solver: Option<Method>,
 
-    /// The wavelet of l1-wavelet: haar, db2 … db20, sym2 … sym20, coif1 … coif5 [default: db4]
+    /// The wavelet of l1-wavelet: haar, db1 … db20, sym2 … sym20, coif1 … coif5 [default: db4]
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Wavelet>().map_err(|e| e.to_string()), requires = "reg")]
     wavelet: Option<Wavelet>,
 

@@ -85,6 +85,20 @@ impl Pattern {
         self.tokens.iter().map(name).collect()
     }
 
+    /// The dims, where `...` stands for those of `others` that are not named.
+    ///
+    /// # Errors
+    /// A dim has an extent, or there are other wildcards.
+    pub(crate) fn dims_among(&self, others: &[Dim]) -> Result<Vec<Dim>> {
+        let named = Pattern { tokens: self.tokens.iter().filter(|t| **t != Token::Rest).cloned().collect() };
+        let mut dims = named.dims()?;
+        if let Some(at) = self.tokens.iter().position(|t| *t == Token::Rest) {
+            let rest: Vec<Dim> = others.iter().filter(|d| !dims.contains(d)).copied().collect();
+            dims.splice(at..at, rest);
+        }
+        Ok(dims)
+    }
+
     /// The shape of these axes under the names of this pattern: `()` leaves one as it is called, `...` all that are not named.
     /// Extents that are given are checked.
     pub(crate) fn name(&self, axes: &[Unnamed]) -> Result<Shape> {

@@ -155,6 +155,21 @@ impl Program {
         }
     }
 
+    /// Bytes of all weights and, as complex numbers, of all values: what programs are compared by before they are planned.
+    pub(crate) fn bytes(&self) -> u64 {
+        let of = |extents: &[usize]| 8 * extents.iter().map(|&n| n as u64).product::<u64>();
+        let mut bytes = of(&self.input);
+        self.visit(&mut |node| {
+            bytes += of(&node.extents);
+            bytes += match &node.op {
+                Op::Mul { weight, .. } => weight.bytes(),
+                Op::Primitive(p) => p.weights().iter().map(|w| w.bytes()).sum(),
+                Op::Zero | Op::Scale(_) | Op::Map(_) | Op::Reshape | Op::Sum(_) | Op::Add | Op::Parallel(_) => 0,
+            };
+        });
+        bytes
+    }
+
     /// The program with every node replaced by what `f` appends for it, given the node's inputs in the new program; where it
     /// appends nothing the node stays. Containers' sub-linops are rewritten likewise.
     ///

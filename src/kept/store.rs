@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Store<K: Eq + Hash, V> {
     ledger: Ledger,
     budget: AtomicU64,
+    /// Smaller budgets, each for as long as something runs.
+    limits: Mutex<Vec<u64>>,
     entries: Mutex<LruCache<K, Arc<V>>>,
     spares: Spares,
 }
@@ -37,7 +39,7 @@ impl std::fmt::Debug for Spares {
 impl<K: Eq + Hash, V> Store<K, V> {
     pub fn new(budget: u64, ledger: Ledger, spares: Spares) -> Store<K, V> {
         let entries = Mutex::new(LruCache::unbounded());
-        Store { ledger, budget: AtomicU64::new(budget), entries, spares }
+        Store { ledger, budget: AtomicU64::new(budget), limits: Mutex::default(), entries, spares }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -65,7 +67,8 @@ impl<K: Eq + Hash, V> Store<K, V> {
     pub fn trim(&self) {
         // What is put back in front of the others, since it is in use, is not looked at again.
         let mut left = self.entries().len();
-        while self.ledger.bytes() > self.budget.load(Ordering::Relaxed) {
+        let most = self.limits().iter().copied().fold(self.budget(), u64::min);
+        while self.ledger.bytes() > most {
             if (self.spares.0)() {
                 continue;
             }
@@ -96,6 +99,27 @@ impl<K: Eq + Hash, V> Store<K, V> {
         self.trim();
     }
 
+    /// Runs `f`, and keeps no more than so many bytes meanwhile, whatever the budget says and whoever else asks for more. After a
+    /// panic of `f`, too, the limit is gone.
+    pub fn while_keeping<R>(&self, bytes: u64, f: impl FnOnce() -> R) -> R {
+        struct Limit<'s, K: Eq + Hash, V>(&'s Store<K, V>, u64);
+        impl<K: Eq + Hash, V> Drop for Limit<'_, K, V> {
+            fn drop(&mut self) {
+                self.0.trim();
+                let mut limits = self.0.limits();
+                if let Some(own) = limits.iter().position(|b| *b == self.1) {
+                    limits.swap_remove(own);
+                }
+            }
+        }
+        self.limits().push(bytes);
+        let limit = Limit(self, bytes);
+        self.trim();
+        let result = f();
+        drop(limit);
+        result
+    }
+
     /// Gives up all that nobody uses.
     pub fn clear(&self) {
         let given_up: Vec<(K, Arc<V>)> = {
@@ -119,6 +143,10 @@ impl<K: Eq + Hash, V> Store<K, V> {
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.entries().len()
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, LruCache<K, Arc<V>>> {

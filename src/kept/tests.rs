@@ -31,6 +31,27 @@ fn what_is_in_use_stays_and_the_rest_makes_room() {
     assert_eq!((store.ledger().bytes(), store.len()), (0, 0));
 }
 
+/// The smallest of all limits holds, for as long as what it is for runs, and leaves the budget alone.
+#[test]
+fn limits_hold_while_something_runs() {
+    let store: Store<u32, Booking> = Store::new(100, Ledger::default(), Spares::none());
+    let filled = || {
+        (0..20).for_each(|key| drop(store.put(key, entry(store.ledger(), 10))));
+        store.ledger().bytes()
+    };
+    store.while_keeping(50, || {
+        assert!(filled() <= 60);
+        store.while_keeping(20, || assert!(filled() <= 30));
+        // Whoever sets the budget meanwhile sets it for later.
+        store.set_budget(90);
+        assert!((40..=60).contains(&filled()) && store.budget() == 90);
+    });
+    let panicked =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| store.while_keeping(0, || panic!("in between"))));
+    assert!(panicked.is_err());
+    assert!((80..=100).contains(&filled()));
+}
+
 #[test]
 fn many_small_things_count() {
     let store: Store<u32, Booking> = Store::new(1000, Ledger::default(), Spares::none());

@@ -167,7 +167,8 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
 /// Dims of the data beside `axes` are new in y, in front. Mode and boundary are those of [`convolve`] with the data as its x;
 /// dims of `axes` get the next unused name.
 ///
-/// The adjoint correlates with the conjugate data and is as short as the kernel. Costs are those of `convolve` with the data as
+/// The adjoint correlates with the conjugate data and is as short as the kernel; the normal is the convolution, then the
+/// correlation. Costs are those of `convolve` with the data as
 /// its kernel, and so mostly those of Fourier transforms. [Splits](Linop::split) along every dim.
 ///
 /// ```
@@ -180,7 +181,8 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
 /// ```
 ///
 /// # Errors
-/// As for [`convolve`], where x and the kernel have changed places.
+/// As for [`convolve`], where x and the kernel have changed places; with a circular boundary x is longer than the data, whose
+/// period would hold several of its entries at one place.
 pub fn convolve_kernel(input: impl ToShape, data: &Tensor, axes: &str, options: ConvolveOptions) -> Result<Linop> {
     let input = input.to_shape()?;
     let along = checked(axes_of(&input, axes).map_err(|e| e.at("convolve_kernel"))?, "convolve_kernel")?;

@@ -8,7 +8,8 @@ use crate::ir::Builder;
 use crate::primitive::contract::Contract;
 use crate::tensor::Tensor;
 
-/// y = einsum(w, x) by name: sums over every dim that is not in `out`, which orders the output dims.
+/// y = einsum(w, x) by name: sums over every dim that is not in `out`, which orders the output dims; `...` in it stands for the
+/// dims of x that the weight lacks and `out` does not name.
 ///
 /// The adjoint is the einsum with w̄ that sums over the dims that x lacks; the normal is both, one after the other. Each is one
 /// pass, with one product (of complex values 8 operations) for every index of all dims. [Splits](Linop::split) along every dim;
@@ -22,14 +23,16 @@ use crate::tensor::Tensor;
 /// assert_eq!(y.to_real_array()?, ndarray::arr1(&[21f32, 10.0, 1.0]).into_dyn());
 /// // Dims that the weight lacks are a batch.
 /// assert_eq!(linop::dense("N=2 T=5", &w, "M T")?.output()?.to_string(), "M=3 T=5");
+/// assert_eq!(linop::dense("T=5 N=2", &w, "... M")?.output()?.to_string(), "T=5 M=3");
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///
 /// # Errors
 /// An extent of the weight is not that of x, or `out` names a dim of neither.
 pub fn dense(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<Linop> {
-    let (input, out) = (input.to_shape()?, out.to_dims()?);
-    let w = weight.shape();
+    let (input, w) = (input.to_shape()?, weight.shape());
+    let stay: Vec<Dim> = input.dims().iter().filter(|d| w.axis(**d).is_none()).copied().collect();
+    let out = out.to_pattern().and_then(|out| out.dims_among(&stay)).map_err(|e| e.at("dense: out"))?;
     for (d, n) in w.iter() {
         if let Some(e) = input.size(d).filter(|e| *e != n) {
             return shape_err!("dense: dim {d} of the weight has extent {n}, expected {e} (input {input})");
@@ -70,7 +73,7 @@ pub fn dense(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<L
 /// Liang, IEEE Int. Symp. Biomed. Imaging 988 (2007); in a shuffled readout: Tamir et al., Magn. Reson. Med. 77:180 (2017). It is
 /// [`dense`] with these names, in linop files too.
 ///
-/// The adjoint projects the frames on the basis; T·K products for each pixel, forward and adjoint. [Splits](Linop::split) along
+/// The adjoint projects the frames on the basis, the normal is both, one after the other; T·K products for each pixel, forward and adjoint. [Splits](Linop::split) along
 /// every dim.
 ///
 /// ```

@@ -35,7 +35,8 @@ pub fn diagonal(input: impl ToShape, weight: &Tensor) -> Result<Linop> {
     build(input, weight, order)
 }
 
-/// [`diagonal`] with the output dims in the order of `out`, which names every dim of x and of the weight.
+/// [`diagonal`] with the output dims in the order of `out`, which names every dim of x and of the weight; `...` in it stands for
+/// those of x that it does not name.
 ///
 /// It splits, and costs, as [`diagonal`] does.
 ///
@@ -43,13 +44,16 @@ pub fn diagonal(input: impl ToShape, weight: &Tensor) -> Result<Linop> {
 /// use linops::{linop, Tensor};
 /// let maps = Tensor::from_array(ndarray::Array3::<f32>::ones((8, 4, 6)), "C Ny Nx")?;
 /// assert_eq!(linop::diagonal_to("Ny=4 Nx=6", &maps, "Ny C Nx")?.output()?.to_string(), "Ny=4 C=8 Nx=6");
+/// assert_eq!(linop::diagonal_to("Ny=4 Nx=6", &maps, "... C")?.output()?.to_string(), "Ny=4 Nx=6 C=8");
 /// # Ok::<(), linops::Error>(())
 /// ```
 ///
 /// # Errors
 /// As for `diagonal`; `out` lacks a dim of x or of the weight, or names another.
 pub fn diagonal_to(input: impl ToShape, weight: &Tensor, out: impl ToDims) -> Result<Linop> {
-    build(input.to_shape()?, weight, out.to_dims()?)
+    let input = input.to_shape()?;
+    let out = out.to_pattern().and_then(|out| out.dims_among(input.dims())).map_err(|e| e.at("diagonal: out"))?;
+    build(input, weight, out)
 }
 
 fn build(input: Shape, weight: &Tensor, order: Vec<Dim>) -> Result<Linop> {

@@ -94,7 +94,8 @@ fn build(op: &'static str, input: Shape, axes: &str, options: &GradientOptions) 
 /// The Laplacian, `y = Σ_d (x[n + 1] − 2x[n] + x[n − 1])/spacing_d²` along the dims of `axes`: minus the normal of [`gradient`],
 /// self-adjoint and not positive. One pass over memory where the spacing is 1.
 ///
-/// At the border of kind `Zero` one of the ends has a 0 beyond it and the other its own entry, as the gradient has.
+/// At the border of kind `Zero` the end that the gradient looks across (the last one with differences ahead, else the first) has a
+/// 0 beyond it, and the other its own entry.
 ///
 /// The normal is the Laplacian twice: two passes. [Splits](Linop::split) along every dim, with an entry of each neighbour.
 ///

@@ -91,6 +91,7 @@ impl Default for FbpOptions {
 /// It is a linop like others: a convolution and a back-projection. Of real views the image is real.
 ///
 /// The adjoint is the exact transpose: pixels are spread onto the views, which are filtered; it is not the projection. The
+/// normal is both, one after the other. The
 /// filter is a pass, or Fourier transforms of long detectors; back-projecting is a pass that reads two places (four of a cone)
 /// of each view for each pixel. [Splits](Linop::split) along dims of the views and dims that stay.
 ///

@@ -10,7 +10,7 @@ use num_complex::{Complex32, Complex64};
 
 /// y = x.
 ///
-/// Adjoint and normal are the identity, too. Nothing stands for it in a program. [Splits](Linop::split) along every dim.
+/// Adjoint and normal are the identity, too. Nothing stands for it in a program, so it costs nothing there. [Splits](Linop::split) along every dim.
 ///
 /// ```
 /// let a = linops::linop::identity("N=4")?;
@@ -27,7 +27,7 @@ pub fn identity(input: impl ToShape) -> Result<Linop> {
 
 /// y = 0, of another shape.
 ///
-/// The adjoint is zero from `output` to `input`, the normal zero of x. Nothing is read. [Splits](Linop::split) along every dim.
+/// The adjoint is zero from `output` to `input`, the normal zero of x. Nothing is read; the result is written once. [Splits](Linop::split) along every dim.
 ///
 /// ```
 /// use linops::{Tensor, linop};

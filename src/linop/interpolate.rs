@@ -126,7 +126,8 @@ pub fn interpolate(
 /// The adjoint of [`interpolate`]: spreads samples, the trailing dims of the input, onto a grid. `to` gives the grid's dims and
 /// extents in the order of the components of `locs`; they come last.
 ///
-/// y_n = Σ_m K(n − t_m) x_m, which each cell adds up in an order that the points fix. Cost, sources, and dims along which it
+/// y_n = Σ_m K(n − t_m) x_m, which each cell adds up in an order that the points fix. The adjoint is `interpolate`, the normal both, one after
+/// the other. Cost, sources, and dims along which it
 /// splits are those of `interpolate`.
 ///
 /// ```
@@ -291,6 +292,7 @@ impl Given {
         let InterpolateOptions { width, kernel, norm, boundary } = &self.options;
         to.field("locs", SavedArray::Coordinates(self.locs.clone()));
         match &width[..] {
+            _ if *kernel == InterpolationKernel::Cubic => {}
             [one] => to.field("width", *one),
             many => to.field("width", many.iter().map(|&w| w.into()).collect::<Vec<SavedValue>>()),
         }

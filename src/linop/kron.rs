@@ -16,7 +16,8 @@ use std::sync::Arc;
 /// makes the least work in all. The normal is the product of the normals. [`identity`](super::identity) leaves dims as they are,
 /// so that a linop may act anywhere: `kron(vec![identity("T=8")?, a, identity("C=3")?])`.
 ///
-/// The adjoint is the product of the adjoints, in the order that is best for it. [Splits](Linop::split) along dims along which
+/// The adjoint is the product of the adjoints, in the order that is best for it. It costs what its
+/// factors cost, each for every index of the others' dims. [Splits](Linop::split) along dims along which
 /// the factor that has them does.
 ///
 /// ```

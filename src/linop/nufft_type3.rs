@@ -7,7 +7,8 @@ use crate::dim::{Dim, Shape, ToShape, parse_dims};
 use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::points::{Footprint, Points, Profile, Window};
-use crate::primitive::nufft::{Accuracy, FACTORS, Nufft, grid_above, width_reaching};
+use crate::primitive::contract::Contract;
+use crate::primitive::nufft::{Accuracy, Convolve, FACTORS, Nufft, grid_above, width_reaching};
 use crate::setters::setters;
 use ndarray::{ArcArray, ArrayD, IxDyn};
 use num_complex::{Complex32, Complex64};
@@ -19,7 +20,7 @@ use std::f64::consts::{PI, TAU};
 pub struct NufftType3Options {
     /// Relative l2 error of the result and of the adjoint's: 1e-4, 3e-6 at least.
     pub tol: f64,
-    /// Whether the normal has a convolution in its middle (Toeplitz): always, never, or where it is cheaper.
+    /// Whether the normal has a convolution in its middle (Toeplitz): always, never, or where it is cheaper and as exact.
     pub toeplitz: Option<bool>,
 }
 
@@ -42,6 +43,15 @@ const LEAST_TOL: f64 = 3e-6;
 /// Cells of the grid between the two sets, at most.
 const MOST_CELLS: f64 = (1u64 << 31) as f64;
 
+/// Pairs of points that are summed directly, at most: 8 MiB of factors.
+const MOST_PAIRS: usize = 1 << 20;
+
+/// How much wider than the targets the band is.
+const EDGE: f64 = 1.04;
+
+/// Points of either set below which errors are no longer near their mean.
+const FEW: usize = 64;
+
 /// y_m = Σ_n c_n exp(−2πi x_n·s_m), from values at points x to values at frequencies s, both anywhere: type 3. Not normalised.
 ///
 /// `sources` (…, D) are the x and `targets` (…, D) the s, with D of 1 to 3; units are each other's inverse. The sources' leading
@@ -50,12 +60,14 @@ const MOST_CELLS: f64 = (1u64 << 31) as f64;
 /// The relative l2 error against the sum is within the tolerance, for random points and values. Values are spread to a grid that
 /// is fine enough for the spread of s, with that grid's type 2 transform to s behind, and the kernel's transform divided out
 /// (Lee and Greengard, J. Comput. Phys. 206:1, 2005; Barnett, Magland and af Klinteberg, SIAM J. Sci. Comput. 41:C479, 2019).
-/// Both sets are centred first, which phases before and behind make good. So the cost is that of two kernels for each point and of
+/// Both sets are centred first, which phases before and behind make good. Few points (below 64 in either set), and what takes no
+/// more so, are summed as written, up to a million pairs. Else the cost is that of two kernels for each point and of
 /// a Fourier transform whose length along an axis is about 2 to 4 times the product of both sets' widths (the number of turns
 /// that exp makes); where points lie in clusters far apart, cut them into several linops and add.
 ///
 /// The adjoint is the exact transpose of that, c_n = Σ_m y_m exp(+2πi x_n·s_m); the normal is both, with a convolution in its
-/// middle where that is cheaper, as [`nufft`](super::nufft()) has it.
+/// middle where that is cheaper, as [`nufft`](super::nufft()) has it, and exact enough: the kernel's transform is divided out
+/// twice there, which rounding grows by. [`Linop::nufft_normals`] says which it is.
 ///
 /// [Splits](Linop::split) along the sources, the targets and the dims in front.
 ///
@@ -72,7 +84,8 @@ const MOST_CELLS: f64 = (1u64 << 31) as f64;
 ///
 /// # Errors
 /// The last extents of the input are not those of the sources, the sets have other numbers of components than 1 to 3 or none, a
-/// coordinate is not finite, the tolerance is out of reach, or the product of both sets' widths asks for 2³¹ cells or more.
+/// coordinate is not finite, the tolerance is out of reach, the product of both sets' widths asks for 2³¹ cells or more, or
+/// `toeplitz` asks for a convolution that is not as exact as the tolerance.
 pub fn nufft_type3(
     input: impl ToShape,
     sources: &ArrayD<f64>,
@@ -116,7 +129,11 @@ fn build(
     let (x, s) = (flat_locs(sources), flat_locs(targets));
     let between = Between::new(&x, &s, d, options)?;
     let given = Given { sources: sources.to_shared(), targets: targets.to_shared(), options };
-    let details = format!("{} to {} points, {:?}", x.len() / d, s.len() / d, between.points);
+    let how = match &between {
+        Between::Direct(_) => "summed directly".to_string(),
+        Between::Grid(spread) => format!("{:?}", spread.points),
+    };
+    let details = format!("{} to {} points, {how}", x.len() / d, s.len() / d);
     Ok(Linop::of(input, output, Type3 { kept, end, between, given, details }))
 }
 
@@ -168,7 +185,8 @@ impl Grid {
                 (false, true) => s.reach,
                 (false, false) => 1.0,
             };
-            let h = 0.5 / (sigma * band);
+            // The very edge of the band, where a kernel is worst by far, is left free: on a lattice many targets lie at the ends.
+            let h = 0.5 / (sigma * band * EDGE);
             let least = 2.0 * x.reach / h + width + 2.0;
             cells *= least;
             if !(cells < MOST_CELLS && h.is_normal()) {
@@ -185,6 +203,18 @@ impl Grid {
         Ok(Grid { sigma, width, step, extents })
     }
 
+    /// Grids for the kernels that are exact enough: half of the error by either interpolation, squared sums being less.
+    fn candidates(x: &[Span], s: &[Span], tol: f64) -> Result<Vec<Grid>> {
+        let widths =
+            FACTORS.iter().filter_map(|&sigma| Some((sigma, width_reaching(0.5 * tol, sigma, x.len(), true)?)));
+        widths.map(|(sigma, width)| Grid::new(x, s, sigma, width)).collect()
+    }
+
+    /// What exp makes from a cell to the next at a target, seen from the targets' middle.
+    fn turns(&self, axis: usize, s: f64, ss: &[Span]) -> f64 {
+        (s - ss[axis].middle) * self.step[axis]
+    }
+
     /// Nominal operations: footprints, and the transform of a grid that is finer again.
     fn cost(&self, points: usize) -> f64 {
         let cells: f64 = self.extents.iter().map(|&n| 1.5 * n as f64).product();
@@ -194,7 +224,15 @@ impl Grid {
 
 /// What lies between the two sets.
 #[derive(Debug)]
-struct Between {
+enum Between {
+    /// The factor of each pair, targets × sources.
+    Direct(Constant),
+    Grid(Spread),
+}
+
+/// The way by a grid.
+#[derive(Debug)]
+struct Spread {
     /// On what is spread: the targets' middle at the sources.
     before: Constant,
     points: Points,
@@ -205,24 +243,94 @@ struct Between {
 
 impl Between {
     fn new(x: &[f64], s: &[f64], d: usize, options: NufftType3Options) -> Result<Between> {
-        let count = x.len() / d;
-        // Errors of a few sums lie far from their mean.
-        let tol = options.tol / (1.0 + 16.0 / count.min(s.len() / d) as f64).min(4.0);
         let spans = |points: &[f64]| (0..d).map(|a| Span::of(points, a, d)).collect::<Vec<_>>();
         let (xs, ss) = (spans(x), spans(s));
-        // Half of the error by either interpolation, squared sums being less.
-        let tried = FACTORS.iter().filter_map(|&sigma| {
-            let width = width_reaching(0.5 * tol, sigma, d, true)?;
-            Some(Grid::new(&xs, &ss, sigma, width))
-        });
-        let grids = tried.collect::<Result<Vec<_>>>()?;
-        let Some(grid) = grids.into_iter().min_by(|a, b| a.cost(count).total_cmp(&b.cost(count))) else {
-            return value_err!("no kernel reaches tol {tol}; use a larger one");
-        };
-        let (w, window) = (grid.width, Window::new(grid.width, grid.sigma));
+        let (sources, targets) = (x.len() / d, s.len() / d);
+        let pairs = sources.checked_mul(targets).filter(|n| *n <= MOST_PAIRS && options.toeplitz != Some(true));
+        // As exact as f64 has the turns.
+        let most = |points: &[f64]| points.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let digits = TAU * most(x) * most(s) * d as f64 * f64::EPSILON;
+        let direct = pairs.filter(|_| digits <= 0.1 * options.tol);
+        if direct.is_some() && sources.min(targets) < FEW {
+            return factors(x, s, d).map(Between::Direct);
+        }
+        let grids = Grid::candidates(&xs, &ss, options.tol)?;
+        let cheapest = grids.iter().map(|g| g.cost(sources + targets)).fold(f64::INFINITY, f64::min);
+        if direct.is_some_and(|pairs| 8.0 * pairs as f64 <= cheapest) {
+            return factors(x, s, d).map(Between::Direct);
+        }
+        Spread::new((x, &xs), (s, &ss), grids, options).map(Between::Grid)
+    }
+}
+
+/// exp(−2πi x·s) of each pair, targets × sources.
+fn factors(x: &[f64], s: &[f64], d: usize) -> Result<Constant> {
+    let pairs = s.chunks_exact(d).flat_map(|s| x.chunks_exact(d).map(move |x| (x, s)));
+    let value = |(x, s): (&[f64], &[f64])| {
+        let turns: f64 = x.iter().zip(s).map(|(x, s)| x * s).map(|t| t - t.round()).sum();
+        let (sin, cos) = (-TAU * turns).sin_cos();
+        Complex32::new(cos as f32, sin as f32)
+    };
+    let extents = vec![s.len() / d, x.len() / d];
+    let values = crate::allocate::collected(pairs.map(value), extents.iter().product())?;
+    Constant::new(extents, ConstantData::C32(values))
+}
+
+/// The kernel of a grid, where its targets are.
+struct Kernel {
+    window: Window,
+    /// Its transform at each target.
+    at: Vec<f64>,
+    /// How much errors of what comes behind grow when it is divided out, in the mean square over the targets: against what the
+    /// kernel leaves of them at these, or of errors that lie all over the band.
+    growth: f64,
+}
+
+impl Kernel {
+    fn new(grid: &Grid, s: &[f64], ss: &[Span]) -> Kernel {
+        let window = Window::new(grid.width, grid.sigma);
+        let transform = |turns: f64| 0.5 * grid.width * window.transform(PI * grid.width * turns);
+        let product = |s: &[f64]| s.iter().enumerate().map(|(a, s)| transform(grid.turns(a, *s, ss))).product::<f64>();
+        let at: Vec<f64> = s.chunks_exact(ss.len()).map(product).collect();
+        let mean = |square: &dyn Fn(&f64) -> f64| at.iter().map(square).sum::<f64>() / at.len() as f64;
+        let modes = (0..32).map(|i| transform(0.5 / grid.sigma * (f64::from(i) + 0.5) / 32.0).powi(2));
+        let band = (modes.sum::<f64>() / 32.0).powi(ss.len() as i32);
+        let growth = (mean(&|v| v * v).max(band) * mean(&|v| 1.0 / (v * v))).sqrt();
+        Kernel { window, at, growth }
+    }
+
+    /// The tolerance of the transform behind, which may be below what there is.
+    fn behind(&self, tol: f64) -> f64 {
+        0.8 * tol / self.growth
+    }
+}
+
+impl Spread {
+    fn new(
+        (x, xs): (&[f64], &[Span]),
+        (s, ss): (&[f64], &[Span]),
+        mut grids: Vec<Grid>,
+        options: NufftType3Options,
+    ) -> Result<Spread> {
+        let (tol, d) = (options.tol, xs.len());
+        let points = (x.len() + s.len()) / d;
+        grids.sort_by(|a, b| a.cost(points).total_cmp(&b.cost(points)));
+        // The cheapest behind which a transform is exact enough; if there is none, the one where least is missing.
+        let mut best: Option<(Grid, Kernel)> = None;
+        for grid in grids {
+            let kernel = Kernel::new(&grid, s, ss);
+            let enough = kernel.behind(tol) >= Accuracy::LEAST_TOL;
+            if enough || best.as_ref().is_none_or(|(_, b)| kernel.growth < b.growth) {
+                best = Some((grid, kernel));
+            }
+            if enough {
+                break;
+            }
+        }
+        let Some((grid, kernel)) = best else { return value_err!("no kernel reaches tol {tol}; use a larger one") };
         let footprint = Footprint {
-            width: vec![w; d],
-            profile: vec![Profile::window(&window); d],
+            width: vec![grid.width; d],
+            profile: vec![Profile::window(&kernel.window); d],
             radial: false,
             circular: true,
             closed: false,
@@ -230,39 +338,49 @@ impl Between {
         let cell = |(i, x): (usize, &f64)| (x - xs[i % d].middle) / grid.step[i % d] + (grid.extents[i % d] / 2) as f64;
         let cells: Vec<f64> = x.iter().enumerate().map(cell).collect();
         let points = Points::new(&cells, &grid.extents, &footprint)?;
-        // Where the kernel's transform is small, what the second transform leaves of errors grows.
-        let transform = |turns: f64| 0.5 * w * window.transform(PI * w * turns);
-        let modes = (0..32).map(|i| transform(0.5 / grid.sigma * (f64::from(i) + 0.5) / 32.0));
-        let (squares, inverse) = modes.fold((0.0, 0.0), |(a, b), v| (a + v * v, b + 1.0 / (v * v)));
-        let grows = ((squares / 32.0) * (inverse / 32.0)).sqrt().powi(d as i32);
-        let tol = Accuracy::Tol((0.8 * tol / grows).max(Accuracy::LEAST_TOL));
-        // In cycles per grid, from its middle.
-        let turns = |i: usize, s: f64| (s - ss[i % d].middle) * grid.step[i % d];
-        let frequency = |(i, s): (usize, &f64)| turns(i, *s) * grid.extents[i % d] as f64;
+        let frequency = |(i, s): (usize, &f64)| grid.turns(i % d, *s, ss) * grid.extents[i % d] as f64;
         let locs = s.iter().enumerate().map(frequency).collect();
-        let nufft = Nufft::new(&grid.extents, &[s.len() / d], locs, tol, options.toeplitz)?;
+        let accuracy = Accuracy::Tol(kernel.behind(tol).max(Accuracy::LEAST_TOL));
+        let convolve = kernel.convolve(options)?;
+        let nufft = Nufft::new(&grid.extents, &[s.len() / d], locs, accuracy, convolve)?;
         let whole: f64 = grid.extents.iter().map(|&n| (n as f64).sqrt()).product();
-        let before = phases(x.chunks_exact(d), |x| {
-            let turns = x.iter().zip(&xs).zip(&ss).map(|((x, own), other)| (x - own.middle) * other.middle);
+        let before = phases(x.chunks_exact(d), |_, x| {
+            let turns = x.iter().zip(xs).zip(ss).map(|((x, own), other)| (x - own.middle) * other.middle);
             Complex64::from_polar(1.0, -TAU * turns.map(|t| t - t.round()).sum::<f64>())
         })?;
-        let after = phases(s.chunks_exact(d), |s| {
-            let phase = s.iter().zip(&xs).map(|(s, other)| s * other.middle).map(|t| t - t.round()).sum::<f64>();
-            let kernel: f64 = s.iter().enumerate().map(|(a, s)| transform(turns(a, *s))).product();
-            Complex64::from_polar(whole / kernel, -TAU * phase)
+        let after = phases(s.chunks_exact(d), |m, s| {
+            let phase = s.iter().zip(xs).map(|(s, other)| s * other.middle).map(|t| t - t.round()).sum::<f64>();
+            Complex64::from_polar(whole / kernel.at[m], -TAU * phase)
         })?;
-        Ok(Between { before, points, nufft, after })
+        Ok(Spread { before, points, nufft, after })
+    }
+}
+
+impl Kernel {
+    /// Whether the normal may be a convolution. What it multiplies by is the square of what divides the kernel's transform out, so
+    /// its own errors grow by the square, too.
+    fn convolve(&self, options: NufftType3Options) -> Result<Convolve> {
+        let error = self.growth * self.growth * Accuracy::LEAST_TOL;
+        match options.toeplitz {
+            Some(true) if error > options.tol => value_err!(
+                "toeplitz: the convolution in the normal would have an error of {error:.0e}, more than tol {:.0e}: the kernel's \
+                 transform is divided out twice; take a tol of {error:.0e}, or leave toeplitz out",
+                options.tol
+            ),
+            None if error > options.tol => Ok(Convolve::Inexact(error)),
+            asked => Ok(asked.into()),
+        }
     }
 }
 
 /// One number for each point.
 fn phases<'p>(
     points: impl ExactSizeIterator<Item = &'p [f64]>,
-    value: impl Fn(&[f64]) -> Complex64,
+    value: impl Fn(usize, &[f64]) -> Complex64,
 ) -> Result<Constant> {
     let n = points.len();
     let narrow = |c: Complex64| Complex32::new(c.re as f32, c.im as f32);
-    let values = crate::allocate::collected(points.map(|p| narrow(value(p))), n)?;
+    let values = crate::allocate::collected(points.enumerate().map(|(k, p)| narrow(value(k, p))), n)?;
     Constant::new(vec![n], ConstantData::C32(values))
 }
 
@@ -294,13 +412,23 @@ impl Operator for Type3 {
     }
 
     fn forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
-        let Between { before, points, nufft, after } = &self.between;
         let (batch, kept) = (self.kept.len(), self.kept.iter().copied());
-        let v = b.reshape(x, kept.clone().chain([points.count()]).collect())?;
-        let v = b.mul(v, before.clone(), vec![batch], false)?;
-        let v = b.spread(v, points.clone())?;
-        let v = b.nufft(v, nufft.clone())?;
-        let v = b.mul(v, after.clone(), vec![batch], false)?;
+        let sources = b.extents(x)[batch..].iter().product();
+        let v = b.reshape(x, kept.clone().chain([sources]).collect())?;
+        let v = match &self.between {
+            Between::Direct(weight) => {
+                let (source, target) = (batch as u32, batch as u32 + 1);
+                let with = |last: u32| (0..batch as u32).chain([last]).collect();
+                let (w, x, y) = (vec![target, source], with(source), with(target));
+                b.contract(v, Contract { weight: weight.clone(), conj: false, w, x, y })?
+            }
+            Between::Grid(Spread { before, points, nufft, after }) => {
+                let v = b.mul(v, before.clone(), vec![batch], false)?;
+                let v = b.spread(v, points.clone())?;
+                let v = b.nufft(v, nufft.clone())?;
+                b.mul(v, after.clone(), vec![batch], false)?
+            }
+        };
         b.reshape(v, kept.chain(self.end.iter().copied()).collect())
     }
 

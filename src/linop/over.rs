@@ -12,8 +12,10 @@ impl Linop {
     /// The same linop for every index of these new dims, which x and y have in front: y_t = A x_t.
     ///
     /// One program with axes in front of every value, so one plan with the kernels that A alone has, and A's weights once: no
-    /// container of copies. Its normal is that of A over the dims, so that what A's normal is made of (a convolution for a
+    /// container of copies, and the cost of A for each entry. Its adjoint is that of A over the dims; its normal is that of A over the dims, so that what A's normal is made of (a convolution for a
     /// non-uniform transform) is shared as well. Dims elsewhere than in front: [`kron`](super::kron) with identities.
+    ///
+    /// [Splits](Linop::split) along these dims, and along those that A does.
     ///
     /// Bits are those of applying A to each entry, but where the host chooses by the number of results: it adds up fewer than 64
     /// sums in another order than more of them, and takes weights of a non-uniform transform of few images from polynomials.

@@ -93,7 +93,7 @@ pub fn transpose(input: impl ToShape, order: &str) -> Result<Linop> {
 
 /// Moves the dims in `axes` so that they stand from position `to` of the output on, in the order given; the others keep theirs.
 ///
-/// It is [`transpose`] otherwise.
+/// It is [`transpose`] otherwise: adjoint, normal, cost, and the dims along which it splits.
 ///
 /// ```
 /// let t = linops::linop::moveaxis("C=8 Ny=4 Nx=6", "C", 2)?;

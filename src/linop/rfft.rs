@@ -39,6 +39,7 @@ setters! { RfftOptions {
 /// apart behind it): half of the work and of the memory. Complex values and odd lengths are transformed whole, without storing what
 /// is not kept. Errors are those of [`fft`](super::fft()).
 ///
+/// The normal transforms there and back along the last of `axes` alone; along the others the transforms cancel.
 /// [Splits](Linop::split) along all dims but those of `axes`. Cooley, Lewis and Welch, J. Sound Vib. 12:315 (1970).
 ///
 /// ```
@@ -84,6 +85,7 @@ pub fn rfft(input: impl ToShape, axes: &str, options: RfftOptions) -> Result<Lin
 /// analytic signal, Gabor 1946): Re(irfft(rfft(x))) = x, where both have the same norm and `isometric`. It is the adjoint of
 /// [`rfft`] times m and scalars, at the cost of one complex transform of N; with `isometric` and `Norm::Ortho` it is the adjoint.
 ///
+/// The adjoint is the half of the transform of x times m; the normal is both, one after the other.
 /// [Splits](Linop::split) along all dims but those of `axes`.
 ///
 /// ```

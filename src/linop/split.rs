@@ -114,9 +114,15 @@ impl Cut {
                 zero.into_iter().chain(starts.iter().copied()).collect()
             }
         };
-        let ends = starts.iter().skip(1).copied().chain([extent]);
-        Ok(starts.iter().copied().zip(ends).map(|(s, e)| s..e).collect())
+        Ok(between(starts, extent))
     }
+}
+
+/// From each start to the next, and from the last to the end.
+fn between(starts: impl IntoIterator<Item = usize>, end: usize) -> Vec<Range<usize>> {
+    let starts: Vec<usize> = starts.into_iter().collect();
+    let ends = starts.iter().skip(1).copied().chain([end]);
+    starts.iter().copied().zip(ends).map(|(s, e)| s..e).collect()
 }
 
 /// Whether a linop can be split along a dim.
@@ -159,8 +165,60 @@ pub(crate) struct Tiles {
     normal: bool,
 }
 
+/// Tiles of which it is known at once whether they can be made.
+const LOOKED_AT: usize = 512;
+
+/// The side of a linop that is cut: a dim may be on several, with an extent of its own on each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Output,
+    Input,
+    /// The output of the linop of which it is the normal: the sum of the normals of its parts.
+    Inside,
+}
+
+/// Where a dim is on a side.
+#[derive(Clone, Copy, Debug)]
+struct Site {
+    side: Side,
+    axis: usize,
+    extent: usize,
+}
+
+impl Linop {
+    /// Where a dim can be cut, in the order in which it is tried.
+    ///
+    /// # Errors
+    /// The dim is on no side.
+    fn sites(&self, dim: &str) -> Result<Vec<Site>> {
+        let (name, inside) = (dim.parse::<Dim>()?, self.inside_normal());
+        let of =
+            |side: Side, shape: &Shape| shape.axis(name).map(|axis| Site { side, axis, extent: shape.extents()[axis] });
+        let inside = inside.map(|a| a.output()).transpose()?.and_then(|shape| of(Side::Inside, shape));
+        let own = [of(Side::Output, self.output()?), of(Side::Input, self.input()?)];
+        let sites: Vec<Site> = own.into_iter().flatten().chain(inside).collect();
+        if sites.is_empty() {
+            self.size(dim)?;
+        }
+        Ok(sites)
+    }
+
+    /// Dims along which it may be cut, each once, with the largest extent that each has: those of the output, of the input, and of
+    /// what a normal is of.
+    pub(crate) fn cut_dims(&self) -> Result<Vec<(Dim, usize)>> {
+        let inside = self.inside_normal().map(Linop::output).transpose()?;
+        let mut dims: Vec<Dim> = Vec::new();
+        for shape in [Some(self.output()?), Some(self.input()?), inside].into_iter().flatten() {
+            dims.extend(shape.dims().iter().filter(|d| !dims.contains(d)).copied().collect::<Vec<_>>());
+        }
+        let largest = |dim: Dim| Ok(self.sites(&dim.to_string())?.iter().map(|s| s.extent).max().unwrap_or(0));
+        dims.into_iter().map(|dim| Ok((dim, largest(dim)?))).collect()
+    }
+}
+
 impl Tiles {
-    /// A linop along a dim of its output, or else of its input.
+    /// A linop along a dim of its output, or else of its input, or else of what it is the normal of: the first of which the cut can
+    /// be made.
     ///
     /// # Errors
     /// It has no such dim, the cut does not fit it, or something in the linop cannot be split along it.
@@ -168,47 +226,33 @@ impl Tiles {
         Tiles::along(a, dim, |name, extent| cut.ranges(name, extent))
     }
 
-    /// The tile of some entries of a dim alone.
-    ///
-    /// # Errors
-    /// As for [`Tiles::of`].
-    pub fn one(a: &Linop, dim: &str, range: Range<usize>) -> Result<Tile> {
-        Tiles::along(a, dim, |_, _| Ok(vec![range.clone()]))?.tile(0)
-    }
-
     fn along(a: &Linop, dim: &str, ranges: impl Fn(Dim, usize) -> Result<Vec<Range<usize>>>) -> Result<Tiles> {
         let at = |e: Error| e.at(format!("{} along {dim}", a.label()));
-        let (input, output, name) = (a.input()?, a.output()?, dim.parse::<Dim>()?);
-        if input.axis(name).is_none()
-            && output.axis(name).is_none()
-            && let Some(inner) = a.inside_normal()
-        {
-            return Tiles::along(inner, dim, ranges)?.normals(input).map_err(at);
+        let (sites, name) = (a.sites(dim)?, dim.parse::<Dim>()?);
+        let mut refused: Option<Error> = None;
+        for site in sites {
+            match ranges(name, site.extent).and_then(|ranges| Tiles::at(a, &site, ranges)) {
+                Ok(tiles) => return Ok(tiles),
+                // What is said is why the first one cannot be cut.
+                Err(e) => refused = refused.or(Some(e)),
+            }
         }
-        let extent = a.size(dim).map_err(at)?;
-        let written = match output.axis(name) {
-            Some(axis) => Some(Tiles::writing(a, axis, ranges(name, output.extents()[axis])?)),
-            None => None,
-        };
-        let Some(axis) = input.axis(name) else {
-            return match written {
-                Some(tiles) => tiles.map_err(at),
-                None => shape_err!("{} has no dim {dim} (of extent {extent})", a.label()),
-            };
-        };
-        let read = || Tiles::reading(a, axis, ranges(name, input.extents()[axis])?);
-        match written {
-            Some(Ok(tiles)) => Ok(tiles),
-            Some(Err(e)) => read().map_err(|_| at(e)),
-            None => read().map_err(at),
+        Err(at(refused.unwrap_or_else(|| Error::Shape(format!("there is no dim {dim}")))))
+    }
+
+    fn at(a: &Linop, site: &Site, ranges: Vec<Range<usize>>) -> Result<Tiles> {
+        match site.side {
+            Side::Output => Tiles::writing(a, site.axis, ranges),
+            Side::Input => Tiles::reading(a, site.axis, ranges),
+            Side::Inside => {
+                let Some(inner) = a.inside_normal() else { return shape_err!("{} is no normal", a.label()) };
+                Tiles::writing(inner, site.axis, ranges)?.normals(a.input()?)
+            }
         }
     }
 
     /// The tiles of the normal: the sum of the normals of parts of the output.
     fn normals(self, input: &Shape) -> Result<Tiles> {
-        if !self.joined {
-            return shape_err!("parts of the input meet in the normal; split along a dim of the output");
-        }
         Ok(Tiles { output: input.clone(), input: input.clone(), joined: false, normal: true, ..self })
     }
 
@@ -223,8 +267,15 @@ impl Tiles {
     }
 
     fn cut(a: &Linop, program: Arc<Program>, axis: usize, ranges: Vec<Range<usize>>, joined: bool) -> Result<Tiles> {
-        // Whether all can be made is known before one is; none of them stays.
-        ranges.iter().try_for_each(|range| program.narrowed(axis, range).map(drop))?;
+        let extent = program.output_extents().get(axis).copied().unwrap_or(0);
+        if let Some(range) = ranges.iter().find(|r| r.is_empty() || r.end > extent) {
+            return shape_err!("entries {range:?} of a dim of extent {extent}; expected some, all of them below it");
+        }
+        // Whether they can be made is known before one is; none of them stays. Of very many some are looked at: what one of the
+        // others lacks is said when it is made.
+        let looked = ranges.len().min(LOOKED_AT);
+        let at = |k: usize| k * (ranges.len() - 1) / (looked - 1).max(1);
+        (0..looked).try_for_each(|k| program.narrowed(axis, &ranges[at(k)]).map(drop))?;
         let (input, output) = (a.input()?.clone(), a.output()?.clone());
         Ok(Tiles { output, input, joined, whole: a.clone(), program, axis, ranges, normal: false })
     }
@@ -444,18 +495,12 @@ impl Linop {
         let mut dims = self.output()?.dims().to_vec();
         dims.extend(self.input()?.dims().iter().filter(|d| self.output().is_ok_and(|o| o.axis(**d).is_none())));
         let kind = |dim: Dim| -> Result<(Dim, Splits)> {
-            let n = self.size(&dim.to_string())?;
-            let starts = [n / 3, 2 * n / 3]
-                .into_iter()
-                .filter(|s| (1..n).contains(s))
-                .collect::<std::collections::BTreeSet<_>>();
-            let cut = Cut::At(starts.into_iter().collect());
-            Ok((
-                dim,
-                Tiles::of(self, &dim.to_string(), &cut)
-                    .and_then(|t| t.kind())
-                    .unwrap_or_else(|e| Splits::Not(e.root().to_string())),
-            ))
+            let thirds = |_: Dim, n: usize| {
+                let starts = [0, n / 3, 2 * n / 3].into_iter().collect::<std::collections::BTreeSet<_>>();
+                Ok(between(starts, n))
+            };
+            let kind = Tiles::along(self, &dim.to_string(), thirds).and_then(|t| t.kind());
+            Ok((dim, kind.unwrap_or_else(|e| Splits::Not(e.root().to_string()))))
         };
         dims.into_iter().map(kind).collect()
     }
@@ -465,7 +510,7 @@ impl Linop {
     /// # Errors
     /// As for [`split`](Linop::split): why it cannot.
     pub fn splits_along(&self, dim: &str) -> Result<()> {
-        let cut = if self.size(dim)? > 1 { Cut::At(vec![1]) } else { Cut::Tiles(1) };
-        Tiles::of(self, dim, &cut).map(drop)
+        let two = |_: Dim, n: usize| Ok(between([0, 1].into_iter().filter(|s| *s < n), n));
+        Tiles::along(self, dim, two).map(drop)
     }
 }

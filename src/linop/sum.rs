@@ -27,7 +27,8 @@ pub fn sum(input: impl ToShape, axes: impl ToDims) -> Result<Linop> {
     build(input.to_shape()?, &axes.to_dims()?, false)
 }
 
-/// The mean over the dims in `axes`, which leave the shape: y = 1/N · Σ x, N values each. The adjoint repeats y/N.
+/// The mean over the dims in `axes`, which leave the shape: y = 1/N · Σ x, N values each. The adjoint repeats y/N, and the
+/// normal puts 1/N of the mean in place of each value.
 ///
 /// Cost, and dims along which it splits, are those of [`sum`].
 ///

@@ -25,8 +25,8 @@ use std::sync::Arc;
 /// }
 /// ```
 ///
-/// - Binding 0 is the input, binding 1 the result, both whole, in C order. The kernel writes every element of the result; what
-///   stands there before is undefined.
+/// - Binding 0 is the input, binding 1 the result, both whole, in C order. The result is 0 before the kernel
+///   runs: an element that it does not write stays 0, and it may add to it.
 /// - `T` is `f32` for real values and `vec2<f32>` (re, im) for complex ones: where the text does not declare it, the kernel is made
 ///   for both, word by word. With `vec2<f32>` written out real values are made complex; with `f32` complex ones are refused.
 /// - [`constant`](Wgsl::constant)s and [`list`](Wgsl::list)s follow from binding 2 on, `var<storage, read>`.

@@ -251,6 +251,15 @@ impl Device {
         }
     }
 
+    /// Runs `f`, and keeps no more than so many bytes for plans meanwhile.
+    pub(super) fn while_keeping<R>(&self, bytes: u64, f: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            Kind::Host => host().plans.while_keeping(bytes, f),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(g) => g.plans.while_keeping(bytes, f),
+        }
+    }
+
     /// Bytes that are kept for plans between applies.
     pub fn cached_bytes(&self) -> u64 {
         match &self.0 {

@@ -2,18 +2,20 @@
 
 use super::device::Device;
 use super::memory::MemoryUse;
-use crate::dim::Dim;
 use crate::error::{Error, Result, shape_err};
 use crate::ir::ThreadSettings;
-use crate::linop::{Linop, Tiles, Tiling};
+use crate::linop::{Cut, Linop, Tiles, Tiling};
 use crate::plan::Plan;
 use crate::tensor::DType;
 
 /// Plans that one search makes, at most; what it has found by then stands.
 pub(super) const PLANNINGS: usize = 400;
 
-/// Tiles of one size that are looked at: those at both ends, in the middle, and some between.
+/// Tiles of one size that are planned whatever they hold: those at both ends, in the middle, and some between.
 const LOOKED_AT: usize = 16;
+
+/// Tiles of one size that are made to see what they hold, at most.
+const WEIGHED: usize = 4096;
 
 /// What is searched for, and how far it has come.
 pub(super) struct Search<'d> {
@@ -59,17 +61,15 @@ impl Search<'_> {
 
     /// The tiling along one dim whose tiles, as one plan, keep within the budget, and what that takes.
     pub fn in_one_plan(&mut self, a: &Linop) -> Result<Option<(Tiling, u64)>> {
-        /// Tiles of one plan, at most: each has steps of its own.
         const MOST: usize = 64;
         let mut best: Option<(usize, Tiling, u64)> = None;
-        for dim in a.all_dims()? {
-            let (dim, extent) = (dim.to_string(), a.extent_of(dim)?);
+        for (dim, extent) in a.cut_dims()? {
             for tiles in doubling(extent.min(MOST)) {
                 if self.exhausted() || best.as_ref().is_some_and(|(least, ..)| tiles >= *least) {
                     break;
                 }
-                let tiling = Tiling::tiles(&dim, tiles);
-                let Ok(tiled) = a.tiled(&tiling) else { break };
+                let tiling = Tiling::tiles(dim.to_string(), tiles);
+                let Ok(tiled) = a.tiled(&tiling) else { continue };
                 let peak = self.peak(&one_by_one(&tiled))?;
                 if peak <= self.bytes {
                     best = Some((tiles, tiling, peak));
@@ -86,84 +86,105 @@ impl Search<'_> {
             return Ok(None);
         }
         let mut best: Option<(Size, u64)> = None;
-        let mut smallest: Option<(Size, u64)> = None;
-        for dim in a.all_dims()? {
-            let (dim, extent) = (dim.to_string(), a.extent_of(dim)?);
+        // Of each dim the tiles that take least.
+        let mut smallest: Vec<(Size, u64)> = Vec::new();
+        for (dim, extent) in a.cut_dims()? {
+            let (dim, mut least) = (dim.to_string(), None::<(Size, u64)>);
             for tiles in doubling(extent) {
                 if self.exhausted() || best.as_ref().is_some_and(|(b, _)| tiles >= b.count) {
                     break;
                 }
-                let entries = extent.div_ceil(tiles);
-                let size = Size { dim: dim.clone(), entries, count: extent.div_ceil(entries) };
-                // The first tile that is too large is enough to know.
-                let Ok((peak, _)) = self.largest(a, &size, self.bytes) else { break };
+                let size = Size { dim: dim.clone(), entries: extent.div_ceil(tiles), count: tiles };
+                // Where it cannot be cut so it may be in other places.
+                let Ok(cut) = size.tiles(a) else { continue };
+                if cut.count() < 2 {
+                    continue;
+                }
+                let size = Size { count: cut.count(), ..size };
+                let Ok((peak, _)) = self.largest(&cut, self.bytes) else { continue };
                 if peak <= self.bytes {
                     best = Some((size, peak));
                     break;
                 }
-                if smallest.as_ref().is_none_or(|(_, p)| peak < *p) {
-                    smallest = Some((size, peak));
+                if least.as_ref().is_none_or(|(_, p)| peak < *p) {
+                    least = Some((size, peak));
                 }
             }
+            smallest.extend(least);
         }
         if let Some((size, peak)) = best {
             return Ok(Some((size.tiling(), peak)));
         }
-        let Some((size, _)) = smallest.filter(|_| !self.exhausted()) else { return Ok(None) };
-        // What is cut further is the largest tile.
-        let (_, tile) = self.largest(a, &size, u64::MAX)?;
-        let inner = self.staged(&tile, levels - 1)?;
-        Ok(inner.map(|(inner, peak)| (size.tiling().then(inner), peak)))
+        smallest.sort_by_key(|(_, peak)| *peak);
+        for (size, _) in smallest {
+            if self.exhausted() {
+                break;
+            }
+            // What is cut further is the largest tile.
+            let Ok((_, tile)) = size.tiles(a).and_then(|cut| self.largest(&cut, u64::MAX)) else { continue };
+            if let Some((inner, peak)) = self.staged(&tile, levels - 1)? {
+                return Ok(Some((size.tiling().then(inner), peak)));
+            }
+        }
+        Ok(None)
     }
 
-    /// The largest of the tiles that are looked at, or the first one above so many bytes.
-    fn largest(&mut self, a: &Linop, size: &Size, enough: u64) -> Result<(u64, Linop)> {
-        let extent = a.extent_of(size.dim.parse::<Dim>()?)?;
-        let looked = LOOKED_AT.min(size.count);
-        let mut largest: Option<(u64, Linop)> = None;
-        for k in 0..looked {
-            let start = k * (size.count - 1) / (looked - 1).max(1) * size.entries;
-            let tile = Tiles::one(a, &size.dim, start..(start + size.entries).min(extent))?.linop;
-            let peak = self.peak(&tile)?;
-            if largest.as_ref().is_none_or(|(p, _)| peak > *p) {
-                largest = Some((peak, tile));
-            }
-            if peak > enough {
+    /// The largest of the tiles, or the first one above so many bytes. Some of them are planned, and those that by their weights and
+    /// values are larger than these.
+    fn largest(&mut self, cut: &Tiles, enough: u64) -> Result<(u64, Linop)> {
+        let looked = LOOKED_AT.min(cut.count());
+        let at: Vec<usize> = (0..looked).map(|k| k * (cut.count() - 1) / (looked - 1).max(1)).collect();
+        let mut largest = Largest { peak: 0, tile: None, weight: 0 };
+        for &k in &at {
+            self.look(cut, k, &mut largest)?;
+            if largest.peak > enough {
                 break;
             }
         }
-        let Some((peak, tile)) = largest else {
-            return shape_err!("dim {} has no tiles of {} entries", size.dim, size.entries);
-        };
-        self.least = self.least.min(peak);
-        Ok((peak, tile))
+        for k in (0..cut.count().min(WEIGHED)).filter(|k| !at.contains(k)) {
+            if largest.peak > enough || self.exhausted() {
+                break;
+            }
+            if weight(&cut.tile(k)?.linop)? > largest.weight {
+                self.look(cut, k, &mut largest)?;
+            }
+        }
+        let Some(tile) = largest.tile else { return shape_err!("there are no tiles") };
+        self.least = self.least.min(largest.peak);
+        Ok((largest.peak, tile))
+    }
+
+    fn look(&mut self, cut: &Tiles, k: usize, largest: &mut Largest) -> Result<()> {
+        let tile = cut.tile(k)?.linop;
+        let peak = self.peak(&tile)?;
+        largest.weight = largest.weight.max(weight(&tile)?);
+        if largest.tile.is_none() || peak > largest.peak {
+            (largest.peak, largest.tile) = (peak, Some(tile));
+        }
+        Ok(())
     }
 }
 
-impl Linop {
-    /// Dims that it has, each once.
-    fn all_dims(&self) -> Result<Vec<Dim>> {
-        let mut dims = self.output()?.dims().to_vec();
-        let more: Vec<Dim> = self.input()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
-        dims.extend(more);
-        // A normal is the sum of its parts' normals.
-        if let Some(inside) = self.inside_normal() {
-            let more: Vec<Dim> = inside.output()?.dims().iter().filter(|d| !dims.contains(d)).copied().collect();
-            dims.extend(more);
-        }
-        Ok(dims)
-    }
+/// The largest tile so far.
+struct Largest {
+    peak: u64,
+    tile: Option<Linop>,
+    /// The largest [`weight`] of those looked at.
+    weight: u64,
+}
 
-    /// The extent of one of [those](Linop::all_dims).
-    fn extent_of(&self, dim: Dim) -> Result<usize> {
-        let own = self.size(&dim.to_string());
-        self.inside_normal().map_or(own.clone(), |inside| own.or_else(|_| inside.size(&dim.to_string())))
-    }
+/// Bytes of the weights of a linop's program and of all its values: which of two tiles is larger, without plans.
+fn weight(a: &Linop) -> Result<u64> {
+    Ok(a.program()?.bytes())
 }
 
 impl Size {
     fn tiling(&self) -> Tiling {
         Tiling::chunks(&self.dim, self.entries)
+    }
+
+    fn tiles(&self, a: &Linop) -> Result<Tiles> {
+        Tiles::of(a, &self.dim, &Cut::Chunks(self.entries))
     }
 }
 

@@ -17,8 +17,8 @@ pub struct Fit {
     /// Whether x and y stay on the host and the tiles' parts of them are moved, since x and y themselves are too large for the
     /// budget. Else the linop in tiles is one plan, whose parts run one after the other.
     pub staged: bool,
-    /// Bytes that it takes on the device: of the whole, or of the tile that takes most, of those at the ends, in the middle and some
-    /// between.
+    /// Bytes that it takes on the device: of the whole, or of the tile that takes most. Of many tiles those at the ends, in the middle
+    /// and some between are planned, and those that hold more weights or values than these.
     pub peak: u64,
     /// Plans that were made to find it: some hundreds at most, however many dims and levels there are.
     pub plannings: usize,
@@ -103,13 +103,12 @@ impl Linop {
             let what = format!("x is on {}; applying in tiles takes a tensor on the host", x.device_name());
             return Err(Error::Device(what));
         }
-        self.staged(x, tiling, devices)
+        self.staged(x, tiling, devices, u64::MAX)
     }
 
-    fn staged(&self, x: &Tensor, tiling: &Tiling, devices: &[Device]) -> Result<Tensor> {
-        let Some((dim, cut)) = tiling.levels().first() else {
-            return self.apply(&x.to(&devices[0])?)?.to(&Device::host());
-        };
+    /// Tile by tile, each within a budget; with the largest one nothing is looked at.
+    fn staged(&self, x: &Tensor, tiling: &Tiling, devices: &[Device], bytes: u64) -> Result<Tensor> {
+        let Some((dim, cut)) = tiling.levels().first() else { return self.alone(x, &devices[0], bytes) };
         let (tiles, inner) = (Tiles::of(self, dim, cut)?, tiling.rest());
         let mut y: Option<Sum> = None;
         for first in (0..tiles.count()).step_by(devices.len()) {
@@ -119,7 +118,8 @@ impl Linop {
                 let tile = tiles.tile(first + k)?;
                 let at = |e: Error| e.at(format!("{} ({})", tile.linop.label(), self.label()));
                 let part = piece_of(x, &tile.reads).map_err(at)?;
-                Ok((tile.linop.staged(&part, &inner, &devices[k..=k]).map_err(at)?, tile.writes))
+                let y = tile.linop.staged(&part, &inner, &devices[k..=k], bytes);
+                Ok((y.map_err(at)?, tile.writes))
             };
             let results: Vec<Result<(Tensor, Piece)>> = std::thread::scope(|scope| {
                 let run = &run;
@@ -145,21 +145,29 @@ impl Linop {
         }
     }
 
-    /// y = A x for an x on the host within a budget of bytes on a device: as [`fit`](Linop::fit) says. y is on the host.
+    /// A tile as it is, or in tiles of its own where it takes more than the budget: not all of many were planned before.
+    fn alone(&self, x: &Tensor, device: &Device, bytes: u64) -> Result<Tensor> {
+        if bytes == u64::MAX {
+            return self.apply(&x.to(device)?)?.to(&Device::host());
+        }
+        let Fit { tiling, staged, .. } = self.fit(device, x.dtype(), bytes)?;
+        if staged {
+            return self.staged(x, &tiling, std::slice::from_ref(device), bytes);
+        }
+        one_by_one(&self.tiled(&tiling)?).apply(&x.to(device)?)?.to(&Device::host())
+    }
+
+    /// y = A x for an x on the host within a budget of bytes on a device: as [`fit`](Linop::fit) says. y is on the host. Each tile is
+    /// planned before it runs, and one that takes more than the others is cut further. While it runs the device keeps no more
+    /// than the budget between applies, of others neither.
     ///
     /// # Errors
     /// As for `fit` and [`apply_in_tiles`](Linop::apply_in_tiles).
     pub fn apply_within(&self, x: &Tensor, device: &Device, bytes: u64) -> Result<Tensor> {
-        let Fit { tiling, staged, .. } = self.fit(device, x.dtype(), bytes)?;
-        if staged {
-            // A tile's weights leave before those of the next pile up.
-            let kept = device.cache_budget();
-            device.set_cache_budget(kept.min(bytes));
-            let y = self.apply_in_tiles(x, &tiling, std::slice::from_ref(device));
-            device.set_cache_budget(kept);
-            return y;
-        }
-        one_by_one(&self.tiled(&tiling)?).apply(&x.to(device)?)?.to(&Device::host())
+        self.input()?.expect(x.shape()).map_err(|e| e.at(format!("{}: input", self.label())))?;
+        let x = x.to(&Device::host())?;
+        // A tile's weights leave before those of the next pile up.
+        device.while_keeping(bytes, || self.alone(&x, device, bytes.min(u64::MAX - 1)))
     }
 }
 

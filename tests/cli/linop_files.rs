@@ -286,8 +286,8 @@ fn kernels_of_ones_own_are_checked_and_explained() {
     folder.text("broken.json", custom("double.wgsl", "broken.wgsl"));
     folder.text("missing.json", custom("double.wgsl", "nowhere.wgsl"));
     let text = folder.good("explain good.json --for poorest --kernels k --language wgsl,spirv,hlsl,msl");
-    assert!(text.contains("custom") && text.contains("8 kernel files in k"), "{text}");
-    assert_eq!(std::fs::read_dir(folder.path("k")).unwrap().count(), 8);
+    assert!(text.contains("custom") && text.contains("12 kernel files in k"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path("k")).unwrap().count(), 12);
     folder.refused("check good.json --device host", "runs on a GPU only");
     folder.refused("check missing.json", "adjoint_wgsl");
     // The compiler's message has lines of its own.
@@ -334,4 +334,97 @@ fn projections_take_angles_in_both_units() {
     refused(r#""geometry": "fan", "angles": [0]"#, "source_distance: is missing");
     refused(r#""geometry": "helix", "angles": [0]"#, "expected parallel, fan or cone");
     refused(&format!(r#"{parallel}, "angles": [0], "rows": 3"#), "is not a field of projection");
+}
+
+/// What no device takes whole is what tiles are for; a budget that nothing keeps is an error.
+#[test]
+fn explain_says_how_a_budget_is_kept() {
+    let folder = folder();
+    folder.text("big.json", r#"{ "op": "fft", "in": "C=20000 Y=1024 X=1024", "axes": ["Y", "X"], "out": "C Ky Kx" }"#);
+    let text = folder.good("explain big.json --device host --memory-budget 1G");
+    assert_eq!(text.matches("within 1.0 GiB: C by ").count(), 3, "{text}");
+    let told = folder.json("explain sense.json --device host --memory-budget 1M");
+    assert_eq!(told["plans"]["normal"]["within"]["tiles"], "whole", "{told}");
+    assert!(told["plans"]["normal"]["within"]["peak_bytes"].as_u64().unwrap() <= 1 << 20);
+    let out = folder.run("explain sense.json --device host --memory-budget 100");
+    assert!(out.code == 1 && out.stderr.contains("forward: chain, in the smallest tiles"), "{}", out.stderr);
+    assert_eq!(out.stdout.matches("within 100 B: ").count(), 3, "{}", out.stdout);
+}
+
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn explain_says_how_a_budget_is_kept_where_a_gpu_does_not_take_the_whole() {
+    let folder = folder();
+    folder
+        .text("big.json", r#"{ "op": "fft", "in": "C=1000000 Y=1024 X=1024", "axes": ["Y", "X"], "out": "C Ky Kx" }"#);
+    assert_eq!(folder.run("explain big.json --device gpu").code, 1);
+    let text = folder.good("explain big.json --device gpu --memory-budget 1G");
+    assert_eq!(text.matches("within 1.0 GiB: C by ").count(), 3, "{text}");
+    assert!(text.contains("  whole: "), "{text}");
+}
+
+#[test]
+fn fields_that_would_say_nothing_are_refused() {
+    let folder = Folder::new();
+    let file = |text: &str| folder.text("a.json", text);
+    let points = |more: &str| {
+        format!(r#"{{ "op": "interpolate", "in": "N=9", "locs": [[2.5]], "axes": ["N"], "out": "S", {more} }}"#)
+    };
+    for (more, part) in [
+        (r#""kernel": "cubic", "width": 3"#, "width: is not a field of interpolate with these others"),
+        (r#""kernel": "cubic", "beta": 3"#, "beta: is not a field"),
+        (r#""kernel": "spline", "width": 2, "beta": 3"#, "beta: is not a field"),
+        (r#""width": 2, "order": 1"#, "order: is not a field"),
+    ] {
+        file(&points(more));
+        folder.refused("check a.json --device host", part);
+    }
+    file(&points(r#""kernel": "cubic""#));
+    folder.good("check a.json --device host");
+    folder.good("save a.json -o again.json");
+    folder.good("check again.json --device host");
+    for (text, part) in [
+        (r#"{ "op": "crop", "in": "N=9", "to": { "N": 0 } }"#, "to.N: is 0; expected a whole number from 1 on"),
+        (
+            r#"{ "op": "downsample", "in": "N=9", "factors": { "N": 0 } }"#,
+            "factors.N: is 0; expected a whole number from 1 on",
+        ),
+        (r#"{ "op": "convolve", "in": "N=9", "kernel": [1], "axes": ["N"], "stride": 0 }"#, "from 1 on"),
+        (
+            r#"{ "op": "chain", "linops": [ { "op": "identity", "in": "... N=9" } ] }"#,
+            "linops[0].in: \"... N=9\" begins with ..., which only the \"in\" of the whole file may",
+        ),
+    ] {
+        file(text);
+        folder.refused("check a.json --device host", part);
+    }
+    folder.refused("describe radon", "perhaps \"projection\"");
+}
+
+#[test]
+fn dots_in_out_are_the_dims_that_stay() {
+    let folder = Folder::new();
+    for (text, output) in [
+        (
+            r#"{ "op": "dense", "in": "B=2 N=3", "weight": [[1, 2, 3], [0, 1, 0]], "dims": "M N", "out": "... M" }"#,
+            "B=2 M=2",
+        ),
+        (
+            r#"{ "op": "diagonal", "in": "A=2 N=3", "weight": [[1, 2, 3], [0, 1, 0]], "dims": "C N", "out": "C ..." }"#,
+            "C=2 A=2 N=3",
+        ),
+        (r#"{ "op": "diagonal", "in": "A=2 N=3", "weight": [1, 2, 3], "dims": "N", "out": "... K" }"#, "A=2 K=3"),
+        (r#"{ "op": "fft", "in": "A=2 B=2 N=3", "axes": ["N"], "out": "... K" }"#, "A=2 B=2 K=3"),
+    ] {
+        folder.text("a.json", text);
+        assert_eq!(folder.json("explain a.json --device host")["output"], output);
+    }
+}
+
+#[test]
+fn a_linop_is_not_saved_under_the_name_of_an_array() {
+    let folder = folder();
+    folder.refused("save sense.json -o copy.npy", "ends in .json, or into a folder");
+    assert!(!folder.path("copy.npy").exists());
+    folder.good("save sense.json -o copy.v2");
 }

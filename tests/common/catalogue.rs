@@ -276,13 +276,13 @@ fn points(t: &mut Table) -> Result<()> {
     t.complex("nufft, 1-D", nufft("C=2 N=11", 1, "N", "C R S")?);
     t.complex("nufft, 2-D, axes turned", nufft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);
     t.complex("nufft, 3-D", nufft("Z=3 Y=1 X=4", 3, "Z Y X", "R S")?);
-    let type3 = |input: &str, d: usize, out: &str| {
+    let type3 = |input: &str, d: usize, (sources, targets): (usize, usize), out: &str| {
         let options = NufftType3Options::default().tol(1e-3).toeplitz(Some(false));
-        linop::nufft_type3(input, &locs(&[2, 4, d], 1.5, 14), &locs(&[5, d], 1.0, 15), options, out)
+        linop::nufft_type3(input, &locs(&[2, sources, d], 1.5, 14), &locs(&[targets, d], 1.0, 15), options, out)
     };
-    t.complex("nufft, type 3, 1-D", type3("C=2 R=2 S=4", 1, "C M")?);
-    t.complex("nufft, type 3, 2-D", type3("R=2 S=4", 2, "M")?);
-    t.complex("nufft, type 3, 3-D", type3("R=2 S=4", 3, "M")?);
+    t.complex("nufft, type 3, 1-D", type3("C=2 R=2 S=40", 1, (40, 70), "C M")?);
+    t.complex("nufft, type 3, 2-D, by sums", type3("R=2 S=4", 2, (4, 5), "M")?);
+    t.complex("nufft, type 3, 3-D, by sums, batched", type3("C=2 R=2 S=4", 3, (4, 5), "C M")?);
     let ndft = |input: &str, d: usize, axes: &str, out: &str| linop::ndft(input, &locs(&[2, 4, d], 9.0, 10), axes, out);
     t.complex("ndft, 1-D", ndft("C=2 N=11", 1, "N", "C R S")?);
     t.complex("ndft, 2-D, axes turned", ndft("Y=6 C=2 X=5", 2, "X Y", "C R S")?);

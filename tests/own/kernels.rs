@@ -301,6 +301,30 @@ fn no_index_reaches_outside() {
     }
 }
 
+/// Memory that others have used lies under the result.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn what_a_kernel_does_not_write_is_0() {
+    let Some(device) = device() else { return };
+    let half = kernel(&both(), "if (i % 2u == 0u) { y[i] = x[i]; }");
+    let adds = kernel(&both(), "y[i] += x[i];");
+    for shape in ["N=1030", "B=3 N=343"] {
+        let own = |k: &Wgsl| wgsl("N=343", "N=343", k, k).unwrap().over("B=3").unwrap();
+        let own = |k: &Wgsl| if shape.starts_with('B') { own(k) } else { wgsl(shape, shape, k, k).unwrap() };
+        let x = complex(shape, 1);
+        let want = x.to_array().unwrap();
+        for _ in 0..3 {
+            // Leaves buffers of the size of the result behind.
+            apply_on(&device, &linop::flip(shape, "N").unwrap(), &x).unwrap();
+            assert_eq!(bits(&apply_on(&device, &own(&adds), &x).unwrap()), bits(&want), "{shape}");
+            let y = apply_on(&device, &own(&half).n(), &x).unwrap();
+            let n = want.shape().last().copied().unwrap();
+            let kept = want.iter().enumerate().map(|(i, v)| if (i % n) % 2 == 0 { *v } else { Complex32::ZERO });
+            assert!(y.iter().copied().eq(kept), "{shape}: {y}");
+        }
+    }
+}
+
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn dispatches_are_as_declared() {
@@ -367,7 +391,8 @@ fn explain_has_their_kernels_in_every_language() {
     for language in Language::ALL {
         let kernels = plan.kernels(language).unwrap();
         let own = kernels.iter().filter(|k| k.name.starts_with("custom")).count();
-        assert_eq!(own, 2, "{language}");
+        // Forward, adjoint, and what sets their results to 0.
+        assert_eq!(own, 3, "{language}");
         assert!(kernels.iter().all(|k| !k.code.is_empty()));
     }
     let wgsl = plan.kernels(Language::Wgsl).unwrap();

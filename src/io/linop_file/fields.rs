@@ -121,12 +121,17 @@ impl<'a> Fields<'a> {
     }
 
     pub fn count(&self, field: &str) -> Result<Option<usize>> {
-        self.get(field).map(|v| self.whole(field, v)).transpose()
+        self.get(field).map(|v| self.whole(field, v, 0)).transpose()
     }
 
-    fn whole(&self, field: &str, v: &Value) -> Result<usize> {
-        let n = v.as_u64().and_then(|n| usize::try_from(n).ok());
-        n.ok_or_else(|| self.wrong(field, format!("is {v}; expected a whole number from 0 on")))
+    /// A whole number, 1 or more.
+    pub fn positive(&self, field: &str) -> Result<Option<usize>> {
+        self.get(field).map(|v| self.whole(field, v, 1)).transpose()
+    }
+
+    fn whole(&self, field: &str, v: &Value, least: usize) -> Result<usize> {
+        let n = v.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n >= least);
+        n.ok_or_else(|| self.wrong(field, format!("is {v}; expected a whole number from {least} on")))
     }
 
     /// A finite number.
@@ -183,7 +188,7 @@ impl<'a> Fields<'a> {
     /// A map of extents as a shape: `"Ny=8 Nx=9"`.
     pub fn extents(&self, field: &str) -> Result<Option<String>> {
         let Some(map) = self.map(field)? else { return Ok(None) };
-        let one = |(d, v): (&str, &Value)| Ok(format!("{d}={}", self.whole(&format!("{field}.{d}"), v)?));
+        let one = |(d, v): (&str, &Value)| Ok(format!("{d}={}", self.whole(&format!("{field}.{d}"), v, 1)?));
         Ok(Some(map.into_iter().map(one).collect::<Result<Vec<_>>>()?.join(" ")))
     }
 

@@ -290,7 +290,7 @@ impl Loader {
                 "out",
                 NAMES,
                 "new dims first",
-                "where the weight adds dims: all dims of x and of the weight, in the order that y has them; else new names for y's dims",
+                "where the weight adds dims: all dims of x and of the weight, in the order that y has them, `...` for those of x that it does not name; else new names for y's dims",
             ),
         ],
         examples: &[
@@ -318,7 +318,9 @@ impl Loader {
         fields: &[
             must("weight", ARRAY, "the matrix"),
             must("dims", NAMES, "the dims of the weight's axes: `\"M N\"`"),
-            out("the dims of y, each one of x or of the weight, in the order that y has them"),
+            out(
+                "the dims of y, each one of x or of the weight, in the order that y has them; `...` stands for those of x that the weight lacks and `out` does not name",
+            ),
         ],
         examples: &[r#"{ "op": "dense", "in": "N=3", "weight": [[1, 2, 3], [0, 1, 0]], "dims": "M N", "out": "M" }"#],
         build: Loader::dense,
@@ -402,9 +404,9 @@ fn stretches<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, Stretch)>> {
 
 /// `factors` with the `shifts` beside them.
 fn factors<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, usize, usize)>> {
-    let positive = |field: &str, d: &str, n: i64| {
-        usize::try_from(n)
-            .map_err(|_| f.wrong(&format!("{field}.{d}"), format!("is {n}; expected a whole number from 0 on")))
+    let whole = |field: &str, d: &str, n: i64, least: usize| {
+        let wrong = || f.wrong(&format!("{field}.{d}"), format!("is {n}; expected a whole number from {least} on"));
+        usize::try_from(n).ok().filter(|n| *n >= least).ok_or_else(wrong)
     };
     let factors = f.integers("factors")?.ok_or_else(|| f.wrong("factors", "is missing; expected {\"Nx\": 2}"))?;
     let shifts = f.integers("shifts")?.unwrap_or_default();
@@ -413,7 +415,7 @@ fn factors<'a>(f: &Fields<'a>) -> Result<Vec<(&'a str, usize, usize)>> {
     }
     let one = |(d, n): (&'a str, i64)| {
         let s = shifts.iter().find(|(k, _)| *k == d).map_or(0, |(_, s)| *s);
-        Ok((d, positive("factors", d, n)?, positive("shifts", d, s)?))
+        Ok((d, whole("factors", d, n, 1)?, whole("shifts", d, s, 0)?))
     };
     factors.into_iter().map(one).collect()
 }

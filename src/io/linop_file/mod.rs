@@ -165,7 +165,12 @@ impl Loader {
                 pattern.bind(given, &mut bindings)?;
                 return Ok(given.clone());
             }
-            let behind = pattern.behind_rest().filter(|_| f.is_outermost());
+            let behind = pattern.behind_rest();
+            if behind.is_some() && !f.is_outermost() {
+                return shape_err!(
+                    "\"{text}\" begins with ..., which only the \"in\" of the whole file may; write it there, before the first linop"
+                );
+            }
             self.any_in_front.set(self.any_in_front.get() | behind.is_some());
             let pattern = behind.unwrap_or(pattern);
             let shape = pattern.to_full().unwrap_or_else(|| {

@@ -17,7 +17,7 @@ const OUTSIDE: FileField = or_else(
     "boundary",
     "\"zero\" or \"circular\"",
     "\"zero\"",
-    "what lies outside of the data; \"circular\" goes with mode \"same\"",
+    "what lies outside of the data; \"circular\" goes with mode \"same\"; in `convolve_kernel` x is then no longer than the data",
 );
 const EVERY: FileField = or_else("stride", COUNT, "1", "of so many results one is kept, along every axis");
 const BORDER: &str = "\"circular\", \"zero\" or \"neumann\"";
@@ -161,7 +161,7 @@ impl Loader {
     pub(super) const LAPLACIAN: FileOp = FileOp {
         name: "laplacian",
         summary: "Laplacian: minus the normal of `gradient`",
-        forward: "`y = Σ_d (x[n + 1] − 2x[n] + x[n − 1])/h_d²` along the dims d of `axes`",
+        forward: "`y = Σ_d (x[n + 1] − 2x[n] + x[n − 1])/h_d²` along the dims d of `axes`; beyond both ends lies what `boundary` says, but for \"zero\": there only the end that `gradient` looks across (the last with `ahead`, else the first) has a 0 beyond it, and the other its own entry",
         fields: &[axes("1 to 6 dims"), BEYOND, AHEAD, SPACING],
         examples: &[r#"{ "op": "laplacian", "in": "Ny=3 Nx=4", "axes": ["Ny", "Nx"] }"#],
         build: Loader::laplacian,
@@ -197,7 +197,7 @@ fn convolution(f: &Fields) -> Result<ConvolveOptions> {
         Some("circular") => Boundary::Circular,
         Some(other) => return Err(f.wrong("boundary", format!("is \"{other}\"; expected zero or circular"))),
     };
-    let stride = f.count("stride")?.unwrap_or(1);
+    let stride = f.positive("stride")?.unwrap_or(1);
     Ok(ConvolveOptions::default().mode(mode).boundary(boundary).stride(stride))
 }
 

@@ -117,13 +117,15 @@ pub const COMMON_FIELDS: &[FileField] = &[
         "dims with extents, as text",
         "inferred",
         "the input, in the order of its axes: `\"C=8 Ny=256 Nx=256\"`. It may be left out where something says it already: the \
-         linop before in a chain, the container around, or an array that has all of the input's dims",
+         linop before in a chain, the container around, or an array that has all of the input's dims. \
+         `\"... Ny=4 Nx=6\"`, in the outermost linop alone, takes any dims in front",
     ),
     open(
         "out",
         NAMES,
         "the op's names",
-        "new names for the output's dims, all of them and in the op's own order. Without it dims that an op resizes or \
+        "new names for the output's dims, all of them and in the op's own order; `...` stands for those that keep their names: \
+         `\"... Ky Kx\"`. Without it dims that an op resizes or \
          transforms get the next unused name (`Nx`, then `Nx1`), all others keep theirs, and a container has the names of its \
          linops",
     ),

@@ -75,10 +75,49 @@ impl FileOp {
     }
 }
 
+/// What others call an op, or what an op makes.
+const ALIASES: &[(&str, &str)] = &[
+    ("block_diag", "concat"),
+    ("casorati", "rearrange"),
+    ("conv", "convolve"),
+    ("copy", "repeat"),
+    ("cosine", "dct"),
+    ("dft", "fft"),
+    ("dwt", "wavelet"),
+    ("einsum", "dense"),
+    ("eye", "identity"),
+    ("fbp", "back_projection"),
+    ("hstack", "concat"),
+    ("idwt", "wavelet_inverse"),
+    ("ifft", "fft"),
+    ("iradon", "back_projection"),
+    ("mask", "diagonal"),
+    ("matrix", "dense"),
+    ("moveaxis", "rearrange"),
+    ("nfft", "nufft"),
+    ("nudft", "ndft"),
+    ("patches", "blocks"),
+    ("permute", "rearrange"),
+    ("product", "chain"),
+    ("radon", "projection"),
+    ("reshape", "rearrange"),
+    ("shift", "roll"),
+    ("subspace", "dense"),
+    ("swapaxes", "rearrange"),
+    ("total_variation", "gradient"),
+    ("transpose", "rearrange"),
+    ("vstack", "stack"),
+    ("wgsl", "custom"),
+    ("xray", "projection"),
+];
+
 /// What to say of an op that there is not.
 pub(super) fn unknown(op: &str) -> String {
     let names: Vec<&str> = OPS.iter().map(|op| op.name).collect();
-    let meant = nearest(op, names.iter().copied()).map_or(String::new(), |name| format!(", perhaps \"{name}\""));
+    let alias = ALIASES.iter().find(|(other, _)| op.eq_ignore_ascii_case(other)).map(|(_, op)| *op);
+    let meant = alias
+        .or_else(|| nearest(op, names.iter().copied()))
+        .map_or(String::new(), |name| format!(", perhaps \"{name}\""));
     format!("unknown op \"{}\"{meant}; there are {}", shown(op), names.join(", "))
 }
 
@@ -93,6 +132,10 @@ mod tests {
                 unknown(slip).starts_with(&format!("unknown op \"{slip}\", perhaps \"{op}\"; there are identity, "))
             );
         }
+        for (other, op) in ALIASES {
+            assert!(FileOp::named(op).is_ok() && FileOp::named(other).is_err(), "{other}: {op}");
+        }
+        assert!(unknown("Radon").contains("perhaps \"projection\""));
         assert!(unknown("curvelet").starts_with("unknown op \"curvelet\"; there are"));
         assert!(unknown(&"x".repeat(1 << 20)).len() < 700);
         assert!(FileOp::named("fft").is_ok());

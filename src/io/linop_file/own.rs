@@ -23,7 +23,7 @@ impl Loader {
     pub(super) const CUSTOM: FileOp = FileOp {
         name: "custom",
         summary: "A pair of kernels of one's own",
-        forward: "what the kernel `main` makes of x (binding 0, `array<T>`) in y (binding 1), both whole and in C order, with `T` for `f32` and `vec2<f32>`; on a GPU, and on the host what `host` does. `linops check` tells whether the second kernel is the adjoint of the first",
+        forward: "what the kernel `main` makes of x (binding 0, `array<T>`) in y (binding 1), both whole and in C order; y is 0 before, so what the kernel does not write stays 0. `T` stands for `f32` and `vec2<f32>`; on a GPU, and on the host what `host` does. `linops check` tells whether the second kernel is the adjoint of the first",
         fields: &[
             must("wgsl", TEXT, "the forward kernel in WGSL: a file with its text, or the lines of that"),
             must("adjoint_wgsl", TEXT, "the adjoint kernel: its binding 0 is y, its binding 1 the result"),

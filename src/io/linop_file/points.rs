@@ -16,7 +16,7 @@ const WIDTH: FileField = or_else(
     "width",
     "number, or a list of them",
     "4",
-    "full width of the kernel in cells, 1 to 64: one for all axes, or one for each",
+    "full width of the kernel in cells, 1 to 64: one for all axes, or one for each; not for `cubic`, which has 4",
 );
 const KERNEL: FileField = or_else(
     "kernel",
@@ -25,7 +25,7 @@ const KERNEL: FileField = or_else(
     "the function k that weighs the grid around a point",
 );
 const BETA: FileField =
-    or_else("beta", NUMBER, "1", "the shape of a `kaiser_bessel`: the larger, the narrower; 0 to 80");
+    or_else("beta", NUMBER, "1", "the shape of a `kaiser_bessel`, and of no other: the larger, the narrower; 0 to 80");
 const ORDER: FileField =
     or_else("order", "0, 1 or 2", "1", "the order of a `spline`: 0 takes the nearest value, 1 is linear, 2 quadratic");
 const KERNEL_NORM: FileField = or_else("norm", "1 or 2", "1", "how k is used along several axes");
@@ -90,7 +90,7 @@ impl Loader {
             open(
                 "toeplitz",
                 FLAG,
-                "where it is cheaper",
+                "where it is cheaper, in time and not far above in memory",
                 "whether the normal is a convolution on a grid of twice the size",
             ),
             out("the dims of y: those of x that stay, then one for each axis of `locs` but the last"),
@@ -121,16 +121,25 @@ impl Loader {
     pub(super) const NUFFT_TYPE3: FileOp = FileOp {
         name: "nufft_type3",
         summary: "Non-uniform Fourier transform between two sets of points",
-        forward: "y_m = Σ_n x_n exp(−2πi p_n·s_m), from values at the sources p to values at the targets s, both anywhere; not normalised. The sources are the last dims of the input, the targets come in their place",
+        forward: "y_m = Σ_n x_n exp(−2πi p_n·s_m), from values at the sources p to values at the targets s, both anywhere; not normalised. Few points are summed as written. The sources are the last dims of the input, the targets come in their place",
         fields: &[
             must("sources", ARRAY, "p, of extents (…, D), D from 1 to 3"),
             must("targets", ARRAY, "s, of extents (…, D), in units that are inverse to those of the sources"),
             or_else("tol", NUMBER, "1e-4", "relative l2 error of y and of the adjoint, from 3e-6 on"),
-            open("toeplitz", FLAG, "where it is cheaper", "whether the normal has a convolution in its middle"),
+            open(
+                "toeplitz",
+                FLAG,
+                "where it is cheaper and as exact",
+                "whether the normal has a convolution in its middle; one that is not within `tol` is refused",
+            ),
             out("the dims of y: those of x that stay, then one for each axis of `targets` but the last"),
         ],
-        examples: &[r#"{ "op": "nufft_type3", "in": "C=2 N=3", "sources": [[0, 0], [0.3, -1], [2, 0.5]],
-  "targets": [[0, 0], [2.5, 1]], "out": "C M" }"#],
+        examples: &[
+            r#"{ "op": "nufft_type3", "in": "C=2 N=3", "sources": [[0, 0], [0.3, -1], [2, 0.5]],
+  "targets": [[0, 0], [2.5, 1]], "out": "C M" }"#,
+            r#"{ "op": "nufft_type3", "in": "N=3", "sources": [[0], [0.3], [2]], "targets": [[-1], [0], [2.5]],
+  "tol": 1e-3, "toeplitz": true, "out": "M" }"#,
+        ],
         build: Loader::nufft_type3,
     };
 
@@ -210,8 +219,11 @@ impl Loader {
             KERNEL_NORM,
             BOUNDARY,
         ],
-        examples: &[r#"{ "op": "gridding", "in": "S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 4 },
-  "width": 2, "kernel": "spline" }"#],
+        examples: &[
+            r#"{ "op": "gridding", "in": "S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 4 },
+  "width": 2, "kernel": "spline" }"#,
+            r#"{ "op": "gridding", "in": "C=2 S=2", "locs": [[0.5], [2]], "axes": ["N"], "to": { "N": 5 }, "beta": 6.5 }"#,
+        ],
         build: Loader::gridding,
     };
 
@@ -245,12 +257,11 @@ fn boundary(f: &Fields, default: Boundary) -> Result<Boundary> {
 
 fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
     let default = InterpolateOptions::default();
-    let width = f.numbers("width")?.unwrap_or(default.width);
-    let (beta, order) = (f.number("beta")?, f.count("order")?);
+    // Fields of other kernels are not asked for, which makes them an error.
     let kernel = match f.text("kernel")?.as_deref() {
-        None | Some("kaiser_bessel") => InterpolationKernel::KaiserBessel { beta: beta.unwrap_or(1.0) },
+        None | Some("kaiser_bessel") => InterpolationKernel::KaiserBessel { beta: f.number("beta")?.unwrap_or(1.0) },
         Some("spline") => {
-            let order = order.unwrap_or(1);
+            let order = f.count("order")?.unwrap_or(1);
             InterpolationKernel::Spline { order: u8::try_from(order).unwrap_or(u8::MAX) }
         }
         Some("cubic") => InterpolationKernel::Cubic,
@@ -258,6 +269,11 @@ fn interpolation(f: &Fields) -> Result<InterpolateOptions> {
             return Err(f.wrong("kernel", format!("is \"{other}\"; expected kaiser_bessel, spline or cubic")));
         }
     };
+    let width = match kernel {
+        InterpolationKernel::Cubic => None,
+        _ => f.numbers("width")?,
+    };
+    let width = width.unwrap_or(default.width);
     let norm = match f.count("norm")? {
         None | Some(1) => KernelNorm::Product,
         Some(2) => KernelNorm::Radial,

@@ -2,6 +2,7 @@
 
 use super::{LinopFile, Loader, MAX_DEPTH, Place, parsed};
 use crate::error::{Error, Result, shape_err};
+use crate::io::format::{FORMATS, Format};
 use crate::io::{Array, Output, write_npy};
 use crate::linop::{Linop, Saved, SavedArray, SavedValue};
 use crate::setters::setters;
@@ -87,6 +88,15 @@ fn save(
         saved.fields.insert(1, ("in".into(), format!("... {}", linop.input()?).into()));
     }
     let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    let suffix = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let of = |f: &&Format| suffix.as_deref().is_some_and(|s| f.suffixes.contains(&s) || f.companion == Some(s));
+    if let Some(format) = FORMATS.iter().find(of) {
+        let what = format!(
+            "has the suffix of {}; a linop goes into a file that ends in .json, or into a folder of another name",
+            format.name
+        );
+        return Err(Error::file(path, what));
+    }
     let (folder, file, prefix) = match is_file {
         true => {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();

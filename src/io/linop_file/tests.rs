@@ -99,7 +99,13 @@ fn a_default_given_is_the_default() {
             let map = given.as_object_mut().unwrap();
             // What else says the same is not there at the same time.
             let instead = ["width", "segments"].iter().any(|other| map.contains_key(*other));
-            if map.contains_key(field.name) || field.name == "tol" && instead {
+            let kernel = map.get("kernel").and_then(Value::as_str);
+            let others = match (op.name, field.name) {
+                ("interpolate" | "gridding", "beta") => kernel.is_some_and(|k| k != "kaiser_bessel"),
+                ("interpolate" | "gridding", "order") => kernel != Some("spline"),
+                _ => false,
+            };
+            if map.contains_key(field.name) || others || field.name == "tol" && instead {
                 continue;
             }
             map.insert(field.name.into(), parsed(text).unwrap());

@@ -27,7 +27,7 @@ const INVERSE: FileField = or_else("inverse", FLAG, "false", "whether it is the 
 const WAVELET: FileField = must(
     "wavelet",
     "text",
-    "its name as PyWavelets has it: `haar`, `db2` to `db20`, `sym2` to `sym20`, `coif1` to `coif17`, `bior1.1` to `bior6.8`, `rbio1.1` to `rbio6.8`",
+    "its name as PyWavelets has it: `haar`, `db1` to `db20`, `sym2` to `sym20`, `coif1` to `coif17`, `bior1.1` to `bior6.8`, `rbio1.1` to `rbio6.8`",
 );
 const LEVELS: FileField =
     open("levels", COUNT, "as many as PyWavelets makes by default", "how often what is low is transformed again");
@@ -101,7 +101,7 @@ impl Loader {
 
     pub(super) fn irfft(&self, f: &mut Fields, input: Option<Shape>) -> Result<Linop> {
         let expected = "is missing; expected the values along the last of \"axes\", as in 320";
-        let length = f.count("length")?.ok_or_else(|| f.wrong("length", expected))?;
+        let length = f.positive("length")?.ok_or_else(|| f.wrong("length", expected))?;
         made(linop::irfft(needed(input, f)?, &f.dims("axes")?, length, halved(f)?), f)
     }
 

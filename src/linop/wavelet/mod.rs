@@ -121,7 +121,8 @@ pub fn wavelet(input: impl ToShape, axes: &str, options: &WaveletOptions) -> Res
 /// x[n] = Σ_{b, j} g_b[j]·y_b[(n + L/2 − 1 − j)/2 mod M]   periodization
 /// ```
 ///
-/// The adjoint is its transpose, of an orthogonal wavelet mostly the transform; the cost is that of [`wavelet()`].
+/// The adjoint is its transpose, of an orthogonal wavelet mostly the transform; the normal is both, one after the other. The cost
+/// is that of [`wavelet()`], for the adjoint too.
 /// [Splits](Linop::split) along dims that are not transformed, and those of the coefficients.
 ///
 /// ```

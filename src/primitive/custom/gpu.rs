@@ -1,9 +1,12 @@
-//! A kernel of a user's own on a GPU: a dispatch of its text as it stands for each row.
+//! A kernel of a user's own on a GPU: for each row a dispatch that sets the result to 0, and one of its text as it stands.
 
 use super::CustomKernel;
 use crate::error::Result;
 use crate::plan::{GpuKernel, Kernel};
 use crate::shader::{Binding, Draft, Operand, Stepper, word};
+
+/// The number of the result's binding.
+const RESULT: u32 = 1;
 
 impl GpuKernel for CustomKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
@@ -34,6 +37,23 @@ impl GpuKernel for CustomKernel {
                 own: Some(own),
             })
         };
-        (0..self.rows).map(draft).collect()
+        let numbers = self.ends.1 as u64 * element / 4;
+        let groups = numbers.div_ceil(64).clamp(1, s.limits.max_groups.into());
+        let clear = |own: &Draft| {
+            Ok(Draft {
+                name: format!("{} clear", self.name()),
+                text: include_str!("clear.wgsl").into(),
+                bindings: own.bindings.iter().filter(|b| b.number == RESULT).cloned().collect(),
+                groups,
+                own: Some([word("workgroups", usize::try_from(groups).unwrap_or(usize::MAX))?, 1, 1]),
+                ..own.clone()
+            })
+        };
+        let both = |row: usize| {
+            let own = draft(row)?;
+            Ok([clear(&own)?, own])
+        };
+        let rows = (0..self.rows).map(both).collect::<Result<Vec<_>>>()?;
+        Ok(rows.into_iter().flatten().collect())
     }
 }

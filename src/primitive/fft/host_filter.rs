@@ -100,6 +100,11 @@ impl<T: Real> FilterPlan<T> {
         self.row_there.iter().chain(&self.row_back).map(Axis::scratch).fold(lines, usize::max)
     }
 
+    /// Columns of a piece of a row, where a block is shared out.
+    fn piece(&self) -> usize {
+        self.row.div_ceil(PIECES).next_multiple_of(COLUMNS)
+    }
+
     /// What [`run`](FilterPlan::run) takes.
     pub fn taken(&self) -> Taken {
         let each = self.scratch() * size_of::<Complex<T>>();
@@ -108,7 +113,7 @@ impl<T: Real> FilterPlan<T> {
         let (list, turns) = match self.in_blocks {
             true => (self.rows * slice, blocks * 4 * (slice + size_of::<usize>())),
             // Each block's list of pieces.
-            false => (0, blocks * PIECES * (size_of::<Vec<&mut [T]>>() + self.rows * slice)),
+            false => (0, blocks * self.row.div_ceil(self.piece()) * (size_of::<Vec<&mut [T]>>() + self.rows * slice)),
         };
         Taken { each: (each + list) as u64, shared: turns as u64 }
     }
@@ -181,7 +186,7 @@ impl<T: Real> FilterPlan<T> {
         live.par_chunks_mut(lines * self.row)
             .enumerate()
             .for_each_init(buffer, |scratch, (c, part)| self.fill(reader, b, c * lines, part, scratch));
-        let width = self.row.div_ceil(PIECES).next_multiple_of(COLUMNS);
+        let width = self.piece();
         let mut pieces: Vec<Vec<&mut [Complex<T>]>> = Vec::new();
         pieces.resize_with(self.row.div_ceil(width), || Vec::with_capacity(self.rows));
         for row in block.chunks_exact_mut(self.row) {

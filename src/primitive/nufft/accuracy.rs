@@ -249,6 +249,13 @@ impl Size {
         cells * (4.0 * cells.log2() + 20.0) + points as f64 * (2.0 * taps + 30.0)
     }
 
+    /// Bytes that one transform takes, roughly: grid, image, and what is held of each point.
+    pub(super) fn bytes(&self, image: &[usize], points: usize) -> f64 {
+        let product = |n: &[usize]| n.iter().map(|&n| n as f64).product::<f64>();
+        let point = 4.0 * image.len() as f64 * (self.width + 2.0) + 16.0;
+        8.0 * (product(&self.grid) + product(image)) + point * points as f64
+    }
+
     /// The kernel along each axis.
     pub(super) fn windows(&self, image: &[usize]) -> Vec<Window> {
         let sigma = |a: usize| self.grid[a] as f64 / image[a] as f64;

@@ -4,10 +4,36 @@ use super::Nufft;
 use crate::error::{Error, Result};
 use crate::primitive::fft::next_smooth;
 
+/// Whether the normal shall be a convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Convolve {
+    /// Where it takes less.
+    Cheaper,
+    Always,
+    Never,
+    /// Never: what stands around the transform makes this of its error.
+    Inexact(f64),
+}
+
+impl From<Option<bool>> for Convolve {
+    fn from(asked: Option<bool>) -> Convolve {
+        match asked {
+            None => Convolve::Cheaper,
+            Some(true) => Convolve::Always,
+            Some(false) => Convolve::Never,
+        }
+    }
+}
+
 /// Bytes of the convolution's kernel, at most, where nobody has asked for it.
 const MOST_BYTES: f64 = (1u64 << 30) as f64;
 /// The same where somebody has.
 const MOST_ASKED: f64 = (1u64 << 36) as f64;
+
+/// Bytes that a convolution may take whatever the pair of transforms takes.
+const SMALL: f64 = (64u64 << 20) as f64;
+/// How many times the bytes of the pair it may take beyond: 4 is about what it takes for images.
+const MOST_TIMES: f64 = 5.0;
 
 /// What stays in a CPU's caches between the rows of a matrix for each frequency.
 const CACHE: f64 = (16 << 20) as f64;
@@ -21,6 +47,10 @@ pub(super) enum NormalChoice {
     Compared(f64),
     /// Its kernel takes too much memory to make.
     TooLarge,
+    /// It takes so many times the memory of the pair.
+    Wasteful(f64),
+    /// Its error would be this one.
+    Inexact(f64),
 }
 
 impl NormalChoice {
@@ -28,7 +58,7 @@ impl NormalChoice {
         match self {
             NormalChoice::Asked(choice) => choice,
             NormalChoice::Compared(ratio) => ratio < 1.0,
-            NormalChoice::TooLarge => false,
+            NormalChoice::TooLarge | NormalChoice::Wasteful(_) | NormalChoice::Inexact(_) => false,
         }
     }
 
@@ -41,6 +71,12 @@ impl NormalChoice {
                 format!("a convolution on {grid} takes about {ratio:.2} times the operations of transform and adjoint")
             }
             NormalChoice::TooLarge => format!("the kernel of a convolution on {grid} is too large to make"),
+            NormalChoice::Wasteful(times) => {
+                format!("a convolution on {grid} takes about {times:.0} times the memory of transform and adjoint")
+            }
+            NormalChoice::Inexact(error) => {
+                format!("a convolution on {grid} would have an error of {error:.0e}, by the weights between")
+            }
         }
     }
 }
@@ -55,15 +91,23 @@ impl Nufft {
         let order = order as f64;
         // K² reals for each frequency: see `hermitian`.
         let bytes = 4.0 * order * order * cells;
-        if let Some(choice) = self.0.toeplitz {
-            if choice && bytes > MOST_ASKED {
+        match self.0.toeplitz {
+            Convolve::Always if bytes > MOST_ASKED => {
                 let what = format!("the kernel of a convolution on {:?} (toeplitz)", self.doubled());
                 return Err(Error::TooBig { what, needed: bytes as u64, limit: MOST_ASKED as u64 });
             }
-            return Ok(NormalChoice::Asked(choice));
+            Convolve::Always => return Ok(NormalChoice::Asked(true)),
+            Convolve::Never => return Ok(NormalChoice::Asked(false)),
+            Convolve::Inexact(error) => return Ok(NormalChoice::Inexact(error)),
+            Convolve::Cheaper => {}
         }
         if bytes > MOST_BYTES {
             return Ok(NormalChoice::TooLarge);
+        }
+        // Beside the kernel, the padded values and their spectrum; beside the pair's grid, the image and the points.
+        let (convolved, pair) = (bytes + 8.0 * order * cells, order * self.0.size.bytes(&self.0.image, self.count()));
+        if convolved > SMALL && convolved > MOST_TIMES * pair {
+            return Ok(NormalChoice::Wasteful(convolved / pair));
         }
         // Padded rows are zero and cropped ones not wanted: of D passes over the grid 2 − 2^(1−D) are made.
         let d = self.image().len() as i32;

@@ -21,6 +21,7 @@ mod normal;
 mod toeplitz;
 
 pub use accuracy::Accuracy;
+pub(crate) use choice::Convolve;
 pub(crate) use accuracy::{FACTORS, Size, grid_above, width_reaching};
 pub(crate) use direct::{sums, tables};
 
@@ -148,7 +149,7 @@ struct Held {
     samples: Vec<usize>,
     locs: Vec<f64>,
     way: Way,
-    toeplitz: Option<bool>,
+    toeplitz: Convolve,
     prepared: Made<Expansion>,
 }
 
@@ -177,7 +178,7 @@ impl Nufft {
         samples: &[usize],
         locs: Vec<f64>,
         accuracy: Accuracy,
-        toeplitz: Option<bool>,
+        toeplitz: impl Into<Convolve>,
     ) -> Result<Nufft> {
         let d = image.len();
         if !(1..=3).contains(&d) {
@@ -198,7 +199,7 @@ impl Nufft {
         }
         let way = accuracy.way(image, count)?;
         let (image, samples) = (image.to_vec(), samples.to_vec());
-        Ok(Nufft(Arc::new(Held { image, samples, locs, way, toeplitz, prepared: Made::new() })))
+        Ok(Nufft(Arc::new(Held { image, samples, locs, way, toeplitz: toeplitz.into(), prepared: Made::new() })))
     }
 
     /// Extents of the image.
