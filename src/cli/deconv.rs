@@ -131,6 +131,9 @@ impl Args {
         self.picture.check()?;
         expect_weights(&self.regularise)?;
         match (self.method, self.lambda) {
+            (_, Some(_)) if self.regularise.is_asked() => {
+                Err("--lambda is the weight of wiener and cg; those of --reg are given with it, as in --reg tv:0.01".into())
+            }
             (Some(Method::Rl), Some(_)) => Err("--lambda is the weight of wiener and cg; rl has none".into()),
             _ => Ok(()),
         }

@@ -71,6 +71,7 @@ impl Args {
 
 /// Whether all weights are given, or follow from the noise.
 pub fn expect_weights(regularise: &Regularise) -> Result<(), String> {
+    regularise.check(false)?;
     let open = regularise.reg.iter().filter(|r| r.weight.is_none());
     match open.map(|r| r.kind).find(|kind| matches!(kind, Kind::L2 | Kind::Llr)) {
         Some(kind) => {

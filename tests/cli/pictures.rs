@@ -214,6 +214,11 @@ fn bad_pictures_are_refused() {
         ("denoise y.npy -o x.npy --reg l2", "give one, as in l2:0.01"),
         ("denoise y.npy -o x.png --depth 12", "8"),
         ("inpaint y.npy -o x.npy --mask-marks missing", "--mask"),
+        ("deconv y.npy --psf psf.npy -o x.npy --reg tv --lambda 3", "as in --reg tv:0.01"),
+        ("deconv y.npy --psf psf.npy -o x.npy --reg tv --wavelet db2", "--wavelet is for --reg l1-wavelet"),
+        ("denoise y.npy -o x.npy --reg tv --cycle-spin", "--cycle-spin is for --reg l1-wavelet"),
+        ("inpaint y.npy -o x.npy --reg tgv --levels 2", "--levels is for --reg l1-wavelet"),
+        ("denoise y.npy -o x.npy --reg tv --block 4", "--block is for --reg llr"),
     ] {
         folder.misused(args, part);
     }
