@@ -15,6 +15,7 @@ pub mod noncartesian;
 pub mod phantom;
 pub mod regularise;
 pub mod sampled_scan;
+mod scale;
 pub mod scan;
 pub mod sense;
 mod sensitivity;

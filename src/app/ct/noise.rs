@@ -36,13 +36,19 @@ pub(super) fn deviation(views: ArrayView3<f32>) -> f64 {
     }
     places.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let parts = (places.len() / LEAST).clamp(1, PARTS);
-    let squares = (0..parts).map(|k| {
+    let squares = |k: usize| {
         let part = &places[k * places.len() / parts..(k + 1) * places.len() / parts];
         // The norms of (1, −2, 1) and (1, −4, 6, −4, 1).
         let of = |which: usize, norm: f64| median(part.iter().map(|p| p.1[which].abs())) / MEDIAN / norm;
         of(0, 6f64.sqrt()).min(of(1, 70f64.sqrt())).powi(2)
-    });
-    (squares.sum::<f64>() / parts as f64).sqrt()
+    };
+    let squares: Vec<f64> = (0..parts).map(squares).collect();
+    // A part may be all edge: between dark and bright ones it is as the one in the middle of the three.
+    let of = |k: usize| match squares.get(k.saturating_sub(1)..k + 2) {
+        Some(&[a, b, c]) => a.min(b).max(a.max(b).min(c)),
+        _ => squares[k],
+    };
+    ((0..parts).map(of).sum::<f64>() / parts as f64).sqrt()
 }
 
 fn median(values: impl Iterator<Item = f32>) -> f64 {

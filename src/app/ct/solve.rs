@@ -2,6 +2,7 @@
 
 use super::Ct;
 use crate::allocate::expect_room;
+use crate::app::scale::{exponent, times_power};
 use crate::error::{Result, value_err};
 use crate::linop::FbpOptions;
 use crate::run::{Device, MemoryUse};
@@ -355,16 +356,9 @@ impl<'a> Watch<'a> {
 /// leave the range of f32.
 fn scaled(data: &Tensor) -> Result<(Tensor, i32)> {
     let values = data.to_real_array()?;
-    let largest = values.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-    let exponent = if largest > 0.0 && largest.is_finite() { largest.log2().floor() as i32 + 1 } else { 0 };
+    let exponent = exponent(&values);
     let values = values.mapv(|v| times_power(v, -exponent));
     Ok((Tensor::from_array(values, data.shape().dims())?, exponent))
-}
-
-/// v·2^exponent, in two steps, as 2^±140 is no normal f32.
-fn times_power(v: f32, exponent: i32) -> f32 {
-    let half = exponent / 2;
-    v * 2f32.powi(half) * 2f32.powi(exponent - half)
 }
 
 /// ‖y‖, in 64-bit numbers.

@@ -3,8 +3,8 @@
 use super::views::shape_of;
 use super::{Args, Method};
 use crate::cli::interrupt::Solving;
-use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::printer::not_at_rest;
+use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::recon::{percent, stop_name};
 use crate::cli::regularise::describe;
 use crate::cli::{DONE, INTERRUPTED, output, progress};
