@@ -4,7 +4,8 @@
 //! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x differs from y
 //! nearly as much as the noise does, by 0.9 σ (discrepancy principle: Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation
 //! Rudin, Osher and Fatemi, Physica D 60:259, 1992). It is less than all of σ since the best x keeps a part of the noise (Stein, Ann.
-//! Stat. 9:1135, 1981), and details with it. To fill gaps the weight is a small one, and what is known stays within the noise.
+//! Stat. 9:1135, 1981), and details with it. To [only fill](Denoising::fill) gaps it is a small one, and what is
+//! known stays within the noise.
 
 use super::noise_level::estimated;
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};

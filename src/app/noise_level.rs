@@ -14,7 +14,8 @@ const MEDIAN: f64 = 0.674_489_750_196_081_7;
 
 /// The standard deviation of white noise in a picture (row, column) or (plane, row, column), in its units. Samples that are not
 /// finite are left out, as are those where `known` is 0, and stretches at the picture's smallest or largest value, which are masked
-/// or saturated. 0 where nothing is left to tell from. Texture of the picture counts as noise.
+/// or saturated. 0 where nothing is left to tell from. Texture as fine as the pixels counts as noise: of a
+/// photograph with noise of 5 grey values about 7 are found, of one with 20 about 21.
 ///
 /// ```
 /// use linops::app::noise_level;

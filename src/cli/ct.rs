@@ -190,6 +190,11 @@ impl Args {
         }
     }
 
+    /// Whether it is filtered back-projection.
+    fn is_direct(&self) -> bool {
+        self.solver().is_none() && !self.regularise.is_asked()
+    }
+
     fn filter(&self) -> FbpOptions {
         let window = self.window.unwrap_or(Window::RamLak).ramp();
         FbpOptions::default().window(window).cutoff(self.cutoff.unwrap_or(1.0))
@@ -211,7 +216,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     // Before the work, so that a scan that fbp refuses costs nothing.
     let views::Views { values, stack, .. } = views;
     let ct = Ct::new(values, &geometry, image).map_err(|e| Error::file(&args.file, e.to_string()))?;
-    let shown = angles::describe(&angles, geometry.beam == Beam::Parallel, &mut notes)?;
+    let shown = angles::describe(&angles, geometry.beam == Beam::Parallel, args.is_direct(), &mut notes)?;
     report::notes_of(&ct, &mut notes);
     let job =
         Job { args, target, device: &device, printer, geometry: &geometry, image, stack, axis, angles: shown, notes };

@@ -179,6 +179,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
     printer.field("psf", psf_text(args, &psfs[0]));
+    if psfs.iter().all(Psf::is_point) {
+        printer.field("", "the PSF is a point: it blurs nothing, and only scales or moves the picture");
+    }
     printer.field("outside", boundary_text(args.boundary));
     printer.field(
         "method",
@@ -221,9 +224,6 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     ]);
     warnings.dedup();
     facts.insert("warnings".into(), json!(warnings));
-    if psfs.iter().all(Psf::is_point) {
-        printer.field("", "the PSF is a point: it blurs nothing, and only scales or moves the picture");
-    }
     image.write(target, image.joined(&done)?, &args.picture, printer, &mut facts)?;
     printer.json(&Value::Object(facts));
     warnings.iter().for_each(|warning| complain(warning));

@@ -117,6 +117,7 @@ fn transmission_is_taken_for_what_it_is() {
     }
     let out = folder.run(&format!("ct counts.npy --angles angles.npy -o z.npy {HOST}"));
     assert!(out.code == 0 && out.stderr.contains("look like transmission"), "{}", out.stderr);
+    folder.refused("ct counts.npy --angles angles.npy --transmission --flat 0 -o w.npy", "the flat field (--flat)");
     counts[[3, 4]] = 0;
     counts[[9, 30]] = 50;
     folder.array("counts.npy", &Array::I64(counts.into_dyn()));
@@ -199,6 +200,23 @@ fn solvers_say_how_they_ended() {
     assert!(ends.iter().any(|e| text.contains(e)) && text.contains("conjugate gradients, at most 500"), "{text}");
     let text = folder.good(&format!("ct sino.npy --angles angles.npy --method sirt --iterations 3 -o x.npy {HOST}"));
     assert!(text.contains("3 iterations (all iterations done; the objective still falls"), "{text}");
+}
+
+/// Without --iterations the noise ends it, and a wedge that is missing is told with what it does.
+#[test]
+fn noise_ends_it_and_a_wedge_is_told() {
+    let folder = Folder::new();
+    let clean = scan(&folder);
+    let mut generator = linops::app::noise::Generator::new(5);
+    let most = clean.iter().fold(0.0f32, |a, v| a.max(*v));
+    let noisy = clean.mapv(|v| v + 0.03 * most * (generator.uniform() as f32 - 0.5) * 12f32.sqrt());
+    folder.real("noisy.npy", &noisy);
+    let facts = folder.json(&format!("ct noisy.npy --angles angles.npy --method cg -o x.npy {HOST}"));
+    assert_eq!((&facts["stop"], &facts["warnings"]), (&"noise".into(), &serde_json::json!([])), "{facts}");
+    assert!(facts["iterations"].as_u64().unwrap() < 30);
+    folder.real("wedge.npy", &clean.slice(s![..40, ..]).to_owned());
+    let text = folder.good(&format!("ct wedge.npy --angles 0:120:40 -o w.npy {HOST}"));
+    assert!(text.contains("are missing: fbp shows what is round at about 6"), "{text}");
 }
 
 #[test]

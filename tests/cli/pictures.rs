@@ -158,13 +158,16 @@ fn psfs_are_checked() {
     point[[3, 3]] = 9.0;
     folder.real("point.npy", &point);
     for method in ["", "--method wiener", "--method cg"] {
-        folder.good(&format!("deconv y.npy --psf point.npy -o x.npy --device host --force {method}"));
+        let text = folder.good(&format!("deconv y.npy --psf point.npy -o x.npy --device host --force {method}"));
+        assert!(text.contains("the PSF is a point"), "{text}");
         assert!(far(&real(&folder, "x.npy"), &scene()) < 2e-3, "{method}");
     }
     folder.good("deconv y.npy --psf point.npy --keep-psf-scale -o x.npy --device host --force");
     assert!(far(&(real(&folder, "x.npy") * 9.0), &scene()) < 2e-3);
     folder.real("none.npy", &ArrayD::<f32>::zeros(IxDyn(&[3, 3])));
     folder.refused("deconv y.npy --psf none.npy -o w.npy", "sums to 0");
+    folder.real("faint.npy", &ArrayD::<f32>::from_elem(IxDyn(&[3, 3]), 1e-25));
+    folder.refused("deconv y.npy --psf faint.npy --keep-psf-scale -o w.npy", "normalise it");
     folder.real("deep.npy", &ArrayD::<f32>::ones(IxDyn(&[3, 3, 5])));
     folder.refused("deconv y.npy --psf deep.npy -o w.npy", "3 axes");
     folder.real("long.npy", &ArrayD::<f32>::ones(IxDyn(&[41, 3])));
