@@ -421,7 +421,7 @@ fn solvers_end_at_the_noise() {
         let found = ct.solve(method, options().noise(Some(ct.noise())), &Device::host()).unwrap();
         assert!(found.at_noise && found.stop == Some(Stop::Converged), "{method:?}: {:?}", found.stop);
         let rms = found.deviation.unwrap() / ct.noise();
-        assert!((0.85..=1.0).contains(&rms), "{method:?}: {rms}");
+        assert!((0.7..=1.0).contains(&rms), "{method:?}: {rms}");
         let error = distance(&found.image.index_axis_move(Axis(0), 0), &truth);
         println!("{method:?}: {} iterations, {error} of {direct}", found.iterations);
         assert!(error < direct, "{method:?}: {error} {direct}");
