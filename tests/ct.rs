@@ -402,6 +402,40 @@ fn solvers_end_where_the_objective_stands() {
     assert!(near.stop == Some(Stop::Converged) && near.iterations > 80 && gap < 0.15, "{gap}");
 }
 
+/// An image of noisy views is better where it ends at the noise than where the objective stands, and views without noise go on.
+#[test]
+fn solvers_end_at_the_noise() {
+    let g = Geometry::parallel(&turn(60, PI), 40);
+    let disk = (1.0, 5.0, -3.0, 12.0);
+    let truth = Array2::from_shape_fn((40, 40), |(j, i)| {
+        f32::from((i as f64 - 19.5 - disk.1).hypot(j as f64 - 19.5 - disk.2) < disk.3)
+    });
+    let clean = views(&[disk], &g);
+    let data = noisy(clean.clone(), 0.05, 12);
+    let ct = Ct::new(data.clone(), &g, [1, 40, 40]).unwrap();
+    let sigma = 0.05 * 24.0;
+    assert!((ct.noise() / sigma - 1.0).abs() < 0.1, "{}", ct.noise());
+    let direct = distance(&fbp(data, &g, 40), &truth);
+    for (method, most) in [(CtMethod::Cg, 30), (CtMethod::Sirt, 200)] {
+        let options = || CtOptions::default().iterations(most);
+        let found = ct.solve(method, options().noise(Some(ct.noise())), &Device::host()).unwrap();
+        assert!(found.at_noise && found.stop == Some(Stop::Converged), "{method:?}: {:?}", found.stop);
+        let rms = found.deviation.unwrap() / ct.noise();
+        assert!((0.7..=1.0).contains(&rms), "{method:?}: {rms}");
+        let error = distance(&found.image.index_axis_move(Axis(0), 0), &truth);
+        println!("{method:?}: {} iterations, {error} of {direct}", found.iterations);
+        assert!(error < direct, "{method:?}: {error} {direct}");
+    }
+    let on = ct.solve(CtMethod::Cg, CtOptions::default().iterations(30), &Device::host()).unwrap();
+    assert!(!on.at_noise && distance(&on.image.index_axis_move(Axis(0), 0), &truth) > 1.5 * direct);
+    let ct = Ct::new(clean, &g, [1, 40, 40]).unwrap();
+    let options = CtOptions::default().iterations(40).noise(Some(ct.noise()));
+    let found = ct.solve(CtMethod::Cg, options, &Device::host()).unwrap();
+    assert!(!found.at_noise && found.iterations == 40, "{}", ct.noise());
+    let bad = CtOptions::default().noise(Some(-1.0));
+    assert!(ct.solve(CtMethod::Cg, bad, &Device::host()).unwrap_err().to_string().contains("noise"));
+}
+
 #[test]
 fn scale_changes_nothing() {
     let g = Geometry::parallel(&turn(40, PI), 40);

@@ -4,9 +4,10 @@
 //! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x differs from y
 //! nearly as much as the noise does, by 0.9 σ (discrepancy principle: Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation
 //! Rudin, Osher and Fatemi, Physica D 60:259, 1992). It is less than all of σ since the best x keeps a part of the noise (Stein, Ann.
-//! Stat. 9:1135, 1981), and details with it. To fill gaps the weight is a small one, and what is known stays within the noise.
+//! Stat. 9:1135, 1981), and details with it. To [only fill](Denoising::fill) gaps it is a small one, and what is
+//! known stays within the noise.
 
-use super::noise_level::noise_level;
+use super::noise_level::estimated;
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
 use crate::convex::{ConvexOptions, Method, Problem, Reading, Solved};
 use crate::error::{Result, shape_err, value_err};
@@ -25,7 +26,7 @@ use std::sync::atomic::AtomicBool;
 pub struct Denoising<'a> {
     /// The regularisers; total variation at first. Weights that are not given follow from the noise.
     pub regularisation: Regularisation,
-    /// Standard deviation of the noise, in the picture's units; None at first, which estimates it ([`noise_level`]).
+    /// Standard deviation of the noise, in the picture's units; None at first, which estimates it ([`noise_level`](super::noise_level())).
     pub noise: Option<f64>,
     /// Whether the weight is to take the noise away, or only to fill what is not known.
     pub fill: bool,
@@ -91,6 +92,8 @@ pub struct Denoised {
     pub image: ArrayD<f32>,
     /// The noise that was given or found.
     pub noise: f64,
+    /// Whether it was neither, as too few neighbours are known, and was taken for 0.
+    pub noise_unknown: bool,
     /// The terms of the objective, with their weights; none where there was no noise to take away.
     pub terms: Vec<Stated>,
     /// Root mean square of x − y where it is known.
@@ -163,22 +166,23 @@ impl<'a> Denoising<'a> {
     ) -> Result<Denoised> {
         let data = Data::new(image, known)?;
         let noise = match self.noise {
-            Some(noise) if noise >= 0.0 && noise.is_finite() => noise,
+            Some(noise) if noise >= 0.0 && noise.is_finite() => Some(noise),
             Some(noise) => return value_err!("the noise is {noise}; expected a finite number from 0 on"),
-            None => noise_level(data.image.view(), Some(data.known.view()))?,
+            None => estimated(data.image.view(), Some(data.known.view()))?,
         };
+        let (noise, noise_unknown) = (noise.unwrap_or(0.0), noise.is_none());
         self.check()?;
         let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
         let size = data.largest();
         let (quiet, whole) = (noise <= 1e-7 * size, data.count == data.image.len());
         if size == 0.0 || (open && quiet && whole) {
-            return Ok(data.unchanged(noise));
+            return Ok(Denoised { noise_unknown, ..data.unchanged(noise) });
         }
         let axes = dims(data.image.ndim());
         let given =
             Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise: TAKEN * noise, size };
         let weighed = self.weighed(&given)?;
-        data.denoised(weighed, noise)
+        Ok(Denoised { noise_unknown, ..data.denoised(weighed, noise)? })
     }
 
     /// Whether all weights are given or follow from the noise.
@@ -334,6 +338,7 @@ impl Data {
         Ok(Denoised {
             image: solved.x.to(&Device::host())?.to_real_array()?,
             noise,
+            noise_unknown: false,
             terms,
             deviation,
             misfit: solved.misfit,
@@ -349,6 +354,7 @@ impl Data {
         Denoised {
             image: self.image.clone(),
             noise,
+            noise_unknown: false,
             terms: Vec::new(),
             deviation: 0.0,
             misfit: 0.0,

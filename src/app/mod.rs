@@ -20,6 +20,7 @@ pub mod partial_fourier;
 pub mod phantom;
 pub mod regularise;
 pub mod sampled_scan;
+mod scale;
 pub mod scan;
 pub mod sense;
 mod sensitivity;

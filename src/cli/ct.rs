@@ -21,7 +21,8 @@ use views::{Field, Order};
 
 /// Reconstructs an image x from its projections y, integrals along rays as −log of the transmission: by filtered back-projection, or
 /// as the minimiser of ½‖A x − y‖² (cg), ½‖R^½(A x − y)‖² (sirt, R the inverse lengths of rays within the image) or, with --reg,
-/// ½‖A x − y‖² + Σ λᵢRᵢ(x), with the projection A along the rays. Weights λ that are not given are from the noise.
+/// ½‖A x − y‖² + Σ λᵢRᵢ(x), with the projection A along the rays. Weights λ that are not given are from the noise. Without --iterations
+/// and --tol, cg and sirt stop where the misfit has come down to the noise of the projections, which is estimated.
 ///
 /// The axis of rotation is in the middle of the image; the first row is on top. At angle θ the detector runs along (cos θ, sin θ), x to
 /// the right and y upwards. Values of the image are per unit of length: 1/pixel, or with --pixel-size in millimetres 1/mm.
@@ -163,6 +164,7 @@ impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         self.scan.check()?;
+        self.regularise.check(false)?;
         let solver = [("--iterations", self.iterations.is_some()), ("--tol", self.tol.is_some())];
         let filter = [("--window", self.window.is_some()), ("--cutoff", self.cutoff.is_some())];
         let (without, what) = match self.solver() {
@@ -188,6 +190,11 @@ impl Args {
         }
     }
 
+    /// Whether it is filtered back-projection.
+    fn is_direct(&self) -> bool {
+        self.solver().is_none() && !self.regularise.is_asked()
+    }
+
     fn filter(&self) -> FbpOptions {
         let window = self.window.unwrap_or(Window::RamLak).ramp();
         FbpOptions::default().window(window).cutoff(self.cutoff.unwrap_or(1.0))
@@ -209,7 +216,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     // Before the work, so that a scan that fbp refuses costs nothing.
     let views::Views { values, stack, .. } = views;
     let ct = Ct::new(values, &geometry, image).map_err(|e| Error::file(&args.file, e.to_string()))?;
-    let shown = angles::describe(&angles, geometry.beam == Beam::Parallel, &mut notes)?;
+    let shown = angles::describe(&angles, geometry.beam == Beam::Parallel, args.is_direct(), &mut notes)?;
     report::notes_of(&ct, &mut notes);
     let job =
         Job { args, target, device: &device, printer, geometry: &geometry, image, stack, axis, angles: shown, notes };

@@ -26,7 +26,8 @@ use std::time::Instant;
 ///
 /// --method rl raises the Poisson likelihood of the counts y by Richardson and Lucy's iteration, x ← x·Aᵀ(y/A x)/Aᵀ1; it keeps
 /// the scene from being negative, and stops when the likelihood is that of the noise. wiener minimises ‖A x − y‖² + λ‖∇x‖², cg
-/// ‖A x − y‖² + λ‖x − m‖² with the mean m; their λ is the ratio of noise and signal, by the picture's spectrum. --reg
+/// ‖A x − y‖² + λ‖x − m‖² with the mean m; their λ is the ratio of noise and signal, by the picture's spectrum, and the one of the least
+/// expected error. --reg
 /// minimises ½‖A x − y‖² + Σ λᵢRᵢ(x); a weight that is not given is the one by which ‖A x − y‖² is that of the noise.
 #[derive(clap::Args)]
 pub struct Args {
@@ -131,6 +132,10 @@ impl Args {
         self.picture.check()?;
         expect_weights(&self.regularise)?;
         match (self.method, self.lambda) {
+            (_, Some(_)) if self.regularise.is_asked() => {
+                Err("--lambda is the weight of wiener and cg; those of --reg are given with it, as in --reg tv:0.01"
+                    .into())
+            }
             (Some(Method::Rl), Some(_)) => Err("--lambda is the weight of wiener and cg; rl has none".into()),
             _ => Ok(()),
         }
@@ -174,6 +179,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
     printer.field("psf", psf_text(args, &psfs[0]));
+    if psfs.iter().all(Psf::is_point) {
+        printer.field("", "the PSF is a point: it blurs nothing, and only scales or moves the picture");
+    }
     printer.field("outside", boundary_text(args.boundary));
     printer.field(
         "method",
@@ -190,6 +198,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let solving = Solving::begin();
     let start = Instant::now();
     let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
+    let mut warnings = Vec::new();
     for (k, part) in parts.iter().enumerate() {
         let psf = &psfs[image.channel_of(k, parts.len()).min(psfs.len() - 1)];
         let job = Job { args, method, psf, device: &device, solving: &solving };
@@ -197,6 +206,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let name = if parts.len() > 1 { format!("part {}", k + 1) } else { "solved".into() };
         printer.field(&name, job.outcome(&result, &how));
         results.push(job.facts(&result, &how));
+        warnings.extend(job.warning(&result));
         done.push(result.image);
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -212,8 +222,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         ("seconds".into(), json!(seconds)),
         ("interrupted".into(), json!(solving.interrupted())),
     ]);
+    warnings.dedup();
+    facts.insert("warnings".into(), json!(warnings));
     image.write(target, image.joined(&done)?, &args.picture, printer, &mut facts)?;
     printer.json(&Value::Object(facts));
+    warnings.iter().for_each(|warning| complain(warning));
     if solving.interrupted() {
         complain(&format!("interrupted; the picture so far was written to {}", args.picture.output.display()));
         return Ok(INTERRUPTED);

@@ -4,7 +4,7 @@ use super::common::Common;
 use super::interrupt::Solving;
 use super::numbers::{from_one, from_zero};
 use super::pictures::{Image, PictureArgs};
-use super::printer::{Printer, complain, count_of, short};
+use super::printer::{Printer, complain, count_of, not_at_rest, short};
 use super::recon::stop_name;
 use super::regularise::{Regularise, describe};
 use super::{DONE, INTERRUPTED, output, progress};
@@ -71,6 +71,7 @@ impl Args {
 
 /// Whether all weights are given, or follow from the noise.
 pub fn expect_weights(regularise: &Regularise) -> Result<(), String> {
+    regularise.check(false)?;
     let open = regularise.reg.iter().filter(|r| r.weight.is_none());
     match open.map(|r| r.kind).find(|kind| matches!(kind, Kind::L2 | Kind::Llr)) {
         Some(kind) => {
@@ -94,7 +95,6 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         what: "denoised",
         image: &image,
         known: &known,
-        fill: false,
         keep: false,
         picture: &args.picture,
         solving: &args.solving,
@@ -113,8 +113,6 @@ pub struct Task<'a> {
     pub image: &'a Image,
     /// 1 where a sample is known, in the order of the image's values.
     pub known: &'a ArrayD<f32>,
-    /// Whether gaps are filled only.
-    pub fill: bool,
     /// Whether known samples are put back as they were.
     pub keep: bool,
     pub picture: &'a PictureArgs,
@@ -139,10 +137,12 @@ impl Task<'_> {
         let parts = image.parts(axes)?;
         let known = image.like(self.known.clone()).parts(axes)?;
         let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
+        let mut warnings = Vec::new();
         for (k, (part, known)) in parts.iter().zip(&known).enumerate() {
             let result = self.solve(part, known, &solving)?;
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
             printer.field(&name, format_args!(" {}", self.outcome(&result)));
+            warnings.extend(not_at_rest(result.stop));
             results.push(facts(&result));
             let mut image = result.image;
             if self.keep {
@@ -163,8 +163,11 @@ impl Task<'_> {
             ("seconds".into(), json!(seconds)),
             ("interrupted".into(), json!(solving.interrupted())),
         ]);
+        warnings.dedup();
+        facts.insert("warnings".into(), json!(warnings));
         image.write(target, image.joined(&done)?, self.picture, printer, &mut facts)?;
         printer.json(&Value::Object(facts));
+        warnings.iter().for_each(|warning| complain(warning));
         if solving.interrupted() {
             complain(&format!("interrupted; the picture so far was written to {}", self.picture.output.display()));
             return Ok(INTERRUPTED);
@@ -180,7 +183,6 @@ impl Task<'_> {
         let result = Denoising::default()
             .regularisation(self.regularise.regularisation(&[Regulariser::new(Kind::Tv, None)]))
             .noise(noise.map(f64::from))
-            .fill(self.fill)
             .method(method)
             .iterations(iterations)
             .tol(tol.map_or(1e-4, f64::from))
@@ -196,7 +198,10 @@ impl Task<'_> {
 
     fn outcome(&self, result: &Denoised) -> String {
         let from = if self.solving.noise.is_some() { "given" } else { "estimated" };
-        let noise = format!("noise {} ({from})", short(result.noise));
+        let noise = match result.noise_unknown {
+            true => "noise not known (too few neighbours are known to tell it from; --noise gives it)".to_string(),
+            false => format!("noise {} ({from})", short(result.noise)),
+        };
         if result.terms.is_empty() && result.method.is_none() {
             return format!("{noise}: there is nothing to take away, the picture is unchanged");
         }
@@ -226,7 +231,7 @@ fn facts(result: &Denoised) -> Value {
         "solves": result.solves,
         "stop": stop_name(result.stop),
         "method": result.method.map(|m| m.to_string()),
-        "noise": result.noise,
+        "noise": (!result.noise_unknown).then_some(result.noise),
         "misfit": result.misfit,
         "deviation": result.deviation,
         "objective": result.objective,

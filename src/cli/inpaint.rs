@@ -12,8 +12,9 @@ use ndarray::{ArrayD, Axis};
 use std::path::{Path, PathBuf};
 
 /// Minimises ½‖M(x − y)‖² + Σ λᵢRᵢ(x) for a picture y and the mask M of what is known of it, each channel for itself. Without --reg R
-/// is total variation. A weight that is not given is a quarter of the noise, which is estimated from what is known (but at least
-/// 2e-4 of the largest value): gaps are filled, and what is known stays within its noise. Larger weights take noise away too.
+/// is total variation. A weight that is not given is the one by which x differs from y by 0.9 of the noise σ where y is known: gaps
+/// are filled as well as can be, and known samples lose their noise as by `denoise`; --keep-known has them as they were. σ is
+/// estimated from what is known; without noise the weight is 2e-4 of the largest value.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
@@ -93,7 +94,6 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         what: "filled",
         image: &image,
         known: &known,
-        fill: true,
         keep: args.keep_known,
         picture: &args.picture,
         solving: &args.solving,

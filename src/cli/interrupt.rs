@@ -1,19 +1,29 @@
 //! Ctrl-C, and what ends programs from afar: SIGTERM, as batch systems send it, and SIGHUP, when the terminal goes.
 //!
 //! During a solve the first one asks the solver to stop, so that the image so far can be written; a second one, or one at any
-//! other time, ends the program at once and leaves no partial output.
+//! other time, ends the program at once and leaves no partial output. Those that come within a second of the first are the first
+//! again: batch systems send one to the program and one to its group.
 
 use super::INTERRUPTED;
 use super::printer::complain;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 static SOLVING: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Signals that come within this time are one.
+const SAME: Duration = Duration::from_secs(1);
+
 /// Starts listening.
 pub fn install() {
-    listen(|| {
+    let mut first: Option<Instant> = None;
+    listen(move || {
         if SOLVING.load(Ordering::SeqCst) && !STOP.swap(true, Ordering::SeqCst) {
+            first = Some(Instant::now());
+            return;
+        }
+        if first.is_some_and(|first| first.elapsed() < SAME) {
             return;
         }
         linops::io::discard_unfinished();
@@ -25,7 +35,7 @@ pub fn install() {
 
 /// Calls `handler` for each signal, from a thread of its own. Without one a signal still ends the program, only less tidily.
 #[cfg(unix)]
-fn listen(handler: impl Fn() + Send + 'static) {
+fn listen(mut handler: impl FnMut() + Send + 'static) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     let (ready, listening) = std::sync::mpsc::channel();
@@ -56,7 +66,7 @@ fn ignored() -> u64 {
 
 /// Calls `handler` for each Ctrl-C or Ctrl-Break, and when the console or the session ends.
 #[cfg(windows)]
-fn listen(handler: impl Fn() + Send + 'static) {
+fn listen(handler: impl FnMut() + Send + 'static) {
     let _ = ctrlc::set_handler(handler);
 }
 

@@ -98,7 +98,9 @@ impl Image {
             }
             _ => {
                 let array = read_array(path)?;
-                let dtype = array.dtype_name().to_string();
+                // Whole numbers of any width come as one type.
+                let dtype = if matches!(array, Array::I64(_)) { "integers" } else { array.dtype_name() };
+                let dtype = dtype.to_string();
                 let values = real(path, array)?;
                 let coloured = values.ndim() > 2 && matches!(values.shape().last(), Some(3 | 4));
                 (values, coloured, dtype, Vec::new())

@@ -2,6 +2,7 @@
 
 use super::output::stdout_is_data;
 use super::pretty::Pretty;
+use linops::solve::Stop;
 use linops::{Error, Result};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -100,6 +101,13 @@ pub fn short(value: impl Into<f64>) -> String {
         1e-3..1e6 => rounded.to_string(),
         _ => format!("{rounded:e}"),
     }
+}
+
+/// What is to be said of a solve that could have gone on.
+pub fn not_at_rest(stop: Stop) -> Option<String> {
+    (stop == Stop::Iterations).then(|| {
+        "the objective is not at rest after all iterations; give more --iterations, or a larger --tol".to_string()
+    })
 }
 
 /// "1 kernel", "2 kernels"

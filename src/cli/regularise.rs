@@ -54,6 +54,13 @@ impl Regularise {
         if has(Kind::Llr) && !series {
             return Err("llr is for a series of images (frames, contrasts); use tv or l1-wavelet for one image".into());
         }
+        let wavelet = [("--wavelet", self.wavelet.is_some()), ("--levels", self.levels.is_some())];
+        let wavelet = [&wavelet[..], &[("--cycle-spin", self.cycle_spin.is_some())]].concat();
+        for (kind, options) in [(Kind::L1Wavelet, &wavelet[..]), (Kind::Llr, &[("--block", self.block.is_some())])] {
+            if let Some((name, _)) = options.iter().find(|(_, given)| *given && !has(kind)) {
+                return Err(format!("{name} is for --reg {kind}, which is not asked for"));
+            }
+        }
         if let Some(wavelet) = self.wavelet.as_ref().filter(|w| !w.is_orthogonal()) {
             return Err(format!("--wavelet: {wavelet} is not orthogonal; use haar, db, sym or coif"));
         }

@@ -120,6 +120,7 @@ fn transmission_is_taken_for_what_it_is() {
     }
     let out = folder.run(&format!("ct counts.npy --angles angles.npy -o z.npy {HOST}"));
     assert!(out.code == 0 && out.stderr.contains("look like transmission"), "{}", out.stderr);
+    folder.refused("ct counts.npy --angles angles.npy --transmission --flat 0 -o w.npy", "the flat field (--flat)");
     counts[[3, 4]] = 0;
     counts[[9, 30]] = 50;
     folder.array("counts.npy", &Array::I64(counts.into_dyn()));
@@ -204,13 +205,30 @@ fn solvers_say_how_they_ended() {
     assert!(text.contains("3 iterations (all iterations done; the objective still falls"), "{text}");
 }
 
+/// Without --iterations the noise ends it, and a wedge that is missing is told with what it does.
+#[test]
+fn noise_ends_it_and_a_wedge_is_told() {
+    let folder = Folder::new();
+    let clean = scan(&folder);
+    let mut generator = linops::app::noise::Generator::new(5);
+    let most = clean.iter().fold(0.0f32, |a, v| a.max(*v));
+    let noisy = clean.mapv(|v| v + 0.03 * most * (generator.uniform() as f32 - 0.5) * 12f32.sqrt());
+    folder.real("noisy.npy", &noisy);
+    let facts = folder.json(&format!("ct noisy.npy --angles angles.npy --method cg -o x.npy {HOST}"));
+    assert_eq!((&facts["stop"], &facts["warnings"]), (&"noise".into(), &serde_json::json!([])), "{facts}");
+    assert!(facts["iterations"].as_u64().unwrap() < 30);
+    folder.real("wedge.npy", &clean.slice(s![..40, ..]).to_owned());
+    let text = folder.good(&format!("ct wedge.npy --angles 0:120:40 -o w.npy {HOST}"));
+    assert!(text.contains("are missing: fbp shows what is round at about 6"), "{text}");
+}
+
 #[test]
 fn regularisers_are_stated() {
     let folder = Folder::new();
     scan(&folder);
     let args = "ct sino.npy --angles angles.npy --reg tv:0.001 --non-negative --tol 0.01 -o x.npy";
     let text = folder.good(&format!("{args} {HOST}"));
-    for word in ["regularised, at most 1000", "regulariser", "objective", "misfit"] {
+    for word in ["regularised, at most 1000", "reg        tv", "objective", "misfit"] {
         assert!(text.contains(word), "no \"{word}\" in {text}");
     }
     assert!(image(&folder, "x.npy").iter().all(|v| *v >= 0.0));

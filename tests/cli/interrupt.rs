@@ -72,10 +72,22 @@ fn a_second_interrupt_ends_at_once() {
     folder.hard_scan();
     let (mut child, _lines) = solving(&folder, "");
     send("-INT", &child);
+    std::thread::sleep(Duration::from_millis(1100));
     let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
     assert_eq!(child.wait().unwrap().code(), Some(100));
     // The first may have been served by then; half a file is never there.
     assert!(folder.contents().keys().all(|p| !p.to_string_lossy().contains("tmp-")));
+}
+
+/// Batch systems send a signal to the program and again to its group.
+#[test]
+fn two_at_once_are_one() {
+    let folder = Folder::new();
+    folder.hard_scan();
+    let (mut child, _lines) = solving(&folder, "");
+    send("-TERM", &child);
+    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
+    written(&folder, &mut child);
 }
 
 #[test]

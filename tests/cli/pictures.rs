@@ -158,13 +158,16 @@ fn psfs_are_checked() {
     point[[3, 3]] = 9.0;
     folder.real("point.npy", &point);
     for method in ["", "--method wiener", "--method cg"] {
-        folder.good(&format!("deconv y.npy --psf point.npy -o x.npy --device host --force {method}"));
+        let text = folder.good(&format!("deconv y.npy --psf point.npy -o x.npy --device host --force {method}"));
+        assert!(text.contains("the PSF is a point"), "{text}");
         assert!(far(&real(&folder, "x.npy"), &scene()) < 2e-3, "{method}");
     }
     folder.good("deconv y.npy --psf point.npy --keep-psf-scale -o x.npy --device host --force");
     assert!(far(&(real(&folder, "x.npy") * 9.0), &scene()) < 2e-3);
     folder.real("none.npy", &ArrayD::<f32>::zeros(IxDyn(&[3, 3])));
     folder.refused("deconv y.npy --psf none.npy -o w.npy", "sums to 0");
+    folder.real("faint.npy", &ArrayD::<f32>::from_elem(IxDyn(&[3, 3]), 1e-25));
+    folder.refused("deconv y.npy --psf faint.npy --keep-psf-scale -o w.npy", "normalise it");
     folder.real("deep.npy", &ArrayD::<f32>::ones(IxDyn(&[3, 3, 5])));
     folder.refused("deconv y.npy --psf deep.npy -o w.npy", "3 axes");
     folder.real("long.npy", &ArrayD::<f32>::ones(IxDyn(&[41, 3])));
@@ -214,6 +217,11 @@ fn bad_pictures_are_refused() {
         ("denoise y.npy -o x.npy --reg l2", "give one, as in l2:0.01"),
         ("denoise y.npy -o x.png --depth 12", "8"),
         ("inpaint y.npy -o x.npy --mask-marks missing", "--mask"),
+        ("deconv y.npy --psf psf.npy -o x.npy --reg tv --lambda 3", "as in --reg tv:0.01"),
+        ("deconv y.npy --psf psf.npy -o x.npy --reg tv --wavelet db2", "--wavelet is for --reg l1-wavelet"),
+        ("denoise y.npy -o x.npy --reg tv --cycle-spin", "--cycle-spin is for --reg l1-wavelet"),
+        ("inpaint y.npy -o x.npy --reg tgv --levels 2", "--levels is for --reg l1-wavelet"),
+        ("denoise y.npy -o x.npy --reg tv --block 4", "--block is for --reg llr"),
     ] {
         folder.misused(args, part);
     }

@@ -55,6 +55,8 @@ fn wrong_regularisers_are_refused() {
         folder.misused(&format!("{args} {more}"), says);
     }
     folder.misused(&format!("{args} --reg llr"), "series");
+    folder.misused(&format!("{args} --reg tv --wavelet db2"), "--wavelet is for --reg l1-wavelet");
+    folder.misused(&format!("{args} --reg tv --block 4"), "--block is for --reg llr");
     folder.misused(&format!("{args} --reg l1-wavelet --wavelet bior4.4"), "not orthogonal");
     let out = folder.run(&format!("{args} --reg tv --solver fista"));
     assert!(out.code == 1 && out.stderr.contains("use admm or pdhg"), "{}", out.stderr);

@@ -61,6 +61,8 @@ impl Ct {
             misfit: Some(solved.misfit),
             iterations: solved.iterations,
             stop: Some(solved.stop),
+            at_noise: false,
+            deviation: None,
             gap: None,
             fell: None,
             history,

@@ -2,6 +2,7 @@
 
 use super::Ct;
 use crate::allocate::expect_room;
+use crate::app::scale::{exponent, times_power};
 use crate::error::{Result, value_err};
 use crate::linop::FbpOptions;
 use crate::run::{Device, MemoryUse};
@@ -31,6 +32,9 @@ pub struct CtOptions<'a> {
     /// that over the second half of the iterations; where the views are fitted all but exactly, within 10⁻⁸ of its start. 0 goes on.
     /// 1e-4 at first.
     pub tol: f64,
+    /// Stop when the root mean square of A x − y has come down to this noise: further iterations fit the noise (discrepancy
+    /// principle: Morozov, Soviet Math. Dokl. 7:414, 1966). [`Ct::noise`] estimates it. None at first, which never stops for that.
+    pub noise: Option<f64>,
     progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
 }
@@ -47,7 +51,7 @@ pub struct CtProgress {
 
 impl Default for CtOptions<'_> {
     fn default() -> Self {
-        CtOptions { iterations: 500, tol: 1e-4, progress: None, cancel: None }
+        CtOptions { iterations: 500, tol: 1e-4, noise: None, progress: None, cancel: None }
     }
 }
 
@@ -56,6 +60,8 @@ setters! { CtOptions<'_> {
     iterations: usize,
     /// With another tolerance.
     tol: f64,
+    /// With the noise at which it stops.
+    noise: Option<f64>,
 } }
 
 impl<'a> CtOptions<'a> {
@@ -84,6 +90,10 @@ pub struct CtImage {
     pub iterations: usize,
     /// Why they ended; None of a direct method.
     pub stop: Option<Stop>,
+    /// Whether they ended since the misfit had come down to the noise.
+    pub at_noise: bool,
+    /// Root mean square of A x − y over the samples that count, where it is known: to be compared with the noise.
+    pub deviation: Option<f64>,
     /// The last estimate of what the objective is above its limit, as a part of it.
     pub gap: Option<f64>,
     /// By what part of it the objective fell over the second half of the iterations.
@@ -94,20 +104,33 @@ pub struct CtImage {
 
 impl CtImage {
     pub(super) fn direct(image: Array3<f32>, misfit: Option<f64>) -> CtImage {
-        CtImage { image, misfit, iterations: 0, stop: None, gap: None, fell: None, history: Vec::new() }
+        CtImage {
+            image,
+            misfit,
+            iterations: 0,
+            stop: None,
+            at_noise: false,
+            deviation: None,
+            gap: None,
+            fell: None,
+            history: Vec::new(),
+        }
     }
 }
 
 /// Iterations between readings.
 const READ_EVERY: usize = 5;
 
+/// Where noise is to end it, these first ones are all read: conjugate gradients come to the noise in a few.
+const FIRST: usize = 20;
+
 impl Ct {
     /// Solves for the image on a device, from 0; where views end within the object, from what [`fbp`](Ct::fbp) makes of them, since
-    /// they do not tell the brightness. Its [stop](CtImage::stop) says whether the objective has come to its limit
+    /// they do not tell the brightness. Its [stop](CtImage::stop) says whether the objective has come to its limit or to the noise
     /// (`Converged`), fell no more in 32-bit numbers (`Attained`), or could still fall (`Iterations`).
     ///
     /// # Errors
-    /// tol is negative or not finite, no iterations; or the device fails.
+    /// tol or the noise is negative or not finite, no iterations; or the device fails.
     pub fn solve(&self, method: CtMethod, options: CtOptions, device: &Device) -> Result<CtImage> {
         if !options.tol.is_finite() || options.tol < 0.0 || options.iterations == 0 {
             return value_err!(
@@ -115,6 +138,9 @@ impl Ct {
                 options.tol,
                 options.iterations
             );
+        }
+        if let Some(noise) = options.noise.filter(|n| !n.is_finite() || *n < 0.0) {
+            return value_err!("the noise is {noise}; expected a finite number from 0 on");
         }
         self.expect_memory(device)?;
         let data = self.data()?;
@@ -125,14 +151,18 @@ impl Ct {
             None => (data, 1.0),
         };
         let (y, exponent) = scaled(&left)?;
+        let (counted, size) = (self.counted() as f64, norm(&left)?);
+        // As a part of ‖y‖.
+        let noise = options.noise.filter(|n| *n > 0.0 && size > 0.0).map(|n| n * counted.sqrt() / size);
         let y = y.to(device)?;
-        let watch = Watch::new(self, &y, method, options, part)?;
+        let watch = Watch::new(self, &y, method, options, part, noise)?;
         let solution = match method {
             CtMethod::Sirt => sirt(self.linop(), &y, watch.options())?,
             CtMethod::Cg => cg(&self.linop().n(), &self.linop().h().apply(&y)?, watch.options())?,
         };
         let Solution { x, iterations, mut stop, .. } = solution;
-        let misfit = part * self.misfit(&self.linop().apply(&x)?, &y)?;
+        let own = self.misfit(&self.linop().apply(&x)?, &y)?;
+        let misfit = part * own;
         let mut image = self.image(&x)?;
         image.mapv_inplace(|v| times_power(v, exponent));
         if let Some(start) = &start {
@@ -144,6 +174,7 @@ impl Ct {
         {
             stop = own;
         }
+        let at_noise = stop == Stop::Converged && watch.at_noise;
         if let Some(error) = watch.error {
             return Err(error);
         }
@@ -152,6 +183,8 @@ impl Ct {
             misfit: Some(misfit),
             iterations,
             stop: Some(stop),
+            at_noise,
+            deviation: Some(own * size / counted.max(1.0).sqrt()),
             gap: watch.gap,
             fell: watch.fell,
             history: watch.history,
@@ -162,10 +195,16 @@ impl Ct {
     fn left(&self, data: &Tensor, x: &Tensor) -> Result<(Tensor, f64)> {
         let found = self.linop().apply(x)?.to(&Device::host())?.to_real_array()?;
         let data = data.to_real_array()?;
-        let size = |a: &ndarray::ArrayD<f32>| a.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        let left = &data - &found;
-        let part = size(&left) / size(&data).max(f64::MIN_POSITIVE);
-        Ok((Tensor::from_array(left, self.linop().output()?.dims())?, part))
+        let left = Tensor::from_array(&data - &found, self.linop().output()?.dims())?;
+        let data = Tensor::from_array(data, left.shape().dims())?;
+        let part = norm(&left)? / norm(&data)?.max(f64::MIN_POSITIVE);
+        Ok((left, part))
+    }
+
+    /// Samples that count.
+    fn counted(&self) -> usize {
+        let valid = self.defects().valid.as_ref();
+        valid.map_or(self.views().len(), |valid| valid.iter().filter(|v| **v).count())
     }
 
     /// Checks that there is memory for what the solvers hold.
@@ -190,6 +229,8 @@ struct Watch<'a> {
     tol: f64,
     /// ‖y‖ over that of all data.
     part: f64,
+    /// The misfit of the noise, as a part of ‖y‖.
+    noise: Option<f64>,
     /// What the solver looks at.
     end: AtomicBool,
     state: RefCell<State<'a>>,
@@ -200,6 +241,7 @@ struct State<'a> {
     gap: Option<f64>,
     fell: Option<f64>,
     ended: Option<Stop>,
+    at_noise: bool,
     error: Option<crate::error::Error>,
     history: Vec<(usize, f64)>,
     progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
@@ -207,25 +249,35 @@ struct State<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(ct: &'a Ct, y: &'a Tensor, method: CtMethod, options: CtOptions<'a>, part: f64) -> Result<Watch<'a>> {
-        let CtOptions { iterations, tol, progress, cancel } = options;
+    fn new(
+        ct: &'a Ct,
+        y: &'a Tensor,
+        method: CtMethod,
+        options: CtOptions<'a>,
+        part: f64,
+        noise: Option<f64>,
+    ) -> Result<Watch<'a>> {
+        let CtOptions { iterations, tol, progress, cancel, .. } = options;
         // Objectives are relative to that of the start: squares of misfits.
         let state = State {
             fall: Fall::from(1.0),
             gap: None,
             fell: None,
             ended: None,
+            at_noise: false,
             error: None,
             history: Vec::new(),
             progress,
             cancel,
         };
-        Ok(Watch { ct, y, method, iterations, tol, part, end: AtomicBool::new(false), state: RefCell::new(state) })
+        let (end, state) = (AtomicBool::new(false), RefCell::new(state));
+        Ok(Watch { ct, y, method, iterations, tol, part, noise, end, state })
     }
 
     fn options(&self) -> SolveOptions<'_> {
         // What ends it is the objective, which is looked at here.
-        let options = SolveOptions::default().iterations(self.iterations).tol(0.0).check_every(READ_EVERY);
+        let every = if self.noise.is_some() { 1 } else { READ_EVERY };
+        let options = SolveOptions::default().iterations(self.iterations).tol(0.0).check_every(every);
         options.progress(|p| self.read(p)).cancel(&self.end)
     }
 
@@ -235,6 +287,10 @@ impl<'a> Watch<'a> {
         let state = &mut *state;
         if state.cancel.is_some_and(|c| c.load(Ordering::Relaxed)) {
             self.end.store(true, Ordering::Relaxed);
+        }
+        let k = reading.iteration;
+        if k > FIRST && !k.is_multiple_of(READ_EVERY) && k != self.iterations {
+            return;
         }
         let misfit = match self.objective(reading, progress) {
             Ok(misfit) => misfit,
@@ -246,6 +302,22 @@ impl<'a> Watch<'a> {
         state.history.push((reading.iteration, self.part * misfit));
         if let Some(tell) = &mut state.progress {
             tell(CtProgress { iteration: reading.iteration, misfit: self.part * misfit });
+        }
+        match self.reaches_noise(misfit, progress) {
+            Ok(false) => {}
+            Ok(true) => {
+                if state.ended.is_none() && !self.end.load(Ordering::Relaxed) {
+                    (state.ended, state.at_noise) = (Some(Stop::Converged), true);
+                }
+                return self.end.store(true, Ordering::Relaxed);
+            }
+            Err(e) => {
+                state.error = Some(e);
+                return self.end.store(true, Ordering::Relaxed);
+            }
+        }
+        if !k.is_multiple_of(READ_EVERY) {
+            return;
         }
         let objective = misfit * misfit;
         let gap = state.fall.take(reading.iteration, objective);
@@ -261,6 +333,16 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Whether what is left of the data is no more than the noise. The misfit of SIRT is weighted, which this is not.
+    fn reaches_noise(&self, misfit: f64, progress: &mut Progress) -> Result<bool> {
+        let Some(noise) = self.noise else { return Ok(false) };
+        let plain = match self.method {
+            CtMethod::Cg => misfit,
+            CtMethod::Sirt => self.ct.misfit(&self.ct.linop().apply(&progress.iterate()?)?, self.y)?,
+        };
+        Ok(plain <= noise)
+    }
+
     /// The misfit that a reading means. SIRT's reading is it; of conjugate gradients it is that of the iterate.
     fn objective(&self, reading: Reading, progress: &mut Progress) -> Result<f64> {
         match self.method {
@@ -274,14 +356,12 @@ impl<'a> Watch<'a> {
 /// leave the range of f32.
 fn scaled(data: &Tensor) -> Result<(Tensor, i32)> {
     let values = data.to_real_array()?;
-    let largest = values.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-    let exponent = if largest > 0.0 && largest.is_finite() { largest.log2().floor() as i32 + 1 } else { 0 };
+    let exponent = exponent(&values);
     let values = values.mapv(|v| times_power(v, -exponent));
     Ok((Tensor::from_array(values, data.shape().dims())?, exponent))
 }
 
-/// v·2^exponent, in two steps, as 2^±140 is no normal f32.
-fn times_power(v: f32, exponent: i32) -> f32 {
-    let half = exponent / 2;
-    v * 2f32.powi(half) * 2f32.powi(exponent - half)
+/// ‖y‖, in 64-bit numbers.
+fn norm(y: &Tensor) -> Result<f64> {
+    Ok(y.to(&Device::host())?.to_real_vec()?.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt())
 }

@@ -53,6 +53,11 @@ pub fn absorption(
             );
         }
     }
+    if !ndarray::Zip::from(&bright).and(&dark).any(|bright, dark| bright > dark) {
+        return value_err!(
+            "the flat field (--flat) is nowhere above the dark field; expected the intensity without an object"
+        );
+    }
     let mut values = Array3::from_shape_fn(intensities.dim(), |(s, a, d)| {
         let (dark, bright) = (dark[[s, d]], bright[[s, d]]);
         let part = (f64::from(intensities[[s, a, d]]) - dark) / (bright - dark);

@@ -42,7 +42,7 @@ impl Psf {
     /// A PSF of one to three axes. It is divided by its sum, unless `keep_scale`.
     ///
     /// # Errors
-    /// No axis or more than three, a value that is not finite, or a sum that is not above 0.
+    /// No axis or more than three, a value that is not finite, or a sum that is not above 0 or beyond 10^±20.
     pub fn new(values: ArrayViewD<f32>, center: PsfCenter, keep_scale: bool) -> Result<Psf> {
         if values.is_empty() || !(1..=3).contains(&values.ndim()) {
             return value_err!("a point-spread function of shape {:?}, expected one to three axes", values.shape());
@@ -54,6 +54,11 @@ impl Psf {
         if sum <= 0.0 {
             return value_err!(
                 "the point-spread function sums to {sum:.4}, expected more than 0; subtract its background, not more"
+            );
+        }
+        if !(1e-20..=1e20).contains(&sum) {
+            return value_err!(
+                "the point-spread function sums to {sum:.3e}, whose square is no 32-bit number; normalise it, to a sum of 1"
             );
         }
         let mut psf = values.to_owned();
@@ -230,6 +235,7 @@ mod tests {
         assert!(error(&[1.0, -1.0]).contains("sums to 0.0000"));
         assert!(error(&[-1.0]).contains("sums to -1"));
         assert!(error(&[0.0, f32::NAN]).contains("NaN at [1]"));
+        assert!(error(&[1e-30, 1e-31]).contains("normalise it") && error(&[1e30]).contains("normalise it"));
         assert!(error(&[]).contains("one to three axes"));
     }
 }

@@ -64,7 +64,7 @@ impl Blur {
         let given = Given { problem, axes: &axes, count: self.counted(), noise, size };
         let Weighed { solved, terms, deviation, solves } = task.weighed(&given)?;
         let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
-        result.at_noise = open && solved.stop != Stop::Cancelled && (deviation / noise - 1.0).abs() < 0.05;
+        result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;
         let (objective, method) = (solved.objective, solved.method);
         Ok(RegularisedDeconvolution { deconvolved: result, terms, objective, solves, method })
     }

@@ -5,6 +5,7 @@
 //! sample seen just enough (the normalisation of Bertero and Boccacci, Astron. Astrophys. 437:369, 2005, bounded).
 
 use super::{Blur, Deconvolved};
+use crate::app::scale::{exponent, times_power};
 use crate::arithmetic::Expression;
 use crate::error::{Result, value_err};
 use crate::run::Device;
@@ -28,6 +29,9 @@ pub struct RichardsonLucyOptions<'a> {
     /// brightness, with g = σ²/mean for this root mean square σ of the noise: further iterations fit noise (Bertero et al., Inverse
     /// Problems 26:105004, 2010). None at first, which never stops for that.
     pub noise: Option<f64>,
+    /// Stop at this part of n·g/2 already; 1 at first. An estimate takes a part of the noise into x, and leaves less in the
+    /// misfit than all of it: see [`NoiseToSignal::left`](super::NoiseToSignal::left).
+    pub left: f64,
     /// The scene on the canvas to start from; None at first, which is an even one as bright as the picture. What is 0 stays 0.
     pub start: Option<ArrayD<f32>>,
     progress: Option<Box<dyn FnMut(Reading) + 'a>>,
@@ -36,7 +40,15 @@ pub struct RichardsonLucyOptions<'a> {
 
 impl Default for RichardsonLucyOptions<'_> {
     fn default() -> Self {
-        RichardsonLucyOptions { iterations: 100, tol: 1e-3, noise: None, start: None, progress: None, cancel: None }
+        RichardsonLucyOptions {
+            iterations: 100,
+            tol: 1e-3,
+            noise: None,
+            left: 1.0,
+            start: None,
+            progress: None,
+            cancel: None,
+        }
     }
 }
 
@@ -47,6 +59,8 @@ setters! { RichardsonLucyOptions<'_> {
     tol: f32,
     /// With the noise at which it stops.
     noise: Option<f64>,
+    /// With another part of the noise that is left.
+    left: f64,
     /// From another scene.
     start: Option<ArrayD<f32>>,
 } }
@@ -112,12 +126,12 @@ impl Blur {
         mut options: RichardsonLucyOptions,
         device: &Device,
     ) -> Result<Deconvolved> {
-        let RichardsonLucyOptions { iterations, tol, noise, .. } = options;
+        let RichardsonLucyOptions { iterations, tol, noise, left, .. } = options;
         if iterations == 0 {
             return value_err!("the number of iterations is 0; expected at least 1");
         }
-        if !(tol >= 0.0 && noise.is_none_or(|n| n >= 0.0)) {
-            return value_err!("tol is {tol} and the noise {noise:?}; expected numbers from 0 on");
+        if !(tol >= 0.0 && noise.is_none_or(|n| n >= 0.0) && left > 0.0) {
+            return value_err!("tol is {tol}, the noise {noise:?}, of it left {left}; expected numbers from 0 on");
         }
         if self.psf.negative() > 0.0 {
             let known = self.known.as_ref().map(|k| k.view());
@@ -125,6 +139,23 @@ impl Blur {
             return blur.richardson_lucy(image, options, device);
         }
         let y = self.data(image)?;
+        let exponent = exponent(&y.to_real_array()?);
+        if exponent != 0 {
+            // Products of light and its back-projection leave the range of 32 bits else.
+            let unit = |a: ArrayD<f32>| a.mapv(|v| times_power(v, -exponent));
+            let power = 2f64.powi(exponent);
+            options.noise = noise.map(|n| n / power);
+            options.start = options.start.take().map(unit);
+            let mut result = self.richardson_lucy(unit(y.to_real_array()?).view(), options, device)?;
+            result.image.mapv_inplace(|v| times_power(v, exponent));
+            result.deviation *= power;
+            return match result.image.iter().all(|v| v.is_finite()) {
+                true => Ok(result),
+                false => value_err!(
+                    "the scene is too bright for 32-bit numbers; scale the picture, or the point-spread function"
+                ),
+            };
+        }
         let counts = y.to_real_array()?.mapv(|v| v.max(0.0));
         let largest = counts.iter().fold(0.0f32, |a, &b| a.max(b));
         let canvas = self.linop.input()?.clone();
@@ -133,7 +164,7 @@ impl Blur {
             return self.deconvolved(&y, &zero, 0, Vec::new(), Stop::Zero);
         }
         let mean = counts.iter().map(|&v| f64::from(v)).sum::<f64>() / self.counted().max(1) as f64;
-        let least = noise.map(|n| 0.5 * self.counted() as f64 * n * n / mean);
+        let least = noise.map(|n| 0.5 * left * self.counted() as f64 * n * n / mean);
         let step = Step::new(self, counts, largest * DARK, device)?;
         let mut x = match options.start.take() {
             None => step.first(&canvas, device)?,

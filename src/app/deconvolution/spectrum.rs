@@ -32,9 +32,12 @@ pub struct NoiseToSignal {
     pub ratio: f64,
     /// Standard deviation σ of the noise: the root of its mean square over the picture.
     pub noise: f64,
+    /// The part of the noise's mean square that the best linear estimate, Wiener's, leaves in A x − y; the rest of the noise is in
+    /// its x. 1 where the PSF lets nothing through.
+    pub left: f64,
 }
 
-/// Ratios that are looked at, as powers of 10.
+/// Ratios that are looked at, as powers of 10, in units of the largest |H|².
 const LEAST: f64 = -7.0;
 const MOST: f64 = 4.0;
 const STEP: f64 = 0.05;
@@ -46,10 +49,7 @@ impl NoiseToSignal {
     /// The PSF has another number of axes.
     pub fn of(image: ArrayViewD<f32>, psf: &Psf, scene: Scene) -> Result<NoiseToSignal> {
         let power = windowed_power(image.view())?;
-        let axes = dims(power.ndim());
-        let taps = Tensor::from_array(wrapped(psf, power.shape()), axes.as_str())?;
-        let n = power.len() as f64;
-        let transfer = fft(taps.shape().clone(), axes.as_str(), FftOptions::default())?.apply(&taps)?.to_array()?;
+        let (transfer, largest) = transfer(psf, power.shape())?;
         let mut pairs = Vec::with_capacity(power.len());
         for ((at, &i), h) in power.indexed_iter().zip(&transfer) {
             let steps = at.slice().iter().zip(power.shape());
@@ -58,16 +58,59 @@ impl NoiseToSignal {
             if steps.clone().map(away).all(|k| k <= 1) {
                 continue;
             }
-            let gradient: f64 = match scene {
-                Scene::Natural => steps.map(|(&k, &n)| 4.0 * (PI * k as f64 / n as f64).sin().powi(2)).sum(),
+            let gradient = match scene {
+                Scene::Natural => gradient(at.slice(), power.shape()),
                 Scene::White => 1.0,
             };
-            // The transform is orthonormal: the transfer function is √n times it.
-            pairs.push((i, f64::from(h.norm_sqr()) * n / gradient));
+            pairs.push((i, h / largest / gradient));
         }
         let found = likeliest(&pairs);
-        Ok(NoiseToSignal { noise: found.noise * unevenness(image), ..found })
+        Ok(NoiseToSignal { ratio: found.ratio * largest, noise: found.noise * unevenness(image), ..found })
     }
+
+    /// The weight λ of ‖x − m‖² by which the minimiser of ‖A x − y‖² + λ‖x − m‖² is nearest to a scene of the spectrum P/|D|², for
+    /// a picture of these extents and this σ²/P: the least Σ (λ/(|H|² + λ))²·P/|D|² + |H|²σ²/(|H|² + λ)², the mean square of what is
+    /// taken from the scene and of the noise that stays in it, as both are independent.
+    ///
+    /// # Errors
+    /// The PSF has another number of axes.
+    pub fn damping(ratio: f64, psf: &Psf, extents: &[usize]) -> Result<f64> {
+        let (transfer, largest) = transfer(psf, extents)?;
+        let ratio = ratio / largest;
+        let pairs: Vec<(f64, f64)> = transfer
+            .indexed_iter()
+            .filter(|(at, _)| at.slice().iter().any(|k| *k > 0))
+            .map(|(at, h)| (h / largest, gradient(at.slice(), extents)))
+            .collect();
+        let wrong = |weight: f64| -> f64 {
+            let at = |(h, gradient): &(f64, f64)| (weight * weight / gradient + h * ratio) / (h + weight).powi(2);
+            pairs.iter().map(at).sum()
+        };
+        let best = ratios().map(|weight| (weight, wrong(weight))).min_by(|a, b| a.1.total_cmp(&b.1));
+        Ok(best.map_or(ratio, |(weight, _)| weight) * largest)
+    }
+}
+
+/// |H|² on the frequencies of a picture of these extents, and the largest of them.
+fn transfer(psf: &Psf, extents: &[usize]) -> Result<(ArrayD<f64>, f64)> {
+    let axes = dims(extents.len());
+    let taps = Tensor::from_array(wrapped(psf, extents), axes.as_str())?;
+    let transformed = fft(taps.shape().clone(), axes.as_str(), FftOptions::default())?.apply(&taps)?.to_array()?;
+    // The transform is orthonormal: the transfer function is √n times it.
+    let n = transformed.len() as f64;
+    let power = transformed.mapv(|h| (f64::from(h.re).powi(2) + f64::from(h.im).powi(2)) * n);
+    let largest = power.iter().fold(0.0f64, |a, b| a.max(*b));
+    Ok((power, if largest > 0.0 { largest } else { 1.0 }))
+}
+
+/// |D|² of the gradient at a frequency.
+fn gradient(at: &[usize], extents: &[usize]) -> f64 {
+    at.iter().zip(extents).map(|(&k, &n)| 4.0 * (PI * k as f64 / n as f64).sin().powi(2)).sum()
+}
+
+fn ratios() -> impl Iterator<Item = f64> {
+    let steps = ((MOST - LEAST) / STEP) as usize;
+    (0..=steps).map(|k| 10f64.powf(LEAST + STEP * k as f64))
 }
 
 /// The ratio σ²/P of the greatest likelihood, for powers I of expectation P·q + σ².
@@ -82,13 +125,14 @@ fn likeliest(pairs: &[(f64, f64)]) -> NoiseToSignal {
         let signal = mean / count;
         (count * signal.ln() + logs, signal)
     };
-    let steps = ((MOST - LEAST) / STEP) as usize;
-    let ratios = (0..=steps).map(|k| 10f64.powf(LEAST + STEP * k as f64));
-    let best = ratios.map(|r| (r, fit(r))).min_by(|a, b| a.1.0.total_cmp(&b.1.0));
+    let best = ratios().map(|r| (r, fit(r))).min_by(|a, b| a.1.0.total_cmp(&b.1.0));
     match best {
-        Some((ratio, (cost, signal))) if cost.is_finite() => NoiseToSignal { ratio, noise: (ratio * signal).sqrt() },
+        Some((ratio, (cost, signal))) if cost.is_finite() => {
+            let left = pairs.iter().map(|(_, q)| ratio / (q + ratio)).sum::<f64>() / count;
+            NoiseToSignal { ratio, noise: (ratio * signal).sqrt(), left }
+        }
         // Nothing but a mean, or too few samples to tell.
-        _ => NoiseToSignal { ratio: 10f64.powf(LEAST), noise: 0.0 },
+        _ => NoiseToSignal { ratio: 10f64.powf(LEAST), noise: 0.0, left: 1.0 },
     }
 }
 

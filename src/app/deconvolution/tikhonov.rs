@@ -105,7 +105,7 @@ impl Blur {
             let power = re * re + im * im;
             let below = power + f64::from(lambda) * gradient;
             // What the blur takes away and no penalty asks for.
-            let inverse = if power > 1e-12 * below.max(1e-12) { 1.0 / below } else { 0.0 };
+            let inverse = if power > 1e-12 * below { 1.0 / below } else { 0.0 };
             *value = Complex32::new((re * inverse) as f32, (-im * inverse) as f32);
         }
         let d = linop::diagonal(f.output()?, &Tensor::from_array(filter, axes.as_str())?)?;
@@ -132,6 +132,11 @@ impl Blur {
         let misfit = if distance == 0.0 { 0.0 } else { (distance / size).sqrt() };
         let deviation = (distance / self.counted().max(1) as f64).sqrt();
         let image = self.cropped(x.to(&host)?.to_real_array()?.view())?;
+        if !distance.is_finite() || image.iter().any(|v| !v.is_finite()) {
+            return value_err!(
+                "the scene is not finite: the picture or the point-spread function is too large for 32-bit numbers; scale them"
+            );
+        }
         Ok(Deconvolved { image, iterations, misfit, deviation, history, stop, at_noise: false })
     }
 }

@@ -119,7 +119,7 @@ pub fn read(args: &Args, notes: &mut Vec<String>) -> Result<Given> {
 }
 
 /// What the angles are, in a line; what is missing goes to the notes.
-pub fn describe(given: &Given, parallel: bool, notes: &mut Vec<String>) -> Result<String> {
+pub fn describe(given: &Given, parallel: bool, direct: bool, notes: &mut Vec<String>) -> Result<String> {
     let about = Angles::of(&given.radians, parallel)?;
     let name = if given.unit == AngleUnit::Degrees { "degrees" } else { "radians" };
     let (low, high) = given.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), a| (l.min(*a), h.max(*a)));
@@ -127,7 +127,15 @@ pub fn describe(given: &Given, parallel: bool, notes: &mut Vec<String>) -> Resul
     let missing = about.missing.to_degrees();
     if missing > 0.5 {
         let circle = if parallel { "half turn" } else { "turn" };
-        notes.push(format!("{missing:.1} degrees of the {circle} are missing"));
+        // A back-projection is a sum over the views, and around the middle of what is round they all count the same.
+        let dark = match parallel && direct {
+            true => format!(
+                ": fbp shows what is round at about {:.0} % of its value; --method cg or --reg tv do not",
+                100.0 * (1.0 - missing / 180.0)
+            ),
+            false => String::new(),
+        };
+        notes.push(format!("{missing:.1} degrees of the {circle} are missing{dark}"));
     }
     let uneven = if about.uneven { ", uneven: views count by the angles around them" } else { "" };
     Ok(match given.values.len() {

@@ -3,6 +3,7 @@
 use super::views::shape_of;
 use super::{Args, Method};
 use crate::cli::interrupt::Solving;
+use crate::cli::printer::not_at_rest;
 use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::recon::{percent, stop_name};
 use crate::cli::regularise::describe;
@@ -64,6 +65,9 @@ impl Job<'_> {
                 Error::file(&args.file, format!("{e}{advice}"))
             })?;
         }
+        // What is asked for is done, whatever the noise.
+        let iterates = matches!(Way::of(args), Way::Solve { .. });
+        let noise = (iterates && args.iterations.is_none() && args.tol.is_none()).then(|| ct.noise());
         self.describe();
         let solving = Solving::begin();
         let start = Instant::now();
@@ -82,11 +86,11 @@ impl Job<'_> {
             Way::Fbp => ct.fbp(args.filter(), self.device)?,
             Way::Solve { method, iterations, tol } => {
                 let bar = progress::iterations(iterations);
-                let options =
-                    CtOptions::default().iterations(iterations).tol(tol).cancel(solving.stop()).progress(|p| {
-                        bar.set_position(p.iteration as u64);
-                        bar.set_message(format!("misfit {:.2e}", p.misfit));
-                    });
+                let options = CtOptions::default().iterations(iterations).tol(tol).noise(noise).cancel(solving.stop());
+                let options = options.progress(|p| {
+                    bar.set_position(p.iteration as u64);
+                    bar.set_message(format!("misfit {:.2e}", p.misfit));
+                });
                 let result = ct.solve(method, options, self.device)?;
                 bar.finish_and_clear();
                 result
@@ -94,12 +98,20 @@ impl Job<'_> {
         };
         let seconds = start.elapsed().as_secs_f64();
         let mut facts = self.facts(&result, seconds, solving.interrupted());
+        if iterates {
+            facts.extend([("noise".into(), json!(noise)), ("deviation".into(), json!(result.deviation))]);
+        }
+        // So many iterations of what is stopped early are no fault.
+        let asked = iterates && args.iterations.is_some();
+        let warnings: Vec<String> = result.stop.filter(|_| !asked).and_then(not_at_rest).into_iter().collect();
+        facts.insert("warnings".into(), json!(warnings));
         if let Some(found) = &regularised {
             facts.extend(objective(found, printer));
         }
         let path = args.output.display();
         let written = write(self.target, &result, self.stack, self.image)?;
-        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result)));
+        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result, noise)));
+        warnings.iter().for_each(|warning| complain(warning));
         if result.misfit.is_some_and(|m| m > MUCH) && result.stop != Some(Stop::Cancelled) {
             complain(&format!(
                 "the image explains little of the projections (misfit {}): check the angles and their unit, the axis (--center), \
@@ -174,7 +186,7 @@ impl Job<'_> {
         if let Some(stop) = result.stop {
             facts.extend([
                 ("iterations".into(), json!(result.iterations)),
-                ("stop".into(), json!(stop_name(stop))),
+                ("stop".into(), json!(if result.at_noise { "noise" } else { stop_name(stop) })),
                 ("gap".into(), json!(result.gap)),
                 ("fell".into(), json!(result.fell)),
                 ("history".into(), result.history.iter().map(|(k, m)| json!([k, m])).collect()),
@@ -220,7 +232,7 @@ impl Way {
 /// The objective in words, and as facts.
 fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
     let CtRegularised { terms, solved, .. } = found;
-    terms.iter().for_each(|term| printer.field("regulariser", describe(term)));
+    terms.iter().for_each(|term| printer.field("reg", describe(term)));
     printer.field("objective", format_args!("{}, of it data {}", short(solved.objective), short(solved.data_term)));
     let terms = terms.iter().map(
         |t| json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default }),
@@ -237,7 +249,7 @@ fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
 const MUCH: f64 = 0.5;
 
 /// How it ended, for people.
-fn outcome(result: &CtImage) -> String {
+fn outcome(result: &CtImage, noise: Option<f64>) -> String {
     let misfit = match result.misfit {
         Some(misfit) => format!("misfit {}", percent(misfit)),
         None => "misfit not known: the image is smaller than what the rays pass".into(),
@@ -250,6 +262,7 @@ fn outcome(result: &CtImage) -> String {
     };
     let why = match result.stop {
         None => return misfit,
+        _ if result.at_noise => "the misfit is that of the noise".into(),
         Some(Stop::Converged) => match (result.gap, result.fell) {
             (Some(gap), Some(fell)) if gap <= fell => {
                 format!("the objective is within {} of its limit, by its fall", percent(gap))
@@ -262,7 +275,11 @@ fn outcome(result: &CtImage) -> String {
         Some(Stop::Zero) => "the projections are zero, and so is the image".into(),
         Some(stop) => stop.to_string(),
     };
-    format!("{} ({why}); {misfit}", count_of(result.iterations, "iteration"))
+    let noise = match (noise, result.deviation) {
+        (Some(noise), Some(rms)) => format!(", {} rms, noise {} (estimated)", short(rms), short(noise)),
+        _ => String::new(),
+    };
+    format!("{} ({why}); {misfit}{noise}", count_of(result.iterations, "iteration"))
 }
 
 /// Writes the image; to a picture what is above 0 of it.

@@ -2,7 +2,7 @@
 
 use super::{Args, Method};
 use crate::cli::interrupt::Solving;
-use crate::cli::printer::{count_of, decimal, short};
+use crate::cli::printer::{count_of, decimal, not_at_rest, short};
 use crate::cli::progress;
 use crate::cli::recon::stop_name;
 use crate::cli::regularise::describe;
@@ -45,8 +45,7 @@ impl Job<'_> {
         let args = self.args;
         let known = part.iter().any(|v| !v.is_finite()).then(|| part.mapv(|v| f32::from(v.is_finite())));
         let blur = Blur::new(self.psf, part.shape(), known.as_ref().map(|k| k.view()), args.outside())?;
-        let scene = if self.method == Method::Cg { Scene::White } else { Scene::Natural };
-        let found = NoiseToSignal::of(part.view(), self.psf, scene)?;
+        let found = NoiseToSignal::of(part.view(), self.psf, Scene::Natural)?;
         let noise = args.noise.map_or(found.noise, f64::from);
         // Of the same signal with another noise.
         let ratio = match args.noise {
@@ -62,6 +61,8 @@ impl Job<'_> {
                 .iterations(iterations)
                 .tol(tol)
                 .noise(args.iterations.is_none().then_some(noise))
+                // Half-way between all of the noise, and what the best linear estimate leaves.
+                .left(0.5 * (1.0 + found.left))
                 .progress(|r| progress::reading(&bar, r))
                 .cancel(self.solving.stop());
             let result = blur.richardson_lucy(part.view(), options, self.device)?;
@@ -90,7 +91,12 @@ impl Job<'_> {
         }
         let point = self.psf.is_point();
         // Of a point nothing is blurred, so there is nothing to hold back.
-        let lambda = args.lambda.unwrap_or(if point { 0.0 } else { ratio as f32 });
+        let lambda = match args.lambda {
+            Some(lambda) => lambda,
+            None if point => 0.0,
+            None if self.method == Method::Cg => NoiseToSignal::damping(ratio, self.psf, part.shape())? as f32,
+            None => ratio as f32,
+        };
         let iterations = most(300);
         let bar = progress::iterations(iterations);
         let options = SolveOptions::default()
@@ -130,6 +136,14 @@ impl Job<'_> {
             short(result.deviation),
             short(how.noise)
         )
+    }
+
+    /// What is to be said of it. So many iterations of rl as were asked for are no fault.
+    pub fn warning(&self, result: &Deconvolved) -> Option<String> {
+        match self.method {
+            Method::Rl if self.args.iterations.is_some() => None,
+            _ => not_at_rest(result.stop),
+        }
     }
 
     pub fn facts(&self, result: &Deconvolved, how: &How) -> Value {

@@ -45,10 +45,12 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
 
     let solving = Solving::begin();
     let bar = progress::iterations(ITERATIONS);
-    let noise = NoiseToSignal::of(seen.view().into_dyn(), &psf, Scene::Natural)?.noise;
+    let found = NoiseToSignal::of(seen.view().into_dyn(), &psf, Scene::Natural)?;
+    let noise = found.noise;
     let options = RichardsonLucyOptions::default()
         .iterations(ITERATIONS)
         .noise(Some(noise))
+        .left(0.5 * (1.0 + found.left))
         .progress(|r| progress::reading(&bar, r))
         .cancel(solving.stop());
     let start = Instant::now();

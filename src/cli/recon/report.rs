@@ -5,7 +5,7 @@ use super::geometry;
 use super::warnings::Warnings;
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
-use crate::cli::printer::{Printer, complain, count_of, decimal, short};
+use crate::cli::printer::{Printer, complain, count_of, decimal, not_at_rest, short};
 use crate::cli::regularise::describe;
 use crate::cli::shown::{Shown, Written};
 use crate::cli::{DONE, INTERRUPTED, output, progress};
@@ -234,9 +234,11 @@ impl Job<'_> {
             ("file".into(), json!(path.to_string())),
             ("warnings".into(), warnings.json()),
         ]);
+        let warning = not_at_rest(solved.stop);
+        facts.insert("warnings".into(), warning.iter().map(|w| json!(w)).collect());
         printer.json(&Value::Object(facts));
-        if solved.stop == Stop::Iterations {
-            complain("the objective is not at rest after all iterations; give more --iterations, or a larger --tol");
+        if let Some(warning) = warning {
+            complain(&warning);
         }
         if solving.interrupted() {
             complain(&format!("interrupted after {n}; the best image so far was written to {path}"));

@@ -44,6 +44,18 @@ pub(super) enum Way {
 }
 
 impl Way {
+    /// Bytes that one transform takes, roughly.
+    pub fn bytes(&self, image: &[usize], points: usize) -> f64 {
+        match self {
+            Way::Grid(size) => size.bytes(image, points),
+            Way::Direct => {
+                let pixels: f64 = image.iter().map(|&n| n as f64).product();
+                // Factors along each axis, the image and the samples.
+                8.0 * (image.iter().sum::<usize>() as f64 * points as f64 + pixels + points as f64)
+            }
+        }
+    }
+
     /// Nominal operations of one transform.
     pub fn cost(&self, image: &[usize], points: usize) -> f64 {
         match self {

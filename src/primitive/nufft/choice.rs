@@ -105,7 +105,7 @@ impl Nufft {
             return Ok(NormalChoice::TooLarge);
         }
         // Beside the kernel, the padded values and their spectrum; beside the pair's grid, the image and the points.
-        let (convolved, pair) = (bytes + 8.0 * order * cells, order * self.0.size.bytes(&self.0.image, self.count()));
+        let (convolved, pair) = (bytes + 8.0 * order * cells, order * self.0.way.bytes(&self.0.image, self.count()));
         if convolved > SMALL && convolved > MOST_TIMES * pair {
             return Ok(NormalChoice::Wasteful(convolved / pair));
         }
