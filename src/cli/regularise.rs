@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 pub struct Regularise {
     /// A regulariser R and its weight λ; may be given several times. l2: ½‖x‖². tv: Σ√Σ|∂x|², differences ahead, none across the
     /// border. tgv: second-order total generalised variation, α₀ = 2α₁. l1-wavelet: Σ|details| of an orthonormal periodic wavelet
-    /// transform. llr: nuclear norms of blocks of a series. λ of l2 counts as it is, other λ relative to max|Aᴴy|; tv:=λ is absolute
+    /// transform, over images that are 0 where no coil sees anything. llr: nuclear norms of blocks of a series. λ of l2 counts as it is, other λ relative to max|Aᴴy|; tv:=λ is absolute
     #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
     pub reg: Vec<Regulariser>,
 
