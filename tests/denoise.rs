@@ -123,7 +123,7 @@ fn gaps_are_filled_and_the_known_stays() {
             // Cells of a few pixels are texture, which counts as noise.
             assert!((0.9..1.5).contains(&(result.noise / 2.0)), "{kind}: {}", result.noise);
             assert!(result.deviation <= result.noise, "{kind}: {} {}", result.deviation, result.noise);
-            assert!(error(&result.image, &truth) < 0.35, "{kind}: {}", error(&result.image, &truth));
+            assert!(error(&result.image, &truth) < 0.38, "{kind}: {}", error(&result.image, &truth));
             // NaN counts as missing.
             let mut nan = holes.clone();
             nan.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f32::NAN } else { *v });
