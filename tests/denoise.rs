@@ -112,7 +112,7 @@ fn gaps_are_filled_and_the_known_stays() {
     let mut generator = Generator::new(5);
     let known = truth.mapv(|_| f32::from(generator.uniform() > 0.4));
     let holes = {
-        let mut image = noisy(&truth, 0.3, 6);
+        let mut image = noisy(&truth, 2.0, 6);
         image.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { -1e6 } else { *v });
         image
     };
@@ -120,9 +120,10 @@ fn gaps_are_filled_and_the_known_stays() {
         for kind in if device.is_host() { vec![Kind::Tv, Kind::Tgv] } else { vec![Kind::Tv] } {
             let task = || Denoising::default().regularisation(of(kind, None)).fill(true);
             let result = task().solve(holes.view(), Some(known.view()), &device).unwrap();
-            assert!((result.noise / 0.3 - 1.0).abs() < 0.3, "{kind}: {}", result.noise);
+            // Cells of a few pixels are texture, which counts as noise.
+            assert!((0.9..1.5).contains(&(result.noise / 2.0)), "{kind}: {}", result.noise);
             assert!(result.deviation <= result.noise, "{kind}: {} {}", result.deviation, result.noise);
-            assert!(error(&result.image, &truth) < 0.35, "{kind}: {}", error(&result.image, &truth));
+            assert!(error(&result.image, &truth) < 0.38, "{kind}: {}", error(&result.image, &truth));
             // NaN counts as missing.
             let mut nan = holes.clone();
             nan.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f32::NAN } else { *v });

@@ -3,7 +3,7 @@
 //! White noise has the same deviation in every coefficient of an orthonormal transform, and in the finest diagonal ones of a
 //! wavelet transform hardly anything else is to be found. So σ is their median magnitude over that of a normal distribution
 //! (Donoho and Johnstone, Biometrika 81:425, 1994), which the few that meet an edge do not move. Where too few of them are without
-//! gaps, the second differences of neighbours that are known take their place.
+//! gaps, differences of neighbours that are known take their place.
 
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Wavelet;
@@ -60,26 +60,52 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
         }
     }
     if whole < ENOUGH.min(details.values.len()) {
-        sizes = bends(values.view());
-        if sizes.len() < ENOUGH {
-            return Ok(None);
-        }
+        let found = between_gaps(values.view());
+        return Ok(found.map(|sigma| if sigma <= nothing { 0.0 } else { sigma }));
     }
     if sizes.is_empty() {
         return Ok(Some(0.0));
     }
-    let middle = sizes.len() / 2;
-    let (_, median, _) = sizes.select_nth_unstable_by(middle, f64::total_cmp);
-    Ok(Some(if *median <= nothing { 0.0 } else { *median / MEDIAN }))
+    let median = median(&mut sizes);
+    Ok(Some(if median <= nothing { 0.0 } else { median / MEDIAN }))
 }
 
-/// |y[−1] − 2 y[0] + y[+1]|/√6 along every axis, where all three are known: of the deviation of one sample for white noise, and 0 on
-/// slopes.
-fn bends(values: ArrayViewD<f64>) -> Vec<f64> {
-    let lines = (0..values.ndim()).flat_map(|axis| values.lanes(Axis(axis)).into_iter().collect::<Vec<_>>());
-    let bend = |w: ndarray::ArrayView1<f64>| (w[0] - 2.0 * w[1] + w[2]).abs() / 6f64.sqrt();
-    let along = |line: ndarray::ArrayView1<f64>| -> Vec<f64> { line.windows(3).into_iter().map(bend).collect() };
-    lines.flat_map(along).filter(|d| d.is_finite()).collect()
+fn median(sizes: &mut [f64]) -> f64 {
+    let middle = sizes.len() / 2;
+    *sizes.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// From second and fourth differences along the axes, and from those of differences across two, where all samples that one reads are
+/// known. They have the deviation of one sample for white noise; a picture adds to them, to each another part: so it is the least.
+fn between_gaps(values: ArrayViewD<f64>) -> Option<f64> {
+    let along = |taps: &[f64]| -> Vec<f64> {
+        let lines = (0..values.ndim()).flat_map(|axis| values.lanes(Axis(axis)));
+        let sums = lines.flat_map(|line| {
+            let sum = |w: ndarray::ArrayView1<f64>| w.iter().zip(taps).map(|(v, t)| v * t).sum::<f64>();
+            line.windows(taps.len()).into_iter().map(sum).collect::<Vec<f64>>()
+        });
+        scaled(sums, taps)
+    };
+    let step = |a: ArrayViewD<f64>, axis: usize| -> ArrayD<f64> {
+        let from = |range: ndarray::Slice| a.slice_axis(Axis(axis), range).to_owned();
+        from(ndarray::Slice::from(1..)) - from(ndarray::Slice::from(..-1))
+    };
+    let mut across = Vec::new();
+    for first in 0..values.ndim() {
+        for second in first + 1..values.ndim() {
+            let steps = step(step(values.view(), first).view(), second);
+            across.extend(scaled(steps, &[1.0; 4]));
+        }
+    }
+    let all = [along(&[1.0, -2.0, 1.0]), along(&[1.0, -4.0, 6.0, -4.0, 1.0]), across];
+    let found = all.into_iter().filter(|sizes| sizes.len() >= ENOUGH).map(|mut sizes| median(&mut sizes) / MEDIAN);
+    found.min_by(f64::total_cmp)
+}
+
+/// Magnitudes of sums with these taps, of the deviation of one sample; without those that read a gap.
+fn scaled(sums: impl IntoIterator<Item = f64>, taps: &[f64]) -> Vec<f64> {
+    let norm = taps.iter().map(|t| t * t).sum::<f64>().sqrt();
+    sums.into_iter().filter(|d| d.is_finite()).map(|d| d.abs() / norm).collect()
 }
 
 /// The finest diagonal coefficients of a picture; NaN where a sample that they read is.

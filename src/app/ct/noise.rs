@@ -11,6 +11,9 @@ const PARTS: usize = 8;
 /// A part has so many places at least.
 const LEAST: usize = 64;
 
+/// So many times the variance of brighter parts is more than chance.
+const EDGES: f64 = 1.5;
+
 /// Median of |z| of a standard normal z.
 const MEDIAN: f64 = 0.674_489_750_196_081_7;
 
@@ -43,12 +46,10 @@ pub(super) fn deviation(views: ArrayView3<f32>) -> f64 {
         of(0, 6f64.sqrt()).min(of(1, 70f64.sqrt())).powi(2)
     };
     let squares: Vec<f64> = (0..parts).map(squares).collect();
-    // A part may be all edge: between dark and bright ones it is as the one in the middle of the three, and the darkest has no more
-    // than the next.
-    let of = |k: usize| match (k, &squares[k.saturating_sub(1)..(k + 2).min(parts)]) {
-        (_, &[a, b, c]) => a.min(b).max(a.max(b).min(c)),
-        (0, &[a, b]) => a.min(b),
-        _ => squares[k],
+    // Noise does not fall where more is absorbed: dark parts that have much more than a brighter one are edges of the object.
+    let of = |k: usize| {
+        let brighter = squares[k..].iter().fold(f64::INFINITY, |a, b| a.min(*b));
+        if squares[k] > EDGES * brighter { brighter } else { squares[k] }
     };
     ((0..parts).map(of).sum::<f64>() / parts as f64).sqrt()
 }
