@@ -196,7 +196,7 @@ fn fans_have_distances() {
 fn solvers_say_how_they_ended() {
     let folder = Folder::new();
     scan(&folder);
-    let text = folder.good(&format!("ct sino.npy --angles angles.npy --method cg --tol 0.01 -o x.npy {HOST}"));
+    let text = folder.run(&format!("ct sino.npy --angles angles.npy --method cg --tol 0.01 -o x.npy {HOST}")).stdout;
     // Views without noise are fitted better and better: it says so, if it does not stand.
     let ends =
         ["of its limit, by its fall", "the objective stands", "all iterations done; the objective would fall by"];

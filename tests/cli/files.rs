@@ -125,12 +125,16 @@ fn too_little_memory_is_an_error() {
     let program = folder.command("").get_program().to_owned();
     let mut refused = 0;
     for args in ["large.npy --maps given.npy --iterations 5 -o y.npy", "kspace.npy --iterations 5 -o y.png"] {
+        let limited = |megabytes: u64| {
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", &format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes << 10)]).arg(&program);
+            command
+        };
         // The program itself must fit, and be loaded by the system.
-        let least = 24 + std::fs::metadata(&program).unwrap().len() / (8 << 20);
-        for megabytes in (least..128).step_by(8) {
-            let out = std::process::Command::new("sh")
-                .args(["-c", &format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes << 10)])
-                .arg(&program)
+        let fits = |megabytes: &u64| limited(*megabytes).arg("--version").output().unwrap().status.success();
+        let least = (24..).step_by(8).find(fits).unwrap();
+        for megabytes in (least..least + 100).step_by(8) {
+            let out = limited(megabytes)
                 .arg("recon")
                 .args(args.split_whitespace())
                 .args(["--force", "--device", "host"])

@@ -138,10 +138,10 @@ impl Job<'_> {
         )
     }
 
-    /// What is to be said of it. So many iterations of rl as were asked for are no fault.
+    /// What is to be said of it. The iterations of rl are what holds noise back: their end is no fault.
     pub fn warning(&self, result: &Deconvolved) -> Option<String> {
         match self.method {
-            Method::Rl if self.args.iterations.is_some() => None,
+            Method::Rl => None,
             _ => not_at_rest(result.stop),
         }
     }
