@@ -118,8 +118,8 @@ pub struct Solved {
     pub history: Vec<Reading>,
     /// Why it stopped.
     pub stop: Stop,
-    /// The duals of the terms that are not of x itself, of a method that knows them.
-    pub(crate) duals: Vec<Tensor>,
+    /// The duals of the terms of other linops, in order, from [`Method::Fgp`]; of other methods none.
+    pub duals: Vec<Tensor>,
 }
 
 impl Problem {
@@ -195,8 +195,9 @@ impl Problem {
         Ok(self)
     }
 
-    /// From these duals, for a method that has some; of other weights they may be, times the ratio.
-    pub(crate) fn duals(mut self, duals: Vec<Tensor>) -> Problem {
+    /// From the [`duals`](Solved::duals) of a solve before, which [`Method::Fgp`] begins with; other methods have no use for them. Of a
+    /// solve with other weights take them times the ratio of the weights.
+    pub fn duals(mut self, duals: Vec<Tensor>) -> Problem {
         self.duals = Some(duals);
         self
     }
