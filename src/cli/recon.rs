@@ -160,7 +160,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let warnings = Warnings::default();
     if args.time {
         let (start, finish) = (args.start()?, Finish::default());
-        let target = Target::File(target);
+        let target = Target::File(Box::new(target));
         let job =
             Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
         return series::run(job, options());
@@ -180,7 +180,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
                 return Err(Error::file(&args.file, "no image of these counters"));
             };
             let (start, finish) = (args.start()?, Finish::default());
-            let target = Target::File(target);
+            let target = Target::File(Box::new(target));
             let job = Job {
                 args,
                 target,

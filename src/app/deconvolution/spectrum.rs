@@ -116,11 +116,12 @@ fn ratios() -> impl Iterator<Item = f64> {
 /// The ratio σ²/P of the greatest likelihood, for powers I of expectation P·q + σ².
 fn likeliest(pairs: &[(f64, f64)]) -> NoiseToSignal {
     let count = pairs.len() as f64;
+    let binned = binned(pairs);
     let fit = |ratio: f64| {
         let (mut mean, mut logs) = (0.0, 0.0);
-        for (i, q) in pairs {
-            mean += i / (q + ratio);
-            logs += (q + ratio).ln();
+        for Bin { power, q, count } in &binned {
+            mean += power / (q + ratio);
+            logs += count * (q + ratio).ln();
         }
         let signal = mean / count;
         (count * signal.ln() + logs, signal)
@@ -134,6 +135,35 @@ fn likeliest(pairs: &[(f64, f64)]) -> NoiseToSignal {
         // Nothing but a mean, or too few samples to tell.
         _ => NoiseToSignal { ratio: 10f64.powf(LEAST), noise: 0.0, left: 1.0 },
     }
+}
+
+/// Powers of about the same q, as one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bin {
+    power: f64,
+    /// The mean of the qs.
+    q: f64,
+    count: f64,
+}
+
+/// Bins of an octave of q, so many that q is nearly the same in each: the search over ratios goes through these.
+const BINS: usize = 64;
+
+fn binned(pairs: &[(f64, f64)]) -> Vec<Bin> {
+    /// Octaves that are told apart, from this one down; what is below has no signal.
+    const OCTAVES: usize = 120;
+    const FIRST: f64 = 40.0;
+    let mut bins = vec![Bin::default(); OCTAVES * BINS + 1];
+    for (power, q) in pairs {
+        let below = (FIRST - q.log2()) * BINS as f64;
+        let bin = &mut bins[if below < (OCTAVES * BINS) as f64 { below.max(0.0) as usize } else { OCTAVES * BINS }];
+        bin.power += power;
+        bin.q += q;
+        bin.count += 1.0;
+    }
+    bins.retain(|bin| bin.count > 0.0);
+    bins.iter_mut().for_each(|bin| bin.q /= bin.count);
+    bins
 }
 
 /// Noise of the whole picture over that under the window. 1 where there are no details to tell it from.

@@ -25,7 +25,7 @@ use std::time::Instant;
 /// Where an image goes.
 pub(super) enum Target<'a> {
     /// A file.
-    File(Output),
+    File(Box<Output>),
     /// To the stack that it is part of.
     Kept(&'a RefCell<Option<ArrayD<Complex32>>>),
 }
@@ -36,7 +36,7 @@ impl Target<'_> {
             Target::File(output) => {
                 let extents = image.shape().extents();
                 let geometry = scan.and_then(|info| geometry::placed(info, &finish.whole(extents), extents));
-                shown.write(output, image, geometry.as_ref(), true)
+                shown.write(*output, image, geometry.as_ref(), true)
             }
             Target::Kept(place) => {
                 *place.borrow_mut() = Some(image.to_array()?);
