@@ -62,6 +62,9 @@ impl fmt::Display for Report {
         let verdict = if self.passed() { "passed" } else { "failed" };
         let Report { test, device, error, tolerance, .. } = self;
         write!(f, "{test} on {device} {verdict}: relative error {error:.2e}, allowed {tolerance:.0e}")?;
+        if !error.is_finite() {
+            f.write_str("; values on the way overflow float32 (3.4e38), or are NaN: scale the linop's weights down")?;
+        }
         match &self.worst {
             Some(w) if !self.passed() => write!(f, "; {} is {}, expected {}", w.what, w.got, w.expected),
             _ => Ok(()),
@@ -226,6 +229,10 @@ mod tests {
         let nan = weights(&[1.0, f32::NAN]);
         assert!(!dot_test(&nan, &Device::host(), 1).unwrap().passed());
         assert!(!normal_test(&nan, &Device::host(), 1).unwrap().passed());
+        let large = weights(&[1.0, 3e38]);
+        let told = dot_test(&(&large * &large), &Device::host(), 1).unwrap().to_string();
+        assert!(told.contains("overflow float32"), "{told}");
+        assert!(!dot_test(&weights(&[1.0, 2.0]), &Device::host(), 1).unwrap().to_string().contains("overflow"));
         let failed = weights(&[1.0]) * weights(&[1.0, 2.0]);
         assert!(dot_test(&failed, &Device::host(), 1).is_err());
     }

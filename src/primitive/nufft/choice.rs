@@ -32,8 +32,9 @@ const MOST_ASKED: f64 = (1u64 << 36) as f64;
 
 /// Bytes that a convolution may take whatever the pair of transforms takes.
 const SMALL: f64 = (64u64 << 20) as f64;
-/// How many times the bytes of the pair it may take beyond: 4 is about what it takes for images.
-const MOST_TIMES: f64 = 5.0;
+/// How many times the bytes of the pair it may take beyond, for each batch entry that is mixed: a volume of few points takes 4 and
+/// more, images and scans of many points take less.
+const MOST_TIMES: f64 = 4.0;
 
 /// What stays in a CPU's caches between the rows of a matrix for each frequency.
 const CACHE: f64 = (16 << 20) as f64;
@@ -106,7 +107,7 @@ impl Nufft {
         }
         // Beside the kernel, the padded values and their spectrum; beside the pair's grid, the image and the points.
         let (convolved, pair) = (bytes + 8.0 * order * cells, order * self.0.way.bytes(&self.0.image, self.count()));
-        if convolved > SMALL && convolved > MOST_TIMES * pair {
+        if convolved > SMALL && convolved > MOST_TIMES * order * pair {
             return Ok(NormalChoice::Wasteful(convolved / pair));
         }
         // Padded rows are zero and cropped ones not wanted: of D passes over the grid 2 − 2^(1−D) are made.
@@ -126,5 +127,27 @@ impl Nufft {
     /// Extents of the circulant: smooth, and at least twice the image's less one.
     pub(super) fn doubled(&self) -> Vec<usize> {
         self.0.image.iter().map(|&n| next_smooth((2 * n).saturating_sub(1).max(1))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitive::nufft::Accuracy;
+
+    #[test]
+    fn a_volume_of_few_points_is_not_worth_a_convolution() {
+        let choice = |image: &[usize], points: usize, order: usize| {
+            let locs = (0..points * image.len()).map(|i| (i % 31) as f64 - 15.3).collect();
+            let nufft = Nufft::new(image, &[points], locs, Accuracy::Tol(1e-4), None).unwrap();
+            let choice = nufft.normal_choice(order).unwrap();
+            (choice.is_convolution(), choice.reason(&nufft))
+        };
+        let (taken, reason) = choice(&[160, 160, 160], 2, 1);
+        assert!(!taken && reason.contains("times the memory of transform and adjoint"), "{reason}");
+        for (image, points, order) in [(&[160, 160, 160][..], 2_000_000, 1), (&[512, 512], 200_000, 1), (&[256, 256], 200_000, 8)] {
+            let (taken, reason) = choice(image, points, order);
+            assert!(taken || !reason.contains("memory"), "{image:?}: {reason}");
+        }
     }
 }
