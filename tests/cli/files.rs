@@ -130,9 +130,9 @@ fn too_little_memory_is_an_error() {
             command.args(["-c", &format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes << 10)]).arg(&program);
             command
         };
-        // The program itself must fit, and be loaded by the system.
+        // The program itself must fit and be loaded by the system, with room for its threads and for what is said of errors.
         let fits = |megabytes: &u64| limited(*megabytes).arg("--version").output().unwrap().status.success();
-        let least = (24..).step_by(8).find(fits).unwrap();
+        let least = (24..).step_by(8).find(fits).unwrap() + 24;
         for megabytes in (least..least + 100).step_by(8) {
             let out = limited(megabytes)
                 .arg("recon")
