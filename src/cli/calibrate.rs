@@ -233,7 +233,8 @@ fn gridded(args: &Args) -> Result<(ArrayD<Complex32>, Vec<String>)> {
         None => Ok(()),
     };
     let trajectory = args.traj.as_deref().map(|path| Trajectory { path, order: None });
-    let choice = args.scan.choice();
+    // A reconstruction whitens the maps as it does k-space.
+    let choice = args.scan.choice().whiten(false);
     let mut inputs = read_inputs(&args.file, trajectory.as_ref(), &Arrays::default(), &choice)?;
     inputs.warnings().iter().for_each(|warning| complain(&format!("warning: {warning}")));
     if !inputs.axes.is_empty() {

@@ -268,6 +268,30 @@ impl Args {
         }
     }
 
+    /// What is asked for that a series has not.
+    fn of_one_image(&self) -> Option<&'static str> {
+        let of_one = [
+            ("--rss", self.combine.rss),
+            ("--compress", self.combine.compress.is_some()),
+            ("--conj-maps", self.conventions.conj_maps),
+            ("--coil-axis", self.arrays.coil_axis.is_some()),
+        ];
+        of_one.into_iter().find(|(_, is)| *is).map(|(name, _)| name).or(self.for_grids())
+    }
+
+    /// Refuses what is for slices with one set of maps.
+    fn expect_plain(&self) -> Result<()> {
+        match self.of_one_image().or(self.finishing.fills().then_some("--zero-fill")) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!(
+                    "{name} is for slices with one set of maps; this is a volume, or the maps have several sets"
+                );
+                Err(Error::file(&self.file, message))
+            }
+        }
+    }
+
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         self.shown.check(&self.output)?;
@@ -275,13 +299,7 @@ impl Args {
         if traj.is_some() && self.mask.is_some() && !self.time {
             return Err(MASKED.into());
         }
-        let of_one = [
-            ("--rss", self.combine.rss),
-            ("--compress", self.combine.compress.is_some()),
-            ("--conj-maps", self.conventions.conj_maps),
-            ("--coil-axis", self.arrays.coil_axis.is_some()),
-        ];
-        let asked = of_one.into_iter().find(|(_, is)| *is).map(|(name, _)| name).or(self.for_grids());
+        let asked = self.of_one_image();
         if let Some(name) = asked.filter(|_| self.time) {
             return Err(format!("{name} is for one image; leave --time out"));
         }

@@ -165,6 +165,10 @@ fn a_volume_by_maps_of_its_own() {
     folder.good(&format!("recon k.npy --maps true.npy --reg tv:0.001 --iterations 30 --tol 1 -o v.npy {rest}"));
     assert_eq!(folder.read("v.npy").shape(), [12, 24, 20]);
     folder.good("recon k.npy --maps true.npy -o x.png --device host");
+    // What only slices have is refused, not left out.
+    for option in ["--rss", "--compress 2", "--zero-fill 12,24,20", "--partial-fourier pocs", "--shift kspace"] {
+        folder.refused(&format!("recon k.npy {option} -o z.npy --device host"), "is for slices with one set of maps");
+    }
     folder.real("wrong.npy", &scan.mask.t().to_owned());
     folder.refused("recon k.npy --maps true.npy --mask wrong.npy -o w.npy --device host", "expected (kz, ky, kx)");
     folder.refused("recon k.npy --traj mask.npy -o w.npy --device host", "");

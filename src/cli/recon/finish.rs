@@ -46,6 +46,11 @@ pub struct Finish {
 }
 
 impl Finishing {
+    /// Whether another grid is asked for.
+    pub fn fills(&self) -> bool {
+        self.zero_fill.is_some()
+    }
+
     /// Keeps the central pixels (y, x) of an image that is filled to the header's pixels, where those are of a smaller field of view.
     pub fn cut_to(&self, finish: &mut Finish, pixels: &[usize]) {
         let wider = finish.extents.as_ref().is_some_and(|n| n.iter().zip(pixels).any(|(n, to)| n > to));

@@ -171,6 +171,16 @@ struct Problem {
     /// `None` where only the coils' root of the sum of squares is asked for.
     maps: Option<ArrayD<Complex32>>,
     maps_from: String,
+    /// What an image of estimated maps is multiplied by: whitened maps are normalised in units of the noise.
+    shading: Option<ArrayD<f32>>,
+}
+
+impl Problem {
+    fn shade(&self, image: &mut ArrayD<Complex32>) {
+        if let Some(shading) = &self.shading {
+            image.zip_mut_with(shading, |v, s| *v *= *s);
+        }
+    }
 }
 
 pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
@@ -210,10 +220,17 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                 let asked = args.regularisation();
                 let start = job.start.clone();
                 let start = start.as_ref().map(|x| x.view());
-                return job
-                    .regularise(dims, facts, |options| model.regularised(kspace, &asked, start, options, device));
+                return job.regularise(dims, facts, |options| {
+                    let mut found = model.regularised(kspace, &asked, start, options, device)?;
+                    problem.shade(&mut found.image);
+                    Ok(found)
+                });
             }
-            job.solve(options.lambda(lambda), dims, facts, |options| model.solve(kspace, options, device))
+            job.solve(options.lambda(lambda), dims, facts, |options| {
+                let mut found = model.solve(kspace, options, device)?;
+                problem.shade(&mut found.image);
+                Ok(found)
+            })
         }
         None => job.grid(dims, facts, || {
             let coils = grid_coils(kspace, trajectory, density, matrix, nufft, device)?;
@@ -338,6 +355,7 @@ fn prepare(
         maps.mapv_inplace(|v| v.conj());
     }
     let coils = samples.values.len_of(Axis(0));
+    let mut shading = None;
     let (maps, maps_from) = match maps {
         Some((path, maps)) => (Some(maps), format!("from {}", path.display())),
         None if args.combine.rss || own.gridding_only && coils > 1 => {
@@ -359,10 +377,16 @@ fn prepare(
             let found = gridded.and_then(|k| espirit(k.view(), &EspiritOptions::default()));
             wait.finish_and_clear();
             let found = found.map_err(|e| e.at(ESTIMATING))?;
-            (Some(found.set(0)?), format!("estimated by {} of the gridded k-space", found.method))
+            let maps = found.set(0)?;
+            let whitening = samples.info.as_ref().and_then(|info| info.whitening.as_ref());
+            // Of compressed coils nobody knows the noise any more.
+            if let Some(whitening) = whitening.filter(|_| args.combine.compress.is_none()) {
+                shading = Some(whitening.shading(maps.view())?);
+            }
+            (Some(maps), format!("estimated by {} of the gridded k-space", found.method))
         }
     };
-    Ok(Problem { samples, matrix, density, maps, maps_from })
+    Ok(Problem { samples, matrix, density, maps, maps_from, shading })
 }
 
 /// Coil maps of the encoded matrix are maps of its field of view: then that is reconstructed.

@@ -41,6 +41,7 @@ impl Problem {
 
 pub(in crate::cli) fn run(mut job: Job, scan: Volume, options: SolveOptions) -> Result<u8> {
     let Job { args, device, .. } = job;
+    args.expect_plain()?;
     let image = scan.values.shape()[1..].to_vec();
     let problem = prepare(args, scan)?;
     job.scan.clone_from(&problem.info);
