@@ -3,7 +3,7 @@
 use super::accuracy::{Accuracy, Look};
 use super::many::{Recurrence, alone, together};
 use super::monitor::Monitor;
-use super::scale::{scale, scaling, to_unit_norm};
+use super::scale::{near_one, scale, scaling, times_power};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
@@ -267,6 +267,8 @@ struct Cg {
     /// The energy of the start, and the size of the products that it is the sum of.
     start: [f64; 2],
     accuracy: Accuracy,
+    /// The scalars of the last reading.
+    scalars: Vec<f64>,
     /// The residual of the best iterate.
     residual: f64,
 }
@@ -289,7 +291,8 @@ impl Cg {
         let vectors = vec![vector; if preconditioned { 7 } else { 6 }];
         let space = b.device().space(&operators, &vectors, layout(preconditioned)).map_err(|e| e.at(name))?;
         let accuracy = Accuracy::new();
-        Ok(Cg { space, preconditioned, exponent: 0, norm: 0.0, start: [0.0; 2], accuracy, residual: 1.0 })
+        let scalars = Vec::new();
+        Ok(Cg { space, preconditioned, exponent: 0, norm: 0.0, start: [0.0; 2], accuracy, scalars, residual: 1.0 })
     }
 
     fn run(&mut self, step: Step) -> Result<()> {
@@ -300,19 +303,14 @@ impl Cg {
     fn begin(mut self, b: &Tensor, monitor: &mut Monitor) -> Result<(Cg, Option<Stop>)> {
         self.space.set(B, b)?;
         self.space.set_scalar(LAMBDA, monitor.options().lambda)?;
-        let space = &mut *self.space;
-        let mut norm = |exponent: i32| -> Result<f64> {
-            scale(space, Step::ScaleIn as usize, SCALES, exponent)?;
-            space.pass(Step::Norm as usize)?;
-            Ok(space.scalars()?[RR.0].sqrt())
-        };
-        let Some(exponent) = to_unit_norm(&mut norm)? else {
+        let Some((exponent, norm)) =
+            near_one(&mut *self.space, [Step::ScaleIn, Step::Norm].map(|step| step as usize), SCALES, RR)?
+        else {
             self.run(Step::Start)?;
             self.residual = 0.0;
             return Ok((self, Some(Stop::Zero)));
         };
-        self.exponent = exponent;
-        self.norm = self.space.scalars()?[RR.0].sqrt();
+        (self.exponent, self.norm) = (exponent, norm);
         self.run(Step::Start)?;
         if let Some(start) = monitor.options().start.clone() {
             self.space.set(X, &start)?;
@@ -337,7 +335,39 @@ impl Cg {
         Ok((self, None))
     }
 
-    /// Computes the residual of the iterate from the iterate, and by how much it has lowered the energy.
+    /// Whether the preconditioner has taken the residual to nothing, or turned it round.
+    fn lost(&self, scalars: &[f64]) -> bool {
+        self.preconditioned && scalars[RR.0] <= 0.0 && scalars[SQUARE.0] > 0.0
+    }
+}
+
+impl Recurrence for Cg {
+    /// By how much the iterate has lowered the energy.
+    type Seen = f64;
+
+    fn advance(&mut self) -> Result<()> {
+        self.space.apply(NORMAL, P, Q)?;
+        self.run(Step::Curve)?;
+        self.run(Step::Advance)?;
+        if self.preconditioned {
+            self.space.apply(PRECONDITIONER, R, Z)?;
+            self.run(Step::Weigh)?;
+        }
+        self.run(Step::Turn)?;
+        self.space.submit()
+    }
+
+    fn state(&mut self, k: usize) -> Result<(f64, bool)> {
+        self.scalars = self.space.scalars()?;
+        let residual = self.scalars[SQUARE.0].sqrt() / self.norm;
+        if !residual.is_finite() || !self.scalars[RR.0].is_finite() {
+            return value_err!(
+                "cg: the iteration overflowed at step {k}; scale the operator down or use a smaller lambda"
+            );
+        }
+        Ok((residual, self.scalars[BROKEN.0] > 0.0 || self.lost(&self.scalars)))
+    }
+
     fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, f64)> {
         self.space.apply(NORMAL, X, Q)?;
         self.run(Step::Look)?;
@@ -351,12 +381,16 @@ impl Cg {
         Ok((Look { iteration, recurrence, residual, size }, s[XB.0] + s[XT.0]))
     }
 
-    /// Whether the preconditioner has taken the residual to nothing, or turned it round.
-    fn lost(&self, scalars: &[f64]) -> bool {
-        self.preconditioned && scalars[RR.0] <= 0.0 && scalars[SQUARE.0] > 0.0
+    fn take(&mut self, look: Look) -> Result<()> {
+        if self.accuracy.take(look) {
+            self.run(Step::Keep)?;
+            self.residual = look.residual;
+        }
+        Ok(())
     }
 
-    fn stop(&self, look: Look, scalars: &[f64], energy: f64, options: &SolveOptions, cancelled: bool) -> Option<Stop> {
+    fn stop(&self, look: Look, energy: f64, options: &SolveOptions, _: bool, cancelled: bool) -> Option<Stop> {
+        let scalars = self.scalars.as_slice();
         let (claimed, gained) = (scalars[ENERGY.0], energy - self.start[0]);
         let mismatch = MISMATCH * gained.abs() + KNOWN * self.start[1];
         let flat = scalars[QUOTIENT.0].abs() <= FLAT * scalars[LARGEST.0] && look.residual <= NEAR;
@@ -376,59 +410,13 @@ impl Cg {
         })
     }
 
-    /// A copy of the iterate, or of the best one, at the scale of the data.
-    fn unscaled(&mut self, step: Step) -> Result<Tensor> {
-        if self.exponent == 0 {
-            return self.space.get(if matches!(step, Step::ScaleOut) { X } else { BEST });
-        }
-        scale(&mut *self.space, step as usize, SCALES, -self.exponent)?;
-        self.space.get(Q)
-    }
-}
-
-impl Recurrence for Cg {
-    fn advance(&mut self) -> Result<()> {
-        self.space.apply(NORMAL, P, Q)?;
-        self.run(Step::Curve)?;
-        self.run(Step::Advance)?;
-        if self.preconditioned {
-            self.space.apply(PRECONDITIONER, R, Z)?;
-            self.run(Step::Weigh)?;
-        }
-        self.run(Step::Turn)?;
-        self.space.submit()
+    fn iterate(&mut self) -> Result<Tensor> {
+        times_power(&mut *self.space, X, (Step::ScaleOut as usize, Q), SCALES, -self.exponent)
     }
 
-    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>> {
-        // Asked once: what is set while it is told counts at the next iteration.
-        let cancelled = monitor.cancelled();
-        if !cancelled && !monitor.reads(k) {
-            return Ok(None);
-        }
-        let scalars = self.space.scalars()?;
-        let residual = scalars[SQUARE.0].sqrt() / self.norm;
-        if !residual.is_finite() || !scalars[RR.0].is_finite() {
-            return value_err!(
-                "cg: the iteration overflowed at step {k}; scale the operator down or use a smaller lambda"
-            );
-        }
-        let broken = scalars[BROKEN.0] > 0.0 || self.lost(&scalars);
-        if !broken && !cancelled && !monitor.checks(k, residual) {
-            monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
-            return Ok(None);
-        }
-        let (look, energy) = self.look(k, residual)?;
-        if self.accuracy.take(look) {
-            self.run(Step::Keep)?;
-            self.residual = look.residual;
-        }
-        monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
-        Ok(self.stop(look, &scalars, energy, monitor.options(), cancelled))
-    }
-
-    fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {
-        let x = self.unscaled(Step::ScaleBest)?;
-        Ok(Solution { x, iterations, residual: self.residual, history: monitor.history, stop })
+    fn best(&mut self) -> Result<(Tensor, f64)> {
+        let x = times_power(&mut *self.space, BEST, (Step::ScaleBest as usize, Q), SCALES, -self.exponent)?;
+        Ok((x, self.residual))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Running recurrences to their ends: one alone, or several in lockstep.
 
+use super::accuracy::Look;
 use super::monitor::Monitor;
 use super::options::Tell;
 use super::{Progress, Solution, SolveOptions, Stop};
@@ -9,12 +10,46 @@ use std::cell::RefCell;
 
 /// A solver that has begun.
 pub(super) trait Recurrence: Sized {
+    /// What a look tells beside the residual.
+    type Seen;
     /// Lets the device do the next iteration; waits for nothing.
     fn advance(&mut self) -> Result<()>;
+    /// The residual of the recurrence after iteration k, relative, and whether it has come to its end.
+    fn state(&mut self, k: usize) -> Result<(f64, bool)>;
+    /// The residual of the iterate from the iterate, beside that of the recurrence.
+    fn look(&mut self, k: usize, recurrence: f64) -> Result<(Look, Self::Seen)>;
+    /// Keeps the iterate, if it is the best one.
+    fn take(&mut self, look: Look) -> Result<()>;
+    /// Why iteration `look.iteration` was the last one.
+    fn stop(&self, look: Look, seen: Self::Seen, options: &SolveOptions, ended: bool, cancelled: bool) -> Option<Stop>;
+    /// A copy of the iterate at the scale of the data.
+    fn iterate(&mut self) -> Result<Tensor>;
+    /// The same of the best one, with its residual.
+    fn best(&mut self) -> Result<(Tensor, f64)>;
+
     /// Reads what iteration k has come to, where that is due, and tells why it was the last one.
-    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>>;
+    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>> {
+        // Asked once: what is set while it is told counts at the next iteration.
+        let cancelled = monitor.cancelled();
+        if !cancelled && !monitor.reads(k) {
+            return Ok(None);
+        }
+        let (residual, ended) = self.state(k)?;
+        if !ended && !cancelled && !monitor.checks(k, residual) {
+            monitor.tell(k, residual, None, &mut || self.iterate());
+            return Ok(None);
+        }
+        let (look, seen) = self.look(k, residual)?;
+        self.take(look)?;
+        monitor.tell(k, residual, Some(look.residual), &mut || self.iterate());
+        Ok(self.stop(look, seen, monitor.options(), ended, cancelled))
+    }
+
     /// The best iterate, after so many iterations.
-    fn solution(self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution>;
+    fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {
+        let (x, residual) = self.best()?;
+        Ok(Solution { x, iterations, residual, history: monitor.history, stop })
+    }
 }
 
 /// Runs one that has begun, unless that has ended it.

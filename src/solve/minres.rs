@@ -3,7 +3,7 @@
 use super::accuracy::{Accuracy, Look};
 use super::many::{Recurrence, alone};
 use super::monitor::Monitor;
-use super::scale::{scale, scaling, to_unit_norm};
+use super::scale::{near_one, scale, scaling, times_power};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
@@ -274,17 +274,8 @@ impl Minres {
     }
 
     /// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
-    fn near_one(&mut self, [scaled, total]: [Step; 2]) -> Result<Option<(i32, f64)>> {
-        let space = &mut *self.space;
-        let mut found = 0.0;
-        let mut norm = |exponent: i32| -> Result<f64> {
-            scale(space, scaled as usize, SCALES, exponent)?;
-            space.pass(total as usize)?;
-            found = space.scalars()?[VV.0].sqrt();
-            Ok(found)
-        };
-        let exponent = to_unit_norm(&mut norm)?;
-        Ok(exponent.map(|e| (e, found)))
+    fn near_one(&mut self, passes: [Step; 2]) -> Result<Option<(i32, f64)>> {
+        near_one(&mut *self.space, passes.map(|step| step as usize), SCALES, VV)
     }
 
     /// All that stands before the first iteration; with why there is none.
@@ -320,7 +311,7 @@ impl Minres {
             self.space.set(X, &start)?;
             scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
             self.run(Step::KeepStart)?;
-            let (look, _) = self.look(0, 1.0)?;
+            let (look, _) = self.looked(0, 1.0)?;
             if !look.residual.is_finite() {
                 return value_err!("minres: the start holds NaN, infinite values, or such that overflow");
             }
@@ -336,7 +327,7 @@ impl Minres {
     }
 
     /// Computes the residual of the iterate from the iterate; whether no x leaves less, and whether N is Hermitian on what came up.
-    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, [bool; 2])> {
+    fn looked(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, [bool; 2])> {
         self.space.apply(0, X, Q)?;
         self.run(Step::Look)?;
         self.run(Step::Looked)?;
@@ -352,6 +343,44 @@ impl Minres {
         let image = (largest * s[XX.0].sqrt() + self.norm) * s[TT.0].sqrt();
         let hermitian = (s[BT.0] - s[TT.0] - s[XNT.0]).abs() <= MISMATCH * image;
         Ok((Look { iteration, recurrence, residual, size }, [least, hermitian]))
+    }
+}
+
+impl Recurrence for Minres {
+    /// Whether no x leaves less, and whether N is Hermitian on what came up.
+    type Seen = [bool; 2];
+
+    fn advance(&mut self) -> Result<()> {
+        self.space.apply(0, V, Q)?;
+        self.run(Step::Curve)?;
+        self.run(Step::Next)?;
+        self.run(Step::Turn)?;
+        self.space.submit()
+    }
+
+    fn state(&mut self, k: usize) -> Result<(f64, bool)> {
+        let scalars = self.space.scalars()?;
+        let residual = scalars[ETA.0].abs() / self.norm;
+        match residual.is_finite() {
+            true => Ok((residual, scalars[HALTED.0] > 0.0)),
+            false => value_err!("minres: the iteration overflowed at step {k}; scale the operator down"),
+        }
+    }
+
+    fn look(&mut self, k: usize, recurrence: f64) -> Result<(Look, [bool; 2])> {
+        let (look, found) = self.looked(k, recurrence)?;
+        match look.residual.is_finite() {
+            true => Ok((look, found)),
+            false => value_err!("minres: the operator gave NaN or infinite values by step {k}"),
+        }
+    }
+
+    fn take(&mut self, look: Look) -> Result<()> {
+        if self.accuracy.take(look) {
+            self.run(Step::KeepBest)?;
+            self.residual = look.residual;
+        }
+        Ok(())
     }
 
     fn stop(
@@ -375,57 +404,14 @@ impl Minres {
         })
     }
 
-    /// A copy of the iterate, or of the best one, at the scale of the data.
-    fn unscaled(&mut self, step: Step) -> Result<Tensor> {
+    fn iterate(&mut self) -> Result<Tensor> {
+        times_power(&mut *self.space, X, (Step::ScaleOut as usize, Q), SCALES, self.operator - self.data)
+    }
+
+    fn best(&mut self) -> Result<(Tensor, f64)> {
         let exponent = self.operator - self.data;
-        if exponent == 0 {
-            return self.space.get(if matches!(step, Step::ScaleOut) { X } else { BEST });
-        }
-        scale(&mut *self.space, step as usize, SCALES, exponent)?;
-        self.space.get(Q)
-    }
-}
-
-impl Recurrence for Minres {
-    fn advance(&mut self) -> Result<()> {
-        self.space.apply(0, V, Q)?;
-        self.run(Step::Curve)?;
-        self.run(Step::Next)?;
-        self.run(Step::Turn)?;
-        self.space.submit()
-    }
-
-    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>> {
-        // Asked once: what is set while it is told counts at the next iteration.
-        let cancelled = monitor.cancelled();
-        if !cancelled && !monitor.reads(k) {
-            return Ok(None);
-        }
-        let scalars = self.space.scalars()?;
-        let residual = scalars[ETA.0].abs() / self.norm;
-        if !residual.is_finite() {
-            return value_err!("minres: the iteration overflowed at step {k}; scale the operator down");
-        }
-        let halted = scalars[HALTED.0] > 0.0;
-        if !halted && !cancelled && !monitor.checks(k, residual) {
-            monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
-            return Ok(None);
-        }
-        let (look, found) = self.look(k, residual)?;
-        if !look.residual.is_finite() {
-            return value_err!("minres: the operator gave NaN or infinite values by step {k}");
-        }
-        if self.accuracy.take(look) {
-            self.run(Step::KeepBest)?;
-            self.residual = look.residual;
-        }
-        monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
-        Ok(self.stop(look, found, monitor.options(), halted, cancelled))
-    }
-
-    fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {
-        let x = self.unscaled(Step::ScaleBest)?;
-        Ok(Solution { x, iterations, residual: self.residual, history: monitor.history, stop })
+        let x = times_power(&mut *self.space, BEST, (Step::ScaleBest as usize, Q), SCALES, exponent)?;
+        Ok((x, self.residual))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Data of any scale: squares of very small or large numbers leave the range of f32.
 
 use crate::error::{Result, value_err};
+use crate::tensor::Tensor;
 use crate::vectors::{Pass, Scalar, Space, Vector};
 
 /// The pass that scales a vector into another one, in two steps, so that powers beyond f32's range are there; and begins the
@@ -19,7 +20,7 @@ pub(super) fn scale(space: &mut dyn Space, pass: usize, scalars: [Scalar; 2], ex
 
 /// Brings the norm near 1 by a power of two, whose exponent is returned; norms within a million of 1 stay. None where all is 0.
 /// `norm` runs the scaling and gives the norm.
-pub(super) fn to_unit_norm(norm: &mut dyn FnMut(i32) -> Result<f64>) -> Result<Option<i32>> {
+fn to_unit_norm(norm: &mut dyn FnMut(i32) -> Result<f64>) -> Result<Option<i32>> {
     let mut found = norm(0)?;
     let mut exponent = 0;
     // What underflows or overflows at one scale shows at another.
@@ -43,4 +44,36 @@ pub(super) fn to_unit_norm(norm: &mut dyn FnMut(i32) -> Result<f64>) -> Result<O
         norm(exponent)?;
     }
     Ok(Some(exponent))
+}
+/// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
+pub(super) fn near_one(
+    space: &mut dyn Space,
+    [scaled, total]: [usize; 2],
+    scales: [Scalar; 2],
+    square: Scalar,
+) -> Result<Option<(i32, f64)>> {
+    let mut found = 0.0;
+    let mut norm = |exponent: i32| -> Result<f64> {
+        scale(space, scaled, scales, exponent)?;
+        space.pass(total)?;
+        found = space.scalars()?[square.0].sqrt();
+        Ok(found)
+    };
+    let exponent = to_unit_norm(&mut norm)?;
+    Ok(exponent.map(|e| (e, found)))
+}
+
+/// A copy of a vector times 2^exponent, by the pass that scales it into `scratch`.
+pub(super) fn times_power(
+    space: &mut dyn Space,
+    vector: Vector,
+    (pass, scratch): (usize, Vector),
+    scales: [Scalar; 2],
+    exponent: i32,
+) -> Result<Tensor> {
+    if exponent == 0 {
+        return space.get(vector);
+    }
+    scale(space, pass, scales, exponent)?;
+    space.get(scratch)
 }

@@ -2,7 +2,7 @@
 
 use super::gap::{Fall, Gap};
 use super::monitor::Monitor;
-use super::scale::{scale, scaling, to_unit_norm};
+use super::scale::{near_one, scaling, times_power};
 use super::{Solution, SolveOptions, Stop};
 use crate::dim::{Shape, join};
 use crate::error::{Result, value_err};
@@ -153,20 +153,15 @@ impl Sirt {
 
     fn solve(mut self, d: &Tensor, mut monitor: Monitor) -> Result<Solution> {
         self.space.set(D, d)?;
-        let space = &mut *self.space;
-        let mut norm = |exponent: i32| -> Result<f64> {
-            scale(space, Step::ScaleIn as usize, SCALES, exponent)?;
-            space.pass(Step::Norm as usize)?;
-            Ok(space.scalars()?[EE.0].sqrt())
-        };
-        let exponent = to_unit_norm(&mut norm)?;
+        let passes = [Step::ScaleIn, Step::Norm].map(|step| step as usize);
+        let found = near_one(&mut *self.space, passes, SCALES, EE)?;
         self.run(Step::Clear)?;
-        let Some(exponent) = exponent else {
+        let Some((exponent, norm)) = found else {
             let x = self.space.get(X)?;
             return Ok(Solution { x, iterations: 0, residual: 0.0, history: monitor.history, stop: Stop::Zero });
         };
         self.exponent = exponent;
-        let start = self.space.scalars()?[EE.0];
+        let start = norm * norm;
         self.run(Step::Start)?;
         let (tol, iterations) = (f64::from(monitor.options().tol), monitor.options().iterations);
         let mut fall = Fall::from(start);
@@ -217,11 +212,7 @@ impl Sirt {
 
     /// A copy of the iterate at the scale of the data.
     fn unscaled(&mut self) -> Result<Tensor> {
-        if self.exponent == 0 {
-            return self.space.get(X);
-        }
-        scale(&mut *self.space, Step::ScaleOut as usize, SCALES, -self.exponent)?;
-        self.space.get(G)
+        times_power(&mut *self.space, X, (Step::ScaleOut as usize, G), SCALES, -self.exponent)
     }
 }
 

@@ -14,7 +14,7 @@ pub use lsqr::{lsqr, lsqr_many};
 use super::accuracy::{Accuracy, Look};
 use super::many::{Recurrence, alone, together};
 use super::monitor::Monitor;
-use super::scale::{scale, to_unit_norm};
+use super::scale::{near_one, scale, times_power};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
@@ -153,17 +153,8 @@ impl LeastSquares {
     }
 
     /// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
-    fn near_one(&mut self, [scaled, total]: [Step; 2], square: Scalar) -> Result<Option<(i32, f64)>> {
-        let space = &mut *self.space;
-        let mut found = 0.0;
-        let mut norm = |exponent: i32| -> Result<f64> {
-            scale(space, scaled as usize, SCALES, exponent)?;
-            space.pass(total as usize)?;
-            found = space.scalars()?[square.0].sqrt();
-            Ok(found)
-        };
-        let exponent = to_unit_norm(&mut norm)?;
-        Ok(exponent.map(|e| (e, found)))
+    fn near_one(&mut self, passes: [Step; 2], square: Scalar) -> Result<Option<(i32, f64)>> {
+        near_one(&mut *self.space, passes.map(|step| step as usize), SCALES, square)
     }
 
     /// All that stands before the first iteration; with why there is none.
@@ -197,7 +188,7 @@ impl LeastSquares {
             self.space.set(X, &start)?;
             scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
             self.run(Step::KeepStart)?;
-            let (look, _) = self.look(0, 1.0)?;
+            let (look, _) = self.looked(0, 1.0)?;
             if !look.residual.is_finite() {
                 return value_err!("{name}: the start holds NaN, infinite values, or such that overflow");
             }
@@ -220,7 +211,7 @@ impl LeastSquares {
     }
 
     /// Computes the residual of the iterate from the iterate; and whether A and Aᴴ agree on what came up.
-    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, bool)> {
+    fn looked(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, bool)> {
         self.space.apply(0, X, Q)?;
         self.run(Step::LookData)?;
         self.space.apply(1, Q, S)?;
@@ -237,6 +228,45 @@ impl LeastSquares {
         let agree = (forward - adjoint).abs() <= MISMATCH * image * s[MISFIT.0].sqrt();
         Ok((Look { iteration, recurrence, residual, size: size / self.norms[1] }, agree))
     }
+}
+
+impl Recurrence for LeastSquares {
+    /// Whether A and Aᴴ agree on what came up.
+    type Seen = bool;
+
+    fn advance(&mut self) -> Result<()> {
+        for at in 0..self.method.iterate.len() {
+            self.does(self.method.iterate[at])?;
+        }
+        self.space.submit()
+    }
+
+    fn state(&mut self, k: usize) -> Result<(f64, bool)> {
+        let scalars = self.space.scalars()?;
+        let residual = scalars[GRADIENT.0].sqrt() / self.norms[1];
+        match residual.is_finite() {
+            true => Ok((residual, scalars[HALTED.0] > 0.0)),
+            false => {
+                value_err!("{}: the iteration overflowed at step {k}; scale the operator down", self.method.name)
+            }
+        }
+    }
+
+    fn look(&mut self, k: usize, recurrence: f64) -> Result<(Look, bool)> {
+        let (look, agree) = self.looked(k, recurrence)?;
+        match look.residual.is_finite() {
+            true => Ok((look, agree)),
+            false => value_err!("{}: the operator gave NaN or infinite values by step {k}", self.method.name),
+        }
+    }
+
+    fn take(&mut self, look: Look) -> Result<()> {
+        if self.accuracy.take(look) {
+            self.run(Step::Keep)?;
+            self.residual = look.residual;
+        }
+        Ok(())
+    }
 
     fn stop(&self, look: Look, agree: bool, options: &SolveOptions, halted: bool, cancelled: bool) -> Option<Stop> {
         Some(match () {
@@ -249,56 +279,13 @@ impl LeastSquares {
         })
     }
 
-    /// A copy of the iterate, or of the best one, at the scale of the data.
-    fn unscaled(&mut self, step: Step) -> Result<Tensor> {
+    fn iterate(&mut self) -> Result<Tensor> {
+        times_power(&mut *self.space, X, (Step::ScaleOut as usize, S), SCALES, self.operator - self.data)
+    }
+
+    fn best(&mut self) -> Result<(Tensor, f64)> {
         let exponent = self.operator - self.data;
-        if exponent == 0 {
-            return self.space.get(if matches!(step, Step::ScaleOut) { X } else { BEST });
-        }
-        scale(&mut *self.space, step as usize, SCALES, exponent)?;
-        self.space.get(S)
-    }
-}
-
-impl Recurrence for LeastSquares {
-    fn advance(&mut self) -> Result<()> {
-        for at in 0..self.method.iterate.len() {
-            self.does(self.method.iterate[at])?;
-        }
-        self.space.submit()
-    }
-
-    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>> {
-        // Asked once: what is set while it is told counts at the next iteration.
-        let cancelled = monitor.cancelled();
-        if !cancelled && !monitor.reads(k) {
-            return Ok(None);
-        }
-        let scalars = self.space.scalars()?;
-        let residual = scalars[GRADIENT.0].sqrt() / self.norms[1];
-        let name = self.method.name;
-        if !residual.is_finite() {
-            return value_err!("{name}: the iteration overflowed at step {k}; scale the operator down");
-        }
-        let halted = scalars[HALTED.0] > 0.0;
-        if !halted && !cancelled && !monitor.checks(k, residual) {
-            monitor.tell(k, residual, None, &mut || self.unscaled(Step::ScaleOut));
-            return Ok(None);
-        }
-        let (look, agree) = self.look(k, residual)?;
-        if !look.residual.is_finite() {
-            return value_err!("{name}: the operator gave NaN or infinite values by step {k}");
-        }
-        if self.accuracy.take(look) {
-            self.run(Step::Keep)?;
-            self.residual = look.residual;
-        }
-        monitor.tell(k, residual, Some(look.residual), &mut || self.unscaled(Step::ScaleOut));
-        Ok(self.stop(look, agree, monitor.options(), halted, cancelled))
-    }
-
-    fn solution(mut self, iterations: usize, stop: Stop, monitor: Monitor) -> Result<Solution> {
-        let x = self.unscaled(Step::ScaleBest)?;
-        Ok(Solution { x, iterations, residual: self.residual, history: monitor.history, stop })
+        let x = times_power(&mut *self.space, BEST, (Step::ScaleBest as usize, S), SCALES, exponent)?;
+        Ok((x, self.residual))
     }
 }
