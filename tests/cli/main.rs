@@ -20,6 +20,7 @@ mod linop_files;
 mod noncartesian;
 mod phantom;
 mod pictures;
+mod raw_scan;
 mod recon;
 mod regularised;
 mod scans;

@@ -1,7 +1,7 @@
 //! `recon` and `inspect` of scans from HDF5 files: slices, noise, geometry, what is said.
 
 use crate::harness::{Folder, distance};
-use hdf5_pure::{CompoundTypeBuilder, Datatype, FileBuilder};
+use crate::raw_scan::{self, Line};
 use linops::app::{ScanOptions, scan};
 use linops::io::{Array, read_cfl};
 use ndarray::{Array3, ArrayD, Axis};
@@ -11,78 +11,9 @@ use std::f64::consts::TAU;
 
 const N: usize = 32;
 
-/// A line of k-space.
-#[derive(Clone, Default)]
-struct Line {
-    flags: u64,
-    line: u16,
-    partition: u16,
-    slice: u16,
-    /// (coil, sample)
-    data: Vec<Vec<Complex32>>,
-}
-
-fn vlen() -> Datatype {
-    let base_type = Box::new(hdf5_pure::make_f32_type());
-    Datatype::VariableLength { is_string: false, padding: None, charset: None, base_type }
-}
-
-fn record() -> Datatype {
-    let names = ["kspace_encode_step_1", "kspace_encode_step_2", "slice", "contrast", "phase", "repetition", "set"];
-    let idx = names.iter().fold(CompoundTypeBuilder::new(), |idx, name| idx.u16_field(name)).build().unwrap();
-    let names = [
-        "number_of_samples",
-        "active_channels",
-        "trajectory_dimensions",
-        "discard_pre",
-        "discard_post",
-        "center_sample",
-        "encoding_space_ref",
-    ];
-    let head = CompoundTypeBuilder::new().u64_field("flags");
-    let head = names.iter().fold(head, |head, name| head.u16_field(name)).field("idx", idx).build().unwrap();
-    CompoundTypeBuilder::new().field("head", head).field("traj", vlen()).field("data", vlen()).build().unwrap()
-}
-
-/// A file of these lines; its heap is at `address`. Gives the heap as well.
-fn build(xml: &str, group: &str, lines: &[Line], address: u64) -> (Vec<u8>, Vec<u8>) {
-    let (mut table, mut body) = (Vec::new(), Vec::new());
-    for (i, line) in lines.iter().enumerate() {
-        let samples = line.data[0].len() as u16;
-        table.extend(line.flags.to_le_bytes());
-        let head = [samples, line.data.len() as u16, 0, 0, 0, samples / 2, 0];
-        let idx = [line.line, line.partition, line.slice, 0, 0, 0, 0];
-        table.extend(head.iter().chain(&idx).flat_map(|v| v.to_le_bytes()));
-        let values = line.data.iter().flatten();
-        let data: Vec<u8> = values.flat_map(|v| [v.re.to_le_bytes(), v.im.to_le_bytes()].concat()).collect();
-        table.extend([0; 16]);
-        table.extend((data.len() as u32 / 4).to_le_bytes());
-        table.extend(address.to_le_bytes());
-        table.extend((i as u32 + 1).to_le_bytes());
-        body.extend((i as u16 + 1).to_le_bytes());
-        body.extend([1, 0, 0, 0, 0, 0]);
-        body.extend((data.len() as u64).to_le_bytes());
-        body.extend(&data);
-        body.resize(body.len().next_multiple_of(8), 0);
-    }
-    body.extend([0; 16]);
-    let heap = [&b"GCOL\x01\0\0\0"[..], &(16 + body.len() as u64).to_le_bytes(), &body].concat();
-    let mut file = FileBuilder::new();
-    let mut inside = file.create_group(group);
-    inside.create_dataset("xml").with_vlen_strings(&[xml]);
-    inside.create_dataset("data").with_raw_data(record(), table, lines.len() as u64);
-    let inside = inside.finish();
-    file.add_group(inside);
-    file.create_dataset("heap").with_u8_data(&heap);
-    (file.finish().unwrap(), heap)
-}
-
-/// The references point at where the heap came to lie.
+/// A group that is not called `dataset`.
 fn written(folder: &Folder, name: &str, xml: &str, lines: &[Line]) {
-    let group = "scan_7";
-    let (draft, heap) = build(xml, group, lines, 0);
-    let at = draft.windows(64).position(|bytes| bytes == &heap[..64]).unwrap();
-    folder.text(name, build(xml, group, lines, at as u64).0);
+    raw_scan::written(folder, name, xml, "scan_7", lines);
 }
 
 fn header(partitions: usize) -> String {
