@@ -3,7 +3,7 @@
 //! Everything here computes with the centred transform: the centre of k-space and of the image is index n/2, rounded down. Other
 //! programs leave one or both at index 0 (FFT order).
 
-use ndarray::{Array, ArrayView2, ArrayView3, ArrayViewMut, Axis, Dimension, RemoveAxis};
+use ndarray::{Array, ArrayView2, ArrayViewD, ArrayViewMut, Axis, Dimension, RemoveAxis};
 use num_complex::{Complex32, Complex64};
 use std::f64::consts::TAU;
 
@@ -32,24 +32,24 @@ pub fn centred_image<D: Dimension + RemoveAxis>(mut kspace: ArrayViewMut<Complex
     }
 }
 
-/// The place [ky, kx] of the strongest sample of k-space (coil, ky, kx), by the sum of squares over the coils, if it is far from the
-/// middle along an axis (see [`is_far`]) and plainly stronger than all that are not: by a factor of 2, which the k-space of a point or of
-/// noise has not.
-pub fn displaced_centre(kspace: ArrayView3<Complex32>) -> Option<[usize; 2]> {
-    let (_, ny, nx) = kspace.dim();
-    let mut power = ndarray::Array2::<f64>::zeros((ny, nx));
+/// The place of the strongest sample of k-space (coil, ky, kx) or (coil, kz, ky, kx), by the sum of squares over the coils, if it is
+/// far from the middle along an axis (see [`is_far`]) and plainly stronger than all that are not: by a factor of 2, which the k-space
+/// of a point or of noise has not.
+pub fn displaced_centre(kspace: ArrayViewD<Complex32>) -> Option<Vec<usize>> {
+    let extents: Vec<usize> = kspace.shape().get(1..)?.to_vec();
+    let mut power = ndarray::ArrayD::<f64>::zeros(extents.as_slice());
     for coil in kspace.outer_iter() {
         power.zip_mut_with(&coil, |p, v| *p += f64::from(v.re).powi(2) + f64::from(v.im).powi(2));
     }
     let (mut near, mut far, mut place) = (0.0f64, 0.0f64, None);
-    for ((y, x), p) in power.indexed_iter() {
-        if !is_far(y, ny) && !is_far(x, nx) {
+    for (at, p) in power.indexed_iter() {
+        if !at.slice().iter().zip(&extents).any(|(k, n)| is_far(*k, *n)) {
             near = near.max(*p);
         } else if *p > far {
-            (far, place) = (*p, Some([y, x]));
+            (far, place) = (*p, Some(at));
         }
     }
-    place.filter(|_| far > 2.0 * near)
+    place.filter(|_| far > 2.0 * near).map(|at| at.slice().to_vec())
 }
 
 /// Whether an index is farther than n/8 (and 2) from the middle n/2.
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn a_scan_in_the_middle_shows_nothing() {
         let kspace = head();
-        assert_eq!(displaced_centre(kspace.view()), None);
+        assert_eq!(displaced_centre(kspace.view().into_dyn()), None);
         let energy = energy(kspace.clone());
         assert!(!lies_across_ends(energy.view(), Axis(0)) && !lies_across_ends(energy.view(), Axis(1)));
-        assert_eq!(displaced_centre(Array3::zeros((2, 8, 8)).view()), None);
-        assert_eq!(displaced_centre(Array3::from_elem((2, 40, 40), Complex32::from(1.0)).view()), None);
+        assert_eq!(displaced_centre(Array3::zeros((2, 8, 8)).view().into_dyn()), None);
+        assert_eq!(displaced_centre(Array3::from_elem((2, 40, 40), Complex32::from(1.0)).view().into_dyn()), None);
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         let mut kspace = head();
         // To FFT order and, for even n, back again.
         centred_order(&mut kspace, Axis(1));
-        let [y, x] = displaced_centre(kspace.view()).unwrap();
+        let [y, x] = displaced_centre(kspace.view().into_dyn()).unwrap()[..] else { panic!("two axes") };
         assert!(is_far(y, 40) && !is_far(x, 33), "{y} {x}");
         let mut kspace = head();
         centred_image(kspace.view_mut(), Axis(2));

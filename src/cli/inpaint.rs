@@ -90,6 +90,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if 10 * count < all {
         complain("less than a tenth is known; --mask-marks missing is for masks that mark the gaps");
     }
+    if image.values().iter().zip(&known).all(|(v, k)| *k == 0.0 || *v == 0.0) {
+        complain("every known sample is 0, and so is what fills the gaps; --mask-marks says what the mask marks");
+    }
     let task = Task {
         what: "filled",
         image: &image,

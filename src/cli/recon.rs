@@ -172,6 +172,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array"),
         ));
     }
+    if is_scan && args.arrays.coil_axis.is_some() {
+        return Err(Error::file(&args.file, "--coil-axis is for arrays; the coils of a scan are known"));
+    }
     let mut inputs = read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice())?;
     inputs.warnings().into_iter().for_each(|warning| warnings.say(warning));
     match inputs.axes.is_empty() {

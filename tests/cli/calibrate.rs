@@ -1,6 +1,7 @@
 //! `calibrate`, and `recon` with what it writes: maps of slices, of volumes, of spokes, and in several sets.
 
 use crate::harness::{Folder, distance};
+use linops::app::conventions::centred_order;
 use linops::app::{ScanOptions, VolumeScanOptions, scan, volume_scan};
 use linops::io::{Array, Output, read_cfl, write_cfl};
 use ndarray::{Axis, s};
@@ -165,6 +166,11 @@ fn a_volume_by_maps_of_its_own() {
     folder.good(&format!("recon k.npy --maps true.npy --reg tv:0.001 --iterations 30 --tol 1 -o v.npy {rest}"));
     assert_eq!(folder.read("v.npy").shape(), [12, 24, 20]);
     folder.good("recon k.npy --maps true.npy -o x.png --device host");
+    // In FFT order it is computed, and doubted.
+    let mut turned = scan.kspace.clone();
+    (1..4).for_each(|axis| centred_order(&mut turned, Axis(axis)));
+    folder.complex("fft.npy", &turned);
+    folder.warned("recon fft.npy --maps true.npy -o f.npy --device host", "far from the centre [6, 12, 10]");
     // What only slices have is refused, not left out.
     for option in ["--rss", "--compress 2", "--zero-fill 12,24,20", "--partial-fourier pocs", "--shift kspace"] {
         folder.refused(&format!("recon k.npy {option} -o z.npy --device host"), "is for slices with one set of maps");

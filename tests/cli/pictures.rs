@@ -388,3 +388,16 @@ fn stacks_are_montages() {
     let colours = read_picture(folder.path("c.png")).unwrap();
     assert_eq!((colours.coloured, colours.values[[0, 0, 0]], colours.values[[3, 3, 0]]), (true, 255.0, 0.0));
 }
+
+#[test]
+fn a_mask_read_the_wrong_way_round_is_doubted() {
+    let folder = Folder::new();
+    let known = |at: &[usize]| (at[0] + at[1]) % 3 != 0;
+    let picture = ArrayD::from_shape_fn(vec![24, 20], |at| if known(&[at[0], at[1]]) { 5.0f32 } else { 0.0 });
+    let mask = ArrayD::from_shape_fn(vec![24, 20], |at| f32::from(known(&[at[0], at[1]])));
+    folder.array("gaps.npy", &Array::F32(picture));
+    folder.array("mask.npy", &Array::F32(mask));
+    folder.good("inpaint gaps.npy --mask mask.npy -o x.npy --device host");
+    let out = folder.run("inpaint gaps.npy --mask mask.npy --mask-marks missing -o y.npy --device host");
+    assert!(out.code == 0 && out.stderr.contains("every known sample is 0"), "{}", out.stderr);
+}

@@ -182,11 +182,7 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
     let mut kspace = std::mem::take(&mut input.values) * &mask.mapv(Complex32::from);
     warn_of_centre(&kspace, warnings);
     let compression = args.combine.grid(kspace.view(), mask.view(), &mut notes)?;
-    let mut calibration = input.calibration.take();
-    if let Some(compression) = &compression {
-        kspace = three(compression.kspace(kspace.view().into_dyn())?)? * &mask.mapv(Complex32::from);
-        calibration = calibration.map(|lines| three(compression.kspace(lines.view().into_dyn())?)).transpose()?;
-    }
+    let calibration = input.calibration.take();
     let whitening = input.info.as_ref().and_then(|info| info.whitening.as_ref());
     let mut shading = None;
     let (maps, maps_from) = match maps {
@@ -200,9 +196,6 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
                 whitening.apply(maps.view_mut()).map_err(|e| Error::file(path, e.to_string()))?;
             }
             let also = if whitening.is_some() { ", pre-whitened as k-space is" } else { "" };
-            if let Some(compression) = &compression {
-                maps = three(compression.maps(maps.view().into_dyn())?)?;
-            }
             (Some(maps), format!("from {}{also}", path.display()))
         }
         None if args.combine.rss => (None, "none: the root of the sum of squares of the coils".into()),
@@ -218,12 +211,18 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
             wait.finish_and_clear();
             let estimate = estimate.map_err(|e| e.at(super::ESTIMATING))?;
             let maps = central(estimate.maps, [ny, nx]);
-            // Of compressed coils nobody knows the noise any more.
-            let whitening = whitening.filter(|_| compression.is_none());
             shading = whitening.map(|whitening| whitening.shading(maps.view())).transpose()?;
             (Some(maps), format!("estimated by {}", estimate.method))
         }
     };
+    // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.
+    let maps = match (&compression, maps) {
+        (Some(compression), Some(maps)) => Some(three(compression.maps(maps.view().into_dyn())?)?),
+        (_, maps) => maps,
+    };
+    if let Some(compression) = &compression {
+        kspace = three(compression.kspace(kspace.view().into_dyn())?)? * &mask.mapv(Complex32::from);
+    }
     Ok(Problem { kspace, maps, mask, maps_from, mask_from, shading, info: input.info, notes })
 }
 

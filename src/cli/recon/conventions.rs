@@ -111,8 +111,8 @@ impl Conventions {
 /// Warns where the centre of k-space (coil, ky, kx), or of the image, does not seem to be in the middle.
 pub fn warn_of_centre(kspace: &Array3<Complex32>, warnings: &Warnings) {
     let (_, ny, nx) = kspace.dim();
-    let displaced = displaced_centre(kspace.view());
-    let at = displaced.unwrap_or([ny / 2, nx / 2]);
+    let displaced = displaced_centre(kspace.view().into_dyn());
+    let at = displaced.as_ref().map_or([ny / 2, nx / 2], |at| [at[0], at[1]]);
     let far = [is_far(at[0], ny), is_far(at[1], nx)];
     // In FFT order the centre is at index 0, of an image with its origin there as well.
     let first = |d: usize| {

@@ -82,6 +82,43 @@ pub fn placed(info: &ScanInfo, whole: &[usize], extents: &[usize]) -> Option<Geo
     })
 }
 
+/// The order in which so many slices lie one behind the other in even steps, as an affine map has them: as they come, or that of
+/// their places; as they come, where no place is known.
+///
+/// # Errors
+/// Why there is none.
+pub fn order(slices: &[ScanInfo], count: usize) -> Result<Vec<usize>, String> {
+    let as_is: Vec<usize> = (0..count).collect();
+    if slices.iter().any(|info| !info.placement.is_known()) {
+        return Ok(as_is);
+    }
+    let unfit = |why: &str| {
+        Err(format!("{why}, but a NIfTI volume has slices in even steps; choose some of them, or write .npy"))
+    };
+    if slices.len() != count {
+        return unfit("some slices are missing");
+    }
+    let in_order = |order: &[usize]| order.iter().map(|&at| &slices[at]).collect::<Vec<_>>();
+    if is_even(&in_order(&as_is)) {
+        return Ok(as_is);
+    }
+    let along = slices[0].placement.slice_dir;
+    let depth = |at: usize| (0..3).map(|a| along[a] * slices[at].placement.position_mm[a]).sum::<f64>();
+    let mut sorted = as_is;
+    sorted.sort_by(|a, b| depth(*a).total_cmp(&depth(*b)));
+    if is_even(&in_order(&sorted)) { Ok(sorted) } else { unfit("the slices lie at uneven places") }
+}
+
+fn is_even(slices: &[&ScanInfo]) -> bool {
+    /// Of a step, that places may be rounded by.
+    const ROUNDING: f64 = 0.02;
+    let places: Vec<[f64; 3]> = slices.iter().map(|info| info.placement.position_mm).collect();
+    let steps: Vec<[f64; 3]> = places.windows(2).map(|p| [0, 1, 2].map(|a| p[1][a] - p[0][a])).collect();
+    let length = |v: &[f64; 3]| v.iter().map(|c| c * c).sum::<f64>().sqrt();
+    let Some(first) = steps.first() else { return true };
+    steps.iter().all(|step| length(&[0, 1, 2].map(|a| step[a] - first[a])) <= ROUNDING * length(first))
+}
+
 /// Where a stack of slices lies, each of `extents` (y, x): by the places of its slices, as far as they are known.
 pub fn stacked(slices: &[&ScanInfo], extents: &[usize]) -> Option<Geometry> {
     let &[ny, nx] = extents else { return None };
@@ -104,4 +141,31 @@ pub fn stacked(slices: &[&ScanInfo], extents: &[usize]) -> Option<Geometry> {
     };
     let directions = [place.read_dir, place.phase_dir, along];
     Some(Geometry::from_lps(place.position_mm, directions, [x, y, step], [nx, ny, n]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slices(depths: &[f64]) -> Vec<ScanInfo> {
+        let at = |depth: &f64| {
+            let mut info = ScanInfo::default();
+            let place = &mut info.placement;
+            (place.read_dir, place.phase_dir, place.slice_dir) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]);
+            place.position_mm = [5.0, 0.0, *depth];
+            info
+        };
+        depths.iter().map(at).collect()
+    }
+
+    #[test]
+    fn volumes_have_slices_in_even_steps() {
+        assert_eq!(order(&slices(&[0.0, 8.0, 16.0]), 3), Ok(vec![0, 1, 2]));
+        assert_eq!(order(&slices(&[16.0, 8.0, 0.0]), 3), Ok(vec![0, 1, 2]));
+        // Interleaved.
+        assert_eq!(order(&slices(&[0.0, 16.0, 8.0, 24.0]), 4), Ok(vec![0, 2, 1, 3]));
+        assert!(order(&slices(&[0.0, 6.0, 18.0]), 3).unwrap_err().contains("uneven places"));
+        assert!(order(&slices(&[0.0, 6.0]), 3).unwrap_err().contains("missing"));
+        assert_eq!(order(&[ScanInfo::default(), ScanInfo::default()], 3), Ok(vec![0, 1, 2]));
+    }
 }

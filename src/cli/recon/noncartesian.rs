@@ -345,12 +345,7 @@ fn prepare(
             whitening.apply(maps.view_mut()).map_err(|e| Error::file(&**path, e.to_string()))?;
         }
     }
-    if let Some(compression) = args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)? {
-        samples.values = compression.kspace(samples.values.view())?;
-        if let Some((_, maps)) = &mut maps {
-            *maps = compression.maps(maps.view())?;
-        }
-    }
+    let compression = args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)?;
     if let Some((_, maps)) = maps.as_mut().filter(|_| args.conventions.conj_maps) {
         maps.mapv_inplace(|v| v.conj());
     }
@@ -378,14 +373,20 @@ fn prepare(
             wait.finish_and_clear();
             let found = found.map_err(|e| e.at(ESTIMATING))?;
             let maps = found.set(0)?;
-            let whitening = samples.info.as_ref().and_then(|info| info.whitening.as_ref());
-            // Of compressed coils nobody knows the noise any more.
-            if let Some(whitening) = whitening.filter(|_| args.combine.compress.is_none()) {
+            if let Some(whitening) = samples.info.as_ref().and_then(|info| info.whitening.as_ref()) {
                 shading = Some(whitening.shading(maps.view())?);
             }
             (Some(maps), format!("estimated by {} of the gridded k-space", found.method))
         }
     };
+    // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.
+    let maps = match (&compression, maps) {
+        (Some(compression), Some(maps)) => Some(compression.maps(maps.view())?),
+        (_, maps) => maps,
+    };
+    if let Some(compression) = &compression {
+        samples.values = compression.kspace(samples.values.view())?;
+    }
     Ok(Problem { samples, matrix, density, maps, maps_from, shading })
 }
 

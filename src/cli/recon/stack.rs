@@ -56,6 +56,15 @@ pub(super) fn run(
             .collect(),
         None => images.iter().flatten().find_map(Input::info).cloned().into_iter().collect(),
     };
+    let order = match (slices, writer(&target)) {
+        (Some(at), Some(Writer::Volume(_))) => {
+            geometry::order(&infos, extents[at]).map_err(|why| Error::file(target.path(), why))?
+        }
+        _ => Vec::new(),
+    };
+    if !order.is_sorted() {
+        warnings.say(format!("the volume has the slices in the order of their places: {order:?}"));
+    }
     let (mut parts, mut reports): (Vec<Option<ArrayD<Complex32>>>, Vec<Kept>) = (Vec::new(), Vec::new());
     let (start, mut code, mut failed) = (Instant::now(), DONE, Vec::new());
     for input in images {
@@ -88,7 +97,10 @@ pub(super) fn run(
     let stack = stacked(&args.file, parts, &extents)?;
     let shape: Vec<String> = stack.shape().iter().map(usize::to_string).collect();
     let names: Vec<&str> = axes.iter().map(|(name, _)| *name).collect();
-    let infos: Vec<&ScanInfo> = infos.iter().collect();
+    let (stack, infos) = match (slices, order.is_sorted()) {
+        (Some(at), false) => (stack.select(Axis(at), &order), order.iter().map(|&slice| &infos[slice]).collect()),
+        _ => (stack, infos.iter().collect::<Vec<_>>()),
+    };
     let shown = write(args, target, stack, &names, &infos)?;
 
     if let Some(first) = reports.first() {

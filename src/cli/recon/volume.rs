@@ -2,12 +2,14 @@
 
 use super::geometry;
 use super::report::Job;
+use super::warnings::Warnings;
 use super::{Args, ESTIMATING};
 use crate::cli::grids::{Volume, read_grid_mask, read_map_sets};
 use crate::cli::input::is_bart;
 use crate::cli::kspace::finite;
 use crate::cli::printer::count_of;
 use crate::cli::progress;
+use linops::app::conventions::displaced_centre;
 use linops::app::{Cartesian, EspiritOptions, espirit};
 use linops::io::ScanInfo;
 use linops::linop::{self, FftOptions};
@@ -43,7 +45,7 @@ pub(in crate::cli) fn run(mut job: Job, scan: Volume, options: SolveOptions) -> 
     let Job { args, device, .. } = job;
     args.expect_plain()?;
     let image = scan.values.shape()[1..].to_vec();
-    let problem = prepare(args, scan)?;
+    let problem = prepare(args, scan, job.warnings)?;
     job.scan.clone_from(&problem.info);
     let sets = problem.maps.len_of(Axis(1));
     let form = Form::of(args, sets, &image);
@@ -115,7 +117,7 @@ impl Form {
     }
 }
 
-fn prepare(args: &Args, mut scan: Volume) -> Result<Problem> {
+fn prepare(args: &Args, mut scan: Volume, warnings: &Warnings) -> Result<Problem> {
     let mut notes = std::mem::take(&mut scan.notes);
     let (coils, grid) = (scan.values.len_of(Axis(0)), scan.values.shape()[1..].to_vec());
     let given = args.mask.as_ref().map(|path| Ok((path, read_grid_mask(path, &grid)?))).transpose()?;
@@ -139,6 +141,13 @@ fn prepare(args: &Args, mut scan: Volume) -> Result<Problem> {
         return Err(Error::file(args.mask.as_ref().unwrap_or(&args.file), message));
     }
     let kspace = std::mem::take(&mut scan.values) * &mask.mapv(Complex32::from);
+    if let Some(at) = displaced_centre(kspace.view()) {
+        let centre: Vec<usize> = grid.iter().map(|n| n / 2).collect();
+        warnings.say(format!(
+            "the strongest sample of k-space is at {at:?}, far from the centre {centre:?}; in FFT order, turn it by numpy.fft.fftshift \
+             along these axes"
+        ));
+    }
     let whitening = scan.info.as_ref().and_then(|info| info.whitening.as_ref());
     let mut shading = None;
     let (maps, maps_from) = match maps {

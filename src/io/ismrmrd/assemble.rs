@@ -11,7 +11,7 @@ use super::records::{Acquisition, flag};
 use super::select::{Image, count_of};
 use super::whiten::Whitening;
 use crate::allocate::expect_room;
-use ndarray::{Array2, Array3, Array4, ArrayD, Axis, s};
+use ndarray::{Array2, Array3, Array4, ArrayD, ArrayView1, Axis, s};
 use num_complex::Complex32;
 use std::collections::BTreeMap;
 
@@ -256,7 +256,9 @@ fn cropped(
         if axis < 2 {
             what = ["partition", "phase"][axis];
             to = keep(n, whole, header.recon_fov[header_axis], header.recon[header_axis]);
-            let acquired = sampled.axis_iter(Axis(axis)).all(|plane| plane.iter().any(|v| *v > 0.0));
+            // What is missing of one line along the axis folds into the part that stays.
+            let whole = |line: ArrayView1<f32>| line.iter().all(|v| *v > 0.0) || line.iter().all(|v| *v == 0.0);
+            let acquired = sampled.lanes(Axis(axis)).into_iter().all(whole);
             if to < n && !acquired && (axis == 1 || solid) {
                 notes.push(format!("{what} oversampling kept ({n} of {to}): not all lines were acquired"));
             }

@@ -56,7 +56,11 @@ impl FromStr for Pick {
             return if from < to { Ok(Pick::Range(from..to)) } else { Err(format!("'{text}' is an empty range")) };
         }
         if text.contains(',') {
-            return text.split(',').map(number).collect::<Result<_, _>>().map(Pick::List);
+            let all: Vec<usize> = text.split(',').map(number).collect::<Result<_, _>>()?;
+            return match all.iter().enumerate().find(|(at, n)| all[..*at].contains(n)) {
+                Some((_, n)) => Err(format!("'{text}' names {n} twice")),
+                None => Ok(Pick::List(all)),
+            };
         }
         number(text).map(Pick::Only)
     }
@@ -149,7 +153,7 @@ mod tests {
         assert_eq!(pick("2:"), Ok(Pick::Range(2..usize::MAX)));
         assert_eq!(pick("0,2"), Ok(Pick::List(vec![0, 2])));
         assert_eq!(pick("all"), Ok(Pick::All));
-        for bad in ["", "-1", "a", "4:4", "1,x"] {
+        for bad in ["", "-1", "a", "4:4", "1,x", "0,1,0"] {
             assert!(pick(bad).is_err(), "{bad}");
         }
     }

@@ -394,6 +394,26 @@ fn partitions_make_a_third_axis() {
 }
 
 #[test]
+fn oversampling_along_which_lines_are_missing_is_kept() {
+    // Eight partitions of which four are to be kept; every plane has samples.
+    let xml = header::sample([4, 4, 8], [4, 4, 4], 2);
+    let limits = "<kspace_encoding_step_2><center>4</center></kspace_encoding_step_2></encodingLimits>";
+    let xml = xml.replace("</encodingLimits>", limits);
+    let lines = |acquired: &dyn Fn(usize, usize) -> bool| -> Vec<Line> {
+        let all = (0..8).flat_map(|z| (0..4).map(move |y| (z, y))).filter(|(z, y)| acquired(*z, *y));
+        all.map(|(z, y)| Line { partition: z as u16, ..line(y, 4) }).collect()
+    };
+    let whole = scan(&xml, &lines(&|_, _| true)).unwrap();
+    assert_eq!(whole.kspace.shape(), [2, 4, 4, 4]);
+    let checkered = scan(&xml, &lines(&|z, y| (z + y) % 2 == 0)).unwrap();
+    assert_eq!(checkered.kspace.shape(), [2, 8, 4, 4]);
+    assert!(checkered.info.summary.contains("partition oversampling kept"), "{}", checkered.info.summary);
+    // Lines that are missing in every partition fold into nothing.
+    let skipped = scan(&xml, &lines(&|_, y| y != 1)).unwrap();
+    assert_eq!(skipped.kspace.shape(), [2, 4, 4, 4]);
+}
+
+#[test]
 fn a_smaller_reconstructed_space_of_a_trajectory() {
     let xml = header_of([8, 8], [4, 4], [600.0; 2], [300.0; 2]);
     let k = [along(0, &[&[-0.5, 0.25], &[0.0, 0.0]]), along(1, &[&[0.5, 0.5], &[0.0, 0.0]])];
