@@ -1,7 +1,7 @@
 //! What `MemoryUse` states is what is used: the heap is counted while linops are applied on the host.
 
 #[path = "common/data.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // a part of it
 mod data;
 
 use data::{Random, complex, mask};

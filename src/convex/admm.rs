@@ -352,18 +352,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     watch.see(0, best.objective);
     let (iterations, tol, inner) = (teller.options().iterations, teller.options().tol, teller.options().inner.max(1));
     let solved = |space: &mut dyn Space, best: Looked, iterations: usize, stop: Stop| -> Result<Solved> {
-        Ok(Solved {
-            x: space.get(admm.best)?,
-            objective: best.objective,
-            data_term: best.data,
-            misfit: best.misfit,
-            iterations,
-            method: Method::Admm,
-            halved: 0,
-            history: Vec::new(),
-            stop,
-            duals: Vec::new(),
-        })
+        Ok(best.solved(space.get(admm.best)?, Method::Admm, iterations, stop))
     };
     let mut changes = 0u32;
     for k in 1..=iterations {

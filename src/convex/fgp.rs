@@ -246,18 +246,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         }
     }
     let duals = fgp.duals.iter().map(|d| space.get(d.p)).collect::<Result<_>>()?;
-    Ok(Solved {
-        x: space.get(fgp.best)?,
-        objective: best.objective,
-        data_term: best.data,
-        misfit: best.misfit,
-        iterations: ended.0,
-        method: Method::Fgp,
-        halved: 0,
-        history: Vec::new(),
-        stop: ended.1,
-        duals,
-    })
+    Ok(Solved { duals, ..best.solved(space.get(fgp.best)?, Method::Fgp, ended.0, ended.1) })
 }
 
 /// The passes for a problem, for those who look at kernels.

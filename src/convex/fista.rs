@@ -282,18 +282,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn solved(self, space: &mut dyn Space, iterations: usize, stop: Stop) -> Result<Solved> {
-        Ok(Solved {
-            x: space.get(self.fista.best)?,
-            objective: self.best.objective,
-            data_term: self.best.data,
-            misfit: self.best.misfit,
-            iterations,
-            method: self.fista.method,
-            halved: self.halved,
-            history: Vec::new(),
-            stop,
-            duals: Vec::new(),
-        })
+        let x = space.get(self.fista.best)?;
+        Ok(Solved { halved: self.halved, ..self.best.solved(x, self.fista.method, iterations, stop) })
     }
 }
 

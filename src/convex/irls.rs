@@ -9,15 +9,16 @@
 //! next (Daubechies, DeVore, Fornasier and Güntürk, Comm. Pure Appl. Math. 63:1, 2010).
 
 use super::options::{Reading, Teller};
+use super::stage::Looked;
 use super::watch::Watch;
-use super::{Method, Problem, Solved, Term};
+use super::{Method, Problem, Solved, Term, dtype};
 use crate::arithmetic::Expression;
 use crate::error::{Result, value_err};
 use crate::functional::{Kind, number};
 use crate::linop::{self, Linop};
 use crate::run::Device;
 use crate::solve::{SolveOptions, Stop, cg};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
 /// The first ε, as a part of max|K x|; by how much it falls in a step, and how far.
 const FIRST: f64 = 0.1;
@@ -146,20 +147,10 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     }
     let (x, objective) = match best {
         Some(best) => best,
-        None => (Tensor::zeros(problem.a.input()?.clone(), DType::F32)?.to(&device)?, f64::INFINITY),
+        None => (Tensor::zeros(problem.a.input()?.clone(), dtype(problem))?.to(&device)?, f64::INFINITY),
     };
-    let data_term = problem.data_term(&x)?;
+    let data = problem.data_term(&x)?;
     let size = crate::functional::squared_norm(&problem.y)?.sqrt();
-    Ok(Solved {
-        misfit: if size > 0.0 { (2.0 * data_term).sqrt() / size } else { 0.0 },
-        x,
-        objective,
-        data_term,
-        iterations: ended.0,
-        method: Method::Irls,
-        halved: 0,
-        history: Vec::new(),
-        stop: ended.1,
-        duals: Vec::new(),
-    })
+    let misfit = if size > 0.0 { (2.0 * data).sqrt() / size } else { 0.0 };
+    Ok(Looked { data, objective, misfit }.solved(x, Method::Irls, ended.0, ended.1))
 }

@@ -345,18 +345,8 @@ impl Problem {
         if !objective.is_finite() {
             return value_err!("the data are 0, and 0 violates a constraint; give a start to solve from");
         }
-        Ok(Solved {
-            x,
-            objective,
-            data_term: 0.0,
-            misfit: 0.0,
-            iterations: 0,
-            method: self.method(None)?,
-            halved: 0,
-            history: Vec::new(),
-            stop: Stop::Zero,
-            duals: Vec::new(),
-        })
+        let looked = stage::Looked { data: 0.0, objective, misfit: 0.0 };
+        Ok(looked.solved(x, self.method(None)?, 0, Stop::Zero))
     }
 }
 

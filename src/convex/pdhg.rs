@@ -272,18 +272,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let mut halved = 0;
     let solved =
         |space: &mut dyn Space, best: Looked, iterations: usize, halved: usize, stop: Stop| -> Result<Solved> {
-            Ok(Solved {
-                x: space.get(pdhg.best)?,
-                objective: best.objective,
-                data_term: best.data,
-                misfit: best.misfit,
-                iterations,
-                method: Method::Pdhg,
-                halved,
-                history: Vec::new(),
-                stop,
-                duals: Vec::new(),
-            })
+            Ok(Solved { halved, ..best.solved(space.get(pdhg.best)?, Method::Pdhg, iterations, stop) })
         };
     for k in 1..=iterations {
         pdhg.iterate(space)?;

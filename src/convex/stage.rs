@@ -1,11 +1,12 @@
 //! What all methods share: the space of a problem while it is drafted, the objective as passes, and ‖AᴴA‖.
 
-use super::{Problem, Term, dtype};
+use super::{Method, Problem, Solved, Term, dtype};
 use crate::dim::Shape;
 use crate::error::{Result, value_err};
 use crate::functional::{Functional, Kind, alike};
 use crate::linop::{self, Linop};
 use crate::run::Device;
+use crate::solve::Stop;
 use crate::tensor::{DType, Tensor};
 use crate::vectors::{Formula, Layout, Map, Measure, Pass, Scalar, Space, Vector};
 
@@ -242,6 +243,24 @@ pub(super) struct Looked {
     pub data: f64,
     pub objective: f64,
     pub misfit: f64,
+}
+
+impl Looked {
+    /// What comes of an iterate that was looked at.
+    pub fn solved(self, x: Tensor, method: Method, iterations: usize, stop: Stop) -> Solved {
+        Solved {
+            x,
+            objective: self.objective,
+            data_term: self.data,
+            misfit: self.misfit,
+            iterations,
+            method,
+            halved: 0,
+            history: Vec::new(),
+            stop,
+            duals: Vec::new(),
+        }
+    }
 }
 
 impl Objective {
