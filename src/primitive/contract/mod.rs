@@ -1,14 +1,25 @@
 //! Einsums with a constant: repeat x along the labels it lacks, weigh, sum over the labels that y lacks.
 //!
-//! It has no kernel of its own: it lowers to a `sum` whose read repeats x (stride 0) and weighs it, so that everything around it
-//! fuses into the same read and store. Its transpose swaps the labels of x and y and conjugates the weight.
+//! It lowers to a `sum` whose read repeats x (stride 0) and weighs it, so that everything around it fuses into the same read and
+//! store; on the host matrix products have a kernel of their own. Its transpose swaps the labels of x and y and conjugates the
+//! weight.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `product` | which einsums are matrix products |
+//! | `host` | their kernel on the host |
+
+mod host;
+mod product;
 
 use super::{Sample, sum};
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
-use crate::plan::{StepKernel, Target};
+use crate::plan::{Side, StepKernel, Target};
 use crate::primitive::map::MapKernel;
+use host::MatrixKernel;
+use product::Product;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -161,6 +172,13 @@ impl Primitive for Contract {
     /// A fused read with axes for all labels, those of y first, summed over the others.
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
         let sizes = self.sizes(&x.extents)?;
+        if let (Side::Host(host), Some(product)) = (to.target().side(), Product::of(self, &|l| sizes[&l])) {
+            let (load, turned) = product.read(&x.load());
+            let (weight, conj) = (self.weight.clone(), self.conj);
+            let kernel = host.kernel(MatrixKernel { load: [load], turned, weight, conj, product });
+            let extents: Vec<usize> = self.y.iter().map(|l| sizes[l]).collect();
+            return Ok(to.step(kernel, &extents, x.complex || self.weight.is_complex()));
+        }
         let mut labels = self.y.clone();
         for l in self.w.iter().chain(&self.x) {
             if !labels.contains(l) {
