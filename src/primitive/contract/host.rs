@@ -75,8 +75,11 @@ impl Kernel for MatrixKernel {
         vec![Held::Weight(&self.weight)]
     }
 
-    fn takes(&self, _: &Load, _: &Target) -> bool {
-        true
+    fn takes(&self, load: &Load, target: &Target) -> bool {
+        match target {
+            Target::Host => true,
+            Target::Gpu(limits) => super::gpu::takes(&self.product, load, self.weight.len(), limits),
+        }
     }
 
     fn absorb(&mut self, after: &Load, complex: bool, _: &Target) -> bool {

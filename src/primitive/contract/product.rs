@@ -1,4 +1,4 @@
-//! Einsums that are matrix products, and those products as a kernel of the host.
+//! Einsums that are matrix products.
 //!
 //! y[o, m, n] = Σₖ w[b, m, k]·x[o, k, n], where b counts what the weight has of o. A label of y that only the weight has is m, one
 //! that both have but not y is k; what stands behind m in y is n, and where nothing does, the last labels before it that the
@@ -22,10 +22,13 @@ pub(super) struct Product {
     /// Whether y has the columns in front of the rows.
     pub turned: bool,
     /// Extents of the outer labels, and how many matrices of the weight one step along each goes.
-    matrices: Vec<(usize, usize)>,
+    pub matrices: Vec<(usize, usize)>,
     /// Where the weight is read, over (matrix labels, rows, terms), and their extents.
     pub weight: Access,
     pub weight_extents: Vec<usize>,
+    /// How many of its axes are matrix labels, and how many rows.
+    pub matrix_axes: usize,
+    pub row_axes: usize,
     /// The labels of x as (outer, terms, columns), by their axes in x.
     order: Vec<usize>,
     /// Axes of (outer, terms, columns) in `order`.
@@ -89,6 +92,8 @@ impl Product {
             matrices,
             weight,
             weight_extents: labels.iter().map(|l| sizes(*l)).collect(),
+            matrix_axes: own.len(),
+            row_axes: rows.len(),
             parts: [outer.len(), terms.len(), columns.len()],
             order,
         })
