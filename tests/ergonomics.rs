@@ -112,6 +112,24 @@ fn dims_are_text_or_lists() {
     assert!(message(linop::sum(&x, "Ny=4")).contains("expected names alone"));
     assert!(message(linop::sum(&x, "...")).contains("wildcard"));
     assert!(message(linop::sum(&x, ["Ny", "Ny"])).contains("dim Ny stands twice"));
+    // Wherever axes are named.
+    let both = ["Ny", "Nx"];
+    let kernel = Tensor::from_array(ndarray::arr2(&[[1f32, 2.0, 1.0]]), "Ny Nx").unwrap();
+    let same = [
+        (linop::gradient(&x, both, Default::default()), linop::gradient(&x, "Ny Nx", Default::default())),
+        (linop::dct(&x, both, Default::default()), linop::dct(&x, "Ny Nx", Default::default())),
+        (linop::rfft(&x, both, Default::default()), linop::rfft(&x, "Ny Nx", Default::default())),
+        (linop::wavelet(&x, both, &Default::default()), linop::wavelet(&x, "Ny Nx", &Default::default())),
+        (linop::moveaxis(&x, ["Nx"], 0), linop::moveaxis(&x, "Nx", 0)),
+        (
+            linop::convolve(&x, &kernel, both, Default::default()),
+            linop::convolve(&x, &kernel, "Ny Nx", Default::default()),
+        ),
+    ];
+    for (list, text) in same {
+        assert_eq!(list.unwrap().to_string(), text.unwrap().to_string());
+    }
+    assert!(message(linop::dct(&x, ["Ny", "Ny"], Default::default())).contains("dct"));
     assert!(message(linop::sum(&x, [""])).contains("no dims are named"));
 }
 

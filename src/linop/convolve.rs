@@ -2,7 +2,7 @@
 
 use super::{Boundary, Linop, Operator, SavedArray, Saver, advance, axes_of, constant};
 use crate::access::{Constant, ValueId};
-use crate::dim::{Dim, Shape, ToShape, join};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::primitive::convolve::{ConvAxis, Convolve};
@@ -82,7 +82,8 @@ setters! { ConvolveOptions {
 /// A dim of `axes` is not in the input or not in the kernel; there are more than three; an extent of another dim of the kernel is
 /// not that of x; the stride is 0; a circular boundary goes with another mode than `Same`; or a kernel is longer than the data
 /// where its mode is `Valid`.
-pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: ConvolveOptions) -> Result<Linop> {
+pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: impl ToDims, options: ConvolveOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("convolve"))?);
     let input = input.to_shape()?;
     let along = checked(axes_of(&input, axes).map_err(|e| e.at("convolve"))?, "convolve")?;
     let taps = kernel.shape();
@@ -183,7 +184,13 @@ pub fn convolve(input: impl ToShape, kernel: &Tensor, axes: &str, options: Convo
 /// # Errors
 /// As for [`convolve`], where x and the kernel have changed places; with a circular boundary x is longer than the data, whose
 /// period would hold several of its entries at one place.
-pub fn convolve_kernel(input: impl ToShape, data: &Tensor, axes: &str, options: ConvolveOptions) -> Result<Linop> {
+pub fn convolve_kernel(
+    input: impl ToShape,
+    data: &Tensor,
+    axes: impl ToDims,
+    options: ConvolveOptions,
+) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("convolve_kernel"))?);
     let input = input.to_shape()?;
     let along = checked(axes_of(&input, axes).map_err(|e| e.at("convolve_kernel"))?, "convolve_kernel")?;
     if let Some(a) = (0..input.rank()).find(|a| !along.contains(a)) {

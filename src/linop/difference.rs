@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, SavedValue, Saver, axes_of};
 use crate::access::{Constant, ConstantData, ValueId};
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::primitive::contract::Contract;
@@ -55,7 +55,8 @@ setters! { GradientOptions {
 ///
 /// # Errors
 /// A dim of `axes` is not in the input, none is named, or more than 6.
-pub fn finite_difference(input: impl ToShape, axes: &str, border: Border) -> Result<Linop> {
+pub fn finite_difference(input: impl ToShape, axes: impl ToDims, border: Border) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("finite_difference"))?);
     let options = GradientOptions { border, ahead: false, spacing: None };
     build("finite_difference", input.to_shape()?, axes, &options)
 }
@@ -79,7 +80,8 @@ pub fn finite_difference(input: impl ToShape, axes: &str, border: Border) -> Res
 ///
 /// # Errors
 /// As for `finite_difference`; or the spacing has another number of entries than `axes`, or one that is not above 0.
-pub fn gradient(input: impl ToShape, axes: &str, options: GradientOptions) -> Result<Linop> {
+pub fn gradient(input: impl ToShape, axes: impl ToDims, options: GradientOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("gradient"))?);
     build("gradient", input.to_shape()?, axes, &options)
 }
 
@@ -111,7 +113,8 @@ fn build(op: &'static str, input: Shape, axes: &str, options: &GradientOptions) 
 ///
 /// # Errors
 /// As for [`gradient`].
-pub fn laplacian(input: impl ToShape, axes: &str, options: GradientOptions) -> Result<Linop> {
+pub fn laplacian(input: impl ToShape, axes: impl ToDims, options: GradientOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("laplacian"))?);
     let input = input.to_shape()?;
     let along = axes_of(&input, axes).and_then(|a| options.checked(a)).map_err(|e| e.at("laplacian"))?;
     let details = options.details(&input, &along);
@@ -139,7 +142,8 @@ pub fn laplacian(input: impl ToShape, axes: &str, options: GradientOptions) -> R
 ///
 /// # Errors
 /// As for [`gradient`]; or the first dim is in `axes`, or has another extent than their number.
-pub fn symmetrised_gradient(input: impl ToShape, axes: &str, options: GradientOptions) -> Result<Linop> {
+pub fn symmetrised_gradient(input: impl ToShape, axes: impl ToDims, options: GradientOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("symmetrised_gradient"))?);
     let input = input.to_shape()?;
     let op = "symmetrised_gradient";
     let along = axes_of(&input, axes).and_then(|a| options.checked(a)).map_err(|e| e.at(op))?;

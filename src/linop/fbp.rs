@@ -8,7 +8,7 @@ pub(crate) use weights::Coverage;
 use super::projection::{image_rank, order, saved};
 use super::{ConvolveOptions, Geometry, Linop, Operator, Saver, chain, convolve, diagonal, slice};
 use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::primitive::fft::next_smooth;
@@ -110,11 +110,12 @@ impl Default for FbpOptions {
 /// most 1; views of a fan or a cone leave lines out.
 pub fn fbp(
     input: impl ToShape,
-    axes: &str,
+    axes: impl ToDims,
     to: impl ToShape,
     geometry: &Geometry,
     options: FbpOptions,
 ) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("fbp"))?);
     let (input, to) = (input.to_shape()?, to.to_shape()?);
     let back = back_projection(&input, axes, &to, geometry).map_err(|e| e.at("fbp"))?;
     if !(options.cutoff > 0.0 && options.cutoff <= 1.0) {

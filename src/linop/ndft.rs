@@ -3,7 +3,7 @@
 use super::interpolate::{Layout, flat_locs};
 use super::{Linop, Operator, SavedArray, Saver};
 use crate::access::{Constant, ValueId};
-use crate::dim::{ToShape, parse_dims};
+use crate::dim::{ToDims, ToShape, join, parse_dims};
 use crate::error::{Result, value_err};
 use crate::ir::Builder;
 use crate::primitive::nufft::{sums, tables};
@@ -39,7 +39,8 @@ use ndarray::{ArcArray, ArrayD, IxDyn};
 /// # Errors
 /// `axes` names other than 1 to 3 dims of the input, `locs` has another number of components or none, a coordinate is not
 /// finite, or the tables do not fit memory.
-pub fn ndft(input: impl ToShape, locs: &ArrayD<f64>, axes: &str, out: &str) -> Result<Linop> {
+pub fn ndft(input: impl ToShape, locs: &ArrayD<f64>, axes: impl ToDims, out: &str) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("ndft"))?);
     let input = input.to_shape()?;
     let layout = Layout::new(&input, locs, &parse_dims(axes)?, "ndft")?;
     if let Some(k) = locs.iter().find(|k| !k.is_finite()) {

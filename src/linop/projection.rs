@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, SavedArray, Saver};
 use crate::access::{Constant, ConstantData, ValueId};
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::primitive::project::Scan;
@@ -37,7 +37,8 @@ pub use crate::primitive::project::{Beam, Geometry};
 /// # Errors
 /// `axes` names another number of dims than the geometry takes, or one that is not in the input; `out` names another number of dims
 /// than there are; the geometry is none, or its source lies within the image.
-pub fn projection(input: impl ToShape, axes: &str, geometry: &Geometry, out: &str) -> Result<Linop> {
+pub fn projection(input: impl ToShape, axes: impl ToDims, geometry: &Geometry, out: &str) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("projection"))?);
     let input = input.to_shape()?;
     let order = order(&input, &parse_dims(axes)?, geometry, "projection")?;
     let (kept, image) = order.split_at(order.len() - image_rank(geometry));

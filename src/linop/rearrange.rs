@@ -2,7 +2,7 @@
 
 use super::{Linop, Operator, Saver};
 use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToShape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join, parse_dims};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use std::collections::BTreeMap;
@@ -103,7 +103,8 @@ pub fn transpose(input: impl ToShape, order: &str) -> Result<Linop> {
 ///
 /// # Errors
 /// A dim is not in the input or stands twice, or they would reach beyond the last position.
-pub fn moveaxis(input: impl ToShape, axes: &str, to: usize) -> Result<Linop> {
+pub fn moveaxis(input: impl ToShape, axes: impl ToDims, to: usize) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("moveaxis"))?);
     let (input, moved) = (input.to_shape()?, parse_dims(axes)?);
     for d in &moved {
         input.require(*d).map_err(|e| e.at("moveaxis"))?;

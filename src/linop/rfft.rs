@@ -2,7 +2,7 @@
 
 use super::{Linop, Norm, Operator, Saver, advance, axes_of};
 use crate::access::{Constant, ConstantData, ValueId};
-use crate::dim::{Shape, ToShape, join};
+use crate::dim::{Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::setters::setters;
@@ -54,7 +54,8 @@ setters! { RfftOptions {
 ///
 /// # Errors
 /// A dim of `axes` is not in the input.
-pub fn rfft(input: impl ToShape, axes: &str, options: RfftOptions) -> Result<Linop> {
+pub fn rfft(input: impl ToShape, axes: impl ToDims, options: RfftOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("rfft"))?);
     let input = input.to_shape()?;
     let axes = axes_of(&input, axes).map_err(|e| e.at("rfft"))?;
     let half = axes[axes.len() - 1];
@@ -100,7 +101,8 @@ pub fn rfft(input: impl ToShape, axes: &str, options: RfftOptions) -> Result<Lin
 ///
 /// # Errors
 /// A dim of `axes` is not in the input, or the last of them has another extent than `length`/2 + 1.
-pub fn irfft(input: impl ToShape, axes: &str, length: usize, options: RfftOptions) -> Result<Linop> {
+pub fn irfft(input: impl ToShape, axes: impl ToDims, length: usize, options: RfftOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("irfft"))?);
     let input = input.to_shape()?;
     let axes = axes_of(&input, axes).map_err(|e| e.at("irfft"))?;
     let half = axes[axes.len() - 1];

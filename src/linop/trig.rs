@@ -2,7 +2,7 @@
 
 use super::{Linop, Norm, Operator, Saver, advance, axes_of};
 use crate::access::{Constant, ConstantData, ValueId};
-use crate::dim::{Shape, ToShape};
+use crate::dim::{Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::primitive::real_fft::Trig;
@@ -66,7 +66,8 @@ setters! { TrigOptions {
 ///
 /// # Errors
 /// A dim of `axes` is not in the input, or has extent 1 for type I.
-pub fn dct(input: impl ToShape, axes: &str, options: TrigOptions) -> Result<Linop> {
+pub fn dct(input: impl ToShape, axes: impl ToDims, options: TrigOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("dct"))?);
     transform(input.to_shape()?, axes, options, false).map_err(|e| e.at("dct"))
 }
 
@@ -98,7 +99,8 @@ pub fn dct(input: impl ToShape, axes: &str, options: TrigOptions) -> Result<Lino
 ///
 /// # Errors
 /// A dim of `axes` is not in the input.
-pub fn dst(input: impl ToShape, axes: &str, options: TrigOptions) -> Result<Linop> {
+pub fn dst(input: impl ToShape, axes: impl ToDims, options: TrigOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("dst"))?);
     transform(input.to_shape()?, axes, options, true).map_err(|e| e.at("dst"))
 }
 

@@ -4,7 +4,7 @@ use super::interpolate::Boundary;
 use super::{Linop, Operator, SavedArray, Saver, axes_of};
 use crate::access::ValueId;
 use crate::allocate;
-use crate::dim::{ToShape, join};
+use crate::dim::{ToDims, ToShape, join};
 use crate::error::{Result, shape_err, value_err};
 use crate::ir::Builder;
 use crate::points::{Footprint, Points, Profile};
@@ -70,7 +70,8 @@ impl Default for WarpOptions {
 ///
 /// # Errors
 /// `axes` names other than 1 to 3 dims of the input, the field has other extents, or a displacement is not finite.
-pub fn warp(input: impl ToShape, axes: &str, displacement: &ArrayD<f64>, options: WarpOptions) -> Result<Linop> {
+pub fn warp(input: impl ToShape, axes: impl ToDims, displacement: &ArrayD<f64>, options: WarpOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("warp"))?);
     let input = input.to_shape()?;
     let at = axes_of(&input, axes).map_err(|e| e.at("warp"))?;
     let d = at.len();

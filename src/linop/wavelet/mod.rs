@@ -18,7 +18,7 @@ pub use family::Wavelet;
 
 use super::{Linop, Operator, Saver, advance, axes_of};
 use crate::access::ValueId;
-use crate::dim::{Dim, Shape, ToShape};
+use crate::dim::{Dim, Shape, ToDims, ToShape, join};
 use crate::error::{Result, shape_err};
 use crate::ir::Builder;
 use crate::setters::setters;
@@ -102,7 +102,8 @@ setters! { WaveletOptions {
 ///
 /// # Errors
 /// `axes` names other than 1 to 3 dims, or one that is not in the input; more than 32 levels.
-pub fn wavelet(input: impl ToShape, axes: &str, options: &WaveletOptions) -> Result<Linop> {
+pub fn wavelet(input: impl ToShape, axes: impl ToDims, options: &WaveletOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("wavelet"))?);
     let input = input.to_shape()?;
     let named = axes_of(&input, axes).map_err(|e| e.at("wavelet"))?;
     let transform = Transform::new(&input, named, &same, options, "wavelet")?;
@@ -138,7 +139,8 @@ pub fn wavelet(input: impl ToShape, axes: &str, options: &WaveletOptions) -> Res
 ///
 /// # Errors
 /// As for [`wavelet()`].
-pub fn wavelet_inverse(output: impl ToShape, axes: &str, options: &WaveletOptions) -> Result<Linop> {
+pub fn wavelet_inverse(output: impl ToShape, axes: impl ToDims, options: &WaveletOptions) -> Result<Linop> {
+    let axes = &join(&axes.to_dims().map_err(|e| e.at("wavelet_inverse"))?);
     let output = output.to_shape()?;
     let named = axes_of(&output, axes).map_err(|e| e.at(INVERSE))?;
     let transform = Transform::new(&output, named, &advance, options, INVERSE)?;
