@@ -15,6 +15,7 @@
 //! | bind groups (`groups.rs`) | of the call's own buffers: kept by the numbers of these, dropped with any of them |
 //! | `Pool` (`pool.rs`) | idle buffers by size, given back by epochs; a tensor's memory is the pool's again when the tensor goes |
 //! | `Pipelines` (`pipelines.rs`) | by WGSL text; compiled outside of the lock, several at a time; the least recently used leave |
+//! | `DriverCache` (`driver_cache.rs`) | what the driver made of kernels, kept on disk for the next process |
 //! | `faults.rs` | error scopes around every call: an error goes to the caller who made it, only a lost device is for good |
 //! | `GpuSpace` (`space.rs`) | a solver's vectors: passes and operators recorded into one submission |
 //! | `elements.rs` | computations by elements and copies of boxes, outside of plans: one kernel and one submission each |
@@ -25,6 +26,7 @@ mod buffer;
 mod compiled;
 mod core;
 mod device;
+mod driver_cache;
 mod elements;
 mod faults;
 mod groups;
@@ -43,6 +45,7 @@ pub use crate::shader::KernelShape;
 pub use adapters::{AdapterReport, Choice, adapter, adapters};
 pub use buffer::GpuBuffer;
 pub use device::{Gpu, GpuOptions};
+pub use driver_cache::{disk_cache, set_disk_cache};
 pub use pool::PoolStats;
 pub use queues::{LaneCounts, LaneQueue, LanesReport, QueueFamily, QueuesReport, Rung};
 
