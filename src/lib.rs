@@ -39,6 +39,7 @@ mod run;
 mod arithmetic;
 
 pub mod explain;
+pub mod profile;
 
 pub mod check;
 pub mod solve;
@@ -83,6 +84,8 @@ pub mod internal {
     }
     #[cfg(feature = "gpu")]
     pub use crate::convex::kernels as convex_kernels;
+    #[cfg(feature = "gpu")]
+    pub use crate::gpu::roof_kernels;
     pub use crate::host::{HostBuf, HostInstance, Slice};
     pub use crate::ir::{Node, Program};
     pub use crate::plan::{Cost, Item, Plan, PlanOptions, PlanValue, Region, Schedule, Step, Target, size_class};

@@ -112,7 +112,7 @@ fn value(r: &Row) -> Value {
 }
 
 /// Not zeros: the system maps those to one page, which no cache ever misses.
-fn filled(shape: &Shape) -> Result<Tensor> {
+pub fn filled(shape: &Shape) -> Result<Tensor> {
     let values = ArcArray::from_elem(IxDyn(shape.extents()), Complex32::new(0.5, -0.25));
     Tensor::from_host(shape.clone(), HostArray::Complex32(values))
 }

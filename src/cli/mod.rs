@@ -15,6 +15,7 @@ mod demo;
 mod denoise;
 mod describe;
 mod explain;
+mod gaps;
 mod grids;
 mod info;
 mod inpaint;

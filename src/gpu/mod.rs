@@ -18,6 +18,8 @@
 //! | `DriverCache` (`driver_cache.rs`) | what the driver made of kernels, kept on disk for the next process |
 //! | `faults.rs` | error scopes around every call: an error goes to the caller who made it, only a lost device is for good |
 //! | `GpuSpace` (`space.rs`) | a solver's vectors: passes and operators recorded into one submission |
+//! | `profiled.rs`, `timed.rs` | one apply with the time of each step, by timestamps |
+//! | `roof/` | what the device can do at best: kernels that copy, and one that multiplies and adds |
 //! | `elements.rs` | computations by elements and copies of boxes, outside of plans: one kernel and one submission each |
 //! | `queues/` | the only place that submits; its page says how lanes are ordered |
 
@@ -35,10 +37,13 @@ mod pack;
 mod pipelines;
 mod pool;
 pub(crate) mod queues;
+mod profiled;
 mod recorded;
 mod records;
 mod segments;
+mod roof;
 mod space;
+mod timed;
 
 pub use crate::points::Weights;
 pub use crate::shader::KernelShape;
@@ -51,4 +56,5 @@ pub use queues::{LaneCounts, LaneQueue, LanesReport, QueueFamily, QueuesReport, 
 
 pub(crate) use buffer::gpu_buffer;
 pub(crate) use compiled::CompiledPlan;
+pub use roof::kernels as roof_kernels;
 pub(crate) use space::GpuSpace;

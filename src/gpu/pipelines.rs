@@ -156,7 +156,7 @@ fn make(
     let module = if checked {
         device.create_shader_module(desc)
     } else {
-        // SAFETY: the text is assembled by our own rooms (`shader`, `vectors`, `elementwise`), never by a user (whose kernels are checked). Every index it forms is inside the
+        // SAFETY: the text is assembled by our own rooms (`shader`, `vectors`, `elementwise`), never by a user (whose kernels are checked), or stands in `roof` as a whole. Every index it forms is inside the
         // bound stretch: linear indices are tested against the dispatch's count, fused reads against their validity and
         // window before the access, workgroup memory is indexed below its declared length, and every loop is bounded by a
         // parameter. The tests run the same kernels with the checks on and compare the results bit for bit.
