@@ -25,9 +25,12 @@ pub(crate) fn copies(bytes: u64, rounds: usize) -> Result<Vec<(&'static str, Vec
     // Zeros that nobody has written are one page of the system's.
     from.fill(0.5);
     to.fill(0.25);
-    let mut copy = |task: usize| match task {
-        0 => to.copy_from_slice(black_box(&from)),
-        _ => to.par_chunks_mut(task).zip(from.par_chunks(task)).for_each(|(to, from)| to.copy_from_slice(from)),
+    let mut copy = |task: usize| {
+        match task {
+            0 => to.copy_from_slice(black_box(&from)),
+            _ => to.par_chunks_mut(task).zip(from.par_chunks(task)).for_each(|(to, from)| to.copy_from_slice(from)),
+        }
+        black_box(&mut to);
     };
     let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); COPIES.len()];
     for round in 0..=rounds {
