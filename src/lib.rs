@@ -40,6 +40,7 @@ mod arithmetic;
 
 pub mod explain;
 pub mod profile;
+pub mod tune;
 
 pub mod check;
 pub mod solve;
@@ -92,7 +93,7 @@ pub mod internal {
     pub use crate::points::Weights;
     pub use crate::primitive::fft::next_smooth;
     pub use crate::primitive::{Sample, samples};
-    pub use crate::shader::{Binding, Draft, GpuLimits, KernelShape, List, Operand};
+    pub use crate::shader::{Binding, Choices, Draft, GpuLimits, KernelShape, List, Operand};
     #[cfg(feature = "gpu")]
     pub use crate::shader::{Reflected, Slot, translate, validate};
     #[cfg(feature = "gpu")]

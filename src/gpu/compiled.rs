@@ -141,16 +141,8 @@ impl CompiledPlan {
     /// [`apply`](CompiledPlan::apply) into a tensor of the result's shape and dtype.
     pub fn apply_to(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Recorded> {
         gpu.check()?;
-        let copied;
-        let x = match gpu_buffer(x) {
-            // A caller's own buffer is on lane 0 alone.
-            Some(b) if !b.shared().everywhere() => {
-                copied = gpu.packed(std::slice::from_ref(x), x.shape().clone(), x.dtype())?;
-                &copied
-            }
-            _ => x,
-        };
-        let (input, out) = (self.here(x)?, self.here(y)?);
+        let copied = self.copied(gpu, x)?;
+        let (input, out) = (self.here(copied.as_ref().unwrap_or(x))?, self.here(y)?);
         self.leased(gpu.plans.ledger(), |instance| instance.run(self, input, out))
     }
 
@@ -165,7 +157,13 @@ impl CompiledPlan {
         self.leased(gpu.plans.ledger(), |instance| instance.record(self, input, out)).map(Some)
     }
 
-    fn here<'a>(&self, t: &'a Tensor) -> Result<&'a GpuBuffer> {
+    /// A copy of what not all lanes see: a caller's own buffer is on lane 0 alone.
+    pub(super) fn copied(&self, gpu: &Arc<Gpu>, x: &Tensor) -> Result<Option<Tensor>> {
+        let alone = gpu_buffer(x).is_some_and(|b| !b.shared().everywhere());
+        alone.then(|| gpu.packed(std::slice::from_ref(x), x.shape().clone(), x.dtype())).transpose()
+    }
+
+    pub(super) fn here<'a>(&self, t: &'a Tensor) -> Result<&'a GpuBuffer> {
         gpu_buffer(t).ok_or_else(|| Error::Device(format!("the tensor {} is not on {}", t.shape(), self.core.name)))
     }
 

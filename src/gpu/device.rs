@@ -8,6 +8,7 @@ use super::groups::Groups;
 use super::pipelines::Pipelines;
 use super::pool::{Pool, PoolStats};
 use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport};
+use super::tuned::TunedFile;
 use crate::error::{Result, value_err};
 use crate::kept::{Ledger, Spares, Store};
 use crate::plan::{LaneLimit, Target};
@@ -77,6 +78,7 @@ pub struct Gpu {
     /// The verdict of the self-test.
     tested: Mutex<Option<Result<()>>>,
     weights: Option<Weights>,
+    tuned: Option<TunedFile>,
 }
 
 /// The name alone.
@@ -175,10 +177,14 @@ impl Gpu {
             ],
             max_groups: l.max_compute_workgroups_per_dimension.min(options.max_groups.unwrap_or(u32::MAX)),
             shape: options.shape.unwrap_or(natural),
+            choices: None,
         };
+        let folder = driver_cache::folder(options.disk_cache);
+        let tuned = folder.as_ref().map(|folder| TunedFile::of(info, &limits, folder));
+        let limits = GpuLimits { choices: tuned.as_ref().and_then(TunedFile::read), ..limits };
         let ledger = Ledger::default();
         let devices = (0..lanes.count()).map(|lane| lanes.device(lane));
-        let on_disk = match driver_cache::folder(options.disk_cache) {
+        let on_disk = match folder {
             Some(folder) => DriverCache::of(devices, &folder),
             None => devices.map(|_| None).collect(),
         };
@@ -202,7 +208,13 @@ impl Gpu {
             lane_limit: LaneLimit::default(),
             tested: Mutex::default(),
             weights: options.weights,
+            tuned,
         })
+    }
+
+    /// Where the choices that were measured on this device are kept; None where nothing is kept.
+    pub(crate) fn tuned_file(&self) -> Option<&TunedFile> {
+        self.tuned.as_ref()
     }
 
     pub(crate) fn weights(&self) -> Option<Weights> {

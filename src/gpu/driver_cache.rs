@@ -78,8 +78,7 @@ impl DriverCache {
         }
         let held = data.map(|d| fnv(d.bytes()));
         let new = AtomicUsize::new(0);
-        let cache =
-            Arc::new(DriverCache { cache, file: writes.then_some(file), new, held: Mutex::new(held) });
+        let cache = Arc::new(DriverCache { cache, file: writes.then_some(file), new, held: Mutex::new(held) });
         let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
         live.retain(|c| c.strong_count() > 0);
         live.push(Arc::downgrade(&cache));
@@ -141,7 +140,84 @@ fn file(device: &wgpu::Device, folder: &Folder) -> Option<File> {
 }
 
 /// What tells adapters, their drivers, and versions of this crate apart.
-fn device_key(adapter: &str, info: &wgpu::AdapterInfo) -> String {
+pub(super) fn device_key(adapter: &str, info: &wgpu::AdapterInfo) -> String {
     let wgpu::AdapterInfo { name, driver, driver_info, .. } = info;
     format!("{adapter}\n{name}\n{driver}\n{driver_info}\nlinops {}", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::adapters::{Choice, find};
+    use super::super::pipelines::Pipelines;
+    use super::*;
+    use crate::kept::Ledger;
+
+    const TEXT: &str = "@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(global_invocation_id) id: vec3<u32>) { if id.x < arrayLength(&y) { y[id.x] = 2.5; } }";
+
+    fn device() -> Option<wgpu::Device> {
+        let adapter = find(Choice::Any).unwrap().adapter;
+        let required_features = adapter.features() & wgpu::Features::PIPELINE_CACHE;
+        let desc = wgpu::DeviceDescriptor { required_features, ..Default::default() };
+        let (device, _) = pollster::block_on(adapter.request_device(&desc)).unwrap();
+        // Other backends have no such cache.
+        (!required_features.is_empty()).then_some(device)
+    }
+
+    fn opened(device: &wgpu::Device, folder: &Folder) -> Arc<DriverCache> {
+        DriverCache::of([device].into_iter(), folder).pop().flatten().unwrap()
+    }
+
+    fn compile(device: &wgpu::Device, cache: Arc<DriverCache>) {
+        let pipelines = Pipelines::new(false, Ledger::default(), Some(cache));
+        pipelines.get(device, "test", TEXT, true).unwrap();
+    }
+
+    fn files(folder: &Folder) -> Vec<PathBuf> {
+        std::fs::read_dir(folder.path()).map_or(Vec::new(), |all| all.map(|e| e.unwrap().path()).collect())
+    }
+
+    /// What one device leaves the next one takes, unless somebody has changed it; then it is replaced.
+    #[test]
+    #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+    fn what_one_device_leaves_the_next_one_takes() {
+        let Some(device) = device() else { return };
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temporary.path().join("cache"));
+        let held = |cache: &DriverCache| *cache.held.lock().unwrap();
+
+        // Nothing is written where nothing was compiled.
+        assert_eq!(held(&opened(&device, &folder)), None);
+        assert!(files(&folder).is_empty());
+
+        compile(&device, opened(&device, &folder));
+        let [file] = &files(&folder)[..] else { panic!("{:?}", files(&folder)) };
+        let next = opened(&device, &folder);
+        assert!(held(&next).is_some(), "the next device has not read the file");
+        compile(&device, next);
+        assert!(held(&opened(&device, &folder)).is_some());
+
+        let mut changed = std::fs::read(file).unwrap();
+        *changed.last_mut().unwrap() ^= 1;
+        std::fs::write(file, &changed).unwrap();
+        let next = opened(&device, &folder);
+        assert_eq!(held(&next), None, "a file that was changed was read");
+        compile(&device, next);
+        assert_ne!(std::fs::read(file).unwrap(), changed);
+        assert!(held(&opened(&device, &folder)).is_some(), "it was not replaced");
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+    fn of_several_devices_of_an_adapter_one_writes() {
+        let (Some(a), Some(b)) = (device(), device()) else { return };
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temporary.path().to_path_buf());
+        let both: Vec<_> = DriverCache::of([&a, &b].into_iter(), &folder).into_iter().flatten().collect();
+        assert_eq!(both.iter().map(|c| c.file.is_some()).collect::<Vec<_>>(), [true, false]);
+        compile(&b, both[1].clone());
+        drop(both);
+        assert!(files(&folder).is_empty());
+    }
 }

@@ -20,6 +20,7 @@
 //! | `GpuSpace` (`space.rs`) | a solver's vectors: passes and operators recorded into one submission |
 //! | `profiled.rs`, `timed.rs` | one apply with the time of each step, by timestamps |
 //! | `roof/` | what the device can do at best: kernels that copy, and one that multiplies and adds |
+//! | `tuned.rs` | what was measured to be faster, kept on disk |
 //! | `elements.rs` | computations by elements and copies of boxes, outside of plans: one kernel and one submission each |
 //! | `queues/` | the only place that submits; its page says how lanes are ordered |
 
@@ -36,14 +37,15 @@ mod ids;
 mod pack;
 mod pipelines;
 mod pool;
-pub(crate) mod queues;
 mod profiled;
+pub(crate) mod queues;
 mod recorded;
 mod records;
-mod segments;
 mod roof;
+mod segments;
 mod space;
 mod timed;
+mod tuned;
 
 pub use crate::points::Weights;
 pub use crate::shader::KernelShape;
@@ -58,3 +60,4 @@ pub(crate) use buffer::gpu_buffer;
 pub(crate) use compiled::CompiledPlan;
 pub use roof::kernels as roof_kernels;
 pub(crate) use space::GpuSpace;
+pub(crate) use tuned::TunedFile;

@@ -2,12 +2,12 @@
 //! flight together in an ordinary apply.
 
 use super::Gpu;
-use super::buffer::{GpuBuffer, gpu_buffer};
+use super::buffer::GpuBuffer;
 use super::compiled::{CompiledPlan, Dispatch, Submission};
 use super::queues::SharedBuffer;
 use super::recorded::Instance;
 use super::timed::{Pass, Span, Ticks};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::StepTime;
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -19,12 +19,14 @@ pub(crate) struct Profiled {
     pub by_device: bool,
 }
 
-/// What stood between two ticks.
+/// What took so many ticks.
 struct Timed {
     step: usize,
     dispatches: usize,
     lane: usize,
-    span: Span,
+    /// None of a step that the host ran while the device told the time.
+    begin: Option<u64>,
+    ticks: u64,
 }
 
 impl CompiledPlan {
@@ -34,15 +36,8 @@ impl CompiledPlan {
     /// A tensor is not here, or the device fails.
     pub fn profiled(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Profiled> {
         gpu.check()?;
-        let here = |t: &Tensor| -> Result<()> {
-            match gpu_buffer(t).is_some_and(|b| b.shared().everywhere()) {
-                true => Ok(()),
-                false => Err(Error::Device(format!("the tensor {} is not memory of {}", t.shape(), gpu.name()))),
-            }
-        };
-        here(x)?;
-        here(y)?;
-        let (Some(x), Some(y)) = (gpu_buffer(x), gpu_buffer(y)) else { return Ok(Profiled::none()) };
+        let copied = self.copied(gpu, x)?;
+        let (x, y) = (self.here(copied.as_ref().unwrap_or(x))?, self.here(y)?);
         self.leased(gpu.plans.ledger(), |instance| self.timed(instance, x, y))
     }
 
@@ -50,6 +45,7 @@ impl CompiledPlan {
         let groups = instance.all_bound(self, x, y)?;
         let bound = |at: usize| groups.0[at].as_ref().or(groups.1[at].as_ref());
         let ticks = Ticks::new(&self.core);
+        let period = ticks.period()?;
         let mut all: Vec<Timed> = Vec::new();
         for s in &self.submissions {
             let (reads, writes) = instance.used(self, s, (x, y));
@@ -58,29 +54,14 @@ impl CompiledPlan {
                 let before = ticks.now();
                 instance.through_host(self, t, (x, y))?;
                 let took = ticks.now() - before;
-                // Where the device tells the time it has none for this: it follows what came before.
-                let begin = match ticks.by_device() {
-                    true => all.last().map_or(0, |t| t.span[1]),
-                    false => before,
+                let (begin, took) = match ticks.by_device() {
+                    true => (None, (took as f64 * 1e-9 / period) as u64),
+                    false => (Some(before), took),
                 };
-                let took = match ticks.by_device() {
-                    true => (took as f64 * 1e-9 / ticks.period()?) as u64,
-                    false => took,
-                };
-                all.push(Timed { step: t.at, dispatches: 0, lane: 0, span: [begin, begin + took] });
+                all.push(Timed { step: t.at, dispatches: 0, lane: 0, begin, ticks: took });
             }
         }
-        let period = ticks.period()?;
-        let first = all.iter().map(|t| t.span[0]).min().unwrap_or(0);
-        let seconds = |t: u64| t as f64 * period;
-        let time = |t: Timed| StepTime {
-            step: t.step,
-            dispatches: t.dispatches,
-            begin: seconds(t.span[0] - first),
-            seconds: seconds(t.span[1] - t.span[0]),
-            track: t.lane,
-        };
-        Ok(Profiled { times: all.into_iter().map(time).collect(), by_device: ticks.by_device() })
+        Ok(Profiled { times: in_line(&all, period), by_device: ticks.by_device() })
     }
 
     /// The dispatches of a submission, those of a step together.
@@ -92,7 +73,8 @@ impl CompiledPlan {
         reads: &[&SharedBuffer],
         writes: &[&SharedBuffer],
     ) -> Result<Vec<Timed>> {
-        let numbered: Vec<(usize, &Dispatch)> = s.dispatches.clone().zip(&self.dispatches[s.dispatches.clone()]).collect();
+        let numbered: Vec<(usize, &Dispatch)> =
+            s.dispatches.clone().zip(&self.dispatches[s.dispatches.clone()]).collect();
         let steps: Vec<&[(usize, &Dispatch)]> = numbered.chunk_by(|a, b| a.1.step == b.1.step).collect();
         let records: Vec<_> = steps
             .iter()
@@ -112,14 +94,47 @@ impl CompiledPlan {
             step: step[0].1.step,
             dispatches: step.len(),
             lane: s.lane,
-            span,
+            begin: Some(span[0]),
+            ticks: span[1] - span[0],
         };
         Ok(steps.iter().zip(spans).map(timed).collect())
     }
 }
 
-impl Profiled {
-    fn none() -> Profiled {
-        Profiled { times: Vec::new(), by_device: false }
+/// Seconds from the first one's begin on. Whose begin nobody knows follows the one before.
+fn in_line(all: &[Timed], period: f64) -> Vec<StepTime> {
+    // Those in front of the first that is known end where it begins.
+    let unknown: u64 = all.iter().take_while(|t| t.begin.is_none()).map(|t| t.ticks).sum();
+    let known = all.iter().filter_map(|t| t.begin).min();
+    let start = known.map_or(0, |begin| begin.saturating_sub(unknown));
+    let mut end = start;
+    let time = |t: &Timed| {
+        let begin = t.begin.unwrap_or(end);
+        end = begin + t.ticks;
+        StepTime {
+            step: t.step,
+            dispatches: t.dispatches,
+            begin: begin.saturating_sub(start) as f64 * period,
+            seconds: t.ticks as f64 * period,
+            track: t.lane,
+        }
+    };
+    all.iter().map(time).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps of the host stand where they ran: before, between and behind those that the device has timed.
+    #[test]
+    fn steps_stand_in_line() {
+        let timed = |step, begin, ticks| Timed { step, dispatches: 1, lane: 0, begin, ticks };
+        let all =
+            [timed(0, None, 5), timed(1, None, 7), timed(2, Some(1000), 10), timed(3, None, 20), timed(4, Some(1050), 1)];
+        let line = |all: &[Timed]| in_line(all, 0.5).iter().map(|t| (t.step, t.begin, t.seconds)).collect::<Vec<_>>();
+        assert_eq!(line(&all), [(0, 0.0, 2.5), (1, 2.5, 3.5), (2, 6.0, 5.0), (3, 11.0, 10.0), (4, 31.0, 0.5)]);
+        assert_eq!(line(&all[..2]), [(0, 0.0, 2.5), (1, 2.5, 3.5)]);
+        assert_eq!(line(&all[2..]), [(2, 0.0, 5.0), (3, 5.0, 10.0), (4, 25.0, 0.5)]);
     }
 }

@@ -59,6 +59,12 @@ impl Folder {
         std::path::absolute(path).ok().map(Folder)
     }
 
+    /// A folder of a test's own.
+    #[cfg(test)]
+    pub fn at(path: PathBuf) -> Folder {
+        Folder(path)
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }

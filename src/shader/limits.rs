@@ -1,5 +1,6 @@
 //! What kernels may use of a GPU.
 
+use super::choices::Choices;
 use crate::error::{Error, Result};
 
 /// The kind of code a device wants.
@@ -31,6 +32,8 @@ pub struct GpuLimits {
     pub max_groups: u32,
     /// The kernels' shape.
     pub shape: KernelShape,
+    /// What was measured to be faster than what the planner takes for it; None: nothing was measured.
+    pub choices: Option<&'static Choices>,
 }
 
 impl GpuLimits {
@@ -45,6 +48,7 @@ impl GpuLimits {
             max_workgroup: [256, 256, 64],
             max_groups: 65535,
             shape,
+            choices: None,
         }
     }
 

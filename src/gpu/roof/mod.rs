@@ -116,7 +116,8 @@ impl Gpu {
         });
         let entries =
             [wgpu::BindGroupEntry { binding: 0, resource: x }, wgpu::BindGroupEntry { binding: 1, resource: y }];
-        let desc = wgpu::BindGroupDescriptor { label: Some("linops.roof"), layout: &pipeline.layout, entries: &entries };
+        let desc =
+            wgpu::BindGroupDescriptor { label: Some("linops.roof"), layout: &pipeline.layout, entries: &entries };
         let group = checked(&self.core.device, || self.core.device.create_bind_group(&desc))?;
         Ok((pipeline.pipeline.clone(), group))
     }

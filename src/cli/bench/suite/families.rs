@@ -28,10 +28,7 @@ pub fn works(scale: Scale) -> Vec<Work> {
 fn both(name: &str, images: &str, make: impl Fn(&str) -> Result<Linop> + Clone + 'static) -> [Work; 2] {
     let (forward, images) = (make.clone(), images.to_string());
     let dims = images.clone();
-    [
-        Work::apply(name, move || forward(&dims)),
-        Work::apply(format!("{name}, adjoint"), move || Ok(make(&images)?.h())),
-    ]
+    [Work::apply(name, move || forward(&dims)), Work::apply(format!("{name}, adjoint"), move || Ok(make(&images)?.h()))]
 }
 
 fn one(name: &str, images: &str, make: impl Fn(&str) -> Result<Linop> + 'static) -> [Work; 1] {
@@ -115,9 +112,8 @@ fn samples(scale: Scale) -> Vec<Work> {
         linop::sampling_at(d, &[("N", at.into_dyn())], "C S")
     }));
     let grid = scale.of(512, 64);
-    let kaiser = InterpolateOptions::default()
-        .width(vec![4.0, 4.0])
-        .kernel(InterpolationKernel::KaiserBessel { beta: 8.0 });
+    let kaiser =
+        InterpolateOptions::default().width(vec![4.0, 4.0]).kernel(InterpolationKernel::KaiserBessel { beta: 8.0 });
     let image = format!("C={c} Y={grid} X={grid}");
     all.extend(both("interpolation", &image, move |d| {
         let mut next = noise(23);
@@ -137,7 +133,8 @@ fn samples(scale: Scale) -> Vec<Work> {
 fn projections(scale: Scale) -> Vec<Work> {
     let (n, views) = (scale.of(512, 64), scale.of(360, 24));
     let (m, cones) = (scale.of(128, 16), scale.of(90, 8));
-    let turn = move |views: usize, whole: f64| -> Vec<f64> { (0..views).map(|k| whole * k as f64 / views as f64).collect() };
+    let turn =
+        move |views: usize, whole: f64| -> Vec<f64> { (0..views).map(|k| whole * k as f64 / views as f64).collect() };
     let mut all = Vec::new();
     all.extend(both("projection, parallel", &format!("Y={n} X={n}"), move |d| {
         linop::projection(d, "Y X", &Geometry::parallel(&turn(views, PI), n * 3 / 2), "A D")
@@ -152,7 +149,13 @@ fn projections(scale: Scale) -> Vec<Work> {
         linop::projection(d, "Z Y X", &cone, "A V U")
     }));
     all.extend(both("filtered back-projection", &format!("A={views} D={}", n * 3 / 2), move |d| {
-        linop::fbp(d, "A D", format!("Y={n} X={n}"), &Geometry::parallel(&turn(views, PI), n * 3 / 2), Default::default())
+        linop::fbp(
+            d,
+            "A D",
+            format!("Y={n} X={n}"),
+            &Geometry::parallel(&turn(views, PI), n * 3 / 2),
+            Default::default(),
+        )
     }));
     all
 }

@@ -64,8 +64,10 @@ fn chosen(seed: u32, dims: &str, part: f32) -> Result<Tensor> {
 
 /// Normals of scans along curves: as a convolution, and as a pair of transforms.
 fn toeplitz(scale: Scale) -> Vec<Work> {
-    let scans: &[(usize, &[usize], usize)] =
-        scale.of(&[(8, &[256, 256], 200_000), (32, &[384, 384], 400_000), (8, &[128, 128, 128], 1_000_000)], &[(4, &[64, 64], 8_000)]);
+    let scans: &[(usize, &[usize], usize)] = scale.of(
+        &[(8, &[256, 256], 200_000), (32, &[384, 384], 400_000), (8, &[128, 128, 128], 1_000_000)],
+        &[(4, &[64, 64], 8_000)],
+    );
     let of = |&(coils, image, count): &(usize, &'static [usize], usize)| {
         let name = format!("normal of {coils} x {}, {count} points", extents(image));
         let normal = move |convolution| {
@@ -82,8 +84,8 @@ fn toeplitz(scale: Scale) -> Vec<Work> {
 }
 
 fn points(scale: Scale) -> Vec<Work> {
-    let grids: &[(&[usize], usize)] =
-        scale.of(&[(&[256, 256], 500_000), (&[128, 128, 128], 2_000_000)], &[(&[96, 96], 10_000), (&[24, 24, 24], 6_000)]);
+    let grids: &[(&[usize], usize)] = scale
+        .of(&[(&[256, 256], 500_000), (&[128, 128, 128], 2_000_000)], &[(&[96, 96], 10_000), (&[24, 24, 24], 6_000)]);
     let mut all = Vec::new();
     for &(image, count) in grids {
         for coils in [1, 8] {

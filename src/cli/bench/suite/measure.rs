@@ -29,12 +29,8 @@ pub struct Pace {
 impl Pace {
     pub fn of(scale: Scale) -> Pace {
         match scale {
-            Scale::Full => {
-                Pace { rounds: (15, 3), patience: Duration::from_millis(1500), batch: 0.05, profiled: 10 }
-            }
-            Scale::Quick => {
-                Pace { rounds: (5, 2), patience: Duration::from_millis(150), batch: 0.01, profiled: 3 }
-            }
+            Scale::Full => Pace { rounds: (15, 3), patience: Duration::from_millis(1500), batch: 0.05, profiled: 10 },
+            Scale::Quick => Pace { rounds: (5, 2), patience: Duration::from_millis(150), batch: 0.01, profiled: 3 },
         }
     }
 }

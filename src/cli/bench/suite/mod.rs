@@ -75,8 +75,7 @@ struct Files {
 
 impl Files {
     fn reserve(folder: &Path, force: bool) -> Result<Files> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| Error::file(folder, format!("cannot be made a folder: {e}")))?;
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made a folder: {e}")))?;
         Ok(Files {
             json: Output::create(folder.join("suite.json"), &["json"], force)?,
             svg: Output::create(folder.join("roofline.svg"), &["svg"], force)?,
@@ -141,9 +140,7 @@ pub fn run(args: &SuiteArgs, common: &Common, printer: &Printer) -> Result<u8> {
     });
     if let Some(Files { json, svg }) = files {
         let title = format!("{}, linops {}", device.name(), env!("CARGO_PKG_VERSION"));
-        for (output, contents) in
-            [(svg, roofline::svg(&all, &roof, &title)), (json, format!("{report:#}\n"))]
-        {
+        for (output, contents) in [(svg, roofline::svg(&all, &roof, &title)), (json, format!("{report:#}\n"))] {
             let path = output.path().to_path_buf();
             let cannot = |e| Error::file(&path, format!("cannot write: {e}"));
             output.write(|out| out.write_all(contents.as_bytes()).map_err(cannot))?;
@@ -233,7 +230,8 @@ mod tests {
 
     fn linops() -> Vec<(String, Linop)> {
         let linop = |w: &Work| {
-            let (Made::Apply(a) | Made::Solve { normal: a, .. }) = w.make().unwrap_or_else(|e| panic!("{}: {e}", w.name));
+            let (Made::Apply(a) | Made::Solve { normal: a, .. }) =
+                w.make().unwrap_or_else(|e| panic!("{}: {e}", w.name));
             (w.name.clone(), a)
         };
         works::all(Scale::Quick).iter().map(linop).collect()

@@ -10,9 +10,8 @@ const MARGIN: f64 = 70.0;
 /// Where the names of kernels stand.
 const LEGEND: f64 = 170.0;
 
-const COLOURS: [&str; 10] = [
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000", "#ee7733", "#009988",
-];
+const COLOURS: [&str; 10] =
+    ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000", "#ee7733", "#009988"];
 
 /// A range of powers of ten along an axis, and where they stand.
 struct Axis {
@@ -64,7 +63,8 @@ pub fn svg(gaps: &[Gap], roof: &Roof, title: &str) -> String {
     // Writing to a String never fails.
     let _ = write_all(&mut out, &x, &y, |out| {
         for (g, intensity, rate) in &points {
-            let told = escaped(&format!("{}: {} {}, {:.1} µs", g.work, g.step.kernel, g.step.details, 1e6 * g.step.seconds));
+            let told =
+                escaped(&format!("{}: {} {}, {:.1} µs", g.work, g.step.kernel, g.step.details, 1e6 * g.step.seconds));
             writeln!(
                 out,
                 r#"<circle cx="{:.1}" cy="{:.1}" r="4" fill="{}" fill-opacity="0.7"><title>{told}</title></circle>"#,
@@ -75,7 +75,8 @@ pub fn svg(gaps: &[Gap], roof: &Roof, title: &str) -> String {
         }
         // The roof: bytes up to the ridge, flops behind it.
         let right = 10f64.powi(x.high);
-        let corners = [(10f64.powi(x.low), bandwidth * 10f64.powi(x.low)), (ridge, roof.flops), (right.max(ridge), roof.flops)];
+        let corners =
+            [(10f64.powi(x.low), bandwidth * 10f64.powi(x.low)), (ridge, roof.flops), (right.max(ridge), roof.flops)];
         let path: Vec<String> = corners.iter().map(|(i, r)| format!("{:.1},{:.1}", x.at(*i), y.at(*r))).collect();
         writeln!(out, r##"<polyline points="{}" fill="none" stroke="#333" stroke-width="2"/>"##, path.join(" "))?;
         for (k, name) in names.iter().enumerate() {
@@ -85,11 +86,7 @@ pub fn svg(gaps: &[Gap], roof: &Roof, title: &str) -> String {
             writeln!(out, r#"<text x="{}" y="{}">{}</text>"#, left + 10.0, at + 4.0, escaped(name))?;
         }
         let (middle, bottom) = (0.5 * (x.from + x.to), HEIGHT - 15.0);
-        let head = format!(
-            "{title}: {:.1} GB/s, {:.1} Gflop/s at best",
-            1e-9 * bandwidth,
-            1e-9 * roof.flops
-        );
+        let head = format!("{title}: {:.1} GB/s, {:.1} Gflop/s at best", 1e-9 * bandwidth, 1e-9 * roof.flops);
         writeln!(out, r#"<text x="{}" y="20">{}</text>"#, x.from, escaped(&head))?;
         writeln!(out, r#"<text x="{middle}" y="{bottom}" text-anchor="middle">flop per byte</text>"#)?;
         let across = 0.5 * (y.from + y.to);

@@ -80,9 +80,7 @@ fn lines(scale: Scale) -> Vec<Work> {
         [
             Work::apply(format!("lines of {n}, contiguous"), move || fft(format!("L={rows} N={n}"))),
             Work::apply(format!("lines of {n}, strided"), move || fft(format!("N={n} L={rows}"))),
-            Work::apply(format!("lines of {n}, 8 columns"), move || {
-                fft(format!("L={} N={n} C=8", (rows / 8).max(1)))
-            }),
+            Work::apply(format!("lines of {n}, 8 columns"), move || fft(format!("L={} N={n} C=8", (rows / 8).max(1)))),
         ]
     };
     lengths.iter().flat_map(of).collect()
