@@ -61,11 +61,11 @@ fn a_profile_has_the_steps_of_the_plan() {
 fn heavy_steps_take_longer() {
     let n = 512;
     let heavy =
-        linop::dense(format!("N={n} T=32"), &complex(&format!("M={n} N={n}"), 1), "M T").unwrap().out("N T").unwrap();
+        linop::dense(format!("N={n} T=32"), &complex(format!("M={n} N={n}"), 1), "M T").unwrap().out("N T").unwrap();
     let light = linop::dense(format!("N={n} T=32"), &complex("N=512", 2), "T").unwrap();
     let a = linop::chain(vec![heavy, light]).unwrap();
     for device in common::devices() {
-        let x = complex(&format!("N={n} T=32"), 3).to(&device).unwrap();
+        let x = complex(format!("N={n} T=32"), 3).to(&device).unwrap();
         let profile = a.profile(&x, &options()).unwrap();
         let most = profile.steps.iter().max_by_key(|s| s.cost.flops).unwrap();
         let least = profile.steps.iter().min_by_key(|s| s.cost.flops).unwrap();

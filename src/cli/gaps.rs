@@ -77,11 +77,10 @@ pub fn sort(gaps: &mut [Gap]) {
     gaps.sort_by(|a, b| b.lost().total_cmp(&a.lost()));
 }
 
-/// Lines of a table of these steps; with the name of the work where there are several.
+/// Lines of a table of these steps; with the name of the work where there are several, else with what else is known of the kernel.
 pub fn lines(gaps: &[Gap], with_work: bool) -> Vec<String> {
-    let work = |g: &str| if with_work { format!("  {g}") } else { String::new() };
     let head = format!(
-        "{:>10} {:>10} {:>10}  {:<12} {:<30} {:>9} {:>9} {:>6} {:>9} {:>6}{}",
+        "{:>10} {:>10} {:>10}  {:<12} {:<30} {:>9} {:>9} {:>6} {:>9} {:>6}  {}",
         "lost µs",
         "time µs",
         "at least",
@@ -92,12 +91,12 @@ pub fn lines(gaps: &[Gap], with_work: bool) -> Vec<String> {
         "% copy",
         "Gflop/s",
         "% peak",
-        work("work")
+        if with_work { "work" } else { "of" }
     );
     let line = |g: &Gap| {
         let s = &g.step;
         format!(
-            "{:>10.1} {:>10.1} {:>10.1}  {:<12} {:<30} {:>9} {:>9.2} {:>6.0} {:>9.2} {:>6.1}{}",
+            "{:>10.1} {:>10.1} {:>10.1}  {:<12} {:<30} {:>9} {:>9.2} {:>6.0} {:>9.2} {:>6.1}  {}",
             1e6 * g.lost(),
             1e6 * s.seconds,
             1e6 * g.least,
@@ -108,7 +107,7 @@ pub fn lines(gaps: &[Gap], with_work: bool) -> Vec<String> {
             100.0 * ratio(g.copy, s.seconds),
             1e-9 * rate(s.cost.flops, s.seconds),
             100.0 * g.of_peak,
-            work(&g.work)
+            if with_work { &g.work } else { &s.details }
         )
     };
     std::iter::once(head).chain(gaps.iter().map(line)).collect()

@@ -130,8 +130,13 @@ mod tests {
     #[test]
     fn steps_stand_in_line() {
         let timed = |step, begin, ticks| Timed { step, dispatches: 1, lane: 0, begin, ticks };
-        let all =
-            [timed(0, None, 5), timed(1, None, 7), timed(2, Some(1000), 10), timed(3, None, 20), timed(4, Some(1050), 1)];
+        let all = [
+            timed(0, None, 5),
+            timed(1, None, 7),
+            timed(2, Some(1000), 10),
+            timed(3, None, 20),
+            timed(4, Some(1050), 1),
+        ];
         let line = |all: &[Timed]| in_line(all, 0.5).iter().map(|t| (t.step, t.begin, t.seconds)).collect::<Vec<_>>();
         assert_eq!(line(&all), [(0, 0.0, 2.5), (1, 2.5, 3.5), (2, 6.0, 5.0), (3, 11.0, 10.0), (4, 31.0, 0.5)]);
         assert_eq!(line(&all[..2]), [(0, 0.0, 2.5), (1, 2.5, 3.5)]);

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Applies that are in flight at once at most: fewer than the device takes before it holds the caller back.
 const IN_FLIGHT: usize = 16;
 
+/// Seconds of a first apply from which on a work is a slow one.
+const SLOW: f64 = 4.0;
+
 /// How long works are measured.
 #[derive(Clone, Copy)]
 pub struct Pace {
@@ -31,6 +34,14 @@ impl Pace {
         match scale {
             Scale::Full => Pace { rounds: (15, 3), patience: Duration::from_millis(1500), batch: 0.05, profiled: 10 },
             Scale::Quick => Pace { rounds: (5, 2), patience: Duration::from_millis(150), batch: 0.01, profiled: 3 },
+        }
+    }
+
+    /// Works that take seconds run once.
+    fn for_one_of(self, seconds: f64) -> Pace {
+        match seconds > SLOW {
+            true => Pace { rounds: (1, 1), profiled: 1, ..self },
+            false => self,
         }
     }
 }
@@ -122,11 +133,13 @@ fn measured(work: &Work, device: &Device, roof: &Roof, pace: Pace) -> Result<Row
     };
     run(a)?;
     let first = start.elapsed().as_secs_f64();
+    let pace = pace.for_one_of(first);
     let mut row = match &made {
         Made::Apply(a) => applied(a, &x, device, pace)?,
         Made::Solve { normal, iterations } => solved(normal, &x, *iterations, device, pace)?,
     };
-    let options = ProfileOptions::default().runs(pace.profiled).warm_up(1).patience(pace.patience);
+    let warm_up = usize::from(pace.profiled > 1);
+    let options = ProfileOptions::default().runs(pace.profiled).warm_up(warm_up).patience(pace.patience);
     let profile = a.profile(&x, &options)?;
     let cost = a.plan(device, DType::Complex32)?.cost();
     (row.name, row.first, row.cost) = (work.name.clone(), first, cost);
