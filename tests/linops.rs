@@ -268,3 +268,27 @@ fn sums_and_products_are_what_their_definition_says() {
     let joined = linop::concat(vec![p, q], None, Some("A")).unwrap();
     check(joined, &|i| at(turned(i[0] / 3, i[0] % 3), i[1]));
 }
+
+/// Of many results an invocation of a GPU makes several.
+#[test]
+fn many_results_are_those_of_their_definition() {
+    for n in [(1 << 20) - 1, 1 << 20, (1 << 20) + 1027] {
+        let x = real(format!("N={n}"), 3);
+        let roll = linop::roll(format!("N={n}"), &[("N", 5)]).unwrap();
+        let weigh = linop::diagonal(format!("N={n}"), &real(format!("N={n}"), 4)).unwrap();
+        let both = &weigh + &roll;
+        let (x0, w) = (x.to_real_array().unwrap(), real(format!("N={n}"), 4).to_real_array().unwrap());
+        for device in devices() {
+            let on = x.to(&device).unwrap();
+            let get = |a: &Linop| a.apply(&on).unwrap().to(&Device::host()).unwrap().to_real_array().unwrap();
+            let (rolled, sum) = (get(&roll), get(&both));
+            let (back, twice) = (get(&roll.h()), get(&(2.0 * &weigh)));
+            for k in 0..n {
+                let before = x0[(k + n - 5) % n];
+                assert!(rolled[k] == before && back[(k + n - 5) % n] == x0[k], "{k} of {n} on {}", device.name());
+                assert!((sum[k] - (w[k] * x0[k] + before)).abs() < 1e-6, "{k} of {n} on {}", device.name());
+                assert!((twice[k] - 2.0 * w[k] * x0[k]).abs() < 1e-6, "{k} of {n} on {}", device.name());
+            }
+        }
+    }
+}

@@ -134,7 +134,7 @@ impl Access {
         })
     }
 
-    pub(super) fn permuted(&self, order: &[usize]) -> Access {
+    pub(crate) fn permuted(&self, order: &[usize]) -> Access {
         Access { base: self.base, axes: order.iter().map(|&a| self.axes[a]).collect() }
     }
 }

@@ -33,6 +33,8 @@ pub struct GpuOptions {
     pub max_buffer: Option<u64>,
     /// Workgroups along one dimension of a dispatch at most.
     pub max_groups: Option<u32>,
+    /// Workgroups that keep the device busy, instead of what is taken for its kind: see [`GpuLimits::fill`].
+    pub fill: Option<u64>,
     /// Plan against wgpu's default limits instead of the adapter's.
     pub default_limits: bool,
     /// The kernels' shape, instead of the one that fits the adapter.
@@ -54,6 +56,8 @@ setters! { GpuOptions {
     max_buffer: Option<u64>,
     /// With at most so many workgroups along one dimension of a dispatch.
     max_groups: Option<u32>,
+    /// With so many workgroups as keep the device busy.
+    fill: Option<u64>,
     /// With wgpu's default limits, or not.
     default_limits: bool,
     /// With kernels of this shape.
@@ -164,6 +168,7 @@ impl Gpu {
         let natural = if software { KernelShape::Cpu } else { KernelShape::Gpu };
         let binding = l.max_storage_buffer_binding_size.min(options.max_binding.unwrap_or(u64::MAX));
         let most = options.max_buffer.map_or(l.max_buffer_size, |most| (most / 4096 * 4096).min(l.max_buffer_size));
+        let shape = options.shape.unwrap_or(natural);
         let limits = GpuLimits {
             max_binding: binding / 4096 * 4096,
             max_buffer: most,
@@ -176,7 +181,8 @@ impl Gpu {
                 l.max_compute_workgroup_size_z,
             ],
             max_groups: l.max_compute_workgroups_per_dimension.min(options.max_groups.unwrap_or(u32::MAX)),
-            shape: options.shape.unwrap_or(natural),
+            fill: options.fill.unwrap_or(shape.fill()),
+            shape,
             choices: None,
         };
         let folder = driver_cache::folder(options.disk_cache);

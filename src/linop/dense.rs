@@ -12,7 +12,8 @@ use crate::tensor::Tensor;
 /// dims of x that the weight lacks and `out` does not name.
 ///
 /// The adjoint is the einsum with w̄ that sums over the dims that x lacks; the normal is both, one after the other. Each is one
-/// pass, with one product (of complex values 8 operations) for every index of all dims. [Splits](Linop::split) along every dim;
+/// pass, with one product (of complex values 8 operations) for every index of all dims; matrix products of at least 4
+/// rows, columns and terms go by blocks that stay in cache, or by tiles in workgroup memory. [Splits](Linop::split) along every dim;
 /// a part has its own rows or columns of w, and along a dim that is summed over parts of the sum are added.
 ///
 /// ```

@@ -37,7 +37,8 @@ impl Plan {
             cost.flops += elements * (6 * l.factors.len() as u64 + 2 * scaled);
         }
         if let Some(post) = step.kernel.post() {
-            cost.read += post.factors.iter().map(|f| weight_bytes(f, &post.extents)).sum::<u64>();
+            let read = |f: &&Factor| !step.kernel.loads().iter().any(|l| reads(l, f, &post.extents));
+            cost.read += post.factors.iter().filter(read).map(|f| weight_bytes(f, &post.extents)).sum::<u64>();
             cost.flops += len * (2 + 6 * post.factors.len() as u64);
         }
         if let Some(scratch) = step.scratch {
@@ -57,6 +58,19 @@ impl Plan {
 /// Along each axis, how many indices are read: what a load pads with zeros is not.
 fn read(l: &Load) -> Vec<usize> {
     l.valid.iter().zip(&l.extents).map(|(v, &n)| v.count(n)).collect()
+}
+
+/// Whether a load reads the same elements of a weight.
+fn reads(l: &Load, f: &Factor, extents: &[usize]) -> bool {
+    let moving = |access: &Access, extents: &[usize]| -> Vec<(usize, AxisIndex)> {
+        let all = extents.iter().copied().zip(access.axes.iter().copied());
+        all.filter(|(n, axis)| *n > 1 && *axis != AxisIndex::Linear { stride: 0 }).collect()
+    };
+    let same = |own: &Factor| {
+        let bases = own.access.base == f.access.base;
+        own.weight == f.weight && bases && moving(&own.access, &l.extents) == moving(&f.access, extents)
+    };
+    l.is_total() && l.factors.iter().any(same)
 }
 
 /// Bytes of a weight that are read over a box of these extents.

@@ -48,6 +48,7 @@ const STEP_PASSES: &[(&str, StepPass)] = &[
     ("a transform, weights and the transform back become a filter", fft::find_filters),
     ("what nobody reads of a transform is not made", crop::unread_parts),
     ("weights on a result go into its store", fuse::into_stores),
+    ("a transform adds up what it makes, along an outer axis", fft::into_transforms),
     ("results of sub-linops are stored where they are joined", fuse::into_places),
     ("sums of more terms than a kernel binds are cut", bindings::cut_sums),
 ];

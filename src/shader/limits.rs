@@ -30,10 +30,23 @@ pub struct GpuLimits {
     pub max_workgroup: [u32; 3],
     /// Workgroups along one dimension of a dispatch.
     pub max_groups: u32,
+    /// Workgroups that keep the whole device busy: a kernel that could make sums by itself leaves them in parts where it would
+    /// have fewer.
+    pub fill: u64,
     /// The kernels' shape.
     pub shape: KernelShape,
     /// What was measured to be faster than what the planner takes for it; None: nothing was measured.
     pub choices: Option<&'static Choices>,
+}
+
+impl KernelShape {
+    /// [`GpuLimits::fill`] where nothing else is known. The largest GPUs have some 130 cores, software adapters those of a CPU.
+    pub fn fill(self) -> u64 {
+        match self {
+            KernelShape::Gpu => 128,
+            KernelShape::Cpu => 16,
+        }
+    }
 }
 
 impl GpuLimits {
@@ -47,6 +60,7 @@ impl GpuLimits {
             max_invocations: 256,
             max_workgroup: [256, 256, 64],
             max_groups: 65535,
+            fill: shape.fill(),
             shape,
             choices: None,
         }

@@ -357,7 +357,7 @@ impl Recurrence for Cg {
         self.space.submit()
     }
 
-    fn state(&mut self, k: usize) -> Result<(f64, bool)> {
+    fn residual(&mut self, k: usize) -> Result<(f64, bool)> {
         self.scalars = self.space.scalars()?;
         let residual = self.scalars[SQUARE.0].sqrt() / self.norm;
         if !residual.is_finite() || !self.scalars[RR.0].is_finite() {

@@ -15,7 +15,7 @@ pub(super) trait Recurrence: Sized {
     /// Lets the device do the next iteration; waits for nothing.
     fn advance(&mut self) -> Result<()>;
     /// The residual of the recurrence after iteration k, relative, and whether it has come to its end.
-    fn state(&mut self, k: usize) -> Result<(f64, bool)>;
+    fn residual(&mut self, k: usize) -> Result<(f64, bool)>;
     /// The residual of the iterate from the iterate, beside that of the recurrence.
     fn look(&mut self, k: usize, recurrence: f64) -> Result<(Look, Self::Seen)>;
     /// Keeps the iterate, if it is the best one.
@@ -34,7 +34,7 @@ pub(super) trait Recurrence: Sized {
         if !cancelled && !monitor.reads(k) {
             return Ok(None);
         }
-        let (residual, ended) = self.state(k)?;
+        let (residual, ended) = self.residual(k)?;
         if !ended && !cancelled && !monitor.checks(k, residual) {
             monitor.tell(k, residual, None, &mut || self.iterate());
             return Ok(None);

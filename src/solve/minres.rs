@@ -358,7 +358,7 @@ impl Recurrence for Minres {
         self.space.submit()
     }
 
-    fn state(&mut self, k: usize) -> Result<(f64, bool)> {
+    fn residual(&mut self, k: usize) -> Result<(f64, bool)> {
         let scalars = self.space.scalars()?;
         let residual = scalars[ETA.0].abs() / self.norm;
         match residual.is_finite() {

@@ -1,14 +1,27 @@
 //! Einsums with a constant: repeat x along the labels it lacks, weigh, sum over the labels that y lacks.
 //!
-//! It has no kernel of its own: it lowers to a `sum` whose read repeats x (stride 0) and weighs it, so that everything around it
-//! fuses into the same read and store. Its transpose swaps the labels of x and y and conjugates the weight.
+//! It lowers to a `sum` whose read repeats x (stride 0) and weighs it, so that everything around it fuses into the same read and
+//! store; matrix products have a kernel of their own, on the host and on GPUs with workgroup memory. Its transpose swaps the labels of x and y and conjugates the
+//! weight.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `product` | which einsums are matrix products |
+//! | `host` | their kernel, and its loops on the host |
+//! | `gpu` | its dispatches |
+
+mod gpu;
+mod host;
+mod product;
 
 use super::{Sample, sum};
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
-use crate::plan::{StepKernel, Target};
+use crate::plan::{Kernel, StepKernel, Target};
 use crate::primitive::map::MapKernel;
+use host::MatrixKernel;
+use product::Product;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -161,6 +174,16 @@ impl Primitive for Contract {
     /// A fused read with axes for all labels, those of y first, summed over the others.
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
         let sizes = self.sizes(&x.extents)?;
+        if let Some(product) = Product::of(self, &|l| sizes[&l]) {
+            let (load, turned) = product.read(&x.load());
+            let (weight, conj) = (self.weight.clone(), self.conj);
+            let kernel = MatrixKernel { load: [load], turned, weight, conj, product };
+            if kernel.takes(&kernel.load[0], &to.target()) {
+                let extents: Vec<usize> = self.y.iter().map(|l| sizes[l]).collect();
+                let kernel = StepKernel::on(kernel, &to.target());
+                return Ok(to.step(kernel, &extents, x.complex || self.weight.is_complex()));
+            }
+        }
         let mut labels = self.y.clone();
         for l in self.w.iter().chain(&self.x) {
             if !labels.contains(l) {
@@ -192,7 +215,12 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
     let weight = Constant::new(vec![3, 300], ConstantData::F32(values))?;
     let c = Contract { weight, conj: false, w: vec![0, 1], x: vec![1], y: vec![0] };
     let turned = Contract { x: vec![0], y: vec![1], ..c.clone() };
+    // So many results that a GPU is kept busy by tiles.
+    let matrix = (0..32 * 8).map(|i| ((i / 8 + 3 * (i % 8)) % 5) as f32 - 2.0).collect();
+    let weight = Constant::new(vec![32, 8], ConstantData::F32(matrix))?;
+    let product = Contract { weight, conj: false, w: vec![0, 1], x: vec![1, 2], y: vec![0, 2] };
     Ok(vec![
+        Sample::of("matrix products", &[8, 2048], |b| b.contract(ValueId::INPUT, product))?,
         Sample::of("einsums", &[300], |b| b.contract(ValueId::INPUT, c))?,
         Sample::of("einsums by columns", &[3], |b| b.contract(ValueId::INPUT, turned))?,
     ])

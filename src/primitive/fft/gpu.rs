@@ -2,7 +2,7 @@
 
 use super::direction;
 use super::host::into_post;
-use super::passes::{FftCall, FftPass};
+use super::passes::{FftCall, FftPass, Folded, Lines};
 use crate::access::{Factor, Load, Post, ValueId};
 use crate::error::Result;
 use crate::plan::{GpuKernel, Held, Kernel, Scratch, Steps, Target, Work, weight_bytes};
@@ -35,16 +35,23 @@ pub(super) struct PassKernel {
     pub post: Post,
     /// First and end of what is stored along the axis.
     pub keep: (usize, usize),
+    /// What is added up of the results, weighted by `post`, in the last pass.
+    pub folded: Option<Folded>,
 }
 
 impl PassKernel {
+    /// Over what it runs.
+    pub(super) fn lines(&self) -> Lines {
+        Lines { outer: self.outer, inner: self.inner, folded: self.folded }
+    }
+
     /// Length of the transformed axis.
     fn n(&self) -> usize {
         self.load.count() / (self.outer * self.inner)
     }
 
     /// Weights that it binds beside those of its read.
-    fn factors(&self) -> usize {
+    pub(super) fn factors(&self) -> usize {
         self.middle.as_ref().map_or(0, |m| m.factors.len()) + self.post.factors.len()
     }
 }
@@ -91,7 +98,11 @@ impl Kernel for PassKernel {
         if self.last && keep.1 - keep.0 < self.n() {
             let _ = write!(s, " keep {}..{}", keep.0, keep.1);
         }
-        s + &self.post.to_string()
+        s += &self.post.to_string();
+        if let Some(folded) = self.folded {
+            let _ = write!(s, " sums of {}", folded.terms);
+        }
+        s
     }
 
     fn loads(&self) -> &[Load] {
@@ -103,11 +114,11 @@ impl Kernel for PassKernel {
     }
 
     fn output_len(&self) -> usize {
-        self.outer * (self.keep.1 - self.keep.0) * self.inner
+        self.lines().stored() * (self.keep.1 - self.keep.0) * self.inner
     }
 
     fn work(&self) -> Work {
-        let mut work = Work { flops: self.pass.flops(self.outer as u64, self.inner as u64), read: 0 };
+        let mut work = Work { flops: self.pass.flops(self.lines()), read: 0 };
         if let Some(middle) = &self.middle {
             work.read += middle.factors.iter().map(|f| weight_bytes(f, &middle.extents)).sum::<u64>();
             work.flops += self.load.count() as u64 * 6 * middle.factors.len() as u64;
@@ -126,7 +137,7 @@ impl Kernel for PassKernel {
 
     fn absorb(&mut self, after: &Load, _: bool, target: &Target) -> bool {
         let bound = self.load.factors.len() + self.factors() + after.factors.len();
-        self.last && bound <= target.max_factors() && into_post(&mut self.post, after)
+        self.last && self.folded.is_none() && bound <= target.max_factors() && into_post(&mut self.post, after)
     }
 
     /// What nobody reads along the axis is not stored.
@@ -134,7 +145,7 @@ impl Kernel for PassKernel {
         let n = self.n();
         let own = |a: &usize| extents[*a] == n && extents[..*a].iter().product::<usize>() == self.outer && n > 1;
         let axis = (0..extents.len()).find(own)?;
-        let whole = self.last && self.keep == (0, n) && self.post.factors.is_empty();
+        let whole = self.last && self.keep == (0, n) && self.post.factors.is_empty() && self.folded.is_none();
         if !whole || read[axis] == (0, n) {
             return None;
         }
@@ -154,7 +165,7 @@ impl Kernel for PassKernel {
     }
 
     fn may_overwrite(&self, _: usize, _: &Target) -> bool {
-        self.load.is_in_order() && self.pass.in_place()
+        self.load.is_in_order() && self.pass.in_place() && self.folded.is_none()
     }
 }
 
@@ -206,8 +217,12 @@ impl GpuKernel for PassKernel {
             t.body += &weigh_function("weigh", &after.extents, &after.factors, scale, true, &own, &mut t.words);
         }
         let to = StoreTo { store: s.store, len, dst, add: false };
-        let weigh = weighted.then_some("weigh");
-        if len < read {
+        let mut weigh = weighted.then_some("weigh");
+        let part = self.keep != (0, self.n());
+        if self.folded.is_some() {
+            self.term(&mut t, weigh.take(), part);
+        }
+        if part {
             t.store("store_inside", &to, weigh);
             self.store_kept(&mut t);
         } else {
@@ -216,9 +231,9 @@ impl GpuKernel for PassKernel {
         #[allow(clippy::cast_possible_truncation)]
         let scale = if real { self.post.scale.re as f32 } else { 1.0 };
         let call = FftCall { inverse: self.inverse, shift: self.shift, scale, batch0: 0 };
-        let groups = self.pass.groups(self.outer as u64, self.inner as u64);
+        let groups = self.pass.groups(self.lines());
         let mut draft = t.assemble(&self.pass.key(), &self.pass.source()?, groups)?;
-        draft.fft_params = Some(self.pass.params(self.outer, self.inner, self.first, self.last, &call)?);
+        draft.fft_params = Some(self.pass.params(self.lines(), self.first, self.last, &call)?);
         Ok(vec![draft])
     }
 }
@@ -226,20 +241,36 @@ impl GpuKernel for PassKernel {
 impl PassKernel {
     /// `fn store(lin, v)`, where `lin` counts all of (outer, n, inner): keeps what is kept along n.
     fn store_kept(&self, t: &mut Text) {
+        let inside = self.inside(t, "store_inside(", ", v);");
+        let _ = write!(t.body, "fn store(lin: u32, v: T) {{\n{inside}}}\n");
+    }
+
+    /// `fn term(lin, v)`, what is added up of a result: `lin` counts all of (outer, n, inner).
+    fn term(&self, t: &mut Text, weigh: Option<&str>, part: bool) {
+        let body = match (weigh, part) {
+            (None, _) => "    return v;\n".to_string(),
+            (Some(weigh), false) => format!("    return {weigh}(lin, v);\n"),
+            (Some(weigh), true) => {
+                // What is not kept has no weight.
+                self.inside(t, &format!("return {weigh}("), ", v);") + "    return T();\n"
+            }
+        };
+        let _ = write!(t.body, "fn term(lin: u32, v: T) -> T {{\n{body}}}\n");
+    }
+
+    /// Statements that call something with the place of `lin` among what is kept, if it is.
+    fn inside(&self, t: &mut Text, call: &str, rest: &str) -> String {
         let (n, inner) = (t.words.count(self.n()), t.words.count(self.inner));
         let (first, count) = (t.words.count(self.keep.0), t.words.count(self.keep.1 - self.keep.0));
-        let _ = write!(
-            t.body,
-            "fn store(lin: u32, v: T) {{
-    let row = lin / {inner};
+        format!(
+            "    let row = lin / {inner};
     let outer = row / {n};
     let k = row - outer * {n} - {first};
     if (k < {count}) {{
-        store_inside((outer * {count} + k) * {inner} + lin - row * {inner}, v);
+        {call}(outer * {count} + k) * {inner} + lin - row * {inner}{rest}
     }}
-}}
 "
-        );
+        )
     }
 }
 

@@ -124,6 +124,7 @@ impl Line {
                 middle: None,
                 post: Post::scalar(&x.extents, if k == last { self.scale } else { 1.0 }),
                 keep: (0, n),
+                folded: None,
             });
             match into {
                 Some(store) if k == last => to.part(kernel, store),

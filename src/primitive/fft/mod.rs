@@ -6,6 +6,7 @@
 //! | `host`, `lines` | whole transforms on the host, by rustfft along each axis |
 //! | `filter`, `host_filter` | what a filter is; filters on the host |
 //! | `filters` | the passes over steps that find filters |
+//! | `sums` | the pass over steps that lets transforms add up what they make |
 //! | `bluestein`, `split` | programs made ready for a GPU: awkward lengths, axes one by one |
 //! | `gpu_lower`, `gpu` | passes in a plan; their dispatches |
 //! | `passes` | the generator of kernels |
@@ -23,12 +24,14 @@ mod lines;
 mod passes;
 mod smooth;
 mod split;
+mod sums;
 
 pub(crate) use bluestein::legalize;
 pub(crate) use filters::find_filters;
 pub(crate) use lines::transform;
 pub use smooth::next_smooth;
 pub(crate) use split::split_axes;
+pub(crate) use sums::into_transforms;
 
 use super::Sample;
 #[cfg(feature = "gpu")]

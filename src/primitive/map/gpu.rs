@@ -1,11 +1,22 @@
-//! Pointwise work on a GPU: an invocation makes one result.
+//! Pointwise work on a GPU: an invocation makes one result, or a few of many.
 
 use super::MapKernel;
 use crate::error::Result;
-use crate::plan::GpuKernel;
+use crate::plan::{GpuKernel, Kernel};
 use crate::shader::{Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window};
 
 const MAP: KernelFile = KernelFile { name: "map", text: include_str!("map.wgsl"), imports: &[] };
+
+/// Results of an invocation, where there are many: so many reads are under way at once.
+const EACH: usize = 4;
+/// What counts as many: a large GPU has work for all its cores.
+const MANY: usize = 1 << 20;
+
+impl MapKernel {
+    fn each(&self) -> usize {
+        if self.output_len() >= MANY { EACH } else { 1 }
+    }
+}
 
 impl GpuKernel for MapKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
@@ -35,10 +46,12 @@ impl PerResult for MapKernel {
 
     fn assemble(&self, t: &mut Text, reads: usize, _: &[Window]) -> Result<()> {
         t.value_of(reads);
+        t.defines.set("EACH", format!("{}u", self.each()));
+        t.defines.set("EACH_COUNT", self.each());
         Ok(())
     }
 
     fn file(&self) -> (KernelFile, u64) {
-        (MAP, 256)
+        (MAP, 256 * self.each() as u64)
     }
 }

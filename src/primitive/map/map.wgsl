@@ -1,4 +1,5 @@
-// One result for each invocation: the fused reads, added and stored.
+// EACH results for each invocation, 256 apart: the fused reads, added and stored. All are read before any is stored, so that reads
+// are under way together.
 //
 // Of the caller: value(lin), the sum of the reads; store(lin, y).
 
@@ -10,9 +11,17 @@ fn main(
     @builtin(num_workgroups) nwg: vec3<u32>,
     @builtin(local_invocation_index) lid: u32,
 ) {
-    let t = group_index(wid, nwg) * 256u + lid;
-    if (t < p.count) {
-        let lin = p.first + t;
-        store(lin, value(lin));
+    let first = group_index(wid, nwg) * (256u * EACH) + lid;
+#for q in EACH_COUNT
+    let t{q} = first + {q}u * 256u;
+    var v{q} = T();
+    if (t{q} < p.count) {
+        v{q} = value(p.first + t{q});
     }
+#endfor
+#for q in EACH_COUNT
+    if (t{q} < p.count) {
+        store(p.first + t{q}, v{q});
+    }
+#endfor
 }

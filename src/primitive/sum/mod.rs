@@ -19,6 +19,9 @@ use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
 /// Longest sum that one result's loop makes.
 const STAGE: usize = 1 << 14;
 
+/// Consecutive terms that one loop adds before anything else is added to them.
+const BLOCK: usize = 64;
+
 /// Terms that a kernel counts, at most: in 32 bits, with room for the stride of a loop.
 const MOST_TERMS: usize = 1 << 31;
 
@@ -66,6 +69,18 @@ fn product(extents: &[usize]) -> Option<usize> {
 }
 
 impl SumKernel {
+    /// What is added up, from which axis on, and how many sub-linops lie side by side in front; None where the terms are not added
+    /// simply in their order.
+    pub(crate) fn in_one_loop(&self) -> Option<(&Load, usize, usize)> {
+        (self.parts == 1 && self.size <= BLOCK).then_some((&self.load, self.kept, self.batch))
+    }
+
+    /// A sum of as few terms over something else.
+    pub(crate) fn again(&self, load: Load, kept: usize) -> SumKernel {
+        let size = load.extents[kept..].iter().product();
+        SumKernel { load, kept, parts: 1, size, batch: self.batch }
+    }
+
     /// Number of sums, parts left out.
     fn sums(&self) -> usize {
         self.load.extents[..self.kept].iter().product()

@@ -241,7 +241,7 @@ impl Recurrence for LeastSquares {
         self.space.submit()
     }
 
-    fn state(&mut self, k: usize) -> Result<(f64, bool)> {
+    fn residual(&mut self, k: usize) -> Result<(f64, bool)> {
         let scalars = self.space.scalars()?;
         let residual = scalars[GRADIENT.0].sqrt() / self.norms[1];
         match residual.is_finite() {

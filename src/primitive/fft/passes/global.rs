@@ -17,12 +17,15 @@ pub(super) struct GlobalPass {
     pub(super) step: Step,
     /// Whether weights and the transform back follow.
     pub(super) filter: bool,
+    /// Whether results are added up.
+    pub(super) folds: bool,
 }
 
 impl GlobalPass {
     pub(super) fn key(&self) -> String {
         let filter = if self.filter { "-filter" } else { "" };
-        format!("global-{}-{}{filter}", self.step.radix, self.step.role())
+        let folded = if self.folds { "-folded" } else { "" };
+        format!("global-{}-{}{filter}{folded}", self.step.radix, self.step.role())
     }
 
     pub(super) fn twiddles(&self) -> Vec<[f32; 2]> {

@@ -19,11 +19,23 @@ fn main(
     }
     let o = id / fft.columns;
     let column = id - o * fft.columns;
+#ifdef FOLDED
+#else
     let base = (fft.batch0 + o) * fft.total;
+#endif
     let first = fft_first(column);
 #ifdef FIRST
 #else
     let k = fft_twist(column);
+#endif
+#ifdef FOLDED
+    let start = fft_start(column);
+    let stride = fft_stride();
+#for q in RADIX_COUNT
+    var sum{q} = vec2<f32>();
+#endfor
+    for (var t = 0u; t < fft.terms; t += 1u) {
+    let base = fft_outer(o, t) * fft.total;
 #endif
 #for q in RADIX_COUNT
     let x0_{q} = fft_take(base, first + {q}u * fft.columns);
@@ -35,6 +47,19 @@ fn main(
 #endfor
     BUTTERFLY_1
 #endif
+#ifdef FOLDED
+#for q in RADIX_COUNT
+#ifdef FILTER
+    sum{q} += fft_term(base, start + {q}u * stride, y1_{q});
+#else
+    sum{q} += fft_term(base, start + {q}u * stride, y0_{q});
+#endif
+#endfor
+    }
+#for q in RADIX_COUNT
+    fft_leave(o, start + {q}u * stride, sum{q});
+#endfor
+#else
     let start = fft_start(column);
     let stride = fft_stride();
 #for q in RADIX_COUNT
@@ -44,4 +69,5 @@ fn main(
     fft_give(base, start + {q}u * stride, y0_{q});
 #endif
 #endfor
+#endif
 }

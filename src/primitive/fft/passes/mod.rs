@@ -53,6 +53,33 @@ pub struct FftCall {
     pub batch0: usize,
 }
 
+/// Which results of a last pass are added up instead of stored: outer indices count (front, terms, behind).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Folded {
+    /// Terms of each sum, added in order.
+    pub terms: usize,
+    /// Outer indices behind those of the terms.
+    pub behind: usize,
+}
+
+/// Over what a pass runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// Outer extent.
+    pub outer: usize,
+    /// Adjacent columns.
+    pub inner: usize,
+    /// What is added up of a pass that [folds](FftPass::folding).
+    pub folded: Option<Folded>,
+}
+
+impl Lines {
+    /// Outer indices that are stored.
+    pub fn stored(&self) -> usize {
+        self.outer / self.folded.map_or(1, |f| f.terms)
+    }
+}
+
 /// One dispatch of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FftPass {
@@ -72,13 +99,15 @@ pub fn plan(n: usize, inner: usize, limits: &GpuLimits) -> Vec<FftPass> {
         return Vec::new();
     }
     let inner = inner.max(1);
-    let global = |step| Kind::Global(GlobalPass { step, filter: false });
+    let global = |step| Kind::Global(GlobalPass { step, filter: false, folds: false });
     let kinds: Vec<Kind> = match limits.shape {
         _ if n == 1 => Step::chain(&[1]).into_iter().map(global).collect(),
         KernelShape::Cpu => Step::chain(&lengths(n, CPU_RADIX)).into_iter().map(global).collect(),
         KernelShape::Gpu if n <= GPU_RADIX && inner >= COALESCED => Step::chain(&[n]).into_iter().map(global).collect(),
         KernelShape::Gpu => {
-            let whole = n <= packing::longest(limits, 1);
+            // Of strided lines a workgroup has several side by side, or most of what memory gives is thrown away: two passes that
+            // are wide move more bytes and take less time (measured on an H200 from 2048 on).
+            let whole = n <= packing::longest(limits, if inner >= COALESCED { COALESCED } else { 1 });
             let lengths = if whole { vec![n] } else { lengths(n, packing::longest(limits, COALESCED)) };
             let pass = |step| Kind::Workgroup(workgroup(step, inner, limits));
             Step::chain(&lengths).into_iter().map(pass).collect()
@@ -113,7 +142,7 @@ fn workgroup(step: Step, inner: usize, limits: &GpuLimits) -> WorkgroupPass {
     };
     let tile = packing::tile(step.radix, &stages, columns, limits);
     let turned = step.first() && !step.last() && inner < COALESCED && stages.len() > 1;
-    WorkgroupPass { step, stages, tile, turned, filter: false }
+    WorkgroupPass { step, stages, tile, turned, filter: false, folds: false }
 }
 
 impl FftPass {
@@ -134,10 +163,26 @@ impl FftPass {
         self.in_place().then_some(FftPass { kind })
     }
 
+    /// The pass that adds up results along an outer axis. None where it does not end its transform.
+    pub fn folding(&self) -> Option<FftPass> {
+        let kind = match self.kind.clone() {
+            Kind::Global(pass) => Kind::Global(GlobalPass { folds: true, ..pass }),
+            Kind::Workgroup(pass) => Kind::Workgroup(WorkgroupPass { folds: true, ..pass }),
+        };
+        self.step().last().then_some(FftPass { kind })
+    }
+
     fn is_filter(&self) -> bool {
         match &self.kind {
             Kind::Global(pass) => pass.filter,
             Kind::Workgroup(pass) => pass.filter,
+        }
+    }
+
+    fn folds(&self) -> bool {
+        match &self.kind {
+            Kind::Global(pass) => pass.folds,
+            Kind::Workgroup(pass) => pass.folds,
         }
     }
 
@@ -153,7 +198,9 @@ impl FftPass {
     /// WGSL of the pass: `struct FftParams`, helpers and the entry point `main`. The caller adds
     /// `fn load(lin: u32) -> vec2<f32>`, `fn store(lin: u32, v: vec2<f32>)`, `var<uniform> fft: FftParams` and
     /// `var<storage, read> twiddle: array<vec2<f32>>`; for a [filter](Self::filter) also
-    /// `fn middle(lin: u32, v: vec2<f32>) -> vec2<f32>`, the weighted coefficient. Each element is loaded and stored once.
+    /// `fn middle(lin: u32, v: vec2<f32>) -> vec2<f32>`, the weighted coefficient. Each element is loaded and stored once. Of one
+    /// that [folds](Self::folding) `fn term(lin: u32, v: vec2<f32>) -> vec2<f32>` weighs what is added up, and `store` is
+    /// given sums, `lin` counting what is left of the outer axis.
     ///
     /// # Errors
     /// The directives of a file are wrong.
@@ -164,7 +211,7 @@ impl FftPass {
         };
         let step = self.step();
         defines.set("RADIX", format!("{}u", step.radix));
-        for (name, holds) in [("FIRST", step.first()), ("LAST", step.last()), ("FILTER", self.is_filter())] {
+        for (name, holds) in [("FIRST", step.first()), ("LAST", step.last()), ("FILTER", self.is_filter()), ("FOLDED", self.folds())] {
             if holds {
                 defines.set(name, "");
             }
@@ -184,26 +231,28 @@ impl FftPass {
         table
     }
 
-    /// The words of `FftParams` for `outer` transforms of `inner` columns. `first`, `last`: whether the pass begins and ends
-    /// the call's DFT, that is, its place in the plan.
+    /// The words of `FftParams`. `first`, `last`: whether the pass begins and ends the call's DFT, that is, its place in the
+    /// plan.
     ///
     /// # Errors
     /// `outer · n · inner` is not below 2³², or `n · inner` above 2³¹.
-    pub fn params(&self, outer: usize, inner: usize, first: bool, last: bool, call: &FftCall) -> Result<Vec<u32>> {
+    pub fn params(&self, lines: Lines, first: bool, last: bool, call: &FftCall) -> Result<Vec<u32>> {
+        let Lines { outer, inner, folded } = lines;
         let step = self.step();
         let (columns, total) = (step.lines() * inner, step.n * inner);
         word("the elements of a transform", outer.saturating_mul(total))?;
         // Twice of it is added up.
         word("the lines of a transform", 2 * total - 1)?;
-        let (tiles, groups) = match &self.kind {
-            Kind::Global(pass) => (1, pass.groups(outer as u64, columns as u64)),
-            Kind::Workgroup(pass) => (pass.tiles(columns as u64), pass.groups(outer as u64, columns as u64)),
+        let tiles = match &self.kind {
+            Kind::Global(_) => 1,
+            Kind::Workgroup(pass) => pass.tiles(columns as u64),
         };
+        let groups = self.groups(lines);
         let only = |end: bool, value: u32| if end { value } else { 0 };
         let count = |what: &str, value: u64| word(what, usize::try_from(value).unwrap_or(usize::MAX));
         let shift = word("an origin", call.shift % step.n * inner)?;
         let mut words = vec![
-            word("the outer extent", outer)?,
+            word("the outer extent", lines.stored())?,
             word("the outer extent", call.batch0)?,
             word("the inner extent", inner)?,
             word("the columns", columns)?,
@@ -217,14 +266,16 @@ impl FftPass {
             // A filter ends with the transform of the other sign.
             only(last, (call.inverse != self.is_filter()).into()),
             (if last { call.scale } else { 1.0 }).to_bits(),
+            word("the terms of a sum", folded.map_or(1, |f| f.terms))?,
+            word("the outer extent", folded.map_or(1, |f| f.behind))?,
         ];
         words.resize(words.len().next_multiple_of(4), 0);
         Ok(words)
     }
 
     /// The number of workgroups, to be folded into two dimensions where it exceeds a device's limit.
-    pub fn groups(&self, outer: u64, inner: u64) -> u64 {
-        let columns = self.step().lines() as u64 * inner;
+    pub fn groups(&self, lines: Lines) -> u64 {
+        let (outer, columns) = (lines.stored() as u64, (self.step().lines() * lines.inner) as u64);
         match &self.kind {
             Kind::Global(pass) => pass.groups(outer, columns),
             Kind::Workgroup(pass) => pass.groups(outer, columns),
@@ -232,11 +283,13 @@ impl FftPass {
     }
 
     /// Nominal floating-point operations, `5 r log₂ r` per line of length `r`.
-    pub fn flops(&self, outer: u64, inner: u64) -> u64 {
+    pub fn flops(&self, lines: Lines) -> u64 {
+        let (outer, inner) = (lines.outer as u64, lines.inner as u64);
         let step = self.step();
         let line = 5.0 * step.radix as f64 * (step.radix as f64).log2();
         let transforms = if self.is_filter() { 2.0 } else { 1.0 };
-        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64
+        let sums = if self.folds() { outer * inner * 2 * step.n as u64 } else { 0 };
+        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64 + sums
     }
 
     fn step(&self) -> Step {

@@ -1,7 +1,8 @@
 // What all passes share. A pass transforms the middle axis of a C-order array (outer, N, inner), or does one step of that:
 // N = length · lines, and the elements of one line lie `columns` = lines · inner elements apart when loaded.
 //
-// Of the caller: load(lin), store(lin, v), `fft`, `twiddle`; of a filter also middle(lin, v), the weighted coefficient.
+// Of the caller: load(lin), store(lin, v), `fft`, `twiddle`; of a filter also middle(lin, v), the weighted coefficient; where
+// results are added up also term(lin, v), the weighted result, and store is given sums.
 //
 // The Stockham rule: line j of a step of radix RADIX, after `done` = the product of the radices before, takes the elements
 // j + q·N/RADIX, twists them by w^(kq), k = j mod done, and leaves its DFT at (j − k)·RADIX + k + q·done. The first pass also
@@ -21,9 +22,9 @@ struct FftParams {
     swap_in: u32,   // 1: exchange re and im on load, the inverse DFT together with swap_out
     swap_out: u32,
     scale: f32,     // factor on the last store
+    terms: u32,     // results that are added up; 1 where they are not
+    behind: u32,    // outer steps behind those of the terms
     pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }
 
 fn fft_mul(a: vec2<f32>, w: vec2<f32>) -> vec2<f32> {
@@ -98,6 +99,8 @@ fn fft_stride() -> u32 {
 #endif
 }
 
+#ifdef FOLDED
+#else
 // Leaves a result.
 fn fft_give(base: u32, position: u32, v: vec2<f32>) {
 #ifdef LAST
@@ -106,6 +109,25 @@ fn fft_give(base: u32, position: u32, v: vec2<f32>) {
     store(base + position, v);
 #endif
 }
+#endif
+#ifdef FOLDED
+
+// The outer step of term t of sum o, of (front, terms, behind).
+fn fft_outer(o: u32, t: u32) -> u32 {
+    let front = o / fft.behind;
+    return (front * fft.terms + t) * fft.behind + (o - front * fft.behind);
+}
+
+// A result, scaled and weighted, to be added up.
+fn fft_term(base: u32, position: u32, v: vec2<f32>) -> vec2<f32> {
+    return term(base + fft_wrap(position, fft.total), fft_swap(v * fft.scale, fft.swap_out));
+}
+
+// Leaves a sum.
+fn fft_leave(o: u32, position: u32, v: vec2<f32>) {
+    store(o * fft.total + fft_wrap(position, fft.total), v);
+}
+#endif
 #ifdef FILTER
 
 // A coefficient, weighted and made ready for the transform of the other sign.

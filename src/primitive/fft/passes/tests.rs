@@ -12,6 +12,7 @@ const PLAIN: &str = "
 @group(0) @binding(3) var<storage, read_write> y: array<vec2<f32>>;
 fn load(lin: u32) -> vec2<f32> { return x[lin]; }
 fn store(lin: u32, v: vec2<f32>) { y[lin] = v; }
+fn term(lin: u32, v: vec2<f32>) -> vec2<f32> { return v * x[lin].y; }
 fn middle(lin: u32, v: vec2<f32>) -> vec2<f32> { return v * x[lin].x; }
 ";
 
@@ -33,7 +34,9 @@ fn kernels() -> HashMap<String, FftPass> {
             for inner in [1, 3, 8, 200] {
                 let passes = plan(n, inner, &limits(shape));
                 let filters: Vec<FftPass> = passes.iter().filter_map(FftPass::filter).collect();
-                all.extend(passes.into_iter().chain(filters).map(|pass| (pass.key(), pass)));
+                let once: Vec<FftPass> = passes.into_iter().chain(filters).collect();
+                let folding: Vec<FftPass> = once.iter().filter_map(FftPass::folding).collect();
+                all.extend(once.into_iter().chain(folding).map(|pass| (pass.key(), pass)));
             }
         }
     }
@@ -101,7 +104,12 @@ fn few_kernels_serve_all_lengths() {
 fn params_are_padded_and_in_order() {
     let call = FftCall { inverse: true, shift: 4, scale: 0.5, batch0: 7 };
     for pass in plan(8, 5, &limits(KernelShape::Cpu)) {
-        let words = pass.params(3, 5, true, true, &call).unwrap();
-        assert_eq!(words, [3, 7, 5, 5, 40, 1, 1, 1, 20, 20, 1, 1, 0.5_f32.to_bits(), 0, 0, 0]);
+        let words = pass.params(Lines { outer: 3, inner: 5, folded: None }, true, true, &call).unwrap();
+        assert_eq!(words, [3, 7, 5, 5, 40, 1, 1, 1, 20, 20, 1, 1, 0.5_f32.to_bits(), 1, 1, 0]);
+        // Of (2 in front, 3 terms, 5 behind) 10 sums are left.
+        let folded = Some(Folded { terms: 3, behind: 5 });
+        let fold = pass.folding().unwrap();
+        let words = fold.params(Lines { outer: 30, inner: 5, folded }, true, true, &call).unwrap();
+        assert_eq!((words[0], &words[13..15]), (10, &[3, 5][..]));
     }
 }

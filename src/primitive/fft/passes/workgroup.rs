@@ -22,6 +22,8 @@ pub(super) struct WorkgroupPass {
     pub(super) turned: bool,
     /// Whether weights and the transform back follow, in the same workgroup memory.
     pub(super) filter: bool,
+    /// Whether results are added up: one term after the other in the same workgroup memory, sums in registers.
+    pub(super) folds: bool,
 }
 
 impl WorkgroupPass {
@@ -37,6 +39,9 @@ impl WorkgroupPass {
         }
         if self.filter {
             key.push_str("-filter");
+        }
+        if self.folds {
+            key.push_str("-folded");
         }
         key
     }

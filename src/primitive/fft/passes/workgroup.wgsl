@@ -5,6 +5,8 @@
 // serves all exchanges. The stages of a transform follow the same Stockham rule as passes do. In a filter the weights stand in the
 // middle of the stages, and the transform back behind them.
 //
+// Where results are added up, a workgroup goes through the terms of its tile's sums one after the other.
+//
 // g numbers the butterflies of a stage in the tile: column c, line b of the stage, outer step o. Lanes without a butterfly repeat
 // the last one; only what they would write is held back.
 //
@@ -47,6 +49,18 @@ fn main(
     let tile = group / fft.tiles;
     let outer0 = tile * OUTER;
     let column0 = (group - tile * fft.tiles) * COLUMNS;
+#ifdef FOLDED
+#for s in STAGES
+#ifdef GIVES_{s}
+#for u in ROUNDS_{s}
+#for q in RADIX_{s}
+    var sum{u}_{q} = vec2<f32>();
+#endfor
+#endfor
+#endif
+#endfor
+    for (var t = 0u; t < fft.terms; t += 1u) {
+#endif
 #for s in STAGES
 
     // Stage {s}.
@@ -84,7 +98,11 @@ fn main(
     // Here it also counts where in the array the lane is.
     let column{s}_{u} = column0 + c{s}_{u};
     let outer{s}_{u} = outer0 + o{s}_{u};
+#ifdef FOLDED
+    let base{s}_{u} = fft_outer(outer{s}_{u}, t) * fft.total;
+#else
     let base{s}_{u} = (fft.batch0 + outer{s}_{u}) * fft.total;
+#endif
     var inside{s}_{u} = true;
 #ifdef PARTIAL_{s}_{u}
     inside{s}_{u} = inside{s}_{u} && lid < PARTIAL_{s}_{u};
@@ -147,13 +165,28 @@ fn main(
     if (inside{s}_{u}) {
         let stride = fft_stride();
         let start = fft_start(column{s}_{u}) + b{s}_{u} * stride;
+#ifdef FOLDED
+#for q in RADIX_{s}
+        sum{u}_{q} += fft_term(base{s}_{u}, start + {q}u * (LINES_{s} * stride), y{s}_{u}_{q});
+#endfor
+        if (t + 1u == fft.terms) {
+#for q in RADIX_{s}
+            fft_leave(outer{s}_{u}, start + {q}u * (LINES_{s} * stride), sum{u}_{q});
+#endfor
+        }
+#else
 #for q in RADIX_{s}
         fft_give(base{s}_{u}, start + {q}u * (LINES_{s} * stride), y{s}_{u}_{q});
 #endfor
+#endif
     }
 #endfor
 #else
 #ifdef TAKES_{s}
+#ifdef FOLDED
+    // The term before may still be read.
+    workgroupBarrier();
+#endif
 #else
     workgroupBarrier();
 #endif
@@ -187,4 +220,7 @@ fn main(
     workgroupBarrier();
 #endif
 #endfor
+#ifdef FOLDED
+    }
+#endif
 }
