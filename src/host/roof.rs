@@ -2,16 +2,13 @@
 
 use crate::allocate::zeroed;
 use crate::error::Result;
-use nalgebra::DMatrix;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
 
 /// Ways of copying: what they are called, and how many numbers a task copies; 0: all of them, on one thread.
 const COPIES: [(&str, usize); 3] = [("one thread", 0), ("64 KiB a task", 1 << 14), ("1 MiB a task", 1 << 18)];
-
-/// Rows of the matrices that are multiplied: three of them lie in a core's own cache.
-const ROWS: usize = 160;
 
 /// Seconds of copies of so many bytes, a multiple of 4, in `rounds` of each way, by name.
 ///
@@ -48,25 +45,51 @@ pub(crate) fn copies(bytes: u64, rounds: usize) -> Result<Vec<(&'static str, Vec
     Ok(COPIES.iter().zip(seconds).map(|((name, _), s)| (*name, s)).collect())
 }
 
-/// Real products and sums a second, in each of `rounds`: a product of matrices on every thread of the pool, as nothing else keeps the units for
-/// multiplying and adding as busy.
+/// Multiply-adds that nothing but themselves waits for: as many chains as hide how long one takes.
+struct MultiplyAdds {
+    rounds: usize,
+    factor: f32,
+    term: f32,
+}
+
+/// Chains of a thread.
+const CHAINS: usize = 12;
+
+impl WithSimd for MultiplyAdds {
+    /// A number that depends on all of them, and the lanes of a register.
+    type Output = (f32, usize);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f32, usize) {
+        let (factor, term) = (simd.splat_f32s(self.factor), simd.splat_f32s(self.term));
+        let mut chains = [term; CHAINS];
+        for _ in 0..self.rounds {
+            for a in &mut chains {
+                *a = simd.mul_add_f32s(*a, factor, term);
+            }
+        }
+        let all = chains.into_iter().fold(term, |a, b| simd.add_f32s(a, b));
+        (simd.reduce_sum_f32s(all), S::F32_LANES)
+    }
+}
+
+/// Real products and sums a second, in each of `rounds`: multiply-adds in registers, in the widest that the processor has, on every
+/// thread of the pool.
 pub(crate) fn multiply_adds(rounds: usize) -> Vec<f64> {
-    /// Products of a round.
-    const EACH: usize = 4;
-    let threads = rayon::current_num_threads();
-    let factors = DMatrix::<f32>::from_fn(ROWS, ROWS, |r, c| 1e-3 * (r + 2 * c) as f32);
+    /// Rounds of a thread: about a millisecond.
+    const EACH: usize = 100_000;
+    let arch = Arch::new();
     let round = || {
         let start = Instant::now();
-        rayon::broadcast(|_| {
-            let mut product = DMatrix::<f32>::zeros(ROWS, ROWS);
-            for _ in 0..EACH {
-                product.gemm(1.0, black_box(&factors), black_box(&factors), 0.0);
-            }
-            black_box(product[(0, 0)])
+        let lanes = rayon::broadcast(|_| {
+            let work = MultiplyAdds { rounds: black_box(EACH), factor: black_box(0.5), term: black_box(1.0) };
+            let (sum, lanes) = arch.dispatch(work);
+            black_box(sum);
+            lanes
         });
-        start.elapsed().as_secs_f64()
+        let flops = 2 * EACH * CHAINS * lanes.iter().sum::<usize>();
+        flops as f64 / start.elapsed().as_secs_f64().max(1e-12)
     };
     round();
-    let flops = (threads * EACH * 2 * ROWS.pow(3)) as f64;
-    (0..rounds.max(1)).map(|_| flops / round().max(1e-12)).collect()
+    (0..rounds.max(1)).map(|_| round()).collect()
 }
