@@ -1,7 +1,7 @@
 """What scripts/bench-peers runs for the catalogue beyond Fourier transforms: see there.
 
 Convolutions beside PyTorch and SciPy, wavelets beside PyWavelets, projections beside scikit-image and ASTRA, differences beside
-PyLops, patches beside SigPy, real transforms and warps beside SciPy, sums between points beside FINUFFT. What is not installed is left out and said. Times are those of the host, medians over alternating rounds.
+PyLops, patches beside SigPy, matrix products beside NumPy and PyTorch, real transforms and warps beside SciPy, sums between points beside FINUFFT. What is not installed is left out and said. Times are those of the host, medians over alternating rounds.
 """
 
 import json
@@ -238,13 +238,25 @@ def neighbours():
         compare("patches 512^2, 8^2 by 4, complex", linop, {}, peers)
 
 
+def products():
+    torch = module("torch")
+    complex_ = lambda *shape: (RNG.standard_normal(shape) + 1j * RNG.standard_normal(shape)).astype(np.complex64)  # noqa: E731
+    for rows, terms, columns in ((1024, 1024, 64), (64, 32, 65536), (8, 32, 65536)):
+        w, x, y = complex_(rows, terms), complex_(terms, columns), complex_(rows, columns)
+        linop = {"op": "dense", "in": f"N={terms} T={columns}", "weight": "w.npy", "dims": "M N", "out": "M T"}
+        adjoint = w.conj().T.copy()
+        peers = [("forward", "NumPy", lambda: w @ x), ("adjoint", "NumPy", lambda: adjoint @ y)]
+        if torch:
+            torch.set_num_threads(THREADS)
+            a, b = torch.from_numpy(w), torch.from_numpy(x)
+            peers.append(("forward", "torch matmul", lambda: a @ b))
+        compare(f"product {rows} x {terms} by {terms} x {columns}, complex", linop, {"w.npy": w}, peers)
+
+
+# All, or those that are named behind the rounds.
+WORKS = [convolutions, wavelets, projections, fans, neighbours, transforms, points, fields, products]
 print(f"{THREADS} threads, medians of {ROUNDS} rounds of {RUNS} runs")
 print("*  theirs on real values, ours on complex ones, which are twice as many; ** likewise")
-convolutions()
-wavelets()
-projections()
-fans()
-neighbours()
-transforms()
-points()
-fields()
+for work in WORKS:
+    if not sys.argv[3:] or work.__name__ in sys.argv[3:]:
+        work()

@@ -641,3 +641,28 @@ fn the_choice_of_a_normal_counts_the_kernels_of_a_mixing() {
     }
     assert!(taken[0] && !taken[4], "{taken:?}");
 }
+
+/// Plans are made, and their memory is stated, before the kernel of a convolution is.
+#[test]
+fn a_plan_is_told_of_before_its_spectra_are_made() {
+    use std::time::Instant;
+    let n = 768;
+    let locs = ndarray::ArrayD::from_shape_fn(ndarray::IxDyn(&[40_000, 2]), |i| {
+        ((i[0] * (7 + 4 * i[1]) % 40_000) as f64 / 40_000.0 - 0.5) * n as f64
+    });
+    let shape = format!("Y={n} X={n}");
+    let options = linop::NufftOptions::default().toeplitz(Some(true));
+    let f = linop::nufft(&shape, &locs, "Y X", options, "K").unwrap().n();
+    let (device, x) = (Device::host(), complex(&shape, 1));
+    let begin = Instant::now();
+    let plan = f.plan(&device, linops::DType::Complex32).unwrap();
+    let planned = begin.elapsed();
+    // Two bytes of the doubled grid for each of the image's: the kernel is real.
+    assert!(linops::MemoryUse::of(&plan).unwrap().constants >= 4 * 4 * (n * n) as u64);
+    let begin = Instant::now();
+    let first = f.apply(&x).unwrap();
+    let made = begin.elapsed();
+    assert!(2 * planned < made, "planned in {planned:?}, made and applied in {made:?}");
+    let again = f.apply(&x).unwrap();
+    assert_eq!(first.to_array().unwrap(), again.to_array().unwrap());
+}

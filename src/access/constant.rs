@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 /// A constant tensor in C order, shared by handle. Two handles are equal when they are the same tensor (by id), which is
 /// what keys plans and device copies.
@@ -18,8 +18,13 @@ pub struct Constant(Arc<Inner>);
 struct Inner {
     key: ConstantKey,
     extents: Vec<usize>,
-    data: ConstantData,
+    complex: bool,
+    data: OnceLock<ConstantData>,
+    /// Makes the data; gone when they are there.
+    make: Mutex<Option<Make>>,
 }
+
+type Make = Arc<dyn Fn() -> Result<ConstantData> + Send + Sync>;
 
 /// What tells constants apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,11 +75,10 @@ impl Constant {
     /// # Errors
     /// The number of values is not the product of the extents.
     pub fn new(extents: Vec<usize>, data: ConstantData) -> Result<Constant> {
-        let len = match &data {
-            ConstantData::F32(d) => d.len(),
-            ConstantData::C32(d) => d.len(),
-            ConstantData::Stacked(parts) => return Constant::stacked(parts),
-        };
+        if let ConstantData::Stacked(parts) = &data {
+            return Constant::stacked(parts);
+        }
+        let len = data.len();
         if len != extents.iter().product::<usize>() || len == 0 {
             return shape_err!("a constant of extents {extents:?} came with {len} values");
         }
@@ -82,9 +86,48 @@ impl Constant {
     }
 
     fn of(extents: Vec<usize>, data: ConstantData) -> Constant {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let key = ConstantKey::One(NEXT.fetch_add(1, Ordering::Relaxed));
-        Constant(Arc::new(Inner { key, extents, data }))
+        let complex = data.is_complex();
+        Constant(Arc::new(Inner {
+            key: ConstantKey::next(),
+            extents,
+            complex,
+            data: data.into(),
+            make: Mutex::default(),
+        }))
+    }
+
+    /// A constant whose values are made when a plan that reads them is prepared to run: plans can be made and told of without
+    /// them. `make` must give as many as the extents hold, complex or not as said.
+    pub(crate) fn deferred(
+        extents: Vec<usize>,
+        complex: bool,
+        make: impl Fn() -> Result<ConstantData> + Send + Sync + 'static,
+    ) -> Constant {
+        let make = Mutex::new(Some(Arc::new(make) as Make));
+        Constant(Arc::new(Inner { key: ConstantKey::next(), extents, complex, data: OnceLock::new(), make }))
+    }
+
+    /// Makes the values, if they are not there.
+    ///
+    /// # Errors
+    /// Those of what makes them; there is no memory for them.
+    pub(crate) fn ready(&self) -> Result<()> {
+        if let Some(data) = self.0.data.get() {
+            return match data {
+                ConstantData::Stacked(parts) => parts.iter().try_for_each(Constant::ready),
+                ConstantData::F32(_) | ConstantData::C32(_) => Ok(()),
+            };
+        }
+        let make = self.0.make.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Where several make it at once, the first one's stays.
+        let Some(make) = make else { return Ok(()) };
+        let data = make()?;
+        if data.len() != self.len() || data.is_complex() != self.0.complex {
+            return shape_err!("a constant of extents {:?} was made with {} values", self.extents(), data.len());
+        }
+        let _ = self.0.data.set(data);
+        *self.0.make.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 
     /// Constants of one dtype and of equal extents behind an axis in front. Equal parts give equal constants, so that plans
@@ -106,13 +149,14 @@ impl Constant {
         };
         let key = ConstantKey::Stacked(flat.iter().flat_map(ids).collect());
         let extents = std::iter::once(parts.len()).chain(extents.iter().copied()).collect();
-        Ok(Constant(Arc::new(Inner { key, extents, data: ConstantData::Stacked(flat) })))
+        let data = ConstantData::Stacked(flat).into();
+        Ok(Constant(Arc::new(Inner { key, extents, complex, data, make: Mutex::default() })))
     }
 
     /// The constants that this one is stacked from, or itself alone.
     pub fn parts(&self) -> &[Constant] {
-        match &self.0.data {
-            ConstantData::Stacked(parts) => parts,
+        match self.0.data.get() {
+            Some(ConstantData::Stacked(parts)) => parts,
             _ => std::slice::from_ref(self),
         }
     }
@@ -128,17 +172,22 @@ impl Constant {
     }
 
     /// The values in C order.
+    ///
+    /// # Panics
+    /// They have yet to be made, and cannot be: a plan that is prepared to run has made its own, or is none.
     pub fn data(&self) -> &ConstantData {
-        &self.0.data
+        if let Some(data) = self.0.data.get() {
+            return data;
+        }
+        if let Err(e) = self.ready() {
+            panic!("{e}");
+        }
+        self.0.data.wait()
     }
 
     /// Whether the values are complex.
     pub fn is_complex(&self) -> bool {
-        match &self.0.data {
-            ConstantData::F32(_) => false,
-            ConstantData::C32(_) => true,
-            ConstantData::Stacked(parts) => parts.iter().all(Constant::is_complex),
-        }
+        self.0.complex
     }
 
     /// Number of values.
@@ -179,7 +228,7 @@ impl Constant {
             (0..kept.len()).map(at).sum::<i64>() as usize
         };
         let len: usize = reduced.iter().product();
-        let data = match &self.0.data {
+        let data = match self.data() {
             ConstantData::F32(d) => ConstantData::F32((0..len).map(|i| d[source(i)]).collect()),
             ConstantData::C32(d) => ConstantData::C32((0..len).map(|i| d[source(i)]).collect()),
             ConstantData::Stacked(_) => return (self.clone(), (0..extents.len()).collect()),
@@ -198,7 +247,7 @@ impl Constant {
         extents[axis] = range.len();
         let at = (0..self.len()).step_by(line).flat_map(|r| r + first..r + first + len);
         let count = self.len() / line * len;
-        let data = match &self.0.data {
+        let data = match self.data() {
             ConstantData::F32(d) => ConstantData::F32(collected(at.map(|i| d[i]), count)?),
             ConstantData::C32(d) => ConstantData::C32(collected(at.map(|i| d[i]), count)?),
             ConstantData::Stacked(_) => match self.is_complex() {
@@ -211,13 +260,39 @@ impl Constant {
 
     /// One value, as complex.
     pub fn get(&self, index: usize) -> Complex32 {
-        match &self.0.data {
+        match self.data() {
             ConstantData::F32(d) => Complex32::new(d[index], 0.0),
             ConstantData::C32(d) => d[index],
             ConstantData::Stacked(parts) => {
                 let len = self.len() / parts.len();
                 parts[index / len].get(index % len)
             }
+        }
+    }
+}
+
+impl ConstantKey {
+    fn next() -> ConstantKey {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        ConstantKey::One(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl ConstantData {
+    /// Number of values.
+    fn len(&self) -> usize {
+        match self {
+            ConstantData::F32(d) => d.len(),
+            ConstantData::C32(d) => d.len(),
+            ConstantData::Stacked(parts) => parts.iter().map(Constant::len).sum(),
+        }
+    }
+
+    fn is_complex(&self) -> bool {
+        match self {
+            ConstantData::F32(_) => false,
+            ConstantData::C32(_) => true,
+            ConstantData::Stacked(parts) => parts.iter().all(Constant::is_complex),
         }
     }
 }

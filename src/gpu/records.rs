@@ -61,6 +61,7 @@ impl Records {
 
 fn upload(core: &Core, block: &Block, constant: &Constant) -> Result<()> {
     let mut at = 0;
+    constant.ready()?;
     for part in constant.parts() {
         match part.data() {
             ConstantData::F32(v) => core.write(block, at, bytemuck::cast_slice(v))?,

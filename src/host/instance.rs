@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::memory::{table_bytes, taken};
 use super::region::Run;
+use crate::access::Constant;
 use crate::allocate::zeroed;
 use crate::error::{Error, Result, shape_err};
 use crate::loops::{HostBuf, Real, Slice};
@@ -149,6 +150,7 @@ pub(super) fn kernels<T: Precision>(plan: &Plan) -> Result<Kernels<T>> {
     let bytes = largest.max(table_bytes(plan)).saturating_mul(size_of::<T>() as u64 / 4);
     let reals = usize::try_from(bytes / 4).map_err(|_| too_large(bytes))?;
     zeroed::<f32>(reals)?;
+    plan.weights().into_iter().try_for_each(Constant::ready)?;
     let kernel = |kernel: &StepKernel| match kernel.for_host() {
         Some(k) => Ok(T::bind(k)),
         None => Err(Error::Device("a plan for a GPU does not run on the host".into())),

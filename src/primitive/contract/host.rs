@@ -12,6 +12,10 @@ use rayon::prelude::*;
 const ROWS: usize = 256;
 const COLUMNS: usize = 512;
 const READ: usize = 1 << 15;
+/// Terms that are added one after the other before they join the result: sums of many keep their digits.
+const TERMS: usize = 128;
+/// Rows or columns that a multiple is made of, at most.
+const FILLED: usize = 64;
 
 /// y = w·x, see [`Product`].
 #[derive(Clone, Debug)]
@@ -181,11 +185,11 @@ impl HostLoops for MatrixKernel {
     fn taken(&self, element: usize, _: bool, _: usize) -> Taken {
         let (width, height) = (self.width(), self.height());
         let blocks = self.product.outer * self.product.rows.div_ceil(height) * self.product.columns.div_ceil(width);
-        let lines = self.product.outer * self.product.rows.max(self.product.columns);
-        let lists = (blocks * size_of::<Vec<&mut [f32]>>() + blocks.max(lines) * height.max(width) * 16) as u64;
-        // What the crate packs is of the size of its blocks, some times that of a cache.
-        let packed = (4 << 20) as u64;
-        Taken { each: ((self.product.terms + height) * width * element) as u64 + packed, shared: lists }
+        let pieces = if self.product.turned { width } else { height };
+        let lists = (blocks * (size_of::<Vec<&mut [f32]>>() + pieces * size_of::<&mut [f32]>())) as u64;
+        // What the crate packs: a block of each operand, filled up to whole registers.
+        let packed = (height + width + 2 * FILLED) * self.product.terms.min(TERMS);
+        Taken { each: (((self.product.terms + height) * width + packed) * element) as u64, shared: lists }
     }
 
     fn table_bytes(&self) -> u64 {
@@ -230,24 +234,25 @@ impl Block {
         assert!(w.len() >= self.rows * self.terms);
         assert!(x.len() >= end((self.terms, x_term), (columns, x_column)));
         assert!(y.len() >= end((self.rows, y_row), (columns, y_column)));
-        for lane in 0..lanes {
+        for (lane, first) in (0..lanes).flat_map(|lane| (0..self.terms).step_by(TERMS).map(move |k| (lane, k))) {
             // SAFETY: rows, columns and terms are at least 1, and with these strides the last element of each operand lies within
-            // its slice, as is asserted. y is borrowed alone, is not read, and its strides lead to each element once. S is f32,
-            // f64 or a complex number of them, which the crate knows.
+            // its slice, as is asserted; terms from `first` on are some of them. y is borrowed alone, is read only where the terms
+            // before have written it, and its strides lead to each element once. S is f32, f64 or a complex number of them, which
+            // the crate knows.
             #[allow(unsafe_code)]
             unsafe {
                 gemm::gemm(
                     self.rows,
                     columns,
-                    self.terms,
+                    TERMS.min(self.terms - first),
                     y.as_mut_ptr().add(lane),
                     y_column as isize,
                     y_row as isize,
-                    false,
-                    w.as_ptr(),
+                    first > 0,
+                    w.as_ptr().add(first),
                     1,
                     self.terms as isize,
-                    x.as_ptr().add(lane),
+                    x.as_ptr().add(lane + first * x_term),
                     x_column as isize,
                     x_term as isize,
                     one,

@@ -83,19 +83,23 @@ impl Filter {
             (row, sums(f, &mut behind.clone()), along(f, first))
         });
         let offsets: Vec<(Vec<i64>, Vec<i64>, Vec<i64>)> = offsets.collect();
-        let value = |i: usize| {
-            let (row, column, m) = (i / n / columns, i / n % columns, i % n);
-            weights.iter().zip(&offsets).fold(Complex32::new(1.0, 0.0), |v, (f, o)| {
-                let w = f.weight.get((f.access.base + o.0[row] + o.1[column] + o.2[m]) as usize);
-                v * if f.conj { w.conj() } else { w }
+        let weights = weights.to_vec();
+        let complex = weights.iter().any(|f| f.weight.is_complex());
+        let table = Constant::deferred(vec![rows, columns, n], complex, move || {
+            weights.iter().try_for_each(|f| f.weight.ready())?;
+            let value = |i: usize| {
+                let (row, column, m) = (i / n / columns, i / n % columns, i % n);
+                weights.iter().zip(&offsets).fold(Complex32::new(1.0, 0.0), |v, (f, o)| {
+                    let w = f.weight.get((f.access.base + o.0[row] + o.1[column] + o.2[m]) as usize);
+                    v * if f.conj { w.conj() } else { w }
+                })
+            };
+            let all = (0..rows * columns * n).into_par_iter();
+            Ok(match complex {
+                true => ConstantData::C32(all.map(value).collect()),
+                false => ConstantData::F32(all.map(|i| value(i).re).collect()),
             })
-        };
-        let all = (0..rows * columns * n).into_par_iter();
-        let data = match weights.iter().any(|f| f.weight.is_complex()) {
-            true => ConstantData::C32(all.map(value).collect()),
-            false => ConstantData::F32(all.map(|i| value(i).re).collect()),
-        };
-        let table = Constant::new(vec![rows, columns, n], data)?;
+        });
         Ok(Filter {
             extents: extents.to_vec(),
             axes: axes.to_vec(),

@@ -99,35 +99,43 @@ impl Nufft {
     /// The eigenvalues of the circulant, over its size: real where W is real, so that the normal is exactly self-adjoint.
     fn spectrum(&self, w: &Inner, doubled: &[usize]) -> Result<Constant> {
         let real = w.values.iter().all(|w| w.im == 0.0);
-        let mut all = Eigenvalues::new(real);
-        let circulant = Circulant::new(self, doubled)?;
-        for w in w.values.chunks_exact(self.count()) {
-            all.append(circulant.eigenvalues(w, real)?);
-        }
-        all.constant(w.extents.iter().chain(doubled).copied().collect())
+        let (extents, nufft) = (w.extents.iter().chain(doubled).copied().collect(), self.clone());
+        let (weights, doubled) = (w.values.clone(), doubled.to_vec());
+        Ok(Constant::deferred(extents, !real, move || {
+            let mut all = Eigenvalues::new(real);
+            let circulant = Circulant::new(&nufft, &doubled)?;
+            for w in weights.chunks_exact(nufft.count()) {
+                all.append(circulant.eigenvalues(w, real)?);
+            }
+            Ok(all.0)
+        }))
     }
 
     /// The same for a Hermitian W, diagonal by diagonal: what is below the main one are conjugates.
     fn diagonals(&self, w: &Inner, doubled: &[usize]) -> Result<Vec<Constant>> {
-        let circulant = Circulant::new(self, doubled)?;
         let real = w.values.iter().all(|w| w.im == 0.0);
         let diagonal = |d: usize| {
             let rows = w.diagonal(d);
             let extents = std::iter::once(rows.len()).chain(doubled.iter().copied()).collect();
             // On the main one W itself is real, but for rounding.
             let real = real || d == 0;
-            let mut all = Eigenvalues::new(real);
-            for (below, mut w) in rows {
-                if d == 0 {
-                    w.iter_mut().for_each(|w| w.im = 0.0);
+            let (nufft, doubled) = (self.clone(), doubled.to_vec());
+            Ok(Constant::deferred(extents, !real, move || {
+                let circulant = Circulant::new(&nufft, &doubled)?;
+                let mut all = Eigenvalues::new(real);
+                for (below, w) in &rows {
+                    let mut w = w.clone();
+                    if d == 0 {
+                        w.iter_mut().for_each(|w| w.im = 0.0);
+                    }
+                    let mut row = circulant.eigenvalues(&w, real)?;
+                    if let (true, ConstantData::C32(row)) = (*below, &mut row) {
+                        row.iter_mut().for_each(|v| *v = v.conj());
+                    }
+                    all.append(row);
                 }
-                let mut row = circulant.eigenvalues(&w, real)?;
-                if let (true, ConstantData::C32(row)) = (below, &mut row) {
-                    row.iter_mut().for_each(|v| *v = v.conj());
-                }
-                all.append(row);
-            }
-            all.constant(extents)
+                Ok(all.0)
+            }))
         };
         (0..=w.order() / 2).map(diagonal).collect()
     }
@@ -150,10 +158,6 @@ impl Eigenvalues {
             (ConstantData::C32(all), ConstantData::C32(more)) => all.extend(more),
             (all, more) => debug_assert!(false, "{} and {} values", len(all), len(&more)),
         }
-    }
-
-    fn constant(self, extents: Vec<usize>) -> Result<Constant> {
-        Constant::new(extents, self.0)
     }
 }
 
