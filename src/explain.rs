@@ -18,6 +18,8 @@
 //! ```
 
 use crate::error::Result;
+#[cfg(feature = "gpu")]
+use crate::kept::fnv;
 use crate::linop::Linop;
 use crate::plan::PlanOptions;
 #[cfg(feature = "gpu")]
@@ -88,10 +90,4 @@ impl Plan {
         }
         Ok(all)
     }
-}
-
-/// The 64-bit FNV-1a hash (<http://www.isthe.com/chongo/tech/comp/fnv/>): the same wherever and whenever it is built.
-#[cfg(feature = "gpu")]
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }

@@ -39,6 +39,8 @@ mod run;
 mod arithmetic;
 
 pub mod explain;
+pub mod profile;
+pub mod tune;
 
 pub mod check;
 pub mod solve;
@@ -83,13 +85,15 @@ pub mod internal {
     }
     #[cfg(feature = "gpu")]
     pub use crate::convex::kernels as convex_kernels;
+    #[cfg(feature = "gpu")]
+    pub use crate::gpu::roof_kernels;
     pub use crate::host::{HostBuf, HostInstance, Slice};
     pub use crate::ir::{Node, Program};
     pub use crate::plan::{Cost, Item, Plan, PlanOptions, PlanValue, Region, Schedule, Step, Target, size_class};
     pub use crate::points::Weights;
     pub use crate::primitive::fft::next_smooth;
     pub use crate::primitive::{Sample, samples};
-    pub use crate::shader::{Binding, Draft, GpuLimits, KernelShape, List, Operand};
+    pub use crate::shader::{Binding, Choices, Draft, GpuLimits, KernelShape, List, Operand};
     #[cfg(feature = "gpu")]
     pub use crate::shader::{Reflected, Slot, translate, validate};
     #[cfg(feature = "gpu")]

@@ -1,9 +1,10 @@
 //! `linops bench`: the time of a linop file on a device, beside a copy of as many bytes on the same device; without a file,
-//! what threads and lanes bring to sums of sub-linops.
+//! what threads and lanes bring to sums of sub-linops; with `--suite` a fixed list of works, each beside what the device can do.
 //!
 //! Runs alternate between the linop and the copy, so that a machine that slows down slows both; medians are reported, and
 //! the ratio of the two bandwidths is what to read.
 
+mod suite;
 mod threads;
 mod workloads;
 
@@ -23,10 +24,14 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args)]
 pub struct Args {
     /// The linop file (.json); without it, sums of sub-linops are measured: threaded, unthreaded, and by lanes
+    #[arg(conflicts_with = "suite")]
     file: Option<PathBuf>,
 
+    #[command(flatten)]
+    suite: suite::SuiteArgs,
+
     /// Runs of each
-    #[arg(long, value_name = "N", default_value = "30", value_parser = from_one, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", conflicts_with = "suite", default_value = "30", value_parser = from_one, allow_negative_numbers = true)]
     runs: NonZeroUsize,
 
     #[command(flatten)]
@@ -60,6 +65,9 @@ impl Row {
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
+    if args.suite.wanted() {
+        return suite::run(&args.suite, &args.common, printer);
+    }
     let device = args.common.device()?;
     let Some(file) = &args.file else {
         let rows = threads::run(&device, args.runs.get(), args.common.lanes(), printer)?;
@@ -112,7 +120,7 @@ fn value(r: &Row) -> Value {
 }
 
 /// Not zeros: the system maps those to one page, which no cache ever misses.
-fn filled(shape: &Shape) -> Result<Tensor> {
+pub fn filled(shape: &Shape) -> Result<Tensor> {
     let values = ArcArray::from_elem(IxDyn(shape.extents()), Complex32::new(0.5, -0.25));
     Tensor::from_host(shape.clone(), HostArray::Complex32(values))
 }

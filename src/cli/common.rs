@@ -15,6 +15,11 @@ pub struct Common {
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     lanes: Option<NonZeroUsize>,
 
+    /// Keep nothing on disk for the next run, and read nothing of an earlier one: kernels as the driver compiled them
+    /// (LINOPS_CACHE_DIR says where else they are)
+    #[arg(long)]
+    no_cache: bool,
+
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -32,6 +37,7 @@ fn device_name(text: &str) -> Result<String, String> {
 impl Common {
     /// The chosen device; `auto` if none was named.
     pub fn device(&self) -> Result<Device> {
+        self.heed_cache();
         let name = self.device.as_deref().unwrap_or("auto");
         if name == "auto" {
             warn_of_adapter("the host is used");
@@ -41,6 +47,14 @@ impl Common {
             warn_of_refused();
         }
         self.limited(device)
+    }
+
+    /// Says whether devices that are opened keep anything on disk.
+    fn heed_cache(&self) {
+        #[cfg(feature = "gpu")]
+        if self.no_cache {
+            linops::gpu::set_disk_cache(false);
+        }
     }
 
     /// Whether a device was named.
@@ -74,6 +88,7 @@ impl Common {
 
     /// The chosen device, or else all that are present: the host, and each adapter, software ones included.
     pub fn devices(&self) -> Result<Vec<Device>> {
+        self.heed_cache();
         match &self.device {
             Some(name) => Ok(vec![self.limited(Device::by_name(name)?)?]),
             None => {

@@ -1,6 +1,7 @@
 //! `linops explain`: what a linop file says, and what runs for it.
 
 mod kernels;
+mod profile;
 
 use super::DONE;
 use super::common::{Common, bytes, count};
@@ -25,6 +26,9 @@ pub struct Args {
 
     #[command(flatten)]
     kernels: kernels::KernelArgs,
+
+    #[command(flatten)]
+    profile: profile::ProfileArgs,
 
     /// Say in which tiles it takes at most so many bytes on the device, such as 64M or 1.5G
     #[arg(long, value_name = "BYTES", value_parser = byte_count, conflicts_with = "kind")]
@@ -111,6 +115,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let what = "the host runs no kernels; choose a GPU by --device gpu, or a kind of one by --for";
         return Err(Error::Device(what.into()));
     }
+    let mut profiler = match &planned {
+        Planned::On(device) => args.profile.begin(device, &linop)?,
+        Planned::For(_) => None,
+    };
     args.kernels.make_folder()?;
     printer.line(&linop);
     printer.line(format_args!("\ndevice {}", planned.name()));
@@ -133,6 +141,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             }
             Err(e) => return Err(e.clone()),
         };
+        if let Some(profiler) = &mut profiler {
+            said["profile"] = profiler.measure(name, &linop, printer)?;
+        }
         if let (Some(budget), Planned::On(device)) = (args.memory_budget, &planned) {
             let fit = linop.fit(device, DType::Complex32, budget);
             said["within"] = within(budget, &fit, printer);
@@ -162,6 +173,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if let Some(folder) = args.kernels.folder() {
         printer.line(format_args!("\n{} in {}", count_of(files.len(), "kernel file"), folder.display()));
     }
+    let roof = profiler.map(|p| p.finish(printer)).transpose()?;
     printer.json(&json!({
         "linop": linop.to_string(),
         "input": linop.input()?.to_string(),
@@ -169,6 +181,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "device": planned.name(),
         "containers": containers,
         "plans": plans,
+        "roof": roof,
         "nufft_normals": normals,
         "wgsl": texts,
         "kernels": files,

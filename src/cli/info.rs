@@ -42,6 +42,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     ];
     let settings = settings();
     lines.extend(settings.iter().map(|(name, value)| field("set", &format!("{name}={value}"))));
+    let cache = cache();
+    lines.extend(cache.iter().map(|folder| field("cache", folder)));
     let adapters = adapters(&mut lines);
     lines.iter().for_each(|line| printer.line(line));
     printer.json(&json!({
@@ -49,6 +51,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         "features": features,
         "host": { "system": system, "cores": cores },
         "settings": settings.into_iter().collect::<serde_json::Map<_, _>>(),
+        "cache": cache,
         "adapters": adapters,
     }));
     if let Some(output) = output {
@@ -73,6 +76,14 @@ fn settings() -> Vec<(String, Value)> {
         .collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
+}
+
+/// Where files are kept for later runs.
+fn cache() -> Option<String> {
+    #[cfg(feature = "gpu")]
+    return linops::gpu::disk_cache().map(|folder| folder.display().to_string());
+    #[cfg(not(feature = "gpu"))]
+    None
 }
 
 /// Adds lines about the adapters, and gives them as JSON.

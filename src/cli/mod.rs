@@ -15,6 +15,7 @@ mod demo;
 mod denoise;
 mod describe;
 mod explain;
+mod gaps;
 mod grids;
 mod info;
 mod inpaint;
@@ -38,6 +39,7 @@ mod samples;
 mod save;
 mod shown;
 mod threads;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use linops::Result;
@@ -80,8 +82,10 @@ enum Verb {
     Check(check::Args),
     /// Show a linop file's tree and the plan it runs by
     Explain(explain::Args),
-    /// Time a linop file beside a copy kernel
+    /// Time a linop file beside a copy kernel, or with --suite a fixed list of works
     Bench(bench::Args),
+    /// Find the fastest kernels of a GPU by measuring, and keep them for later runs
+    Tune(tune::Args),
     /// Write a linop file anew, in one place with its arrays
     Save(save::Args),
     /// List the ops that a linop file can name
@@ -149,6 +153,7 @@ impl Verb {
             Verb::Check(a) => Some(&a.common),
             Verb::Explain(a) => Some(&a.common),
             Verb::Bench(a) => Some(&a.common),
+            Verb::Tune(a) => Some(&a.common),
             Verb::Inspect(_) | Verb::Save(_) | Verb::List(_) | Verb::Describe(_) | Verb::Info(_) => None,
         }
     }
@@ -215,6 +220,7 @@ impl Verb {
             Verb::Check(a) => check::run(a, printer),
             Verb::Explain(a) => explain::run(a, printer),
             Verb::Bench(a) => bench::run(a, printer),
+            Verb::Tune(a) => tune::run(a, printer),
             Verb::Save(a) => save::run(a, printer),
             Verb::List(a) => list::run(a, printer),
             Verb::Describe(a) => describe::run(a, printer),

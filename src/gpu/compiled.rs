@@ -42,6 +42,8 @@ pub(super) struct Dispatch {
     pub entries: Vec<Entry>,
     pub groups: (u32, u32, u32),
     pub lane: usize,
+    /// The step that it is of.
+    pub step: usize,
     /// Whether the call's input or output is bound.
     pub external: bool,
     /// Starts a new pass: a wave of several steps, or the first step behind one.
@@ -62,6 +64,8 @@ pub(super) struct Submission {
 /// A step that the host runs, with what it reads and writes.
 #[derive(Debug)]
 pub(super) struct Through {
+    /// Its place in the plan.
+    pub at: usize,
     pub step: HostStep,
     pub input: From,
     pub output: From,
@@ -137,16 +141,8 @@ impl CompiledPlan {
     /// [`apply`](CompiledPlan::apply) into a tensor of the result's shape and dtype.
     pub fn apply_to(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Recorded> {
         gpu.check()?;
-        let copied;
-        let x = match gpu_buffer(x) {
-            // A caller's own buffer is on lane 0 alone.
-            Some(b) if !b.shared().everywhere() => {
-                copied = gpu.packed(std::slice::from_ref(x), x.shape().clone(), x.dtype())?;
-                &copied
-            }
-            _ => x,
-        };
-        let (input, out) = (self.here(x)?, self.here(y)?);
+        let copied = self.copied(gpu, x)?;
+        let (input, out) = (self.here(copied.as_ref().unwrap_or(x))?, self.here(y)?);
         self.leased(gpu.plans.ledger(), |instance| instance.run(self, input, out))
     }
 
@@ -161,12 +157,18 @@ impl CompiledPlan {
         self.leased(gpu.plans.ledger(), |instance| instance.record(self, input, out)).map(Some)
     }
 
-    fn here<'a>(&self, t: &'a Tensor) -> Result<&'a GpuBuffer> {
+    /// A copy of what not all lanes see: a caller's own buffer is on lane 0 alone.
+    pub(super) fn copied(&self, gpu: &Arc<Gpu>, x: &Tensor) -> Result<Option<Tensor>> {
+        let alone = gpu_buffer(x).is_some_and(|b| !b.shared().everywhere());
+        alone.then(|| gpu.packed(std::slice::from_ref(x), x.shape().clone(), x.dtype())).transpose()
+    }
+
+    pub(super) fn here<'a>(&self, t: &'a Tensor) -> Result<&'a GpuBuffer> {
         gpu_buffer(t).ok_or_else(|| Error::Device(format!("the tensor {} is not on {}", t.shape(), self.core.name)))
     }
 
     /// With scratch of its own. Whoever leases it next submits later: on the same queue, or ordered by what uses it.
-    fn leased<T>(&self, ledger: &Ledger, f: impl FnOnce(&mut Instance) -> Result<T>) -> Result<T> {
+    pub(super) fn leased<T>(&self, ledger: &Ledger, f: impl FnOnce(&mut Instance) -> Result<T>) -> Result<T> {
         let leased = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut instance = match leased {
             Some(instance) => instance,
@@ -221,7 +223,7 @@ impl Compiler<'_> {
                 if let Some(step) = step.host_step(self.plan) {
                     let (input, output) = (place(self.plan, step.input), place(self.plan, step.store.value));
                     // Behind the kernels of its wave, which do not need it.
-                    current.then.push(Through { step, input, output });
+                    current.then.push(Through { at, step, input, output });
                     continue;
                 }
                 let cost = self.plan.step_cost(step);
@@ -244,7 +246,7 @@ impl Compiler<'_> {
                         made.clear();
                         bytes = each;
                     }
-                    let dispatch = self.dispatch(lane, draft, std::mem::take(&mut pass))?;
+                    let dispatch = self.dispatch(lane, at, draft, std::mem::take(&mut pass))?;
                     let shared = dispatch.entries.iter().map(|e| &e.from).filter(|f| matches!(f, From::Record(_)));
                     for from in shared.chain(reads.iter().filter(|r| !made.contains(r))) {
                         add(&mut current.reads, from);
@@ -270,7 +272,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn dispatch(&mut self, lane: usize, draft: &Draft, pass: bool) -> Result<Dispatch> {
+    fn dispatch(&mut self, lane: usize, step: usize, draft: &Draft, pass: bool) -> Result<Dispatch> {
         let pipeline = self.core.lane(lane).pipeline(&draft.name, &draft.text, draft.own.is_some())?;
         let mut entries = Vec::new();
         if draft.own.is_none() {
@@ -298,7 +300,7 @@ impl Compiler<'_> {
                 (x, y, 1)
             }
         };
-        Ok(Dispatch { pipeline, entries, groups, lane, external, pass })
+        Ok(Dispatch { pipeline, entries, groups, lane, step, external, pass })
     }
 
     fn uniform(&mut self, data: &[u32]) -> (u64, u64) {

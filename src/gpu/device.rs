@@ -3,10 +3,12 @@
 use super::adapters::{Choice, Found, find};
 use super::compiled::CompiledPlan;
 use super::core::Core;
+use super::driver_cache::{self, DriverCache};
 use super::groups::Groups;
 use super::pipelines::Pipelines;
 use super::pool::{Pool, PoolStats};
 use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport};
+use super::tuned::TunedFile;
 use crate::error::{Result, value_err};
 use crate::kept::{Ledger, Spares, Store};
 use crate::plan::{LaneLimit, Target};
@@ -43,6 +45,8 @@ pub struct GpuOptions {
     pub checked: bool,
     /// Hardware queues to use, where the adapter has them; None: what `LINOPS_QUEUES` says, else one.
     pub queues: Option<u32>,
+    /// Whether compiled kernels are kept on disk for the next process; None: as [`set_disk_cache`](super::set_disk_cache) says.
+    pub disk_cache: Option<bool>,
 }
 
 setters! { GpuOptions {
@@ -64,6 +68,8 @@ setters! { GpuOptions {
     checked: bool,
     /// With so many hardware queues, where there are some.
     queues: Option<u32>,
+    /// With compiled kernels kept on disk, or not.
+    disk_cache: Option<bool>,
 } }
 
 /// An opened GPU. Those that are opened by name, as software or as the best one stay open and are given out again; all others
@@ -76,6 +82,7 @@ pub struct Gpu {
     /// The verdict of the self-test.
     tested: Mutex<Option<Result<()>>>,
     weights: Option<Weights>,
+    tuned: Option<TunedFile>,
 }
 
 /// The name alone.
@@ -140,7 +147,7 @@ impl Gpu {
         let limits = if options.default_limits { None } else { limits };
         wgpu::DeviceDescriptor {
             label: Some("linops"),
-            required_features: wgpu::Features::empty(),
+            required_features: features(adapters, options),
             required_limits: limits.unwrap_or_default(),
             ..Default::default()
         }
@@ -149,7 +156,9 @@ impl Gpu {
     /// A GPU around a caller's own device and queue: only the limits that it has, no handler replaced.
     pub(crate) fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Arc<Gpu> {
         let info = adapter.get_info();
-        Gpu::around(info.name.clone(), &info, Lanes::around(device, queue), GpuOptions::default())
+        // Nothing is kept of a caller's device that they have not asked for.
+        let options = GpuOptions::default().disk_cache(Some(false));
+        Gpu::around(info.name.clone(), &info, Lanes::around(device, queue), options)
     }
 
     pub(crate) fn around(name: String, info: &wgpu::AdapterInfo, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
@@ -174,10 +183,19 @@ impl Gpu {
             max_groups: l.max_compute_workgroups_per_dimension.min(options.max_groups.unwrap_or(u32::MAX)),
             fill: options.fill.unwrap_or(shape.fill()),
             shape,
+            choices: None,
         };
+        let folder = driver_cache::folder(options.disk_cache);
+        let tuned = folder.as_ref().map(|folder| TunedFile::of(info, &limits, folder));
+        let limits = GpuLimits { choices: tuned.as_ref().and_then(TunedFile::read), ..limits };
         let ledger = Ledger::default();
+        let devices = (0..lanes.count()).map(|lane| lanes.device(lane));
+        let on_disk = match folder {
+            Some(folder) => DriverCache::of(devices, &folder),
+            None => devices.map(|_| None).collect(),
+        };
         let pipelines: Arc<[Pipelines]> =
-            (0..lanes.count()).map(|_| Pipelines::new(options.checked, ledger.clone())).collect();
+            on_disk.into_iter().map(|c| Pipelines::new(options.checked, ledger.clone(), c)).collect();
         let spares = pipelines.clone();
         let core = Core {
             device,
@@ -196,7 +214,13 @@ impl Gpu {
             lane_limit: LaneLimit::default(),
             tested: Mutex::default(),
             weights: options.weights,
+            tuned,
         })
+    }
+
+    /// Where the choices that were measured on this device are kept; None where nothing is kept.
+    pub(crate) fn tuned_file(&self) -> Option<&TunedFile> {
+        self.tuned.as_ref()
     }
 
     pub(crate) fn weights(&self) -> Option<Weights> {
@@ -267,4 +291,13 @@ impl Gpu {
     pub(crate) fn wait(&self) -> Result<()> {
         self.core.wait()
     }
+}
+
+/// What is used beside the defaults where all of these adapters have it: it changes no kernel.
+fn features(adapters: &[wgpu::Adapter], options: &GpuOptions) -> wgpu::Features {
+    if options.default_limits {
+        return wgpu::Features::empty();
+    }
+    let used = wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY;
+    adapters.iter().map(wgpu::Adapter::features).fold(used, |all, has| all & has)
 }

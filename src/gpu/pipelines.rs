@@ -1,8 +1,9 @@
 //! Compute pipelines by kernel text, compiled once for each device.
 
+use super::driver_cache::DriverCache;
 use super::faults::checked;
 use crate::error::{Error, Result};
-use crate::kept::{Booking, Ledger};
+use crate::kept::{Booking, Kept, Ledger};
 use crate::shader::{Slot, validate};
 use lru::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,8 @@ pub(super) struct Pipelines {
     by_text: Mutex<LruCache<Key, Arc<Place>>>,
     checked: bool,
     ledger: Ledger,
+    /// What the driver keeps between processes.
+    on_disk: Option<Arc<DriverCache>>,
 }
 
 /// A text, and whether it is a user's own: such a one is never trusted, even if it is letter by letter one of ours.
@@ -40,8 +43,8 @@ const KEPT: usize = 512;
 
 impl Pipelines {
     /// With `checked`, kernels keep the runtime checks of untrusted ones.
-    pub fn new(checked: bool, ledger: Ledger) -> Pipelines {
-        Pipelines { by_text: Mutex::new(LruCache::unbounded()), checked, ledger }
+    pub fn new(checked: bool, ledger: Ledger, on_disk: Option<Arc<DriverCache>>) -> Pipelines {
+        Pipelines { by_text: Mutex::new(LruCache::unbounded()), checked, ledger, on_disk }
     }
 
     /// How many there are.
@@ -119,9 +122,11 @@ impl Pipelines {
             })
             .collect();
         let checked_kernel = self.checked || own;
-        let make = || make(device, &label, text, &entries, checked_kernel);
+        let on_disk = self.on_disk.as_deref();
+        let make = || make(device, &label, text, &entries, checked_kernel, on_disk.map(DriverCache::get));
         match checked(device, make) {
             Ok((pipeline, layout)) => {
+                on_disk.inspect(|c| c.note());
                 let bytes = self.ledger.book(BYTES + text.len() as u64);
                 Ok(Pipeline { pipeline, layout, bindings: reflected.bindings, _bytes: bytes })
             }
@@ -138,6 +143,7 @@ fn make(
     text: &str,
     entries: &[wgpu::BindGroupLayoutEntry],
     checked: bool,
+    cache: Option<&wgpu::PipelineCache>,
 ) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
     let label = Some(label);
     let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries });
@@ -150,7 +156,7 @@ fn make(
     let module = if checked {
         device.create_shader_module(desc)
     } else {
-        // SAFETY: the text is assembled by our own rooms (`shader`, `vectors`, `elementwise`), never by a user (whose kernels are checked). Every index it forms is inside the
+        // SAFETY: the text is assembled by our own rooms (`shader`, `vectors`, `elementwise`), never by a user (whose kernels are checked), or stands in `roof` as a whole. Every index it forms is inside the
         // bound stretch: linear indices are tested against the dispatch's count, fused reads against their validity and
         // window before the access, workgroup memory is indexed below its declared length, and every loop is bounded by a
         // parameter. The tests run the same kernels with the checks on and compare the results bit for bit.
@@ -166,7 +172,19 @@ fn make(
             // Our kernels write workgroup memory before they read it.
             zero_initialize_workgroup_memory: checked,
         },
-        cache: None,
+        cache,
     });
     (pipeline, layout)
+}
+
+/// A cache of the driver's, with what an earlier process had in its own.
+pub(super) fn driver_cache(device: &wgpu::Device, data: Option<&Kept>) -> wgpu::PipelineCache {
+    let label = Some("linops");
+    let desc = wgpu::PipelineCacheDescriptor { label, data: data.map(Kept::bytes), fallback: true };
+    // SAFETY: the data must be what `get_data` gave for such a device. `Kept` is only made of a file that `driver_cache.rs` has
+    // written with what `get_data` gave: under a key of adapter, driver and version, with length and hash, which were compared
+    // when it was read, so that it is neither cut off nor damaged nor another device's. The file is this user's own and nobody
+    // else may write it; who can write it all the same can change this program too. Beyond that wgpu compares the identity that
+    // the driver gives its caches, and with `fallback` begins an empty one where they differ.
+    unsafe { device.create_pipeline_cache(&desc) }
 }

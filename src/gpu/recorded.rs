@@ -1,7 +1,7 @@
 //! Recording a compiled plan: bind groups over leased scratch, command buffers by several threads, one submitter.
 
 use super::buffer::{Block, GpuBuffer};
-use super::compiled::{CompiledPlan, Dispatch, From, Through};
+use super::compiled::{CompiledPlan, Dispatch, From, Submission, Through};
 use super::core::Core;
 use super::faults::checked;
 use super::groups::{Call, CallGroups};
@@ -116,8 +116,31 @@ impl Instance {
         Ok(groups)
     }
 
+    /// The bind groups of a call's dispatches, and of those that bind nothing of it.
+    pub fn all_bound(
+        &self,
+        plan: &CompiledPlan,
+        x: &GpuBuffer,
+        y: &GpuBuffer,
+    ) -> Result<(Arc<CallGroups>, &CallGroups)> {
+        Ok((self.bound(plan, x, y)?, &self.own))
+    }
+
+    /// What a submission reads and writes, where lanes ask for it.
+    pub fn used<'a>(
+        &'a self,
+        plan: &'a CompiledPlan,
+        s: &'a Submission,
+        call: (&'a GpuBuffer, &'a GpuBuffer),
+    ) -> (Vec<&'a SharedBuffer>, Vec<&'a SharedBuffer>) {
+        match plan.core.lanes.tracked() {
+            true => (self.places(plan, &s.reads, Some(call)), self.places(plan, &s.writes, Some(call))),
+            false => Default::default(),
+        }
+    }
+
     /// A step that the host runs: waits for what it reads, and brings the result back.
-    fn through_host(&self, plan: &CompiledPlan, t: &Through, call: (&GpuBuffer, &GpuBuffer)) -> Result<()> {
+    pub fn through_host(&self, plan: &CompiledPlan, t: &Through, call: (&GpuBuffer, &GpuBuffer)) -> Result<()> {
         let lanes = &plan.core.lanes;
         let read = lanes.read(self.place(plan, &t.input, Some(call)), t.step.reads())?;
         let result = t.step.run(&read)?;
@@ -149,10 +172,7 @@ impl Instance {
         .into_iter();
         let mut recorded = Recorded { dispatches: plan.dispatches.len(), ..Recorded::default() };
         for s in &plan.submissions {
-            let (reads, writes) = match lanes.tracked() {
-                true => (self.places(plan, &s.reads, Some((x, y))), self.places(plan, &s.writes, Some((x, y)))),
-                false => Default::default(),
-            };
+            let (reads, writes) = self.used(plan, s, (x, y));
             let stretches = recording.stretches(&s.dispatches);
             if stretches.is_empty() {
                 // The host begins.

@@ -1,5 +1,6 @@
 //! Scratch and prepared kernels for one plan: what an apply needs for itself alone.
 
+use super::clock::Clock;
 use super::memory::{table_bytes, taken};
 use super::region::Run;
 use crate::access::Constant;
@@ -36,6 +37,8 @@ impl Precision for f64 {
 pub struct HostInstance<T: Precision> {
     slots: Vec<Slot<T>>,
     pub(super) kernels: Kernels<T>,
+    /// There while somebody wants to know when steps run.
+    pub(super) clock: Option<Clock>,
 }
 
 /// The kernels of a plan with their tables, for all instances.
@@ -75,7 +78,7 @@ impl<T: Precision> HostInstance<T> {
             Ok(Slot(Mutex::new(Some(Arc::new(zeroed(len)?)))))
         };
         let slots = plan.memory.slots.iter().map(slot).collect::<Result<_>>()?;
-        let instance = HostInstance { slots, kernels };
+        let instance = HostInstance { slots, kernels, clock: None };
         // Buffers of tasks are asked for within kernels, where there is no way back: see that they can be had.
         let own = taken(plan, rayon::current_num_threads());
         let tasks = own.each.saturating_mul(rayon::current_num_threads() as u64).saturating_add(own.shared);

@@ -1,11 +1,12 @@
 //! What the host keeps for plans between applies.
 
+use super::clock::Clock;
 use super::instance::{HostInstance, Kernels, kernels};
 use super::memory::{constants, table_bytes};
 use crate::error::Result;
 use crate::kept::{Booking, Ledger, Shared, Spares, Store};
 use crate::loops::{HostBuf, Slice};
-use crate::plan::{LaneLimit, Plan};
+use crate::plan::{LaneLimit, Plan, StepTime};
 use crate::planner::PlanKey;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -82,7 +83,17 @@ impl HostPlan {
         self.leased(ledger, |instance| instance.run(&self.plan, x, stop))
     }
 
-    /// The same into a buffer of the output's length and dtype.
+    /// [`run`](HostPlan::run), with the time of each step.
+    pub fn profiled(&self, ledger: &Ledger, x: Slice<f32>, stop: &AtomicBool) -> Result<(HostBuf<f32>, Vec<StepTime>)> {
+        self.leased(ledger, |instance| {
+            instance.clock = Some(Clock::new());
+            let y = instance.run(&self.plan, x, stop);
+            let times = instance.clock.take().map_or_else(Vec::new, Clock::into_times);
+            Ok((y?, times))
+        })
+    }
+
+    /// [`run`](HostPlan::run) into a buffer of the output's length and dtype.
     pub fn run_into(
         &self,
         ledger: &Ledger,

@@ -4,10 +4,12 @@
 //! what a step writes is taken out of its place and put back, what it reads is shared. A thread that waits within a kernel may
 //! take up any other work.
 
+mod clock;
 mod instance;
 mod kept;
 mod memory;
 mod region;
+pub(crate) mod roof;
 mod space;
 mod tasks;
 

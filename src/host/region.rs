@@ -118,7 +118,11 @@ impl<T: Precision> Run<'_, T> {
         let run = |work: &mut [T]| {
             let mut done = Ok(());
             self.with(y, stretch, &mut |dst| {
-                done = kernel.run(Call { sources: &sources, work: &mut *work, store, dst });
+                let call = Call { sources: &sources, work: &mut *work, store, dst };
+                done = match &self.instance.clock {
+                    Some(clock) => clock.timed(s, || kernel.run(call)),
+                    None => kernel.run(call),
+                };
             });
             done
         };

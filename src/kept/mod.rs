@@ -7,12 +7,17 @@
 //!   lives, whoever else has a handle to it.
 //! - **One owner for each device.** Its [`Store`] gives up what was used longest ago while its ledger is over the budget; what
 //!   several plans share ([`Shared`]) is gone with the last of them, and all of it with the device.
+//! - **Between processes** files keep what a driver compiled (`disk.rs`): whole, with a hash, this user's own, or as good as none.
 
+#[cfg(feature = "gpu")]
+mod disk;
 mod ledger;
 mod made;
 mod shared;
 mod store;
 
+#[cfg(feature = "gpu")]
+pub(crate) use disk::{Folder, Kept, fnv};
 pub(crate) use ledger::{Booking, Ledger};
 pub(crate) use made::Made;
 pub(crate) use shared::Shared;

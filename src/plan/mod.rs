@@ -17,6 +17,7 @@ mod steps;
 mod target;
 #[cfg(feature = "gpu")]
 mod through;
+mod times;
 mod uploads;
 
 pub use cost::Cost;
@@ -33,6 +34,7 @@ pub(crate) use steps::{BodyKind, Steps, Unfused};
 pub use target::Target;
 #[cfg(feature = "gpu")]
 pub(crate) use through::HostStep;
+pub(crate) use times::StepTime;
 pub use uploads::Uploads;
 
 use crate::access::{Constant, Load, Store, ValueId};

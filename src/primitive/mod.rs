@@ -4,8 +4,12 @@
 //! and its `.wgsl` files. `map` and `sum` are the kernels of the core maps that all passes know.
 
 mod sample;
+#[cfg(feature = "gpu")]
+mod variant;
 
 pub use sample::Sample;
+#[cfg(feature = "gpu")]
+pub(crate) use variant::Variant;
 
 use crate::access::Load;
 use crate::error::Result;
@@ -39,6 +43,12 @@ primitives! {
     closure,
     custom,
     project,
+}
+
+/// The choices between kernels that compute the same on a GPU, each with a program of about so many elements that makes it.
+#[cfg(feature = "gpu")]
+pub(crate) fn variants(limits: &crate::shader::GpuLimits, elements: usize) -> Result<Vec<Variant>> {
+    fft::variants(limits, elements)
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.

@@ -131,13 +131,13 @@ impl Batched {
 }
 
 /// A host tensor's values in C order: borrowed where they are stored so.
-enum HostValues<'a> {
+pub(super) enum HostValues<'a> {
     Borrowed(Slice<'a, f32>),
     Owned(HostBuf<f32>),
 }
 
 impl HostValues<'_> {
-    fn as_slice(&self) -> Slice<'_, f32> {
+    pub(super) fn as_slice(&self) -> Slice<'_, f32> {
         match self {
             HostValues::Borrowed(s) => *s,
             HostValues::Owned(b) => b.as_slice(),
@@ -145,7 +145,7 @@ impl HostValues<'_> {
     }
 }
 
-fn host_values(x: &Tensor) -> Result<HostValues<'_>> {
+pub(super) fn host_values(x: &Tensor) -> Result<HostValues<'_>> {
     Ok(match x.host_array() {
         Some(HostArray::F32(a)) => match a.as_slice() {
             Some(s) => HostValues::Borrowed(Slice::Real(s)),

@@ -13,6 +13,7 @@ mod fit;
 mod interop;
 mod memory;
 mod oracle;
+mod profiled;
 mod report;
 mod self_test;
 mod tiles;

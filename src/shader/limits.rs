@@ -1,5 +1,6 @@
 //! What kernels may use of a GPU.
 
+use super::choices::Choices;
 use crate::error::{Error, Result};
 
 /// The kind of code a device wants.
@@ -34,6 +35,8 @@ pub struct GpuLimits {
     pub fill: u64,
     /// The kernels' shape.
     pub shape: KernelShape,
+    /// What was measured to be faster than what the planner takes for it; None: nothing was measured.
+    pub choices: Option<&'static Choices>,
 }
 
 impl KernelShape {
@@ -59,6 +62,7 @@ impl GpuLimits {
             max_groups: 65535,
             fill: shape.fill(),
             shape,
+            choices: None,
         }
     }
 

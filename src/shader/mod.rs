@@ -10,6 +10,7 @@
 // Kernels count in 32 bits: every conversion to them is checked, or is an index that wraps on purpose and says so.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+mod choices;
 mod draft;
 mod limits;
 mod own;
@@ -25,6 +26,7 @@ mod validate;
 mod windows;
 mod words;
 
+pub use choices::Choices;
 #[cfg(feature = "gpu")]
 pub(crate) use draft::ListKey;
 pub use draft::{Binding, Draft, List, Operand};

@@ -6,6 +6,8 @@ mod common;
 
 mod arrays;
 mod bad_input;
+#[cfg(feature = "gpu")]
+mod cache;
 mod calibrate;
 mod conventions;
 mod ct;
@@ -20,9 +22,12 @@ mod linop_files;
 mod noncartesian;
 mod phantom;
 mod pictures;
+mod profile;
 mod raw_scan;
 mod recon;
 mod regularised;
 mod scans;
+mod suite;
+mod tune;
 mod units;
 mod usage;

@@ -9,7 +9,7 @@ use num_complex::Complex32;
 const N: usize = 256;
 
 /// A fixed sequence of numbers in -1..1.
-fn noise(seed: u32) -> impl FnMut() -> f32 {
+pub fn noise(seed: u32) -> impl FnMut() -> f32 {
     let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
     move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -3,7 +3,7 @@
 //! Drivers do so in exit handlers of their own. A program that ends while a device works, or while another thread is about to
 //! submit, would have the driver's threads run over what is gone, which ends in a fault after everything was done right. So a
 //! handler is registered whenever lanes are opened, behind their driver's: the last registered runs first. It lets no lane take
-//! more work, and waits for what was submitted.
+//! more work, keeps what was compiled, and waits for what was submitted.
 
 use super::{Inner, Lanes};
 use crate::error::Error;
@@ -45,6 +45,7 @@ extern "C" fn end() {
     // into the exit of the process, and nothing can be said any more, either.
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let wait = move || {
+            super::super::driver_cache::save_all();
             for lane in all.iter().flat_map(|l| &l.0.lanes) {
                 let poll = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
                 let _ = lane.device.poll(poll);

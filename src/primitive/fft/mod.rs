@@ -34,10 +34,14 @@ pub(crate) use split::split_axes;
 pub(crate) use sums::into_transforms;
 
 use super::Sample;
+#[cfg(feature = "gpu")]
+use super::Variant;
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::error::{Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Side, Target};
+#[cfg(feature = "gpu")]
+use crate::shader::GpuLimits;
 use host::WholeFft;
 use num_complex::{Complex32, Complex64};
 use std::hash::{Hash, Hasher};
@@ -180,4 +184,24 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
             b.fft(y, &[1], true, false, 1.0 / 48.0)
         })?,
     ])
+}
+
+/// Lengths of lines whose tiles are worth a measurement; those of others follow the model.
+#[cfg(feature = "gpu")]
+const MEASURED: [usize; 16] = [16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1000, 1024, 2048, 3072, 4096];
+
+/// The choices of tiles on a GPU, each with a transform of about so many elements.
+#[cfg(feature = "gpu")]
+pub(crate) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Variant>> {
+    let mut all = Vec::new();
+    for n in MEASURED {
+        let rows = (elements / n).max(64);
+        for (extents, axis, inner) in [([rows, n], 1, 1), ([n, rows], 0, rows)] {
+            let Some((what, candidates)) = passes::choice(n, inner, limits) else { continue };
+            let mut b = Builder::new(&extents);
+            let y = b.fft(ValueId::INPUT, &[axis], false, false, 1.0)?;
+            all.push(Variant { what, candidates, program: b.finish(y)? });
+        }
+    }
+    Ok(all)
 }

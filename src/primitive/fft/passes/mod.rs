@@ -116,6 +116,16 @@ pub fn plan(n: usize, inner: usize, limits: &GpuLimits) -> Vec<FftPass> {
     kinds.into_iter().map(|kind| FftPass { kind }).collect()
 }
 
+/// The choice of a tile for lines of `n` with `inner` adjacent columns, and its candidates; None where there is none, or where
+/// they take more than one pass.
+#[cfg(feature = "gpu")]
+pub fn choice(n: usize, inner: usize, limits: &GpuLimits) -> Option<(String, usize)> {
+    let [FftPass { kind: Kind::Workgroup(pass) }] = &plan(n, inner, limits)[..] else { return None };
+    let columns = pass.step.lines() * inner;
+    let candidates = packing::candidates(n, &pass.stages, columns, limits).len();
+    Some((packing::what(n, columns)?, candidates)).filter(|(_, candidates)| *candidates > 1)
+}
+
 /// The lengths of the passes, or of the stages of one; every smooth length splits into factors up to 13 at worst.
 fn lengths(n: usize, most: usize) -> Vec<usize> {
     radix::factors(n, most.max(GPU_RADIX)).unwrap_or_default()

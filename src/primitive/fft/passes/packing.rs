@@ -60,27 +60,76 @@ pub(super) fn longest(limits: &GpuLimits, columns: usize) -> usize {
     (limits.workgroup_memory as usize / 8 / columns).max(16)
 }
 
-/// The cheapest tile for lines of `length` in the given stages, `available` adjacent columns of them.
+/// Adjacent columns from which on all tiles for lines of a length are the same.
+const MANY: usize = 64;
+
+/// Tiles that are worth a measurement, at most.
+const CANDIDATES: usize = 12;
+
+/// The name of the choice of a tile; None for lines in numbers that no choice is made for.
+pub(super) fn what(length: usize, available: usize) -> Option<String> {
+    match available {
+        1 => Some(format!("fft tile {length} contiguous")),
+        MANY.. => Some(format!("fft tile {length} strided")),
+        _ => None,
+    }
+}
+
+/// The tile for lines of `length` in the given stages, `available` adjacent columns of them: the cheapest, or the one that was
+/// measured to be the fastest.
 pub(super) fn tile(length: usize, stages: &[usize], available: usize, limits: &GpuLimits) -> Tile {
+    let place = limits.choices.and_then(|c| c.place(&what(length, available)?));
+    let chosen = place.filter(|p| *p > 0).map(|p| candidates(length, stages, available, limits).into_iter().nth(p));
+    chosen.flatten().unwrap_or_else(|| cheapest(length, stages, available, limits))
+}
+
+/// Tiles in the order of their costs, the cheapest of each arrangement of lines.
+pub(super) fn candidates(length: usize, stages: &[usize], available: usize, limits: &GpuLimits) -> Vec<Tile> {
+    let mut best: Vec<(Tile, f64)> = Vec::new();
+    each(length, available, limits, |tile| {
+        let cost = tile.cost(length, stages, available, limits);
+        let alike = |t: &Tile| (t.columns, t.outer, t.padded) == (tile.columns, tile.outer, tile.padded);
+        match best.iter_mut().find(|(t, _)| alike(t)) {
+            Some((t, least)) if cost < *least => (*t, *least) = (tile, cost),
+            Some(_) => {}
+            None => best.push((tile, cost)),
+        }
+    });
+    // A stable order: the first of equally cheap ones is the cheapest, as below.
+    best.sort_by(|a, b| a.1.total_cmp(&b.1));
+    best.into_iter().take(CANDIDATES).map(|(tile, _)| tile).collect()
+}
+
+fn cheapest(length: usize, stages: &[usize], available: usize, limits: &GpuLimits) -> Tile {
+    let widest = (limits.max_invocations as usize).clamp(1, 512);
+    let mut best = Tile { columns: 1, outer: 1, invocations: widest, padded: false };
+    let mut least = f64::INFINITY;
+    each(length, available, limits, |tile| {
+        let cost = tile.cost(length, stages, available, limits);
+        if cost < least {
+            (best, least) = (tile, cost);
+        }
+    });
+    best
+}
+
+/// Calls `f` with every tile that fits.
+fn each(length: usize, available: usize, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
     let most = limits.workgroup_memory as usize / 8;
     let widest = (limits.max_invocations as usize).clamp(1, 512);
     let columns = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64];
-    let mut best = Tile { columns: 1, outer: 1, invocations: widest, padded: false };
-    let mut least = f64::INFINITY;
     for columns in columns.into_iter().filter(|c| *c <= available && (*c == 1 || c * length <= most)) {
         for outer in (0..9).map(|bits| 1 << bits).filter(|o| *o == 1 || o * columns * length <= most) {
             for padded in [true, false] {
                 for invocations in (1..=widest.div_ceil(32)).map(|warps| (32 * warps).min(widest)) {
                     let tile = Tile { columns, outer, invocations, padded };
-                    let cost = tile.cost(length, stages, available, limits);
-                    if tile.memory(length) <= most && cost < least {
-                        (best, least) = (tile, cost);
+                    if tile.memory(length) <= most {
+                        f(tile);
                     }
                 }
             }
         }
     }
-    best
 }
 
 impl Tile {
@@ -135,6 +184,24 @@ mod tests {
         }
     }
 
+    /// What was measured is taken; what no candidate stands for is as if it were not there.
+    #[test]
+    fn a_measured_tile_is_taken() {
+        use crate::shader::Choices;
+        let limits = GpuLimits::rich();
+        let (length, stages) = (512, [16, 16, 2]);
+        for available in [1, 64, 1000] {
+            let all = candidates(length, &stages, available, &limits);
+            let name = what(length, available).unwrap();
+            for (place, want) in [(0, all[0]), (3, all[3]), (CANDIDATES, all[0])] {
+                let limits = GpuLimits { choices: Some(Choices::one(&name, place).kept()), ..limits };
+                assert_eq!(tile(length, &stages, available, &limits), want, "{name} {place}");
+                // Another length, and another arrangement.
+                assert_eq!(tile(256, &[16, 16], 8, &limits), tile(256, &[16, 16], 8, &GpuLimits::rich()));
+            }
+        }
+    }
+
     #[test]
     fn tiles_keep_the_limits() {
         for (memory, invocations) in [(16384, 256), (32768, 1024), (49152, 1024), (16384, 64)] {
@@ -148,6 +215,11 @@ mod tests {
                     let tile = tile(length, stages, columns, &limits);
                     assert!(tile.memory(length) * 8 <= memory as usize, "{tile:?}");
                     assert!(tile.invocations <= invocations as usize && tile.columns <= columns);
+                    let all = candidates(length, stages, columns, &limits);
+                    assert_eq!(all[0], tile);
+                    assert!(all.iter().all(|t| t.memory(length) * 8 <= memory as usize), "{all:?}");
+                    let alone = (0..all.len()).all(|k| !all[..k].contains(&all[k]));
+                    assert!(alone && all.len() <= CANDIDATES, "{all:?}");
                 }
             }
         }

@@ -1,0 +1,74 @@
+//! What was measured to be faster on a device, kept on disk: a file for each adapter, driver, limits and version of this crate.
+//! It is read when a device is opened.
+
+use super::driver_cache::device_key;
+use crate::kept::{Folder, fnv};
+use crate::shader::{Choices, GpuLimits};
+use std::io;
+use std::path::Path;
+
+/// Where the choices of one device are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct TunedFile {
+    folder: Folder,
+    name: String,
+    key: String,
+}
+
+impl TunedFile {
+    /// That of an adapter with these limits: others have other candidates.
+    pub fn of(info: &wgpu::AdapterInfo, limits: &GpuLimits, folder: &Folder) -> TunedFile {
+        let adapter = format!("{} {:x} {:x}", info.backend, info.vendor, info.device);
+        let limits = GpuLimits { choices: None, ..*limits };
+        let key = format!("{}\n{limits:?}", device_key(&adapter, info));
+        let name = format!("tuned-{}-{:016x}", info.backend.to_str(), fnv(key.as_bytes()));
+        TunedFile { folder: folder.clone(), name, key }
+    }
+
+    /// The choices that were written, if there are any.
+    pub fn read(&self) -> Option<&'static Choices> {
+        let kept = self.folder.read(&self.name, &self.key)?;
+        let choices = Choices::of_text(std::str::from_utf8(kept.bytes()).ok()?)?;
+        (!choices.is_empty()).then(|| choices.kept())
+    }
+
+    /// Replaces the choices; without any nothing is chosen.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be written.
+    pub fn write(&self, choices: &Choices) -> io::Result<()> {
+        self.folder.write(&self.name, &self.key, choices.to_text().as_bytes())
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::adapters::{Choice, find};
+    use super::*;
+    use crate::shader::KernelShape;
+
+    #[test]
+    #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+    fn choices_are_those_of_their_device_and_limits() {
+        let info = find(Choice::Any).unwrap().adapter.get_info();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temporary.path().to_path_buf());
+        let (limits, others) = (GpuLimits::rich(), GpuLimits::poorest(KernelShape::Gpu));
+        let file = TunedFile::of(&info, &limits, &folder);
+        assert_eq!(file.read(), None);
+        let choices = Choices::one("fft tile 512 strided", 2);
+        file.write(&choices).unwrap();
+        let read = TunedFile::of(&info, &limits, &folder).read();
+        assert_eq!(read, Some(&choices));
+        // What is chosen is no part of what a device is.
+        assert_eq!(TunedFile::of(&info, &GpuLimits { choices: read, ..limits }, &folder).read(), Some(&choices));
+        assert_eq!(TunedFile::of(&info, &others, &folder).read(), None);
+        file.write(&Choices::default()).unwrap();
+        assert_eq!(file.read(), None);
+    }
+}

@@ -1,0 +1,273 @@
+//! Which of several kernels that compute the same is the fastest on a device, measured there and kept.
+//!
+//! A plan for a GPU has choices that change no bit of any result: how many lines of a transform share a workgroup, and how many
+//! invocations work on them. A model of a GPU makes them; where it is wrong about one, [`Device::tune`] finds out by timing the
+//! candidates on it. Devices that are opened from then on, in this process or another, take what was found
+//! ([`set_disk_cache`](crate::gpu::set_disk_cache) says where it is kept, and whether).
+//!
+//! ```no_run
+//! use linops::tune::TuneOptions;
+//! let device = linops::Device::gpu()?;
+//! for choice in device.tune(&TuneOptions::default(), |_| ())?.choices {
+//!     println!("{}: {:.2} x as fast", choice.what, choice.gain());
+//! }
+//! # Ok::<(), linops::Error>(())
+//! ```
+
+use crate::error::{Error, Result};
+use crate::run::Device;
+use crate::setters::setters;
+use serde::Serialize;
+
+/// How [`Device::tune`] measures.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TuneOptions {
+    /// Complex elements of what is timed: 2²².
+    pub elements: usize,
+    /// Rounds, in each of which every candidate runs once: 9.
+    pub rounds: usize,
+    /// A candidate is taken that is so much faster than the planner's own choice: 1.03 times.
+    pub least_gain: f64,
+    /// Whether what is found is kept for devices that are opened later; it is at first.
+    pub keep: bool,
+    /// Only choices whose name has this part are measured; those that were measured before stay. All at first.
+    pub only: Option<String>,
+}
+
+impl Default for TuneOptions {
+    fn default() -> TuneOptions {
+        TuneOptions { elements: 1 << 22, rounds: 9, least_gain: 1.03, keep: true, only: None }
+    }
+}
+
+setters! { TuneOptions {
+    /// With so many complex elements.
+    elements: usize,
+    /// With so many rounds.
+    rounds: usize,
+    /// With candidates that are so much faster.
+    least_gain: f64,
+    /// With what is found kept, or not.
+    keep: bool,
+    /// With choices alone whose name has this part.
+    only: Option<String>,
+} }
+
+/// What was measured of a device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Tuning {
+    /// The device.
+    pub device: String,
+    /// Its choices.
+    pub choices: Vec<Chosen>,
+    /// The folder in which they are kept, if they are.
+    pub folder: Option<std::path::PathBuf>,
+}
+
+/// One choice, as measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Chosen {
+    /// What is chosen: "fft tile 512 strided".
+    pub what: String,
+    /// Seconds of each candidate, the planner's own first; none of one that does not run, or gives other bits.
+    pub seconds: Vec<Option<f64>>,
+    /// The place of the candidate that is taken.
+    pub taken: usize,
+}
+
+impl Chosen {
+    /// How many times as fast the taken candidate is as the planner's own.
+    pub fn gain(&self) -> f64 {
+        let of = |place: usize| self.seconds.get(place).copied().flatten();
+        match (of(0), of(self.taken)) {
+            (Some(own), Some(taken)) if taken > 0.0 => own / taken,
+            _ => 1.0,
+        }
+    }
+}
+
+impl Device {
+    /// Times the candidates of every choice that plans for this device have, and keeps the fastest. `tell` is called with each.
+    /// This device itself goes on as it was; one that is opened later takes what was found.
+    ///
+    /// # Errors
+    /// This is the host, which has no such choices; an option is outside of its domain; the device fails; what was found cannot be
+    /// written, or is to be kept where nothing is.
+    pub fn tune(&self, options: &TuneOptions, tell: impl FnMut(&Chosen)) -> Result<Tuning> {
+        if options.elements == 0 || options.rounds == 0 || options.least_gain.is_nan() {
+            let TuneOptions { elements, rounds, least_gain, .. } = options;
+            return Err(Error::Value(format!(
+                "tuning with {elements} elements, {rounds} rounds and a least gain of {least_gain}; expected 1 at least of the \
+                 first two, and a number"
+            )));
+        }
+        on_gpu(self, options, tell)
+    }
+
+    /// Forgets what was measured: devices that are opened from now on take the planner's own choices. Whether there was anything.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn untune(&self) -> Result<bool> {
+        #[cfg(feature = "gpu")]
+        if let Some(file) = self.as_gpu().and_then(crate::gpu::Gpu::tuned_file) {
+            let there = file.read().is_some();
+            if there {
+                written(file, &Default::default())?;
+            }
+            return Ok(there);
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn on_gpu(_: &Device, _: &TuneOptions, _: impl FnMut(&Chosen)) -> Result<Tuning> {
+    Err(no_choices())
+}
+
+fn no_choices() -> Error {
+    Error::Device("plans for the host have no choices that could be tuned; choose a GPU".into())
+}
+
+#[cfg(feature = "gpu")]
+use measured::{on_gpu, written};
+
+#[cfg(feature = "gpu")]
+mod measured {
+    use super::{Chosen, TuneOptions, Tuning, no_choices};
+    use crate::dim::Shape;
+    use crate::error::{Error, Result};
+    use crate::gpu::{CompiledPlan, Gpu, TunedFile};
+    use crate::plan::{PlanOptions, Target};
+    use crate::primitive::{Variant, variants};
+    use crate::run::{Device, Kind};
+    use crate::shader::{Choices, GpuLimits};
+    use crate::tensor::Tensor;
+    use num_complex::Complex32;
+    use std::sync::Arc;
+
+    pub fn on_gpu(device: &Device, options: &TuneOptions, mut tell: impl FnMut(&Chosen)) -> Result<Tuning> {
+        let (Kind::Gpu(gpu), Target::Gpu(limits)) = (&device.0, device.target()) else { return Err(no_choices()) };
+        let file = gpu.tuned_file().filter(|_| options.keep);
+        if options.keep && file.is_none() {
+            let what = "what is tuned is kept on disk, which is off for this device, or the system has no folder for it; \
+                        LINOPS_CACHE_DIR names one";
+            return Err(Error::Device(what.into()));
+        }
+        let mut choices = Vec::new();
+        let mut all = variants(&limits, options.elements)?;
+        let mut found = Choices::default();
+        if let Some(part) = &options.only {
+            let names: Vec<String> = all.iter().map(|v| v.what.clone()).collect();
+            all.retain(|v| v.what.contains(part));
+            if all.is_empty() {
+                let there = if names.is_empty() { "there are none".into() } else { names.join(", ") };
+                return Err(Error::Value(format!("no choice is called \"{part}\"; {there}")));
+            }
+            found = file.and_then(TunedFile::read).cloned().unwrap_or_default();
+        }
+        for variant in all {
+            let chosen = timed(gpu, device, &limits, &variant, options)?;
+            // What is as it was is kept, too: it was measured.
+            found.set(&chosen.what, chosen.taken);
+            tell(&chosen);
+            choices.push(chosen);
+        }
+        if let Some(file) = file {
+            written(file, &found)?;
+        }
+        let folder = file.map(|f| f.folder().to_path_buf());
+        Ok(Tuning { device: device.name(), choices, folder })
+    }
+
+    /// Writes choices.
+    pub fn written(file: &TunedFile, choices: &Choices) -> Result<()> {
+        file.write(choices).map_err(|e| Error::file(file.folder(), format!("what was tuned cannot be written: {e}")))
+    }
+
+    /// The candidates of a choice, in turn.
+    fn timed(
+        gpu: &Arc<Gpu>,
+        device: &Device,
+        limits: &GpuLimits,
+        variant: &Variant,
+        options: &TuneOptions,
+    ) -> Result<Chosen> {
+        let program = &variant.program;
+        let x = arbitrary(program.input_extents())?.to(device)?;
+        let output = shape(program.output_extents())?;
+        let compiled = |place: usize| -> Result<CompiledPlan> {
+            let target = Target::Gpu(GpuLimits { choices: Some(Choices::one(&variant.what, place).kept()), ..*limits });
+            CompiledPlan::new(gpu, program.schedule_with(&target, true, &PlanOptions::default())?)
+        };
+        let bits = |plan: &CompiledPlan| -> Result<Vec<[u32; 2]>> {
+            let y = plan.output(gpu, output.clone())?;
+            plan.apply_to(gpu, &x, &y)?;
+            let values = y.to(&Device::host())?.to_vec()?;
+            Ok(values.iter().map(|v| [v.re.to_bits(), v.im.to_bits()]).collect())
+        };
+        let own = compiled(0)?;
+        let want = bits(&own)?;
+        let mut plans = vec![Some(own)];
+        for place in 1..variant.candidates {
+            // One that a driver refuses, or makes something else of, is none.
+            let plan = compiled(place).ok().filter(|plan| bits(plan).is_ok_and(|b| same(&b, &want)));
+            plans.push(plan);
+        }
+        drop(want);
+        let y = plans[0].as_ref().map(|plan| plan.output(gpu, output)).transpose()?;
+        let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); plans.len()];
+        if let Some(y) = &y {
+            for round in 0..=options.rounds {
+                for (plan, seconds) in plans.iter().zip(&mut seconds) {
+                    let Some(plan) = plan else { continue };
+                    let run = plan.profiled(gpu, &x, y)?;
+                    // The first round warms up.
+                    if round > 0 {
+                        seconds.push(run.times.iter().map(|t| t.seconds).sum());
+                    }
+                }
+            }
+        }
+        let seconds: Vec<Option<f64>> = seconds.into_iter().map(median).collect();
+        let fastest = |(place, s): (usize, &Option<f64>)| s.map(|s| (place, s));
+        let best = seconds.iter().enumerate().filter_map(fastest).min_by(|a, b| a.1.total_cmp(&b.1));
+        let taken = match (best, seconds.first().copied().flatten()) {
+            (Some((place, least)), Some(own)) if own >= options.least_gain * least => place,
+            _ => 0,
+        };
+        Ok(Chosen { what: variant.what.clone(), seconds, taken })
+    }
+
+    /// Equal bits; a zero's sign is no part of what is promised.
+    fn same(a: &[[u32; 2]], b: &[[u32; 2]]) -> bool {
+        let plain = |bits: u32| if bits == 1 << 31 { 0 } else { bits };
+        a.len() == b.len() && a.iter().flatten().zip(b.iter().flatten()).all(|(a, b)| plain(*a) == plain(*b))
+    }
+
+    fn median(mut seconds: Vec<f64>) -> Option<f64> {
+        seconds.sort_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied()
+    }
+
+    fn shape(extents: &[usize]) -> Result<Shape> {
+        let dims = (0..extents.len()).map(|a| format!("A{a}").parse()).collect::<Result<Vec<_>>>()?;
+        Shape::new(dims, extents.to_vec())
+    }
+
+    /// Numbers without structure.
+    fn arbitrary(extents: &[usize]) -> Result<Tensor> {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+        };
+        let shape = shape(extents)?;
+        let values: Vec<Complex32> = (0..shape.len()).map(|_| Complex32::new(next(), next())).collect();
+        Tensor::of_values(shape, values)
+    }
+}

@@ -1,0 +1,124 @@
+//! Choices between kernels, measured on a device.
+#![cfg(feature = "gpu")]
+
+mod common;
+
+use linops::gpu::GpuOptions;
+use linops::internal::{KernelShape, Target};
+use linops::tune::TuneOptions;
+use linops::{Device, Tensor, linop};
+use std::process::Command;
+
+/// One whose kernels have tiles, also where the adapter is software.
+fn device(kept: bool) -> Option<Device> {
+    common::gpu_with(GpuOptions::default().shape(Some(KernelShape::Gpu)).disk_cache(Some(kept)))
+}
+
+/// Small and few.
+fn options(only: &str) -> TuneOptions {
+    TuneOptions::default().elements(1 << 10).rounds(1).only(Some(only.into()))
+}
+
+#[test]
+fn candidates_are_timed_and_give_the_same_bits() {
+    let Some(device) = device(false) else { return };
+    let mut told = Vec::new();
+    let options = options("fft tile 32 contiguous").keep(false);
+    let tuned = device.tune(&options, |c| told.push(c.clone())).unwrap();
+    assert_eq!((&tuned.choices, &tuned.folder, &tuned.device), (&told, &None, &device.name()));
+    let [choice] = &tuned.choices[..] else { panic!("{tuned:?}") };
+    assert_eq!(choice.what, "fft tile 32 contiguous");
+    // All of them run here, and make the same.
+    assert!(choice.seconds.len() > 3 && choice.seconds.iter().all(|s| s.is_some_and(|s| s > 0.0)), "{choice:?}");
+    assert!(choice.taken < choice.seconds.len() && choice.gain() >= 1.0, "{choice:?}");
+}
+
+/// The fastest is taken where it is fast enough, else the planner's own stays.
+#[test]
+fn what_is_taken_is_faster_by_the_least_gain() {
+    let Some(device) = device(false) else { return };
+    let with = |gain: f64| {
+        let options = options("fft tile 16 contiguous").keep(false).least_gain(gain);
+        device.tune(&options, |_| ()).unwrap().choices.remove(0)
+    };
+    let any = with(0.0);
+    let least = any.seconds.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(any.seconds[any.taken], Some(least), "{any:?}");
+    assert_eq!(with(1e9).taken, 0);
+}
+
+#[test]
+fn options_that_make_no_sense_are_errors() {
+    let error = |device: &Device, options: TuneOptions| device.tune(&options, |_| ()).unwrap_err().to_string();
+    let host = error(&Device::host(), TuneOptions::default());
+    assert!(host.contains("choose a GPU"), "{host}");
+    let Some(device) = device(false) else { return };
+    let none = error(&device, TuneOptions::default().rounds(0));
+    assert!(none.contains("0 rounds"), "{none}");
+    let off = error(&device, options("fft tile 32 contiguous"));
+    assert!(off.contains("LINOPS_CACHE_DIR"), "{off}");
+    let unknown = error(&device, options("nothing").keep(false));
+    assert!(
+        unknown.contains("no choice is called \"nothing\"") && unknown.contains("fft tile 32 contiguous"),
+        "{unknown}"
+    );
+    assert!(!device.untune().unwrap());
+}
+
+const WHAT: &str = "fft tile 32 contiguous";
+
+/// What one process has found the next one takes, with the same bits, until it is forgotten.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn what_one_process_finds_the_next_one_takes() {
+    const CHILD: &str = "LINOPS_TEST_TUNE";
+    let parts: [(&str, fn()); 4] =
+        [("tunes", tunes), ("is tuned", is_tuned), ("forgets", forgets), ("has nothing", has_nothing)];
+    if let Ok(part) = std::env::var(CHILD) {
+        return parts.iter().find(|(name, _)| *name == part).unwrap().1();
+    }
+    let cache = tempfile::tempdir().unwrap();
+    for (part, _) in parts {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "what_one_process_finds_the_next_one_takes", "--nocapture"]);
+        let out = child.env(CHILD, part).env("LINOPS_CACHE_DIR", cache.path()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(out.status.success(), "{part}: {}{}", text(&out.stdout), text(&out.stderr));
+    }
+}
+
+fn chosen(device: &Device) -> Option<usize> {
+    let Target::Gpu(limits) = device.target() else { panic!("a GPU was opened") };
+    limits.choices.and_then(|c| c.place(WHAT))
+}
+
+fn tunes() {
+    let device = device(true).unwrap();
+    assert_eq!(chosen(&device), None);
+    let tuned = device.tune(&options(WHAT), |_| ()).unwrap();
+    assert!(tuned.folder.is_some());
+    // This device goes on as it was.
+    assert_eq!(chosen(&device), None);
+}
+
+fn is_tuned() {
+    let (tuned, plain) = (device(true).unwrap(), device(false).unwrap());
+    assert!(chosen(&tuned).is_some() && chosen(&plain).is_none());
+    let f = linop::fft("L=70 N=32", "N", Default::default()).unwrap();
+    let x = common::data::complex("L=70 N=32", 1);
+    let bits = |device: &Device, x: &Tensor| common::bits(&common::apply_on(device, &f, x).unwrap());
+    assert_eq!(bits(&tuned, &x), bits(&plain, &x));
+    // Measuring something else leaves it.
+    tuned.tune(&options("fft tile 16 contiguous"), |_| ()).unwrap();
+    assert_eq!(chosen(&device(true).unwrap()), chosen(&tuned));
+}
+
+fn forgets() {
+    assert!(device(true).unwrap().untune().unwrap());
+}
+
+fn has_nothing() {
+    let device = device(true).unwrap();
+    assert_eq!(chosen(&device), None);
+    assert!(!device.untune().unwrap());
+}
