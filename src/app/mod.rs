@@ -1,6 +1,7 @@
 //! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data; tomography;
 //! pictures deconvolved, denoised, filled.
 
+pub mod axes_doubt;
 mod bessel;
 pub mod cartesian;
 pub mod coils;

@@ -4,7 +4,10 @@
 //! first, x: an image (y, x) and a volume (z, y, x) become x, y, z. The affine is written both ways, as sform and, where its axes
 //! are at right angles, as qform. Cox et al., "A (sort of) new image data format standard: NIfTI-1", HBM 2004; `nifti1.h`.
 
+mod describe;
+
 use super::format::{Format, Writer, suffix};
+pub use describe::{NiftiHeader, nifti_header};
 use super::{Array, Geometry, Output};
 use crate::{Error, Result};
 use flate2::Compression;

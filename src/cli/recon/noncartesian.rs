@@ -18,7 +18,7 @@ use linops::dim::Shape;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result};
-use ndarray::{ArrayD, Axis, Ix3, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -118,17 +118,22 @@ impl Args {
         [self.traj.as_deref(), dcf]
     }
 
-    /// Refuses what means nothing for Cartesian data.
-    pub fn expect_none(&self, file: &Path) -> Result<()> {
-        let given = [
+    /// The first option that was given, but for --traj.
+    pub fn given(&self) -> Option<&'static str> {
+        let all = [
             ("--dcf", self.dcf.is_some()),
             ("--matrix", self.matrix.is_some()),
             ("--nufft-tol", self.nufft_tol.is_some()),
             ("--toeplitz", self.toeplitz.is_some()),
             ("--gridding-only", self.gridding_only),
         ];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((name, _)) => {
+        all.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
+    /// Refuses what means nothing for Cartesian data.
+    pub fn expect_none(&self, file: &Path) -> Result<()> {
+        match self.given() {
+            Some(name) => {
                 let message =
                     format!("{name} is for non-Cartesian data, and this is Cartesian; give the trajectory with --traj");
                 Err(Error::file(file, message))
@@ -242,11 +247,12 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
 /// What is wrong with maps that do not explain the data.
 fn doubt(args: &super::Args, problem: &Problem) -> Option<String> {
     let Problem { samples, density, maps, .. } = problem;
-    let maps = maps.as_ref()?.view().into_dimensionality::<Ix3>().ok()?;
+    let maps = maps.as_ref()?.view();
+    let axes = maps.ndim() - 1;
     let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
     let found = better_maps_of_samples(kspace, trajectory, density.view(), maps).ok()??;
     let [before, after] = [found.before, found.after].map(percent);
-    let fix = if found.change.conjugated && !args.conventions.conj_maps { "; try --conj-maps" } else { "" };
+    let fix = if found.change.conjugated { args.conventions.fix(found.change, axes) } else { String::new() };
     let (change, fit) = (found.change, format!("misfit {after} instead of {before} at low resolution"));
     Some(format!("maps {change} explain the data better ({fit}){fix}"))
 }
@@ -461,7 +467,7 @@ fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Prin
     }
     samples.notes.iter().for_each(|note| printer.field("", note));
     match &samples.info {
-        Some(info) => printer.field("image", geometry::said(info, matrix)),
+        Some(info) => printer.field("image", geometry::said(info, matrix, matrix)),
         None => {
             printer.field("trajectory", &samples.units);
             printer.field("image", by(matrix));
@@ -484,7 +490,7 @@ fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Prin
 fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, Value> {
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
-    let mut facts = geometry::facts(samples.info.as_ref(), matrix);
+    let mut facts = geometry::facts(samples.info.as_ref(), matrix, matrix);
     let info = samples.info.iter().map(|info| info.summary.clone());
     facts.extend([
         ("device".into(), json!(device.name())),

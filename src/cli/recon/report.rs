@@ -27,7 +27,14 @@ pub(super) enum Target<'a> {
     /// A file.
     File(Box<Output>),
     /// To the stack that it is part of.
-    Kept(&'a RefCell<Option<ArrayD<Complex32>>>),
+    Kept(&'a RefCell<Option<Part>>),
+}
+
+/// An image of a stack.
+pub(super) struct Part {
+    pub image: ArrayD<Complex32>,
+    /// The pixels over the field of view of its k-space.
+    pub whole: Vec<usize>,
 }
 
 impl Target<'_> {
@@ -35,11 +42,13 @@ impl Target<'_> {
         match self {
             Target::File(output) => {
                 let extents = image.shape().extents();
-                let geometry = scan.and_then(|info| geometry::placed(info, &finish.whole(extents), extents));
+                let whole = finish.whole(extents);
+                let geometry = scan.and_then(|info| geometry::placed(info, &whole, extents));
                 shown.write(*output, image, geometry.as_ref(), true)
             }
             Target::Kept(place) => {
-                *place.borrow_mut() = Some(image.to_array()?);
+                let whole = finish.whole(image.shape().extents());
+                *place.borrow_mut() = Some(Part { image: image.to_array()?, whole });
                 Ok(Written::default())
             }
         }
@@ -235,7 +244,7 @@ impl Job<'_> {
             ("warnings".into(), warnings.json()),
         ]);
         let warning = not_at_rest(solved.stop);
-        facts.insert("warnings".into(), warning.iter().map(|w| json!(w)).collect());
+        facts.insert("warnings".into(), warnings.list().into_iter().chain(warning.clone()).collect());
         printer.json(&Value::Object(facts));
         if let Some(warning) = warning {
             complain(&warning);

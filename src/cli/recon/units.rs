@@ -46,11 +46,16 @@ fn fov(text: &str) -> Result<Fov, String> {
 }
 
 impl Units {
+    /// The first option that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let all = [("--traj-units", self.traj_units.is_some()), ("--fov", self.fov.is_some())];
+        all.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
     /// Refuses what means nothing for Cartesian data.
     pub fn expect_none(&self, file: &Path) -> Result<()> {
-        let given = [("--traj-units", self.traj_units.is_some()), ("--fov", self.fov.is_some())];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((name, _)) => Err(Error::file(file, format!("{name} is for trajectories, and this is Cartesian"))),
+        match self.given() {
+            Some(name) => Err(Error::file(file, format!("{name} is for trajectories, and this is Cartesian"))),
             None => Ok(()),
         }
     }

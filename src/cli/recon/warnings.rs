@@ -14,6 +14,10 @@ impl Warnings {
         self.0.borrow_mut().push(text);
     }
 
+    pub fn list(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
     pub fn json(&self) -> Value {
         json!(*self.0.borrow())
     }
