@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn axes_are_moved_and_dropped() {
         let values = ArrayD::from_shape_fn(vec![2, 3, 4], |i| i[0] * 100 + i[1] * 10 + i[2]);
-        let arrays = |coil_axis| Arrays { coil_axis: Some(coil_axis) };
+        let arrays = |coil_axis| Arrays { coil_axis: Some(coil_axis), axes: None };
         let path = Path::new("k.npy");
         for axis in [2, -1] {
             let moved = arrays(axis).coils_first(path, values.clone()).unwrap();

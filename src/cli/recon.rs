@@ -71,8 +71,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
-    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01 times the largest sum of
-    /// squares of the maps over the coils, which is 1 for estimated maps, and for non-Cartesian data times ΣW / pixels]
+    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01, or of Cartesian data without a
+    /// whole centre by their noise 1e-4 to 0.01, times the largest sum of squares of the maps over the coils, which is 1 for
+    /// estimated maps, and for non-Cartesian data times ΣW / pixels]
     #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 

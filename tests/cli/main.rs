@@ -26,3 +26,4 @@ mod regularised;
 mod scans;
 mod units;
 mod usage;
+mod volumes;

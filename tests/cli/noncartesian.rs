@@ -289,10 +289,16 @@ fn files_that_do_not_fit() {
         ("empty.npy --traj traj.npy", "empty.npy: not an .npy file"),
         ("k.npy --traj far.npy", "far.npy: the trajectory reaches 1e300"),
         ("k.npy --traj far.npy --matrix 32", "far.npy: the trajectory reaches 1.0e300 along"),
-        ("k.npy --maps maps.npy --gridding-only", "--gridding-only is for non-Cartesian data"),
-        ("k.npy --maps maps.npy --matrix 32", "give the trajectory with --traj"),
     ] {
         folder.refused(&format!("recon {args} -o x.npy --device host"), part);
+    }
+    for (args, part) in [
+        ("k.npy --maps maps.npy --gridding-only", "--gridding-only is for non-Cartesian data"),
+        ("k.npy --maps maps.npy --matrix 32", "without a trajectory; give that with --traj"),
+        ("k.npy --traj traj.npy --shift kspace", "--shift is for Cartesian data"),
+        ("k.npy --traj traj.npy --compress 2 --compress-by gcc", "use svd"),
+    ] {
+        folder.misused(&format!("recon {args} -o x.npy --device host"), part);
     }
     for tol in ["0", "4.9e-7", "nan", "1"] {
         // Before anything is read.

@@ -79,8 +79,9 @@ fn slices_make_a_stack() {
     folder.refused("recon scan.mrd --slice 7 -o x.npy --device host", "no slice 7; the file has slice 0 to 2");
     folder.misused("recon scan.mrd --slice x -o x.npy", "a range such as 0:4");
     folder.misused("recon scan.mrd --slice 0,0 -o x.npy", "names 0 twice");
-    folder.refused("recon scan.mrd --coil-axis 1 -o x.npy --device host", "--coil-axis is for arrays");
-    folder.refused("recon one.npy --slice 1 -o x.npy --device host", "--slice is for scans of HDF5 files");
+    folder.misused("recon scan.mrd --coil-axis 1 -o x.npy --device host", "--coil-axis is for arrays");
+    folder.misused("recon one.npy --group a -o x.npy --device host", "--group is for scans of HDF5 files");
+    folder.refused("recon one.npy --slice 1 -o x.npy --device host", "--slice: the array has no axis of that name");
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn files_are_inspected() {
     let text = folder.good("inspect a.npy");
     assert!(text.contains("2 at [1, 5], [-1, 2] from N/2") && text.contains("23 of 24"), "{text}");
     folder.refused("inspect missing.h5", "no such file");
-    folder.refused("inspect a.npy --group x", "--group is for HDF5 files");
+    folder.misused("inspect a.npy --group x", "--group is for HDF5 files");
 }
 
 #[test]

@@ -226,21 +226,21 @@ impl Seen {
         let lines = kspace.view().into_dimensionality::<Ix3>().ok().filter(|_| array);
         if let Some(axis) = lines.and_then(lines_through_centre) {
             let axes = if axis == 2 { "(coil, spoke, sample)" } else { "(coil, sample, spoke)" };
-            return warnings.say(format!(
+            return warnings.say_cause(format!(
                 "all lines along axis {axis} of the k-space hold about the same energy and pass the centre of k-space, as the spokes of \
                  a radial scan {axes} do; this is read as a Cartesian scan: give the trajectory by --traj"
             ));
         }
         match after {
             Some(after) if after.is_centred() => {}
-            Some(_) if self.is_centred() => warnings.say(
+            Some(_) if self.is_centred() => warnings.say_cause(
                 "before --shift the centre of k-space and the object were in the middle, behind it they are not: the data are \
                  centred already; leave --shift out"
                     .into(),
             ),
             Some(_) => match self.shift() {
                 Some(shift) => {
-                    warnings.say(format!("what --shift says does not bring all to the middle; give --shift {shift}"));
+                    warnings.say_cause(format!("what --shift says does not bring all to the middle; give --shift {shift}"));
                 }
                 None => self.warn_of_place(warnings),
             },
@@ -253,7 +253,7 @@ impl Seen {
         let fix = self.shift();
         let Some(at) = &self.displaced else {
             let fix = fix.map_or(String::new(), |shift| format!("; give --shift {shift}"));
-            return warnings.say(format!(
+            return warnings.say_cause(format!(
                 "the object lies across the ends of the image: its origin seems to be at index 0 and not in the middle{fix}"
             ));
         };
@@ -264,7 +264,7 @@ impl Seen {
         let names = &["kz", "ky", "kx"][3 - at.len()..];
         let place: Vec<String> = names.iter().zip(at).map(|(name, n)| format!("{name}={n}")).collect();
         let centre: Vec<String> = self.extents.iter().map(|n| (n / 2).to_string()).collect();
-        warnings.say(format!(
+        warnings.say_cause(format!(
             "the strongest sample of k-space is at [{}], far from the centre [{}]; {advice}",
             place.join(", "),
             centre.join(", ")
@@ -287,7 +287,7 @@ pub fn warn_of_mask(mask: &ArrayD<f32>, data: &ArrayD<f32>, warnings: &Warnings)
             format!("the mask seems to be in FFT order{of}: give --shift {} (or use fftshift)", named("mask", &shifted))
         }
     };
-    warnings.say(format!(
+    warnings.say_cause(format!(
         "mask and data disagree: {without_data} ones of the mask have no data, {without_mask} locations with data have no mask; {hint}"
     ));
 }

@@ -12,11 +12,11 @@ use crate::cli::kspace::{Kspace, finite};
 use crate::cli::printer::count_of;
 use linops::app::coils::coil_images;
 use linops::app::maps_doubt::{better_maps, energy_outside};
-use linops::app::Cartesian;
+use linops::app::{Cartesian, signal_to_noise};
 use linops::io::ScanInfo;
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 
@@ -65,12 +65,15 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
             Ok(found)
         });
     }
+    let usual = usual_weight(&problem, options.lambda);
     let lambda = args.lambda.unwrap_or(match args.maps {
-        Some(_) => options.lambda * model.scale(),
-        None => options.lambda, // estimated maps are normalised
+        Some(_) => usual * model.scale(),
+        None => usual, // estimated maps are normalised
     });
+    let by_noise = args.lambda.is_none() && usual != options.lambda;
+    let why = if by_noise { "default, by the noise, as no centre is acquired whole" } else { "" };
     warn_of_lambda(lambda, model.scale(), warnings);
-    job.solve(options.lambda(lambda), &dims, facts, |options| {
+    job.solve(options.lambda(lambda), why, &dims, facts, |options| {
         let mut found = model.solve(kspace, options, device)?;
         problem.shade(&mut found.image);
         Ok(found)
@@ -82,6 +85,27 @@ impl Problem {
         if let Some(shading) = &self.maps.shading {
             image.zip_mut_with(shading, |v, s| *v *= *s);
         }
+    }
+}
+
+/// λ relative to the scale of the model, of which `most` is the usual one. Where the centre of k-space was not acquired whole, all of
+/// the image is unfolded, which that would hinder: then it is what the noise asks for.
+fn usual_weight(problem: &Problem, most: f32) -> f32 {
+    /// What inexact maps ask for without any noise.
+    const LEAST: f64 = 1e-4;
+    /// On either side of the centre.
+    const HALF: usize = 3;
+    let mut centre = problem.mask.view();
+    for axis in 0..centre.ndim() {
+        let n = centre.len_of(Axis(axis));
+        centre.slice_axis_inplace(Axis(axis), Slice::from((n / 2).saturating_sub(HALF)..(n / 2 + HALF).min(n)));
+    }
+    if centre.iter().all(|m| *m != 0.0) {
+        return most;
+    }
+    match signal_to_noise(problem.kspace.view(), problem.mask.view()) {
+        Some(snr) => ((1.0 / (snr * snr)).max(LEAST) as f32).min(most),
+        None => most,
     }
 }
 

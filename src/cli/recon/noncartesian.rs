@@ -231,7 +231,7 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                     Ok(found)
                 });
             }
-            job.solve(options.lambda(lambda), dims, facts, |options| {
+            job.solve(options.lambda(lambda), "", dims, facts, |options| {
                 let mut found = model.solve(kspace, options, device)?;
                 problem.shade(&mut found.image);
                 Ok(found)
@@ -292,7 +292,12 @@ fn prepare(
         }
         (Some((_, maps)), _) => maps.shape()[1..].to_vec(),
         (None, Some(asked)) => asked,
-        (None, None) => fitting_matrix(samples.trajectory.view()).map_err(in_trajectory)?,
+        (None, None) => {
+            if samples.info.is_none() || own.traj.is_some() {
+                args.units.expect_steps(&samples.trajectory, &samples.units).map_err(in_trajectory)?;
+            }
+            fitting_matrix(samples.trajectory.view()).map_err(in_trajectory)?
+        }
     };
     expect_size(coils, &matrix)?;
     let reach = samples.trajectory.iter().fold(0.0f64, |r, k| r.max(k.abs()));
@@ -461,17 +466,15 @@ fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Prin
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
     let (coils, sizes) = (samples.values.len_of(Axis(0)), samples.values.shape());
-    match &samples.info {
-        Some(info) => printer.field("k-space", format_args!("{}; {}", info.summary, samples.units)),
-        None => printer.field("k-space", format_args!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..]))),
-    }
-    samples.notes.iter().for_each(|note| printer.field("", note));
+    let first = match &samples.info {
+        Some(info) => info.summary.clone(),
+        None => format!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..])),
+    };
+    let trajectory = format!("trajectory {}", samples.units);
+    printer.field("k-space", [vec![first, trajectory], samples.notes.clone()].concat().join("; "));
     match &samples.info {
         Some(info) => printer.field("image", geometry::said(info, matrix, matrix)),
-        None => {
-            printer.field("trajectory", &samples.units);
-            printer.field("image", by(matrix));
-        }
+        None => printer.field("image", by(matrix)),
     }
     printer.field("maps", maps_from);
     printer.field(

@@ -89,10 +89,12 @@ impl Job<'_> {
         }
     }
 
-    /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem.
+    /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem, `why`
+    /// where λ comes from that is not the usual one.
     pub(super) fn solve<D: Dimension>(
         self,
         options: SolveOptions,
+        why: &str,
         dims: &str,
         mut facts: Map<String, Value>,
         solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
@@ -104,7 +106,7 @@ impl Job<'_> {
             format_args!(
                 "{}{}, at most {iterations}{} iterations, tol {}{}",
                 short(lambda),
-                default_mark(args.lambda.is_some()),
+                if why.is_empty() { default_mark(args.lambda.is_some()).to_string() } else { format!(" ({why})") },
                 default_mark(args.iterations.is_some()),
                 short(tol),
                 default_mark(args.tol.is_some())
@@ -303,6 +305,9 @@ const DOUBTFUL: f64 = 0.1;
 
 /// Warns of a misfit that noise does not explain, with its reason if one is found.
 fn question(misfit: f64, doubt: Option<&dyn Fn() -> Option<String>>, warnings: &Warnings) {
+    if warnings.has_cause() {
+        return;
+    }
     let reason = doubt.filter(|_| misfit > DOUBTFUL).and_then(|doubt| doubt());
     if let Some(reason) = reason {
         warnings.say(format!("misfit {}: {reason}", percent(misfit)));
@@ -336,7 +341,7 @@ fn far_from_the_data(term: &Stated) -> Option<String> {
 /// Warns of a λ of ‖x‖² that takes most of the image; `scale` bounds the eigenvalues of the normal.
 pub(super) fn warn_of_lambda(lambda: f32, scale: f32, warnings: &Warnings) {
     if lambda > 0.5 * scale {
-        warnings.say(format!(
+        warnings.say_cause(format!(
             "lambda {} takes much of the image: the normal has no eigenvalue above {}, and 0.001 to 0.1 of that are usual",
             short(lambda),
             short(scale)
