@@ -16,7 +16,7 @@ pub struct Args {
     /// The linop file (.json)
     file: PathBuf,
 
-    /// The array to apply it to (.npy, .npz, .cfl, or - for an .npy from the standard input); real data stay real where the linop
+    /// The array to apply it to (.npy, .npz, .cfl, .png, .tif, or - for an .npy or .npz from the standard input); real data stay real where the linop
     /// is real
     #[arg(long, value_name = "FILE")]
     input: PathBuf,

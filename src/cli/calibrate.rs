@@ -27,7 +27,8 @@ use std::time::Instant;
 /// Estimates coil sensitivities from the fully sampled centre of k-space, in 2 or 3 dimensions, for `recon --maps`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space, as recon reads it: .npy (coil, ky, kx) or (coil, kz, ky, kx), BART .cfl (x, y, z, coil), ISMRMRD .h5; with --traj
+    /// k-space, as recon reads it: .npy or .npz (coil, ky, kx) or (coil, kz, ky, kx), BART .cfl (x, y, z, coil), ISMRMRD or fastMRI
+    /// .h5, .hdf5, .mrd; with --traj
     /// (coil, …)
     file: PathBuf,
 

@@ -86,7 +86,7 @@ pub struct Args {
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
-    /// Start from this image instead of from 0, with --reg: .npy or .cfl of the image's extents
+    /// Start from this image instead of from 0, with --reg: .npy, .npz or .cfl of the image's extents
     #[arg(long, value_name = "FILE", requires = "reg")]
     init: Option<PathBuf>,
 

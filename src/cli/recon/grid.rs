@@ -40,6 +40,8 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
     args.finishing.by_mask(&mut job.finish, &problem.mask, &mut problem.notes, warnings);
     job.finish.show_sets(sets, args.all_sets, is_bart(&args.output));
     job.target.check_shape(&job.finish.shape()?)?;
+    let unknowns = if sets == 1 { grid } else { [vec![sets], grid].concat() };
+    job.expect_start(&unknowns)?;
     job.scan.clone_from(&problem.info);
     let facts = described(&job, &problem, sets);
     let dims = job.finish.dims();
@@ -50,7 +52,6 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
         1 => Cartesian::new(maps.index_axis(Axis(1), 0), problem.mask.view())?,
         _ => Cartesian::with_sets(maps.view(), problem.mask.view())?,
     };
-    job.expect_start(model.linop().input()?.extents())?;
     let doubt = || doubt(args, &problem, maps);
     let doubt: Option<&dyn Fn() -> Option<String>> = if args.maps.is_some() { Some(&doubt) } else { None };
     let job = Job { doubt, ..job };

@@ -27,12 +27,12 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Non-Cartesian data")]
 #[group(skip)]
 pub struct Args {
-    /// Trajectory in cycles per field of view (or see --traj-units): .npy (…, D), component d along axis d of maps and image; or .cfl (3, sample,
+    /// Trajectory in cycles per field of view (or see --traj-units): .npy or .npz (…, D), component d along axis d of maps and image; or .cfl (3, sample,
     /// spoke) in the order x, y, z, x being the last axis of the image [default: that of an ISMRMRD file]
     #[arg(long, value_name = "FILE")]
     pub traj: Option<PathBuf>,
 
-    /// Density compensation W: a file (.npy or .cfl) with a weight for each sample, ramp (radial scans), pipe (any scan),
+    /// Density compensation W: a file (.npy, .npz or .cfl) with a weight for each sample, ramp (radial scans), pipe (any scan),
     /// voronoi (2-D) or none [default: pipe]
     #[arg(long, value_name = "FILE|METHOD", value_parser = Density::parse)]
     dcf: Option<Density>,

@@ -149,8 +149,8 @@ impl Units {
     pub fn expect_steps(&self, trajectory: &ArrayD<f64>, said: &str) -> Result<()> {
         /// A readout with fewer samples folds; one sample a cycle is a full one.
         const FAR: f64 = 1.5;
-        /// Of readouts, two to four times oversampled is usual.
-        const NEAR: f64 = 0.08;
+        /// Two to four times oversampled is usual.
+        const NEAR: f64 = 0.12;
         let Some(step) = even_step(trajectory).filter(|step| !(NEAR..=FAR).contains(step)) else { return Ok(()) };
         let (reach, step) = (short(reach(trajectory)), short(step));
         Err(Error::Value(format!(
