@@ -1,6 +1,6 @@
 //! What the axes of an array of k-space are, as far as its energies tell: encoded ones have their centre of k-space, others have not.
 
-use ndarray::{ArrayView3, ArrayViewD, Axis};
+use ndarray::{ArrayD, ArrayView3, ArrayViewD, Axis};
 use num_complex::Complex32;
 
 /// What the second axis of k-space (a, b, ky, kx) is.
@@ -14,16 +14,24 @@ pub enum SecondAxis {
     Unclear,
 }
 
-/// The energies of the entries of an axis, of the middle of the axes behind it (a quarter of each), where a signal is.
-fn profile(kspace: &ArrayViewD<Complex32>, axis: usize, behind: usize) -> Vec<f64> {
-    let mut middle = kspace.view();
-    for a in behind..kspace.ndim() {
-        let n = kspace.len_of(Axis(a));
-        let half = n.div_ceil(8);
-        let (from, to) = ((n / 2).saturating_sub(half), (n / 2 + half + 1).min(n));
-        middle.slice_axis_inplace(Axis(a), ndarray::Slice::from(from..to));
+/// The energies of the entries of an axis.
+fn profile(kspace: &ArrayViewD<Complex32>, axis: usize) -> Vec<f64> {
+    kspace.axis_iter(Axis(axis)).map(|part| part.iter().map(|v| f64::from(v.norm_sqr())).sum()).collect()
+}
+
+/// The quarters of the last two axes around their strongest entries, wherever these are: there the signal is.
+fn strong(kspace: &ArrayViewD<Complex32>) -> ArrayD<Complex32> {
+    let mut part = kspace.to_owned();
+    for axis in [2, 3] {
+        let (n, energies) = (kspace.len_of(Axis(axis)), profile(kspace, axis));
+        let most = energies.iter().copied().fold(0.0, f64::max);
+        let at = energies.iter().position(|e| *e == most).unwrap_or(0);
+        let half = n.div_ceil(8).min(n / 2);
+        // Round the ends: in FFT order the centre is at one.
+        let around: Vec<usize> = (0..=2 * half).map(|i| (at + n + i - half) % n).collect();
+        part = part.select(Axis(axis), &around);
     }
-    middle.axis_iter(Axis(axis)).map(|part| part.iter().map(|v| f64::from(v.norm_sqr())).sum()).collect()
+    part
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -42,7 +50,7 @@ pub fn second_axis(kspace: ArrayViewD<Complex32>) -> SecondAxis {
     if kspace.ndim() != 4 || kspace.len_of(Axis(1)) < 3 {
         return SecondAxis::Unclear;
     }
-    let along = profile(&kspace, 1, 2);
+    let along = profile(&strong(&kspace).view(), 1);
     let (n, most) = (along.len(), along.iter().copied().fold(0.0, f64::max));
     let acquired: Vec<f64> = along.iter().copied().filter(|e| *e > 0.0).collect();
     if most.is_nan() || most <= 0.0 || acquired.len() < 3 {
@@ -59,7 +67,7 @@ pub fn second_axis(kspace: ArrayViewD<Complex32>) -> SecondAxis {
     let flat = acquired.len() == n && most <= ALIKE * ALIKE * least && middle <= ALIKE * median(&along);
     // Partitions of noise are as flat: the axes behind must have their centre.
     let behind = |axis: usize| {
-        let all = profile(&kspace, axis, 4);
+        let all = profile(&kspace, axis);
         let most = all.iter().copied().fold(0.0, f64::max);
         all.len() > 8 && most > 2.0 * PEAK * median(&all)
     };
@@ -101,6 +109,7 @@ pub fn lines_through_centre(kspace: ArrayView3<Complex32>) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::conventions::centred_order;
     use crate::app::{SampleOptions, ScanOptions, VolumeScanOptions, sample_scan, scan, trajectory, volume_scan};
 
     #[test]
@@ -109,11 +118,17 @@ mod tests {
             let options = VolumeScanOptions::default().matrix(matrix).coils(5).acceleration(acceleration);
             let volume = volume_scan(&options.centre_lines(4)).unwrap();
             assert_eq!(second_axis(volume.kspace.view().into_dyn()), SecondAxis::Encoded, "{matrix:?}");
+            let mut turned = volume.kspace;
+            (1..4).for_each(|axis| centred_order(&mut turned, Axis(axis)));
+            assert_eq!(second_axis(turned.view().into_dyn()), SecondAxis::Encoded, "{matrix:?}");
         }
         for (coils, acceleration) in [(4, 1), (8, 2), (6, 3)] {
             let slice = scan(&ScanOptions::default().ny(40).nx(36).coils(coils).acceleration(acceleration)).unwrap();
             let slices = ndarray::stack![Axis(0), slice.kspace, slice.kspace.mapv(|v| v * 0.7), slice.kspace];
             assert_eq!(second_axis(slices.view().into_dyn()), SecondAxis::Coils, "{coils}");
+            let mut turned = slices;
+            (2..4).for_each(|axis| centred_order(&mut turned, Axis(axis)));
+            assert_eq!(second_axis(turned.view().into_dyn()), SecondAxis::Coils, "{coils}");
         }
         let noise = ndarray::ArrayD::from_elem(vec![3, 8, 16, 16], Complex32::from(1.0));
         assert_eq!(second_axis(noise.view()), SecondAxis::Unclear);

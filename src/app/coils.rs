@@ -14,7 +14,9 @@ use crate::fourier::centred_dft;
 
 use crate::error::shape_err;
 use crate::{Error, Result};
-use ndarray::{Array, Array2, Array3, ArrayD, ArrayView, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, Ix3, Ix4, RemoveAxis};
+use ndarray::{
+    Array, Array2, Array3, ArrayD, ArrayView, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, Ix3, Ix4, RemoveAxis,
+};
 use num_complex::Complex32;
 
 /// Estimated sensitivities.

@@ -69,7 +69,9 @@ impl Compression {
                 .all(|lane| lane.iter().all(|m| *m == 0.0) || lane.iter().all(|m| *m != 0.0))
         };
         let Some(readout) = (0..image.len()).rev().find(|axis| full(*axis)) else {
-            return value_err!("geometric coil compression goes along a fully sampled readout, and no axis is one; use svd");
+            return value_err!(
+                "geometric coil compression goes along a fully sampled readout, and no axis is one; use svd"
+            );
         };
         let along = readout + 1;
         let hybrid = transformed(kspace, along, true)?;

@@ -277,9 +277,9 @@ fn small(mut maps: ArrayD<Complex32>, axes: usize) -> ArrayD<Complex32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array3;
-    use crate::app::{VolumeScanOptions, volume_scan};
     use crate::app::{SampleOptions, ScanOptions, density::ramp_density, sample_scan, scan, trajectory};
+    use crate::app::{VolumeScanOptions, volume_scan};
+    use ndarray::Array3;
 
     /// Maps of complex phase that no symmetry leaves as they are.
     fn turned(mut maps: Array3<Complex32>) -> Array3<Complex32> {
@@ -333,7 +333,8 @@ mod tests {
         let mask = ndarray::Array3::ones((8, 24, 22));
         // Phases along z, which the simulated maps have not.
         let mut maps = scan.maps.clone();
-        maps.indexed_iter_mut().for_each(|((c, z, y, _), v)| *v *= Complex32::cis(0.2 * c as f32 * (z as f32 + 0.3 * y as f32)));
+        maps.indexed_iter_mut()
+            .for_each(|((c, z, y, _), v)| *v *= Complex32::cis(0.2 * c as f32 * (z as f32 + 0.3 * y as f32)));
         let mut kspace = &maps * &scan.reference;
         (1..4).for_each(|axis| centred_dft(kspace.view_mut(), Axis(axis), false));
         let ask = |maps: &ndarray::Array4<Complex32>| {
@@ -347,9 +348,8 @@ mod tests {
             let found = ask(&changed(maps.view(), change)).unwrap_or_else(|| panic!("{change}"));
             assert_eq!(found.change, change, "{found:?}");
         }
-        let outside = |maps: &ndarray::Array4<Complex32>| {
-            energy_outside(scan.kspace.view(), mask.view(), maps.view()).unwrap()
-        };
+        let outside =
+            |maps: &ndarray::Array4<Complex32>| energy_outside(scan.kspace.view(), mask.view(), maps.view()).unwrap();
         // Too few partitions to see.
         assert_eq!(outside(&maps), None);
     }

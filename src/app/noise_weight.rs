@@ -39,9 +39,8 @@ fn noise(kspace: &ArrayViewD<Complex32>, mask: &ArrayViewD<f32>, readout: usize)
     let along = Axis(readout + 1);
     let mut lines = kspace.to_owned();
     // Windowed, so that edges of the object do not ring over the rest.
-    let window: Vec<f32> = (0..n)
-        .map(|k| 0.5 + 0.5 * (2.0 * PI * (k as f32 - (n / 2) as f32) / n as f32).cos())
-        .collect();
+    let window: Vec<f32> =
+        (0..n).map(|k| 0.5 + 0.5 * (2.0 * PI * (k as f32 - (n / 2) as f32) / n as f32).cos()).collect();
     for (k, mut plane) in lines.axis_iter_mut(along).enumerate() {
         plane.mapv_inplace(|v| v * window[k]);
     }

@@ -84,17 +84,13 @@ pub fn expect_coils_first(path: &Path, shape: &[usize], fix: impl Fn(Option<usiz
     let Some(doubted) = doubted_coil_axis(shape) else { return Ok(()) };
     let image = super::recon::by(&shape[1..]);
     let reason = match doubted {
-        Some(axis) => format!(
-            "would be {} coils of {image}; is axis {axis}, with {}, that of the coils?",
-            shape[0], shape[axis]
-        ),
+        Some(axis) => {
+            format!("would be {} coils of {image}; is axis {axis}, with {}, that of the coils?", shape[0], shape[axis])
+        }
         None => format!("would be {} coils of {image}.", shape[0]),
     };
     let expected = if shape.len() == 4 { "(coil, kz, ky, kx)" } else { "(coil, ky, kx)" };
-    Err(Error::file(
-        path,
-        format!("k-space {shape:?} {reason} The axes are expected as {expected}: {}", fix(doubted)),
-    ))
+    Err(Error::file(path, format!("k-space {shape:?} {reason} The axes are expected as {expected}: {}", fix(doubted))))
 }
 
 /// Without axes of extent 1 until there are so many, those in front first.

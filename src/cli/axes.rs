@@ -103,13 +103,7 @@ const BY_NAMES: &str = "name its axes, as in --axes slice,coil,ky,kx";
 
 impl Axes {
     /// The images of an array with these axes; `samples` are along a trajectory.
-    pub fn split(
-        &self,
-        path: &Path,
-        array: ArrayD<Complex32>,
-        choice: &ScanChoice,
-        samples: bool,
-    ) -> Result<Split> {
+    pub fn split(&self, path: &Path, array: ArrayD<Complex32>, choice: &ScanChoice, samples: bool) -> Result<Split> {
         if array.ndim() != self.0.len() {
             let message =
                 format!("an array {:?} of {} axes, but --axes names {}", array.shape(), array.ndim(), self.0.len());
@@ -127,7 +121,10 @@ impl Axes {
         if !samples {
             own = (0..3).filter_map(|axis| place(Name::Image(axis))).collect();
             if place(Name::Image(1)).is_none() || place(Name::Image(2)).is_none() || self.0.contains(&Name::Sample) {
-                return Err(Error::file(path, "--axes of data on a grid need ky and kx; spoke and sample are for --traj"));
+                return Err(Error::file(
+                    path,
+                    "--axes of data on a grid need ky and kx; spoke and sample are for --traj",
+                ));
             }
         }
         expect_counters(path, choice, &counters, BY_NAMES)?;
@@ -279,7 +276,14 @@ mod tests {
         assert!("slice,slice".parse::<Axes>().unwrap_err().contains("twice"));
         assert!("slice,k".parse::<Axes>().unwrap_err().contains("no axis 'k'"));
         let short: Axes = "coil,ky,kx".parse().unwrap();
-        assert!(short.split(path, array.clone(), &ScanChoice::default(), false).err().unwrap().to_string().contains("names 3"));
+        assert!(
+            short
+                .split(path, array.clone(), &ScanChoice::default(), false)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("names 3")
+        );
     }
 
     #[test]

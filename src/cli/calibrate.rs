@@ -271,8 +271,10 @@ fn without_one<T: Clone>(values: ArrayD<T>, axis: usize) -> ArrayD<T> {
 /// Arrays behind the leading axes `front`, zeros where there is none; without these the only one.
 fn stacked<T: Clone + Default>(parts: Vec<Option<ArrayD<T>>>, front: &[usize]) -> Result<ArrayD<T>> {
     let shape = parts.iter().flatten().next().map(|part| part.shape().to_vec()).unwrap_or_default();
-    let parts: Vec<ArrayD<T>> =
-        parts.into_iter().map(|part| part.unwrap_or_else(|| ArrayD::from_elem(shape.as_slice(), T::default()))).collect();
+    let parts: Vec<ArrayD<T>> = parts
+        .into_iter()
+        .map(|part| part.unwrap_or_else(|| ArrayD::from_elem(shape.as_slice(), T::default())))
+        .collect();
     let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
     let all = ndarray::stack(Axis(0), &views).map_err(|e| Error::Shape(e.to_string()))?;
     all.into_shape_with_order([front, &shape].concat()).map_err(|e| Error::Shape(e.to_string()))

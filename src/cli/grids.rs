@@ -15,15 +15,6 @@ pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Resul
     let grid = kspace.grid();
     let axes = &["kz", "ky", "kx"][3 - grid.len()..];
     let mut mask = exact(read(path)?);
-    if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-        let at = ndarray::Dimension::slice(&at);
-        let place: Vec<String> = match at.len() == axes.len() {
-            true => axes.iter().zip(at).map(|(axis, n)| format!("{axis}={n}")).collect(),
-            false => at.iter().map(usize::to_string).collect(),
-        };
-        let message = format!("the mask is {v:?} at [{}]; expected 0 (not sampled) or 1 (sampled)", place.join(", "));
-        return Err(Error::file(path, message));
-    }
     let came = mask.shape().to_vec();
     if is_bart(path) {
         // Trailing dims of 1, which come first here, are left out.
@@ -53,13 +44,17 @@ pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Resul
         let last = Axis(mask.ndim());
         mask = mask.insert_axis(last);
     }
-    match mask.broadcast(IxDyn(grid)) {
-        Some(whole) => Ok(whole.mapv(|v| v as f32)),
-        None => {
-            let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space", axes.join(", "));
-            Err(Error::file(path, message))
-        }
+    let Some(mask) = mask.broadcast(IxDyn(grid)) else {
+        let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space", axes.join(", "));
+        return Err(Error::file(path, message));
+    };
+    if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
+        let at = ndarray::Dimension::slice(&at);
+        let place: Vec<String> = axes.iter().zip(at).map(|(axis, n)| format!("{axis}={n}")).collect();
+        let message = format!("the mask is {v:?} at [{}]; expected 0 (not sampled) or 1 (sampled)", place.join(", "));
+        return Err(Error::file(path, message));
     }
+    Ok(mask.mapv(|v| v as f32))
 }
 
 /// Reads coil maps that fit the k-space as (coil, set, image…): (coil, image…), (coil, set, image…), or BART's (x, y, z, coil, set).

@@ -4,11 +4,11 @@ use super::entries::is_open;
 use super::input::read;
 use super::printer::{Printer, count_of, short};
 use super::{DONE, recon};
-use linops::io::{
-    Array, Contents, EncodingContents, Format, NiftiHeader, Probe, Reader, ScanChoice, nifti_header, npz_arrays, npz_entry, read_cfl,
-    scan_contents,
-};
 use linops::Result;
+use linops::io::{
+    Array, Contents, EncodingContents, Format, NiftiHeader, Probe, Reader, ScanChoice, nifti_header, npz_arrays,
+    npz_entry, read_cfl, scan_contents,
+};
 use ndarray::{ArrayD, Dimension};
 use num_complex::Complex32;
 use serde_json::{Value, json};

@@ -212,7 +212,8 @@ fn of_array(
     };
     if array.ndim() > 4 {
         let message = format!(
-            "k-space with {} axes {:?}, expected (coil, ky, kx) or (coil, kz, ky, kx); say what they are, as in --axes              slice,coil,ky,kx",
+            "k-space with {} axes {:?}, expected (coil, ky, kx) or (coil, kz, ky, kx); say what they are, as in --axes \
+             slice,coil,ky,kx",
             array.ndim(),
             array.shape()
         );
@@ -221,7 +222,8 @@ fn of_array(
     if array.ndim() == 4 && second_axis(array.view()) == SecondAxis::Coils {
         let (slices, coils) = (array.len_of(Axis(0)), array.len_of(Axis(1)));
         doubts.push(format!(
-            "{:?} is read as (slice, coil, ky, kx), {slices} slices of {coils} coils: its second axis has no centre of k-space, as              one of partitions has; --axes slice,coil,ky,kx says so (of frames --time), --axes coil,kz,ky,kx that it is a volume",
+            "{:?} is read as (slice, coil, ky, kx), {slices} slices of {coils} coils: its second axis has no centre of k-space, as \
+             one of partitions has; --axes slice,coil,ky,kx says so (of frames --time), --axes coil,kz,ky,kx that it is a volume",
             array.shape()
         ));
         return along_first(path, array, choice, "slice");

@@ -172,7 +172,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
         return series::run(job, options());
     }
-    let mut inputs = read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice(args.combine.rss))?;
+    let mut inputs =
+        read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice(args.combine.rss))?;
     inputs.warnings().into_iter().for_each(|warning| warnings.say(warning));
     for input in inputs.images.iter_mut().flatten() {
         input.notes().extend(args.chosen.iter().cloned());
@@ -318,7 +319,10 @@ impl Args {
             }
             Some(reader) => {
                 if let Some(name) = self.scan.of_scans() {
-                    return Err(format!("{name} is for scans of HDF5 files (.h5, .mrd); {} is an array", self.file.display()));
+                    return Err(format!(
+                        "{name} is for scans of HDF5 files (.h5, .mrd); {} is an array",
+                        self.file.display()
+                    ));
                 }
                 if matches!(reader, Reader::Bart(_)) && self.arrays.axes.is_some() {
                     return Err("--axes is for .npy and .npz; the dims of BART's files have their meanings".into());

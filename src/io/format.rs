@@ -152,7 +152,11 @@ pub fn read_array(path: impl AsRef<Path>) -> Result<Array> {
 /// The suffix in small letters and without its dot; empty if there is none.
 pub(super) fn suffix(path: &Path) -> String {
     let name = path.to_string_lossy().to_ascii_lowercase();
-    let special = [(is_standard(path), "npy"), (name.contains(".npz:") || name.starts_with("-:"), "npz"), (name.ends_with(".nii.gz"), "nii.gz")];
+    let special = [
+        (is_standard(path), "npy"),
+        (name.contains(".npz:") || name.starts_with("-:"), "npz"),
+        (name.ends_with(".nii.gz"), "nii.gz"),
+    ];
     match special.iter().find(|(it, _)| *it) {
         Some((_, suffix)) => (*suffix).to_string(),
         None => path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase()).unwrap_or_default(),

@@ -7,9 +7,9 @@
 mod describe;
 
 use super::format::{Format, Writer, suffix};
-pub use describe::{NiftiHeader, nifti_header};
 use super::{Array, Geometry, Output};
 use crate::{Error, Result};
+pub use describe::{NiftiHeader, nifti_header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ndarray::ArrayD;

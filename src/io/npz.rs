@@ -61,7 +61,8 @@ pub fn npz_arrays(path: impl AsRef<Path>) -> Result<Vec<(String, Probe)>> {
     let path = path.as_ref();
     let fail = |e: ZipError| Error::file(path, format!("cannot be read as an .npz archive: {e}"));
     let names = ZipArchive::new(archive(path)?).map_err(fail)?;
-    let mut names: Vec<String> = names.file_names().filter_map(|n| n.strip_suffix(".npy")).map(str::to_string).collect();
+    let mut names: Vec<String> =
+        names.file_names().filter_map(|n| n.strip_suffix(".npy")).map(str::to_string).collect();
     names.sort();
     names.into_iter().map(|name| Ok((name.clone(), probe(&npz_entry(path, &name))?))).collect()
 }

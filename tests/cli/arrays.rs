@@ -156,7 +156,11 @@ fn axes_are_told_by_name_or_by_their_energies() {
     // Maps of each image.
     let doubled = ndarray::stack![Axis(0), scan.maps, scan.maps.mapv(|v| v * 2.0), scan.maps];
     folder.complex("own.npy", &doubled);
-    folder.good(&format!("{args} --slice all --maps own.npy --lambda 0").replace("--maps maps.npy ", "").replace("--lambda 0.001", ""));
+    folder.good(
+        &format!("{args} --slice all --maps own.npy --lambda 0")
+            .replace("--maps maps.npy ", "")
+            .replace("--lambda 0.001", ""),
+    );
     let own = folder.read("y.npy");
     let apart = distance(&own.index_axis(Axis(0), 1).to_owned(), &own.index_axis(Axis(0), 0).to_owned());
     assert!(apart < 1e-3, "{apart}");

@@ -42,7 +42,10 @@ fn archives_are_read_by_every_verb() {
     // The one that fits is taken, and said.
     let args = "recon all.npz --maps all.npz --mask all.npz --iterations 4 -o own.npy";
     let text = folder.good(&format!("{args} {HOST}"));
-    assert!(text.contains("k-space is \"kspace\" of kspace, maps, mask") && text.contains("from all.npz:maps"), "{text}");
+    assert!(
+        text.contains("k-space is \"kspace\" of kspace, maps, mask") && text.contains("from all.npz:maps"),
+        "{text}"
+    );
     assert_eq!(folder.read("x.npy"), folder.read("own.npy"));
     std::fs::copy(folder.path("kspace.npy"), folder.path("a.npy")).unwrap();
     std::fs::copy(folder.path("kspace.npy"), folder.path("b.npy")).unwrap();

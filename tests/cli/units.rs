@@ -60,6 +60,7 @@ fn units_are_taken_as_told() {
     folder.refused(&one, "--traj-units pixel or rad with --matrix N, 1/m or rad/m with --fov MM");
     folder.refused(&format!("{one} --fov 250"), "say which by --traj-units");
     folder.refused(&format!("{one} --traj-units rad/m --fov 250"), "with samples 0.106");
+    folder.refused(&format!("{one} --traj-units 1/m --fov 0.25"), "--fov is in mm");
     folder.warned(&format!("{one} --matrix 32 --gridding-only"), "--traj-units 1/m");
     // Without maps the extents follow from the field of view.
     folder.good(&format!("{one} --traj-units 1/m --fov 250"));

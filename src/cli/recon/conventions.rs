@@ -302,6 +302,9 @@ mod tests {
         assert_eq!(read("both").unwrap(), Shift { what: What::Both, along: [true; 3] });
         assert_eq!(read("kspace:y").unwrap(), Shift { what: What::Kspace, along: [false, true, false] });
         assert!(read("k").unwrap_err().contains("kspace") && read("mask:w").unwrap_err().contains("y or x"));
-        assert_eq!((named("both", &[true, true]), named("mask", &[true, false, true])), ("both".into(), "mask:z,mask:x".into()));
+        assert_eq!(
+            (named("both", &[true, true]), named("mask", &[true, false, true])),
+            ("both".into(), "mask:z,mask:x".into())
+        );
     }
 }

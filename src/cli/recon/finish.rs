@@ -223,7 +223,8 @@ impl Finish {
             facts.insert("partial_fourier".into(), json!(self.way.to_string()));
         }
         if let Some(extents) = &self.filled {
-            let cut = self.cut.as_ref().map(|cut| format!(", of it the central {}: the header's field of view", by(cut)));
+            let cut =
+                self.cut.as_ref().map(|cut| format!(", of it the central {}: the header's field of view", by(cut)));
             printer.field("zero-fill", format_args!("to {}{}", by(extents), cut.unwrap_or_default()));
             facts.insert("zero_filled".into(), json!(extents));
         }

@@ -40,7 +40,9 @@ pub fn facts(info: Option<&ScanInfo>, whole: &[usize], extents: &[usize]) -> Map
     let whitening = info.whitening.as_ref();
     let voxel = info.voxel_mm(solid(whole));
     // The thickness of a slice is no pixel's.
-    let side = [0, 1, 2].map(|axis| if axis + extents.len() < 3 { info.fov_mm[axis] } else { voxel[axis] * solid(extents)[axis] as f64 });
+    let side = [0, 1, 2].map(|axis| {
+        if axis + extents.len() < 3 { info.fov_mm[axis] } else { voxel[axis] * solid(extents)[axis] as f64 }
+    });
     Map::from_iter([
         ("fov_mm".into(), json!(side)),
         ("voxel_mm".into(), json!(voxel)),

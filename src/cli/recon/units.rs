@@ -151,6 +151,16 @@ impl Units {
         const FAR: f64 = 1.5;
         /// Two to four times oversampled is usual.
         const NEAR: f64 = 0.12;
+        if reach(trajectory) <= 0.5 {
+            return match self.fov {
+                Some(_) => {
+                    let message = "all coordinates lie within ±0.5 cycles per field of view; --fov is in mm, as 300";
+                    Err(Error::Value(message.into()))
+                }
+                // What is in other units then is told with the extents.
+                None => Ok(()),
+            };
+        }
         let Some(step) = even_step(trajectory).filter(|step| !(NEAR..=FAR).contains(step)) else { return Ok(()) };
         let (reach, step) = (short(reach(trajectory)), short(step));
         Err(Error::Value(format!(

@@ -14,6 +14,10 @@ pub struct Warnings {
 
 impl Warnings {
     pub fn say(&self, text: String) {
+        // Of several images, once.
+        if self.said.borrow().contains(&text) {
+            return;
+        }
         complain(&format!("warning: {text}"));
         self.said.borrow_mut().push(text);
     }

@@ -181,7 +181,10 @@ mod tests {
         assert_eq!(pick("0,2"), Ok(Pick::List(vec![0, 2])));
         assert_eq!(pick("all"), Ok(Pick::All));
         assert_eq!(pick("2:").unwrap().indices(4, "slice"), Ok(vec![2, 3]));
-        assert_eq!((Pick::Usual.indices(4, "slice"), pick("3,1").unwrap().indices(4, "slice")), (Ok(vec![0]), Ok(vec![3, 1])));
+        assert_eq!(
+            (Pick::Usual.indices(4, "slice"), pick("3,1").unwrap().indices(4, "slice")),
+            (Ok(vec![0]), Ok(vec![3, 1]))
+        );
         assert!(pick("4").unwrap().indices(4, "slice").unwrap_err().contains("no slice 4; there are slices 0 to 3"));
         assert!(pick("4:").unwrap().indices(4, "slice").unwrap_err().contains("of that range"));
         for bad in ["", "-1", "a", "4:4", "1,x", "0,1,0"] {

@@ -440,7 +440,8 @@ fn lines_that_go_round_give_their_maps_together() {
         line
     };
     let xml = header::sample([N, N, 1], [N, N, 1], N / 2);
-    let all: Vec<Line> = (0..2).flat_map(|f| (0..N).filter(move |ky| ky % 2 == f).map(move |ky| (f, ky)))
+    let all: Vec<Line> = (0..2)
+        .flat_map(|f| (0..N).filter(move |ky| ky % 2 == f).map(move |ky| (f, ky)))
         .map(|(f, ky)| of_frame(f as u16, ky))
         .collect();
     for xml in [parallel(&xml, "interleaved"), xml.clone()] {
@@ -452,7 +453,8 @@ fn lines_that_go_round_give_their_maps_together() {
         assert!(found.info.summary.contains("those of 2 repetitions together"), "{}", found.info.summary);
     }
     // The same lines each time are no more than those of the image.
-    let same: Vec<Line> = (0..2).flat_map(|f| (0..N).step_by(2).map(move |ky| (f, ky))).map(|(f, ky)| of_frame(f, ky)).collect();
+    let same: Vec<Line> =
+        (0..2).flat_map(|f| (0..N).step_by(2).map(move |ky| (f, ky))).map(|(f, ky)| of_frame(f, ky)).collect();
     assert!(scan(&xml, &same).unwrap().calibration.is_none());
 }
 
