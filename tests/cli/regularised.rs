@@ -117,7 +117,7 @@ fn wrong_series_are_refused() {
         folder.refused(&format!("{args} -o x.npy --device host"), says);
     }
     // Without a word of time they are images of their own.
-    folder.warned("recon series.npy --maps maps.npy -o x.npy --device host", "of frames --time");
+    folder.warned("recon series.npy --maps maps.npy -o own.npy --device host", "of frames --time");
     let out = folder.run("recon series.npy --time --maps maps.npy --subspace mask.npy -o x.npy --device host");
     assert!(out.code == 1 && out.stderr.contains("the basis has 48 rows"), "{}", out.stderr);
     folder.misused("recon series.npy --maps maps.npy --subspace basis.npy -o x.npy", "--time");

@@ -123,6 +123,11 @@ fn a_noise_scan_whitens_maps_too() {
     let square: f32 = own.iter().map(|a| a.re * a.re).sum();
     let near = distance(&own.mapv(|v| v * (product / square)), &truth);
     assert!(near < 0.4, "{near}");
+    // Coils that are combined as they are keep their own scale.
+    for (more, name) in [("", "r.npy"), ("--no-whiten", "p.npy")] {
+        assert_eq!(folder.run(&format!("recon scan.h5 --rss {more} -o {name} --device host")).code, 0);
+    }
+    assert_eq!(folder.read("r.npy"), folder.read("p.npy"));
     // Combined to fewer coils it is nearly the same image, of the same scale.
     folder.good("recon scan.h5 --compress 2 -o two.npy --device host");
     let two = distance(&folder.read("two.npy"), &folder.read("own.npy"));

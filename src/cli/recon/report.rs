@@ -125,7 +125,10 @@ impl Job<'_> {
 
         let path = args.output.display();
         printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
-        if matches!(result.stop, Stop::Converged | Stop::Attained) {
+        /// What is left of a misfit that more iterations would not take away.
+        const NEARLY: f64 = 1e-3;
+        let settled = result.stop == Stop::Iterations && result.residual < NEARLY;
+        if settled || matches!(result.stop, Stop::Converged | Stop::Attained) {
             question(result.misfit, doubt, warnings);
         }
         finish.describe(printer, &mut facts);
