@@ -55,7 +55,7 @@ pub fn choose(path: &mut PathBuf, role: Role) -> Result<Option<String>> {
     }
     let names: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
     let called = |word: &&str| names.iter().find(|name| name.eq_ignore_ascii_case(word)).copied();
-    let by_name = role.names().iter().find_map(|word| called(word));
+    let by_name = role.names().iter().find_map(called);
     // Of what is called otherwise, the only one that is complex.
     let mut complex = arrays.iter().filter(|(_, held)| held.dtype.starts_with('c') && held.shape.len() > 1);
     let chosen = match (by_name, role, complex.next(), complex.next()) {

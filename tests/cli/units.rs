@@ -57,7 +57,7 @@ fn units_are_taken_as_told() {
     folder.refused(&format!("{one} --traj-units pixel --matrix 32"), "one in cycles per pixel at most 0.5");
     folder.misused("recon k.npy --fov 200 -o z.npy --device host", "--fov is for non-Cartesian data");
     // What is in other units than it is taken for has samples where no image has them.
-    folder.refused(&one, "--traj-units pixel or rad with --matrix N, 1/m or rad/m with --fov MM");
+    folder.refused(one, "--traj-units pixel or rad with --matrix N, 1/m or rad/m with --fov MM");
     folder.refused(&format!("{one} --fov 250"), "say which by --traj-units");
     folder.refused(&format!("{one} --traj-units rad/m --fov 250"), "with samples 0.106");
     folder.refused(&format!("{one} --traj-units 1/m --fov 0.25"), "--fov is in mm");
