@@ -336,3 +336,21 @@ fn a_series_of_spokes_has_an_image_for_each_frame() {
         assert!(distance(&frame.to_owned(), &one) < 1e-3);
     }
 }
+
+#[test]
+fn slices_along_one_trajectory_make_a_stack() {
+    let folder = Folder::new();
+    let (scan, _) = radial(&folder);
+    let rest = "--traj traj.npy --maps maps.npy --dcf ramp --device host --force";
+    folder.good(&format!("recon k.npy {rest} -o x.npy"));
+    let x = folder.read("x.npy");
+    let slices = ndarray::stack![Axis(1), scan.kspace, scan.kspace.mapv(|v| v * 2.0)];
+    folder.complex("slices.npy", &slices);
+    let text = folder.good(&format!("recon slices.npy --axes coil,slice,spoke,sample {rest} -o y.npy"));
+    assert!(text.contains("(slice, y, x) = 2 x 32 x 32"), "{text}");
+    let y = folder.read("y.npy");
+    assert_eq!(y.index_axis(Axis(0), 0), x.view());
+    assert!(distance(&y.index_axis(Axis(0), 1).to_owned(), &x.mapv(|v| v * 2.0)) < 1e-5);
+    folder.good(&format!("recon slices.npy --axes coil,slice,spoke,sample --slice 0 {rest} -o y.npy"));
+    assert_eq!(folder.read("y.npy"), x);
+}
