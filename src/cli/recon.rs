@@ -9,6 +9,7 @@ mod geometry;
 mod grid;
 mod inside;
 mod maps;
+mod matrix;
 mod noncartesian;
 mod report;
 mod series;
@@ -19,7 +20,7 @@ mod warnings;
 pub use choice::Args as ScanArgs;
 pub use density::Density;
 pub use geometry::by;
-pub use noncartesian::{Matrix, matrix};
+pub use matrix::{Matrix, matrix};
 pub use report::{outcome, percent, stop_name};
 pub use units::Order;
 

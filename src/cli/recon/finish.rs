@@ -1,7 +1,7 @@
 //! What becomes of an image after the solve: the missing side of k-space, and a finer grid.
 
 use super::geometry::{self, by};
-use super::noncartesian::{Matrix, matrix};
+use super::matrix::{Matrix, matrix};
 use super::warnings::Warnings;
 use crate::cli::printer::Printer;
 use linops::app::partial_fourier::{Band, one_sided};
