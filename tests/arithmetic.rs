@@ -258,9 +258,30 @@ fn what_is_no_number_is_not_lost() {
         }
         let x = Tensor::from_slice("N=3", &[f32::INFINITY, -1.0, 2.0]).unwrap().to(&device).unwrap();
         assert_eq!((x.max().unwrap(), x.min().unwrap(), x.max_abs().unwrap()), (f64::INFINITY, -1.0, f64::INFINITY));
+        assert!(!x.all_finite().unwrap());
         // Real values as complex ones, with infinity among them.
         let z = x.to_dtype(DType::Complex32).unwrap().to(&Device::host()).unwrap().to_vec().unwrap();
         assert_eq!(z[0], Complex32::new(f32::INFINITY, 0.0), "{device}");
+    }
+}
+
+#[test]
+fn whether_all_is_finite_is_known_on_the_device() {
+    for device in devices() {
+        let place = |values: &[Complex32]| Tensor::from_slice("N=4099", values).unwrap().to(&device).unwrap();
+        // Both parts at the end of what there is are numbers yet.
+        let largest = vec![Complex32::new(f32::MAX, -f32::MAX); 4099];
+        assert!(place(&largest).all_finite().unwrap(), "{device}");
+        for at in [0, 1, 500, 4098] {
+            for (re, im) in [(f32::NAN, 1.0), (1.0, f32::NAN), (f32::INFINITY, 0.0), (0.0, f32::NEG_INFINITY)] {
+                let mut values = largest.clone();
+                values[at] = Complex32::new(re, im);
+                assert!(!place(&values).all_finite().unwrap(), "{re} {im} at {at} on {device}");
+            }
+        }
+        let real = |values: &[f32]| Tensor::from_slice("N=3", values).unwrap().to(&device).unwrap();
+        assert!(real(&[f32::MAX, -f32::MAX, 0.0]).all_finite().unwrap());
+        assert!(!real(&[1.0, f32::NAN, 0.0]).all_finite().unwrap());
     }
 }
 

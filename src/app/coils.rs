@@ -14,7 +14,9 @@ use crate::fourier::centred_dft;
 
 use crate::error::shape_err;
 use crate::{Error, Result};
-use ndarray::{Array2, Array3, ArrayD, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, Ix3, Ix4};
+use ndarray::{
+    Array, Array2, Array3, ArrayD, ArrayView, ArrayView3, ArrayView4, ArrayViewD, Axis, Ix2, Ix3, Ix4, RemoveAxis,
+};
 use num_complex::Complex32;
 
 /// Estimated sensitivities.
@@ -29,15 +31,15 @@ pub struct CoilMaps {
     pub method: String,
 }
 
-/// The images (coil, y, x) of k-space (coil, ky, kx): the inverse centred orthonormal DFT of each coil.
+/// The images (coil, image…) of k-space (coil, ky, kx) or (coil, kz, ky, kx): the inverse centred orthonormal DFT of each coil.
 ///
 /// # Errors
 /// No memory for them.
-pub fn coil_images(kspace: ArrayView3<Complex32>) -> Result<Array3<Complex32>> {
+pub fn coil_images<D: RemoveAxis>(kspace: ArrayView<Complex32, D>) -> Result<Array<Complex32, D>> {
     expect_room((kspace.len() as u64).saturating_mul(2 * 8), "the images of the coils")?;
     let mut images = kspace.to_owned();
-    for axis in [Axis(1), Axis(2)] {
-        centred_dft(images.view_mut(), axis, true);
+    for axis in 1..images.ndim() {
+        centred_dft(images.view_mut(), Axis(axis), true);
     }
     Ok(images)
 }

@@ -12,7 +12,7 @@ use crate::error::{Result, shape_err, value_err};
 use crate::fourier::centred_dft;
 use crate::solve::small_svd;
 use ndarray::parallel::prelude::*;
-use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayView3, ArrayViewD, Axis};
+use ndarray::{Array2, Array3, ArrayD, ArrayView, ArrayView2, ArrayViewD, Axis, Dimension, RemoveAxis};
 use num_complex::{Complex32, Complex64};
 
 /// How coils become virtual coils.
@@ -20,7 +20,7 @@ use num_complex::{Complex32, Complex64};
 pub struct Compression {
     /// Rows of combinations (position, virtual coil, coil); one position where all are alike.
     matrices: Array3<Complex32>,
-    /// The axis of (coil, y, x) that positions are along, where there are several.
+    /// The axis of (coil, image…) that positions are along, where there are several.
     along: Option<usize>,
     energy: f64,
 }
@@ -45,25 +45,32 @@ impl Compression {
         Ok(Compression { matrices, along: None, energy: principal.kept / principal.total })
     }
 
-    /// The `coils` strongest principal components at each position along the readout of k-space (coil, ky, kx): the axis that is
-    /// fully sampled, kx where both are, by a mask (ky, kx).
+    /// The `coils` strongest principal components at each position along the readout of k-space (coil, ky, kx) or (coil, kz, ky,
+    /// kx): the last axis that is fully sampled, by a mask (ky, kx) or (kz, ky, kx).
     ///
     /// # Errors
     /// No axis is fully sampled; else as for [`Compression::svd`].
-    pub fn gcc(kspace: ArrayView3<Complex32>, mask: ArrayView2<f32>, coils: usize) -> Result<Compression> {
-        let (all, ny, nx) = kspace.dim();
+    pub fn gcc<D: Dimension, E: RemoveAxis>(
+        kspace: ArrayView<Complex32, D>,
+        mask: ArrayView<f32, E>,
+        coils: usize,
+    ) -> Result<Compression> {
+        let kspace = kspace.into_dyn();
+        let Some((&all, image)) = kspace.shape().split_first() else {
+            return shape_err!("k-space without axes, expected (coil, …)");
+        };
         check(all, coils)?;
-        if mask.dim() != (ny, nx) {
-            return shape_err!("a mask of {:?}, expected {:?} from the k-space", mask.shape(), [ny, nx]);
+        if mask.shape() != image {
+            return shape_err!("a mask of {:?}, expected {image:?} from the k-space", mask.shape());
         }
         let full = |axis: usize| {
             mask.lanes(Axis(axis))
                 .into_iter()
                 .all(|lane| lane.iter().all(|m| *m == 0.0) || lane.iter().all(|m| *m != 0.0))
         };
-        let Some(readout) = [1, 0].into_iter().find(|axis| full(*axis)) else {
+        let Some(readout) = (0..image.len()).rev().find(|axis| full(*axis)) else {
             return value_err!(
-                "geometric coil compression goes along a fully sampled readout, and neither kx nor ky is one; use svd"
+                "geometric coil compression goes along a fully sampled readout, and no axis is one; use svd"
             );
         };
         let along = readout + 1;
@@ -71,8 +78,8 @@ impl Compression {
         let mut found: Vec<Principal> = hybrid
             .axis_iter(Axis(along))
             .into_par_iter()
-            .map(|samples| Principal::of(&covariance(samples.view(), None), coils))
-            .collect();
+            .map(|samples| Ok(Principal::of(&covariance(rows(samples)?.view(), None), coils)))
+            .collect::<Result<_>>()?;
         let (kept, total) = found.iter().fold((0.0, 0.0), |(k, t), p| (k + p.kept, t + p.total));
         let all_of_them = Principal { vectors: Vec::new(), kept, total };
         all_of_them.expect_energy()?;
@@ -99,14 +106,11 @@ impl Compression {
     /// Another number of coils, or for geometric compression other extents along the readout.
     pub fn kspace(&self, kspace: ArrayViewD<Complex32>) -> Result<ArrayD<Complex32>> {
         let Some(along) = self.along else { return self.combined(kspace) };
-        let Ok(kspace) = kspace.view().into_dimensionality::<ndarray::Ix3>() else {
-            return shape_err!("k-space of {} axes, expected (coil, ky, kx)", kspace.ndim());
-        };
-        let hybrid = transformed(kspace, along, true)?.into_dyn();
-        let combined = self.combined(hybrid.view())?;
-        let combined =
-            combined.into_dimensionality::<ndarray::Ix3>().map_err(|e| crate::Error::Shape(e.to_string()))?;
-        Ok(transformed(combined.view(), along, false)?.into_dyn())
+        if kspace.ndim() <= along {
+            return shape_err!("k-space of {} axes, expected at least {}", kspace.ndim(), along + 1);
+        }
+        let combined = self.combined(transformed(kspace, along, true)?.view())?;
+        transformed(combined.view(), along, false)
     }
 
     /// The sensitivities (coil, image…) of the virtual coils (virtual coil, image…).
@@ -273,7 +277,7 @@ fn product(matrix: ArrayView2<Complex32>, rows: ArrayView2<Complex32>) -> Array2
 }
 
 /// Transformed along one axis, to the image or to k-space.
-fn transformed(values: ArrayView3<Complex32>, axis: usize, inverse: bool) -> Result<Array3<Complex32>> {
+fn transformed(values: ArrayViewD<Complex32>, axis: usize, inverse: bool) -> Result<ArrayD<Complex32>> {
     expect_room((values.len() as u64).saturating_mul(8), "coil compression")?;
     let mut values = values.to_owned();
     centred_dft(values.view_mut(), Axis(axis), inverse);
@@ -339,6 +343,25 @@ mod tests {
             let want = found.maps(images.view().into_dyn()).unwrap();
             assert!(energy(&(kspace - &want)) < 1e-9 * energy(&want));
         }
+    }
+
+    #[test]
+    fn volumes_are_combined_along_their_readout() {
+        // A plane of each depth, of which every second line was acquired.
+        let scan = head(6);
+        let deep = ndarray::stack![Axis(1), scan.kspace, scan.kspace.mapv(|v| v * 0.5)];
+        let mask = Array3::from_shape_fn((2, 32, 24), |(_, y, _)| f32::from(y % 2 == 0));
+        let deep = deep * &mask.mapv(Complex32::from);
+        let flat = &scan.kspace * &mask.index_axis(Axis(0), 0).mapv(Complex32::from);
+        let found = Compression::gcc(deep.view(), mask.view(), 3).unwrap();
+        let want = Compression::gcc(flat.view(), mask.index_axis(Axis(0), 0), 3).unwrap();
+        assert_eq!((found.along, found.matrices.dim()), (Some(3), (24, 3, 6)));
+        assert!((found.energy() - want.energy()).abs() < 1e-6);
+        let (k, plane) = (found.kspace(deep.view().into_dyn()).unwrap(), want.kspace(flat.view().into_dyn()).unwrap());
+        assert_eq!(k.shape(), [3, 2, 32, 24]);
+        assert!((energy(&k) / energy(&plane) - 1.25).abs() < 1e-4);
+        assert_eq!(found.maps(deep.into_dyn().view()).unwrap().shape(), [3, 2, 32, 24]);
+        assert!(found.kspace(ArrayD::zeros(vec![6, 2, 24]).view()).is_err());
     }
 
     #[test]

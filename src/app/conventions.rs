@@ -3,7 +3,7 @@
 //! Everything here computes with the centred transform: the centre of k-space and of the image is index n/2, rounded down. Other
 //! programs leave one or both at index 0 (FFT order).
 
-use ndarray::{Array, ArrayView2, ArrayViewD, ArrayViewMut, Axis, Dimension, RemoveAxis};
+use ndarray::{Array, ArrayView, ArrayViewD, ArrayViewMut, Axis, Dimension, RemoveAxis};
 use num_complex::{Complex32, Complex64};
 use std::f64::consts::TAU;
 
@@ -57,9 +57,9 @@ pub fn is_far(index: usize, n: usize) -> bool {
     8 * index.abs_diff(n / 2) > n.max(16)
 }
 
-/// Whether what an image (y, x) of energies shows lies across the ends of an axis rather than in the middle, as one does that has its
+/// Whether what an image (y, x) or (z, y, x) of energies shows lies across the ends of an axis rather than in the middle, as one does that has its
 /// origin at index 0: there is nothing in the middle, and something at the ends.
-pub fn lies_across_ends(energy: ArrayView2<f32>, axis: Axis) -> bool {
+pub fn lies_across_ends<D: RemoveAxis>(energy: ArrayView<f32, D>, axis: Axis) -> bool {
     let profile: Vec<f64> = energy.axis_iter(axis).map(|line| line.iter().map(|v| f64::from(*v)).sum()).collect();
     let n = profile.len();
     let half = n / 32;
@@ -74,20 +74,20 @@ pub fn lies_across_ends(energy: ArrayView2<f32>, axis: Axis) -> bool {
     mean > 0.0 && around(n / 2) < 0.1 * mean && around(0) > 0.25 * mean
 }
 
-/// How a mask (ky, kx) and the data disagree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a mask (ky, kx) or (kz, ky, kx) and the data disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
     /// Locations that the mask has, but where all data are 0.
     pub without_data: usize,
     /// Locations with data that the mask has not.
     pub without_mask: usize,
-    /// Whether the mask agrees with the data when it is brought from FFT order to the middle along (ky, kx).
-    pub shifted: [bool; 2],
+    /// Whether the mask agrees with the data when it is brought from FFT order to the middle along these axes.
+    pub shifted: Vec<bool>,
 }
 
 /// How a mask disagrees with where data are; None where every location of the mask has data, but for one in fifty.
-pub fn mask_disagreement(mask: ArrayView2<f32>, data: ArrayView2<f32>) -> Option<Disagreement> {
-    let count = |mask: &ndarray::Array2<f32>| {
+pub fn mask_disagreement<D: RemoveAxis>(mask: ArrayView<f32, D>, data: ArrayView<f32, D>) -> Option<Disagreement> {
+    let count = |mask: &Array<f32, D>| {
         let pairs = || mask.iter().zip(&data).map(|(m, d)| (*m != 0.0, *d != 0.0));
         [pairs().filter(|(m, d)| *m && !*d).count(), pairs().filter(|(m, d)| !*m && *d).count()]
     };
@@ -97,14 +97,17 @@ pub fn mask_disagreement(mask: ArrayView2<f32>, data: ArrayView2<f32>) -> Option
     if 50 * without_data <= ones || data.iter().all(|d| *d == 0.0) {
         return None;
     }
-    let shifted = |along: [bool; 2]| {
+    let axes = mask.ndim();
+    let along = |set: usize| -> Vec<bool> { (0..axes).map(|axis| set >> axis & 1 == 1).collect() };
+    let agrees = |along: &Vec<bool>| {
         let mut mask = mask.clone();
-        (0..2).filter(|a| along[*a]).for_each(|a| centred_order(&mut mask, Axis(a)));
+        (0..axes).filter(|a| along[*a]).for_each(|a| centred_order(&mut mask, Axis(a)));
         50 * count(&mask)[0] <= ones
     };
-    let ways = [[true, false], [false, true], [true, true]];
-    // A mask of lines agrees along them whichever way it is.
-    let shifted = ways.into_iter().find(|along| shifted(*along)).unwrap_or([false; 2]);
+    // Few axes first: a mask of lines agrees along them whichever way it is.
+    let mut sets: Vec<usize> = (1..1 << axes).collect();
+    sets.sort_by_key(|set| set.count_ones());
+    let shifted = sets.into_iter().map(along).find(agrees).unwrap_or_else(|| vec![false; axes]);
     Some(Disagreement { without_data, without_mask, shifted })
 }
 
@@ -183,10 +186,16 @@ mod tests {
         let mut other = data.clone();
         centred_order(&mut other, Axis(0));
         let found = mask_disagreement(other.view(), data.view()).unwrap();
-        assert_eq!(found, Disagreement { without_data: 30, without_mask: 30, shifted: [true, false] });
+        assert_eq!(found, Disagreement { without_data: 30, without_mask: 30, shifted: vec![true, false] });
         let all = Array2::ones((16, 10));
         let found = mask_disagreement(all.view(), data.view()).unwrap();
-        assert_eq!((found.without_mask, found.shifted), (0, [false, false]));
+        assert_eq!((found.without_mask, found.shifted), (0, vec![false, false]));
         assert_eq!(mask_disagreement(all.view(), Array2::zeros((16, 10)).view()), None);
+        // Of three axes.
+        let data = Array3::from_shape_fn((6, 16, 5), |(z, y, _)| f32::from(z > 1 && y < 5));
+        let mut other = data.clone();
+        centred_order(&mut other, Axis(0));
+        let found = mask_disagreement(other.view(), data.view()).unwrap();
+        assert_eq!(found.shifted, [true, false, false]);
     }
 }

@@ -1,6 +1,7 @@
 //! Imaging: simulated scans and trajectories, coil maps, density compensation, SENSE of Cartesian and other data; tomography;
 //! pictures deconvolved, denoised, filled.
 
+pub mod axes_doubt;
 mod bessel;
 pub mod cartesian;
 pub mod coils;
@@ -15,6 +16,7 @@ pub mod least_squares;
 pub mod maps_doubt;
 pub mod noise;
 pub mod noise_level;
+mod noise_weight;
 pub mod noncartesian;
 pub mod partial_fourier;
 pub mod phantom;
@@ -38,6 +40,7 @@ pub use deconvolution::{
 pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
 pub use noise_level::noise_level;
+pub use noise_weight::signal_to_noise;
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils, gridded_kspace};
 pub use partial_fourier::{PartialFourier, fill_partial};
 pub use phantom::{airy_psf, cells_image, photons};

@@ -67,6 +67,19 @@ impl Expression {
         self.abs().inner()?.largest()
     }
 
+    /// Whether no value is NaN or infinite: one small reduction on the device. On a GPU this waits.
+    ///
+    /// # Errors
+    /// As for [`eval`](Expression::eval).
+    pub fn all_finite(&self) -> Result<bool> {
+        // Halves, so that two large parts do not make an infinity of their sum.
+        let size = match self.inner()?.computation.gives_complex() {
+            true => self.real().abs() * 0.5 + self.imag().abs() * 0.5,
+            false => self.abs(),
+        };
+        Ok(size.inner()?.largest()?.is_finite())
+    }
+
     /// Largest of real values. NaN if there is one. On a GPU this waits.
     ///
     /// # Errors

@@ -146,6 +146,14 @@ impl Tensor {
         Expression::from(self).max_abs()
     }
 
+    /// Whether no value is NaN or infinite: [`Expression::all_finite`].
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn all_finite(&self) -> Result<bool> {
+        Expression::from(self).all_finite()
+    }
+
     /// Largest of real values, NaN if there is one: [`Expression::max`].
     ///
     /// # Errors

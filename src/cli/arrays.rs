@@ -1,5 +1,6 @@
 //! Which axis of an array is that of the coils.
 
+use super::axes::Axes;
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis};
 use std::path::Path;
@@ -12,9 +13,21 @@ pub struct Arrays {
     /// [default: the first axis, of BART files dim 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub coil_axis: Option<i32>,
+
+    /// What the axes of the array of k-space are, the first first, where they are not the usual ones: slice,coil,ky,kx; or
+    /// ky,kx,coil; or repetition,slice,coil,kz,ky,kx. Names: slice, contrast, phase, repetition, set, average, coil, kz, ky, kx, and
+    /// with a trajectory spoke, sample. Several images give a stack, of which --slice and the like choose
+    #[arg(long, value_name = "NAMES", conflicts_with = "coil_axis")]
+    pub axes: Option<Axes>,
 }
 
 impl Arrays {
+    /// The first option that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let all = [("--coil-axis", self.coil_axis.is_some()), ("--axes", self.axes.is_some())];
+        all.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
     /// The values with the coil axis first, the others in order.
     pub fn coils_first<T: Clone>(&self, path: &Path, values: ArrayD<T>) -> Result<ArrayD<T>> {
         let Some(asked) = self.coil_axis else { return Ok(values) };
@@ -41,12 +54,16 @@ pub fn with_first<T: Clone>(values: ArrayD<T>, axis: usize) -> ArrayD<T> {
     values.permuted_axes(order).as_standard_layout().into_owned()
 }
 
-/// The axis that looks like that of the coils where the first does not: the last or the middle one of three that is by far the
-/// shortest, while the first is long for a number of coils. `Some(None)`: the first has more than any scanner has coils.
+/// The axis that looks like that of the coils where the first does not: the last or the middle one of three, or the last of four,
+/// that is by far the shortest, while the first is long for a number of coils. `Some(None)`: the first has more than any scanner has coils.
 pub fn doubted_coil_axis(shape: &[usize]) -> Option<Option<usize>> {
     /// Fewer are plausible whatever the other axes are.
     const FEW: usize = 16;
     const MANY: usize = 256;
+    if let &[first, second, third, last] = shape {
+        let least = first.min(second).min(third);
+        return (2 * last <= least && first >= FEW).then_some(Some(3));
+    }
     let &[first, second, third] = shape else { return None };
     if 2 * third <= first.min(second) && first >= FEW {
         return Some(Some(2));
@@ -61,21 +78,19 @@ pub fn doubted_coil_axis(shape: &[usize]) -> Option<Option<usize>> {
     (first > MANY).then_some(None)
 }
 
-/// Refuses k-space (coil, ky, kx) whose first axis is hardly that of the coils. `names` are the axes as the file has them, the coil's
+/// Refuses k-space (coil, ky, kx) or (coil, kz, ky, kx) whose first axis is hardly that of the coils. `names` are the axes as the file has them, the coil's
 /// first.
 pub fn expect_coils_first(path: &Path, shape: &[usize], fix: impl Fn(Option<usize>) -> String) -> Result<()> {
     let Some(doubted) = doubted_coil_axis(shape) else { return Ok(()) };
+    let image = super::recon::by(&shape[1..]);
     let reason = match doubted {
-        Some(axis) => format!(
-            "would be {} coils of {} x {}; is axis {axis}, with {}, that of the coils?",
-            shape[0], shape[1], shape[2], shape[axis]
-        ),
-        None => format!("would be {} coils of {} x {}.", shape[0], shape[1], shape[2]),
+        Some(axis) => {
+            format!("would be {} coils of {image}; is axis {axis}, with {}, that of the coils?", shape[0], shape[axis])
+        }
+        None => format!("would be {} coils of {image}.", shape[0]),
     };
-    Err(Error::file(
-        path,
-        format!("k-space {shape:?} {reason} The axes are expected as (coil, ky, kx): {}", fix(doubted)),
-    ))
+    let expected = if shape.len() == 4 { "(coil, kz, ky, kx)" } else { "(coil, ky, kx)" };
+    Err(Error::file(path, format!("k-space {shape:?} {reason} The axes are expected as {expected}: {}", fix(doubted))))
 }
 
 /// Without axes of extent 1 until there are so many, those in front first.
@@ -102,6 +117,9 @@ mod tests {
 
     #[test]
     fn coils_that_are_not_first_are_doubted() {
+        assert_eq!(doubted_coil_axis(&[32, 64, 64, 8]), Some(Some(3)));
+        assert_eq!(doubted_coil_axis(&[8, 32, 64, 64]), None);
+        assert_eq!(doubted_coil_axis(&[16, 4, 64, 64]), None);
         for (shape, doubted) in [
             ([64, 64, 4], Some(Some(2))),
             ([40, 40, 12], Some(Some(2))),
@@ -124,7 +142,7 @@ mod tests {
     #[test]
     fn axes_are_moved_and_dropped() {
         let values = ArrayD::from_shape_fn(vec![2, 3, 4], |i| i[0] * 100 + i[1] * 10 + i[2]);
-        let arrays = |coil_axis| Arrays { coil_axis: Some(coil_axis) };
+        let arrays = |coil_axis| Arrays { coil_axis: Some(coil_axis), axes: None };
         let path = Path::new("k.npy");
         for axis in [2, -1] {
             let moved = arrays(axis).coils_first(path, values.clone()).unwrap();

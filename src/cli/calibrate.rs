@@ -2,12 +2,13 @@
 
 use super::arrays::Arrays;
 use super::common::Common;
-use super::grids::{Volume, read_grid_mask};
+use super::entries::{Role, choose};
+use super::grids::read_mask;
 use super::input::is_bart;
-use super::kspace::{Input, Kspace, finite, read_inputs, read_mask};
+use super::kspace::{Input, Kspace, finite, read_inputs};
 use super::numbers::from_one;
 use super::printer::{Printer, complain, count_of};
-use super::recon::{Density, Matrix, ScanArgs, matrix};
+use super::recon::{Density, Matrix, ScanArgs, by, matrix};
 use super::samples::Trajectory;
 use super::{DONE, output, progress};
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -26,11 +27,13 @@ use std::time::Instant;
 /// Estimates coil sensitivities from the fully sampled centre of k-space, in 2 or 3 dimensions, for `recon --maps`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space, as recon reads it: .npy (coil, ky, kx) or (coil, kz, ky, kx), BART .cfl (x, y, z, coil), ISMRMRD .h5; with --traj
+    /// k-space, as recon reads it: .npy or .npz (coil, ky, kx) or (coil, kz, ky, kx), BART .cfl (x, y, z, coil), ISMRMRD or fastMRI
+    /// .h5, .hdf5, .mrd; with --traj
     /// (coil, …)
     file: PathBuf,
 
-    /// Where the maps go: .npy (coil, y, x) or (coil, z, y, x), of several sets (coil, set, …); BART .cfl (x, y, z, coil, set)
+    /// Where the maps go: .npy (coil, y, x) or (coil, z, y, x), of several sets (coil, set, …), of several slices (slice, coil, …);
+    /// BART .cfl (x, y, z, coil, set)
     #[arg(long, short, value_name = "FILE", value_parser = maps_name())]
     output: PathBuf,
 
@@ -75,6 +78,9 @@ pub struct Args {
     matrix: Option<Matrix>,
 
     #[command(flatten)]
+    arrays: Arrays,
+
+    #[command(flatten)]
     scan: ScanArgs,
 
     /// Treat k-space locations that hold NaN or infinity as not acquired
@@ -87,6 +93,10 @@ pub struct Args {
 
     #[command(flatten)]
     pub common: Common,
+
+    /// What was chosen of archives.
+    #[arg(skip)]
+    chosen: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -108,6 +118,16 @@ fn part(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
+    /// Names the arrays of archives that are plain.
+    pub fn choose_entries(&mut self) -> Result<()> {
+        let others = [(&mut self.mask, Role::Mask), (&mut self.traj, Role::Trajectory)];
+        let others = others.into_iter().filter_map(|(path, role)| Some((path.as_mut()?, role)));
+        for (path, role) in std::iter::once((&mut self.file, Role::Kspace)).chain(others) {
+            self.chosen.extend(choose(path, role)?);
+        }
+        Ok(())
+    }
+
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         match self.method {
@@ -145,43 +165,69 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let others = [&inputs[..], &[Some(args.output.as_path())]].concat();
     let values_target =
         args.eigenvalues.as_deref().map(|path| output::reserve(path, args.force, &others)).transpose()?;
-    let (kspace, notes) = gridded(args)?;
-    let (coils, image) = (kspace.len_of(Axis(0)), kspace.shape()[1..].to_vec());
+    let Gridded { axes, images } = gridded(args)?;
+    let front: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
+    if !front.is_empty() && is_bart(&args.output) {
+        let message = "maps of several images are written as .npy; of a .cfl choose one, as in --slice 3";
+        return Err(Error::file(&args.output, message));
+    }
+    let Some(Image { kspace: first, .. }) = images.iter().flatten().next() else {
+        return Err(Error::file(&args.file, "no image of these counters"));
+    };
+    let (coils, image) = (first.len_of(Axis(0)), first.shape()[1..].to_vec());
+    if let Some(other) = images.iter().flatten().find(|other| other.kspace.shape() != first.shape()) {
+        let (a, b) = (first.shape(), other.kspace.shape());
+        return Err(Error::file(&args.file, format!("its images have different extents, {a:?} and {b:?}; choose one")));
+    }
     let sets = args.sets.map_or(1, NonZeroUsize::get);
     if let Some(target) = &values_target {
         let extents = if sets == 1 { image.clone() } else { [&[sets], &image[..]].concat() };
-        let dims = linops::dim::parse_dims(values_dims(sets, image.len()).as_str())?;
+        let extents = [front.as_slice(), &extents].concat();
+        let dims = linops::dim::parse_dims(&stack_dims(&front, &values_dims(sets, image.len())))?;
         output::check_shape(target, &Shape::new(dims, extents)?)?;
     }
     let wait = progress::spinner("estimating coil maps");
     let start = Instant::now();
-    let found = args.estimate(&kspace);
+    let found: Vec<Option<Result<MapSets>>> =
+        images.iter().map(|image| image.as_ref().map(|image| args.estimate(&image.kspace))).collect();
     wait.finish_and_clear();
-    let found = found.map_err(|e| match e {
-        Error::Value(message) => Error::file(&args.file, message.replace(", or give the coil maps with --maps", "")),
-        e => e,
-    })?;
+    let found = whole(args, found)?;
     let seconds = start.elapsed().as_secs_f64();
-    let by: Vec<String> = image.iter().map(usize::to_string).collect();
-    printer.field("k-space", format_args!("{}, {}", count_of(coils, "coil"), by.join(" x ")));
-    notes.iter().for_each(|note| printer.field("", note));
+    printer.field("k-space", format_args!("{}, {}", count_of(coils, "coil"), by(&image)));
+    let notes: Vec<String> = images.into_iter().flatten().next().map(|image| image.notes).unwrap_or_default();
+    args.chosen.iter().chain(&notes).for_each(|note| printer.field("", note));
+    let several: Vec<String> = axes.iter().map(|(name, values)| format!("{} along {name}", values.len())).collect();
+    if !several.is_empty() {
+        printer.field("images", several.join(", "));
+    }
     let supports: Vec<f64> = (0..sets).map(|set| support(&found, set)).collect();
     let said: Vec<String> = supports.iter().map(|part| format!("{:.1} %", 100.0 * part)).collect();
-    printer.field("maps", &found.method);
+    let method = found.iter().flatten().next().map(|found| found.method.clone()).unwrap_or_default();
+    printer.field("maps", &method);
     printer.field("signal", format_args!("in {} of the pixels", said.join(" and ")));
     printer.field("estimated", format_args!("{seconds:.3} s"));
-    let method = found.method.clone();
-    let values = values_target.is_some().then(|| found.eigenvalues.clone());
-    output::write(target, &shown(found, is_bart(&args.output))?)?;
+    let values: Vec<Option<ArrayD<f32>>> =
+        found.iter().map(|found| found.as_ref().map(|found| without_one(found.eigenvalues.clone(), 0))).collect();
+    if front.is_empty() && is_bart(&args.output) {
+        if let Some(found) = found.into_iter().flatten().next() {
+            output::write(target, &in_bart(found)?)?;
+        }
+    } else {
+        let maps = found.into_iter().map(|found| found.map(|found| without_one(found.maps, 1))).collect();
+        let axes = ["Nz", "Ny", "Nx"][3 - image.len()..].join(" ");
+        let dims = if sets == 1 { format!("C {axes}") } else { format!("C S {axes}") };
+        output::write(target, &Tensor::from_array(stacked(maps, &front)?, stack_dims(&front, &dims).as_str())?)?;
+    }
     printer.field("wrote", args.output.display());
-    if let (Some(target), Some(values), Some(path)) = (values_target, values, &args.eigenvalues) {
-        let values = if sets == 1 { values.index_axis_move(Axis(0), 0) } else { values };
-        output::write(target, &Tensor::from_array(values, values_dims(sets, image.len()).as_str())?)?;
+    if let (Some(target), Some(path)) = (values_target, &args.eigenvalues) {
+        let dims = stack_dims(&front, &values_dims(sets, image.len()));
+        output::write(target, &Tensor::from_array(stacked(values, &front)?, dims.as_str())?)?;
         printer.field("wrote", path.display());
     }
     printer.json(&json!({
         "coils": coils,
         "image": image,
+        "stack": axes.iter().map(|(name, values)| json!({ "axis": name, "values": values })).collect::<Vec<_>>(),
         "sets": sets,
         "method": method,
         "signal": supports,
@@ -196,27 +242,68 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     Ok(DONE)
 }
 
+/// What was found of each image; one without a signal has none, unless none of them has.
+fn whole(args: &Args, found: Vec<Option<Result<MapSets>>>) -> Result<Vec<Option<MapSets>>> {
+    let any = found.iter().flatten().any(Result::is_ok);
+    let mut all = Vec::new();
+    for (at, one) in found.into_iter().enumerate() {
+        all.push(match one.transpose() {
+            Ok(one) => one,
+            Err(e) if any => {
+                complain(&format!("warning: the maps of image {at} of the stack are left 0: {e}"));
+                None
+            }
+            Err(Error::Value(message)) => {
+                let message = message.replace(", or give the coil maps with --maps", "");
+                return Err(Error::file(&args.file, message));
+            }
+            Err(e) => return Err(e),
+        });
+    }
+    Ok(all)
+}
+
+/// An array without an axis of which there is one entry.
+fn without_one<T: Clone>(values: ArrayD<T>, axis: usize) -> ArrayD<T> {
+    if values.len_of(Axis(axis)) == 1 { values.index_axis_move(Axis(axis), 0) } else { values }
+}
+
+/// Arrays behind the leading axes `front`, zeros where there is none; without these the only one.
+fn stacked<T: Clone + Default>(parts: Vec<Option<ArrayD<T>>>, front: &[usize]) -> Result<ArrayD<T>> {
+    let shape = parts.iter().flatten().next().map(|part| part.shape().to_vec()).unwrap_or_default();
+    let parts: Vec<ArrayD<T>> = parts
+        .into_iter()
+        .map(|part| part.unwrap_or_else(|| ArrayD::from_elem(shape.as_slice(), T::default())))
+        .collect();
+    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    let all = ndarray::stack(Axis(0), &views).map_err(|e| Error::Shape(e.to_string()))?;
+    all.into_shape_with_order([front, &shape].concat()).map_err(|e| Error::Shape(e.to_string()))
+}
+
+/// The dims of what stands behind so many leading axes.
+fn stack_dims(front: &[usize], dims: &str) -> String {
+    let leading: Vec<String> = (0..front.len()).map(|n| format!("Axis{n}")).collect();
+    [leading.join(" "), dims.into()].join(" ").trim_start().to_string()
+}
+
 fn values_dims(sets: usize, axes: usize) -> String {
     let front = if sets == 1 { "" } else { "S " };
     format!("{front}{}", ["Nz", "Ny", "Nx"][3 - axes..].join(" "))
 }
 
 /// The part of the pixels where a set is not 0.
-fn support(found: &MapSets, set: usize) -> f64 {
-    let power = found.maps.index_axis(Axis(1), set).mapv(|v| v.norm_sqr()).sum_axis(Axis(0));
-    power.iter().filter(|v| **v > 0.0).count() as f64 / power.len().max(1) as f64
+fn support(found: &[Option<MapSets>], set: usize) -> f64 {
+    let (mut some, mut all) = (0, 0);
+    for found in found.iter().flatten() {
+        let power = found.maps.index_axis(Axis(1), set).mapv(|v| v.norm_sqr()).sum_axis(Axis(0));
+        some += power.iter().filter(|v| **v > 0.0).count();
+        all += power.len();
+    }
+    some as f64 / all.max(1) as f64
 }
 
-/// The maps as they are written: (coil, image…), (coil, set, image…), or BART's (x, y, z, coil, set).
-fn shown(found: MapSets, bart: bool) -> Result<Tensor> {
-    let (sets, axes) = (found.maps.len_of(Axis(1)), found.maps.ndim() - 2);
-    let image = ["Nz", "Ny", "Nx"][3 - axes..].join(" ");
-    if !bart {
-        return match sets {
-            1 => Tensor::from_array(found.set(0)?, format!("C {image}").as_str()),
-            _ => Tensor::from_array(found.maps, format!("C S {image}").as_str()),
-        };
-    }
+/// The maps as BART has them, (x, y, z, coil, set).
+fn in_bart(found: MapSets) -> Result<Tensor> {
     let mut maps = found.maps;
     while maps.ndim() < 5 {
         maps = maps.insert_axis(Axis(2));
@@ -225,53 +312,50 @@ fn shown(found: MapSets, bart: bool) -> Result<Tensor> {
     Tensor::from_array(maps, "S C Nz Ny Nx")
 }
 
-/// K-space on a grid, 0 where it was not acquired, and what there is to say about it.
-fn gridded(args: &Args) -> Result<(ArrayD<Complex32>, Vec<String>)> {
-    let allow = args.allow_nan;
-    let expect_no_matrix = || match args.matrix {
-        Some(_) => Err(Error::file(&args.file, "--matrix is for data with a trajectory, and this is Cartesian")),
-        None => Ok(()),
-    };
+/// The images that maps are made of.
+struct Gridded {
+    /// The leading axes of several, with what their indices stand for.
+    axes: Vec<(&'static str, Vec<usize>)>,
+    images: Vec<Option<Image>>,
+}
+
+/// K-space on a grid (coil, …), 0 where it was not acquired, and what there is to say about it.
+struct Image {
+    kspace: ArrayD<Complex32>,
+    notes: Vec<String>,
+}
+
+fn gridded(args: &Args) -> Result<Gridded> {
     let trajectory = args.traj.as_deref().map(|path| Trajectory { path, order: None });
     // A reconstruction whitens the maps as it does k-space.
-    let choice = args.scan.choice().whiten(false);
-    let mut inputs = read_inputs(&args.file, trajectory.as_ref(), &Arrays::default(), &choice)?;
+    let choice = args.scan.choice(true);
+    let inputs = read_inputs(&args.file, trajectory.as_ref(), &args.arrays, &choice)?;
     inputs.warnings().iter().for_each(|warning| complain(&format!("warning: {warning}")));
-    if !inputs.axes.is_empty() {
-        return Err(Error::file(&args.file, "several images are asked for; maps are made of one"));
-    }
-    let Some(input) = inputs.images.pop().flatten() else {
-        return Err(Error::file(&args.file, "no image of these counters"));
-    };
+    let images = inputs.images.into_iter().map(|input| input.map(|input| on_grid(args, input)).transpose());
+    Ok(Gridded { axes: inputs.axes, images: images.collect::<Result<_>>()? })
+}
+
+fn on_grid(args: &Args, input: Input) -> Result<Image> {
+    let allow = args.allow_nan;
     match input {
         Input::Grid(mut scan) => {
-            expect_no_matrix()?;
+            if args.matrix.is_some() {
+                return Err(Error::file(&args.file, "--matrix is for data with a trajectory, and this is Cartesian"));
+            }
             let mut said = Vec::new();
             let mask = args.mask.as_ref().map(|path| read_mask(path, &scan, &mut said)).transpose()?;
             if let Some(lines) = scan.calibration.take_if(|lines| lines.dim() == scan.values.dim()) {
                 scan.values = lines;
             }
-            finite(&args.file, &mut scan.values, &["coil", "ky", "kx"], allow)?;
+            let names = scan.names();
+            finite(&args.file, &mut scan.values, &names, allow)?;
             let Kspace { values, mut notes, info, .. } = *scan;
             notes.extend(info.map(|info| info.summary).into_iter().chain(said));
-            let values = match mask {
+            let kspace = match mask {
                 Some(mask) => values * &mask.mapv(Complex32::from),
                 None => values,
             };
-            Ok((values.into_dyn(), notes))
-        }
-        Input::Volume(mut scan) => {
-            expect_no_matrix()?;
-            let grid = scan.values.shape()[1..].to_vec();
-            let mask = args.mask.as_ref().map(|path| read_grid_mask(path, &grid)).transpose()?;
-            finite(&args.file, &mut scan.values, &["coil", "kz", "ky", "kx"], allow)?;
-            let Volume { values, mut notes, info, .. } = *scan;
-            notes.extend(info.map(|info| info.summary));
-            let values = match mask {
-                Some(mask) => values * &mask.mapv(Complex32::from),
-                None => values,
-            };
-            Ok((values, notes))
+            Ok(Image { kspace, notes })
         }
         Input::Samples(mut scan) => {
             if args.mask.is_some() {
@@ -295,7 +379,7 @@ fn gridded(args: &Args) -> Result<(ArrayD<Complex32>, Vec<String>)> {
             let mut notes = scan.notes;
             notes.extend(scan.info.map(|info| info.summary));
             notes.push(format!("gridded; the trajectory is {}", scan.units));
-            Ok((kspace, notes))
+            Ok(Image { kspace, notes })
         }
     }
 }

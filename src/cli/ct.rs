@@ -28,15 +28,15 @@ use views::{Field, Order};
 /// the right and y upwards. Values of the image are per unit of length: 1/pixel, or with --pixel-size in millimetres 1/mm.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Projections: .npy (angle, detector), a stack (slice, angle, detector), or of a cone (row, angle, detector); other orders are
+    /// Projections, .npy, .npz, .cfl, .tif or .png: (angle, detector), a stack (slice, angle, detector), or of a cone (row, angle, detector); other orders are
     /// told by the number of angles
     file: PathBuf,
 
-    /// Angle of each view, in degrees: .npy, a text file of numbers, or START:STOP:COUNT, STOP not included (0:180:180 is 0, 1, … 179)
+    /// Angle of each view, in degrees: .npy or .npz, a text file of numbers, or START:STOP:COUNT, STOP not included (0:180:180 is 0, 1, … 179)
     #[arg(long, value_name = "FILE|RANGE", value_parser = AngleList::parse, allow_hyphen_values = true)]
     angles: AngleList,
 
-    /// Where the image goes, (row, column) or (slice, row, column): .npy, .cfl, or .png of a single slice, black at 0
+    /// Where the image goes, (row, column) or (slice, row, column): .npy, .cfl, .tif, .nii, or .png of a single slice, black at 0
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 

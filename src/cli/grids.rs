@@ -1,101 +1,137 @@
-//! Cartesian scans of three axes, and what belongs to any number of them: masks, and coil maps in several sets.
+//! What belongs to k-space on a grid, checked against it: sampling masks, and coil maps in one or several sets.
 
+use super::arrays::{Arrays, with_first, without_ones};
 use super::input::{is_bart, read};
-use super::kspace::{Kspace, complex, exact};
-use linops::io::{CartesianScan, Cfl, Format, Reader, ScanInfo, read_cfl};
+use super::kspace::{Kspace, exact};
+use linops::io::{Cfl, Format, cfl_kspace, read_cfl};
 use linops::{Error, Result};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use std::path::Path;
 
-/// Measured k-space of any number of axes.
-pub struct Volume {
-    /// Values (coil, kz, ky, kx), or (coil, ky, kx) of a slice.
-    pub values: ArrayD<Complex32>,
-    /// 1 where a location was acquired, if the file says so.
-    pub sampled: Option<ArrayD<f32>>,
-    /// Values to estimate coil maps from, where there are better ones; the central pixels of their maps are those of the image.
-    pub calibration: Option<ArrayD<Complex32>>,
-    /// What the file says of the scan.
-    pub info: Option<ScanInfo>,
-    /// What there is to say about the file.
-    pub notes: Vec<String>,
-}
-
-impl Volume {
-    /// Of a scan.
-    pub fn of(scan: CartesianScan) -> Volume {
-        let CartesianScan { kspace, sampled, calibration, info, .. } = scan;
-        Volume { values: kspace, sampled: Some(sampled), calibration, info: Some(info), notes: Vec::new() }
-    }
-}
-
-impl From<Kspace> for Volume {
-    fn from(scan: Kspace) -> Volume {
-        let Kspace { values, sampled, calibration, info, notes, .. } = scan;
-        let calibration = calibration.map(|lines| lines.into_dyn());
-        Volume { values: values.into_dyn(), sampled: sampled.map(|mask| mask.into_dyn()), calibration, info, notes }
-    }
-}
-
-/// Reads an array (coil, kz, ky, kx), or BART's (x, y, z, coil); None for whatever is not of four axes, all of them above 1, but
-/// for BART's coil.
-pub fn read_volume(path: &Path) -> Result<Option<Volume>> {
-    let Some(format) = Format::of(path) else { return Ok(None) };
-    let (Some(probe), Some(reader)) = (format.probe, format.reader) else { return Ok(None) };
-    let bart = match reader {
-        Reader::Array(_) => false,
-        Reader::Bart(_) => true,
-        _ => return Ok(None),
-    };
-    let mut shape = probe(path)?.shape;
-    if bart && shape.len() == 3 {
-        shape.insert(0, 1);
-    }
-    if shape.len() != 4 || shape[1..].contains(&1) || (shape[0] == 1 && !bart) {
-        return Ok(None);
-    }
-    let array = complex(path, read(path)?)?;
-    let values = array.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::file(path, e.to_string()))?;
-    let notes = match bart {
-        true => Vec::new(),
-        false => vec!["a volume (coil, kz, ky, kx); a series of frames needs --time".to_string()],
-    };
-    Ok(Some(Volume { values, sampled: None, calibration: None, info: None, notes }))
-}
-
-/// Reads a mask of zeros and ones, of any dtype, for locations of these extents: of all axes, or of the first ones only, as (kz, ky)
-/// where readouts are whole. Axes of 1 repeat.
-pub fn read_grid_mask(path: &Path, grid: &[usize]) -> Result<ArrayD<f32>> {
+/// Reads a mask of zeros and ones, of any dtype, that fits the k-space: of all its axes, or of lines: (kz, ky) of a volume, (ky) or
+/// else (kx) of a slice. Axes of 1 repeat.
+pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
+    let grid = kspace.grid();
     let axes = &["kz", "ky", "kx"][3 - grid.len()..];
     let mut mask = exact(read(path)?);
+    let came = mask.shape().to_vec();
     if is_bart(path) {
         // Trailing dims of 1, which come first here, are left out.
         while mask.ndim() < grid.len() {
-            mask = mask.insert_axis(ndarray::Axis(0));
+            mask = mask.insert_axis(Axis(0));
         }
     }
-    if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-        let at = ndarray::Dimension::slice(&at);
-        return Err(Error::file(path, format!("the mask is {v:?} at {at:?}; expected 0 (not sampled) or 1 (sampled)")));
+    if mask.ndim() > grid.len() {
+        mask = without_ones(mask, grid.len());
     }
-    let came = mask.shape().to_vec();
+    if let ([ny, nx], true) = (grid, mask.shape() != grid) {
+        mask = without_ones(mask, 1);
+        if let &[n] = mask.shape() {
+            let axis = match n {
+                n if n == *ny => "ky",
+                n if n == *nx => "kx",
+                n => {
+                    let message = format!("mask of {n} values, expected (ky, kx) of {grid:?}, or {ny} along ky");
+                    return Err(Error::file(path, message));
+                }
+            };
+            notes.push(format!("the mask is along {axis}"));
+            mask = mask.insert_axis(Axis(usize::from(axis == "ky")));
+        }
+    }
     while mask.ndim() < grid.len() {
-        let last = ndarray::Axis(mask.ndim());
+        let last = Axis(mask.ndim());
         mask = mask.insert_axis(last);
     }
-    match mask.broadcast(IxDyn(grid)) {
-        Some(whole) => Ok(whole.mapv(|v| v as f32)),
-        None => {
-            let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space", axes.join(", "));
-            Err(Error::file(path, message))
+    let Some(mask) = mask.broadcast(IxDyn(grid)) else {
+        let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space", axes.join(", "));
+        return Err(Error::file(path, message));
+    };
+    if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
+        let at = ndarray::Dimension::slice(&at);
+        let place: Vec<String> = axes.iter().zip(at).map(|(axis, n)| format!("{axis}={n}")).collect();
+        let message = format!("the mask is {v:?} at [{}]; expected 0 (not sampled) or 1 (sampled)", place.join(", "));
+        return Err(Error::file(path, message));
+    }
+    Ok(mask.mapv(|v| v as f32))
+}
+
+/// Reads coil maps that fit the k-space as (coil, set, image…): (coil, image…), (coil, set, image…), or BART's (x, y, z, coil, set).
+/// Of which axis the coils of a slice are is seen where only one makes them fit.
+pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<String>) -> Result<ArrayD<Complex32>> {
+    let (coils, grid) = (kspace.values.len_of(Axis(0)), kspace.grid());
+    if let Some(maps) = own_maps(path, kspace)? {
+        return Ok(maps);
+    }
+    if grid.len() > 2 || holds_sets(path)? {
+        return read_map_sets(path, coils, grid);
+    }
+    let mut maps = match is_bart(path) {
+        true => cfl_kspace(path)?.into_dyn(),
+        false => read(path)?.into_complex(),
+    };
+    let want = kspace.values.shape();
+    if maps.ndim() == 2 && coils == 1 {
+        maps = maps.insert_axis(Axis(0));
+    }
+    maps = without_ones(maps, 3);
+    let fits = |axis: usize| {
+        axis < maps.ndim() && {
+            let mut shape = maps.shape().to_vec();
+            let coils = shape.remove(axis);
+            coils == want[0] && shape == want[1..]
+        }
+    };
+    let asked = arrays.coil_axis.filter(|_| !is_bart(path)).map(|axis| arrays.place(path, axis, maps.ndim()));
+    let axis = [asked.transpose()?, Some(0)].into_iter().flatten().chain(1..3).find(|axis| fits(*axis));
+    if let Some(axis) = axis.filter(|axis| *axis != 0) {
+        maps = with_first(maps, axis);
+        notes.push(format!("the coils are along axis {axis} of the maps"));
+    }
+    if maps.ndim() != 3 {
+        let message = format!("coil maps with {} axes {:?}, expected 3: (coil, y, x)", maps.ndim(), maps.shape());
+        return Err(Error::file(path, message));
+    }
+    let whole = match kspace.info.as_ref().and_then(|info| info.cut_to) {
+        Some(cut) => format!(" of the encoded field of view, of which the image keeps {} x {}", cut[1], cut[2]),
+        None => String::new(),
+    };
+    for ((dim, want), came) in ["C", "Ny", "Nx"].iter().zip(want).zip(maps.shape()) {
+        if want != came {
+            let message = format!("dim {dim} of the maps has extent {came}, expected {want} from the k-space{whole}");
+            return Err(Error::file(path, message));
         }
     }
+    Ok(maps.insert_axis(Axis(1)))
+}
+
+/// The maps of an image of a stack, where a file has those of all of them: (leading axes…, coil, image…), or with a set behind the
+/// coil.
+fn own_maps(path: &Path, kspace: &Kspace) -> Result<Option<ArrayD<Complex32>>> {
+    let (Some(place), false) = (&kspace.place, is_bart(path)) else { return Ok(None) };
+    let Some(probe) = Format::of_input(path).and_then(|format| format.probe) else { return Ok(None) };
+    let shape = probe(path)?.shape;
+    let front = place.extents.len();
+    let one = shape.strip_prefix(place.extents.as_slice()).unwrap_or_default();
+    let fits = |image: &[usize]| one.first() == kspace.values.shape().first() && image == kspace.grid();
+    let sets = match one {
+        [_, image @ ..] if fits(image) => false,
+        [_, _, image @ ..] if fits(image) => true,
+        _ => return Ok(None),
+    };
+    let mut maps = read(path)?.into_complex();
+    let mut index = place.index;
+    for axis in (0..front).rev() {
+        maps = maps.index_axis_move(Axis(axis), index % place.extents[axis]);
+        index /= place.extents[axis];
+    }
+    Ok(Some(if sets { maps } else { maps.insert_axis(Axis(1)) }))
 }
 
 /// Reads coil maps that fit k-space of so many coils and this grid, as (coil, set, image…): an array (coil, image…) or (coil,
 /// set, image…), or BART's (x, y, z, coil, set).
-pub fn read_map_sets(path: &Path, coils: usize, grid: &[usize]) -> Result<ArrayD<Complex32>> {
+fn read_map_sets(path: &Path, coils: usize, grid: &[usize]) -> Result<ArrayD<Complex32>> {
     let at = |e: ndarray::ShapeError| Error::file(path, e.to_string());
     let axes = ["z", "y", "x"][3 - grid.len()..].join(", ");
     let (maps, expected) = if is_bart(path) {
@@ -103,7 +139,7 @@ pub fn read_map_sets(path: &Path, coils: usize, grid: &[usize]) -> Result<ArrayD
     } else {
         let mut maps = read(path)?.into_complex();
         if maps.ndim() == grid.len() + 1 {
-            maps = maps.insert_axis(ndarray::Axis(1));
+            maps = maps.insert_axis(Axis(1));
         }
         (maps, format!("(coil, {axes}) or (coil, set, {axes})"))
     };
@@ -141,8 +177,8 @@ fn bart_sets(path: &Path) -> Result<ArrayD<Complex32>> {
 }
 
 /// Whether a file of coil maps for slices holds several sets.
-pub fn holds_sets(path: &Path) -> Result<bool> {
-    let Some(probe) = Format::of(path).and_then(|format| format.probe) else { return Ok(false) };
+fn holds_sets(path: &Path) -> Result<bool> {
+    let Some(probe) = Format::of_input(path).and_then(|format| format.probe) else { return Ok(false) };
     let shape = probe(path)?.shape;
     Ok(match is_bart(path) {
         // The dims reversed, without those of 1 behind.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Whether the axes of a file have BART's meanings.
 pub fn is_bart(path: &Path) -> bool {
-    matches!(Format::of(path).and_then(|f| f.reader), Some(Reader::Bart(_)))
+    matches!(Format::of_input(path).and_then(|f| f.reader), Some(Reader::Bart(_)))
 }
 
 /// The files that a name stands for: itself, or both of a pair.
@@ -23,7 +23,7 @@ pub fn read(path: &Path) -> Result<Array> {
 
 /// Checks that a file can be held, and once more in the widest type that it may be turned into.
 pub fn expect_readable(path: &Path) -> Result<()> {
-    let Some(probe) = Format::of(path).and_then(|f| f.probe) else { return Ok(()) };
+    let Some(probe) = Format::of_input(path).and_then(|f| f.probe) else { return Ok(()) };
     let held = probe(path)?;
     let values = held.shape.iter().fold(1u64, |n, extent| n.saturating_mul(*extent as u64));
     expect_bytes(held.memory.saturating_add(values.saturating_mul(16)), || path.display().to_string())
@@ -55,7 +55,7 @@ pub fn read_tensor(path: &Path, shape: &Shape, allow_nan: bool) -> Result<Tensor
 
 /// The linop over the dims that a file's array has in front of the linop's input, called B, B1, …
 pub fn over_front(linop: &Linop, path: &Path) -> Result<Linop> {
-    let Some(probe) = Format::of(path).and_then(|f| f.probe) else { return Ok(linop.clone()) };
+    let Some(probe) = Format::of_input(path).and_then(|f| f.probe) else { return Ok(linop.clone()) };
     let (extents, input) = (probe(path)?.shape, linop.input()?);
     let front = &extents[..extents.len().saturating_sub(input.rank())];
     let (mut used, mut dims) = ([input.dims(), linop.output()?.dims()].concat(), Vec::new());

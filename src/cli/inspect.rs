@@ -1,10 +1,14 @@
 //! `linops inspect`: what is in a file of measured data, before any work.
 
+use super::entries::is_open;
 use super::input::read;
 use super::printer::{Printer, count_of, short};
 use super::{DONE, recon};
-use linops::io::{Array, Contents, EncodingContents, Format, Reader, ScanChoice, read_cfl, scan_contents};
-use linops::{Error, Result};
+use linops::Result;
+use linops::io::{
+    Array, Contents, EncodingContents, Format, NiftiHeader, Probe, Reader, ScanChoice, nifti_header, npz_arrays,
+    npz_entry, read_cfl, scan_contents,
+};
 use ndarray::{ArrayD, Dimension};
 use num_complex::Complex32;
 use serde_json::{Value, json};
@@ -14,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// strongest value.
 #[derive(clap::Args)]
 pub struct Args {
-    /// An ISMRMRD or fastMRI file (.h5, .hdf5, .mrd), an array (.npy, .cfl) or a picture
+    /// An ISMRMRD or fastMRI file (.h5, .hdf5, .mrd), an array (.npy, .npz, .cfl), a picture (.png, .tif) or a volume (.nii, .nii.gz)
     file: PathBuf,
 
     /// The group of an HDF5 file [default: the only one that holds a scan]
@@ -26,15 +30,37 @@ pub struct Args {
     pub json: bool,
 }
 
+impl Args {
+    /// What shows without a look at any file.
+    pub fn check(&self) -> Result<(), String> {
+        let format = Format::of(&self.file).filter(|_| self.file.as_os_str() != "-");
+        let scan = format.is_none_or(|format| matches!(format.reader, Some(Reader::Scan(_))));
+        match self.group.is_some() && !scan {
+            true => Err(format!("--group is for HDF5 files (.h5, .mrd); {} is none", self.file.display())),
+            false => Ok(()),
+        }
+    }
+}
+
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let path = &args.file;
+    if Format::of_input(path).is_some_and(|format| format.suffixes.contains(&"nii")) {
+        volume(path, &nifti_header(path)?, printer);
+        return Ok(DONE);
+    }
+    if is_open(path) {
+        let arrays = npz_arrays(path)?;
+        if arrays.len() > 1 {
+            archive(path, &arrays, printer);
+            return Ok(DONE);
+        }
+    }
     match Format::reader_of(path, |_| true)? {
         Reader::Scan(_) => {
             let contents = scan_contents(path, &ScanChoice::default().group(args.group.clone()))?;
             describe(path, &contents, printer);
             printer.json(&facts(path, &contents));
         }
-        _ if args.group.is_some() => return Err(Error::file(path, "--group is for HDF5 files")),
         Reader::Bart(_) => {
             let cfl = read_cfl(path)?;
             let used = cfl.dims.iter().rposition(|n| *n != 1).map_or(1, |last| last + 1);
@@ -47,11 +73,52 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             );
         }
         _ => {
-            let name = Format::of(path).map_or("array", |format| format.name);
+            let name = Format::of_input(path).map_or("array", |format| format.name);
             array(path, name, read(path)?, printer);
         }
     }
     Ok(DONE)
+}
+
+/// What a NIfTI volume says of itself.
+fn volume(path: &Path, header: &NiftiHeader, printer: &Printer) {
+    let NiftiHeader { shape, dtype, voxel, is_mm, affine, .. } = header;
+    printer.field("file", format_args!("{}: NIfTI volume (only its header is looked at)", path.display()));
+    printer.field("shape", format_args!("{}, {dtype} (x last)", recon::by(shape)));
+    let size: Vec<String> = voxel.iter().map(|v| short((v * 1000.0).round() / 1000.0)).collect();
+    printer.field("voxels", format_args!("{}{} (z, y, x)", size.join(" x "), if *is_mm { " mm" } else { "" }));
+    match affine {
+        Some(rows) => rows.iter().enumerate().for_each(|(r, row)| {
+            let row: Vec<String> = row.iter().map(|v| format!("{v:>9.3}")).collect();
+            printer.field(if r == 0 { "affine" } else { "" }, row.join(" "));
+        }),
+        None => printer.field("affine", "none (sform): it says not where it lies"),
+    }
+    printer.json(&json!({
+        "file": path.display().to_string(),
+        "format": "NIfTI volume",
+        "shape": shape,
+        "dtype": dtype,
+        "voxel": voxel,
+        "in_mm": is_mm,
+        "affine": affine,
+    }));
+}
+
+/// The arrays of an archive.
+fn archive(path: &Path, arrays: &[(String, Probe)], printer: &Printer) {
+    printer.field("file", format_args!("{}: NumPy archive of {}", path.display(), count_of(arrays.len(), "array")));
+    for (name, held) in arrays {
+        printer.field(name, format_args!("{}, {}", recon::by(&held.shape), held.dtype));
+    }
+    let example = npz_entry(path, &arrays[0].0);
+    printer.field("", format_args!("one of them by its name, as {}", example.display()));
+    let arrays = arrays.iter().map(|(name, held)| json!({ "name": name, "shape": held.shape, "dtype": held.dtype }));
+    printer.json(&json!({
+        "file": path.display().to_string(),
+        "format": "NumPy archive",
+        "arrays": arrays.collect::<Vec<_>>(),
+    }));
 }
 
 /// Shape, type, and the strongest value of an array.

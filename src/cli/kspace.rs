@@ -1,69 +1,90 @@
-//! What `recon` reads of Cartesian data: k-space, coil maps and mask, checked against each other.
+//! What `recon` reads: k-space on a grid or along a trajectory, of one image or of several.
 
 use super::arrays::{Arrays, expect_coils_first, with_first, without_ones, without_ones_behind};
-use super::grids::{Volume, read_volume};
-use super::input::{expect_readable, is_bart, read};
+use super::axes::{Split, along_first, bart_split, expect_none, is_chosen};
+use super::input::expect_readable;
 use super::samples::{Samples, Trajectory, read_samples, samples_of};
+use linops::app::axes_doubt::{SecondAxis, second_axis};
 use linops::io::{
-    Array as AnyArray, CartesianScan, Cfl, Format, IsmrmrdScan, Reader, ScanChoice, ScanInfo, ScanStack, cfl_kspace,
-    read_cfl,
+    Array as AnyArray, CartesianScan, Cfl, Format, IsmrmrdScan, Reader, ScanChoice, ScanInfo, ScanStack, read_cfl,
 };
 use linops::{Error, Result};
-use ndarray::{Array, Array2, Array3, ArrayD, Axis, Dimension, Ix2, Ix3, IxDyn};
+use ndarray::{Array, ArrayD, Axis, Dimension};
 use num_complex::Complex32;
 use std::path::Path;
 
-/// Measured k-space.
+/// Measured k-space on a grid of 2 or 3 axes.
 pub struct Kspace {
-    /// Values (coil, ky, kx).
-    pub values: Array3<Complex32>,
-    /// 1 where (ky, kx) was acquired, if the file says so.
-    pub sampled: Option<Array2<f32>>,
-    /// Values of the reference lines (coil, ky, kx), where they are not all of the image.
-    pub calibration: Option<Array3<Complex32>>,
+    /// Values (coil, ky, kx) or (coil, kz, ky, kx).
+    pub values: ArrayD<Complex32>,
+    /// 1 where a location was acquired, if the file says so.
+    pub sampled: Option<ArrayD<f32>>,
+    /// Values to estimate coil maps from, where there are better ones; the central pixels of their maps are those of the image.
+    pub calibration: Option<ArrayD<Complex32>>,
     /// What the file says of the scan.
     pub info: Option<ScanInfo>,
     /// What there is to say about the file.
     pub notes: Vec<String>,
+    /// Which image of a stack it is.
+    pub place: Option<Place>,
+}
+
+/// The place of an image in a stack.
+#[derive(Clone)]
+pub struct Place {
+    pub index: usize,
+    /// Extents of the stack's leading axes.
+    pub extents: Vec<usize>,
 }
 
 impl Kspace {
     /// Of an array.
-    pub fn plain(values: Array3<Complex32>, notes: Vec<String>) -> Kspace {
-        Kspace { values, sampled: None, calibration: None, info: None, notes }
+    fn plain(values: ArrayD<Complex32>, notes: Vec<String>) -> Kspace {
+        Kspace { values, sampled: None, calibration: None, info: None, notes, place: None }
     }
 
-    /// Of a scan of two axes.
-    fn of(path: &Path, scan: CartesianScan) -> Result<Kspace> {
+    /// Of a scan.
+    fn of(scan: CartesianScan) -> Kspace {
         let CartesianScan { kspace, sampled, calibration, info, .. } = scan;
-        let calibration = calibration.map(|lines| with_rank::<_, Ix3>(path, lines, "k-space", "coil, ky, kx"));
-        Ok(Kspace {
-            values: with_rank::<_, Ix3>(path, kspace, "k-space", "coil, ky, kx")?,
-            sampled: Some(with_rank::<_, Ix2>(path, sampled, "the mask", "ky, kx")?),
-            calibration: calibration.transpose()?,
-            info: Some(info),
+        Kspace { values: kspace, sampled: Some(sampled), calibration, info: Some(info), notes: Vec::new(), place: None }
+    }
 
-            notes: Vec::new(),
-        })
+    /// Extents of the grid.
+    pub fn grid(&self) -> &[usize] {
+        &self.values.shape()[1..]
+    }
+
+    /// The names of all axes, the coil's first.
+    pub fn names(&self) -> Vec<&'static str> {
+        [&["coil"], &["kz", "ky", "kx"][4 - self.values.ndim()..]].concat()
     }
 }
 
-/// The data of a scan.
+/// The data of an image.
 pub enum Input {
-    /// Cartesian.
+    /// On a grid.
     Grid(Box<Kspace>),
-    /// Cartesian, with partition encoding.
-    Volume(Box<Volume>),
     /// With the coordinates of each sample.
     Samples(Box<Samples>),
 }
 
 impl Input {
+    fn grid(values: ArrayD<Complex32>, notes: Vec<String>) -> Input {
+        Input::Grid(Box::new(Kspace::plain(values, notes)))
+    }
+
+    /// What there is to say about it.
+    pub fn notes(&mut self) -> &mut Vec<String> {
+        match self {
+            Input::Grid(kspace) => &mut kspace.notes,
+            Input::Samples(samples) => &mut samples.notes,
+        }
+    }
+
     /// What the file says of the scan.
     pub fn info(&self) -> Option<&ScanInfo> {
         match self {
             Input::Grid(kspace) => kspace.info.as_ref(),
-            Input::Volume(volume) => volume.info.as_ref(),
             Input::Samples(samples) => samples.info.as_ref(),
         }
     }
@@ -75,16 +96,24 @@ pub struct Inputs {
     pub axes: Vec<(&'static str, Vec<usize>)>,
     /// The images, the last axis fastest; `None` where there is no data.
     pub images: Vec<Option<Input>>,
+    /// What is doubtful about how the file was read.
+    doubts: Vec<String>,
 }
 
 impl Inputs {
-    fn one(input: Input) -> Inputs {
-        Inputs { axes: Vec::new(), images: vec![Some(input)] }
+    fn new(axes: Vec<(&'static str, Vec<usize>)>, mut images: Vec<Option<Input>>, doubts: Vec<String>) -> Inputs {
+        let extents: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
+        for (index, input) in images.iter_mut().enumerate().filter(|_| !extents.is_empty()) {
+            if let Some(Input::Grid(kspace)) = input {
+                kspace.place = Some(Place { index, extents: extents.clone() });
+            }
+        }
+        Inputs { axes, images, doubts }
     }
 
     /// What may be wrong, said once.
     pub fn warnings(&self) -> Vec<String> {
-        let mut all: Vec<String> = Vec::new();
+        let mut all: Vec<String> = self.doubts.clone();
         for input in self.images.iter().flatten() {
             for warning in input.info().map_or(&[][..], |info| &info.warnings) {
                 if !all.contains(warning) {
@@ -96,32 +125,52 @@ impl Inputs {
     }
 }
 
-/// Reads k-space: with a trajectory in a file of its own, as [`read_samples`] does; else an array (coil, ky, kx), or (ky, kx) of one
-/// coil, BART's (x, y, 1, coil), the same with kz, or the images of a scan, which may bring a trajectory.
+/// Reads k-space: with a trajectory in a file of its own, samples (coil, …); else an array (coil, ky, kx), (ky, kx) of one coil, (coil,
+/// kz, ky, kx), or with the axes that are named, or BART's; or the images of a scan, which may bring a trajectory.
 pub fn read_inputs(
     path: &Path,
     trajectory: Option<&Trajectory>,
     arrays: &Arrays,
     choice: &ScanChoice,
 ) -> Result<Inputs> {
-    if trajectory.is_none()
-        && arrays.coil_axis.is_none()
-        && let Some(volume) = read_volume(path)?
-    {
-        return Ok(Inputs::one(Input::Volume(Box::new(volume))));
-    }
     let reader = Format::reader_of(path, holds_kspace)?;
-    if let (Some(trajectory), false) = (trajectory, matches!(reader, Reader::Scan(_))) {
-        return Ok(Inputs::one(Input::Samples(Box::new(read_samples(path, trajectory, arrays)?))));
-    }
-    let plain = |(values, notes)| Ok(Inputs::one(Input::Grid(Box::new(Kspace::plain(values, notes)))));
     expect_readable(path)?;
-    match reader {
-        Reader::Array(read) => plain(grid(path, complex(path, read(path)?)?, arrays)?),
-        Reader::Bart(_) => plain(bart_grid(path, arrays)?),
-        Reader::Scan(read) => scans(path, read(path, choice)?, trajectory, arrays),
-        Reader::Picture(_) => Err(Error::file(path, REAL)),
-    }
+    let mut doubts = Vec::new();
+    let split = match reader {
+        Reader::Scan(read) => return scans(path, read(path, choice)?, trajectory, arrays),
+        Reader::Picture(_) => return Err(Error::file(path, REAL)),
+        Reader::Bart(_) if arrays.axes.is_some() => {
+            return Err(Error::file(path, "--axes is for .npy and .npz; the dims of BART's files have their meanings"));
+        }
+        Reader::Bart(_) => match arrays.coil_axis {
+            Some(asked) => Split::one(bart_coils_along(path, read_cfl(path)?, arrays, asked)?),
+            None => bart_split(path, read_cfl(path)?, choice)?,
+        },
+        Reader::Array(read) => {
+            let array = complex(path, read(path)?)?;
+            match &arrays.axes {
+                Some(axes) => axes.split(path, array, choice, trajectory.is_some())?,
+                None if trajectory.is_some() => {
+                    expect_none(path, choice)?;
+                    Split::one(arrays.coils_first(path, array)?)
+                }
+                None => of_array(path, array, arrays, choice, &mut doubts)?,
+            }
+        }
+    };
+    let Split { axes, images } = split;
+    let bart = matches!(reader, Reader::Bart(_));
+    let images = images.into_iter().map(|image| {
+        let told = bart || arrays.axes.is_some() || arrays.coil_axis.is_some();
+        let input = match (trajectory, bart) {
+            (Some(trajectory), _) => Input::Samples(Box::new(read_samples(path, image, trajectory, told)?)),
+            (None, true) => bart_grid(path, image, arrays)?,
+            (None, false) => grid(path, image, arrays)?,
+        };
+        Ok(Some(input))
+    });
+    let images = images.collect::<Result<_>>()?;
+    Ok(Inputs::new(axes, images, doubts))
 }
 
 /// The images of a scan.
@@ -132,72 +181,129 @@ fn scans(path: &Path, stack: ScanStack, trajectory: Option<&Trajectory>, arrays:
         Some(IsmrmrdScan::Cartesian(_)) if trajectory.is_some() => {
             Err(Error::file(path, "its header says that it is Cartesian; leave --traj out"))
         }
-        Some(IsmrmrdScan::Cartesian(scan)) if scan.kspace.ndim() == 4 => {
-            Ok(Some(Input::Volume(Box::new(Volume::of(scan)))))
-        }
-        Some(IsmrmrdScan::Cartesian(scan)) => Ok(Some(Input::Grid(Box::new(Kspace::of(path, scan)?)))),
+        Some(IsmrmrdScan::Cartesian(scan)) => Ok(Some(Input::Grid(Box::new(Kspace::of(scan))))),
         Some(IsmrmrdScan::NonCartesian(scan)) => {
             Ok(Some(Input::Samples(Box::new(samples_of(path, scan, trajectory, arrays)?))))
         }
     });
     let images = images.collect::<Result<_>>()?;
-    Ok(Inputs { axes, images })
+    Ok(Inputs::new(axes, images, Vec::new()))
 }
 
-/// k-space (coil, ky, kx) of an array, and what there is to say about it.
-fn grid(path: &Path, array: ArrayD<Complex32>, arrays: &Arrays) -> Result<(Array3<Complex32>, Vec<String>)> {
-    let mut notes = Vec::new();
-    let array = match arrays.coil_axis {
-        Some(_) => without_ones_behind(arrays.coils_first(path, array)?, 3),
-        None => without_ones(array, 3),
-    };
-    if array.ndim() == 2 {
-        notes.push("(ky, kx) of one coil".to_string());
-        return Ok((with_rank(path, array.insert_axis(Axis(0)), "k-space", "coil, ky, kx")?, notes));
+/// The images of an array whose axes nobody names: a slice, a volume, or slices where the data or a choice of them say so.
+fn of_array(
+    path: &Path,
+    array: ArrayD<Complex32>,
+    arrays: &Arrays,
+    choice: &ScanChoice,
+    doubts: &mut Vec<String>,
+) -> Result<Split> {
+    if arrays.coil_axis.is_some() {
+        expect_none(path, choice)?;
+        return Ok(Split::one(without_ones_behind(arrays.coils_first(path, array)?, 3)));
     }
-    let values = with_rank::<_, Ix3>(path, array, "k-space", "coil, ky, kx")?;
-    if arrays.coil_axis.is_none() {
-        expect_coils_first(path, values.shape(), |axis| match axis {
+    if is_chosen(choice) && array.ndim() == 4 {
+        return along_first(path, array, choice, "slice");
+    }
+    expect_none(path, choice)?;
+    let array = match array.shape() {
+        [first, behind @ ..] if array.ndim() != 4 || *first == 1 || behind.contains(&1) => without_ones(array, 3),
+        _ => array,
+    };
+    if array.ndim() > 4 {
+        let message = format!(
+            "k-space with {} axes {:?}, expected (coil, ky, kx) or (coil, kz, ky, kx); say what they are, as in --axes \
+             slice,coil,ky,kx",
+            array.ndim(),
+            array.shape()
+        );
+        return Err(Error::file(path, message));
+    }
+    if array.ndim() == 4 && second_axis(array.view()) == SecondAxis::Coils {
+        let (slices, coils) = (array.len_of(Axis(0)), array.len_of(Axis(1)));
+        doubts.push(format!(
+            "{:?} is read as (slice, coil, ky, kx), {slices} slices of {coils} coils: its second axis has no centre of k-space, as \
+             one of partitions has; --axes slice,coil,ky,kx says so (of frames --time), --axes coil,kz,ky,kx that it is a volume",
+            array.shape()
+        ));
+        return along_first(path, array, choice, "slice");
+    }
+    Ok(Split::one(array))
+}
+
+/// k-space of an array (coil, …), or (ky, kx) of one coil.
+fn grid(path: &Path, array: ArrayD<Complex32>, arrays: &Arrays) -> Result<Input> {
+    let told = arrays.coil_axis.is_some() || arrays.axes.is_some();
+    match array.ndim() {
+        2 => return Ok(Input::grid(array.insert_axis(Axis(0)), vec!["(ky, kx) of one coil".to_string()])),
+        3 | 4 => {}
+        n => {
+            let message =
+                format!("k-space with {n} axes {:?}, expected (coil, ky, kx) or (coil, kz, ky, kx)", array.shape());
+            return Err(Error::file(path, message));
+        }
+    }
+    if !told {
+        expect_coils_first(path, array.shape(), |axis| match axis {
             Some(axis) => format!(
                 "give --coil-axis {axis}, or move it by numpy.moveaxis(k, {axis}, 0); --coil-axis 0 if it is the first"
             ),
             None => "give --coil-axis N to say which it is, or move it by numpy.moveaxis(k, N, 0)".into(),
         })?;
     }
-    Ok((values, notes))
+    let mut notes = Vec::new();
+    if array.ndim() == 4 && !told {
+        notes.push("a volume (coil, kz, ky, kx); of slices give --slice all, of a series of frames --time".to_string());
+    }
+    Ok(Input::grid(array, notes))
 }
 
-/// The same of BART's dims.
-fn bart_grid(path: &Path, arrays: &Arrays) -> Result<(Array3<Complex32>, Vec<String>)> {
-    let cfl = read_cfl(path)?;
-    let dims: Vec<usize> = (0..cfl.dims.len().max(4)).map(|d| cfl.dims.get(d).copied().unwrap_or(1)).collect();
-    let said: Vec<String> = dims.iter().take(4).map(usize::to_string).collect();
-    let said = said.join(", ");
-    if let Some(asked) = arrays.coil_axis {
-        let dim = arrays.place(path, asked, dims.len())?;
-        let Cfl { array, .. } = cfl;
-        // All dims reversed, with those of 1 at the end that the array leaves out.
-        let shape: Vec<usize> = dims.iter().rev().copied().collect();
-        let array = array.into_shape_with_order(shape).map_err(|e| Error::file(path, e.to_string()))?;
-        // A coil dim of 1 stays: there are 1s behind it that go first.
-        let array = with_first(array, dims.len() - 1 - dim);
-        let values = with_rank::<_, Ix3>(path, without_ones_behind(array, 3), "k-space", "coil, ky, kx")?;
-        let note = format!("BART dims ({said}), the coils along dim {dim}: (ky, kx) of {:?}", &values.shape()[1..]);
-        return Ok((values, vec![note]));
+/// The k-space of BART's dims, with its coils along a dim that is named.
+fn bart_coils_along(path: &Path, cfl: Cfl, arrays: &Arrays, asked: i32) -> Result<ArrayD<Complex32>> {
+    let Cfl { dims, array } = cfl;
+    let dim = arrays.place(path, asked, dims.len().max(4))?;
+    // All dims reversed, with those of 1 at the end that the array leaves out.
+    let shape: Vec<usize> = (0..dims.len().max(4)).rev().map(|d| dims.get(d).copied().unwrap_or(1)).collect();
+    let count = shape.len();
+    let array = array.into_shape_with_order(shape).map_err(|e| Error::file(path, e.to_string()))?;
+    // A coil dim of 1 stays: there are 1s behind it that go first.
+    Ok(without_ones_behind(with_first(array, count - 1 - dim), 3))
+}
+
+/// k-space (coil, z, y, x) of BART's dims: of three axes a volume, else the plane that it has.
+fn bart_grid(path: &Path, array: ArrayD<Complex32>, arrays: &Arrays) -> Result<Input> {
+    let wrong = |e: ndarray::ShapeError| Error::file(path, e.to_string());
+    if let Some(dim) = arrays.coil_axis {
+        if array.ndim() != 3 {
+            let message =
+                format!("k-space with the coils along dim {dim} has the axes {:?}, expected a plane", array.shape());
+            return Err(Error::file(path, message));
+        }
+        let note = format!("the coils along BART dim {dim}: (ky, kx) of {:?}", &array.shape()[1..]);
+        return Ok(Input::grid(array, vec![note]));
     }
-    let values = cfl.into_kspace(path)?;
-    expect_coils_first(path, values.shape(), |_| {
+    let &[coils, z, y, x] = array.shape() else {
+        return Err(Error::file(path, format!("BART k-space of {:?}", array.shape())));
+    };
+    let plane = match [x, y, z] {
+        [x, y, 1] => [y, x],
+        [1, y, z] => [z, y],
+        [x, 1, z] => [z, x],
+        _ => return Ok(Input::grid(array, Vec::new())),
+    };
+    let shape = vec![coils, plane[0], plane[1]];
+    expect_coils_first(path, &shape, |_| {
         format!(
-            "BART's dims are (x, y, 1, coil) or (1, y, z, coil), these are ({said}); give --coil-axis D to say which dim it is (3 \
-                 if it is), or use `bart transpose D 3`"
+            "BART's dims are (x, y, 1, coil) or (1, y, z, coil), these are ({x}, {y}, {z}, {coils}); give --coil-axis D to say which \
+             dim it is (3 if it is), or use `bart transpose D 3`"
         )
     })?;
     let mut notes = Vec::new();
-    if dims[2] != 1 {
-        let axes = if dims[0] == 1 { "(z, y)" } else { "(z, x)" };
-        notes.push(format!("BART dims ({said}): the image is {axes}"));
+    if z != 1 {
+        let axes = if x == 1 { "(z, y)" } else { "(z, x)" };
+        notes.push(format!("BART dims ({x}, {y}, {z}, {coils}): the image is {axes}"));
     }
-    Ok((values, notes))
+    Ok(Input::grid(array.into_shape_with_order(shape).map_err(wrong)?, notes))
 }
 
 /// Whether a format can hold k-space: a picture has no phase.
@@ -217,65 +323,6 @@ pub fn complex(path: &Path, array: AnyArray) -> Result<ArrayD<Complex32>> {
     Ok(array.into_complex())
 }
 
-/// Reads coil maps (coil, y, x) that fit the k-space; of which axis the coils are is seen where only one makes them fit.
-pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<String>) -> Result<Array3<Complex32>> {
-    let mut maps = match is_bart(path) {
-        true => cfl_kspace(path)?.into_dyn(),
-        false => read(path)?.into_complex(),
-    };
-    let want = kspace.values.shape();
-    if maps.ndim() == 2 && want[0] == 1 {
-        maps = maps.insert_axis(Axis(0));
-    }
-    maps = without_ones(maps, 3);
-    let fits = |axis: usize| {
-        axis < maps.ndim() && {
-            let mut shape = maps.shape().to_vec();
-            let coils = shape.remove(axis);
-            coils == want[0] && shape == want[1..]
-        }
-    };
-    let asked = arrays.coil_axis.filter(|_| !is_bart(path)).map(|axis| arrays.place(path, axis, maps.ndim()));
-    let axis = [asked.transpose()?, Some(0)].into_iter().flatten().chain(1..3).find(|axis| fits(*axis));
-    if let Some(axis) = axis.filter(|axis| *axis != 0) {
-        maps = with_first(maps, axis);
-        notes.push(format!("the coils are along axis {axis} of the maps"));
-    }
-    let maps = with_rank::<_, Ix3>(path, maps, "coil maps", "coil, y, x")?;
-    let (coils, ky, kx) = kspace.values.dim();
-    expect(path, "maps", &[("C", coils), ("Ny", ky), ("Nx", kx)], maps.shape())?;
-    Ok(maps)
-}
-
-/// Reads a mask (ky, kx) of zeros and ones, of any dtype, that fits the k-space; or one of lines (ky), else (kx), which is the same for
-/// all samples of a line.
-pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Result<Array2<f32>> {
-    let (_, ky, kx) = kspace.values.dim();
-    let mut values = without_ones(exact(read(path)?), 2);
-    if values.ndim() == 2 && values.shape() != [ky, kx] {
-        values = without_ones(values, 1);
-    }
-    if let &[n] = values.shape() {
-        let (lines, axis) = match n {
-            n if n == ky => (values.insert_axis(Axis(1)), "ky"),
-            n if n == kx => (values.insert_axis(Axis(0)), "kx"),
-            n => {
-                let message = format!("mask of {n} values, expected (ky, kx) of [{ky}, {kx}], or {ky} along ky");
-                return Err(Error::file(path, message));
-            }
-        };
-        notes.push(format!("the mask is along {axis}"));
-        values = lines.broadcast(IxDyn(&[ky, kx])).map(|m| m.to_owned()).unwrap_or(lines);
-    }
-    let mask = with_rank::<_, Ix2>(path, values, "mask", "ky, kx")?;
-    expect(path, "mask", &[("Ky", ky), ("Kx", kx)], mask.shape())?;
-    if let Some(((y, x), v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-        let message = format!("the mask is {v:?} at [ky={y}, kx={x}]; expected 0 (not sampled) or 1 (sampled)");
-        return Err(Error::file(path, message));
-    }
-    Ok(mask.mapv(|v| v as f32))
-}
-
 /// Values in f64, so that nothing is rounded to 0 or 1; NaN where there is an imaginary part.
 pub fn exact(array: AnyArray) -> ArrayD<f64> {
     let real = |re: f64, im: f64| if im == 0.0 { re } else { f64::NAN };
@@ -287,24 +334,6 @@ pub fn exact(array: AnyArray) -> ArrayD<f64> {
         AnyArray::C32(a) => a.mapv(|v| real(v.re.into(), v.im.into())),
         AnyArray::C64(a) => a.mapv(|v| real(v.re, v.im)),
     }
-}
-
-fn with_rank<T, D: Dimension>(path: &Path, array: ArrayD<T>, what: &str, dims: &str) -> Result<Array<T, D>> {
-    let extents = array.shape().to_vec();
-    array.into_dimensionality::<D>().map_err(|_| {
-        let n = D::NDIM.unwrap_or(0);
-        Error::file(path, format!("{what} with {} axes {extents:?}, expected {n}: ({dims})", extents.len()))
-    })
-}
-
-fn expect(path: &Path, what: &str, dims: &[(&str, usize)], came: &[usize]) -> Result<()> {
-    for ((dim, want), came) in dims.iter().zip(came) {
-        if want != came {
-            let message = format!("dim {dim} of the {what} has extent {came}, expected {want} from the k-space");
-            return Err(Error::file(path, message));
-        }
-    }
-    Ok(())
 }
 
 /// Refuses NaN and infinity; or, if they are allowed, makes them 0 and gives their places. Axes without a name in `dims` are

@@ -5,6 +5,7 @@
 
 mod apply;
 mod arrays;
+mod axes;
 mod bench;
 mod calibrate;
 mod check;
@@ -14,6 +15,7 @@ mod deconv;
 mod demo;
 mod denoise;
 mod describe;
+mod entries;
 mod explain;
 mod gaps;
 mod grids;
@@ -107,7 +109,7 @@ const INTERRUPTED: u8 = 100;
 
 /// Reads the arguments, runs the verb, and says what went wrong.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let mut args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
             // Help and version come this way too. A closed pipe is no reason to fail.
@@ -174,6 +176,7 @@ impl Verb {
     fn check(&self) -> Result<(), String> {
         match self {
             Verb::Recon(a) => a.check(),
+            Verb::Inspect(a) => a.check(),
             Verb::Phantom(a) => a.check(),
             Verb::Calibrate(a) => a.check(),
             Verb::Apply(a) => a.check(),
@@ -195,7 +198,12 @@ impl Verb {
     }
 
     /// Makes ready what all verbs need, and runs.
-    fn begin(&self) -> Result<u8> {
+    fn begin(&mut self) -> Result<u8> {
+        match self {
+            Verb::Recon(a) => a.choose_entries()?,
+            Verb::Calibrate(a) => a.choose_entries()?,
+            _ => {}
+        }
         // Points of a linop file are prepared by several threads as well.
         if self.common().is_some() || matches!(self, Verb::Save(_) | Verb::Phantom(_)) {
             threads::start()?;

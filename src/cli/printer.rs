@@ -48,12 +48,12 @@ impl Printer {
         }
     }
 
-    /// A line `label   text`, the texts below each other.
+    /// A line `label   text`, the texts below each other, as far as labels are no longer than usual.
     pub fn field(&self, label: &str, text: impl Display) {
         if let Some(kept) = &self.kept {
             kept.borrow_mut().fields.push((label.into(), text.to_string()));
         }
-        self.line(format_args!("{label:<11}{text}"));
+        self.line(format_args!("{label:<10} {text}"));
     }
 
     /// The result for `--json`; nothing without.

@@ -1,30 +1,32 @@
 //! `linops recon`: an image from multi-coil k-space, Cartesian or not, by CG-SENSE or with other regularisers.
 
-mod cartesian;
 mod choice;
 mod combine;
 mod conventions;
 mod density;
 mod finish;
 mod geometry;
+mod grid;
 mod inside;
+mod maps;
+mod matrix;
 mod noncartesian;
 mod report;
 mod series;
 mod stack;
 mod units;
-mod volume;
 mod warnings;
 
 pub use choice::Args as ScanArgs;
 pub use density::Density;
 pub use geometry::by;
-pub use noncartesian::{Matrix, matrix};
+pub use matrix::{Matrix, matrix};
 pub use report::{outcome, percent, stop_name};
 pub use units::Order;
 
 use super::arrays::Arrays;
 use super::common::Common;
+use super::entries::{Role, choose};
 use super::input::read;
 use super::kspace::{self, Input, read_inputs};
 use super::numbers::{from_one, from_zero};
@@ -50,8 +52,9 @@ use warnings::Warnings;
 /// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
 #[derive(clap::Args)]
 pub struct Args {
-    /// k-space: .npy (coil, ky, kx), (ky, kx) of one coil or (coil, kz, ky, kx), BART .cfl (x, y, z, coil), ISMRMRD or fastMRI .h5;
-    /// with a trajectory .npy (coil, …), .cfl (1, sample, spoke, coil) or .h5
+    /// k-space: .npy or .npz (coil, ky, kx), (ky, kx) of one coil or (coil, kz, ky, kx), or see --axes; BART .cfl (x, y, z, coil);
+    /// ISMRMRD or fastMRI .h5, .hdf5, .mrd; with a trajectory .npy (coil, …), .cfl (1, sample, spoke, coil) or .h5. - is the standard
+    /// input: .npy, .npz or .h5 (a .cfl is two files)
     file: PathBuf,
 
     /// Where the image goes, (ny, nx) or (nz, ny, nx): .npy, .cfl, .tif, .nii or .nii.gz, .png for the magnitude (of three axes a
@@ -59,18 +62,19 @@ pub struct Args {
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
-    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy or .cfl; of Cartesian data also several sets, (coil, set, …) or BART's (x,
-    /// y, z, coil, set), for soft SENSE [default: estimated from the centre of k-space]
+    /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy, .npz or .cfl; of Cartesian data also several sets, (coil, set, …) or
+    /// BART's (x, y, z, coil, set), for soft SENSE; of a stack also those of each image, (slice, coil, …) [default: estimated from the centre of k-space]
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky), .npy or .cfl [default: where the data
+    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky), .npy, .npz, .cfl, .png or .tif [default: where the data
     /// are not zero]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
-    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01 times the largest sum of
-    /// squares of the maps over the coils, which is 1 for estimated maps, and for non-Cartesian data times ΣW / pixels]
+    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01, or of Cartesian data without a
+    /// whole centre by their noise 1e-4 to 0.01, times the largest sum of squares of the maps over the coils, which is 1 for
+    /// estimated maps, and for non-Cartesian data times ΣW / pixels]
     #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 
@@ -83,7 +87,7 @@ pub struct Args {
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
-    /// Start from this image instead of from 0, with --reg: .npy or .cfl of the image's extents
+    /// Start from this image instead of from 0, with --reg: .npy, .npz or .cfl of the image's extents
     #[arg(long, value_name = "FILE", requires = "reg")]
     init: Option<PathBuf>,
 
@@ -138,6 +142,10 @@ pub struct Args {
 
     #[command(flatten)]
     shown: Shown,
+
+    /// What was chosen of archives.
+    #[arg(skip)]
+    chosen: Vec<String>,
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
@@ -165,18 +173,12 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
         return series::run(job, options());
     }
-    let is_scan = matches!(Format::of(&args.file).and_then(|f| f.reader), Some(Reader::Scan(_)));
-    if let Some(name) = args.scan.given().filter(|_| !is_scan) {
-        return Err(Error::file(
-            &args.file,
-            format!("{name} is for scans of HDF5 files (.h5, .mrd); this is an array"),
-        ));
-    }
-    if is_scan && args.arrays.coil_axis.is_some() {
-        return Err(Error::file(&args.file, "--coil-axis is for arrays; the coils of a scan are known"));
-    }
-    let mut inputs = read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice())?;
+    let mut inputs =
+        read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice(args.combine.rss))?;
     inputs.warnings().into_iter().for_each(|warning| warnings.say(warning));
+    for input in inputs.images.iter_mut().flatten() {
+        input.notes().extend(args.chosen.iter().cloned());
+    }
     match inputs.axes.is_empty() {
         true => {
             let Some(input) = inputs.images.pop().flatten() else {
@@ -208,12 +210,7 @@ fn one(job: Job, input: Input, options: linops::solve::SolveOptions) -> Result<u
         Input::Grid(kspace) => {
             args.noncartesian.expect_none(&args.file)?;
             args.units.expect_none(&args.file)?;
-            cartesian::run(job, *kspace, options)
-        }
-        Input::Volume(scan) => {
-            args.noncartesian.expect_none(&args.file)?;
-            args.units.expect_none(&args.file)?;
-            volume::run(job, *scan, options)
+            grid::run(job, *kspace, options)
         }
         Input::Samples(samples) => {
             if args.mask.is_some() {
@@ -234,6 +231,20 @@ fn one(job: Job, input: Input, options: linops::solve::SolveOptions) -> Result<u
 const MASKED: &str = "--mask is for Cartesian data; with a trajectory, give 0 to samples that do not count by --dcf";
 
 impl Args {
+    /// Names the arrays of archives that are plain.
+    pub fn choose_entries(&mut self) -> Result<()> {
+        let others = [
+            (&mut self.maps, Role::Maps),
+            (&mut self.mask, Role::Mask),
+            (&mut self.noncartesian.traj, Role::Trajectory),
+        ];
+        let others = others.into_iter().filter_map(|(path, role)| Some((path.as_mut()?, role)));
+        for (path, role) in std::iter::once((&mut self.file, Role::Kspace)).chain(others) {
+            self.chosen.extend(choose(path, role)?);
+        }
+        Ok(())
+    }
+
     /// The trajectory in a file of its own.
     fn trajectory(&self) -> Option<Trajectory<'_>> {
         self.noncartesian.traj.as_deref().map(|path| Trajectory { path, order: self.units.traj_order })
@@ -278,33 +289,54 @@ impl Args {
             ("--compress", self.combine.compress.is_some()),
             ("--conj-maps", self.conventions.conj_maps),
             ("--coil-axis", self.arrays.coil_axis.is_some()),
+            ("--axes", self.arrays.axes.is_some()),
         ];
         of_one.into_iter().find(|(_, is)| *is).map(|(name, _)| name).or(self.for_grids())
-    }
-
-    /// Refuses what is for slices with one set of maps.
-    fn expect_plain(&self) -> Result<()> {
-        match self.of_one_image().or(self.finishing.fills().then_some("--zero-fill")) {
-            None => Ok(()),
-            Some(name) => {
-                let message = format!(
-                    "{name} is for slices with one set of maps; this is a volume, or the maps have several sets"
-                );
-                Err(Error::file(&self.file, message))
-            }
-        }
     }
 
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         self.shown.check(&self.output)?;
-        let [traj, _] = self.noncartesian.files();
-        if traj.is_some() && self.mask.is_some() && !self.time {
+        let has_trajectory = self.noncartesian.traj.is_some();
+        if has_trajectory && self.mask.is_some() && !self.time {
             return Err(MASKED.into());
         }
-        let asked = self.of_one_image();
-        if let Some(name) = asked.filter(|_| self.time) {
+        if let Some(name) = self.of_one_image().filter(|_| self.time) {
             return Err(format!("{name} is for one image; leave --time out"));
+        }
+        if has_trajectory {
+            if let Some(name) = self.for_grids() {
+                return Err(format!("{name} is for Cartesian data; leave it or --traj out"));
+            }
+            self.combine.check_samples()?;
+        }
+        // The standard input may be of any format.
+        let format = Format::of(&self.file).filter(|_| self.file.as_os_str() != "-");
+        match format.and_then(|format| format.reader) {
+            Some(Reader::Scan(_)) => {
+                if let Some(name) = self.arrays.given() {
+                    return Err(format!("{name} is for arrays; the axes of a scan are known"));
+                }
+            }
+            Some(reader) => {
+                if let Some(name) = self.scan.of_scans() {
+                    return Err(format!(
+                        "{name} is for scans of HDF5 files (.h5, .mrd); {} is an array",
+                        self.file.display()
+                    ));
+                }
+                if matches!(reader, Reader::Bart(_)) && self.arrays.axes.is_some() {
+                    return Err("--axes is for .npy and .npz; the dims of BART's files have their meanings".into());
+                }
+                let name = self.noncartesian.given().or(self.units.given());
+                if let Some(name) = name.filter(|_| !has_trajectory) {
+                    return Err(format!(
+                        "{name} is for non-Cartesian data, and {} is an array without a trajectory; give that with --traj",
+                        self.file.display()
+                    ));
+                }
+            }
+            None => {}
         }
         self.regularise.check(self.time)
     }

@@ -1,11 +1,11 @@
 //! What `recon` reads of non-Cartesian data: k-space, trajectory and coil maps, checked against each other.
 
 use super::arrays::{Arrays, with_first, without_ones};
-use super::input::{expect_readable, is_bart, read};
-use super::kspace::{REAL, complex, exact, holds_kspace};
+use super::input::{is_bart, read};
+use super::kspace::exact;
 use super::recon::Order;
 use linops::app::noncartesian::constant_components;
-use linops::io::{Cfl, Format, NonCartesianScan, Reader, ScanInfo, read_cfl};
+use linops::io::{Cfl, NonCartesianScan, ScanInfo, read_cfl};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
@@ -31,20 +31,12 @@ pub struct Trajectory<'a> {
     pub order: Option<Order>,
 }
 
-/// Reads k-space, an array (coil, …) or BART's (1, sample, spoke, coil), with a trajectory from an array (…, D) or BART's (3,
-/// sample, spoke).
-pub fn read_samples(path: &Path, trajectory: &Trajectory, arrays: &Arrays) -> Result<Samples> {
-    let reader = Format::reader_of(path, holds_kspace)?;
-    expect_readable(path)?;
-    let values = match reader {
-        Reader::Array(read) => complex(path, read(path)?)?,
-        Reader::Bart(_) => bart_coils(path)?,
-        Reader::Picture(_) => return Err(Error::file(path, REAL)),
-        Reader::Scan(_) => return Err(Error::file(path, "is a scan and no array")),
-    };
+/// Samples (coil, …) of an array, with their trajectory from an array (…, D) or BART's (3, sample, spoke). The coils are first where
+/// that was `told`, else seen.
+pub fn read_samples(path: &Path, values: ArrayD<Complex32>, trajectory: &Trajectory, told: bool) -> Result<Samples> {
     let mut notes = Vec::new();
     let (trajectory, units) = read_trajectory(trajectory, &mut notes)?;
-    let values = aligned(path, arrays.coils_first(path, values)?, &trajectory, &mut notes)?;
+    let values = aligned(path, values, &trajectory, told, &mut notes)?;
     Ok(Samples { values, trajectory, units, info: None, notes })
 }
 
@@ -63,7 +55,7 @@ pub fn samples_of(
         // What the header says of its own trajectory does not matter.
         info.warnings.clear();
         info.fov_mm = info.encoded_fov_mm;
-        let values = aligned(path, values, &trajectory, &mut notes)?;
+        let values = aligned(path, values, &trajectory, false, &mut notes)?;
         return Ok(Samples { values, trajectory, units, info: Some(info), notes });
     }
     let Some(trajectory) = scan.trajectory else {
@@ -158,15 +150,17 @@ fn aligned(
     path: &Path,
     mut values: ArrayD<Complex32>,
     trajectory: &ArrayD<f64>,
+    told: bool,
     notes: &mut Vec<String>,
 ) -> Result<ArrayD<Complex32>> {
     let samples = &trajectory.shape()[..trajectory.ndim() - 1];
     let without_ones = |extents: &[usize]| extents.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
     let first_fits = values.shape().split_first().is_some_and(|(_, rest)| without_ones(rest) == without_ones(samples));
-    if !first_fits && without_ones(values.shape()) == without_ones(samples) {
+    if !told && !first_fits && without_ones(values.shape()) == without_ones(samples) {
         notes.push("samples of one coil".into());
         values = values.insert_axis(Axis(0));
-    } else if !first_fits
+    } else if !told
+        && !first_fits
         && values.shape().split_last().is_some_and(|(_, rest)| without_ones(rest) == without_ones(samples))
     {
         let last = values.ndim() - 1;

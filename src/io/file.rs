@@ -58,7 +58,7 @@ pub(super) fn source(path: &Path) -> Result<Source> {
 }
 
 /// All of the standard input, which is read once.
-fn standard_input() -> Result<&'static [u8]> {
+pub(super) fn standard_input() -> Result<&'static [u8]> {
     static INPUT: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     if INPUT.get().is_none() {
         let read = read_standard_input();
@@ -75,7 +75,7 @@ fn standard_input() -> Result<&'static [u8]> {
 fn read_standard_input() -> Result<Vec<u8>, String> {
     let mut input = std::io::stdin();
     if input.is_terminal() {
-        return Err("is a terminal; give a file, or pipe an .npy file in".into());
+        return Err("is a terminal; give a file, or pipe an .npy, .npz or .h5 file in".into());
     }
     let (mut all, mut block) = (Vec::new(), vec![0; BLOCK]);
     loop {
@@ -103,8 +103,14 @@ pub(super) fn read_text(path: &Path, limit: u64, what: &str) -> Result<String> {
     Ok(text)
 }
 
-/// All bytes of a file.
+/// All bytes of a file, or for `-` of the standard input.
 pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    if is_standard(path) {
+        let bytes = standard_input()?;
+        let mut all = room_for(bytes.len(), "standard input")?;
+        all.extend_from_slice(bytes);
+        return Ok(all);
+    }
     let (file, length) = open(path)?;
     let length = usize::try_from(length).map_err(|_| Error::file(path, "is too long to address"))?;
     let mut bytes = room_for(length, &path.display().to_string())?;

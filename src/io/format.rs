@@ -3,7 +3,7 @@
 //! Another format is one file with its functions and its [`Format`], and one row in [`FORMATS`]; whoever goes through the
 //! table has it then: linop files, the command line, and the messages that list what can be read.
 
-use super::file::is_standard;
+use super::file::{is_standard, standard_input};
 use super::raster::{Raster, as_array};
 use super::{Array, Cfl, Geometry, Output, ScanChoice, ScanStack, Window};
 use super::{cfl, ismrmrd, nifti, npy, npz, png, tiff};
@@ -91,6 +91,20 @@ impl Format {
         })
     }
 
+    /// The format of a file that is read: as [`Format::of`], but the standard input, which is read for it, is told by its first bytes,
+    /// `.npy` where they are no other's.
+    pub fn of_input(path: &Path) -> Option<&'static Format> {
+        if !is_standard(path) {
+            return Format::of(path);
+        }
+        let begins = |with: &[u8]| standard_input().is_ok_and(|bytes| bytes.starts_with(with));
+        Some(match () {
+            () if begins(b"PK") => &npz::FORMAT,
+            () if begins(b"\x89HDF") => &ismrmrd::FORMAT,
+            () => &npy::FORMAT,
+        })
+    }
+
     /// The files that a name stands for: itself, or of a pair both, the data first.
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
         let Some(companion) = self.companion else { return vec![npz::split(path).0] };
@@ -110,7 +124,7 @@ impl Format {
     /// # Errors
     /// It is none of them; the message lists their suffixes.
     pub fn reader_of(path: &Path, wanted: impl Fn(&Reader) -> bool) -> Result<Reader> {
-        match Format::of(path).and_then(|f| f.reader).filter(&wanted) {
+        match Format::of_input(path).and_then(|f| f.reader).filter(&wanted) {
             Some(reader) => Ok(reader),
             None => {
                 let known = FORMATS.iter().filter(|f| f.reader.is_some_and(|r| wanted(&r)));
@@ -138,7 +152,11 @@ pub fn read_array(path: impl AsRef<Path>) -> Result<Array> {
 /// The suffix in small letters and without its dot; empty if there is none.
 pub(super) fn suffix(path: &Path) -> String {
     let name = path.to_string_lossy().to_ascii_lowercase();
-    let special = [(is_standard(path), "npy"), (name.contains(".npz:"), "npz"), (name.ends_with(".nii.gz"), "nii.gz")];
+    let special = [
+        (is_standard(path), "npy"),
+        (name.contains(".npz:") || name.starts_with("-:"), "npz"),
+        (name.ends_with(".nii.gz"), "nii.gz"),
+    ];
     match special.iter().find(|(it, _)| *it) {
         Some((_, suffix)) => (*suffix).to_string(),
         None => path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase()).unwrap_or_default(),

@@ -34,8 +34,9 @@ pub use ismrmrd::{
 };
 pub use linop_file::{COMMON_FIELDS, FieldDefault, FileField, FileOp, LinopFile, SaveOptions, linop_files_page};
 pub use montage::{montage, montage_columns};
-pub use nifti::write_nifti;
+pub use nifti::{NiftiHeader, nifti_header, write_nifti};
 pub use npy::{read_npy, write_npy};
+pub use npz::{npz_arrays, npz_entry};
 pub use output::{Output, discard_unfinished};
 pub use png::{Picture, panels, write_picture, write_png};
 pub use raster::{Depth, Raster, read_picture, write_raster};

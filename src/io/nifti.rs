@@ -4,9 +4,12 @@
 //! first, x: an image (y, x) and a volume (z, y, x) become x, y, z. The affine is written both ways, as sform and, where its axes
 //! are at right angles, as qform. Cox et al., "A (sort of) new image data format standard: NIfTI-1", HBM 2004; `nifti1.h`.
 
+mod describe;
+
 use super::format::{Format, Writer, suffix};
 use super::{Array, Geometry, Output};
 use crate::{Error, Result};
+pub use describe::{NiftiHeader, nifti_header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ndarray::ArrayD;

@@ -1,11 +1,11 @@
 //! NumPy's `.npz` archives, in: one array of a file, by its name where there are several (`FILE.npz:NAME`).
 
-use super::file::{Source, open};
+use super::file::{Source, is_standard, open, standard_input};
 use super::format::{Format, Probe, Reader};
 use super::{Array, npy};
 use crate::allocate::room_for;
 use crate::{Error, Result};
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -28,6 +28,9 @@ const HEADER: u64 = 1 << 20;
 /// The archive, and the array of it that a name stands for.
 pub(super) fn split(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_string_lossy();
+    if let Some(name) = text.strip_prefix("-:") {
+        return (PathBuf::from("-"), Some(name.to_string()));
+    }
     match text.to_ascii_lowercase().rfind(".npz:") {
         Some(at) => (PathBuf::from(&text[..at + 4]), Some(text[at + 5..].to_string())),
         None => (path.to_path_buf(), None),
@@ -46,13 +49,45 @@ fn probe(path: &Path) -> Result<Probe> {
     Ok(Probe { memory: probe.memory.saturating_add(bytes), ..probe })
 }
 
+/// What an archive is read from.
+trait Archive: Read + Seek {}
+impl<T: Read + Seek> Archive for T {}
+
+/// The arrays of an archive, or of the standard input, by name, with what each says of itself.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be read as an archive, or an array not as one.
+pub fn npz_arrays(path: impl AsRef<Path>) -> Result<Vec<(String, Probe)>> {
+    let path = path.as_ref();
+    let fail = |e: ZipError| Error::file(path, format!("cannot be read as an .npz archive: {e}"));
+    let names = ZipArchive::new(archive(path)?).map_err(fail)?;
+    let mut names: Vec<String> =
+        names.file_names().filter_map(|n| n.strip_suffix(".npy")).map(str::to_string).collect();
+    names.sort();
+    names.into_iter().map(|name| Ok((name.clone(), probe(&npz_entry(path, &name))?))).collect()
+}
+
+/// The name that stands for an array of an archive.
+pub fn npz_entry(path: &Path, name: &str) -> PathBuf {
+    let mut whole = path.as_os_str().to_owned();
+    whole.push(":");
+    whole.push(name);
+    whole.into()
+}
+
+fn archive(file: &Path) -> Result<Box<dyn Archive>> {
+    Ok(match is_standard(file) {
+        true => Box::new(Cursor::new(standard_input()?)),
+        false => Box::new(BufReader::new(open(file)?.0)),
+    })
+}
+
 /// The array's file, unpacked up to a number of bytes.
 fn member(path: &Path, most: u64) -> Result<Source> {
     let fail = |message: String| Error::file(path, message);
     let broken = |e: ZipError| fail(format!("cannot be read as an .npz archive: {e}"));
     let (file, name) = split(path);
-    let (opened, _) = open(&file)?;
-    let mut archive = ZipArchive::new(BufReader::new(opened)).map_err(broken)?;
+    let mut archive = ZipArchive::new(archive(&file)?).map_err(broken)?;
     let mut names: Vec<String> =
         archive.file_names().filter_map(|n| n.strip_suffix(".npy")).map(str::to_string).collect();
     names.sort();
@@ -121,6 +156,9 @@ mod tests {
             let probe = probe(&path("two.NPZ:b.x")).unwrap();
             assert_eq!((probe.shape, probe.dtype.as_str()), (vec![5000], "i8"));
         }
+        let all: Vec<_> = npz_arrays(path("two.NPZ")).unwrap().into_iter().map(|(n, p)| (n, p.shape)).collect();
+        assert_eq!(all, [("a".to_string(), vec![1, 2]), ("b.x".to_string(), vec![5000])]);
+        assert_eq!(split(Path::new("-:k.s")), (PathBuf::from("-"), Some("k.s".into())));
         let error = |name: &str| read_array(path(name)).unwrap_err().to_string();
         assert!(error("two.NPZ").contains("holds 2 arrays: a, b.x; choose one, as in two.NPZ:a"));
         assert!(error("two.NPZ:c").contains("holds no array \"c\"; there are a, b.x"));

@@ -2,8 +2,8 @@
 
 use crate::harness::{Folder, distance};
 use linops::app::coils::coil_images;
-use linops::app::{ScanOptions, scan};
-use linops::io::{Array, Output, write_cfl};
+use linops::app::{ScanOptions, VolumeScanOptions, scan, volume_scan};
+use linops::io::{Array, Output, read_cfl, write_cfl};
 use ndarray::{Array1, ArrayD, Axis, s};
 use num_complex::Complex32;
 
@@ -106,13 +106,69 @@ fn bart_dims_of_other_planes_are_planes() {
     folder.refused(&format!("recon first {REST} -o z.npy"), "these are (4, 1, 40, 48); give --coil-axis D");
     folder.good(&format!("recon first --coil-axis 0 --maps maps.npy {REST} -o y.npy"));
     assert_eq!(folder.read("y.npy"), folder.read("x.npy"));
-    // What throws nothing away is advised.
-    cfl(
-        &folder,
-        "sets.cfl",
-        scan.kspace.insert_axis(Axis(1)).broadcast((2, 1, 4, 1, 48, 40)).unwrap().to_owned().into_dyn(),
+    // Echoes are images; what has no meaning here is refused.
+    let deep = scan.kspace.clone().insert_axis(Axis(1));
+    cfl(&folder, "echoes.cfl", deep.broadcast((2, 1, 4, 1, 48, 40)).unwrap().to_owned().into_dyn());
+    let text = folder.good(&format!("recon echoes --maps maps.npy {REST} -o e.npy"));
+    assert!(text.contains("(contrast, y, x) = 2 x 48 x 40"), "{text}");
+    assert_eq!(folder.read("e.npy").index_axis(Axis(0), 1), folder.read("x.npy"));
+    folder.good(&format!("recon echoes --maps maps.npy --contrast 1 {REST} -o one.npy"));
+    assert_eq!(folder.read("one.npy"), folder.read("x.npy"));
+    cfl(&folder, "coefficients.cfl", deep.broadcast(vec![2, 1, 1, 4, 1, 48, 40]).unwrap().to_owned());
+    folder.refused(&format!("recon coefficients {REST} -o z.npy"), "BART dim 6 (coefficients) of the k-space is 2");
+    // Slices go back to their dim.
+    let shape = vec![2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 1, 48, 40];
+    cfl(&folder, "slices.cfl", deep.broadcast(shape.as_slice()).unwrap().to_owned());
+    folder.good(&format!("recon slices --maps maps.npy {REST} -o back.cfl"));
+    let back = read_cfl(folder.path("back.cfl")).unwrap();
+    assert_eq!((back.dims[0], back.dims[1], back.dims[13]), (40, 48, 2));
+}
+
+#[test]
+fn axes_are_told_by_name_or_by_their_energies() {
+    let folder = Folder::new();
+    let scan = folder.scan();
+    folder.good(&format!("recon kspace.npy --maps maps.npy {REST} -o x.npy"));
+    let x = folder.read("x.npy");
+    let slices = ndarray::stack![Axis(0), scan.kspace, scan.kspace.mapv(|v| v * 2.0), scan.kspace];
+    folder.complex("slices.npy", &slices);
+    // Told, chosen, or seen with a word.
+    let args = format!("recon slices.npy --maps maps.npy {REST} -o y.npy");
+    folder.warned(&args, "is read as (slice, coil, ky, kx), 3 slices of 4 coils");
+    let all = folder.read("y.npy");
+    assert_eq!((all.shape(), all.index_axis(Axis(0), 2)), (&[3, 48, 40][..], x.view()));
+    for more in ["--axes slice,coil,ky,kx", "--slice all", "--axes slice,coil,ky,kx --slice 0:3"] {
+        folder.good(&format!("{args} {more}"));
+        assert_eq!(folder.read("y.npy"), all, "{more}");
+    }
+    folder.good(&format!("{args} --slice 1"));
+    assert_eq!(folder.read("y.npy"), all.index_axis(Axis(0), 1).to_owned());
+    folder.refused(&format!("{args} --slice 3"), "there are slices 0 to 2");
+    folder.refused(&format!("{args} --axes slice,coil,ky"), "--axes names 3");
+    folder.refused(&format!("{args} --axes slice,coil,kz,ky"), "need ky and kx");
+    folder.misused(&format!("{args} --axes slice,coil,q,kx"), "no axis 'q'");
+    folder.misused(&format!("{args} --axes coil,kz,ky,kx --coil-axis 0"), "--coil-axis");
+    // Any order, and any counters.
+    let turned = slices.permuted_axes([2, 3, 0, 1]).as_standard_layout().into_owned();
+    folder.complex("turned.npy", &turned);
+    folder.good(&format!("recon turned.npy --axes ky,kx,time,coil --maps maps.npy {REST} -o y.npy"));
+    assert_eq!(folder.read("y.npy"), all);
+    // Maps of each image.
+    let doubled = ndarray::stack![Axis(0), scan.maps, scan.maps.mapv(|v| v * 2.0), scan.maps];
+    folder.complex("own.npy", &doubled);
+    folder.good(
+        &format!("{args} --slice all --maps own.npy --lambda 0")
+            .replace("--maps maps.npy ", "")
+            .replace("--lambda 0.001", ""),
     );
-    folder.refused(&format!("recon sets {REST} -o z.npy"), "each of the 2 by itself");
+    let own = folder.read("y.npy");
+    let apart = distance(&own.index_axis(Axis(0), 1).to_owned(), &own.index_axis(Axis(0), 0).to_owned());
+    assert!(apart < 1e-3, "{apart}");
+    // A volume is one, without a word.
+    let options = VolumeScanOptions::default().matrix([8, 24, 20]).coils(4).acceleration([1, 1]).centre_lines(8);
+    folder.complex("volume.npy", &volume_scan(&options).unwrap().kspace);
+    folder.good(&format!("recon volume.npy --iterations 2 {REST} -o v.npy"));
+    assert_eq!(folder.read("v.npy").shape(), [8, 24, 20]);
 }
 
 #[test]

@@ -106,12 +106,12 @@ fn dtypes_ranks_and_extents() {
     folder.real("zeros.npy", &Array2::<f32>::zeros((48, 40)));
     for (args, part) in [
         ("real.npy", "dtype f4, expected complex"),
-        ("line.npy", "1 axes [40], expected 3: (coil, ky, kx)"),
+        ("line.npy", "1 axes [40], expected (coil, ky, kx)"),
         ("kspace.npy --maps flat.npy", "expected 3: (coil, y, x)"),
         ("kspace.npy --maps three.npy", "dim C of the maps has extent 3, expected 4"),
         ("kspace.npy --maps low.npy", "dim Ny of the maps has extent 40, expected 48"),
-        ("kspace.npy --mask maps.npy", "expected 2: (ky, kx)"),
-        ("kspace.npy --mask narrow.npy", "dim Kx of the mask has extent 39, expected 40"),
+        ("kspace.npy --mask maps.npy", "a mask of [4, 48, 40], expected (ky, kx)"),
+        ("kspace.npy --mask narrow.npy", "a mask of [48, 39], expected (ky, kx) with [48, 40]"),
         ("kspace.npy --mask halves.npy", "0.5 at [ky=0, kx=0]"),
         ("kspace.npy --mask nearly.npy", "expected 0 (not sampled) or 1"),
         ("kspace.npy --mask zeros.npy", "0 everywhere"),

@@ -171,10 +171,18 @@ fn a_volume_by_maps_of_its_own() {
     (1..4).for_each(|axis| centred_order(&mut turned, Axis(axis)));
     folder.complex("fft.npy", &turned);
     folder.warned("recon fft.npy --maps true.npy -o f.npy --device host", "far from the centre [6, 12, 10]");
-    // What only slices have is refused, not left out.
-    for option in ["--rss", "--compress 2", "--zero-fill 12,24,20", "--partial-fourier pocs", "--shift kspace"] {
-        folder.refused(&format!("recon k.npy {option} -o z.npy --device host"), "is for slices with one set of maps");
-    }
+    folder.good("recon fft.npy --maps true.npy --lambda 1e-3 --shift kspace -o f.npy --force --device host");
+    assert!(distance(&folder.read("f.npy"), &folder.read("t.npy")) < 1e-4);
+    // Maps that do not fit are named, as those of slices.
+    folder.complex("conj.npy", &scan.maps.mapv(|v| v.conj() * Complex32::cis(0.4)));
+    let given = format!("recon k.npy --lambda 1e-3 -o z.npy {rest}");
+    folder.warned(&format!("{given} --maps conj.npy"), "--conj-maps");
+    let mut shifted = scan.maps.clone();
+    centred_order(&mut shifted, Axis(2));
+    folder.complex("shifted.npy", &shifted);
+    folder.warned(&format!("{given} --maps shifted.npy"), "--shift maps:y");
+    folder.good(&format!("{given} --maps shifted.npy --shift maps:y"));
+    assert!(distance(&folder.read("z.npy"), &folder.read("t.npy")) < 1e-4);
     folder.real("wrong.npy", &scan.mask.t().to_owned());
     folder.refused("recon k.npy --maps true.npy --mask wrong.npy -o w.npy --device host", "expected (kz, ky, kx)");
     folder.refused("recon k.npy --traj mask.npy -o w.npy --device host", "");

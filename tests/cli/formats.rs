@@ -39,7 +39,23 @@ fn archives_are_read_by_every_verb() {
     folder.good(&format!("{args} {HOST}"));
     assert_eq!(folder.read("x.npy"), folder.read("z.npy"));
     folder.good(&format!("recon k.npz --maps all.npz:maps --iterations 4 -o w.npy {HOST}"));
-    folder.refused(&format!("recon all.npz -o y.npy {HOST}"), "holds 3 arrays: kspace, maps, mask; choose one");
+    // The one that fits is taken, and said.
+    let args = "recon all.npz --maps all.npz --mask all.npz --iterations 4 -o own.npy";
+    let text = folder.good(&format!("{args} {HOST}"));
+    assert!(
+        text.contains("k-space is \"kspace\" of kspace, maps, mask") && text.contains("from all.npz:maps"),
+        "{text}"
+    );
+    assert_eq!(folder.read("x.npy"), folder.read("own.npy"));
+    std::fs::copy(folder.path("kspace.npy"), folder.path("a.npy")).unwrap();
+    std::fs::copy(folder.path("kspace.npy"), folder.path("b.npy")).unwrap();
+    archive(&folder, "odd.npz", &["a", "mask"]);
+    folder.good(&format!("recon odd.npz --maps maps.npy --mask mask.npy --iterations 4 -o odd.npy {HOST}"));
+    assert_eq!(folder.read("x.npy"), folder.read("odd.npy"));
+    archive(&folder, "two.npz", &["a", "b"]);
+    folder.refused(&format!("recon two.npz -o y.npy {HOST}"), "which of them is the k-space is not plain; choose one");
+    let text = folder.good("inspect all.npz");
+    assert!(text.contains("kspace     4 x 48 x 40, c8") && text.contains("mask       48 x 40, f4"), "{text}");
     folder.refused(&format!("recon all.npz:x -o y.npy {HOST}"), "holds no array \"x\"");
     folder.refused(&format!("recon mask.npz -o y.npy {HOST}"), "no such file");
     folder.misused(&format!("recon k.npz -o y.npz {HOST}"), "an output here ends in");
@@ -92,6 +108,19 @@ fn a_scan_comes_through_a_pipe() {
     assert_eq!(code, 0, "{said}");
     folder.text("z.npy", out);
     assert_eq!(folder.read("x.npy"), folder.read("z.npy"));
+    // So do archives and scans.
+    archive(&folder, "k.npz", &["kspace", "mask"]);
+    let args = format!("recon - --maps maps.npy --iterations 4 --force -o z.npy {HOST}");
+    let (code, _, said) = piped(&folder, &args, "k.npz");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(folder.read("x.npy"), folder.read("z.npy"));
+    folder.good("phantom -o k.h5 --matrix 32 --coils 3");
+    folder.good(&format!("recon k.h5 --iterations 4 -o h.npy {HOST}"));
+    let (code, _, said) = piped(&folder, &format!("recon - --iterations 4 --force -o z.npy {HOST}"), "k.h5");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(folder.read("h.npy"), folder.read("z.npy"));
+    let (code, out, said) = piped(&folder, "inspect -", "k.h5");
+    assert!(code == 0 && String::from_utf8(out).unwrap().contains("ISMRMRD"), "{said}");
 }
 
 /// Header and data of a volume.
@@ -121,6 +150,9 @@ fn volumes_are_written() {
     folder.good(&format!("apply same.json --input r.npy -o r.nii.gz {HOST}"));
     assert!(std::fs::read(folder.path("r.nii.gz")).unwrap().starts_with(&[0x1f, 0x8b]));
     folder.refused(&format!("recon x.nii -o y.npy {HOST}"), "an input here ends in");
+    let text = folder.good("inspect r.nii.gz");
+    assert!(text.contains("2 x 3 x 4, f4") && text.contains("1 x 1 x 1 mm"), "{text}");
+    assert_eq!(folder.json("inspect x.nii")["dtype"], "c8");
 }
 
 #[test]

@@ -31,3 +31,4 @@ mod suite;
 mod tune;
 mod units;
 mod usage;
+mod volumes;

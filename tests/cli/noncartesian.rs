@@ -289,10 +289,16 @@ fn files_that_do_not_fit() {
         ("empty.npy --traj traj.npy", "empty.npy: not an .npy file"),
         ("k.npy --traj far.npy", "far.npy: the trajectory reaches 1e300"),
         ("k.npy --traj far.npy --matrix 32", "far.npy: the trajectory reaches 1.0e300 along"),
-        ("k.npy --maps maps.npy --gridding-only", "--gridding-only is for non-Cartesian data"),
-        ("k.npy --maps maps.npy --matrix 32", "give the trajectory with --traj"),
     ] {
         folder.refused(&format!("recon {args} -o x.npy --device host"), part);
+    }
+    for (args, part) in [
+        ("k.npy --maps maps.npy --gridding-only", "--gridding-only is for non-Cartesian data"),
+        ("k.npy --maps maps.npy --matrix 32", "without a trajectory; give that with --traj"),
+        ("k.npy --traj traj.npy --shift kspace", "--shift is for Cartesian data"),
+        ("k.npy --traj traj.npy --compress 2 --compress-by gcc", "use svd"),
+    ] {
+        folder.misused(&format!("recon {args} -o x.npy --device host"), part);
     }
     for tol in ["0", "4.9e-7", "nan", "1"] {
         // Before anything is read.
@@ -329,4 +335,22 @@ fn a_series_of_spokes_has_an_image_for_each_frame() {
     for frame in s.outer_iter() {
         assert!(distance(&frame.to_owned(), &one) < 1e-3);
     }
+}
+
+#[test]
+fn slices_along_one_trajectory_make_a_stack() {
+    let folder = Folder::new();
+    let (scan, _) = radial(&folder);
+    let rest = "--traj traj.npy --maps maps.npy --dcf ramp --device host --force";
+    folder.good(&format!("recon k.npy {rest} -o x.npy"));
+    let x = folder.read("x.npy");
+    let slices = ndarray::stack![Axis(1), scan.kspace, scan.kspace.mapv(|v| v * 2.0)];
+    folder.complex("slices.npy", &slices);
+    let text = folder.good(&format!("recon slices.npy --axes coil,slice,spoke,sample {rest} -o y.npy"));
+    assert!(text.contains("(slice, y, x) = 2 x 32 x 32"), "{text}");
+    let y = folder.read("y.npy");
+    assert_eq!(y.index_axis(Axis(0), 0), x.view());
+    assert!(distance(&y.index_axis(Axis(0), 1).to_owned(), &x.mapv(|v| v * 2.0)) < 1e-5);
+    folder.good(&format!("recon slices.npy --axes coil,slice,spoke,sample --slice 0 {rest} -o y.npy"));
+    assert_eq!(folder.read("y.npy"), x);
 }

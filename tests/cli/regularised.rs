@@ -113,10 +113,11 @@ fn wrong_series_are_refused() {
         ("recon series.npy --time --maps mask.npy", "coil maps"),
         ("recon series.npy --time --maps maps.npy --mask maps.npy", "a mask"),
         ("recon series.npy --time --maps maps.npy --traj mask.npy", "a trajectory of"),
-        ("recon series.npy --maps maps.npy", "a series of frames needs --time"),
     ] {
         folder.refused(&format!("{args} -o x.npy --device host"), says);
     }
+    // Without a word of time they are images of their own.
+    folder.warned("recon series.npy --maps maps.npy -o own.npy --device host", "of frames --time");
     let out = folder.run("recon series.npy --time --maps maps.npy --subspace mask.npy -o x.npy --device host");
     assert!(out.code == 1 && out.stderr.contains("the basis has 48 rows"), "{}", out.stderr);
     folder.misused("recon series.npy --maps maps.npy --subspace basis.npy -o x.npy", "--time");

@@ -79,8 +79,9 @@ fn slices_make_a_stack() {
     folder.refused("recon scan.mrd --slice 7 -o x.npy --device host", "no slice 7; the file has slice 0 to 2");
     folder.misused("recon scan.mrd --slice x -o x.npy", "a range such as 0:4");
     folder.misused("recon scan.mrd --slice 0,0 -o x.npy", "names 0 twice");
-    folder.refused("recon scan.mrd --coil-axis 1 -o x.npy --device host", "--coil-axis is for arrays");
-    folder.refused("recon one.npy --slice 1 -o x.npy --device host", "--slice is for scans of HDF5 files");
+    folder.misused("recon scan.mrd --coil-axis 1 -o x.npy --device host", "--coil-axis is for arrays");
+    folder.misused("recon one.npy --group a -o x.npy --device host", "--group is for scans of HDF5 files");
+    folder.refused("recon one.npy --slice 1 -o x.npy --device host", "--slice: the array has no axis of that name");
 }
 
 #[test]
@@ -122,6 +123,11 @@ fn a_noise_scan_whitens_maps_too() {
     let square: f32 = own.iter().map(|a| a.re * a.re).sum();
     let near = distance(&own.mapv(|v| v * (product / square)), &truth);
     assert!(near < 0.4, "{near}");
+    // Coils that are combined as they are keep their own scale.
+    for (more, name) in [("", "r.npy"), ("--no-whiten", "p.npy")] {
+        assert_eq!(folder.run(&format!("recon scan.h5 --rss {more} -o {name} --device host")).code, 0);
+    }
+    assert_eq!(folder.read("r.npy"), folder.read("p.npy"));
     // Combined to fewer coils it is nearly the same image, of the same scale.
     folder.good("recon scan.h5 --compress 2 -o two.npy --device host");
     let two = distance(&folder.read("two.npy"), &folder.read("own.npy"));
@@ -152,7 +158,7 @@ fn files_are_inspected() {
     let text = folder.good("inspect a.npy");
     assert!(text.contains("2 at [1, 5], [-1, 2] from N/2") && text.contains("23 of 24"), "{text}");
     folder.refused("inspect missing.h5", "no such file");
-    folder.refused("inspect a.npy --group x", "--group is for HDF5 files");
+    folder.misused("inspect a.npy --group x", "--group is for HDF5 files");
 }
 
 #[test]

@@ -55,7 +55,13 @@ fn units_are_taken_as_told() {
     folder.refused(&format!("{one} --traj-units 1/m --fov 1x2x3"), "--fov has 3 lengths");
     folder.misused(&format!("{one} --traj-units miles"), "rad/m");
     folder.refused(&format!("{one} --traj-units pixel --matrix 32"), "one in cycles per pixel at most 0.5");
-    folder.refused("recon k.npy --fov 200 -o z.npy --device host", "--fov is for trajectories");
+    folder.misused("recon k.npy --fov 200 -o z.npy --device host", "--fov is for non-Cartesian data");
+    // What is in other units than it is taken for has samples where no image has them.
+    folder.refused(one, "--traj-units pixel or rad with --matrix N, 1/m or rad/m with --fov MM");
+    folder.refused(&format!("{one} --fov 250"), "say which by --traj-units");
+    folder.refused(&format!("{one} --traj-units rad/m --fov 250"), "with samples 0.106");
+    folder.refused(&format!("{one} --traj-units 1/m --fov 0.25"), "--fov is in mm");
+    folder.warned(&format!("{one} --matrix 32 --gridding-only"), "--traj-units 1/m");
     // Without maps the extents follow from the field of view.
     folder.good(&format!("{one} --traj-units 1/m --fov 250"));
     assert_eq!(folder.read("z.npy").shape(), [N, N]);

@@ -2,9 +2,9 @@
 
 use linops::io::{Pick, ScanChoice};
 
-/// Options of scans from HDF5 files.
+/// Options of scans from HDF5 files, and of arrays with several images.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Scans (.h5, .mrd)")]
+#[command(next_help_heading = "Scans (.h5, .mrd), and arrays of several images")]
 #[group(skip)]
 pub struct Args {
     /// The group of the file that holds the scan [default: the only one that does]
@@ -15,7 +15,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     encoding: usize,
 
-    /// Slices: 3, 0:4 (0 to 3), 0,2,5 or all; several give a stack, a leading axis of the output [default: the first there is]
+    /// Slices: 3, 0:4 (0 to 3), 0,2,5 or all; several give a stack, a leading axis of the output [default: the
+    /// first there is, of arrays all]
     #[arg(long, value_name = "PICK")]
     slice: Option<Pick>,
 
@@ -45,7 +46,8 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn choice(&self) -> ScanChoice {
+    /// What is read; coils that are combined as they are stay `unwhitened`.
+    pub fn choice(&self, unwhitened: bool) -> ScanChoice {
         let pick = |pick: &Option<Pick>| pick.clone().unwrap_or_default();
         ScanChoice::default()
             .group(self.group.clone())
@@ -56,22 +58,13 @@ impl Args {
             .set(pick(&self.set))
             .phase(pick(&self.phase))
             .average(pick(&self.average))
-            .whiten(!self.no_whiten)
+            .whiten(!self.no_whiten && !unwhitened)
     }
 
     /// An option that is only for scans, if one was given.
-    pub fn given(&self) -> Option<&'static str> {
-        let picks = [
-            ("--slice", &self.slice),
-            ("--repetition", &self.repetition),
-            ("--contrast", &self.contrast),
-            ("--set", &self.set),
-            ("--phase", &self.phase),
-            ("--average", &self.average),
-        ];
-        let pick = picks.into_iter().find(|(_, pick)| pick.is_some()).map(|(name, _)| name);
-        let others =
+    pub fn of_scans(&self) -> Option<&'static str> {
+        let all =
             [("--group", self.group.is_some()), ("--encoding", self.encoding > 0), ("--no-whiten", self.no_whiten)];
-        pick.or_else(|| others.into_iter().find(|(_, given)| *given).map(|(name, _)| name))
+        all.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
     }
 }

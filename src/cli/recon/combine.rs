@@ -3,7 +3,7 @@
 use crate::cli::numbers::from_one;
 use linops::app::Compression;
 use linops::{Error, Result};
-use ndarray::{ArrayView2, ArrayView3, ArrayViewD};
+use ndarray::ArrayViewD;
 use num_complex::Complex32;
 use std::num::NonZeroUsize;
 
@@ -31,19 +31,19 @@ enum Way {
 }
 
 impl Combine {
-    /// The compression of Cartesian k-space, if one is asked for, and what it says.
+    /// The compression of Cartesian k-space (coil, image…), if one is asked for, and what it says.
     pub fn grid(
         &self,
-        kspace: ArrayView3<Complex32>,
-        mask: ArrayView2<f32>,
+        kspace: ArrayViewD<Complex32>,
+        mask: ArrayViewD<f32>,
         notes: &mut Vec<String>,
     ) -> Result<Option<Compression>> {
-        let Some(coils) = self.asked(kspace.dim().0, notes) else { return Ok(None) };
+        let Some(coils) = self.asked(kspace.shape()[0], notes) else { return Ok(None) };
         let found = match self.compress_by {
-            Some(Way::Gcc) => Compression::gcc(kspace, mask, coils),
-            _ => Compression::svd(kspace.into_dyn(), None, coils),
+            Some(Way::Gcc) => Compression::gcc(kspace.view(), mask, coils),
+            _ => Compression::svd(kspace.view(), None, coils),
         };
-        self.told(found, kspace.dim().0, notes)
+        self.told(found, kspace.shape()[0], notes)
     }
 
     /// The compression of samples (coil, …) with weights (…).
@@ -55,11 +55,18 @@ impl Combine {
     ) -> Result<Option<Compression>> {
         let all = kspace.shape()[0];
         let Some(coils) = self.asked(all, notes) else { return Ok(None) };
-        if self.compress_by == Some(Way::Gcc) {
-            let message = "--compress-by gcc goes along the readout of Cartesian data; use svd with a trajectory";
-            return Err(Error::Value(message.into()));
-        }
+        self.check_samples().map_err(Error::Value)?;
         self.told(Compression::svd(kspace, Some(weights), coils), all, notes)
+    }
+
+    /// Refuses what samples along a trajectory have not.
+    pub fn check_samples(&self) -> std::result::Result<(), String> {
+        match self.compress_by {
+            Some(Way::Gcc) => {
+                Err("--compress-by gcc goes along the readout of Cartesian data; use svd with a trajectory".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn asked(&self, all: usize, notes: &mut Vec<String>) -> Option<usize> {

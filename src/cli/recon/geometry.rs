@@ -14,8 +14,8 @@ fn solid(extents: &[usize]) -> [usize; 3] {
     [at(0), at(1), at(2)]
 }
 
-/// "54 x 64, 194 x 230 mm, pixels of 3.59 x 3.59 mm"
-pub fn said(info: &ScanInfo, extents: &[usize]) -> String {
+/// "54 x 64, 194 x 230 mm, pixels of 3.59 x 3.59 mm" of an image that has `extents` of the `whole` pixels over the field of view of k-space.
+pub fn said(info: &ScanInfo, whole: &[usize], extents: &[usize]) -> String {
     let axes = 3 - extents.len().min(3)..3;
     if info.fov_mm[axes.clone()].iter().any(|mm| *mm <= 0.0) {
         return format!("{}, of a field of view that the file does not tell", by(extents));
@@ -23,23 +23,29 @@ pub fn said(info: &ScanInfo, extents: &[usize]) -> String {
     let mm = |values: &[f64]| {
         values.iter().map(|mm| crate::cli::printer::short((mm * 100.0).round() / 100.0)).collect::<Vec<_>>().join(" x ")
     };
-    let voxel = info.voxel_mm(solid(extents));
+    let voxel = info.voxel_mm(solid(whole));
+    let side: Vec<f64> = axes.clone().map(|axis| voxel[axis] * solid(extents)[axis] as f64).collect();
     let slice = match (extents.len(), info.fov_mm[0]) {
         (2, thick) if thick > 0.0 => format!(", slice {} mm", mm(&[thick])),
         _ => String::new(),
     };
-    format!("{}, {} mm, pixels of {} mm{slice}", by(extents), mm(&info.fov_mm[axes.clone()]), mm(&voxel[axes]))
+    format!("{}, {} mm, pixels of {} mm{slice}", by(extents), mm(&side), mm(&voxel[axes]))
 }
 
 /// The same as JSON; nothing of a file that says nothing.
-pub fn facts(info: Option<&ScanInfo>, extents: &[usize]) -> Map<String, Value> {
+pub fn facts(info: Option<&ScanInfo>, whole: &[usize], extents: &[usize]) -> Map<String, Value> {
     let Some(info) = info else { return Map::new() };
     let counters: Map<String, Value> = info.counters.iter().map(|(name, n)| (name.to_string(), json!(n))).collect();
     let placement = &info.placement;
     let whitening = info.whitening.as_ref();
+    let voxel = info.voxel_mm(solid(whole));
+    // The thickness of a slice is no pixel's.
+    let side = [0, 1, 2].map(|axis| {
+        if axis + extents.len() < 3 { info.fov_mm[axis] } else { voxel[axis] * solid(extents)[axis] as f64 }
+    });
     Map::from_iter([
-        ("fov_mm".into(), json!(info.fov_mm)),
-        ("voxel_mm".into(), json!(info.voxel_mm(solid(extents)))),
+        ("fov_mm".into(), json!(side)),
+        ("voxel_mm".into(), json!(voxel)),
         ("encoded_matrix".into(), json!(info.encoded_matrix)),
         ("recon_matrix".into(), json!(info.recon_matrix)),
         ("counters".into(), Value::Object(counters)),
@@ -49,15 +55,16 @@ pub fn facts(info: Option<&ScanInfo>, extents: &[usize]) -> Map<String, Value> {
     ])
 }
 
-/// The pixels (y, x) over the field of view of an image that are as small as the header's image has them, and the pixels that it
-/// has: fewer where phase oversampling was kept. `None` where the header says nothing.
-pub fn asked_for(info: &ScanInfo) -> Option<([usize; 2], [usize; 2])> {
-    let [_, y, x] = info.recon_matrix;
-    let whole = |axis: usize, n: usize| {
-        let (fov, recon) = (info.fov_mm[axis], info.recon_fov_mm[axis]);
+/// The pixels over the field of view of k-space that are as small as those of the header's image, of so many axes, and the pixels that
+/// it has: fewer where oversampling is still there. `None` where the header says nothing.
+pub fn asked_for(info: &ScanInfo, axes: usize) -> Option<(Vec<usize>, Vec<usize>)> {
+    let own = 3 - axes..3;
+    let whole = |axis: usize| {
+        let (n, fov, recon) = (info.recon_matrix[axis], info.fov_mm[axis], info.recon_fov_mm[axis]);
         if fov > 0.0 && recon > 0.0 { (n as f64 * fov / recon).round() as usize } else { n }
     };
-    (y > 0 && x > 0).then(|| ([whole(1, y), whole(2, x)], [y, x]))
+    let recon = info.recon_matrix[own.clone()].to_vec();
+    recon.iter().all(|n| *n > 0).then(|| (own.map(whole).collect(), recon))
 }
 
 /// Where an image of these extents lies, whose field of view has `whole` pixels; `None` where the file does not say how large they
@@ -119,11 +126,12 @@ fn is_even(slices: &[&ScanInfo]) -> bool {
     steps.iter().all(|step| length(&[0, 1, 2].map(|a| step[a] - first[a])) <= ROUNDING * length(first))
 }
 
-/// Where a stack of slices lies, each of `extents` (y, x): by the places of its slices, as far as they are known.
-pub fn stacked(slices: &[&ScanInfo], extents: &[usize]) -> Option<Geometry> {
+/// Where a stack of slices lies, each with `extents` (y, x) of the `whole` pixels over the field of view of k-space: by the places of
+/// its slices, as far as they are known.
+pub fn stacked(slices: &[&ScanInfo], whole: &[usize], extents: &[usize]) -> Option<Geometry> {
     let &[ny, nx] = extents else { return None };
     let middle = slices.get(slices.len() / 2)?;
-    let [z, y, x] = middle.voxel_mm([1, ny, nx]);
+    let [z, y, x] = middle.voxel_mm(solid(whole));
     if x <= 0.0 || y <= 0.0 {
         return None;
     }

@@ -67,8 +67,9 @@ impl Inside {
             all - self.kept.len()
         );
         if self.reach > MUCH * half {
-            warnings
-                .say(format!("{said}; if the reach is in other units, give --traj-units 1/m or rad/m with --fov MM"));
+            warnings.say_cause(format!(
+                "{said}; if the reach is in other units, give --traj-units 1/m or rad/m with --fov MM"
+            ));
         } else {
             samples.notes.push(format!("{said} (in cycles per field of view; else see --traj-units)"));
         }

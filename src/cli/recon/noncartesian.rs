@@ -3,6 +3,7 @@
 use super::density::Density;
 use super::geometry::{self, by};
 use super::inside::Inside;
+use super::matrix::{Matrix, matrix};
 use super::report::{Job, Target, percent, warn_of_lambda};
 use super::warnings::Warnings;
 use super::{ESTIMATING, default_mark};
@@ -18,7 +19,7 @@ use linops::dim::Shape;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result};
-use ndarray::{ArrayD, Axis, Ix3, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -27,12 +28,12 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Non-Cartesian data")]
 #[group(skip)]
 pub struct Args {
-    /// Trajectory in cycles per field of view (or see --traj-units): .npy (…, D), component d along axis d of maps and image; or .cfl (3, sample,
+    /// Trajectory in cycles per field of view (or see --traj-units): .npy or .npz (…, D), component d along axis d of maps and image; or .cfl (3, sample,
     /// spoke) in the order x, y, z, x being the last axis of the image [default: that of an ISMRMRD file]
     #[arg(long, value_name = "FILE")]
     pub traj: Option<PathBuf>,
 
-    /// Density compensation W: a file (.npy or .cfl) with a weight for each sample, ramp (radial scans), pipe (any scan),
+    /// Density compensation W: a file (.npy, .npz or .cfl) with a weight for each sample, ramp (radial scans), pipe (any scan),
     /// voronoi (2-D) or none [default: pipe]
     #[arg(long, value_name = "FILE|METHOD", value_parser = Density::parse)]
     dcf: Option<Density>,
@@ -62,50 +63,8 @@ enum Toeplitz {
     Off,
 }
 
-/// One extent for all axes, or one each.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix(Vec<usize>);
-
-impl Matrix {
-    /// The extents of so many axes; None for another number of them.
-    pub fn of_axes(&self, d: usize) -> Option<Vec<usize>> {
-        match self.0.as_slice() {
-            [n] => Some(vec![*n; d]),
-            extents => (extents.len() == d).then(|| extents.to_vec()),
-        }
-    }
-
-    /// How many extents were given.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Extents of `d` axes; `flag` and `whose` axes they are is for messages. An axis of 1 that there is too many does not count.
-    pub fn for_axes(&self, d: usize, flag: &str, whose: &str) -> Result<Vec<usize>> {
-        let one = self.0.iter().position(|n| *n == 1);
-        match self.0.as_slice() {
-            [n] => Ok(vec![*n; d]),
-            extents if extents.len() == d => Ok(extents.to_vec()),
-            extents if extents.len() == d + 1 && one.is_some() => {
-                Ok(extents.iter().enumerate().filter(|(at, _)| Some(*at) != one).map(|(_, n)| *n).collect())
-            }
-            extents => {
-                let message =
-                    format!("{flag} has {} extents, expected {d} or one for all: {whose} {d} axes", extents.len());
-                Err(Error::Value(message))
-            }
-        }
-    }
-}
-
 fn nufft_tol(text: &str) -> Result<f64, String> {
     relative_error(text, Accuracy::LEAST_TOL)
-}
-
-pub fn matrix(text: &str) -> Result<Matrix, String> {
-    let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
-    let extents = extents.filter(|e| (1..=3).contains(&e.len()));
-    extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
 }
 
 impl Args {
@@ -118,17 +77,22 @@ impl Args {
         [self.traj.as_deref(), dcf]
     }
 
-    /// Refuses what means nothing for Cartesian data.
-    pub fn expect_none(&self, file: &Path) -> Result<()> {
-        let given = [
+    /// The first option that was given, but for --traj.
+    pub fn given(&self) -> Option<&'static str> {
+        let all = [
             ("--dcf", self.dcf.is_some()),
             ("--matrix", self.matrix.is_some()),
             ("--nufft-tol", self.nufft_tol.is_some()),
             ("--toeplitz", self.toeplitz.is_some()),
             ("--gridding-only", self.gridding_only),
         ];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((name, _)) => {
+        all.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
+    /// Refuses what means nothing for Cartesian data.
+    pub fn expect_none(&self, file: &Path) -> Result<()> {
+        match self.given() {
+            Some(name) => {
                 let message =
                     format!("{name} is for non-Cartesian data, and this is Cartesian; give the trajectory with --traj");
                 Err(Error::file(file, message))
@@ -226,7 +190,7 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                     Ok(found)
                 });
             }
-            job.solve(options.lambda(lambda), dims, facts, |options| {
+            job.solve(options.lambda(lambda), "", dims, facts, |options| {
                 let mut found = model.solve(kspace, options, device)?;
                 problem.shade(&mut found.image);
                 Ok(found)
@@ -242,11 +206,12 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
 /// What is wrong with maps that do not explain the data.
 fn doubt(args: &super::Args, problem: &Problem) -> Option<String> {
     let Problem { samples, density, maps, .. } = problem;
-    let maps = maps.as_ref()?.view().into_dimensionality::<Ix3>().ok()?;
+    let maps = maps.as_ref()?.view();
+    let axes = maps.ndim() - 1;
     let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
     let found = better_maps_of_samples(kspace, trajectory, density.view(), maps).ok()??;
     let [before, after] = [found.before, found.after].map(percent);
-    let fix = if found.change.conjugated && !args.conventions.conj_maps { "; try --conj-maps" } else { "" };
+    let fix = if found.change.conjugated { args.conventions.fix(found.change, axes) } else { String::new() };
     let (change, fit) = (found.change, format!("misfit {after} instead of {before} at low resolution"));
     Some(format!("maps {change} explain the data better ({fit}){fix}"))
 }
@@ -286,7 +251,12 @@ fn prepare(
         }
         (Some((_, maps)), _) => maps.shape()[1..].to_vec(),
         (None, Some(asked)) => asked,
-        (None, None) => fitting_matrix(samples.trajectory.view()).map_err(in_trajectory)?,
+        (None, None) => {
+            if samples.info.is_none() || own.traj.is_some() {
+                args.units.expect_steps(&samples.trajectory, &samples.units).map_err(in_trajectory)?;
+            }
+            fitting_matrix(samples.trajectory.view()).map_err(in_trajectory)?
+        }
     };
     expect_size(coils, &matrix)?;
     let reach = samples.trajectory.iter().fold(0.0f64, |r, k| r.max(k.abs()));
@@ -455,17 +425,15 @@ fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Prin
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
     let (coils, sizes) = (samples.values.len_of(Axis(0)), samples.values.shape());
+    let first = match &samples.info {
+        Some(info) => info.summary.clone(),
+        None => format!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..])),
+    };
+    let trajectory = format!("trajectory {}", samples.units);
+    printer.field("k-space", [vec![first, trajectory], samples.notes.clone()].concat().join("; "));
     match &samples.info {
-        Some(info) => printer.field("k-space", format_args!("{}; {}", info.summary, samples.units)),
-        None => printer.field("k-space", format_args!("{}, {} samples", count_of(coils, "coil"), by(&sizes[1..]))),
-    }
-    samples.notes.iter().for_each(|note| printer.field("", note));
-    match &samples.info {
-        Some(info) => printer.field("image", geometry::said(info, matrix)),
-        None => {
-            printer.field("trajectory", &samples.units);
-            printer.field("image", by(matrix));
-        }
+        Some(info) => printer.field("image", geometry::said(info, matrix, matrix)),
+        None => printer.field("image", by(matrix)),
     }
     printer.field("maps", maps_from);
     printer.field(
@@ -484,7 +452,7 @@ fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Prin
 fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, Value> {
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
-    let mut facts = geometry::facts(samples.info.as_ref(), matrix);
+    let mut facts = geometry::facts(samples.info.as_ref(), matrix, matrix);
     let info = samples.info.iter().map(|info| info.summary.clone());
     facts.extend([
         ("device".into(), json!(device.name())),

@@ -27,7 +27,14 @@ pub(super) enum Target<'a> {
     /// A file.
     File(Box<Output>),
     /// To the stack that it is part of.
-    Kept(&'a RefCell<Option<ArrayD<Complex32>>>),
+    Kept(&'a RefCell<Option<Part>>),
+}
+
+/// An image of a stack.
+pub(super) struct Part {
+    pub image: ArrayD<Complex32>,
+    /// The pixels over the field of view of its k-space.
+    pub whole: Vec<usize>,
 }
 
 impl Target<'_> {
@@ -35,11 +42,13 @@ impl Target<'_> {
         match self {
             Target::File(output) => {
                 let extents = image.shape().extents();
-                let geometry = scan.and_then(|info| geometry::placed(info, &finish.whole(extents), extents));
+                let whole = finish.whole(extents);
+                let geometry = scan.and_then(|info| geometry::placed(info, &whole, extents));
                 shown.write(*output, image, geometry.as_ref(), true)
             }
             Target::Kept(place) => {
-                *place.borrow_mut() = Some(image.to_array()?);
+                let whole = finish.whole(image.shape().extents());
+                *place.borrow_mut() = Some(Part { image: image.to_array()?, whole });
                 Ok(Written::default())
             }
         }
@@ -80,10 +89,12 @@ impl Job<'_> {
         }
     }
 
-    /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem.
+    /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem, `why`
+    /// where λ comes from that is not the usual one.
     pub(super) fn solve<D: Dimension>(
         self,
         options: SolveOptions,
+        why: &str,
         dims: &str,
         mut facts: Map<String, Value>,
         solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
@@ -95,7 +106,7 @@ impl Job<'_> {
             format_args!(
                 "{}{}, at most {iterations}{} iterations, tol {}{}",
                 short(lambda),
-                default_mark(args.lambda.is_some()),
+                if why.is_empty() { default_mark(args.lambda.is_some()).to_string() } else { format!(" ({why})") },
                 default_mark(args.iterations.is_some()),
                 short(tol),
                 default_mark(args.tol.is_some())
@@ -114,7 +125,10 @@ impl Job<'_> {
 
         let path = args.output.display();
         printer.field("solved", format_args!("{seconds:.3} s, {}", outcome(&result)));
-        if matches!(result.stop, Stop::Converged | Stop::Attained) {
+        /// What is left of a misfit that more iterations would not take away.
+        const NEARLY: f64 = 1e-3;
+        let settled = result.stop == Stop::Iterations && result.residual < NEARLY;
+        if settled || matches!(result.stop, Stop::Converged | Stop::Attained) {
             question(result.misfit, doubt, warnings);
         }
         finish.describe(printer, &mut facts);
@@ -235,7 +249,7 @@ impl Job<'_> {
             ("warnings".into(), warnings.json()),
         ]);
         let warning = not_at_rest(solved.stop);
-        facts.insert("warnings".into(), warning.iter().map(|w| json!(w)).collect());
+        facts.insert("warnings".into(), warnings.list().into_iter().chain(warning.clone()).collect());
         printer.json(&Value::Object(facts));
         if let Some(warning) = warning {
             complain(&warning);
@@ -294,6 +308,9 @@ const DOUBTFUL: f64 = 0.1;
 
 /// Warns of a misfit that noise does not explain, with its reason if one is found.
 fn question(misfit: f64, doubt: Option<&dyn Fn() -> Option<String>>, warnings: &Warnings) {
+    if warnings.has_cause() {
+        return;
+    }
     let reason = doubt.filter(|_| misfit > DOUBTFUL).and_then(|doubt| doubt());
     if let Some(reason) = reason {
         warnings.say(format!("misfit {}: {reason}", percent(misfit)));
@@ -327,7 +344,7 @@ fn far_from_the_data(term: &Stated) -> Option<String> {
 /// Warns of a λ of ‖x‖² that takes most of the image; `scale` bounds the eigenvalues of the normal.
 pub(super) fn warn_of_lambda(lambda: f32, scale: f32, warnings: &Warnings) {
     if lambda > 0.5 * scale {
-        warnings.say(format!(
+        warnings.say_cause(format!(
             "lambda {} takes much of the image: the normal has no eigenvalue above {}, and 0.001 to 0.1 of that are usual",
             short(lambda),
             short(scale)

@@ -69,7 +69,7 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     }
     let lambda = args.lambda.unwrap_or(options.lambda * series.scale());
     warn_of_lambda(lambda, series.scale(), warnings);
-    job.solve(options.lambda(lambda), &dims, json_facts, |o| series.solve(kspace.view(), o, device))
+    job.solve(options.lambda(lambda), "", &dims, json_facts, |o| series.solve(kspace.view(), o, device))
 }
 
 /// Frames on a grid.
@@ -149,6 +149,7 @@ fn samples(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
         (None, Some(maps)) => read(maps)?.shape()[1..].to_vec(),
         (None, None) => {
             to_cycles(&mut trajectory, &mut units, None)?;
+            args.units.expect_steps(&trajectory, &units).map_err(|e| Error::file(path, e.to_string()))?;
             fitting_matrix(trajectory.view()).map_err(|e| Error::file(path, e.to_string()))?
         }
     };

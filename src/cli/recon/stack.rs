@@ -2,9 +2,10 @@
 
 use super::finish::Finish;
 use super::geometry;
-use super::report::{Job, Target};
+use super::report::{Job, Part, Target};
 use super::warnings::Warnings;
 use super::{Args, one};
+use crate::cli::axes::bart_dim;
 use crate::cli::common::expect_bytes;
 use crate::cli::kspace::{Input, Inputs};
 use crate::cli::printer::{Kept, Printer, count_of};
@@ -19,19 +20,6 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::time::Instant;
 
-/// BART's dims of the counters; those of an image are 0 to 2.
-fn bart_dim(axis: &str) -> usize {
-    match axis {
-        "z" => 2,
-        "contrast" => 5,
-        "repetition" => 10,
-        "phase" => 11,
-        "slice" => 13,
-        "average" => 14,
-        _ => 15,
-    }
-}
-
 pub(super) fn run(
     args: &Args,
     target: Output,
@@ -41,7 +29,7 @@ pub(super) fn run(
     printer: &Printer,
     warnings: &Warnings,
 ) -> Result<u8> {
-    let Inputs { axes, images } = inputs;
+    let Inputs { axes, images, .. } = inputs;
     let extents: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
     expect_writable(&target, extents.len() + 2)?;
     let total = images.len();
@@ -65,7 +53,7 @@ pub(super) fn run(
     if !order.is_sorted() {
         warnings.say(format!("the volume has the slices in the order of their places: {order:?}"));
     }
-    let (mut parts, mut reports): (Vec<Option<ArrayD<Complex32>>>, Vec<Kept>) = (Vec::new(), Vec::new());
+    let (mut parts, mut reports): (Vec<Option<Part>>, Vec<Kept>) = (Vec::new(), Vec::new());
     let (start, mut code, mut failed) = (Instant::now(), DONE, Vec::new());
     for input in images {
         let Some(input) = input.filter(|_| code == DONE) else {
@@ -94,6 +82,8 @@ pub(super) fn run(
         warnings.say(format!("image {at} of the stack is left 0: {e}"));
     }
     let seconds = start.elapsed().as_secs_f64();
+    let whole = parts.iter().flatten().next().map(|part| part.whole.clone()).unwrap_or_default();
+    let parts = parts.into_iter().map(|part| part.map(|part| part.image)).collect();
     let stack = stacked(&args.file, parts, &extents)?;
     let shape: Vec<String> = stack.shape().iter().map(usize::to_string).collect();
     let names: Vec<&str> = axes.iter().map(|(name, _)| *name).collect();
@@ -101,7 +91,7 @@ pub(super) fn run(
         (Some(at), false) => (stack.select(Axis(at), &order), order.iter().map(|&slice| &infos[slice]).collect()),
         _ => (stack, infos.iter().collect::<Vec<_>>()),
     };
-    let shown = write(args, target, stack, &names, &infos)?;
+    let shown = write(args, target, stack, &names, &infos, &whole)?;
 
     if let Some(first) = reports.first() {
         let last = ["solved", "gridded", "objective", "wrote", "reg"];
@@ -180,6 +170,7 @@ fn write(
     stack: ArrayD<Complex32>,
     axes: &[&str],
     slices: &[&ScanInfo],
+    whole: &[usize],
 ) -> Result<Written> {
     let own = stack.ndim() - axes.len();
     let image = stack.shape()[axes.len()..].to_vec();
@@ -200,8 +191,8 @@ fn write(
                 turned = turned.insert_axis(Axis(last + 1));
             }
             let geometry = match at {
-                Some(_) => geometry::stacked(slices, &image),
-                None => slices.first().and_then(|info| geometry::placed(info, &image, &image)),
+                Some(_) => geometry::stacked(slices, whole, &image),
+                None => slices.first().and_then(|info| geometry::placed(info, whole, &image)),
             };
             args.shown.write(output, &named(turned)?, geometry.as_ref(), true)
         }
@@ -227,7 +218,7 @@ fn named(array: ArrayD<Complex32>) -> Result<Tensor> {
 fn in_bart(stack: ArrayD<Complex32>, axes: &[&str]) -> Result<ArrayD<Complex32>> {
     let own = stack.ndim() - axes.len();
     // The dim of each axis.
-    let dims: Vec<usize> = axes.iter().map(|axis| bart_dim(axis)).chain((0..own).rev()).collect();
+    let dims: Vec<usize> = axes.iter().map(|axis| bart_dim(axis).unwrap_or(15)).chain((0..own).rev()).collect();
     let mut order: Vec<usize> = (0..dims.len()).collect();
     order.sort_by_key(|axis| std::cmp::Reverse(dims[*axis]));
     let mut shape = vec![1; 16];

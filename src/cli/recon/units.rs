@@ -46,11 +46,16 @@ fn fov(text: &str) -> Result<Fov, String> {
 }
 
 impl Units {
+    /// The first option that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let all = [("--traj-units", self.traj_units.is_some()), ("--fov", self.fov.is_some())];
+        all.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
     /// Refuses what means nothing for Cartesian data.
     pub fn expect_none(&self, file: &Path) -> Result<()> {
-        let given = [("--traj-units", self.traj_units.is_some()), ("--fov", self.fov.is_some())];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((name, _)) => Err(Error::file(file, format!("{name} is for trajectories, and this is Cartesian"))),
+        match self.given() {
+            Some(name) => Err(Error::file(file, format!("{name} is for trajectories, and this is Cartesian"))),
             None => Ok(()),
         }
     }
@@ -92,6 +97,11 @@ impl Units {
         let fov = self.fov(d)?;
         let units = match self.traj_units {
             Some(units) => units,
+            None if matrix.is_none() && fov.is_some() => {
+                return Err(Error::Value(
+                    "--fov is for trajectories in 1/m or rad/m: say which by --traj-units, or leave --fov out".into(),
+                ));
+            }
             None => {
                 let seen = recognised_units(trajectory.view(), matrix, fov.as_deref());
                 let Some(seen) = seen else { return Ok(()) };
@@ -127,7 +137,37 @@ impl Units {
             k.mapv_inplace(|v| v * factor);
         }
         *said = format!("{units}, now {said}");
+        if let (None, Some(fov)) = (matrix, &fov) {
+            let mm: Vec<String> = fov.iter().map(|mm| short(*mm)).collect();
+            *said = format!("{said}; the image has the pixels that its reach asks for over {} mm", mm.join(" x "));
+        }
         Ok(())
+    }
+
+    /// Refuses a trajectory of whose extents nothing but its reach tells, if its samples lie such that no image has them: several
+    /// cycles per field of view apart, or many to one. `said` is in what units it was taken.
+    pub fn expect_steps(&self, trajectory: &ArrayD<f64>, said: &str) -> Result<()> {
+        /// A readout with fewer samples folds; one sample a cycle is a full one.
+        const FAR: f64 = 1.5;
+        /// Two to four times oversampled is usual.
+        const NEAR: f64 = 0.12;
+        if reach(trajectory) <= 0.5 {
+            return match self.fov {
+                Some(_) => {
+                    let message = "all coordinates lie within ±0.5 cycles per field of view; --fov is in mm, as 300";
+                    Err(Error::Value(message.into()))
+                }
+                // What is in other units then is told with the extents.
+                None => Ok(()),
+            };
+        }
+        let Some(step) = even_step(trajectory).filter(|step| !(NEAR..=FAR).contains(step)) else { return Ok(()) };
+        let (reach, step) = (short(reach(trajectory)), short(step));
+        Err(Error::Value(format!(
+            "the trajectory, taken to be in {said}, reaches {reach} with samples {step} apart, where one or two for each cycle per field \
+             of view are usual: it is in other units; give --traj-units pixel or rad with --matrix N, 1/m or rad/m with --fov MM, or \
+             --matrix N if it is right"
+        )))
     }
 
     /// Warns of a trajectory in cycles that reaches far less than the image's extents ask for.
@@ -135,7 +175,7 @@ impl Units {
         let reach = reach(trajectory);
         let half = matrix.iter().fold(0.0f64, |a, n| a.max(*n as f64 / 2.0));
         if reach < 0.3 * half {
-            warnings.say(format!(
+            warnings.say_cause(format!(
                 "the trajectory reaches {} cycles per field of view, an image of {matrix:?} asks for {half}: it shows no more detail \
                  than one of {}; is it in other units? See --traj-units cycles|pixel|rad|1/m|rad/m",
                 short(reach),
@@ -143,6 +183,23 @@ impl Units {
             ));
         }
     }
+}
+
+/// The distance of consecutive samples along the last axis but one of a trajectory (…, D), where most have about the same.
+fn even_step(trajectory: &ArrayD<f64>) -> Option<f64> {
+    let samples = Axis(trajectory.ndim().checked_sub(2)?);
+    let n = trajectory.len_of(samples);
+    if n < 8 {
+        return None;
+    }
+    let ahead = trajectory.slice_axis(samples, (1..n).into());
+    let behind = trajectory.slice_axis(samples, (0..n - 1).into());
+    let squares = (&ahead - &behind).mapv(|d| d * d).sum_axis(Axis(trajectory.ndim() - 1));
+    let mut steps: Vec<f64> = squares.iter().map(|s| s.sqrt()).collect();
+    steps.sort_by(f64::total_cmp);
+    let middle = steps[steps.len() / 2];
+    let alike = steps.iter().filter(|s| (0.8 * middle..=1.25 * middle).contains(*s)).count();
+    (middle > 0.0 && 10 * alike >= 8 * steps.len()).then_some(middle)
 }
 
 fn reach(trajectory: &ArrayD<f64>) -> f64 {

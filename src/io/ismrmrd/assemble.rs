@@ -235,6 +235,11 @@ pub(super) fn by(solid: bool, extents: &[usize; 3]) -> String {
     extents[usize::from(!solid)..].iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
+/// What is left to cut of images with these extents.
+pub(super) fn cut_to(left: [Option<usize>; 3], extents: [usize; 3]) -> Option<[usize; 3]> {
+    left.iter().any(Option::is_some).then(|| [0, 1, 2].map(|axis| left[axis].unwrap_or(extents[axis])))
+}
+
 /// Cuts the field of view to the reconstructed one where the data allow, and sums up.
 #[allow(clippy::too_many_arguments)]
 fn cropped(
@@ -250,6 +255,7 @@ fn cropped(
     let solid = header.is_3d();
     let mut fov = turned(header.encoded_fov);
     fov[2] = frame.grids[2].fov;
+    let mut left: [Option<usize>; 3] = [None; 3];
     for axis in [2, 1, 0] {
         let Grid { n, fov: whole, keep: mut to } = frame.grids[axis];
         let (mut what, header_axis) = ("readout", 2 - axis);
@@ -260,7 +266,8 @@ fn cropped(
             let whole = |line: ArrayView1<f32>| line.iter().all(|v| *v > 0.0) || line.iter().all(|v| *v == 0.0);
             let acquired = sampled.lanes(Axis(axis)).into_iter().all(whole);
             if to < n && !acquired && (axis == 1 || solid) {
-                notes.push(format!("{what} oversampling kept ({n} of {to}): not all lines were acquired"));
+                left[axis] = Some(to);
+                notes.push(format!("{what} oversampling, {n} of {to}, is cut from the image, as lines are missing"));
             }
             to = if acquired && (axis == 1 || solid) { to } else { n };
         }
@@ -296,6 +303,7 @@ fn cropped(
         encoded_fov_mm: turned(header.encoded_fov),
         recon_fov_mm: turned(header.recon_fov),
         fov_mm: fov,
+        cut_to: cut_to(left, [nz, ny, nx]),
         summary: joined(format!("{}, {lines}, {nx} kx", count_of(coils, "coil")), &notes),
         warnings,
         ..ScanInfo::default()

@@ -29,6 +29,33 @@ impl Pick {
         matches!(self, Pick::List(_) | Pick::Range(_) | Pick::All)
     }
 
+    /// Which of `n` entries, numbered from 0, are read; `name` is what one is called, for the message.
+    ///
+    /// # Errors
+    /// A message: none is there, or one that is named is not.
+    pub fn indices(&self, n: usize, name: &str) -> Result<Vec<usize>, String> {
+        let missing = match self {
+            Pick::Only(only) => Some(*only).filter(|at| *at >= n),
+            Pick::List(list) => list.iter().copied().find(|at| *at >= n),
+            _ => None,
+        };
+        let wanted: Vec<usize> = match self {
+            Pick::Usual => (0..n.min(1)).collect(),
+            Pick::List(list) => list.clone(),
+            pick => (0..n).filter(|at| pick.takes(*at)).collect(),
+        };
+        let what = match (missing, wanted.is_empty()) {
+            (Some(at), _) => format!("no {name} {at}"),
+            (None, true) => format!("no {name} of that range"),
+            (None, false) => return Ok(wanted),
+        };
+        Err(match n {
+            0 => format!("{what}; there are none"),
+            1 => format!("{what}; there is {name} 0 only"),
+            n => format!("{what}; there are {name}s 0 to {}", n - 1),
+        })
+    }
+
     /// Whether a value is among those that are asked for.
     pub(super) fn takes(&self, value: usize) -> bool {
         match self {
@@ -153,6 +180,13 @@ mod tests {
         assert_eq!(pick("2:"), Ok(Pick::Range(2..usize::MAX)));
         assert_eq!(pick("0,2"), Ok(Pick::List(vec![0, 2])));
         assert_eq!(pick("all"), Ok(Pick::All));
+        assert_eq!(pick("2:").unwrap().indices(4, "slice"), Ok(vec![2, 3]));
+        assert_eq!(
+            (Pick::Usual.indices(4, "slice"), pick("3,1").unwrap().indices(4, "slice")),
+            (Ok(vec![0]), Ok(vec![3, 1]))
+        );
+        assert!(pick("4").unwrap().indices(4, "slice").unwrap_err().contains("no slice 4; there are slices 0 to 3"));
+        assert!(pick("4:").unwrap().indices(4, "slice").unwrap_err().contains("of that range"));
         for bad in ["", "-1", "a", "4:4", "1,x", "0,1,0"] {
             assert!(pick(bad).is_err(), "{bad}");
         }

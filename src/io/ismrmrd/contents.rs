@@ -200,7 +200,7 @@ fn encoding(header: &Header, all: &[&Acquisition]) -> EncodingContents {
     let mut strongest: Option<(&Acquisition, usize)> = None;
     let mut most = 0.0f32;
     for &line in &lines {
-        for sample in 0..line.samples {
+        for sample in readout::kept(line) {
             if line.trajectory_dims == dims {
                 (0..reach.len()).for_each(|d| reach[d] = reach[d].max(f64::from(line.coordinate(sample, d).abs())));
             }

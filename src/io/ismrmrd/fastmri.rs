@@ -3,6 +3,7 @@
 //! Zbontar et al., "fastMRI: An open dataset and benchmarks for accelerated MRI", arXiv:1811.08839 (2018). Rows are the readout
 //! there, columns the phase encoding, and a mask counts columns.
 
+use super::assemble::cut_to;
 use super::choice::{Pick, ScanChoice};
 use super::crop::{crop, crop_mask};
 use super::header::Header;
@@ -54,20 +55,7 @@ pub(super) fn read(file: &File, choice: &ScanChoice) -> Result<ScanStack, String
     if let Some((name, _)) = others.iter().find(|(_, pick)| !matches!(pick, Pick::Usual | Pick::Only(0))) {
         return Err(format!("a fastMRI file has slices, and no {name} to choose"));
     }
-    let missing = match &choice.slice {
-        Pick::Only(n) => Some(*n).filter(|n| *n >= slices),
-        Pick::List(list) => list.iter().copied().find(|n| *n >= slices),
-        _ => None,
-    };
-    let wanted: Vec<usize> = match &choice.slice {
-        Pick::Usual => vec![0],
-        Pick::List(list) => list.clone(),
-        pick => (0..slices).filter(|n| pick.takes(*n)).collect(),
-    };
-    if missing.is_some() || wanted.is_empty() {
-        let what = missing.map_or("no slice of that range".into(), |n| format!("no slice {n}"));
-        return Err(format!("{what}; the file has slices 0 to {}", slices - 1));
-    }
+    let wanted = choice.slice.indices(slices, "slice")?;
     let number = Number::of(&kspace.datatype().map_err(unreadable)?)?;
     claim::bytes(&kspace, file.as_bytes().len() as u64).map_err(|e| format!("the dataset 'kspace' {e}"))?;
     let values = [coils, rows, columns].iter().fold(wanted.len() as u64, |n, extent| n.saturating_mul(*extent as u64));
@@ -104,6 +92,7 @@ fn scan(
         f32::from(acquired && kspace.slice(s![.., 0, row, column]).iter().any(|v| *v != Complex32::default()))
     });
     let mut calibration: Option<Array4<Complex32>> = None;
+    let mut left: [Option<usize>; 3] = [None; 3];
     let mut info = ScanInfo { counters: vec![("slice", slice)], ..ScanInfo::default() };
     if let Some(header) = header {
         // Which of the header's axes (x, y) are rows and columns: x, the readout, are rows, unless only columns fit.
@@ -123,7 +112,8 @@ fn scan(
             let what = ways[axis - 1];
             let all = sampled.axis_iter(Axis(axis)).all(|line| line.iter().any(|v| *v > 0.0));
             if to < n && !all {
-                notes.push(format!("{what} oversampling kept ({n} of {to}): not all lines were acquired"));
+                left[axis] = Some(to);
+                notes.push(format!("{what} oversampling, {n} of {to}, is cut from the image, as lines are missing"));
             } else if to < n {
                 calibration.get_or_insert_with(|| kspace.clone());
                 kspace = crop(kspace, axis, to);
@@ -135,6 +125,7 @@ fn scan(
     }
     kspace *= &sampled.mapv(Complex32::from);
     let (_, _, rows, columns) = kspace.dim();
+    info.cut_to = cut_to(left, [1, rows, columns]);
     let acquired = sampled.index_axis(Axis(0), 0).columns().into_iter().filter(|c| c.iter().any(|v| *v > 0.0)).count();
     info.summary =
         joined(format!("{}, {acquired} of {columns} columns, {rows} rows (fastMRI)", count_of(coils, "coil")), &notes);

@@ -10,6 +10,8 @@ use super::xml::Element;
 pub(super) enum Calibration {
     /// Between the lines of the image, and part of it.
     Embedded,
+    /// The lines of the image themselves: which ones are acquired goes round from repetition to repetition.
+    Interleaved,
     /// Acquired on their own.
     Separate,
     /// The header does not say.
@@ -70,7 +72,8 @@ impl Header {
             recon_fov: fov(encoding, "reconSpace"),
             centre: STEPS.map(|step| limit(encoding, step, "center")),
             calibration: match word.as_str() {
-                "embedded" | "interleaved" => Calibration::Embedded,
+                "embedded" => Calibration::Embedded,
+                "interleaved" => Calibration::Interleaved,
                 "separate" | "external" => Calibration::Separate,
                 _ => Calibration::Unknown,
             },

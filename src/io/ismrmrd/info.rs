@@ -47,6 +47,9 @@ pub struct ScanInfo {
     pub recon_fov_mm: [f64; 3],
     /// Field of view in mm of what was read, its oversampling removed; 0 where the header does not say.
     pub fov_mm: [f64; 3],
+    /// The pixels (z, y, x) about the centre that an image of this k-space is to be cut to, where its oversampling is still there:
+    /// with lines missing it cannot be taken from k-space, as what folds there lies outside too. `None` where nothing is left to cut.
+    pub cut_to: Option<[usize; 3]>,
     /// The counters of the image by name: slice, contrast, phase, repetition, set, average.
     pub counters: Vec<(&'static str, usize)>,
     /// Where it lies in the patient.

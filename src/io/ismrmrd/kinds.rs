@@ -407,10 +407,55 @@ fn oversampling_along_which_lines_are_missing_is_kept() {
     assert_eq!(whole.kspace.shape(), [2, 4, 4, 4]);
     let checkered = scan(&xml, &lines(&|z, y| (z + y) % 2 == 0)).unwrap();
     assert_eq!(checkered.kspace.shape(), [2, 8, 4, 4]);
-    assert!(checkered.info.summary.contains("partition oversampling kept"), "{}", checkered.info.summary);
+    assert!(checkered.info.summary.contains("partition oversampling, 8 of 4, is cut"), "{}", checkered.info.summary);
+    assert_eq!((checkered.info.cut_to, whole.info.cut_to), (Some([4, 4, 4]), None));
+    assert_eq!((checkered.info.fov_mm[0], whole.info.fov_mm[0]), (16.0, 8.0));
     // Lines that are missing in every partition fold into nothing.
     let skipped = scan(&xml, &lines(&|_, y| y != 1)).unwrap();
     assert_eq!(skipped.kspace.shape(), [2, 4, 4, 4]);
+}
+
+#[test]
+fn phase_oversampling_with_missing_lines_is_left_to_the_image() {
+    let whole = kspace(&image(N, N));
+    let xml = header_of([N, N], [N, 12], [160.0, 160.0], [160.0, 120.0]);
+    for acquired in [|ky: usize| ky.is_multiple_of(2), |ky: usize| ky < 12] {
+        let some: Vec<Line> = lines(&whole).into_iter().filter(|line| acquired(line.line.into())).collect();
+        let found = scan(&xml, &some).unwrap();
+        assert_eq!((found.kspace.shape(), found.info.fov_mm[1]), (&[COILS, N, N][..], 160.0));
+        assert_eq!(found.info.cut_to, Some([1, 12, N]));
+        assert!(found.info.summary.contains("phase oversampling, 16 of 12"), "{}", found.info.summary);
+    }
+    let found = scan(&xml, &lines(&whole)).unwrap();
+    assert_eq!((found.kspace.shape(), found.info.cut_to), (&[COILS, 12, N][..], None));
+}
+
+#[test]
+fn lines_that_go_round_give_their_maps_together() {
+    let whole = kspace(&image(N, N));
+    let of_frame = |frame: u16, ky: usize| {
+        let mut line = of(&whole, ky);
+        line.counters[3] = frame;
+        line.data.iter_mut().flatten().for_each(|v| *v *= f32::from(1 + 2 * frame));
+        line
+    };
+    let xml = header::sample([N, N, 1], [N, N, 1], N / 2);
+    let all: Vec<Line> = (0..2)
+        .flat_map(|f| (0..N).filter(move |ky| ky % 2 == f).map(move |ky| (f, ky)))
+        .map(|(f, ky)| of_frame(f as u16, ky))
+        .collect();
+    for xml in [parallel(&xml, "interleaved"), xml.clone()] {
+        let found = scan(&xml, &all).unwrap();
+        assert_eq!(found.sampled.sum(), (N * N / 2) as f32);
+        let lines = found.calibration.unwrap();
+        assert_eq!(lines[[1, 4, 5]], narrow(whole[[1, 4, 5]]));
+        assert_eq!(lines[[1, 5, 5]], narrow(whole[[1, 5, 5]]) * 3.0);
+        assert!(found.info.summary.contains("those of 2 repetitions together"), "{}", found.info.summary);
+    }
+    // The same lines each time are no more than those of the image.
+    let same: Vec<Line> =
+        (0..2).flat_map(|f| (0..N).step_by(2).map(move |ky| (f, ky))).map(|(f, ky)| of_frame(f, ky)).collect();
+    assert!(scan(&xml, &same).unwrap().calibration.is_none());
 }
 
 #[test]
@@ -515,6 +560,9 @@ fn contents_are_listed() {
     let path = dir.path().join("a.h5");
     let mut all: Vec<Line> = lines(&kspace(&Array3::from_elem((COILS, N, N), Complex64::ONE)));
     all[3] = flagged(all[3].clone(), &[flag::REVERSE]);
+    // What is discarded is no peak.
+    all[5].data[0][0] = Complex32::from(1e6);
+    all[5].discard = [1, 0];
     let again: Vec<Line> = all.iter().map(|line| Line { counters: [4, 0, 0, 0, 0, 0], ..line.clone() }).collect();
     all.extend(again);
     let mut next = random();

@@ -33,7 +33,7 @@ mod kinds;
 #[cfg(test)]
 mod tests;
 
-use super::file::{open, read_bytes};
+use super::file::{read_bytes, source};
 use super::format::{Format, Probe, Reader};
 use crate::allocate::expect_room;
 use crate::{Error, Result};
@@ -302,7 +302,7 @@ fn read_xml(xml: &Dataset, length: u64) -> Result<String, String> {
 
 /// Little is known without reading: the length of the file is what bounds all.
 fn probe(path: &Path) -> Result<Probe> {
-    let (_, length) = open(path)?;
+    let length = source(path)?.length;
     Ok(Probe { shape: Vec::new(), dtype: "c8".into(), memory: length.saturating_mul(4) })
 }
 

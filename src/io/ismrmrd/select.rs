@@ -118,24 +118,38 @@ pub(super) fn select<'s, 'a>(
         at
     };
     let mut of_key: BTreeMap<Counters, Vec<&Acquisition>> = BTreeMap::new();
+    let all_imaging = imaging.clone();
     imaging.into_iter().for_each(|a| of_key.entry(key_of(a)).or_default().push(a));
     let reference: Vec<&Acquisition> = all
         .iter()
         .filter(|a| a.encoding == choice.encoding)
         .filter(|a| role(a) == Role::Reference || role(a) == Role::Image && a.has(flag::CALIBRATION_AND_IMAGING))
         .collect();
+    let mut united = 0;
     let images = keys.into_iter().map(|at| {
         let imaging = of_key.remove(&at)?;
-        let (reference, navigators) = (belonging(&reference, at), belonging(&navigators, at));
+        let (mut reference, navigators) = (belonging(&reference, at), belonging(&navigators, at));
+        if reference.is_empty()
+            && header.may_be_a_grid()
+            && header.calibration != Calibration::Separate
+            && let Some(all) = interleaved(&all_imaging, &imaging, at)
+        {
+            united = united.max(frames(&all));
+            reference = all;
+        }
         Some(Image { at, imaging, reference, navigators })
     });
-    Ok(Selection { images: images.collect(), axes, noise, notes })
+    let images = images.collect();
+    if united > 0 {
+        notes.push(format!("other lines each time: maps from those of {united} repetitions together"));
+    }
+    Ok(Selection { images, axes, noise, notes })
 }
 
 /// Whether reference lines belong to the image too: as the header says; else where they are not acquired twice.
 fn is_embedded(header: &Header, imaging: &[&Acquisition], reference: &[&Acquisition]) -> bool {
     match header.calibration {
-        Calibration::Embedded => true,
+        Calibration::Embedded | Calibration::Interleaved => true,
         Calibration::Separate => false,
         Calibration::Unknown => {
             let place = |a: &&Acquisition| (a.line, a.partition, a.image);
@@ -143,6 +157,25 @@ fn is_embedded(header: &Header, imaging: &[&Acquisition], reference: &[&Acquisit
             !reference.iter().any(|a| there.contains(&place(a)))
         }
     }
+}
+
+/// The lines of all repetitions and phases of an image, where they are at other places than its own; `None` where they are not.
+///
+/// Breuer et al., "Dynamic autocalibrated parallel imaging using temporal GRAPPA", Magn. Reson. Med. 53:981 (2005).
+fn interleaved<'s, 'a>(
+    all: &[&'s Acquisition<'a>],
+    own: &[&'s Acquisition<'a>],
+    at: Counters,
+) -> Option<Vec<&'s Acquisition<'a>>> {
+    let fixed = |a: &Acquisition| [a.image[0], a.image[1], a.image[4]] == [at[0], at[1], at[4]];
+    let lines: Vec<&Acquisition> = all.iter().copied().filter(|a| fixed(a)).collect();
+    let places = |lines: &[&Acquisition]| lines.iter().map(|a| (a.partition, a.line)).collect::<BTreeSet<_>>().len();
+    (places(&lines) > places(own)).then_some(lines)
+}
+
+/// How many repetitions and phases lines are of.
+fn frames(lines: &[&Acquisition]) -> usize {
+    lines.iter().map(|a| (a.image[2], a.image[3])).collect::<BTreeSet<_>>().len()
 }
 
 /// Those of the same counters, as far as there are any with that value; always of the same slice.
