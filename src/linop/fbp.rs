@@ -190,7 +190,7 @@ fn filtered(input: &Shape, names: &[Dim], g: &Geometry, options: FbpOptions) -> 
         steps.push(diagonal(input, &weights)?);
     }
     let taps = Tensor::from_array(taps(&ramp(g, long, options), n), &along.to_string())?;
-    steps.push(convolve(input, &taps, &along.to_string(), ConvolveOptions::default())?.out(&same)?);
+    steps.push(convolve(input, &taps, along.to_string(), ConvolveOptions::default())?.out(&same)?);
     chain(steps)
 }
 

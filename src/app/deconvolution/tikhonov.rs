@@ -31,7 +31,7 @@ impl Blur {
         }
         let canvas = self.linop.input()?;
         let border = if self.outside == Outside::Periodic { Border::Circular } else { Border::Neumann };
-        let gradient = linop::gradient(canvas, &dims(canvas.rank()), GradientOptions::default().border(border))?;
+        let gradient = linop::gradient(canvas, dims(canvas.rank()), GradientOptions::default().border(border))?;
         let lambda = options.lambda;
         let normal = match lambda > 0.0 {
             true => linop::add_weighted([self.linop.n(), gradient.n()], &[1.0, lambda])?,
