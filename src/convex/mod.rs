@@ -12,6 +12,7 @@
 //! The data may be of any scale: inside they are times a power of two, and functionals with them.
 
 mod admm;
+mod balance;
 #[cfg(test)]
 mod counts;
 mod fgp;
@@ -20,6 +21,7 @@ mod irls;
 mod options;
 mod pdhg;
 mod regularise;
+mod split;
 mod stage;
 mod watch;
 
