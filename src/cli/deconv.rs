@@ -31,7 +31,7 @@ use std::time::Instant;
 /// minimises ½‖A x − y‖² + Σ λᵢRᵢ(x); a weight that is not given is the one by which ‖A x − y‖² is that of the noise.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
+    /// The picture: .npy, .npz, .png or .tif, (row, column) or (plane, row, column), in any units
     image: PathBuf,
 
     /// The point-spread function: .npy, .png or .tif, of as many axes as the picture, or of fewer for each of its planes

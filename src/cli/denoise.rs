@@ -25,7 +25,7 @@ use std::time::Instant;
 /// picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
+    /// The picture: .npy, .npz, .png or .tif, (row, column) or (plane, row, column), in any units
     image: PathBuf,
 
     #[command(flatten)]

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// estimated from what is known; without noise the weight is 2e-4 of the largest value.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The picture: .npy, .png or .tif, (row, column) or (plane, row, column), in any units
+    /// The picture: .npy, .npz, .png or .tif, (row, column) or (plane, row, column), in any units
     image: PathBuf,
 
     /// What is known of it: .npy, .png or .tif of the picture's rows and columns. NaN and infinite samples of the picture are not

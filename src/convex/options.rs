@@ -84,6 +84,9 @@ pub struct ConvexOptions<'a> {
     pub check_every: usize,
     /// ‖AᴴA‖, if it is known; else it is found by power iteration.
     pub norm: Option<f64>,
+    /// Whether ISTA and FISTA find their steps by trying them: no norm is found first (if one is given it is where they begin), and
+    /// the step grows where the linop is flatter. Each iteration looks at scalars. Not at first.
+    pub backtracking: bool,
     /// ADMM's penalty, or PDHG's ratio of the dual step to the primal one, relative to the one that is chosen; 1 at first.
     pub balance: f64,
     /// Conjugate gradient steps of each iteration of ADMM, at most: it takes as many as its system needs. 12 at first.
@@ -102,6 +105,7 @@ impl Default for ConvexOptions<'_> {
             tol: 1e-4,
             check_every: 10,
             norm: None,
+            backtracking: false,
             balance: 1.0,
             inner: 12,
             progress: None,
@@ -121,6 +125,8 @@ setters! { ConvexOptions<'_> {
     check_every: usize,
     /// With ‖AᴴA‖ given.
     norm: Option<f64>,
+    /// With steps of ISTA and FISTA that are tried.
+    backtracking: bool,
     /// With another balance of primal and dual.
     balance: f64,
     /// With other conjugate gradient steps at most in each iteration of ADMM.
@@ -165,6 +171,7 @@ impl fmt::Debug for ConvexOptions<'_> {
             .field("tol", &self.tol)
             .field("check_every", &self.check_every)
             .field("norm", &self.norm)
+            .field("backtracking", &self.backtracking)
             .field("balance", &self.balance)
             .field("inner", &self.inner)
             .finish_non_exhaustive()

@@ -1,7 +1,7 @@
 //! A term of ADMM: its variable z, its scaled dual u, and what is done with them for a new x.
 
-use super::stage::{Gap, Smooth, Stated};
 use super::stage::Draft;
+use super::stage::{Gap, Smooth, Stated};
 use crate::error::Result;
 use crate::vectors::{Formula, Pass, Scalar, Space, Vector};
 
