@@ -411,6 +411,44 @@ fn steps_that_are_too_long_are_halved() {
     }
 }
 
+/// Steps that are tried need no norm: one that is far too small or too large costs a few iterations.
+#[test]
+fn steps_that_are_tried_find_the_curvature() {
+    let (a, y) = pieces();
+    let shape = "Y=8 X=7";
+    let plain = Problem::new(&a, &y).unwrap();
+    let weight = 0.05 * plain.scale().unwrap();
+    let id = linop::identity(shape).unwrap();
+    let (least, _) = answer(&a, &y, &[Term::l1(&id, weight, 1)], 0.0);
+    for device in devices() {
+        let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap().l1(weight).unwrap();
+        for method in [Method::Ista, Method::Fista] {
+            for norm in [None, Some(1e-4), Some(1e4)] {
+                let options = ConvexOptions::default().method(Some(method)).backtracking(true).iterations(5000);
+                let solved = problem.solve(options.norm(norm)).unwrap();
+                assert_eq!(solved.stop, Stop::Converged, "{method} {norm:?}");
+                assert!((-1e-5..=1e-4).contains(&(solved.objective / least - 1.0)), "{method} {norm:?} {least}");
+                assert!(norm != Some(1e-4) || solved.halved > 8, "{norm:?}: {}", solved.halved);
+            }
+        }
+        // Without it the large norm makes tiny steps all the way.
+        let few = || ConvexOptions::default().method(Some(Method::Fista)).norm(Some(1e4)).iterations(150).tol(0.0);
+        let [tried, not] = [true, false].map(|b| problem.solve(few().backtracking(b)).unwrap().objective / least - 1.0);
+        assert!(tried < 1e-4 && not > 0.1, "{tried} {not}");
+    }
+    // Wavelets, and squares of x.
+    let penalty = WaveletPenalty::default().wavelet("haar".parse().unwrap()).levels(1);
+    let wide = linop::diagonal("Y=8 X=8", &complex("Y=8 X=8", 8)).unwrap();
+    let y = complex("Y=8 X=8", 7);
+    let problem = Problem::new(&wide, &y).unwrap().l1_wavelet(0.2, "Y X", &penalty).unwrap().l2(0.3).unwrap();
+    let [tried, not] = [true, false]
+        .map(|b| problem.solve(ConvexOptions::default().backtracking(b).tol(1e-6).iterations(5000)).unwrap().objective);
+    assert!((tried / not - 1.0).abs() < 1e-5, "{tried} {not}");
+    let pogm = ConvexOptions::default().method(Some(Method::Pogm)).backtracking(true);
+    let error = plain.l1(weight).unwrap().solve(pogm).unwrap_err().to_string();
+    assert!(error.contains("ista and fista"), "{error}");
+}
+
 #[test]
 fn readings_tell_and_a_cancelled_solve_gives_its_best() {
     use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,7 +5,8 @@ mod common;
 
 use common::devices;
 use linops::app::{
-    Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene, cells_image, photons,
+    Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene, are_counts, cells_image,
+    photons,
 };
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Tensor};
@@ -332,6 +333,35 @@ fn the_noise_is_found_and_stops() {
     let later = RichardsonLucyOptions::default().noise(Some(found.noise)).left(left).tol(0.0).iterations(300);
     let later = blur.richardson_lucy(counts.view(), later, &Device::host()).unwrap();
     assert!(later.at_noise && later.iterations > stopped.iterations && error(&later.image, &x) < early);
+}
+
+/// Few counts: where their scatter is looked at sample by sample, the stop is near the best that there is.
+#[test]
+fn counts_stop_where_they_are_counted() {
+    let h = gaussian(11, 1.6);
+    for (peak, seed) in [(20.0f32, 6), (100.0, 7)] {
+        let x = (cells_image(120, 110, 8) * peak).into_dyn();
+        let blurred = seen(&x, &h, Outside::Zero);
+        let counts = photons(&blurred.into_dimensionality().unwrap(), seed).into_dyn();
+        assert!(are_counts(counts.view()).unwrap(), "{peak}");
+        let blur = Blur::new(&psf(&h), counts.shape(), None, Outside::Zero).unwrap();
+        let left = NoiseToSignal::of(counts.view(), &psf(&h), Scene::Natural).unwrap().left;
+        let stops = || RichardsonLucyOptions::default().left(0.5 * (1.0 + left)).gain(Some(1.0));
+        let found = blur.richardson_lucy(counts.view(), stops(), &Device::host()).unwrap();
+        assert!(found.at_noise, "{peak}: {:?} after {}", found.stop, found.iterations);
+        let best = [2, 4, 8, 15, 30, 60].map(|n| error(&lucy(&blur, &counts, n, &Device::host()).image, &x));
+        let (own, best) = (error(&found.image, &x), best.into_iter().fold(f64::INFINITY, f64::min));
+        println!("{peak}: {} iterations, {own:.3} of {best:.3}", found.iterations);
+        assert!(own < 1.1 * best, "{peak}: {own} after {}, the best is {best}", found.iterations);
+        // The same in other units of the counts.
+        let scaled =
+            blur.richardson_lucy((&counts * 1024.0).view(), stops().gain(Some(1024.0)), &Device::host()).unwrap();
+        assert_eq!(scaled.iterations, found.iterations);
+    }
+    let y = ArrayD::ones(vec![20, 20]);
+    let blur = Blur::new(&psf(&h), &[20, 20], None, Outside::Zero).unwrap();
+    let wrong = RichardsonLucyOptions::default().gain(Some(-1.0));
+    assert!(blur.richardson_lucy(y.view(), wrong, &Device::host()).unwrap_err().to_string().contains("gain"));
 }
 
 /// Volumes, and samples that are missing.

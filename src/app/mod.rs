@@ -36,6 +36,7 @@ pub use coils::{CoilMaps, EspiritOptions, MapSets, WalshOptions, espirit, estima
 pub use compression::Compression;
 pub use deconvolution::{
     Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
+    are_counts,
 };
 pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};

@@ -2,8 +2,10 @@
 //!
 //! White noise has the same deviation in every coefficient of an orthonormal transform, and in the finest diagonal ones of a
 //! wavelet transform hardly anything else is to be found. So σ is their median magnitude over that of a normal distribution
-//! (Donoho and Johnstone, Biometrika 81:425, 1994), which the few that meet an edge do not move. Where too few of them are without
-//! gaps, differences of neighbours that are known take their place.
+//! (Donoho and Johnstone, Biometrika 81:425, 1994), which the few that meet an edge do not move. Texture moves it. So only those places
+//! count where the details along one axis alone are small: white noise in these has nothing to do with that in the diagonal ones, and
+//! such a choice does not change what is found of it. Where too few details are without gaps, differences of neighbours that are known
+//! take their place.
 
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Wavelet;
@@ -14,8 +16,8 @@ const MEDIAN: f64 = 0.674_489_750_196_081_7;
 
 /// The standard deviation of white noise in a picture (row, column) or (plane, row, column), in its units. Samples that are not
 /// finite are left out, as are those where `known` is 0, and stretches at the picture's smallest or largest value, which are masked
-/// or saturated. 0 where nothing is left to tell from. Texture as fine as the pixels counts as noise: of a
-/// photograph with noise of 5 grey values about 7 are found, of one with 20 about 21.
+/// or saturated. 0 where nothing is left to tell from. Texture as fine as the pixels counts as noise where it
+/// covers more than half of the picture.
 ///
 /// ```
 /// use linops::app::noise_level;
@@ -49,14 +51,15 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     // Sums of the filters round.
     let nothing = 1e-12 * least.abs().max(most.abs());
     let details = finest_details(values.view())?;
-    let mut sizes: Vec<f64> = Vec::with_capacity(details.values.len());
+    let mut sizes: Vec<(f64, f64)> = Vec::with_capacity(details.values.len());
     let mut whole = 0;
-    for (at, &d) in details.values.indexed_iter() {
+    let structure = structure(values.view(), &details)?;
+    for ((at, &d), &s) in details.values.indexed_iter().zip(&structure) {
         let corner: Vec<usize> = at.slice().iter().zip(&details.strides).map(|(k, s)| k * s).collect();
         let flat = d.abs() <= nothing && [least, most].contains(&values[&corner[..]]);
         whole += usize::from(d.is_finite());
         if d.is_finite() && !flat {
-            sizes.push(d.abs());
+            sizes.push((s, d.abs()));
         }
     }
     if whole < ENOUGH.min(details.values.len()) {
@@ -66,8 +69,64 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     if sizes.is_empty() {
         return Ok(Some(0.0));
     }
-    let median = median(&mut sizes);
+    let median = median(&mut in_flat_places(sizes));
     Ok(Some(if median <= nothing { 0.0 } else { median / MEDIAN }))
+}
+
+/// Details of so many places are enough to leave some out.
+const MANY: usize = 400;
+
+/// Places that count, as a part of all: fewer would be those of the least noise, where it is not the same everywhere.
+const FLAT: f64 = 0.5;
+
+/// The sizes of those with the least structure, of pairs of structure and size.
+fn in_flat_places(mut sizes: Vec<(f64, f64)>) -> Vec<f64> {
+    if sizes.len() >= MANY {
+        let count = (FLAT * sizes.len() as f64) as usize;
+        sizes.select_nth_unstable_by(count, |a, b| a.0.total_cmp(&b.0));
+        sizes.truncate(count);
+    }
+    sizes.into_iter().map(|(_, size)| size).collect()
+}
+
+/// Half the width of the places that structure is told in, in details.
+const REACH: usize = 2;
+
+/// The power of the finest details along all axes but one, around each of the diagonal ones; the same everywhere for a line.
+fn structure(values: ArrayViewD<f64>, details: &Details) -> Result<ArrayD<f64>> {
+    let mut power = ArrayD::<f64>::zeros(details.values.raw_dim());
+    let long: Vec<usize> = (0..values.ndim()).filter(|axis| details.strides[*axis] > 1).collect();
+    if long.len() < 2 {
+        return Ok(power);
+    }
+    for axis in long {
+        power += &filtered(values.view(), Some(axis))?.values.mapv(|d| d * d);
+    }
+    Ok(local_means(power))
+}
+
+/// The means over the neighbours of each value, of those that are finite; 0 where none is.
+pub(super) fn local_means(values: ArrayD<f64>) -> ArrayD<f64> {
+    let mut count = values.mapv(|v| f64::from(u8::from(v.is_finite())));
+    let mut sum = values.mapv(|v| if v.is_finite() { v } else { 0.0 });
+    for axis in 0..sum.ndim() {
+        sum = summed(&sum, axis);
+        count = summed(&count, axis);
+    }
+    sum.zip_mut_with(&count, |s, n| *s /= n.max(1.0));
+    sum
+}
+
+/// Sums over neighbours along an axis.
+fn summed(values: &ArrayD<f64>, axis: usize) -> ArrayD<f64> {
+    let mut sums = ArrayD::<f64>::zeros(values.raw_dim());
+    for (from, mut to) in values.lanes(Axis(axis)).into_iter().zip(sums.lanes_mut(Axis(axis))) {
+        let n = from.len();
+        for (k, t) in to.iter_mut().enumerate() {
+            *t = (k.saturating_sub(REACH)..(k + REACH + 1).min(n)).map(|j| from[j]).sum();
+        }
+    }
+    sums
 }
 
 fn median(sizes: &mut [f64]) -> f64 {
@@ -119,8 +178,13 @@ pub(super) struct Details {
 
 /// Highpass filtered along every axis, without what would read beyond the ends. By db2, which does not see slopes.
 pub(super) fn finest_details(image: ArrayViewD<f64>) -> Result<Details> {
+    filtered(image, None)
+}
+
+/// The same, lowpass filtered along one axis.
+fn filtered(image: ArrayViewD<f64>, lowpass_along: Option<usize>) -> Result<Details> {
     let wavelet: Wavelet = "db2".parse()?;
-    let [_, highpass] = wavelet.analysis();
+    let [lowpass, highpass] = wavelet.analysis();
     let mut values = image.to_owned();
     let mut strides = Vec::new();
     for axis in 0..image.ndim() {
@@ -135,9 +199,10 @@ pub(super) fn finest_details(image: ArrayViewD<f64>) -> Result<Details> {
         let mut extents = values.shape().to_vec();
         extents[axis] = count;
         let mut filtered = ArrayD::<f64>::zeros(extents);
+        let taps = if lowpass_along == Some(axis) { lowpass } else { highpass };
         for (from, mut to) in values.lanes(Axis(axis)).into_iter().zip(filtered.lanes_mut(Axis(axis))) {
             for (k, t) in to.iter_mut().enumerate() {
-                *t = highpass.iter().enumerate().map(|(j, h)| h * from[2 * k + j]).sum();
+                *t = taps.iter().enumerate().map(|(j, h)| h * from[2 * k + j]).sum();
             }
         }
         values = filtered;
@@ -175,6 +240,22 @@ mod tests {
         for scale in [1e-6, 255.0, 1e6] {
             let scaled = noise_level(image.mapv(|v| v * scale).view(), None).unwrap();
             assert!((scaled / f64::from(scale) / level - 1.0).abs() < 1e-4, "{scale}");
+        }
+    }
+
+    /// Rapid stripes and checks over nearly half of the picture are no noise.
+    #[test]
+    fn texture_is_no_noise() {
+        for part in [0.0, 0.25, 0.45] {
+            let mut generator = Generator::new(11);
+            let image = Array2::from_shape_fn((200, 200), |(i, j)| {
+                let (y, x) = (i as f64, j as f64);
+                let fine = (2.2 * x + 0.4 * y).sin() + (1.9 * y - 0.8 * x).sin() + (2.6 * (x + y)).cos();
+                let texture = if x < 200.0 * part { 30.0 * fine } else { 0.0 };
+                (80.0 + texture + 5.0 * 2f64.sqrt() * generator.complex_normal().re) as f32
+            });
+            let level = noise_level(image.into_dyn().view(), None).unwrap();
+            assert!((level / 5.0 - 1.0).abs() < 0.06, "{part}: {level}");
         }
     }
 

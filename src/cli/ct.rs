@@ -1,6 +1,7 @@
 //! `linops ct`: an image from its projections.
 
 mod angles;
+mod center;
 mod report;
 mod scan;
 mod views;
@@ -28,15 +29,16 @@ use views::{Field, Order};
 /// the right and y upwards. Values of the image are per unit of length: 1/pixel, or with --pixel-size in millimetres 1/mm.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Projections, .npy, .npz, .cfl, .tif or .png: (angle, detector), a stack (slice, angle, detector), or of a cone (row, angle, detector); other orders are
-    /// told by the number of angles
+    /// Projections, .npy, .npz, .cfl, .tif or .png: (angle, detector), a stack (slice, angle, detector), or of a cone (row, angle,
+    /// detector); other orders are told by the number of angles
     file: PathBuf,
 
     /// Angle of each view, in degrees: .npy or .npz, a text file of numbers, or START:STOP:COUNT, STOP not included (0:180:180 is 0, 1, … 179)
     #[arg(long, value_name = "FILE|RANGE", value_parser = AngleList::parse, allow_hyphen_values = true)]
     angles: AngleList,
 
-    /// Where the image goes, (row, column) or (slice, row, column): .npy, .cfl, .tif, .nii, or .png of a single slice, black at 0
+    /// Where the image goes, (row, column) or (slice, row, column): .npy, .cfl, .tif, .nii or .nii.gz, .png of a single slice, black at
+    /// 0, or - for an .npy to the standard output
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
@@ -77,7 +79,8 @@ pub struct Args {
     #[command(flatten)]
     scan: scan::Args,
 
-    /// Window on the ramp filter of fbp [default: ram-lak]
+    /// Window on the ramp filter of fbp, in frequency; of the grey values of a .png there is none, black is 0 and white the largest
+    /// value [default: ram-lak]
     #[arg(long, value_name = "WINDOW", value_enum)]
     window: Option<Window>,
 
@@ -210,7 +213,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let angles = angles::read(args, &mut notes)?;
     let views = views::read(args, angles.radians.len(), &mut notes)?;
     let mut geometry = args.scan.geometry(&angles.radians, &views);
-    let axis = axis(args, &views.values, &mut geometry)?;
+    let mut warnings = Vec::new();
+    let axis = axis(args, &views.values, &mut geometry, &mut warnings)?;
     let image = args.scan.image(&geometry, &views, args.size.map(NonZeroUsize::get));
     output::check_shape(&target, &views.shape_of(image)?)?;
     // Before the work, so that a scan that fbp refuses costs nothing.
@@ -218,16 +222,43 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let ct = Ct::new(values, &geometry, image).map_err(|e| Error::file(&args.file, e.to_string()))?;
     let shown = angles::describe(&angles, geometry.beam == Beam::Parallel, args.is_direct(), &mut notes)?;
     report::notes_of(&ct, &mut notes);
-    let job =
-        Job { args, target, device: &device, printer, geometry: &geometry, image, stack, axis, angles: shown, notes };
+    let job = Job {
+        args,
+        target,
+        device: &device,
+        printer,
+        geometry: &geometry,
+        image,
+        stack,
+        axis,
+        angles: shown,
+        notes,
+        warnings,
+    };
     job.run(&ct)
 }
 
 /// Puts the axis where it was asked for, and says where that is.
-fn axis(args: &Args, views: &ndarray::Array3<f32>, geometry: &mut Geometry) -> Result<String> {
+fn axis(
+    args: &Args,
+    views: &ndarray::Array3<f32>,
+    geometry: &mut Geometry,
+    warnings: &mut Vec<String>,
+) -> Result<String> {
     let middle = 0.5 * (geometry.detectors as f64 - 1.0);
     match args.center {
-        None => Ok(format!("{} (default, the middle of the detector)", short(middle))),
+        None => {
+            if let Some(index) = center::elsewhere(views, geometry) {
+                let warning = format!(
+                    "the projections say that the axis of rotation is at detector index {index:.1}, not in the middle at {}: give --center \
+                     auto, or --center PIXEL",
+                    short(middle)
+                );
+                complain(&format!("warning: {warning}"));
+                warnings.push(warning);
+            }
+            Ok(format!("{} (default, the middle of the detector)", short(middle)))
+        }
         Some(AxisPlace::At(index)) => {
             let n = geometry.detectors as f64;
             if index < -n || index > 2.0 * n {

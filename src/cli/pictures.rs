@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 /// Where a picture goes, and how it is read.
 #[derive(clap::Args)]
 pub struct PictureArgs {
-    /// Where the result goes: .npy, .nii, or .tif in 32-bit floats, .png to look at (see --window), or - for an .npy to the standard
-    /// output
+    /// Where the result goes: .npy, .cfl, .nii, .nii.gz, or .tif in 32-bit floats, .png to look at (see --window), or - for an .npy to
+    /// the standard output
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     pub output: PathBuf,
 

@@ -4,12 +4,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use linops::solve::Reading;
 use std::time::Duration;
 
-/// A bar over a solver's iterations.
+/// A bar over a solver's iterations. It is there from the start, with a clock: of large problems the first reading takes a while.
 pub fn iterations(most: usize) -> ProgressBar {
-    let bar = ProgressBar::new(most as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} iterations, {msg}") {
+    let bar = ProgressBar::new(most as u64).with_message("before the first reading");
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} iterations, {elapsed}, {msg}") {
         bar.set_style(style);
     }
+    ticking(&bar);
     bar
 }
 
@@ -28,9 +29,13 @@ pub fn objective(bar: &ProgressBar, p: linops::convex::Reading) {
 /// A sign of life while something of unknown length runs.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);
-    // A thread of its own, for a bar that is seen.
+    ticking(&bar);
+    bar
+}
+
+/// By a thread of its own, for a bar that is seen.
+fn ticking(bar: &ProgressBar) {
     if !bar.is_hidden() {
         bar.enable_steady_tick(Duration::from_millis(100));
     }
-    bar
 }

@@ -49,7 +49,8 @@ use warnings::Warnings;
 
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
 /// sampling mask M and the k-space y; or, for non-Cartesian data, ‖W^½(N S x − y)‖² + λ‖x‖² over images of 2 or 3 axes, with the
-/// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x).
+/// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x), with l1-wavelet over
+/// images that are 0 where no coil sees anything.
 #[derive(clap::Args)]
 pub struct Args {
     /// k-space: .npy or .npz (coil, ky, kx), (ky, kx) of one coil or (coil, kz, ky, kx), or see --axes; BART .cfl (x, y, z, coil);

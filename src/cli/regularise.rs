@@ -3,6 +3,7 @@
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Stated};
 use linops::convex::{ConvexOptions, Method, WaveletPenalty};
 use linops::linop::Wavelet;
+use linops::solve::Stop;
 use std::num::NonZeroUsize;
 
 /// Regularisation: the objective is ½‖A x − y‖² + Σ λᵢRᵢ(x), the same for all solvers and scales of the data.
@@ -10,9 +11,10 @@ use std::num::NonZeroUsize;
 #[command(next_help_heading = "Regularisation")]
 #[group(skip)]
 pub struct Regularise {
-    /// A regulariser R and its weight λ; may be given several times. l2: ½‖x‖². tv: Σ√Σ|∂x|², differences ahead, none across the
-    /// border. tgv: second-order total generalised variation, α₀ = 2α₁. l1-wavelet: Σ|details| of an orthonormal periodic wavelet
-    /// transform, over images that are 0 where no coil sees anything. llr: nuclear norms of blocks of a series. λ of l2 counts as it is, other λ relative to max|Aᴴy|; tv:=λ is absolute
+    /// A regulariser R and its weight λ, as in tv:0.01; may be given several times. l2: ½‖x‖². tv: Σ√Σ|∂x|², differences ahead, none
+    /// across the border. tgv: second-order total generalised variation, α₀ = 2α₁. l1-wavelet: Σ|details| of an orthonormal periodic
+    /// wavelet transform. llr: nuclear norms of blocks of a series. λ of l2 counts as it is, other λ relative to max|Aᴴy|; tv:=λ is
+    /// absolute [default λ: of scans (recon) 0.002, of l2 and llr 0.01; else from the noise, as is said above]
     #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
     pub reg: Vec<Regulariser>,
 
@@ -93,6 +95,15 @@ impl Regularise {
             Some(method) => options.method(Some(method)),
             None => options,
         }
+    }
+}
+
+/// How a regularised solve ended, for people.
+pub fn ending(stop: Stop) -> String {
+    match stop {
+        Stop::Converged => "the objective is at rest".into(),
+        Stop::Cancelled => "interrupted".into(),
+        stop => stop.to_string(),
     }
 }
 

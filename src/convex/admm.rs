@@ -6,10 +6,16 @@
 //! x  ≈ argmin ½‖A x − y‖² + ½μ‖x‖² + ρ/2 Σ‖Kᵢ x − zᵢ + uᵢ‖²      so many steps of conjugate gradients, from the last x
 //! tᵢ = α Kᵢ x + (1 − α) zᵢ,   zᵢ = prox(tᵢ + uᵢ, 1/ρ),   uᵢ += tᵢ − zᵢ
 //! ```
+//!
+//! N x is carried along with x, so that an iteration applies N once for each step of conjugate gradients and no more. Where all terms
+//! are norms and constraints, ρ and the number of steps follow from a bound of what is left (`balance`), which also ends the solve.
+//! Functionals that are called have no such bound: their ρ balances residuals.
 
+use super::balance::{Balance, Doubt};
 use super::options::{Reading, Teller};
-use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
-use super::watch::Watch;
+use super::split::Split;
+use super::stage::{Draft, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
+use super::watch::{CALM, Watch};
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
 use crate::functional::{Kind, number};
@@ -18,42 +24,12 @@ use crate::solve::Stop;
 use crate::tensor::Tensor;
 use crate::vectors::{Formula, Pass, Scalar, Space, Vector};
 
-/// Over-relaxation: Eckstein and Bertsekas, Math. Program. 55:293 (1992).
-const ALPHA: f32 = 1.6;
-
-/// Primal and dual residuals may differ by this factor before the penalty changes, and it changes by no more than this.
+/// Without a bound: primal and dual residuals may differ by this factor before the penalty changes, and it changes by no more than this.
 const BALANCED: f64 = 3.0;
 const MOST: f64 = 10.0;
 
 fn one() -> Formula {
     Formula::from(1.0f32)
-}
-
-struct Split {
-    term: Stated,
-    /// K x, then z − u.
-    t: Vector,
-    z: Vector,
-    u: Vector,
-    /// Kᴴ t; of terms of x itself t is that.
-    back: Vector,
-    /// u += t, before the prox; z, u, t after it. One pass where the prox is a map.
-    before: usize,
-    after: Option<usize>,
-    /// The same with the residuals.
-    measured_before: usize,
-    measured_after: Option<usize>,
-    taken: usize,
-    primal: Scalar,
-    dual: Scalar,
-    size: Scalar,
-    dual_size: Scalar,
-    /// t = z − u anew, after t was used for something else.
-    renew: usize,
-    /// u and d after a change of the penalty.
-    rescale: usize,
-    /// Re⟨u, K x⟩ and Σ|K x|, where that is a gap.
-    gap: Option<Gap>,
 }
 
 struct Admm {
@@ -63,7 +39,8 @@ struct Admm {
     /// What is looked at: x, or the nearest that obeys the constraints of x itself.
     candidate: Vector,
     propose: Option<usize>,
-    /// N p, and ΣKᴴK p.
+    /// N x, N p, and ΣKᴴK of one of them, then the whole system of it.
+    nx: Vector,
     q: Vector,
     l: Vector,
     smooth: Smooth,
@@ -80,6 +57,15 @@ struct Admm {
     turn: usize,
     keep: usize,
     begin: usize,
+    /// ⟨r, r⟩ before and after the steps.
+    before: Scalar,
+    after: Scalar,
+    left: usize,
+    /// ‖s‖² and ‖x‖², s in q.
+    slope: Scalar,
+    size: Scalar,
+    slopes: usize,
+    sloped: usize,
 }
 
 impl Admm {
@@ -89,9 +75,10 @@ impl Admm {
         if terms.is_empty() {
             return value_err!("admm: the objective has no term but squares; use fista, or solve::cg");
         }
-        let [x, r, p, q, l, best] = std::array::from_fn(|_| smooth.vector(draft));
+        let [x, r, p, nx, q, l, best] = std::array::from_fn(|_| smooth.vector(draft));
         let mu = Formula::from(smooth.mu);
         let [rho, rr, pq, alpha, next, beta, factor] = std::array::from_fn(|_| draft.scalar());
+        let [before, after, slope, size] = std::array::from_fn(|_| draft.scalar());
         let penalty = draft.operator(&penalty(problem)?);
         let boxed =
             terms.iter().find(|t| t.linop.is_none() && matches!(t.functional.0, Kind::Box { .. } | Kind::Bound { .. }));
@@ -120,20 +107,22 @@ impl Admm {
         let residual = Pass::new("residual")
             .update(
                 r,
-                [(one(), smooth.b), (rho.into(), first), (-one(), q), (-mu.clone(), x), (-Formula::from(rho), l)],
+                [(one(), smooth.b), (rho.into(), first), (-one(), nx), (-mu.clone(), x), (-Formula::from(rho), l)],
             )
-            .update(p, [(one(), r)])
             .dot(r, r);
-        // Seven vectors are more than some devices bind.
-        let residual_only = Pass { updates: residual.updates[..1].to_vec(), ..residual };
-        let residual = draft.pass(residual_only);
-        let curve = Pass::new("curve").update(q, [(one(), q), (mu, p), (rho.into(), l)]).dot(p, q);
+        let residual = draft.pass(residual);
+        // The first direction is the residual.
+        let begin = Pass::new("begin").totals([next]).formula(rr, next).formula(before, next).update(p, [(one(), r)]);
+        let begin = draft.pass(begin);
+        let curve = Pass::new("curve").update(l, [(one(), q), (mu.clone(), p), (rho.into(), l)]).dot(p, l);
         let curve = draft.pass(curve);
+        // Seven vectors are more than some devices bind.
         let advance = Pass::new("advance")
             .totals([pq])
             .formula(alpha, rr / pq)
             .update(x, [(one(), x), (alpha.into(), p)])
-            .update(r, [(one(), r), (-alpha, q)])
+            .update(nx, [(one(), nx), (alpha.into(), q)])
+            .update(r, [(one(), r), (-alpha, l)])
             .dot(r, r);
         let advance = draft.pass(advance);
         let turn = Pass::new("turn")
@@ -142,8 +131,15 @@ impl Admm {
             .formula(rr, next)
             .update(p, [(one(), r), (beta.into(), p)]);
         let turn = draft.pass(turn);
-        // The first direction is the residual: r r of before is 0, and so is the quotient.
-        let begin = draft.pass(Pass::new("begin").totals([next]).formula(rr, next).update(p, [(one(), r)]));
+        let left = draft.pass(Pass::new("left").totals([after]));
+        // N of what is looked at is in nx where that is x, else in q.
+        let of = if propose.is_none() { nx } else { q };
+        let slopes = Pass::new("slope")
+            .update(q, [(one(), of), (mu, candidate), (-one(), smooth.b), (rho.into(), first)])
+            .dot(q, q)
+            .dot(candidate, candidate);
+        let slopes = draft.pass(slopes);
+        let sloped = draft.pass(Pass::new("sloped").totals([slope, size]));
         let keep = draft.pass(Pass::new("keep").update(best, [(one(), candidate)]));
         Ok(Admm {
             x,
@@ -151,6 +147,7 @@ impl Admm {
             best,
             candidate,
             propose,
+            nx,
             q,
             l,
             smooth,
@@ -167,10 +164,17 @@ impl Admm {
             turn,
             keep,
             begin,
+            before,
+            after,
+            left,
+            slope,
+            size,
+            slopes,
+            sloped,
         })
     }
 
-    /// One iteration; `measured` with the residuals of primal and dual.
+    /// One iteration; `measured` with the fall of the system's residual and, where there is no bound, those of primal and dual.
     fn iterate(&self, space: &mut dyn Space, inner: usize, rho: f64, measured: bool) -> Result<()> {
         for s in &self.splits {
             if let Some([_, kh]) = s.term.linop {
@@ -178,7 +182,6 @@ impl Admm {
             }
         }
         self.gather.iter().try_for_each(|pass| space.pass(*pass))?;
-        space.apply(self.smooth.normal, self.x, self.q)?;
         space.apply(self.penalty, self.x, self.l)?;
         space.pass(self.residual)?;
         space.pass(self.begin)?;
@@ -191,10 +194,56 @@ impl Admm {
                 space.pass(self.turn)?;
             }
         }
+        if measured {
+            space.pass(self.left)?;
+        }
         for s in &self.splits {
-            s.turn(space, self.x, rho, measured)?;
+            s.turn(space, self.x, rho, measured && !self.is_bounded())?;
         }
         space.submit()
+    }
+
+    /// Whether what is left can be bounded: all terms are norms and constraints.
+    fn is_bounded(&self) -> bool {
+        self.splits.iter().all(|s| s.gap.is_some())
+    }
+
+    /// N x anew: what is carried along gathers rounding.
+    fn renew(&self, space: &mut dyn Space) -> Result<()> {
+        space.apply(self.smooth.normal, self.x, self.nx)
+    }
+
+    /// What is left of what is looked at, where that is bounded.
+    fn doubt(&self, space: &mut dyn Space, rho: f64) -> Result<Doubt> {
+        self.renew(space)?;
+        if let Some(pass) = self.propose {
+            space.pass(pass)?;
+            space.apply(self.smooth.normal, self.candidate, self.q)?;
+        }
+        for s in &self.splits {
+            match s.term.linop {
+                Some([_, kh]) => space.apply(kh, s.u, s.back)?,
+                None => space.copy(s.u, s.t)?,
+            }
+        }
+        self.gather.iter().try_for_each(|pass| space.pass(*pass))?;
+        space.pass(self.slopes)?;
+        space.pass(self.sloped)?;
+        let mut gap = 0.0;
+        for s in &self.splits {
+            gap += s.gap(space, self.candidate, rho)?;
+            space.pass(s.renew)?;
+        }
+        let scalars = space.scalars()?;
+        Ok(Doubt { gap, slope: scalars[self.slope.0].sqrt(), size: scalars[self.size.0].sqrt() })
+    }
+
+    /// The part of the system's residual that the steps of the last measured iteration have left.
+    fn fall(&self, scalars: &[f64]) -> f64 {
+        match scalars[self.before.0] > 0.0 {
+            true => (scalars[self.after.0] / scalars[self.before.0]).sqrt(),
+            false => 0.0,
+        }
     }
 
     /// Primal and dual residual, relative to the sizes of what they are of.
@@ -213,105 +262,6 @@ fn penalty(problem: &Problem) -> Result<Linop> {
     match normals.as_slice() {
         [only] => Ok(only.clone()),
         _ => linop::add(normals),
-    }
-}
-
-impl Split {
-    fn draft(draft: &mut Draft, smooth: &Smooth, term: Stated, rho: Scalar, factor: Scalar) -> Result<Split> {
-        let [t, z, u, d] = std::array::from_fn(|_| term.vector(draft));
-        let back = if term.linop.is_some() { smooth.vector(draft) } else { t };
-        let [primal, dual, size, dual_size] = std::array::from_fn(|_| draft.scalar());
-        // u holds t + u until z is known.
-        let relaxed = |pass: Pass| pass.update(u, [(one(), u), (ALPHA.into(), t), ((1.0 - ALPHA).into(), z)]);
-        let settled = |pass: Pass| pass.update(u, [(one(), u), (-one(), z)]).update(t, [(one(), z), (-one(), u)]);
-        // With the residuals: t becomes K x − z, and z − u only in the next pass.
-        let measured = |pass: Pass| {
-            pass.update(u, [(one(), u), (-one(), z)])
-                .update(d, [(one(), z), (-one(), d)])
-                .update(t, [(one(), t), (-one(), z)])
-                .dot(t, t)
-                .dot(d, d)
-                .dot(z, z)
-                .dot(u, u)
-        };
-        let step = one() / rho;
-        let renew = draft.pass(Pass::new("renew").update(t, [(one(), z), (-one(), u)]));
-        let taken =
-            draft.pass(Pass::new("taken").totals([primal, dual, size, dual_size]).update(t, [(one(), z), (-one(), u)]));
-        let remembered = |pass: Pass| pass.update(d, [(one(), z)]);
-        let (before, after, measured_before, measured_after) = match term.map(step) {
-            Some(map) => {
-                let whole = |name, last: &dyn Fn(Pass) -> Pass, first: &dyn Fn(Pass) -> Pass| -> Result<Pass> {
-                    Ok(last(first(relaxed(term.pass(name)?)).update(z, [(one(), u)]).map(map.clone())))
-                };
-                let plain = whole("split", &settled, &|p| p)?;
-                let with = whole("measured split", &measured, &remembered)?;
-                (draft.pass(plain), None, draft.pass(with), None)
-            }
-            None => {
-                let before = draft.pass(relaxed(Pass::new("relax")));
-                let with = draft.pass(remembered(relaxed(Pass::new("relax and keep"))));
-                (
-                    before,
-                    Some(draft.pass(settled(Pass::new("settle")))),
-                    with,
-                    Some(draft.pass(measured(Pass::new("measure")))),
-                )
-            }
-        };
-        let rescale =
-            draft.pass(Pass::new("rescale").update(u, [(factor.into(), u)]).update(t, [(one(), z), (-one(), u)]));
-        let gap = Gap::draft(draft, &term, u, t)?;
-        Ok(Split {
-            term,
-            t,
-            z,
-            u,
-            back,
-            before,
-            after,
-            measured_before,
-            measured_after,
-            taken,
-            primal,
-            dual,
-            size,
-            dual_size,
-            renew,
-            rescale,
-            gap,
-        })
-    }
-
-    /// z and u for the new x.
-    fn turn(&self, space: &mut dyn Space, x: Vector, rho: f64, measured: bool) -> Result<()> {
-        self.transformed(space, x)?;
-        let (before, after) = match measured {
-            true => (self.measured_before, self.measured_after),
-            false => (self.before, self.after),
-        };
-        space.pass(before)?;
-        if let Some(after) = after {
-            let z = self.term.functional.prox(&space.get(self.u)?, 1.0 / rho)?;
-            space.set(self.z, &z)?;
-            space.pass(after)?;
-        }
-        if measured { space.pass(self.taken) } else { Ok(()) }
-    }
-
-    /// t = K x.
-    fn transformed(&self, space: &mut dyn Space, x: Vector) -> Result<()> {
-        match self.term.linop {
-            Some([k, _]) => space.apply(k, x, self.t),
-            None => space.copy(x, self.t),
-        }
-    }
-
-    /// f(K x) − Re⟨ρu, K x⟩, which is 0 at the solution and never negative.
-    fn gap(&self, space: &mut dyn Space, x: Vector, rho: f64) -> Result<f64> {
-        let Some(gap) = &self.gap else { return Ok(0.0) };
-        self.transformed(space, x)?;
-        gap.read(space, rho)
     }
 }
 
@@ -347,26 +297,48 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         admm.splits.iter().try_for_each(|s| space.pass(s.renew))?;
         Ok(looked)
     };
+    admm.renew(space)?;
     let mut best = look(space)?;
     space.pass(admm.keep)?;
     watch.see(0, best.objective);
-    let (iterations, tol, inner) = (teller.options().iterations, teller.options().tol, teller.options().inner.max(1));
+    let (iterations, tol) = (teller.options().iterations, teller.options().tol);
     let solved = |space: &mut dyn Space, best: Looked, iterations: usize, stop: Stop| -> Result<Solved> {
         Ok(best.solved(space.get(admm.best)?, Method::Admm, iterations, stop))
     };
+    let mut balance = Balance::new(teller.options().inner.max(1));
+    let bounded = admm.is_bounded();
     let mut changes = 0u32;
     for k in 1..=iterations {
         let reads = teller.reads(k);
-        let balances = k.is_multiple_of(BALANCE_EVERY) || reads;
-        admm.iterate(space, inner, rho, balances)?;
+        let due = if bounded { balance.is_due(k) } else { k.is_multiple_of(BALANCE_EVERY) };
+        admm.iterate(space, balance.inner, rho, due || reads)?;
         let cancelled = teller.cancelled();
-        if balances && !cancelled {
-            let scalars = space.scalars()?;
-            let [primal, dual] = admm.residuals(&scalars);
-            let ratio = if dual > 0.0 { (primal / dual).sqrt() } else { MOST };
-            // Ever less often, so that the iteration comes to rest.
-            if (ratio > BALANCED.sqrt() || ratio < 1.0 / BALANCED.sqrt()) && k >= (1 << changes.min(20)) {
-                let by = ratio.clamp(1.0 / MOST, MOST);
+        if !(due || reads || cancelled) {
+            continue;
+        }
+        let scalars = space.scalars()?;
+        let looked = if reads || cancelled { Some(look(space)?) } else { None };
+        let seen = looked.map(|looked| watch.see(k, looked.objective));
+        if let (Some(looked), Some(seen)) = (looked, seen)
+            && seen.best
+        {
+            space.pass(admm.keep)?;
+            best = looked;
+        }
+        let doubt = if bounded { Some(admm.doubt(space, rho)?) } else { None };
+        if due && !cancelled {
+            let by = match &doubt {
+                Some(doubt) => balance.look(k, doubt, admm.fall(&scalars)),
+                None => {
+                    balance.fell(admm.fall(&scalars));
+                    let [primal, dual] = admm.residuals(&scalars);
+                    let ratio = if dual > 0.0 { (primal / dual).sqrt() } else { MOST };
+                    // Ever less often, so that the iteration comes to rest.
+                    let far = ratio > BALANCED.sqrt() || ratio < 1.0 / BALANCED.sqrt();
+                    (far && k >= (1 << changes.min(20))).then(|| ratio.clamp(1.0 / MOST, MOST))
+                }
+            };
+            if let Some(by) = by {
                 rho *= by;
                 set_rho(space, rho)?;
                 space.set_scalar(admm.factor, number(1.0 / by))?;
@@ -374,26 +346,25 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
                 changes += 1;
             }
         }
-        if !cancelled && !reads {
-            continue;
-        }
-        let looked = look(space)?;
-        let seen = watch.see(k, looked.objective);
-        if seen.best {
-            space.pass(admm.keep)?;
-            best = looked;
-        }
-        let mut gap = 0.0;
-        for s in &admm.splits {
-            gap += s.gap(space, admm.candidate, rho)?;
-            space.pass(s.renew)?;
-        }
-        let gap = gap / looked.objective.abs().max(f64::MIN_POSITIVE);
-        if !looked.objective.is_finite() && k > 10 * inner {
+        let (Some(looked), Some(seen)) = (looked, seen) else { continue };
+        if !looked.objective.is_finite() && k > OVERFLOWED {
             return value_err!(
                 "admm: the iteration overflowed at step {k}; the linop or the data have values near the end of f32"
             );
         }
+        let part = |rest: f64| rest / looked.objective.abs().max(f64::MIN_POSITIVE);
+        let gap = match &doubt {
+            Some(doubt) => part(doubt.whole()),
+            None => {
+                admm.renew(space)?;
+                let mut gap = 0.0;
+                for s in &admm.splits {
+                    gap += s.gap(space, admm.candidate, rho)?;
+                    space.pass(s.renew)?;
+                }
+                part(gap)
+            }
+        };
         let reading = Reading {
             iteration: k,
             of: iterations,
@@ -406,12 +377,16 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         if cancelled {
             return solved(space, best, k, Stop::Cancelled);
         }
-        if tol > 0.0 && seen.change <= tol && gap <= tol.max(LEAST_GAP) {
+        let calm = if bounded { CALM * tol } else { tol };
+        if tol > 0.0 && seen.change <= calm && gap <= tol.max(LEAST_GAP) {
             return solved(space, best, k, Stop::Converged);
         }
     }
     solved(space, best, iterations, Stop::Iterations)
 }
+
+/// Iterations after which an objective that is not finite will not become so.
+const OVERFLOWED: usize = 60;
 
 /// The first penalty, as a part of ‖N‖ at least.
 const FIRST: f64 = 0.1;

@@ -165,7 +165,7 @@ impl Dual {
             .update(p, [(one(), t)]);
         let step = draft.pass(step);
         let begin = draft.pass(Pass::new("begin").update(q, [(one(), p)]));
-        let gap = Gap::draft(draft, &term, p, t)?;
+        let gap = Gap::draft(draft, &term, p, t, None)?;
         Ok(Dual { term, p, q, t, back, step, begin, gap })
     }
 

@@ -12,14 +12,18 @@
 //! The data may be of any scale: inside they are times a power of two, and functionals with them.
 
 mod admm;
+mod backtracking;
+mod balance;
 #[cfg(test)]
 mod counts;
+mod even;
 mod fgp;
 mod fista;
 mod irls;
 mod options;
 mod pdhg;
 mod regularise;
+mod split;
 mod stage;
 mod watch;
 
@@ -46,6 +50,8 @@ pub(crate) struct Term {
     pub isometry: Option<Linop>,
     /// A bound of ‖K‖², where one is known.
     pub norm: Option<f64>,
+    /// The dims along which K is the differences ahead, none across the border, if it is that.
+    pub even: Option<String>,
 }
 
 impl Term {
@@ -112,7 +118,7 @@ pub struct Solved {
     pub iterations: usize,
     /// By which method.
     pub method: Method,
-    /// How often a step was halved since the objective grew.
+    /// How often a step was halved since it was too long.
     pub halved: usize,
     /// What was read on the way.
     pub history: Vec<Reading>,
@@ -156,7 +162,7 @@ impl Problem {
         };
         let isometry = isometry.filter(|_| of.isometric).cloned();
         let orthonormal = of.onto && self.image.is_none();
-        self.terms.push(Term { functional, linop, orthonormal, isometry, norm: of.norm });
+        self.terms.push(Term { functional, linop, orthonormal, isometry, norm: of.norm, even: None });
         self
     }
 
@@ -273,12 +279,18 @@ impl Problem {
         };
         let mut teller = Teller::new(options, (2.0 * f64::from(-exponent)).exp2(), &unscale);
         let method = problem.method(teller.options().method)?;
-        let solved = match method {
-            Method::Ista | Method::Fista | Method::Pogm => fista::solve(&problem, method, &mut teller)?,
-            Method::Admm => admm::solve(&problem, &mut teller)?,
-            Method::Pdhg => pdhg::solve(&problem, &mut teller)?,
-            Method::Fgp => fgp::solve(&problem, &mut teller)?,
-            Method::Irls => irls::solve(&problem, &mut teller)?,
+        let even = match method {
+            Method::Admm | Method::Pdhg if teller.options().tol > 0.0 => even::solve(&problem, method)?,
+            _ => None,
+        };
+        let solved = match (even, method) {
+            (Some(solved), _) => solved,
+            (None, method) if teller.options().backtracking => backtracking::solve(&problem, method, &mut teller)?,
+            (None, Method::Ista | Method::Fista | Method::Pogm) => fista::solve(&problem, method, &mut teller)?,
+            (None, Method::Admm) => admm::solve(&problem, &mut teller)?,
+            (None, Method::Pdhg) => pdhg::solve(&problem, &mut teller)?,
+            (None, Method::Fgp) => fgp::solve(&problem, &mut teller)?,
+            (None, Method::Irls) => irls::solve(&problem, &mut teller)?,
         };
         let factor = teller.factor();
         let duals = solved.duals.iter().map(|p| times_power(p, -exponent)).collect::<Result<_>>()?;
@@ -429,6 +441,10 @@ fn samples(dtype: DType) -> Result<Vec<crate::vectors::Layout>> {
                 method => fista::draft(&mut draft, &problem, method),
             };
             if drafted.is_ok() {
+                all.push(draft.layout());
+            }
+            let mut draft = Draft::default();
+            if method == Method::Fista && backtracking::draft(&mut draft, &problem, method).is_ok() {
                 all.push(draft.layout());
             }
         }

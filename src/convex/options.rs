@@ -19,8 +19,9 @@ pub enum Method {
     /// The proximal optimised gradient method: Taylor, Hendrickx and Glineur, SIAM J. Optim. 27:1283 (2017), with the restart of
     /// Kim and Fessler, J. Optim. Theory Appl. 178:240 (2018).
     Pogm,
-    /// Alternating directions with conjugate gradients inside: Boyd et al., Found. Trends Mach. Learn. 3:1 (2011), with residual
-    /// balancing (He, Yang and Wang, J. Optim. Theory Appl. 106:337, 2000).
+    /// Alternating directions with conjugate gradients inside: Boyd et al., Found. Trends Mach. Learn. 3:1 (2011). The penalty follows
+    /// from a bound of what is left, or with functionals that are called from residual balancing (He, Yang and Wang, J. Optim. Theory
+    /// Appl. 106:337, 2000).
     Admm,
     /// The primal-dual method with the gradient of the data term: Condat, J. Optim. Theory Appl. 158:460 (2013); Vũ, Adv. Comput. Math.
     /// 38:667 (2013). Without a data term's curvature it is that of Chambolle and Pock, J. Math. Imaging Vis. 40:120 (2011).
@@ -83,9 +84,12 @@ pub struct ConvexOptions<'a> {
     pub check_every: usize,
     /// ‖AᴴA‖, if it is known; else it is found by power iteration.
     pub norm: Option<f64>,
+    /// Whether ISTA and FISTA find their steps by trying them: no norm is found first (if one is given it is where they begin), and
+    /// the step grows where the linop is flatter. Each iteration looks at scalars. Not at first.
+    pub backtracking: bool,
     /// ADMM's penalty, or PDHG's ratio of the dual step to the primal one, relative to the one that is chosen; 1 at first.
     pub balance: f64,
-    /// Conjugate gradient steps of each iteration of ADMM; 6 at first.
+    /// Conjugate gradient steps of each iteration of ADMM, at most: it takes as many as its system needs. 12 at first.
     pub inner: usize,
     progress: Option<Tell<'a>>,
     cancel: Option<&'a AtomicBool>,
@@ -101,8 +105,9 @@ impl Default for ConvexOptions<'_> {
             tol: 1e-4,
             check_every: 10,
             norm: None,
+            backtracking: false,
             balance: 1.0,
-            inner: 6,
+            inner: 12,
             progress: None,
             cancel: None,
         }
@@ -120,9 +125,11 @@ setters! { ConvexOptions<'_> {
     check_every: usize,
     /// With ‖AᴴA‖ given.
     norm: Option<f64>,
+    /// With steps of ISTA and FISTA that are tried.
+    backtracking: bool,
     /// With another balance of primal and dual.
     balance: f64,
-    /// With other conjugate gradient steps in each iteration of ADMM.
+    /// With other conjugate gradient steps at most in each iteration of ADMM.
     inner: usize,
 } }
 
@@ -164,6 +171,7 @@ impl fmt::Debug for ConvexOptions<'_> {
             .field("tol", &self.tol)
             .field("check_every", &self.check_every)
             .field("norm", &self.norm)
+            .field("backtracking", &self.backtracking)
             .field("balance", &self.balance)
             .field("inner", &self.inner)
             .finish_non_exhaustive()
@@ -184,7 +192,7 @@ pub struct Reading {
     pub data_term: f64,
     /// By how much F has fallen over the last half of the iterations, as a part of it; infinite before that is known.
     pub change: f64,
-    /// How far primal and dual are from each other, as a part of F, where the method has both.
+    /// How far F is from its limit, as a part of it, where the method can tell: by how far primal and dual are from each other.
     pub gap: Option<f64>,
 }
 

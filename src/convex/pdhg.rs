@@ -203,7 +203,7 @@ impl Dual {
         };
         let step = term.pass("dual")?.update(p, [(one(), p), (sigma, t)]).map(map);
         let step = draft.pass(step);
-        let gap = Gap::draft(draft, &term, p, t)?;
+        let gap = Gap::draft(draft, &term, p, t, None)?;
         Ok(Dual { term, p, t, back, step, gap })
     }
 

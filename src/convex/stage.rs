@@ -175,23 +175,30 @@ impl Stated {
     }
 }
 
-/// f(K x) − Re⟨p, K x⟩ of an l1 norm: 0 where p belongs to x, and never negative. None for what has no such gap.
+/// f(K x) + f*(p) − Re⟨p, K x⟩ of an l1 norm, whose f*(p) is 0, or of a constraint that K x obeys: 0 where p belongs to x, and never
+/// negative. None for what has no such gap.
 pub(super) struct Gap {
-    weight: f64,
+    /// Of an l1 norm; None of a constraint, whose f*(p) is Re⟨p, z⟩ at the point z that p belongs to.
+    weight: Option<f64>,
     begun: usize,
     taken: usize,
     product: Scalar,
-    magnitudes: Scalar,
+    other: Scalar,
 }
 
 impl Gap {
-    /// With the dual in p and K x in t.
-    pub fn draft(draft: &mut Draft, term: &Stated, p: Vector, t: Vector) -> Result<Option<Gap>> {
-        let Kind::L1 { weight, .. } = term.functional.0 else { return Ok(None) };
-        let [product, magnitudes] = std::array::from_fn(|_| draft.scalar());
-        let begun = draft.pass(term.pass("gap")?.dot(p, t).measure(Measure::Magnitudes(t, term.weights)));
-        let taken = draft.pass(Pass::new("gap taken").totals([product, magnitudes]));
-        Ok(Some(Gap { weight, begun, taken, product, magnitudes }))
+    /// With the dual in p and K x in t; of constraints also what p belongs to.
+    pub fn draft(draft: &mut Draft, term: &Stated, p: Vector, t: Vector, z: Option<Vector>) -> Result<Option<Gap>> {
+        let pass = term.pass("gap")?.dot(p, t);
+        let (pass, weight) = match (&term.functional.0, z) {
+            (Kind::L1 { weight, .. }, _) => (pass.measure(Measure::Magnitudes(t, term.weights)), Some(*weight)),
+            (Kind::Bound { .. } | Kind::Box { .. }, Some(z)) => (pass.dot(p, z), None),
+            _ => return Ok(None),
+        };
+        let [product, other] = std::array::from_fn(|_| draft.scalar());
+        let begun = draft.pass(pass);
+        let taken = draft.pass(Pass::new("gap taken").totals([product, other]));
+        Ok(Some(Gap { weight, begun, taken, product, other }))
     }
 
     /// Where the dual is `factor` times p.
@@ -199,7 +206,8 @@ impl Gap {
         space.pass(self.begun)?;
         space.pass(self.taken)?;
         let scalars = space.scalars()?;
-        Ok((self.weight * scalars[self.magnitudes.0] - factor * scalars[self.product.0]).max(0.0))
+        let other = self.weight.unwrap_or(factor) * scalars[self.other.0];
+        Ok((other - factor * scalars[self.product.0]).max(0.0))
     }
 }
 

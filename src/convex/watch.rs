@@ -14,6 +14,9 @@ const GROWN: f64 = 4.0;
 /// Readings in a row, each above the one before, that are growth.
 const RISES: usize = 4;
 
+/// Of methods that bound what is left: how much more than the tolerance the objective may have fallen by.
+pub(super) const CALM: f64 = 10.0;
+
 /// The objective so far.
 pub(super) struct Watch {
     /// Whether the objective of a sound method may rise for long.

@@ -131,5 +131,7 @@ fn the_demo_of_few_samples() {
     assert!(tv < 0.5 * sense && tv < 0.06, "{facts}");
     assert_eq!(facts["stop"], "converged");
     assert!(folder.path("demo.png").exists());
+    assert!(facts["iterations"].as_u64().unwrap() <= 200, "{facts}");
+    assert!(folder.good("demo --cs --device host").contains("(the objective is at rest)"));
     folder.misused("demo --cs --ct", "cannot be used");
 }

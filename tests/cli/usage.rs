@@ -43,6 +43,42 @@ fn help_and_version_are_0() {
     }
 }
 
+/// What a regulariser is stands in one wording, with the weight that is taken where none is given.
+#[test]
+fn help_of_regularisers_is_one_text_with_the_default() {
+    use linops::app::recon_weight;
+    use linops::app::regularise::{Kind, Weight};
+    let folder = Folder::new();
+    let text = |verb: &str| {
+        let help = folder.good(&format!("{verb} --help"));
+        let from = help.find("--reg <R[:λ]>").unwrap_or_else(|| panic!("{verb} has no --reg: {help}"));
+        let words: Vec<&str> = help[from..].split("--solver").next().unwrap().split_whitespace().collect();
+        words.join(" ")
+    };
+    let recon = text("recon");
+    let (Weight::Relative(tv), Weight::Relative(llr)) = (recon_weight(Kind::Tv), recon_weight(Kind::Llr)) else {
+        panic!("weights that are not relative")
+    };
+    assert!(recon.contains(&format!("(recon) {tv}, of l2 and llr {llr};")), "{recon}");
+    for verb in ["ct", "deconv", "denoise", "inpaint"] {
+        assert_eq!(text(verb), recon, "{verb}");
+    }
+}
+
+/// Formats that the help of an output names are those that are written.
+#[test]
+fn help_names_the_formats_that_are_written() {
+    let folder = Folder::new();
+    for verb in ["recon", "ct", "deconv", "denoise", "inpaint"] {
+        let help = folder.good(&format!("{verb} --help"));
+        let at = help.find("-o, --output <FILE>").unwrap();
+        let text: String = help[at..].lines().take(3).collect();
+        for format in linops::io::FORMATS.iter().filter(|f| f.writer.is_some()) {
+            assert!(text.contains(&format!(".{}", format.suffixes[0])), "{verb}: {} in {text}", format.suffixes[0]);
+        }
+    }
+}
+
 #[test]
 fn info_lists_host_and_features() {
     let folder = Folder::new();

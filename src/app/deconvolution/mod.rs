@@ -17,6 +17,7 @@
 //! | `regularised` | the regularisers of all applications |
 
 mod blur;
+mod counts;
 mod psf;
 mod regularised;
 mod richardson_lucy;
@@ -24,6 +25,7 @@ mod spectrum;
 mod tikhonov;
 
 pub use blur::{Blur, Outside};
+pub use counts::are_counts;
 pub use psf::{Psf, PsfCenter};
 pub use regularised::RegularisedDeconvolution;
 pub use richardson_lucy::RichardsonLucyOptions;

@@ -4,6 +4,7 @@
 //! IEEE Trans. Med. Imaging 1:113 (1982). Where the canvas is hardly seen, Aᵀ1 is small; there the division by it is that of a
 //! sample seen just enough (the normalisation of Bertero and Boccacci, Astron. Astrophys. 437:369, 2005, bounded).
 
+use super::counts::Divergence;
 use super::{Blur, Deconvolved};
 use crate::app::scale::{exponent, times_power};
 use crate::arithmetic::Expression;
@@ -29,7 +30,10 @@ pub struct RichardsonLucyOptions<'a> {
     /// brightness, with g = σ²/mean for this root mean square σ of the noise: further iterations fit noise (Bertero et al., Inverse
     /// Problems 26:105004, 2010). None at first, which never stops for that.
     pub noise: Option<f64>,
-    /// Stop at this part of n·g/2 already; 1 at first. An estimate takes a part of the noise into x, and leaves less in the
+    /// The picture is so much times counts: 1 for counts of photons. It stops by their expectation then, as by `noise`, but sample by
+    /// sample, since of few counts it is not ½ (Zanella, Boccacci, Zanni and Bertero, Inverse Problems 25:045010, 2009). None at first.
+    pub gain: Option<f64>,
+    /// Stop at this part of the expectation already; 1 at first. An estimate takes a part of the noise into x, and leaves less in the
     /// misfit than all of it: see [`NoiseToSignal::left`](super::NoiseToSignal::left).
     pub left: f64,
     /// The scene on the canvas to start from; None at first, which is an even one as bright as the picture. What is 0 stays 0.
@@ -44,6 +48,7 @@ impl Default for RichardsonLucyOptions<'_> {
             iterations: 100,
             tol: 1e-3,
             noise: None,
+            gain: None,
             left: 1.0,
             start: None,
             progress: None,
@@ -59,6 +64,8 @@ setters! { RichardsonLucyOptions<'_> {
     tol: f32,
     /// With the noise at which it stops.
     noise: Option<f64>,
+    /// With so much for a count.
+    gain: Option<f64>,
     /// With another part of the noise that is left.
     left: f64,
     /// From another scene.
@@ -85,6 +92,7 @@ impl fmt::Debug for RichardsonLucyOptions<'_> {
             .field("iterations", &self.iterations)
             .field("tol", &self.tol)
             .field("noise", &self.noise)
+            .field("gain", &self.gain)
             .finish_non_exhaustive()
     }
 }
@@ -126,12 +134,15 @@ impl Blur {
         mut options: RichardsonLucyOptions,
         device: &Device,
     ) -> Result<Deconvolved> {
-        let RichardsonLucyOptions { iterations, tol, noise, left, .. } = options;
+        let RichardsonLucyOptions { iterations, tol, noise, gain, left, .. } = options;
         if iterations == 0 {
             return value_err!("the number of iterations is 0; expected at least 1");
         }
         if !(tol >= 0.0 && noise.is_none_or(|n| n >= 0.0) && left > 0.0) {
             return value_err!("tol is {tol}, the noise {noise:?}, of it left {left}; expected numbers from 0 on");
+        }
+        if let Some(gain) = gain.filter(|g| !(*g > 0.0 && g.is_finite())) {
+            return value_err!("the gain is {gain}; expected a finite number above 0");
         }
         if self.psf.negative() > 0.0 {
             let known = self.known.as_ref().map(|k| k.view());
@@ -145,6 +156,7 @@ impl Blur {
             let unit = |a: ArrayD<f32>| a.mapv(|v| times_power(v, -exponent));
             let power = 2f64.powi(exponent);
             options.noise = noise.map(|n| n / power);
+            options.gain = gain.map(|g| g / power);
             options.start = options.start.take().map(unit);
             let mut result = self.richardson_lucy(unit(y.to_real_array()?).view(), options, device)?;
             result.image.mapv_inplace(|v| times_power(v, exponent));
@@ -165,6 +177,7 @@ impl Blur {
         }
         let mean = counts.iter().map(|&v| f64::from(v)).sum::<f64>() / self.counted().max(1) as f64;
         let least = noise.map(|n| 0.5 * left * self.counted() as f64 * n * n / mean);
+        let counts_of = gain.map(|gain| (gain, Divergence::new()));
         let step = Step::new(self, counts, largest * DARK, device)?;
         let mut x = match options.start.take() {
             None => step.first(&canvas, device)?,
@@ -182,7 +195,12 @@ impl Blur {
         let (stop, at_noise) = loop {
             let blurred = self.linop.apply(&x)?;
             if k <= READ || k.is_multiple_of(READ) || k == iterations {
-                let divergence = step.divergence(&blurred.to(&Device::host())?.to_real_array()?);
+                let seen = blurred.to(&Device::host())?.to_real_array()?;
+                let divergence = step.divergence(&seen);
+                let least = match &counts_of {
+                    Some((gain, each)) => Some(left * step.expected(&seen, *gain, each)),
+                    None => least,
+                };
                 if k > 0 {
                     let fall = if before.1 > 0.0 { ((before.1 - divergence) / before.1).abs() } else { 0.0 };
                     let change = fall / (k - before.0) as f64;
@@ -269,6 +287,20 @@ impl Step {
         let sums: Vec<f64> =
             stretches.map(|(n, (y, a))| (0..y.len()).map(|i| term(n * STRETCH + i, y[i], a[i])).sum()).collect();
         sums.iter().sum::<f64>().max(0.0)
+    }
+
+    /// What the divergence is to be where the data are counts, of the mean that is seen.
+    fn expected(&self, seen: &ArrayD<f32>, gain: f64, each: &Divergence) -> f64 {
+        let seen = seen.as_slice().unwrap_or_default();
+        let known = self.known.as_ref().and_then(|k| k.as_slice());
+        let term = |i: usize, a: f32| match known.is_some_and(|k| k[i] == 0.0) {
+            true => 0.0,
+            false => gain * each.of(f64::from(a.max(0.0)) / gain),
+        };
+        let stretches = seen.par_chunks(STRETCH).enumerate();
+        let sums: Vec<f64> =
+            stretches.map(|(n, a)| a.iter().enumerate().map(|(i, a)| term(n * STRETCH + i, *a)).sum()).collect();
+        sums.iter().sum()
     }
 
     fn next(&self, blur: &Blur, x: &Tensor, blurred: &Tensor) -> Result<Tensor> {

@@ -32,6 +32,8 @@ pub(super) struct Job<'a> {
     pub axis: String,
     pub angles: String,
     pub notes: Vec<String>,
+    /// What was complained of before the work.
+    pub warnings: Vec<String>,
 }
 
 /// What there is to say of the views.
@@ -104,7 +106,7 @@ impl Job<'_> {
         // So many iterations of what is stopped early are no fault.
         let asked = iterates && args.iterations.is_some();
         let warnings: Vec<String> = result.stop.filter(|_| !asked).and_then(not_at_rest).into_iter().collect();
-        facts.insert("warnings".into(), json!(warnings));
+        facts.insert("warnings".into(), json!([&self.warnings[..], &warnings].concat()));
         if let Some(found) = &regularised {
             facts.extend(objective(found, printer));
         }

@@ -7,13 +7,19 @@ use crate::cli::progress;
 use crate::cli::recon::stop_name;
 use crate::cli::regularise::describe;
 use linops::app::regularise::{Kind, Regulariser, Stated};
-use linops::app::{Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene};
+use linops::app::{Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts};
 use linops::convex::ConvexOptions;
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Result};
 use ndarray::ArrayViewD;
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
+
+/// The mean of what is finite.
+fn mean_of(part: ArrayViewD<f32>) -> f64 {
+    let finite = || part.iter().filter(|v| v.is_finite());
+    finite().map(|v| f64::from(*v)).sum::<f64>() / finite().count().max(1) as f64
+}
 
 /// One part of the picture.
 pub(super) struct Job<'a> {
@@ -57,10 +63,13 @@ impl Job<'_> {
             let iterations = most(100);
             let tol = args.tol.unwrap_or(if args.iterations.is_some() { 0.0 } else { 1e-3 });
             let bar = progress::iterations(iterations);
+            let stops = args.iterations.is_none() && args.noise.is_none();
+            let counts = are_counts(part.view()).unwrap_or(false);
             let options = RichardsonLucyOptions::default()
                 .iterations(iterations)
                 .tol(tol)
                 .noise(args.iterations.is_none().then_some(noise))
+                .gain((stops && counts).then_some(1.0))
                 // Half-way between all of the noise, and what the best linear estimate leaves.
                 .left(0.5 * (1.0 + found.left))
                 .progress(|r| progress::reading(&bar, r))
@@ -68,6 +77,7 @@ impl Job<'_> {
             let result = blur.richardson_lucy(part.view(), options, self.device)?;
             bar.finish_and_clear();
             let clipped = part.iter().filter(|v| **v < 0.0).count();
+            let noise = if stops && counts { mean_of(part.view()).sqrt() } else { noise };
             return Ok((result, How { clipped, ..How::of(noise) }));
         }
         if self.method == Method::Regularised {

@@ -4,6 +4,7 @@ use super::{Args, FILE, LAMBDA, magnification, picture};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::recon::stop_name;
+use crate::cli::regularise::ending;
 use crate::cli::{DONE, INTERRUPTED, progress};
 use linops::Result;
 use linops::app::noise::Generator;
@@ -47,7 +48,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let tv = Regularisation::default().terms(vec![tv]);
     let options = ConvexOptions::default()
         .iterations(ITERATIONS)
-        .progress(|p| bar.set_position(p.reading().iteration as u64))
+        .progress(|p| progress::objective(&bar, p.reading()))
         .cancel(solving.stop());
     let start = Instant::now();
     let found = sense.regularised(kspace.view(), &tv, None, options, &device)?;
@@ -76,7 +77,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     picture::write(target, &sheet)?;
     let file = path.display().to_string();
     let iterations = count_of(found.solved.iterations, "iteration");
-    printer.field("solved", format_args!("{seconds:.3} s, {iterations} of {}", found.solved.method));
+    let why = ending(found.solved.stop);
+    printer.field("solved", format_args!("{seconds:.3} s, {iterations} of {} ({why})", found.solved.method));
     printer.field("NRMSE", format_args!("SENSE {:.4}, total variation {:.4}", errors.0, errors.1));
     printer.field("weight", format_args!("{} of max|AᴴWy|", short(WEIGHT as f32)));
     printer.field("wrote", &file);

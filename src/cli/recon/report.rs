@@ -6,7 +6,7 @@ use super::warnings::Warnings;
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::{Printer, complain, count_of, decimal, not_at_rest, short};
-use crate::cli::regularise::describe;
+use crate::cli::regularise::{describe, ending};
 use crate::cli::shown::{Shown, Written};
 use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Stated};
@@ -201,12 +201,7 @@ impl Job<'_> {
         let path = args.output.display();
         terms.iter().for_each(|term| printer.field("reg", describe(term)));
         let n = count_of(solved.iterations, "iteration");
-        let why = match solved.stop {
-            Stop::Converged => "the objective is at rest".to_string(),
-            Stop::Cancelled => "interrupted".into(),
-            stop => stop.to_string(),
-        };
-        printer.field("solved", format_args!("{seconds:.3} s, {n} of {} ({why})", solved.method));
+        printer.field("solved", format_args!("{seconds:.3} s, {n} of {} ({})", solved.method, ending(solved.stop)));
         let parts = format_args!(
             "{}, of it data {}; misfit {}",
             short(solved.objective),

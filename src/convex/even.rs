@@ -1,0 +1,96 @@
+//! Whether total variation leaves an even image, which is told without any iteration.
+//!
+//! The best even image x = c·1 is the solution if there is a p with |p| ≤ λ and Kᴴp = Aᴴ(y − A x), K the differences. One that has the
+//! right divergence is p = K φ with KᴴK φ = Aᴴ(y − A x), a Poisson equation with Neumann's conditions, which the cosine transform of
+//! type II diagonalises (Strang, SIAM Review 41:135, 1999). If its largest magnitude is at most λ all is shown; if it is not, nothing is.
+
+use super::stage::{Looked, has_prox, is_smooth};
+use super::{Method, Problem, Solved, dtype};
+use crate::dim::{Dim, parse_dims};
+use crate::error::Result;
+use crate::functional::{Kind, combined, squared_norm};
+use crate::linop::{self, TrigOptions};
+use crate::run::Device;
+use crate::solve::Stop;
+use crate::tensor::{DType, Tensor};
+use num_complex::Complex32;
+
+/// Of what is to be 0, beside what it is a sum of: rounding.
+const ROUNDING: f64 = 1e-3;
+
+/// The even image, if that is shown to be the solution.
+pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>> {
+    let [term] = problem.terms.as_slice() else { return Ok(None) };
+    let (Some(axes), Some(k), Kind::L1 { weight, .. }) = (&term.even, &term.linop, &term.functional.0) else {
+        return Ok(None);
+    };
+    if is_smooth(term) || has_prox(term) || problem.image.is_some() {
+        return Ok(None);
+    }
+    let shape = problem.a.input()?.clone();
+    let along: Vec<Dim> = parse_dims(axes)?;
+    // Beside other dims there would be an even image for each of their entries.
+    if shape.dims().iter().zip(shape.extents()).any(|(dim, n)| *n > 1 && !along.contains(dim)) {
+        return Ok(None);
+    }
+    let device = problem.y.device();
+    let even = |c: Complex32| -> Result<Tensor> {
+        match dtype(problem) {
+            DType::F32 => Tensor::from_vec(shape.clone(), vec![c.re; shape.len()])?.to(&device),
+            DType::Complex32 => Tensor::from_vec(shape.clone(), vec![c; shape.len()])?.to(&device),
+        }
+    };
+    let seen = problem.a.apply(&even(Complex32::from(1.0))?)?;
+    let square = squared_norm(&seen)?;
+    if square == 0.0 {
+        return Ok(None);
+    }
+    let c = seen.dot(&problem.y)? / square;
+    #[allow(clippy::cast_possible_truncation)]
+    let x = even(Complex32::new(c.re as f32, c.im as f32))?;
+    let residual = combined(&[(1.0, &problem.y), (-1.0, &problem.a.apply(&x)?)])?;
+    let slope = problem.a.h().apply(&residual)?;
+    // Kᴴp of a pixel is a sum of two numbers an axis.
+    if slope.max_abs()? > 2.0 * along.len() as f64 * weight {
+        return Ok(None);
+    }
+    let transform = linop::dct(shape.clone(), axes, TrigOptions::default())?.keep();
+    let inverse = linop::diagonal(shape.clone(), &inverse_eigenvalues(&shape, &along)?)?;
+    let potential = (transform.h() * inverse * &transform).apply(&slope)?;
+    let p = k.apply(&potential)?;
+    let missing = combined(&[(1.0, &k.h().apply(&p)?), (-1.0, &slope)])?;
+    let solves = squared_norm(&missing)? <= ROUNDING * ROUNDING * squared_norm(&slope)?;
+    let members: usize = term.functional.group(&p)?.members;
+    if !solves || largest(&p, members)? > *weight {
+        return Ok(None);
+    }
+    let data = 0.5 * squared_norm(&residual)?;
+    let misfit = (2.0 * data / squared_norm(&problem.y)?).sqrt();
+    Ok(Some(Looked { data, objective: data, misfit }.solved(x, method, 0, Stop::Converged)))
+}
+
+/// 1 over the eigenvalues 4 Σ sin²(πk/2n) of KᴴK, and 0 for even images.
+fn inverse_eigenvalues(shape: &crate::dim::Shape, along: &[Dim]) -> Result<Tensor> {
+    let extents = shape.extents();
+    let values = (0..shape.len()).map(|at| {
+        let mut rest = at;
+        let mut sum = 0.0f64;
+        for (dim, n) in shape.dims().iter().zip(extents).rev() {
+            let k = rest % n;
+            rest /= n;
+            if along.contains(dim) {
+                sum += 4.0 * (std::f64::consts::PI * k as f64 / (2 * n) as f64).sin().powi(2);
+            }
+        }
+        if at == 0 { 0.0 } else { crate::functional::number(1.0 / sum) }
+    });
+    Tensor::from_vec(shape.clone(), values.collect::<Vec<f32>>())
+}
+
+/// The largest magnitude over groups of so many members.
+fn largest(p: &Tensor, members: usize) -> Result<f64> {
+    let values = p.to(&Device::host())?.to_vec()?;
+    let apart = values.len() / members;
+    let square = |i: usize| (0..members).map(|m| f64::from(values[m * apart + i].norm_sqr())).sum::<f64>();
+    Ok((0..apart).map(square).fold(0.0, f64::max).sqrt())
+}
