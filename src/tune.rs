@@ -139,6 +139,7 @@ use measured::{on_gpu, written};
 #[cfg(feature = "gpu")]
 mod measured {
     use super::{Chosen, TuneOptions, Tuning, no_choices};
+    use crate::allocate::collected;
     use crate::dim::Shape;
     use crate::error::{Error, Result};
     use crate::gpu::{CompiledPlan, Gpu, TunedFile};
@@ -215,8 +216,11 @@ mod measured {
         let mut plans = vec![Some(own)];
         for place in 1..variant.candidates {
             // One that a driver refuses, or makes something else of, is none.
-            let plan = compiled(place).ok().filter(|plan| bits(plan).is_ok_and(|b| same(&b, &want)));
-            plans.push(plan);
+            let made = compiled(place).and_then(|plan| Ok((bits(&plan)?, plan)));
+            plans.push(match made {
+                Err(lost @ Error::DeviceLost(_)) => return Err(lost),
+                made => made.ok().filter(|(b, _)| same(b, &want)).map(|(_, plan)| plan),
+            });
         }
         drop(want);
         let y = plans[0].as_ref().map(|plan| plan.output(gpu, output)).transpose()?;
@@ -267,7 +271,7 @@ mod measured {
             (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
         };
         let shape = shape(extents)?;
-        let values: Vec<Complex32> = (0..shape.len()).map(|_| Complex32::new(next(), next())).collect();
+        let values: Vec<Complex32> = collected((0..shape.len()).map(|_| Complex32::new(next(), next())), shape.len())?;
         Tensor::of_values(shape, values)
     }
 }

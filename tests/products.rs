@@ -165,3 +165,32 @@ fn products_on_a_gpu_are_made_by_tiles_where_that_leaves_it_busy() {
     // What no binding holds is summed through windows.
     assert_eq!(on(GpuLimits { max_binding: 1 << 20, ..poorest }), ["reduce"]);
 }
+
+/// Sub-linops side by side are made by the kernels of one of them: settings of containers change no bit.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_batch_of_products_has_the_kernels_of_one() {
+    use linops::internal::{GpuLimits, KernelShape, PlanOptions};
+    let limits = GpuLimits::poorest(KernelShape::Gpu);
+    for (rows, columns, outs) in [(64, 64, "M T"), (64, 64, "T M"), (512, 512, "M T"), (512, 512, "T M")] {
+        let one = |seed| {
+            let w = complex(format!("M={rows} K=64"), seed);
+            linop::dense(format!("K=64 T={columns}"), &w, outs).unwrap()
+        };
+        let alone = kernels(&one(0), &Target::Gpu(limits));
+        for same in [false, true] {
+            let all: Vec<Linop> = (0..16).map(|k| one(if same { 0 } else { k })).collect();
+            let stack = linop::stack(all, None, Some(("S", 0))).unwrap();
+            for in_flight in [1, 16] {
+                let options = PlanOptions { lanes: Some(in_flight), ..PlanOptions::default() };
+                let program = stack.program().unwrap();
+                let plan = program.schedule_with(&Target::Gpu(limits), true, &options).unwrap();
+                let found: Vec<&str> = plan.steps.iter().map(|s| s.name()).filter(|n| *n != "map").collect();
+                assert!(
+                    found.iter().all(|n| alone.contains(n)),
+                    "{rows} x {columns} {outs}: {found:?}, alone {alone:?}"
+                );
+            }
+        }
+    }
+}

@@ -194,3 +194,22 @@ fn normals_with_maps_move_no_more_bytes_than_they_must() {
     let volume = each(&(f * maps).n(), 5, n * n * n);
     assert!(volume < 215.0, "{volume}");
 }
+
+/// How many terms a workgroup adds up does not depend on the tile that was measured to be faster.
+#[test]
+fn what_is_tuned_changes_no_sum() {
+    use linops::internal::Choices;
+    let maps = linop::diagonal("Y=256 X=256", &complex("C=8 Y=256 X=256", 1)).unwrap();
+    let f = linop::fft(maps.output().unwrap(), "Y X", FftOptions::default()).unwrap().out("C Y X").unwrap();
+    let back = (f * maps).h();
+    let extents = |choices: Option<&'static Choices>| {
+        let plan = plan(&back, GpuLimits { choices, ..GpuLimits::rich() });
+        plan.steps.iter().map(|s| plan.values[s.store.value.at()].extents.clone()).collect::<Vec<_>>()
+    };
+    let model = extents(None);
+    for place in 1..6 {
+        for what in ["fft tile 256 strided", "fft tile 256 contiguous"] {
+            assert_eq!(extents(Some(Choices::one(what, place).kept())), model, "{what}, {place}");
+        }
+    }
+}

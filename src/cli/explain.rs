@@ -9,6 +9,7 @@ use super::numbers::byte_count;
 use super::printer::{Printer, count_of};
 use linops::explain::{Plan, Target};
 use linops::internal::{PlanValue, Step};
+use linops::io::LinopFile;
 use linops::linop::NufftNormal;
 use linops::{DType, Device, Error, Fit, Linop, MemoryUse, Result};
 use serde_json::{Value, json};
@@ -108,7 +109,8 @@ impl Args {
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
-    let linop = Linop::from_file(&args.file)?;
+    let LinopFile { linop, mut files, .. } = LinopFile::read(&args.file)?;
+    files.push(args.file.clone());
     let planned = args.planned()?;
     let wanted = args.wgsl || args.kernels.folder().is_some();
     if wanted && matches!(&planned, Planned::On(device) if device.is_host()) {
@@ -116,7 +118,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         return Err(Error::Device(what.into()));
     }
     let mut profiler = match &planned {
-        Planned::On(device) => args.profile.begin(device, &linop)?,
+        Planned::On(device) => args.profile.begin(device, &linop, &files)?,
         Planned::For(_) => None,
     };
     args.kernels.make_folder()?;

@@ -206,6 +206,14 @@ fn of_array(
         return along_first(path, array, choice, "slice");
     }
     expect_none(path, choice)?;
+    if let [many, 1, _, _] = *array.shape()
+        && many > 1
+    {
+        doubts.push(format!(
+            "{:?} is read as {many} coils of (ky, kx); if it is {many} slices of one coil each, --axes slice,coil,ky,kx says so",
+            array.shape()
+        ));
+    }
     let array = match array.shape() {
         [first, behind @ ..] if array.ndim() != 4 || *first == 1 || behind.contains(&1) => without_ones(array, 3),
         _ => array,

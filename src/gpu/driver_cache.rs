@@ -104,12 +104,12 @@ impl DriverCache {
         }
         let Some(data) = self.cache.get_data() else { return };
         let hash = fnv(&data);
-        let before = self.held.lock().unwrap_or_else(PoisonError::into_inner).replace(hash);
-        if before == Some(hash) {
+        if *self.held.lock().unwrap_or_else(PoisonError::into_inner) == Some(hash) {
             return;
         }
-        if let Err(e) = file.folder.write(&file.name, &file.key, &data) {
-            tracing::info!("compiled kernels are not kept in {}: {e}", file.folder.path().display());
+        match file.folder.write(&file.name, &file.key, &data) {
+            Ok(()) => *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash),
+            Err(e) => tracing::info!("compiled kernels are not kept in {}: {e}", file.folder.path().display()),
         }
     }
 }

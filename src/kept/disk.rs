@@ -16,12 +16,12 @@ const MAGIC: [u8; 8] = *b"linops1\n";
 /// Bytes of contents at most: what grows beyond is given up and begins anew.
 pub(crate) const MOST: u64 = 64 << 20;
 
-/// Files that are kept at most; those that were written longest ago go.
+/// Files of a kind that are kept at most; those that were written longest ago go.
 const FILES: usize = 32;
 
 /// What the names of kept files end in, and of those that are being written.
-const SUFFIX: &str = "kept";
-const PART: &str = "part";
+const SUFFIX: &str = "linops-kept";
+const PART: &str = "linops-part";
 
 /// A part that nobody writes any more: its process has ended in between.
 const STALE: Duration = Duration::from_secs(3600);
@@ -111,19 +111,22 @@ impl Folder {
         if placed.is_err() {
             let _ = fs::remove_file(&part);
         }
-        self.tidy();
+        self.tidy(name.split('-').next().unwrap_or(name));
         placed
     }
 
-    /// Takes away parts that nobody writes any more, and the oldest files where there are too many.
-    fn tidy(&self) {
+    /// Takes away parts that nobody writes any more, and the oldest files of a kind where there are too many. What has another
+    /// name is somebody else's.
+    fn tidy(&self, kind: &str) {
         let Ok(entries) = fs::read_dir(&self.0) else { return };
         let mut kept: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in entries.flatten() {
             let Ok(written) = entry.metadata().and_then(|m| m.modified()) else { continue };
             let path = entry.path();
             match path.extension().and_then(|e| e.to_str()) {
-                Some(SUFFIX) => kept.push((written, path)),
+                Some(SUFFIX) if entry.file_name().to_str().is_some_and(|n| n.starts_with(kind)) => {
+                    kept.push((written, path))
+                }
                 Some(PART) if written.elapsed().is_ok_and(|age| age > STALE) => drop(fs::remove_file(path)),
                 _ => {}
             }
@@ -136,11 +139,12 @@ impl Folder {
 
 /// Opens a file that this user alone may write.
 fn open_own(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
+    // A pipe would be waited for.
+    if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
     }
+    let file = File::open(path)?;
+    let about = file.metadata()?;
     if !is_own(&about) {
         return Err(io::Error::other("others than this user may write it"));
     }
@@ -273,9 +277,18 @@ mod tests {
     fn files_and_bytes_are_bounded() {
         let (_temporary, folder) = folder();
         for k in 0..FILES + 8 {
-            folder.write(&format!("f{k}"), "key", b"contents").unwrap();
+            folder.write(&format!("f-{k}"), "key", b"contents").unwrap();
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), FILES);
+        // Those of another kind do not make room, and what is somebody else's stays, however old.
+        folder.write("g-1", "key", b"contents").unwrap();
+        let others = ["download.part", "notes.kept", "f-1.part"].map(|name| folder.path().join(name));
+        for other in &others {
+            let file = File::create(other).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + STALE).unwrap();
+        }
+        folder.write("f-0", "key", b"contents").unwrap();
+        assert!(folder.read("g-1", "key").is_some() && others.iter().all(|other| other.exists()));
         folder.write("large", "key", b"contents").unwrap();
         folder.write("large", "key", &vec![0; MOST as usize + 1]).unwrap();
         assert!(folder.read("large", "key").is_none());

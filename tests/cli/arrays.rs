@@ -125,6 +125,16 @@ fn bart_dims_of_other_planes_are_planes() {
 }
 
 #[test]
+fn slices_of_one_coil_are_not_taken_for_coils_without_a_word() {
+    let folder = Folder::new();
+    let kspace = folder.scan().kspace;
+    folder.complex("slices.npy", &kspace.insert_axis(Axis(1)));
+    folder.warned(&format!("recon slices.npy {REST} -o x.npy"), "--axes slice,coil,ky,kx");
+    folder.good(&format!("recon slices.npy --axes slice,coil,ky,kx {REST} -o x.npy"));
+    assert_eq!(folder.read("x.npy").shape(), [4, 48, 40]);
+}
+
+#[test]
 fn axes_are_told_by_name_or_by_their_energies() {
     let folder = Folder::new();
     let scan = folder.scan();

@@ -88,3 +88,13 @@ fn options_that_do_not_go_together() {
     folder.misused("explain fft.json --profile --trace t.txt", "json");
     folder.misused("explain fft.json --profile --runs 0", "from 1 on");
 }
+
+/// A trace is no linop file, though both end in .json.
+#[test]
+fn a_trace_replaces_no_input() {
+    let folder = Folder::new();
+    let text = r#"{ "op": "roll", "in": "N=6", "shifts": { "N": 1 } }"#;
+    folder.text("a.json", text);
+    folder.refused("explain a.json --profile --trace a.json --force --device host", "is an input as well");
+    assert_eq!(std::fs::read_to_string(folder.path("a.json")).unwrap(), text);
+}

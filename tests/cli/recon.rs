@@ -1,8 +1,9 @@
 //! `demo` and `recon`.
 
 use crate::harness::{Folder, distance};
+use linops::app::conventions::centred_order;
 use linops::io::{Array, Output, write_cfl};
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, s};
 use num_complex::Complex32;
 use std::fs::File;
 use std::io::BufReader;
@@ -196,6 +197,32 @@ fn nan_counts_as_not_acquired_if_allowed() {
     assert!(text.contains("1 value NaN"), "{text}");
     folder.good(&format!("recon zero.npy -o y.npy {rest}"));
     assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
+}
+
+/// What is dropped lies where it lies in k-space as it is shifted, and so does the mask.
+#[test]
+fn nan_is_dropped_where_the_shift_brings_it() {
+    let folder = Folder::new();
+    let mut scan = folder.scan();
+    let rest = "--maps maps.npy --mask mask.npy --lambda 0.001 --allow-nan --device host --force";
+    scan.kspace[[1, 24, 3]] = Complex32::new(f32::NAN, 0.0);
+    folder.complex("nan.npy", &scan.kspace);
+    folder.good(&format!("recon nan.npy -o x.npy {rest}"));
+    let mut kspace = scan.kspace.clone().into_dyn();
+    let mut mask = scan.mask.clone().into_dyn();
+    (0..2).for_each(|axis| {
+        centred_order(&mut kspace, Axis(axis + 1));
+        centred_order(&mut mask, Axis(axis));
+    });
+    folder.complex("turned.npy", &kspace);
+    folder.real("turned_mask.npy", &mask);
+    // The extents are even: the same shift goes there and back.
+    for (files, shift) in [("nan.npy --mask turned_mask.npy", "mask"), ("turned.npy --mask turned_mask.npy", "kspace")]
+    {
+        let rest = rest.replace("--mask mask.npy ", "");
+        folder.good(&format!("recon {files} --shift {shift} -o y.npy {rest}"));
+        assert!(distance(&folder.read("y.npy"), &folder.read("x.npy")) < 1e-6, "{files}");
+    }
 }
 
 #[test]

@@ -42,15 +42,19 @@ pub struct Profiler {
 }
 
 impl ProfileArgs {
-    /// Measures what the device can do at best, if a profile is wanted; the trace's place is looked at before.
+    /// Measures what the device can do at best, if a profile is wanted; the trace's place is looked at before, which is none of
+    /// the inputs.
     ///
     /// # Errors
     /// The trace cannot be written, a plan does not fit, or the device fails.
-    pub fn begin(&self, device: &Device, linop: &Linop) -> Result<Option<Profiler>> {
+    pub fn begin(&self, device: &Device, linop: &Linop, inputs: &[PathBuf]) -> Result<Option<Profiler>> {
         if !self.profile {
             return Ok(None);
         }
         let output = self.trace.as_ref().map(|path| Output::create(path, &["json"], self.force)).transpose()?;
+        if let Some(output) = &output {
+            output.expect_apart(inputs)?;
+        }
         let mut largest = 0;
         for linop in [linop.clone(), linop.h(), linop.n()] {
             expect_memory(&linop, device)?;

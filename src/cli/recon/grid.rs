@@ -185,17 +185,21 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
         (_, _, Some(sampled)) => (sampled, "as acquired".to_string()),
         _ => (nonzero(&input.values), "where the data are not zero".to_string()),
     };
+    // Where something is NaN, as k-space lies.
+    let mut dropped = ArrayD::<Complex32>::zeros([&[1], mask.shape()].concat());
     for at in &bad {
-        mask[IxDyn(&at[1..])] = 0.0;
+        dropped[IxDyn(&[&[0], &at[1..]].concat())] = Complex32::from(1.0);
     }
     let mut shifted = None;
     if args.conventions.is_asked() {
         args.conventions.expect_axes(mask.ndim())?;
         args.conventions.kspace(&mut input.values);
-        args.conventions.mask(&mut mask, &nonzero(&input.values));
+        args.conventions.kspace(&mut dropped);
+        args.conventions.mask(&mut mask, &(nonzero(&input.values) + nonzero(&dropped)));
         notes.push("shifted as --shift says".into());
         shifted = Some(Seen::of(&input.values));
     }
+    mask.zip_mut_with(&nonzero(&dropped), |m, d| *m *= 1.0 - d);
     if args.mask.is_some() {
         warn_of_mask(&mask, &nonzero(&input.values), warnings);
     }

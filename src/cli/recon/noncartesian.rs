@@ -311,14 +311,14 @@ fn prepare(
         if !bad.is_empty() {
             samples.notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
         }
+        if args.conventions.conj_maps {
+            maps.mapv_inplace(|v| v.conj());
+        }
         if let Some(whitening) = samples.info.as_ref().and_then(|info| info.whitening.as_ref()) {
             whitening.apply(maps.view_mut()).map_err(|e| Error::file(&**path, e.to_string()))?;
         }
     }
     let compression = args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)?;
-    if let Some((_, maps)) = maps.as_mut().filter(|_| args.conventions.conj_maps) {
-        maps.mapv_inplace(|v| v.conj());
-    }
     let coils = samples.values.len_of(Axis(0));
     let mut shading = None;
     let (maps, maps_from) = match maps {

@@ -60,6 +60,7 @@ pub(super) fn run(
             parts.push(None);
             continue;
         };
+        warnings.next_image();
         let (image, kept) = (RefCell::new(None), Printer::keeping());
         let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
         let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None };

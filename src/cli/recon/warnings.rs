@@ -28,6 +28,11 @@ impl Warnings {
         self.say(text);
     }
 
+    /// What comes is about another image.
+    pub fn next_image(&self) {
+        self.explained.set(false);
+    }
+
     pub fn has_cause(&self) -> bool {
         self.explained.get()
     }

@@ -3,8 +3,9 @@
 use super::host::MatrixKernel;
 use super::product::Product;
 use crate::access::{AxisIndex, Load, ValueId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::GpuKernel;
+use crate::primitive::sum::BLOCK;
 use crate::shader::{
     Chunk, Draft, GpuLimits, KernelFile, KernelShape, Operand, Source, Stepper, StoreTo, Text, clamp, load_function, word,
 };
@@ -14,8 +15,6 @@ const MATRIX: KernelFile = KernelFile { name: "matrix", text: include_str!("matr
 
 /// Rows and columns of an invocation: 16 sums and the blocks that are added to them fit registers everywhere.
 const EACH: usize = 4;
-/// Terms of a block of a sum; depths of tiles divide it.
-const BLOCK: usize = 64;
 /// Fewer invocations leave most of a core idle.
 const FEWEST: usize = 32;
 
@@ -37,7 +36,7 @@ impl Tile {
         let fits = |n: usize, most: usize| n.next_power_of_two().clamp(8, most);
         let mut all = Vec::new();
         for height in [64, 32, 16, 8].into_iter().filter(|h| *h <= fits(p.rows, 64)) {
-            for width in [256, 128, 64, 32, 16, 8].into_iter().filter(|w| *w <= fits(p.columns, 256)) {
+            for width in [256, 128, 64, 32, 16, 8].into_iter().filter(|w| *w <= fits(p.one.1, 256)) {
                 let elements = limits.workgroup_memory as usize / 8;
                 let depth = [16, 8, 4].into_iter().find(|d| d * (height + width + 2) <= elements);
                 let Some(depth) = depth.filter(|_| (FEWEST * EACH * EACH..=most).contains(&(height * width))) else {
@@ -49,11 +48,15 @@ impl Tile {
         // What is read of both for a result falls with the harmonic mean of the sides.
         let read = |t: &Tile| 1.0 / t.height as f64 + 1.0 / t.width as f64;
         all.sort_by(|a, b| read(a).total_cmp(&read(b)));
-        all.into_iter().find(|t| t.groups(p) as u64 >= limits.fill)
+        all.into_iter().find(|t| t.groups_of(p, p.one) as u64 >= limits.fill)
     }
 
     fn groups(&self, p: &Product) -> usize {
-        p.outer * p.rows.div_ceil(self.height) * p.columns.div_ceil(self.width)
+        self.groups_of(p, (p.outer, p.columns))
+    }
+
+    fn groups_of(&self, p: &Product, (outer, columns): (usize, usize)) -> usize {
+        outer * p.rows.div_ceil(self.height) * columns.div_ceil(self.width)
     }
 }
 
@@ -69,7 +72,7 @@ pub(super) fn takes(p: &Product, load: &Load, weight: usize, limits: &GpuLimits)
 impl GpuKernel for MatrixKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
         let p = &self.product;
-        let tile = Tile::of(p, &s.limits).unwrap_or(Tile { height: 32, width: 32, depth: 8 });
+        let tile = Tile::of(p, &s.limits).ok_or_else(|| Error::Value("no tile makes this product".into()))?;
         let groups = tile.groups(p);
         // As much work as half so many bytes.
         let at_once = (s.most_results(p.terms as u64) / (tile.height * tile.width)).max(1);
@@ -128,7 +131,7 @@ impl MatrixKernel {
         }
         let d = &mut t.defines;
         for (name, value) in
-            [("HEIGHT", tile.height), ("WIDTH", tile.width), ("DEPTH", tile.depth), ("EACH", EACH)]
+            [("BLOCK", BLOCK), ("HEIGHT", tile.height), ("WIDTH", tile.width), ("DEPTH", tile.depth), ("EACH", EACH)]
         {
             d.set(name, format!("{value}u"));
         }
@@ -178,4 +181,5 @@ impl MatrixKernel {
     }
 }
 
+// Depths of tiles end where blocks do.
 const _: () = assert!(BLOCK.is_multiple_of(16));

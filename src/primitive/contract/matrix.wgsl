@@ -1,6 +1,6 @@
 // Matrix products y[o] = w[b]·x[o], by tiles: a workgroup makes HEIGHT rows by WIDTH columns, an invocation EACH by EACH of them,
 // in registers. Of DEPTH terms at a time the workgroup holds what it needs of w and of x. Terms are added in their order, in
-// blocks of 64, as the kernel of sums does.
+// blocks of BLOCK, as the kernel of sums does.
 //
 // Of the caller: fetch(lin, 0), x as (outer, terms, columns), or (outer, columns, terms) if X_TURNED; weight(lin, 0), w as (matrix,
 // rows, terms); matrix(o), b; store(lin, v), y as (outer, rows, columns), or (outer, columns, rows) if Y_TURNED. W is the type of w.
@@ -98,7 +98,7 @@ fn main(
 #endfor
 #endfor
         }
-        if ((k0 + DEPTH) % 64u == 0u) {
+        if ((k0 + DEPTH) % BLOCK == 0u) {
 #for i in EACH_COUNT
 #for j in EACH_COUNT
             total{i}_{j} += block{i}_{j};

@@ -174,7 +174,7 @@ impl Primitive for Contract {
     /// A fused read with axes for all labels, those of y first, summed over the others.
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
         let sizes = self.sizes(&x.extents)?;
-        if let Some(product) = Product::of(self, &|l| sizes[&l]) {
+        if let Some(product) = Product::of(self, &|l| sizes[&l], to.batch()) {
             let (load, turned) = product.read(&x.load());
             let (weight, conj) = (self.weight.clone(), self.conj);
             let kernel = MatrixKernel { load: [load], turned, weight, conj, product };

@@ -19,6 +19,8 @@ pub(super) struct Product {
     pub rows: usize,
     pub columns: usize,
     pub terms: usize,
+    /// Products and columns of one sub-linop of a batch.
+    pub one: (usize, usize),
     /// Whether y has the columns in front of the rows.
     pub turned: bool,
     /// Extents of the outer labels, and how many matrices of the weight one step along each goes.
@@ -37,7 +39,9 @@ pub(super) struct Product {
 
 impl Product {
     /// None where the einsum is no matrix product, or too small a one.
-    pub fn of(c: &Contract, sizes: &dyn Fn(u32) -> usize) -> Option<Product> {
+    /// `batch`: so many alike sub-linops lie side by side along the first label of y, and what is decided is decided as for one of
+    /// them.
+    pub fn of(c: &Contract, sizes: &dyn Fn(u32) -> usize, batch: usize) -> Option<Product> {
         let (has_w, has_x) = (|l: &u32| c.w.contains(l), |l: &u32| c.x.contains(l));
         let row = |l: &u32| has_w(l) && !has_x(l);
         let first = c.y.iter().position(row)?;
@@ -62,7 +66,10 @@ impl Product {
         }
         let extent = |labels: &[u32]| -> usize { labels.iter().map(|l| sizes(*l)).product() };
         let sized = [extent(rows), extent(columns), extent(&terms)];
-        if sized.iter().any(|n| *n < LEAST) {
+        // The batch stands in front, of the columns too where nothing else does.
+        let first_is_column = outer.is_empty() && turned;
+        let own_columns = if first_is_column { sized[1] / batch } else { sized[1] };
+        if [sized[0], own_columns, sized[2]].iter().any(|n| *n < LEAST) {
             return None;
         }
         let place = |labels: &[u32], all: &[u32]| -> Option<Vec<usize>> {
@@ -84,6 +91,7 @@ impl Product {
             matrices.insert(0, (sizes(*l), step));
         }
         Some(Product {
+            one: if first_is_column { (1, own_columns) } else { (extent(outer) / batch, sized[1]) },
             outer: extent(outer),
             rows: sized[0],
             columns: sized[1],

@@ -5,6 +5,7 @@
 //! which is the order in which a line of coefficients meets them.
 
 use crate::access::{Constant, ConstantData, Factor, Load};
+use crate::allocate::zeroed;
 use crate::error::Result;
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
@@ -94,10 +95,18 @@ impl Filter {
                     v * if f.conj { w.conj() } else { w }
                 })
             };
-            let all = (0..rows * columns * n).into_par_iter();
+            let count = rows * columns * n;
             Ok(match complex {
-                true => ConstantData::C32(all.map(value).collect()),
-                false => ConstantData::F32(all.map(|i| value(i).re).collect()),
+                true => {
+                    let mut all: Vec<Complex32> = zeroed(count)?;
+                    all.par_iter_mut().enumerate().for_each(|(i, v)| *v = value(i));
+                    ConstantData::C32(all)
+                }
+                false => {
+                    let mut all: Vec<f32> = zeroed(count)?;
+                    all.par_iter_mut().enumerate().for_each(|(i, v)| *v = value(i).re);
+                    ConstantData::F32(all)
+                }
             })
         });
         Ok(Filter {

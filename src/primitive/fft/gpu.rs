@@ -46,7 +46,7 @@ impl PassKernel {
     }
 
     /// Length of the transformed axis.
-    fn n(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         self.load.count() / (self.outer * self.inner)
     }
 
@@ -60,8 +60,8 @@ impl PassKernel {
 pub(super) fn filter_pass(s: &Steps, there: usize, back: usize) -> Option<PassKernel> {
     let kernel = |at: usize| s.get(at).and_then(|step| step.kernel.of_type::<PassKernel>());
     let (there, back) = (kernel(there)?, kernel(back)?);
-    let n = there.n();
-    let same = (there.outer, there.inner, n) == (back.outer, back.inner, back.n()) && there.keep == (0, n);
+    let n = there.length();
+    let same = (there.outer, there.inner, n) == (back.outer, back.inner, back.length()) && there.keep == (0, n);
     let whole = there.first && there.last && back.first && back.last;
     let opposite = there.inverse != back.inverse && there.shift == back.shift;
     let weights = &back.load.factors;
@@ -95,7 +95,7 @@ impl Kernel for PassKernel {
         if let Some(middle) = &self.middle {
             let _ = write!(s, " middle{middle}");
         }
-        if self.last && keep.1 - keep.0 < self.n() {
+        if self.last && keep.1 - keep.0 < self.length() {
             let _ = write!(s, " keep {}..{}", keep.0, keep.1);
         }
         s += &self.post.to_string();
@@ -142,7 +142,7 @@ impl Kernel for PassKernel {
 
     /// What nobody reads along the axis is not stored.
     fn crop(&mut self, extents: &[usize], read: &[(usize, usize)]) -> Option<Vec<(usize, usize)>> {
-        let n = self.n();
+        let n = self.length();
         let own = |a: &usize| extents[*a] == n && extents[..*a].iter().product::<usize>() == self.outer && n > 1;
         let axis = (0..extents.len()).find(own)?;
         let whole = self.last && self.keep == (0, n) && self.post.factors.is_empty() && self.folded.is_none();
@@ -218,7 +218,7 @@ impl GpuKernel for PassKernel {
         }
         let to = StoreTo { store: s.store, len, dst, add: false };
         let mut weigh = weighted.then_some("weigh");
-        let part = self.keep != (0, self.n());
+        let part = self.keep != (0, self.length());
         if self.folded.is_some() {
             self.term(&mut t, weigh.take(), part);
         }
@@ -260,7 +260,7 @@ impl PassKernel {
 
     /// Statements that call something with the place of `lin` among what is kept, if it is.
     fn inside(&self, t: &mut Text, call: &str, rest: &str) -> String {
-        let (n, inner) = (t.words.count(self.n()), t.words.count(self.inner));
+        let (n, inner) = (t.words.count(self.length()), t.words.count(self.inner));
         let (first, count) = (t.words.count(self.keep.0), t.words.count(self.keep.1 - self.keep.0));
         format!(
             "    let row = lin / {inner};

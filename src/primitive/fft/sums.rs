@@ -5,11 +5,12 @@
 //! a part of the terms, and a sum of the parts stays.
 
 use super::gpu::PassKernel;
-use super::passes::{Folded, Lines};
+use super::passes::{self, Folded, Lines};
 use crate::access::{Access, AxisIndex, Factor, Load, Post, Store};
 use crate::error::Result;
 use crate::plan::{GpuSide, Side, Steps};
 use crate::primitive::sum::SumKernel;
+use crate::shader::GpuLimits;
 
 /// Moves sums into the transforms in front of them, on a GPU.
 pub(crate) fn into_transforms(s: &mut Steps) -> Result<()> {
@@ -83,10 +84,13 @@ fn find(s: &Steps, at: usize, gpu: GpuSide) -> Option<(usize, Found)> {
         return None;
     }
     let folding = pass.pass.folding()?;
+    // Counted by the tile that the model would take: what was measured to be faster changes no sum.
+    let model = GpuLimits { choices: None, ..gpu.limits };
+    let counted = passes::plan(pass.length(), pass.inner, &model).pop()?;
     // As for one of several alike sub-linops in one kernel, so that all of them are cut alike.
     let busy = |terms: &usize| {
         let lines = Lines { outer: pass.outer / batch, inner: pass.inner, folded: Some(Folded { terms: *terms, behind }) };
-        folding.groups(lines) >= gpu.limits.fill
+        counted.groups(lines) >= gpu.limits.fill
     };
     let terms = (2..=over.terms).rev().filter(|n| over.terms.is_multiple_of(*n)).find(busy)?;
     let post = Post {

@@ -1,6 +1,6 @@
 //! Sums on a GPU: one for each invocation, or for each workgroup where there are few long ones.
 
-use super::SumKernel;
+use super::{BLOCK, SumKernel};
 use crate::error::Result;
 use crate::plan::GpuKernel;
 use crate::shader::{Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, word};
@@ -50,6 +50,7 @@ impl PerResult for SumKernel {
     }
 
     fn assemble(&self, t: &mut Text, _: usize, _: &[Window]) -> Result<()> {
+        t.defines.set("BLOCK", format!("{BLOCK}u"));
         t.param("terms", word("the terms of a sum", self.terms())?);
         t.param("sums", word("the sums", self.sums())?);
         t.param("size", word("the terms of a part", self.size)?);

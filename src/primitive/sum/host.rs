@@ -1,14 +1,11 @@
 //! Sums on the host.
 
-use super::SumKernel;
+use super::{BLOCK, SumKernel};
 use crate::access::{AxisIndex, Load};
 use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken};
 use crate::plan::{HostLoops, Kernel, Place};
 use num_complex::{Complex, Complex64};
 use rayon::prelude::*;
-
-/// Terms that are added one after the other before they join the total.
-const BLOCK: usize = 64;
 
 /// Results that are summed together, row by row.
 const WIDTH: usize = CHUNK / 4;

@@ -20,7 +20,7 @@ use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
 const STAGE: usize = 1 << 14;
 
 /// Consecutive terms that one loop adds before anything else is added to them.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Terms that a kernel counts, at most: in 32 bits, with room for the stride of a loop.
 const MOST_TERMS: usize = 1 << 31;

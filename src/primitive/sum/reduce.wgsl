@@ -1,4 +1,4 @@
-// One sum, or one part of a sum, for each invocation, in blocks of 64 terms (BLOCK): the tree depends on the number of terms alone.
+// One sum, or one part of a sum, for each invocation, in blocks of BLOCK terms: the tree depends on the number of terms alone.
 //
 // Of the caller: term(sum, k), the fused read; store(lin, y). Results are (part, sum): p.sums sums of p.terms terms each, in
 // parts of p.size consecutive terms.
@@ -20,7 +20,7 @@ fn main(
         var k = part * p.size;
         let last = min(k + p.size, p.terms);
         while (k < last) {
-            let end = min(k + 64u, last);
+            let end = min(k + BLOCK, last);
             var block = T();
             while (k < end) {
                 block += term(sum, k);
