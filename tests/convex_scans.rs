@@ -1,5 +1,7 @@
 //! Undersampled scans with total variation and with wavelets, against the least objective by a long run in f64.
 
+#![cfg(feature = "app")]
+
 mod common;
 
 use common::data::Random;

@@ -37,8 +37,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE|RANGE", value_parser = AngleList::parse, allow_hyphen_values = true)]
     angles: AngleList,
 
-    /// Where the image goes, (row, column) or (slice, row, column): .npy, .cfl, .tif, .nii or .nii.gz, .png of a single slice, black at
-    /// 0, or - for an .npy to the standard output
+    /// Where the image goes, (row, column) or (slice, row, column): .npy, .cfl, .tif, .nii or .nii.gz, .png (of a stack a montage), or -
+    /// for an .npy to the standard output
     #[arg(long, short, value_name = "FILE", value_parser = output::name())]
     output: PathBuf,
 
@@ -79,8 +79,8 @@ pub struct Args {
     #[command(flatten)]
     scan: scan::Args,
 
-    /// Window on the ramp filter of fbp, in frequency; of the grey values of a .png there is none, black is 0 and white the largest
-    /// value [default: ram-lak]
+    /// Window on the ramp filter of fbp, in frequency; the grey values of a .png have no option here, black is 0 and white as is
+    /// printed [default: ram-lak]
     #[arg(long, value_name = "WINDOW", value_enum)]
     window: Option<Window>,
 

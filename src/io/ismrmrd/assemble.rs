@@ -289,7 +289,7 @@ fn cropped(
     let recon = turned(header.recon);
     let finer = [2, 1, 0].into_iter().find(|&axis| (axis > 0 || solid) && header.recon[2 - axis] > [nz, ny, nx][axis]);
     if finer.is_some() {
-        notes.push(format!("not interpolated to the header's {} image", by(solid, &recon)));
+        notes.push(format!("without zero-filling not interpolated to the header's {} image", by(solid, &recon)));
     } else if recon != [nz, ny, nx] && header.recon_fov == header.encoded_fov && recon[2] < nx {
         notes.push(format!("as encoded; the header's image has {}", by(solid, &recon)));
     }

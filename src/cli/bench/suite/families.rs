@@ -164,11 +164,13 @@ fn projections(scale: Scale) -> Vec<Work> {
 fn own(scale: Scale) -> Vec<Work> {
     let n: usize = scale.of(1024, 128);
     let halve = |x: ArrayView2<Complex32>, mut y: ArrayViewMut2<Complex32>| y.zip_mut_with(&x, |y, x| *y = 0.5 * x);
-    let mut all = vec![Work::apply("functions of one's own", move || {
+    let functions = Work::apply("functions of one's own", move || {
         linop::from_fn(format!("Y={n} X={n}"), format!("Ky={n} Kx={n}"), halve, halve)
-    })];
+    });
+    #[cfg(not(feature = "gpu"))]
+    return vec![functions];
     #[cfg(feature = "gpu")]
-    all.push(Work::apply("kernels of one's own", move || {
+    let kernels = Work::apply("kernels of one's own", move || {
         let text = "@group(0) @binding(0) var<storage, read> x: array<T>;
             @group(0) @binding(1) var<storage, read_write> y: array<T>;
             @compute @workgroup_size(256)
@@ -177,6 +179,7 @@ fn own(scale: Scale) -> Vec<Work> {
             }";
         let half = linop::Wgsl::new(text);
         linop::wgsl_or(&half, &half, &linop::scalar(format!("N={}", n * n / 4), 0.5)?)
-    }));
-    all
+    });
+    #[cfg(feature = "gpu")]
+    vec![functions, kernels]
 }
