@@ -26,8 +26,7 @@ pub(crate) fn into_transforms(s: &mut Steps) -> Result<()> {
             }
             Some((extents, sum)) => {
                 let value = s.value(extents, true);
-                let mut load = sum.whole(value);
-                load.value = value;
+                let load = sum.whole(value);
                 s.replace(maker, gpu.kernel(found.pass));
                 s.redirect(maker, Store::whole(value, s.values[value.at()].len()));
                 s.replace(at, gpu.kernel(sum.kernel(load)));
