@@ -1,7 +1,7 @@
 //! What `MemoryUse` states is what is used: the heap is counted while linops are applied on the host.
 
 #[path = "common/data.rs"]
-#[allow(dead_code)] // a part of it
+#[allow(dead_code)] // it shares this file with tests that use the rest
 mod data;
 
 use data::{Random, complex, mask};

@@ -12,7 +12,7 @@
 //! Functionals that are called have no such bound: their ρ balances residuals.
 
 use super::balance::{Balance, Doubt};
-use super::options::{Reading, Teller};
+use super::options::Teller;
 use super::split::Split;
 use super::stage::{Draft, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::{CALM, Watch};
@@ -365,14 +365,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
                 part(gap)
             }
         };
-        let reading = Reading {
-            iteration: k,
-            of: iterations,
-            objective: looked.objective,
-            data_term: looked.data,
-            change: seen.change,
-            gap: Some(gap),
-        };
+        let reading = looked.reading((k, iterations), seen.change, Some(gap));
         teller.tell(reading, &mut || space.get(admm.candidate));
         if cancelled {
             return solved(space, best, k, Stop::Cancelled);

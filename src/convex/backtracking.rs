@@ -16,7 +16,7 @@
 //!
 //! N x is carried along, so that N y is a sum of what is there, and a step costs one N, as without all this.
 
-use super::options::{Reading, Teller};
+use super::options::Teller;
 use super::stage::{Draft, Looked, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
@@ -244,14 +244,7 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
             space.pass(own.keep)?;
             best = looked;
         }
-        let reading = Reading {
-            iteration: k,
-            of: iterations,
-            objective: looked.objective,
-            data_term: looked.data,
-            change: seen.change,
-            gap: None,
-        };
+        let reading = looked.reading((k, iterations), seen.change, None);
         teller.tell(reading, &mut || space.get(own.x));
         if cancelled {
             return ended(space, best, k, halved, Stop::Cancelled);

@@ -7,7 +7,7 @@
 //! with AᴴA + μ = c and g the one term of x itself. The gap between F(x(p)) and the dual objective bounds how far F is from its
 //! limit, so it alone ends the solve.
 
-use super::options::{Reading, Teller};
+use super::options::Teller;
 use super::stage::{Draft, Gap, LEAST_GAP, Looked, Objective, Smooth, Stated, penalty_norm};
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
@@ -227,14 +227,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         }
         highest = dual;
         let gap = gap / looked.objective.abs().max(f64::MIN_POSITIVE);
-        let reading = Reading {
-            iteration: k,
-            of: iterations,
-            objective: looked.objective,
-            data_term: looked.data,
-            change,
-            gap: Some(gap),
-        };
+        let reading = looked.reading((k, iterations), change, Some(gap));
         teller.tell(reading, &mut || space.get(fgp.x));
         if cancelled {
             ended = (k, Stop::Cancelled);

@@ -1,6 +1,6 @@
 //! Proximal gradient methods: ISTA, FISTA with restart, POGM.
 
-use super::options::{Reading, Teller};
+use super::options::Teller;
 use super::stage::{Draft, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
@@ -254,14 +254,7 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
             space.pass(fista.restart)?;
             run.watch.restart();
         }
-        let reading = Reading {
-            iteration: k,
-            of: iterations,
-            objective: looked.objective,
-            data_term: looked.data,
-            change: seen.change,
-            gap: None,
-        };
+        let reading = looked.reading((k, iterations), seen.change, None);
         teller.tell(reading, &mut || space.get(fista.x));
         if cancelled {
             return run.solved(space, k, Stop::Cancelled);

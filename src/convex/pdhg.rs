@@ -8,7 +8,7 @@
 //! σ ← σ/θ (Chambolle and Pock, Math. Program. 159:253, 2016). The rᵢ are as the sizes that the duals may have: steps for each block
 //! of duals, preconditioning after Pock and Chambolle (ICCV 2011, 1762) with blocks in the place of single numbers.
 
-use super::options::{Reading, Teller};
+use super::options::Teller;
 use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
@@ -301,14 +301,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             gap += d.gap(space, pdhg.x)?;
         }
         let gap = gap / looked.objective.abs().max(f64::MIN_POSITIVE);
-        let reading = Reading {
-            iteration: k,
-            of: iterations,
-            objective: looked.objective,
-            data_term: looked.data,
-            change: seen.change,
-            gap: Some(gap),
-        };
+        let reading = looked.reading((k, iterations), seen.change, Some(gap));
         teller.tell(reading, &mut || space.get(pdhg.x));
         if cancelled {
             return solved(space, best, k, halved, Stop::Cancelled);

@@ -1,5 +1,6 @@
 //! What all methods share: the space of a problem while it is drafted, the objective as passes, and ‖AᴴA‖.
 
+use super::options::Reading;
 use super::{Method, Problem, Solved, Term, dtype};
 use crate::dim::Shape;
 use crate::error::{Result, value_err};
@@ -254,6 +255,11 @@ pub(super) struct Looked {
 }
 
 impl Looked {
+    /// What is told of it, at iteration k of so many at most.
+    pub fn reading(&self, (iteration, of): (usize, usize), change: f64, gap: Option<f64>) -> Reading {
+        Reading { iteration, of, objective: self.objective, data_term: self.data, change, gap }
+    }
+
     /// What comes of an iterate that was looked at.
     pub fn solved(self, x: Tensor, method: Method, iterations: usize, stop: Stop) -> Solved {
         Solved {

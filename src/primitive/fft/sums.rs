@@ -6,7 +6,7 @@
 
 use super::gpu::PassKernel;
 use super::passes::{self, Folded, Lines};
-use crate::access::{Access, AxisIndex, Factor, Load, Post, Store};
+use crate::access::{Access, AxisIndex, Factor, Load, Post, Store, ValueId};
 use crate::error::Result;
 use crate::plan::{GpuSide, Side, Steps};
 use crate::primitive::sum::SumKernel;
@@ -24,12 +24,11 @@ pub(crate) fn into_transforms(s: &mut Steps) -> Result<()> {
                 s.replace(maker, gpu.kernel(found.pass));
                 s.redirect(maker, store);
             }
-            Some((extents, sum)) => {
-                let value = s.value(extents, true);
-                let load = sum.whole(value);
+            Some(sum) => {
+                let value = s.value(sum.extents.clone(), true);
                 s.replace(maker, gpu.kernel(found.pass));
                 s.redirect(maker, Store::whole(value, s.values[value.at()].len()));
-                s.replace(at, gpu.kernel(sum.kernel(load)));
+                s.replace(at, gpu.kernel(sum.of(value)));
             }
         }
     }
@@ -39,7 +38,7 @@ pub(crate) fn into_transforms(s: &mut Steps) -> Result<()> {
 /// A transform that adds up, and the sum of its parts where there are several.
 struct Found {
     pass: PassKernel,
-    parts: Option<(Vec<usize>, PartSum)>,
+    parts: Option<PartSum>,
 }
 
 /// The sum over the axis `axis` of (front, parts, behind).
@@ -50,15 +49,11 @@ struct PartSum {
 }
 
 impl PartSum {
-    /// The read of a value of parts, the axis of the parts last.
-    fn whole(&self, value: crate::access::ValueId) -> Load {
-        let order: Vec<usize> = (0..self.extents.len()).filter(|a| *a != self.axis).chain([self.axis]).collect();
-        Load::whole(value, &self.extents).permuted(&order)
-    }
-
-    fn kernel(self, load: Load) -> SumKernel {
-        let kept = load.extents.len() - 1;
-        self.like.again(load, kept)
+    /// The sum over the parts in a value.
+    fn of(&self, value: ValueId) -> SumKernel {
+        let kept: Vec<usize> = (0..self.extents.len()).filter(|a| *a != self.axis).collect();
+        let order = [kept.as_slice(), &[self.axis]].concat();
+        self.like.again(Load::whole(value, &self.extents).permuted(&order), kept.len())
     }
 }
 
@@ -101,7 +96,7 @@ fn find(s: &Steps, at: usize, gpu: GpuSide) -> Option<(usize, Found)> {
     let parts = (parts > 1).then(|| {
         let mut extents = over.extents.clone();
         extents.splice(over.summed.clone(), [parts]);
-        (extents.clone(), PartSum { extents, axis: over.summed.start, like: sum.clone() })
+        PartSum { extents, axis: over.summed.start, like: sum.clone() }
     });
     let pass = PassKernel { pass: folding, post, folded: Some(Folded { terms, behind }), ..pass.clone() };
     Some((maker, Found { pass, parts }))
