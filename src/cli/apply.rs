@@ -97,8 +97,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("device", device.name());
     printer.field(what, format_args!("{} -> {} ({})", linop.input()?, linop.output()?, y.dtype()));
     printer.field("time", format_args!("{:.3} ms, compiling included", 1e3 * seconds));
-    written.say(printer);
-    printer.field("wrote", args.output.display());
+    written.say(printer, args.output.display());
     printer.json(&json!({
         "device": device.name(),
         "lanes": args.common.lanes(),

@@ -90,6 +90,19 @@ impl Split {
     }
 }
 
+/// What there is to say of ranges that reach beyond what is there.
+pub fn cut_short(axes: &[(&'static str, Vec<usize>)], choice: &ScanChoice) -> Vec<String> {
+    let beyond = |(name, pick): (&'static str, &Pick)| {
+        let Pick::Range(range) = pick else { return None };
+        let (_, values) = axes.iter().find(|(axis, _)| *axis == name)?;
+        let last = *values.last()?;
+        let asked = format!("{}:{}", range.start, range.end);
+        (range.end != usize::MAX && last + 1 < range.end)
+            .then(|| format!("--{name} {asked}: {last} is the last there is"))
+    };
+    counters(choice).into_iter().filter_map(beyond).collect()
+}
+
 /// The first counter that something is chosen of, but is not there.
 fn expect_counters(path: &Path, choice: &ScanChoice, there: &[(&'static str, usize)], fix: &str) -> Result<()> {
     let asked = counters(choice).into_iter().filter(|(_, pick)| **pick != Pick::Usual);

@@ -1,6 +1,7 @@
 //! `linops calibrate`: coil maps from the centre of k-space, written for later reconstructions.
 
 use super::arrays::Arrays;
+use super::coil_maps;
 use super::common::Common;
 use super::entries::{Role, choose};
 use super::grids::read_mask;
@@ -8,16 +9,15 @@ use super::input::is_bart;
 use super::kspace::{Input, Kspace, finite, read_inputs};
 use super::numbers::from_one;
 use super::printer::{Printer, complain, count_of};
-use super::recon::{Density, Matrix, ScanArgs, by, matrix};
+use super::recon::{Density, Encoded, Matrix, ScanArgs, by, header_matrix, matrix};
 use super::samples::Trajectory;
 use super::{DONE, output, progress};
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use linops::app::noncartesian::fitting_matrix;
-use linops::app::{EspiritOptions, MapSets, WalshOptions, espirit, gridded_kspace, walsh};
-use linops::io::Output;
+use linops::app::{EspiritOptions, MapSets, WalshOptions, espirit, walsh};
+use linops::io::{Output, Whitening};
 use linops::linop::{Accuracy, NufftOptions};
-use linops::{Error, Result, Shape, Tensor};
-use ndarray::{ArrayD, Axis, IxDyn};
+use linops::{Device, Error, Result, Shape, Tensor};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -136,23 +136,23 @@ impl Args {
         }
     }
 
-    /// The maps of k-space on a grid.
-    fn estimate(&self, kspace: &ArrayD<Complex32>) -> Result<MapSets> {
+    /// The maps of k-space on a grid, of so many lines where none are asked for.
+    fn estimate(&self, kspace: ArrayViewD<Complex32>, lines: Option<usize>) -> Result<MapSets> {
         let sets = self.sets.map_or(1, NonZeroUsize::get);
-        let calibration = self.calib_size.map(NonZeroUsize::get);
+        let calibration = self.calib_size.map(NonZeroUsize::get).or(lines);
         match self.method {
             Method::Espirit => {
                 let mut options = EspiritOptions::default().sets(sets).calibration(calibration);
                 options = options.kernel(self.kernel.map(NonZeroUsize::get));
                 let (threshold, crop) =
                     (self.threshold.unwrap_or(options.threshold), self.crop.unwrap_or(options.crop));
-                espirit(kspace.view(), &options.threshold(threshold).crop(crop))
+                espirit(kspace, &options.threshold(threshold).crop(crop))
             }
             Method::Walsh => {
                 let options = WalshOptions::default().sets(sets).calibration(calibration);
                 let window = self.kernel.map_or(options.window, NonZeroUsize::get);
                 let crop = self.crop.unwrap_or(options.crop);
-                walsh(kspace.view(), &options.window(window).crop(crop))
+                walsh(kspace, &options.window(window).crop(crop))
             }
         }
     }
@@ -165,18 +165,18 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let others = [&inputs[..], &[Some(args.output.as_path())]].concat();
     let values_target =
         args.eigenvalues.as_deref().map(|path| output::reserve(path, args.force, &others)).transpose()?;
-    let Gridded { axes, images } = gridded(args)?;
+    let Read { axes, images } = read(args)?;
     let front: Vec<usize> = axes.iter().map(|(_, values)| values.len()).collect();
     if !front.is_empty() && is_bart(&args.output) {
         let message = "maps of several images are written as .npy; of a .cfl choose one, as in --slice 3";
         return Err(Error::file(&args.output, message));
     }
-    let Some(Image { kspace: first, .. }) = images.iter().flatten().next() else {
+    let Some(first) = images.iter().flatten().next() else {
         return Err(Error::file(&args.file, "no image of these counters"));
     };
-    let (coils, image) = (first.len_of(Axis(0)), first.shape()[1..].to_vec());
-    if let Some(other) = images.iter().flatten().find(|other| other.kspace.shape() != first.shape()) {
-        let (a, b) = (first.shape(), other.kspace.shape());
+    let (coils, image) = (first.coils(), first.pixels.clone());
+    if let Some(other) = images.iter().flatten().find(|other| (other.coils(), &other.pixels) != (coils, &image)) {
+        let (a, b) = (&image, &other.pixels);
         return Err(Error::file(&args.file, format!("its images have different extents, {a:?} and {b:?}; choose one")));
     }
     let sets = args.sets.map_or(1, NonZeroUsize::get);
@@ -189,7 +189,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let wait = progress::spinner("estimating coil maps");
     let start = Instant::now();
     let found: Vec<Option<Result<MapSets>>> =
-        images.iter().map(|image| image.as_ref().map(|image| args.estimate(&image.kspace))).collect();
+        images.iter().map(|image| image.as_ref().map(|image| maps(args, image))).collect();
     wait.finish_and_clear();
     let found = whole(args, found)?;
     let seconds = start.elapsed().as_secs_f64();
@@ -313,30 +313,74 @@ fn in_bart(found: MapSets) -> Result<Tensor> {
 }
 
 /// The images that maps are made of.
-struct Gridded {
+struct Read {
     /// The leading axes of several, with what their indices stand for.
     axes: Vec<(&'static str, Vec<usize>)>,
     images: Vec<Option<Image>>,
 }
 
-/// K-space on a grid (coil, …), 0 where it was not acquired, and what there is to say about it.
+/// What the maps of an image are estimated from, and what there is to say about it.
 struct Image {
-    kspace: ArrayD<Complex32>,
+    data: Data,
+    /// Of the maps.
+    pixels: Vec<usize>,
+    whitening: Option<Whitening>,
     notes: Vec<String>,
 }
 
-fn gridded(args: &Args) -> Result<Gridded> {
-    let trajectory = args.traj.as_deref().map(|path| Trajectory { path, order: None });
-    // A reconstruction whitens the maps as it does k-space.
-    let choice = args.scan.choice(true);
-    let inputs = read_inputs(&args.file, trajectory.as_ref(), &args.arrays, &choice)?;
-    inputs.warnings().iter().for_each(|warning| complain(&format!("warning: {warning}")));
-    let images = inputs.images.into_iter().map(|input| input.map(|input| on_grid(args, input)).transpose());
-    Ok(Gridded { axes: inputs.axes, images: images.collect::<Result<_>>()? })
+enum Data {
+    /// k-space (coil, …), 0 where it was not acquired, and what is better to estimate from.
+    Grid { kspace: ArrayD<Complex32>, reference: Option<ArrayD<Complex32>> },
+    /// Samples (coil, …) along a trajectory with their weights, over so many pixels, of which the maps may keep the central ones.
+    Samples {
+        kspace: ArrayD<Complex32>,
+        trajectory: ArrayD<f64>,
+        weights: ArrayD<f64>,
+        matrix: Vec<usize>,
+        device: Device,
+    },
 }
 
-fn on_grid(args: &Args, input: Input) -> Result<Image> {
+impl Image {
+    fn coils(&self) -> usize {
+        let (Data::Grid { kspace, .. } | Data::Samples { kspace, .. }) = &self.data;
+        kspace.len_of(Axis(0))
+    }
+}
+
+/// The maps of an image as its coils measure: a reconstruction whitens maps as it does k-space.
+fn maps(args: &Args, image: &Image) -> Result<MapSets> {
+    let mut found = match &image.data {
+        Data::Grid { kspace, reference } => {
+            coil_maps::on_grid(kspace, reference.as_ref(), |lines| args.estimate(lines, None))?
+        }
+        Data::Samples { kspace, trajectory, weights, matrix, device } => {
+            let nufft = NufftOptions::default().accuracy(Accuracy::Tol(1e-4));
+            let (kspace, trajectory, weights) = (kspace.view(), trajectory.view(), weights.view());
+            let one = |lines: ArrayViewD<Complex32>, side| args.estimate(lines, side);
+            coil_maps::of_samples(kspace, trajectory, weights, matrix, nufft, device, one)?
+        }
+    };
+    found.maps = coil_maps::central(found.maps, &image.pixels);
+    found.eigenvalues = coil_maps::central(found.eigenvalues, &image.pixels);
+    if let Some(whitening) = &image.whitening {
+        found.maps = whitening.measured_maps(found.maps)?;
+    }
+    Ok(found)
+}
+
+fn read(args: &Args) -> Result<Read> {
+    let trajectory = args.traj.as_deref().map(|path| Trajectory { path, order: None });
+    let choice = args.scan.choice(false);
+    let inputs = read_inputs(&args.file, trajectory.as_ref(), &args.arrays, &choice)?;
+    inputs.warnings().iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    let images = inputs.images.into_iter().map(|input| input.map(|input| image(args, input)).transpose());
+    Ok(Read { axes: inputs.axes, images: images.collect::<Result<_>>()? })
+}
+
+fn image(args: &Args, input: Input) -> Result<Image> {
     let allow = args.allow_nan;
+    let whitening = input.info().and_then(|info| info.whitening.clone());
     match input {
         Input::Grid(mut scan) => {
             if args.matrix.is_some() {
@@ -344,42 +388,59 @@ fn on_grid(args: &Args, input: Input) -> Result<Image> {
             }
             let mut said = Vec::new();
             let mask = args.mask.as_ref().map(|path| read_mask(path, &scan, &mut said)).transpose()?;
-            if let Some(lines) = scan.calibration.take_if(|lines| lines.dim() == scan.values.dim()) {
-                scan.values = lines;
-            }
             let names = scan.names();
             finite(&args.file, &mut scan.values, &names, allow)?;
+            let mut reference = scan.calibration.take();
+            if let Some(lines) = &mut reference {
+                finite(&args.file, lines, &names, allow)?;
+            }
             let Kspace { values, mut notes, info, .. } = *scan;
             notes.extend(info.map(|info| info.summary).into_iter().chain(said));
-            let kspace = match mask {
-                Some(mask) => values * &mask.mapv(Complex32::from),
-                None => values,
+            let (kspace, reference) = match mask {
+                Some(mask) => (values * &mask.mapv(Complex32::from), None),
+                None => (values, reference),
             };
-            Ok(Image { kspace, notes })
+            let pixels = kspace.shape()[1..].to_vec();
+            Ok(Image { data: Data::Grid { kspace, reference }, pixels, whitening, notes })
         }
         Input::Samples(mut scan) => {
             if args.mask.is_some() {
                 return Err(Error::file(&args.file, "--mask is for Cartesian data, and this has a trajectory"));
             }
             let bad = finite(&args.file, &mut scan.values, &["coil"], allow)?;
-            let trajectory = scan.trajectory.view();
-            let d = trajectory.len_of(Axis(trajectory.ndim() - 1));
+            let d = scan.trajectory.len_of(Axis(scan.trajectory.ndim() - 1));
             let in_trajectory = |e: Error| Error::file(args.traj.as_ref().unwrap_or(&args.file), e.to_string());
-            let matrix = match &args.matrix {
-                Some(matrix) => matrix.for_axes(d, "--matrix", "the trajectory has coordinates for an image of")?,
-                None => fitting_matrix(trajectory.view()).map_err(in_trajectory)?,
+            let asked = args
+                .matrix
+                .as_ref()
+                .map(|matrix| matrix.for_axes(d, "--matrix", "the trajectory has coordinates for an image of"));
+            let asked = asked.transpose()?;
+            let mut pixels = match &asked {
+                Some(asked) => asked.clone(),
+                None => header_matrix(&scan).map_err(in_trajectory)?,
             };
             let device = args.common.device()?;
-            let mut weights = Density::Pipe.weights(trajectory.view(), &matrix, &device)?;
+            let mut matrix = pixels.clone();
+            if let Some(encoded) = Encoded::of(&scan)
+                && encoded.is_needed(&scan, &device)?
+            {
+                matrix = encoded.matrix(&pixels);
+                encoded.take(&mut scan, &matrix, &pixels, "the object is larger than the image");
+                // Of an image that is asked for, the maps have its pixels.
+                if asked.is_none() {
+                    scan.notes.push("so are the maps, of which recon cuts the image".into());
+                    pixels.clone_from(&matrix);
+                }
+            }
+            let mut weights = Density::Pipe.weights(scan.trajectory.view(), &matrix, &device)?;
             for at in &bad {
                 weights[IxDyn(&at[1..])] = 0.0;
             }
-            let nufft = NufftOptions::default().accuracy(Accuracy::Tol(1e-4));
-            let kspace = gridded_kspace(scan.values.view(), trajectory, weights.view(), &matrix, nufft, &device)?;
             let mut notes = scan.notes;
             notes.extend(scan.info.map(|info| info.summary));
             notes.push(format!("gridded; the trajectory is {}", scan.units));
-            Ok(Image { kspace, notes })
+            let data = Data::Samples { kspace: scan.values, trajectory: scan.trajectory, weights, matrix, device };
+            Ok(Image { data, pixels, whitening, notes })
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What `recon` reads: k-space on a grid or along a trajectory, of one image or of several.
 
 use super::arrays::{Arrays, expect_coils_first, with_first, without_ones, without_ones_behind};
-use super::axes::{Split, along_first, bart_split, expect_none, is_chosen};
+use super::axes::{Split, along_first, bart_split, cut_short, expect_none, is_chosen};
 use super::input::expect_readable;
 use super::samples::{Samples, Trajectory, read_samples, samples_of};
 use linops::app::axes_doubt::{SecondAxis, second_axis};
@@ -137,7 +137,7 @@ pub fn read_inputs(
     expect_readable(path)?;
     let mut doubts = Vec::new();
     let split = match reader {
-        Reader::Scan(read) => return scans(path, read(path, choice)?, trajectory, arrays),
+        Reader::Scan(read) => return scans(path, read(path, choice)?, trajectory, arrays, choice),
         Reader::Picture(_) => return Err(Error::file(path, REAL)),
         Reader::Bart(_) if arrays.axes.is_some() => {
             return Err(Error::file(path, "--axes is for .npy and .npz; the dims of BART's files have their meanings"));
@@ -170,11 +170,18 @@ pub fn read_inputs(
         Ok(Some(input))
     });
     let images = images.collect::<Result<_>>()?;
+    doubts.extend(cut_short(&axes, choice));
     Ok(Inputs::new(axes, images, doubts))
 }
 
 /// The images of a scan.
-fn scans(path: &Path, stack: ScanStack, trajectory: Option<&Trajectory>, arrays: &Arrays) -> Result<Inputs> {
+fn scans(
+    path: &Path,
+    stack: ScanStack,
+    trajectory: Option<&Trajectory>,
+    arrays: &Arrays,
+    choice: &ScanChoice,
+) -> Result<Inputs> {
     let ScanStack { axes, images, .. } = stack;
     let images = images.into_iter().map(|scan| match scan {
         None => Ok(None),
@@ -187,7 +194,8 @@ fn scans(path: &Path, stack: ScanStack, trajectory: Option<&Trajectory>, arrays:
         }
     });
     let images = images.collect::<Result<_>>()?;
-    Ok(Inputs::new(axes, images, Vec::new()))
+    let doubts = cut_short(&axes, choice);
+    Ok(Inputs::new(axes, images, doubts))
 }
 
 /// The images of an array whose axes nobody names: a slice, a volume, or slices where the data or a choice of them say so.

@@ -9,6 +9,7 @@ mod axes;
 mod bench;
 mod calibrate;
 mod check;
+mod coil_maps;
 mod common;
 mod ct;
 mod deconv;

@@ -5,7 +5,7 @@ use super::common::expect_bytes;
 use super::input::expect_readable;
 use super::output;
 use super::printer::{Printer, count_of, short};
-use super::shown::{Bits, Look, finite};
+use super::shown::{Bits, Look, UNIT_VOXELS, finite};
 use linops::io::{Array, Depth, Format, Output, Reader, Writer, read_array, write_raster};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -224,6 +224,7 @@ impl Image {
     ) -> Result<()> {
         let path = args.output.display().to_string();
         expect_bytes((values.len() as u64).saturating_mul(12), || path.clone())?;
+        let mut shown_as = String::new();
         let writer = Format::of(target.path()).and_then(|f| f.writer);
         finite(&Array::F32(values.clone()))?;
         let depth = args.depth.map(Bits::depth);
@@ -238,7 +239,10 @@ impl Image {
         };
         match (writer, depth) {
             (Some(Writer::Array(write)), _) => write(target, &Array::F32(values))?,
-            (Some(Writer::Volume(write)), _) => write(target, &Array::F32(values), None)?,
+            (Some(Writer::Volume(write)), _) => {
+                write(target, &Array::F32(values), None)?;
+                shown_as = format!(": {UNIT_VOXELS}");
+            }
             (Some(Writer::Raster(_)), None) => {
                 write_raster(target, last(values).view(), coloured.is_some(), Depth::Float)?;
             }
@@ -249,8 +253,7 @@ impl Image {
                 let (black, white) = window.limits(planes.view());
                 let shown = args.look.samples(&values, (black, white));
                 write_raster(target, last(shown).view(), coloured.is_some(), args.look.depth())?;
-                let range = format_args!("from {} (black) to {} (white), {window}", short(black), short(white));
-                printer.field("shown", range);
+                shown_as = format!(": from {} (black) to {} (white), {window}", short(black), short(white));
                 facts.insert("shown".into(), json!([black, white]));
             }
             (Some(Writer::Picture(_) | Writer::Raster(_)), Some(depth)) => {
@@ -262,7 +265,7 @@ impl Image {
             }
             (None, _) => return Err(Error::file(&args.output, "is of a format that is not written")),
         }
-        printer.field("wrote", &path);
+        printer.field("wrote", format_args!("{path}{shown_as}"));
         facts.insert("file".into(), json!(path));
         Ok(())
     }

@@ -4,6 +4,7 @@ mod choice;
 mod combine;
 mod conventions;
 mod density;
+mod field;
 mod finish;
 mod geometry;
 mod grid;
@@ -19,6 +20,7 @@ mod warnings;
 
 pub use choice::Args as ScanArgs;
 pub use density::Density;
+pub use field::{Encoded, header_matrix};
 pub use geometry::by;
 pub use matrix::{Matrix, matrix};
 pub use report::{outcome, percent, stop_name};
@@ -74,8 +76,8 @@ pub struct Args {
     mask: Option<PathBuf>,
 
     /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01, or of Cartesian data without a
-    /// whole centre by their noise 1e-4 to 0.01, times the largest sum of squares of the maps over the coils, which is 1 for
-    /// estimated maps, and for non-Cartesian data times ΣW / pixels]
+    /// whole centre by their noise 1e-4 to 0.01, times the largest sum of squares of the maps over the coils (of maps that are
+    /// whitened the mean one), which is 1 for estimated maps, and for non-Cartesian data times ΣW / pixels]
     #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 
@@ -315,6 +317,10 @@ impl Args {
         let format = Format::of(&self.file).filter(|_| self.file.as_os_str() != "-");
         match format.and_then(|format| format.reader) {
             Some(Reader::Scan(_)) => {
+                if self.time {
+                    return Err("--time is for arrays (time, coil, …); the frames of a scan are its repetitions or phases:                                 give --repetition all or --phase all"
+                        .into());
+                }
                 if let Some(name) = self.arrays.given() {
                     return Err(format!("{name} is for arrays; the axes of a scan are known"));
                 }

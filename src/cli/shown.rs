@@ -10,6 +10,7 @@ use linops::{Error, HostArray, Result, Tensor};
 use ndarray::{Array2, ArrayD, Axis, Ix2, Ix3};
 use num_complex::Complex32;
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::path::Path;
 
 /// Options of how a result is written.
@@ -47,9 +48,12 @@ pub struct Written {
 }
 
 impl Written {
-    /// Says how a picture shows its values.
-    pub fn say(&self, printer: &Printer) {
-        self.shown.iter().for_each(|text| printer.field("shown", text));
+    /// Says where it is, and how a picture shows its values.
+    pub fn say(&self, printer: &Printer, place: impl Display) {
+        match &self.shown {
+            Some(shown) => printer.field("wrote", format_args!("{place}: {shown}")),
+            None => printer.field("wrote", place),
+        }
     }
 }
 
@@ -169,6 +173,8 @@ impl Shown {
             Some(Writer::Volume(write)) => {
                 let array = self.taken(array);
                 write(output, &if frames && array.shape().len() == 3 { apart(array) } else { array }, geometry)?;
+                let shown = geometry.is_none().then(|| UNIT_VOXELS.to_string());
+                return Ok(Written { shown, ..Written::default() });
             }
             Some(Writer::Raster(write)) => {
                 let part = self.part.unwrap_or(if real { Part::Real } else { Part::Magnitude });
@@ -231,6 +237,9 @@ fn sheet(output: &Output, samples: ArrayD<f32>) -> Result<Array2<f32>> {
     let sheet = if rank == 3 { several(samples) } else { one(samples) };
     sheet.ok_or_else(|| Error::file(output.path(), format!("{PICTURE_DIMS}, the result has {rank}; write .npy")))
 }
+
+/// What there is to say of a volume whose geometry nobody tells.
+pub const UNIT_VOXELS: &str = "voxels of 1 mm, as nothing says how large they are";
 
 /// What a picture holds.
 pub const PICTURE_DIMS: &str = "a picture has 2 dims, or 3 with several images";

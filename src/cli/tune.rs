@@ -60,7 +60,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             count_of(tuned.choices.len(), "choice")
         )),
     }
-    if let Some(folder) = &tuned.folder {
+    if let Some(folder) = tuned.folder.as_ref().filter(|_| !tuned.choices.is_empty()) {
         printer.line(format_args!("kept in {} for devices that are opened from now on", folder.display()));
     }
     printer.json(&json!({

@@ -171,9 +171,20 @@ pub(super) fn named(path: &Path) -> String {
     }
 }
 
+/// The suffixes of formats that are named by their first one, and others as they are, each with its dot.
+pub(super) fn suffixes(named: &[&str]) -> Vec<String> {
+    let all = |name: &&str| {
+        FORMATS
+            .iter()
+            .find(|f| f.suffixes[0] == *name)
+            .map_or(vec![name.to_string()], |f| f.suffixes.iter().map(ToString::to_string).collect())
+    };
+    named.iter().flat_map(all).map(|suffix| format!(".{suffix}")).collect()
+}
+
 /// ".npy, .cfl or .h5"
 fn list<'a>(formats: impl Iterator<Item = &'a Format>) -> String {
-    let all: Vec<String> = formats.map(|f| format!(".{}", f.suffixes[0])).collect();
+    let all: Vec<String> = formats.flat_map(|f| f.suffixes).map(|suffix| format!(".{suffix}")).collect();
     match all.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => all.concat(),
@@ -230,9 +241,12 @@ mod tests {
     #[test]
     fn says_what_can_be_read() {
         let error = |name: &str| read_array(name).unwrap_err().to_string();
-        assert_eq!(error("a.txt"), "a.txt: suffix .txt; an input here ends in .npy, .npz, .cfl, .png or .tif");
-        assert_eq!(error("a"), "a: no suffix; an input here ends in .npy, .npz, .cfl, .png or .tif");
+        assert_eq!(
+            error("a.txt"),
+            "a.txt: suffix .txt; an input here ends in .npy, .npz, .cfl, .hdr, .png, .tif or .tiff"
+        );
+        assert_eq!(error("a"), "a: no suffix; an input here ends in .npy, .npz, .cfl, .hdr, .png, .tif or .tiff");
         let any = Format::reader_of(Path::new("a.gif"), |_| true).unwrap_err().to_string();
-        assert!(any.ends_with("ends in .npy, .npz, .cfl, .h5, .png or .tif"), "{any}");
+        assert!(any.ends_with("ends in .npy, .npz, .cfl, .hdr, .h5, .hdf5, .mrd, .png, .tif or .tiff"), "{any}");
     }
 }

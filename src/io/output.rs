@@ -63,8 +63,8 @@ impl Output {
         let format = Format::of(path).filter(|f| f.suffixes.contains(&suffix.as_str()));
         let main = format.map_or(suffix.as_str(), |f| f.suffixes[0]);
         if !allowed.contains(&main) && !allowed.contains(&suffix.as_str()) {
-            let list: Vec<String> = allowed.iter().map(|s| format!(".{s}")).collect();
-            return Err(Error::file(path, format!("{}; an output here ends in {}", named(path), list.join(" or "))));
+            let list = super::format::suffixes(allowed).join(" or ");
+            return Err(Error::file(path, format!("{}; an output here ends in {list}", named(path))));
         }
         Ok(format)
     }

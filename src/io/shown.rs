@@ -35,8 +35,8 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Black and white of an image, whose last two axes are rows and columns. All-dark images have (0, 0), or (0, 1) where nothing
-    /// is finite.
+    /// Black and white of an image, whose last two axes are rows and columns. Where nothing is positive white is 0 and black the
+    /// smallest value; images of zeros have (0, 0), or (0, 1) where nothing is finite.
     pub fn limits(self, image: ArrayViewD<f32>) -> (f32, f32) {
         let percent = match self {
             Window::Range(black, white) => return (black, white),
@@ -48,8 +48,11 @@ impl Window {
             return (0.0, 1.0);
         }
         let largest = image.iter().copied().filter(finite).fold(f32::NEG_INFINITY, f32::max);
-        if self == Window::Max || largest <= 0.0 {
-            return (0.0, largest.max(0.0));
+        if largest <= 0.0 {
+            return (image.iter().copied().filter(finite).fold(0.0, f32::min), 0.0);
+        }
+        if self == Window::Max {
+            return (0.0, largest);
         }
         let mut object = object(image);
         if object.is_empty() {
@@ -209,6 +212,10 @@ mod tests {
         point[[5, 6]] = 3.0;
         assert_eq!(white(&point), 3.0);
         assert_eq!(white(&Array2::zeros((4, 4))), 0.0);
+        let negative = Array2::from_shape_fn((4, 4), |(y, _)| -(y as f32)).into_dyn();
+        for window in [Window::default(), Window::Max] {
+            assert_eq!(window.limits(negative.view()), (-3.0, 0.0));
+        }
         assert_eq!(white(&Array2::from_elem((4, 4), f32::NAN)), 1.0);
         assert_eq!(white(&Array2::from_elem((1, 1), 2.0)), 2.0);
     }

@@ -56,7 +56,7 @@ fn files_that_cannot_be_read() {
         ("text.h5", "HDF5"),
         ("data.cfl", "96 bytes"),
         ("lone.cfl", "lone.hdr"),
-        ("k.mat", ".npy, .npz, .cfl or .h5"),
+        ("k.mat", ".npy, .npz, .cfl, .hdr, .h5, .hdf5 or .mrd"),
         ("missing", "no suffix"),
         (".", "no suffix"),
     ] {

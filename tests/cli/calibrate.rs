@@ -63,7 +63,7 @@ fn what_cannot_be_calibrated_is_said() {
     folder.refused("calibrate kspace.npy -o m.npy --matrix 48", "--matrix is for data with a trajectory");
     folder.refused("calibrate kspace.npy -o kspace.npy --force", "kspace.npy");
     folder.refused("calibrate kspace.npy -o m.npy --eigenvalues m.npy", "named for two outputs");
-    folder.misused("calibrate kspace.npy -o m.png", ".npy or .cfl");
+    folder.misused("calibrate kspace.npy -o m.png", ".npy or .cfl or .hdr");
     folder.misused("calibrate kspace.npy -o m.npy --crop 2", "from 0 to 1");
     let mut sparse = scan.kspace;
     sparse.slice_mut(s![.., 22..26;2, ..]).fill(Complex32::default());
@@ -194,7 +194,7 @@ fn maps_of_spokes_come_from_the_gridded_centre() {
     folder.good("phantom -o k.npy --radial 30 --traj t.npy --matrix 32 --coils 4");
     folder.good("recon k.npy --traj t.npy --matrix 32 -o x.npy --device host");
     let text = folder.good("calibrate k.npy --traj t.npy --matrix 32 -o m.npy --device host");
-    assert!(text.contains("gridded") && text.contains("24 x 24"), "{text}");
+    assert!(text.contains("gridded") && text.contains("22 x 22"), "{text}");
     folder.good("recon k.npy --traj t.npy --maps m.npy -o y.npy --device host");
     let apart = distance(&folder.read("y.npy"), &folder.read("x.npy"));
     assert!(apart < 1e-4, "{apart}");

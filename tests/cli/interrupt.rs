@@ -17,7 +17,7 @@ fn begun(mut command: Command) -> (Child, BufReader<ChildStdout>) {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
-    while !line.starts_with("device") {
+    while !["device", "lambda"].iter().any(|word| line.starts_with(word)) {
         line.clear();
         assert!(lines.read_line(&mut line).unwrap() > 0, "the program ended before the solve");
     }

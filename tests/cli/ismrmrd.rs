@@ -15,6 +15,35 @@ const HEADER: &str = "<ismrmrdHeader><encoding>\
     <reconSpace><matrixSize><x>32</x><y>32</y><z>1</z></matrixSize></reconSpace>\
     <trajectory>radial</trajectory></encoding></ismrmrdHeader>";
 
+/// A header of radial lines: encoded and reconstructed matrix and mm.
+fn header(encoded: (usize, f64), recon: (usize, f64)) -> String {
+    let space = |name: &str, (n, mm): (usize, f64)| {
+        format!(
+            "<{name}><matrixSize><x>{n}</x><y>{n}</y><z>1</z></matrixSize>\
+             <fieldOfView_mm><x>{mm}</x><y>{mm}</y><z>5</z></fieldOfView_mm></{name}>"
+        )
+    };
+    let spaces = space("encodedSpace", encoded) + &space("reconSpace", recon);
+    format!("<ismrmrdHeader><encoding>{spaces}<trajectory>radial</trajectory></encoding></ismrmrdHeader>")
+}
+
+/// Scans of the head over a field of view of N pixels, of which the header encodes `encoded` and shows `recon`.
+fn head(folder: &Folder, spokes_of: usize, encoded: (usize, f64), recon: (usize, f64)) -> ArrayD<Complex32> {
+    let trajectory = golden_radial(spokes_of, 2 * N, N).unwrap().into_dyn();
+    let options = SampleOptions::default().ny(N).nx(N).coils(4).noise(0.002).seed(2);
+    let scan = sample_scan(trajectory.view(), &options).unwrap();
+    written(folder, "scan.h5", &header(encoded, recon), "dataset", &spokes(&scan.kspace, &trajectory));
+    scan.reference.into_dyn()
+}
+
+/// The distance of magnitudes after the best scale, which is given as well.
+fn off(a: &ArrayD<Complex32>, truth: &ArrayD<Complex32>) -> (f32, f32) {
+    let [a, truth] = [a, truth].map(|x| x.mapv(|v| Complex32::from(v.norm())));
+    let product: f32 = a.iter().zip(&truth).map(|(a, b)| a.re * b.re).sum();
+    let scale = product / a.iter().map(|a| a.re * a.re).sum::<f32>();
+    (distance(&a.mapv(|v| v * scale), &truth), scale)
+}
+
 /// Spokes of k-space (coil, line, sample) and coordinates (line, sample, (y, x)): x first, within ±0.5.
 fn spokes(kspace: &ArrayD<Complex32>, trajectory: &ArrayD<f64>) -> Vec<Line> {
     let spoke = |line: usize| {
@@ -48,4 +77,90 @@ fn a_file_with_its_trajectory_is_all_it_takes() {
     let text = folder.good("recon scan.h5 --traj traj.npy -o z.npy --device host");
     assert!(text.contains("in the order of the image's axes"), "{text}");
     folder.refused("recon scan.h5 --mask x.npy -o w.npy --device host", "--mask is for Cartesian data");
+}
+
+/// An image of a smaller field of view than the object has is solved on the encoded one, and cut.
+#[test]
+fn objects_beyond_the_image_do_not_fold_into_it() {
+    let folder = Folder::new();
+    head(&folder, 60, (N, 240.0), (N, 240.0));
+    folder.good("recon scan.h5 -o all.npy --device host");
+    head(&folder, 60, (N, 240.0), (N / 2, 120.0));
+    let middle = ndarray::Slice::from(N / 4..3 * N / 4);
+    let truth = folder.read("all.npy").slice_axis(Axis(0), middle).slice_axis(Axis(1), middle).to_owned();
+    let facts = folder.json("recon scan.h5 -o x.npy --device host");
+    assert_eq!((&facts["matrix"], &facts["image"]), (&serde_json::json!([N, N]), &serde_json::json!([16, 16])));
+    assert_eq!(
+        (&facts["fov_mm"], &facts["voxel_mm"]),
+        (&serde_json::json!([5.0, 120.0, 120.0]), &serde_json::json!([5.0, 7.5, 7.5]))
+    );
+    assert!(facts["notes"].to_string().contains("solved over the encoded 240 x 240 mm and cut"), "{facts}");
+    let x = folder.read("x.npy");
+    let (apart, scale) = off(&x, &truth);
+    assert!(apart < 0.02, "{apart}");
+    // The same with the maps that calibrate writes, with half of them, which is warned of, and from an image to start with.
+    let told = folder.good("calibrate scan.h5 -o m.npy --device host");
+    assert!(told.contains("solved over the encoded") && folder.read("m.npy").shape() == [4, N, N], "{told}");
+    folder.good("recon scan.h5 --maps m.npy -o y.npy --device host");
+    let again = off(&folder.read("y.npy"), &x);
+    assert!(again.0 < 0.02 && (again.1 - 1.0).abs() < 0.02, "{again:?}");
+    folder.good("calibrate scan.h5 --matrix 16 -o small.npy --device host");
+    assert_eq!(folder.read("small.npy").shape(), [4, 16, 16]);
+    folder.warned("recon scan.h5 --maps small.npy -o z.npy --device host", "larger than the field of view of the maps");
+    let folded = off(&folder.read("z.npy"), &truth).0;
+    assert!(folded > 0.1, "{folded}");
+    folder.good("recon scan.h5 --maps m.npy --reg l2:1e-3 --init x.npy -o w.npy --device host");
+    folder.good("recon scan.h5 --maps m.npy --reg l2:1e-3 -o v.npy --device host");
+    assert!(distance(&folder.read("w.npy"), &folder.read("v.npy")) < 0.02);
+
+    // What fits is solved on the field of view of the image.
+    let folder = Folder::new();
+    let truth = head(&folder, 60, (2 * N, 480.0), (N, 240.0));
+    let facts = folder.json("recon scan.h5 -o x.npy --device host");
+    assert_eq!((&facts["matrix"], &facts["image"]), (&serde_json::json!([N, N]), &serde_json::json!([N, N])));
+    let (apart, fitting) = off(&folder.read("x.npy"), &truth);
+    assert!(apart < 0.3, "{apart}");
+    // In the scale of the orthonormal transform of the image, on a quarter of the pixels as on all.
+    assert!((scale / 2.0 - 1.0).abs() < 0.1 && (fitting - 1.0).abs() < 0.1, "{scale} {fitting}");
+}
+
+#[test]
+fn the_header_says_how_many_pixels() {
+    let folder = Folder::new();
+    for (encoded, recon, image) in [(31, 31, 31), (32, 31, 32), (33, 33, 33), (32, 64, 32)] {
+        head(&folder, 40, (encoded, 240.0), (recon, 240.0));
+        let facts = folder.json("recon scan.h5 -o x.npy --force --device host");
+        assert_eq!(facts["image"], serde_json::json!([image, image]), "{encoded} {recon}");
+        let told = facts["notes"].to_string().contains(&format!("the header's image has {recon} x {recon}"));
+        assert_eq!(told, image != recon, "{facts}");
+    }
+    head(&folder, 40, (32, 240.0), (64, 240.0));
+    folder.good("recon scan.h5 -o x.npy --force --device host");
+    let told = folder.good("recon scan.h5 --zero-fill -o fine.npy --device host");
+    assert!(told.contains("zero-filled to 64 x 64") && told.contains("pixels of 3.75 x 3.75 mm"), "{told}");
+    let (coarse, fine) = (folder.read("x.npy"), folder.read("fine.npy"));
+    assert_eq!(fine.shape(), [64, 64]);
+    let every = fine
+        .slice_axis(Axis(0), ndarray::Slice::new(0, None, 2))
+        .slice_axis(Axis(1), ndarray::Slice::new(0, None, 2))
+        .to_owned();
+    assert!(distance(&every, &coarse) < 1e-4);
+}
+
+/// What it did takes eight lines, whatever is asked for.
+#[test]
+fn eight_lines_say_it() {
+    let folder = Folder::new();
+    head(&folder, 40, (32, 240.0), (64, 240.0));
+    for more in [
+        "",
+        "--zero-fill",
+        "--reg tv",
+        "--reg tv --reg l1-wavelet --zero-fill --bits 16",
+        "--rss",
+        "--compress 3 --reg l2:0.01",
+    ] {
+        let text = folder.good(&format!("recon scan.h5 {more} -o x.png --force --device host"));
+        assert!(text.lines().count() <= 8, "{more}: {text}");
+    }
 }

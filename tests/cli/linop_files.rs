@@ -228,7 +228,10 @@ fn arrays_are_known_by_any_spelling_of_their_suffix() {
     folder.text("s.json", SENSE.replace("maps.npy", "maps.NPY"));
     folder.good("check s.json --device host");
     folder.text("s.json", SENSE.replace("maps.npy", "maps.txt"));
-    folder.refused("check s.json --device host", "suffix .txt; an input here ends in .npy, .npz, .cfl, .png or .tif");
+    folder.refused(
+        "check s.json --device host",
+        "suffix .txt; an input here ends in .npy, .npz, .cfl, .hdr, .png, .tif or .tiff",
+    );
 }
 
 #[test]

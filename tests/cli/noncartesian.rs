@@ -215,7 +215,7 @@ fn volumes() {
     let two = ArrayD::<Complex32>::zeros(vec![2, 220, n]);
     folder.complex("two.npy", &(two + Complex32::from(1.0)));
     let text = folder.good("recon two.npy --traj traj.npy --iterations 2 -o z.npy --device host");
-    assert!(text.contains("10 x 10 x 10 centre samples, 4 x 4 x 4 kernel of the gridded k-space"), "{text}");
+    assert!(text.contains("8 x 8 x 8 centre samples, 4 x 4 x 4 kernel of the gridded k-space"), "{text}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_volume_is_the_same_in_all_formats() {
 #[test]
 fn what_makes_no_scan_is_refused() {
     let folder = Folder::new();
-    folder.misused("phantom -o k.png", ".npy or .cfl or .h5");
+    folder.misused("phantom -o k.png", ".npy or .cfl or .hdr or .h5 or .hdf5 or .mrd");
     folder.misused("phantom -o k.npy --matrix 4x4x4", "--matrix has 3 extents, expected 2");
     folder.misused("phantom -o k.npy --traj t.npy", "--radial");
     folder.misused("phantom -o k.npy --radial 3 --3d", "cannot be used with");

@@ -101,7 +101,7 @@ fn units_are_kept() {
     let floats = read_picture(folder.path("f.tif")).unwrap();
     assert_eq!(floats.dtype, "f4");
     assert!(far(&floats.values, &want) < 1e-2);
-    assert!(run("y8.png", "shown.png", "").contains("shown"));
+    assert!(run("y8.png", "shown.png", "").contains("shown.png: from 0 (black) to "));
     folder.misused("deconv y8.png --psf psf.npy -o n.npy --depth 8", "--depth is for .png and .tif");
 }
 
@@ -199,7 +199,7 @@ fn bad_pictures_are_refused() {
         ("deconv y.npy --psf psf.npy -o y.npy --force", "is an input as well"),
         ("deconv y.npy --psf psf.npy -o psf.npy --force", "is an input as well"),
         ("deconv line.npy --psf line.npy -o x.png", "2 axes of space"),
-        ("deconv scan.h5 --psf psf.npy -o x.npy", "ends in .npy, .npz, .cfl, .png or .tif"),
+        ("deconv scan.h5 --psf psf.npy -o x.npy", "ends in .npy, .npz, .cfl, .hdr, .png, .tif or .tiff"),
         ("denoise hole.npy -o x.npy", "NaN or infinity at [3, 4]"),
         ("inpaint y.npy -o x.npy", "nothing is missing"),
         ("inpaint hole.npy --mask psf.npy -o x.npy", "a mask of 5 x 5"),
@@ -298,7 +298,7 @@ fn small_objects_are_seen() {
         folder.real("psf.npy", &image);
         let text = folder.good("apply same.json --input psf.npy -o psf.png --force --device host");
         assert!(
-            text.contains("shown      magnitude from 0 (black) to 2 (white), percentile 99.5 of the object"),
+            text.contains("wrote      psf.png: magnitude from 0 (black) to 2 (white), percentile 99.5 of the object"),
             "{text}"
         );
         let (seen, _) = grey(&folder, "psf.png");

@@ -74,7 +74,7 @@ fn numbers_are_short_and_readings_take_a_line() {
     let text = folder.good(&format!("{args} -o x.npy"));
     let lambda = text.lines().find(|l| l.starts_with("lambda")).unwrap().split_whitespace().nth(1).unwrap();
     assert!(lambda.len() <= 9 && lambda.parse::<f32>().unwrap() > 0.0, "{text}");
-    assert!(text.contains(", tol 0\n"), "{text}");
+    assert!(text.contains(", tol 0; on host\n"), "{text}");
     let json = folder.good(&format!("{args} -o y.npy --json"));
     let history = json.split("\"history\": [\n").nth(1).unwrap().lines().next().unwrap().trim();
     assert!(

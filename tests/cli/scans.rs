@@ -123,6 +123,14 @@ fn a_noise_scan_whitens_maps_too() {
     let square: f32 = own.iter().map(|a| a.re * a.re).sum();
     let near = distance(&own.mapv(|v| v * (product / square)), &truth);
     assert!(near < 0.4, "{near}");
+    // Maps that were estimated before are those that are estimated with the image; of k-space as it is they are worse.
+    let apart = |calibrate: &str| {
+        assert_eq!(folder.run(&format!("calibrate scan.h5 -o m.npy --force {calibrate}")).code, 0);
+        assert_eq!(folder.run("recon scan.h5 --maps m.npy -o given.npy --force --device host").code, 0);
+        distance(&folder.read("given.npy"), &folder.read("own.npy"))
+    };
+    let (white, plain) = (apart(""), apart("--no-whiten"));
+    assert!(white < 0.1 && plain > 3.0 * white, "{white} {plain}");
     // Coils that are combined as they are keep their own scale.
     for (more, name) in [("", "r.npy"), ("--no-whiten", "p.npy")] {
         assert_eq!(folder.run(&format!("recon scan.h5 --rss {more} -o {name} --device host")).code, 0);
@@ -132,6 +140,51 @@ fn a_noise_scan_whitens_maps_too() {
     folder.good("recon scan.h5 --compress 2 -o two.npy --device host");
     let two = distance(&folder.read("two.npy"), &folder.read("own.npy"));
     assert!(two < 0.1, "{two}");
+}
+
+/// What is at the border of an image whose oversampling is cut goes on beyond it, and so are its maps estimated.
+#[test]
+fn maps_are_estimated_before_oversampling_is_cut() {
+    let folder = Folder::new();
+    let options = ScanOptions::default().ny(N).nx(2 * N).coils(4).acceleration(1).noise(0.001).seed(3);
+    let simulated = scan(&options).unwrap();
+    let wide = header(1).replacen("<x>32</x>", "<x>64</x>", 1).replacen("<x>240</x>", "<x>480</x>", 1);
+    let kept: Vec<Line> = lines(&simulated.kspace, 0)
+        .into_iter()
+        .filter(|line| line.line % 2 == 0 || line.line.abs_diff(16) < 6)
+        .collect();
+    written(&folder, "scan.h5", &wide, &kept);
+    let plain = folder.json("recon scan.h5 -o x.npy --device host");
+    assert_eq!(folder.read("x.npy").shape(), [N, N]);
+    folder.good("calibrate scan.h5 -o m.npy");
+    assert_eq!(folder.read("m.npy").shape(), [4, N, N]);
+    let given = folder.json("recon scan.h5 --maps m.npy -o y.npy --device host");
+    let apart = distance(&folder.read("y.npy"), &folder.read("x.npy"));
+    let [plain, given] = [plain, given].map(|facts| facts["misfit"].as_f64().unwrap());
+    assert!(apart < 1e-3 && (given / plain - 1.0).abs() < 0.01, "{apart} {plain} {given}");
+}
+
+/// Of maps of all slices, one slice takes its own; a range beyond the last slice is told.
+#[test]
+fn a_slice_takes_its_own_maps() {
+    let folder = Folder::new();
+    let kspace = simulated(&folder);
+    let all: Vec<Line> = (0..2).flat_map(|slice| lines(&kspace, slice)).collect();
+    written(&folder, "scan.h5", &header(1), &all);
+    let maps = folder.read("maps.npy");
+    let other = maps.mapv(|v| v * Complex32::new(0.0, 2.0));
+    folder.complex("both.npy", &ndarray::stack(Axis(0), &[maps.view(), other.view()]).unwrap());
+    folder.complex("other.npy", &other);
+    for (slice, own) in [(0, "maps.npy"), (1, "other.npy")] {
+        let facts =
+            folder.json(&format!("recon scan.h5 --slice {slice} --maps both.npy -o x.npy --force --device host"));
+        assert!(facts["notes"].to_string().contains(&format!("maps of slice {slice} of 2")), "{facts}");
+        folder.good(&format!("recon scan.h5 --slice {slice} --maps {own} -o y.npy --force --device host"));
+        assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
+    }
+    folder.warned("recon scan.h5 --slice 0:9 -o x.npy --force --device host", "--slice 0:9: 1 is the last there is");
+    folder.good("recon scan.h5 --slice 0: -o x.npy --force --device host");
+    folder.misused("recon scan.h5 --time -o x.npy", "--repetition all");
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub fn check_extent(trajectory: ArrayViewD<f64>, matrix: &[usize]) -> Result<()>
 }
 
 /// The largest |k| of each coordinate.
-fn reach(trajectory: &ArrayViewD<f64>) -> Result<Vec<f64>> {
+pub(super) fn reach(trajectory: &ArrayViewD<f64>) -> Result<Vec<f64>> {
     let shape = trajectory.shape();
     let d = shape.last().copied().unwrap_or(0);
     if shape.len() < 2 || !(1..=3).contains(&d) || trajectory.is_empty() {

@@ -5,10 +5,12 @@
 
 mod calibration;
 mod extent;
+mod field;
 mod units;
 
-pub use calibration::{calibrate_maps, gridded_kspace};
+pub use calibration::{calibrate_maps, calibration_side, gridded_kspace};
 pub use extent::{check_extent, fitting_matrix};
+pub use field::{FieldMisfits, field_misfits};
 pub use units::{TrajectoryUnits, constant_components, recognised_units};
 
 use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};

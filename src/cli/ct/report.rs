@@ -121,8 +121,7 @@ impl Job<'_> {
                 percent(result.misfit.unwrap_or(0.0))
             ));
         }
-        written.say(printer);
-        printer.field("wrote", &path);
+        written.say(printer, &path);
         facts.insert("shown".into(), written.facts);
         printer.json(&Value::Object(facts));
         if solving.interrupted() {

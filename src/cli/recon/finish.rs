@@ -3,7 +3,6 @@
 use super::geometry::{self, by};
 use super::matrix::{Matrix, matrix};
 use super::warnings::Warnings;
-use crate::cli::printer::Printer;
 use linops::app::partial_fourier::{Band, one_sided};
 use linops::app::{PartialFourier, fill_partial, zero_fill};
 use linops::io::ScanInfo;
@@ -66,6 +65,11 @@ enum Sets {
 }
 
 impl Finishing {
+    /// Whether a finer grid is asked for.
+    pub fn fills(&self) -> bool {
+        self.zero_fill.is_some()
+    }
+
     /// Sets the pixels of an image that has `grid` of them: what a scan says is cut of it, and the finer grid that is asked for.
     pub fn on_grid(&self, finish: &mut Finish, grid: &[usize], info: Option<&ScanInfo>) -> Result<()> {
         finish.grid = grid.to_vec();
@@ -217,15 +221,19 @@ impl Finish {
         images.into_shape_with_order(extents).map_err(|e| Error::Shape(e.to_string()))
     }
 
-    /// What was done, for people and for programs.
-    pub fn describe(&self, printer: &Printer, facts: &mut Map<String, Value>) {
+    /// "; zero-filled to 64 x 64, of it the central 48 x 48: the header's field of view", where that is asked for.
+    pub fn said(&self) -> String {
+        let cut = self.cut.as_ref().map(|cut| format!(", of it the central {}: the header's field of view", by(cut)));
+        let filled = self.filled.as_ref().map(|extents| format!("; zero-filled to {}", by(extents)));
+        filled.map_or_else(String::new, |filled| filled + &cut.unwrap_or_default())
+    }
+
+    /// What was done, for programs.
+    pub fn facts(&self, facts: &mut Map<String, Value>) {
         if !self.bands.is_empty() {
             facts.insert("partial_fourier".into(), json!(self.way.to_string()));
         }
         if let Some(extents) = &self.filled {
-            let cut =
-                self.cut.as_ref().map(|cut| format!(", of it the central {}: the header's field of view", by(cut)));
-            printer.field("zero-fill", format_args!("to {}{}", by(extents), cut.unwrap_or_default()));
             facts.insert("zero_filled".into(), json!(extents));
         }
     }

@@ -68,7 +68,10 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
     }
     let usual = usual_weight(&problem, options.lambda);
     let lambda = args.lambda.unwrap_or(match args.maps {
-        Some(_) => usual * model.scale(),
+        Some(_) => {
+            let whitening = problem.info.as_ref().and_then(|info| info.whitening.as_ref());
+            usual * model.scale() * Maps::evenness(maps, whitening)
+        }
         None => usual, // estimated maps are normalised
     });
     let by_noise = args.lambda.is_none() && usual != options.lambda;
@@ -149,8 +152,10 @@ fn described(job: &Job, problem: &Problem, sets: usize) -> Map<String, Value> {
     let locations = format!("{sampled} of {} locations, {}", problem.mask.len(), problem.mask_from);
     let said: Vec<String> = [vec![first], problem.notes.clone(), vec![locations]].concat();
     printer.field("k-space", said.join("; "));
-    if let Some(info) = &problem.info {
-        printer.field("image", geometry::said(info, &pixels, &image));
+    match &problem.info {
+        Some(info) => printer.field("image", geometry::said(info, &pixels, &image) + &finish.said()),
+        None if pixels != grid => printer.field("image", geometry::by(&image) + &finish.said()),
+        None => {}
     }
     printer.field("maps", &problem.maps.from);
     let mut facts = geometry::facts(problem.info.as_ref(), &pixels, &image);
@@ -175,7 +180,9 @@ fn described(job: &Job, problem: &Problem, sets: usize) -> Map<String, Value> {
 fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Problem> {
     let mut notes = std::mem::take(&mut input.notes);
     let given = args.mask.as_ref().map(|path| read_mask(path, &input, &mut notes)).transpose()?;
-    let maps = args.maps.as_ref().map(|path| Ok((path, read_maps(path, &input, &args.arrays, &mut notes)?)));
+    let maps = args.maps.as_ref().map(|path| {
+        Ok((path, read_maps(path, &input, args.scan.one_slice(input.info.as_ref()), &args.arrays, &mut notes)?))
+    });
     let maps = maps.transpose()?;
     let names = input.names();
     let bad = finite(&args.file, &mut input.values, &names, args.allow_nan)?;
@@ -213,11 +220,11 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
     let mut kspace = std::mem::take(&mut input.values) * &mask.mapv(Complex32::from);
     seen.warn(shifted.as_ref(), input.info.is_none(), &kspace, warnings);
     let compression = args.combine.grid(kspace.view(), mask.view(), &mut notes)?;
-    let calibration = input.calibration.take();
+    let reference = input.calibration.take();
     let whitening = input.info.as_ref().and_then(|info| info.whitening.as_ref());
     let mut maps = match maps {
         Some((path, maps)) => Maps::given(args, path, maps, whitening, &mut notes)?,
-        None => Maps::found(args, &kspace, &mask, calibration, whitening)?,
+        None => Maps::found(args, &kspace, reference, whitening)?,
     };
     if let Some(compression) = &compression {
         // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.

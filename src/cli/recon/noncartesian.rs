@@ -1,20 +1,23 @@
 //! Data with a trajectory: SENSE with the non-uniform Fourier transform, or gridding.
 
 use super::density::Density;
+use super::field::{Encoded, header_matrix};
 use super::geometry::{self, by};
 use super::inside::Inside;
+use super::maps::Maps;
 use super::matrix::{Matrix, matrix};
 use super::report::{Job, Target, percent, warn_of_lambda};
 use super::warnings::Warnings;
 use super::{ESTIMATING, default_mark};
+use crate::cli::coil_maps;
 use crate::cli::kspace::finite;
 use crate::cli::numbers::relative_error;
-use crate::cli::printer::{Printer, count_of, short};
+use crate::cli::printer::{count_of, short};
 use crate::cli::progress;
 use crate::cli::samples::{Samples, read_image_maps};
 use linops::app::maps_doubt::better_maps_of_samples;
-use linops::app::noncartesian::{check_extent, fitting_matrix};
-use linops::app::{EspiritOptions, NonCartesian, espirit, grid_coils, gridded_kspace};
+use linops::app::noncartesian::check_extent;
+use linops::app::{NonCartesian, grid_coils};
 use linops::dim::Shape;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
@@ -129,7 +132,10 @@ impl Args {
 /// What is reconstructed from.
 struct Problem {
     samples: Samples,
+    /// Pixels of the solve.
     matrix: Vec<usize>,
+    /// Those of it that the image has, where it is cut.
+    image: Option<Vec<usize>>,
     /// Weights of the samples.
     density: ArrayD<f64>,
     /// `None` where only the coils' root of the sum of squares is asked for.
@@ -148,12 +154,19 @@ impl Problem {
 }
 
 pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
-    let Job { args, device, printer, warnings, .. } = job;
+    let Job { args, device, warnings, .. } = job;
     let nufft = args.noncartesian.nufft();
     let problem = prepare(args, samples, &job.target, device, warnings)?;
+    let info = problem.samples.info.as_ref();
+    args.finishing.on_grid(&mut job.finish, &problem.matrix, info)?;
+    if let Some(image) = &problem.image {
+        job.start = job
+            .start
+            .take()
+            .map(|start| if start.shape() == image { Encoded::padded(&start, &problem.matrix) } else { start });
+    }
     job.expect_start(&problem.matrix)?;
-    args.finishing.on_grid(&mut job.finish, &problem.matrix, None)?;
-    job.scan.clone_from(&problem.samples.info);
+    job.scan = info.cloned();
     let Problem { samples, matrix, density, maps, .. } = &problem;
     let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
     let dims = image_dims(matrix.len());
@@ -166,15 +179,18 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
         _ => Vec::new(),
     };
     let said: String = normals.iter().map(|normal| format!("; normal {normal}")).collect();
-    describe(args, &problem, &said, printer);
-    let mut facts = facts(args, &problem, device);
+    describe(&job, &problem, &said);
+    let mut facts = facts(&job, &problem);
     match model {
         Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || model.gridded(kspace, device)),
         Some(model) => {
             let doubt = || doubt(args, &problem);
             let doubt: Option<&dyn Fn() -> Option<String>> = if args.maps.is_some() { Some(&doubt) } else { None };
             let job = Job { doubt, ..job };
-            let lambda = args.lambda.unwrap_or(options.lambda * model.scale());
+            let whitening = samples.info.as_ref().and_then(|info| info.whitening.as_ref());
+            let whitening = whitening.filter(|_| args.maps.is_some());
+            let evenness = maps.as_ref().map_or(1.0, |maps| Maps::evenness(maps, whitening));
+            let lambda = args.lambda.unwrap_or(options.lambda * model.scale() * evenness);
             warn_of_lambda(lambda, model.scale(), warnings);
             for normal in normals {
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
@@ -230,9 +246,7 @@ fn prepare(
     let d = samples.trajectory.len_of(Axis(samples.trajectory.ndim() - 1));
     let coils = samples.values.len_of(Axis(0));
     let mut maps = args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d)?))).transpose()?;
-    if let Some((_, maps)) = &maps {
-        encoded_for(&mut samples, &maps.shape()[1..]);
-    }
+    let encoded = Encoded::of(&samples);
     let asked = own.matrix_for(d)?;
     let known = maps.as_ref().map(|(_, maps)| maps.shape()[1..].to_vec()).or_else(|| asked.clone());
     if samples.info.is_none() || own.traj.is_some() {
@@ -244,18 +258,25 @@ fn prepare(
     /// What is beyond this is no k-space of any image.
     const MOST: f64 = (1 << 20) as f64;
     let smaller = asked.is_some() && samples.trajectory.iter().all(|k| k.abs() <= MOST);
-    let matrix = match (&maps, asked) {
-        (Some((path, maps)), Some(asked)) if maps.shape()[1..] != asked => {
-            let message = format!("coil maps of {:?} pixels, but --matrix asks for {asked:?}", &maps.shape()[1..]);
+    let of_maps = maps.as_ref().map(|(_, maps)| maps.shape()[1..].to_vec());
+    let encoded_maps = match (&encoded, &of_maps) {
+        (Some(encoded), Some(pixels)) => encoded.image_of_maps(&samples, pixels, asked.as_deref())?,
+        _ => None,
+    };
+    let image_of_maps = encoded_maps.clone().or_else(|| of_maps.clone());
+    let mut matrix = match (&maps, image_of_maps, &asked) {
+        (Some((path, _)), Some(image), Some(asked)) if image != *asked => {
+            let pixels = of_maps.as_deref().unwrap_or_default();
+            let message = format!("coil maps of {pixels:?} pixels, but --matrix asks for {asked:?}");
             return Err(Error::file(path, message));
         }
-        (Some((_, maps)), _) => maps.shape()[1..].to_vec(),
-        (None, Some(asked)) => asked,
-        (None, None) => {
+        (_, Some(image), _) => image,
+        (_, None, Some(asked)) => asked.clone(),
+        (_, None, None) => {
             if samples.info.is_none() || own.traj.is_some() {
                 args.units.expect_steps(&samples.trajectory, &samples.units).map_err(in_trajectory)?;
             }
-            fitting_matrix(samples.trajectory.view()).map_err(in_trajectory)?
+            header_matrix(&samples).map_err(in_trajectory)?
         }
     };
     expect_size(coils, &matrix)?;
@@ -292,6 +313,44 @@ fn prepare(
         }
         None => in_trajectory(e),
     })?;
+    if let Some(said) =
+        header_image(&samples, &matrix).filter(|_| asked.is_none() && maps.is_none() && !args.finishing.fills())
+    {
+        samples.notes.push(said);
+    }
+    let solves = !own.gridding_only && !args.combine.rss && bad.is_empty();
+    let whole = match (&encoded, &of_maps) {
+        (Some(_), Some(pixels)) if encoded_maps.is_some() => Some((pixels.clone(), "the maps are of that")),
+        (Some(encoded), _) if solves && encoded.is_needed(&samples, device)? => {
+            let whole = encoded.matrix(&matrix);
+            let outside = "what lies outside folds into the image";
+            match &maps {
+                Some((path, _)) => {
+                    warnings.say_cause(format!(
+                        "the object is larger than the field of view of the maps {}: {outside}; give maps of the encoded {}, as calibrate \
+                         estimates them",
+                        path.display(),
+                        by(&whole)
+                    ));
+                    None
+                }
+                None if expect_size(coils, &whole).is_err() => {
+                    warnings.say_cause(format!(
+                        "the object is larger than the image, but the encoded {} pixels are too many: {outside}",
+                        by(&whole)
+                    ));
+                    None
+                }
+                None => Some((whole, "the object is larger than the image")),
+            }
+        }
+        _ => None,
+    };
+    let (mut image, mut raised) = (None, 1.0);
+    if let (Some(encoded), Some((whole, why))) = (&encoded, whole) {
+        raised = encoded.take(&mut samples, &whole, &matrix, why);
+        image = Some(std::mem::replace(&mut matrix, whole));
+    }
     let shape = Shape::new(linops::dim::parse_dims(image_dims(d))?, matrix.clone())?;
     target.check_shape(&shape)?;
 
@@ -299,6 +358,10 @@ fn prepare(
         Some(density) => density,
         None => method.weights(samples.trajectory.view(), &matrix, device)?,
     };
+    if raised != 1.0 && inside.is_none() && !matches!(method, Density::File(_) | Density::None) {
+        // In cycles of the image's field of view, as when that is solved on.
+        density /= f64::from(raised).powi(2);
+    }
     for at in &bad {
         density[IxDyn(at)] = 0.0;
     }
@@ -338,17 +401,18 @@ fn prepare(
             };
             let wait = progress::spinner("estimating coil maps");
             let (kspace, trajectory) = (samples.values.view(), samples.trajectory.view());
-            let gridded = gridded_kspace(kspace, trajectory, weights.view(), &matrix, nufft, device);
-            let found = gridded.and_then(|k| espirit(k.view(), &EspiritOptions::default()));
+            let found =
+                coil_maps::of_samples(kspace, trajectory, weights.view(), &matrix, nufft, device, coil_maps::usual);
             wait.finish_and_clear();
             let found = found.map_err(|e| e.at(ESTIMATING))?;
             let maps = found.set(0)?;
             if let Some(whitening) = samples.info.as_ref().and_then(|info| info.whitening.as_ref()) {
                 shading = Some(whitening.shading(maps.view())?);
             }
-            (Some(maps), format!("estimated by {} of the gridded k-space", found.method))
+            (Some(maps), format!("estimated by {}", found.method))
         }
     };
+    let maps = maps.map(|maps| if raised == 1.0 { maps } else { maps * Complex32::from(raised) });
     // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.
     let maps = match (&compression, maps) {
         (Some(compression), Some(maps)) => Some(compression.maps(maps.view())?),
@@ -357,25 +421,15 @@ fn prepare(
     if let Some(compression) = &compression {
         samples.values = compression.kspace(samples.values.view())?;
     }
-    Ok(Problem { samples, matrix, density, maps, maps_from, shading })
+    Ok(Problem { samples, matrix, image, density, maps, maps_from, shading })
 }
 
-/// Coil maps of the encoded matrix are maps of its field of view: then that is reconstructed.
-fn encoded_for(samples: &mut Samples, maps: &[usize]) {
-    let d = maps.len();
-    let Some(info) = &mut samples.info else { return };
-    let (encoded, fov, whole) = (info.encoded_matrix, info.fov_mm, info.encoded_fov_mm);
-    let own = (3 - d..3).map(|axis| (encoded[axis] as f64 * fov[axis] / whole[axis]).round());
-    if maps != &encoded[3 - d..] || fov == whole || own.eq(maps.iter().map(|n| *n as f64)) {
-        return;
-    }
-    for axis in 3 - d..3 {
-        let last = samples.trajectory.ndim() - 1;
-        let mut along = samples.trajectory.index_axis_mut(Axis(last), axis + d - 3);
-        along.mapv_inplace(|k| k * whole[axis] / fov[axis]);
-    }
-    info.fov_mm = whole;
-    samples.notes.push("the maps are of the encoded field of view, and so is the image".into());
+/// What there is to say of an image that is not the header's.
+fn header_image(samples: &Samples, matrix: &[usize]) -> Option<String> {
+    let info = samples.info.as_ref()?;
+    let header = &info.recon_matrix[3 - matrix.len()..];
+    let how = if header.iter().zip(matrix).all(|(n, own)| n >= own) { "; --zero-fill gives that" } else { "" };
+    (header != matrix).then(|| format!("as encoded; the header's image has {}{how}", by(header)))
 }
 
 /// Warns where the strongest sample is far from the centre of k-space.
@@ -421,7 +475,8 @@ fn root_of_squares(coils: &ArrayD<Complex32>) -> ArrayD<Complex32> {
     coils.map_axis(Axis(0), |values| Complex32::from(values.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()))
 }
 
-fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Printer) {
+fn describe(job: &Job, problem: &Problem, normals: &str) {
+    let Job { args, printer, finish, .. } = job;
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
     let (coils, sizes) = (samples.values.len_of(Axis(0)), samples.values.shape());
@@ -432,8 +487,8 @@ fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Prin
     let trajectory = format!("trajectory {}", samples.units);
     printer.field("k-space", [vec![first, trajectory], samples.notes.clone()].concat().join("; "));
     match &samples.info {
-        Some(info) => printer.field("image", geometry::said(info, matrix, matrix)),
-        None => printer.field("image", by(matrix)),
+        Some(info) => printer.field("image", geometry::said(info, &finish.pixels(), &finish.kept()) + &finish.said()),
+        None => printer.field("image", by(matrix) + &finish.said()),
     }
     printer.field("maps", maps_from);
     printer.field(
@@ -449,10 +504,11 @@ fn describe(args: &super::Args, problem: &Problem, normals: &str, printer: &Prin
 }
 
 /// The same as JSON.
-fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, Value> {
+fn facts(job: &Job, problem: &Problem) -> Map<String, Value> {
+    let Job { args, device, finish, .. } = job;
     let Problem { samples, matrix, maps_from, .. } = problem;
     let own = &args.noncartesian;
-    let mut facts = geometry::facts(samples.info.as_ref(), matrix, matrix);
+    let mut facts = geometry::facts(samples.info.as_ref(), &finish.pixels(), &finish.kept());
     let info = samples.info.iter().map(|info| info.summary.clone());
     facts.extend([
         ("device".into(), json!(device.name())),
@@ -461,6 +517,7 @@ fn facts(args: &super::Args, problem: &Problem, device: &Device) -> Map<String, 
         ("samples".into(), json!(samples.values.shape()[1..])),
         ("trajectory".into(), json!(samples.units)),
         ("matrix".into(), json!(matrix)),
+        ("image".into(), json!(finish.kept())),
         ("dcf".into(), json!(own.dcf().describe())),
         ("maps".into(), json!(maps_from)),
         ("nufft_tol".into(), json!(own.tol())),

@@ -33,8 +33,9 @@ pub(super) enum Target<'a> {
 /// An image of a stack.
 pub(super) struct Part {
     pub image: ArrayD<Complex32>,
-    /// The pixels over the field of view of its k-space.
+    /// The pixels over the field of view that it was solved on, and that in mm, where it is known.
     pub whole: Vec<usize>,
+    pub fov_mm: Option<[f64; 3]>,
 }
 
 impl Target<'_> {
@@ -48,7 +49,8 @@ impl Target<'_> {
             }
             Target::Kept(place) => {
                 let whole = finish.whole(image.shape().extents());
-                *place.borrow_mut() = Some(Part { image: image.to_array()?, whole });
+                let fov_mm = scan.map(|info| info.fov_mm);
+                *place.borrow_mut() = Some(Part { image: image.to_array()?, whole, fov_mm });
                 Ok(Written::default())
             }
         }
@@ -104,15 +106,15 @@ impl Job<'_> {
         printer.field(
             "lambda",
             format_args!(
-                "{}{}, at most {iterations}{} iterations, tol {}{}",
+                "{}{}, at most {iterations}{} iterations, tol {}{}; on {}",
                 short(lambda),
                 if why.is_empty() { default_mark(args.lambda.is_some()).to_string() } else { format!(" ({why})") },
                 default_mark(args.iterations.is_some()),
                 short(tol),
-                default_mark(args.tol.is_some())
+                default_mark(args.tol.is_some()),
+                device.name()
             ),
         );
-        printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
         let start = Instant::now();
@@ -131,9 +133,8 @@ impl Job<'_> {
         if settled || matches!(result.stop, Stop::Converged | Stop::Attained) {
             question(result.misfit, doubt, warnings);
         }
-        finish.describe(printer, &mut facts);
-        written.say(printer);
-        printer.field("wrote", &path);
+        finish.facts(&mut facts);
+        written.say(printer, &path);
         facts.insert("shown".into(), written.facts);
         facts.extend([
             ("lambda".into(), json!(decimal(lambda))),
@@ -177,13 +178,13 @@ impl Job<'_> {
         printer.field(
             "iterations",
             format_args!(
-                "at most {iterations}{}, tol {}{}: {rule}",
+                "at most {iterations}{}, tol {}{}: {rule}; on {}",
                 default_mark(args.iterations.is_some()),
                 short(tol),
-                default_mark(args.tol.is_some())
+                default_mark(args.tol.is_some()),
+                device.name()
             ),
         );
-        printer.field("device", device.name());
         let solving = Solving::begin();
         let bar = progress::iterations(iterations);
         let start = Instant::now();
@@ -199,29 +200,31 @@ impl Job<'_> {
         )?;
 
         let path = args.output.display();
-        terms.iter().for_each(|term| printer.field("reg", describe(term)));
-        let n = count_of(solved.iterations, "iteration");
-        printer.field("solved", format_args!("{seconds:.3} s, {n} of {} ({})", solved.method, ending(solved.stop)));
-        let parts = format_args!(
-            "{}, of it data {}; misfit {}",
-            short(solved.objective),
-            short(solved.data_term),
-            percent(solved.misfit)
-        );
-        printer.field("objective", parts);
-        if solved.halved > 0 {
-            printer.field(
-                "",
-                format_args!("the step was halved {}, as the objective grew", count_of(solved.halved, "time")),
-            );
+        if !terms.is_empty() {
+            printer.field("reg", terms.iter().map(describe).collect::<Vec<_>>().join("; "));
         }
+        let n = count_of(solved.iterations, "iteration");
+        let halved = match solved.halved {
+            0 => String::new(),
+            times => format!("; the step was halved {}, as the objective grew", count_of(times, "time")),
+        };
+        printer.field(
+            "solved",
+            format_args!(
+                "{seconds:.3} s, {n} of {} ({}); objective {}, of it data {}; misfit {}{halved}",
+                solved.method,
+                ending(solved.stop),
+                short(solved.objective),
+                short(solved.data_term),
+                percent(solved.misfit)
+            ),
+        );
         if solved.stop == Stop::Converged {
             question(solved.misfit, doubt, warnings);
         }
         terms.iter().filter_map(far_from_the_data).for_each(|text| warnings.say(text));
-        finish.describe(printer, &mut facts);
-        written.say(printer);
-        printer.field("wrote", &path);
+        finish.facts(&mut facts);
+        written.say(printer, &path);
         facts.insert("shown".into(), written.facts);
         let terms = terms.iter().map(|t| {
             json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
@@ -275,16 +278,14 @@ impl Job<'_> {
         image: impl FnOnce(&Finish) -> Result<ArrayD<Complex32>>,
     ) -> Result<u8> {
         let Job { args, target, device, printer, warnings, finish, scan, .. } = self;
-        printer.field("device", device.name());
         let start = Instant::now();
         let image = finish.grid(image(&finish)?)?;
         let seconds = start.elapsed().as_secs_f64();
         let written = target.put(&Tensor::from_array(image, dims)?, &args.shown, scan.as_ref(), &finish)?;
         let path = args.output.display();
-        printer.field(made, format_args!("{seconds:.3} s"));
-        finish.describe(printer, &mut facts);
-        written.say(printer);
-        printer.field("wrote", &path);
+        printer.field(made, format_args!("{seconds:.3} s on {}", device.name()));
+        finish.facts(&mut facts);
+        written.say(printer, &path);
         facts.insert("shown".into(), written.facts);
         facts.extend([
             ("seconds".into(), json!(seconds)),

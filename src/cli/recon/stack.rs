@@ -36,7 +36,7 @@ pub(super) fn run(
     // Of the slices, of whatever else is first.
     let slices = axes.iter().position(|(name, _)| *name == "slice");
     let step: usize = slices.map_or(1, |at| extents[at + 1..].iter().product());
-    let infos: Vec<ScanInfo> = match slices {
+    let mut infos: Vec<ScanInfo> = match slices {
         Some(at) => (0..extents[at])
             .filter_map(|slice| {
                 images[slice * step..(slice + 1) * step].iter().flatten().find_map(Input::info).cloned()
@@ -83,7 +83,11 @@ pub(super) fn run(
         warnings.say(format!("image {at} of the stack is left 0: {e}"));
     }
     let seconds = start.elapsed().as_secs_f64();
-    let whole = parts.iter().flatten().next().map(|part| part.whole.clone()).unwrap_or_default();
+    let first = parts.iter().flatten().next();
+    let whole = first.map(|part| part.whole.clone()).unwrap_or_default();
+    if let Some(fov_mm) = first.and_then(|part| part.fov_mm) {
+        infos.iter_mut().for_each(|info| info.fov_mm = fov_mm);
+    }
     let parts = parts.into_iter().map(|part| part.map(|part| part.image)).collect();
     let stack = stacked(&args.file, parts, &extents)?;
     let shape: Vec<String> = stack.shape().iter().map(usize::to_string).collect();
@@ -95,7 +99,7 @@ pub(super) fn run(
     let shown = write(args, target, stack, &names, &infos, &whole)?;
 
     if let Some(first) = reports.first() {
-        let last = ["solved", "gridded", "objective", "wrote", "reg"];
+        let last = ["solved", "gridded", "wrote", "reg"];
         first.fields.iter().filter(|(label, _)| !last.contains(&&**label)).for_each(|(l, text)| printer.field(l, text));
     }
     let facts: Vec<Value> = reports.into_iter().flat_map(|kept| kept.values).collect();
@@ -106,8 +110,7 @@ pub(super) fn run(
         if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
     printer.field("solved", format_args!("{seconds:.3} s, {}{misfit}", count_of(facts.len(), "image")));
     let path = args.output.display().to_string();
-    shown.say(printer);
-    printer.field("wrote", format_args!("{path}: ({}, y, x) = {}", names.join(", "), shape.join(" x ")));
+    shown.say(printer, format_args!("{path}, ({}, y, x) = {}", names.join(", "), shape.join(" x ")));
     let axes: Vec<Value> = axes.iter().map(|(name, values)| json!({ "axis": name, "values": values })).collect();
     printer.json(&json!({
         "stack": axes,

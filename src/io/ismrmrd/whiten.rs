@@ -38,26 +38,44 @@ impl Whitening {
     /// # Errors
     /// They have another number of channels.
     pub fn apply<D: Dimension>(&self, mut values: ArrayViewMut<Complex32, D>) -> Result<()> {
+        self.each_pixel(values.view_mut(), |column, row| (0..=row).map(|c| self.matrix[[row, c]] * column[c]).sum())
+    }
+
+    /// What values (channel, …) were before [`apply`](Self::apply); 0 in a channel without noise.
+    ///
+    /// # Errors
+    /// They have another number of channels.
+    pub fn undo<D: Dimension>(&self, mut values: ArrayViewMut<Complex32, D>) -> Result<()> {
+        let mut before = vec![Complex32::default(); self.matrix.nrows()];
+        self.each_pixel(values.view_mut(), |column, row| {
+            let known: Complex32 = (0..row).map(|c| self.matrix[[row, c]] * before[c]).sum();
+            let own = self.matrix[[row, row]];
+            before[row] = if own == Complex32::default() { own } else { (column[row] - known) / own };
+            before[row]
+        })
+    }
+
+    /// Puts `value(channels, c)` into each channel c of each pixel, the first channel first.
+    fn each_pixel<D: Dimension>(
+        &self,
+        mut values: ArrayViewMut<Complex32, D>,
+        mut value: impl FnMut(&[Complex32], usize) -> Complex32,
+    ) -> Result<()> {
         let channels = self.matrix.nrows();
         let came = values.shape().first().copied().unwrap_or(0);
         if came != channels {
             return shape_err!("{came} channels to whiten, expected {channels} as in the noise scan");
         }
         let rest = values.len() / channels.max(1);
-        // Row i needs the rows up to i: from the last on it can be done in place.
         let mut column = vec![Complex32::default(); channels];
         let mut flat: Vec<&mut Complex32> = values.iter_mut().collect();
         for at in 0..rest {
             (0..channels).for_each(|c| column[c] = *flat[c * rest + at]);
-            for row in 0..channels {
-                *flat[row * rest + at] = (0..=row).map(|c| self.matrix[[row, c]] * column[c]).sum();
-            }
+            (0..channels).for_each(|row| *flat[row * rest + at] = value(&column, row));
         }
         Ok(())
     }
-}
 
-impl Whitening {
     /// The root of the sum of squares over the channels of what `maps` (channel, …) of whitened k-space are without whitening.
     ///
     /// Maps estimated from whitened k-space have the sum of squares 1 there, and the image a shading by the noise. Times this it
@@ -66,19 +84,23 @@ impl Whitening {
     /// # Errors
     /// They have another number of channels.
     pub fn shading<D: RemoveAxis>(&self, maps: ArrayView<Complex32, D>) -> Result<Array<f32, D::Smaller>> {
-        let channels = self.matrix.nrows();
-        if maps.len_of(Axis(0)) != channels {
-            return shape_err!("{} channels, expected {channels} as in the noise scan", maps.len_of(Axis(0)));
+        let mut before = maps.to_owned();
+        self.undo(before.view_mut())?;
+        Ok(before.map_axis(Axis(0), |pixel| pixel.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()))
+    }
+
+    /// Maps (channel, …) of whitened k-space as maps of the channels as they were measured, their sum of squares 1 or 0: what
+    /// [`apply`](Self::apply) makes maps of the whitened channels of.
+    ///
+    /// # Errors
+    /// They have another number of channels.
+    pub fn measured_maps<D: RemoveAxis>(&self, mut maps: Array<Complex32, D>) -> Result<Array<Complex32, D>> {
+        self.undo(maps.view_mut())?;
+        let root = maps.map_axis(Axis(0), |pixel| pixel.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt());
+        for mut channel in maps.axis_iter_mut(Axis(0)) {
+            channel.zip_mut_with(&root, |v, root| *v = if *root > 0.0 { *v / *root } else { Complex32::default() });
         }
-        let mut before = vec![Complex32::default(); channels];
-        Ok(maps.map_axis(Axis(0), |pixel| {
-            for row in 0..channels {
-                let known: Complex32 = (0..row).map(|c| self.matrix[[row, c]] * before[c]).sum();
-                let own = self.matrix[[row, row]];
-                before[row] = if own == Complex32::default() { own } else { (pixel[row] - known) / own };
-            }
-            before.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()
-        }))
+        Ok(maps)
     }
 }
 
@@ -199,6 +221,35 @@ fn inverse_of_root(psi: &Array2<Complex64>, out: impl Fn(usize) -> bool) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn undone_is_as_before() {
+        let matrix = Array2::from_shape_fn((3, 3), |(i, j)| match i.cmp(&j) {
+            std::cmp::Ordering::Less => Complex32::default(),
+            std::cmp::Ordering::Equal => Complex32::from(0.5 + i as f32),
+            std::cmp::Ordering::Greater => Complex32::new(0.4, -0.3 * j as f32),
+        });
+        let mut whitening = Whitening { matrix, deviation: vec![1.0; 3], correlation: 0.0, samples: 100 };
+        let maps = Array2::from_shape_fn((3, 5), |(c, x)| Complex32::new(1.0 + c as f32, x as f32 - 2.0));
+        let mut there = maps.clone();
+        whitening.apply(there.view_mut()).unwrap();
+        assert!((&there - &maps).iter().any(|d| d.norm() > 0.5));
+        let unit = |maps: &Array2<Complex32>| {
+            let root = maps.map_axis(Axis(0), |p| Complex32::from(p.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()));
+            maps / &root
+        };
+        let found = whitening.measured_maps(unit(&there)).unwrap();
+        assert!((&found - &unit(&maps)).iter().all(|d| d.norm() < 1e-5));
+        let mut back = there.clone();
+        whitening.undo(back.view_mut()).unwrap();
+        assert!((&back - &maps).iter().all(|d| d.norm() < 1e-5));
+        // A channel without noise says nothing.
+        whitening.matrix.row_mut(1).fill(Complex32::default());
+        whitening.matrix.column_mut(1).fill(Complex32::default());
+        let found = whitening.measured_maps(there).unwrap();
+        assert!(found.row(1).iter().all(|v| *v == Complex32::default()) && found.iter().all(|v| v.is_finite()));
+        assert!(whitening.measured_maps(Array2::zeros((2, 5))).is_err());
+    }
 
     #[test]
     fn the_inverse_of_the_root_whitens() {
