@@ -2,11 +2,14 @@
 
 Scans beside SigPy's L1WaveletRecon and TotalVariationRecon, and gaps of a picture beside PyLops' fista and splitbregman, each to
 within 1e-3 of its own limit; Richardson-Lucy and SIRT beside scikit-image. Theirs penalise all coefficients, and wrap differences
-round or add their magnitudes axis by axis, so objectives are not compared, only how long each takes to come to rest. Times are those of the host without reading files, medians over alternating rounds.
+round or add their magnitudes axis by axis, so objectives are not compared, only how long each takes to come to rest. Times are those
+of the host without reading files, medians over alternating rounds. Where BART's `bart` is on the path, scans beside it, both as
+whole commands with their files, each until its image is within 1e-3 of its own limit.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,11 +76,8 @@ def first_within(values, part=1e-3):
     return next(k for k, v in enumerate(values) if v <= least * (1 + part)) + 1
 
 
-def scans():
-    app, sigpy = module("sigpy.mri.app"), module("sigpy")
-    if app is None:
-        return
-    n, coils = 192, 8
+def scan(n, coils):
+    """k-space, maps and mask of a head."""
     y, x = np.mgrid[-1 : 1 : n * 1j, -1 : 1 : n * 1j]
     angles = 2 * np.pi * np.arange(coils) / coils
     maps = np.stack([np.exp(-((x - np.cos(t)) ** 2 + (y - np.sin(t)) ** 2) / 1.5 + 1j * t) for t in angles])
@@ -86,7 +86,15 @@ def scans():
     kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(maps * head(n), axes=(1, 2)), norm="ortho"), axes=(1, 2))
     kspace += 0.005 * (RNG.standard_normal(kspace.shape) + 1j * RNG.standard_normal(kspace.shape))
     kspace = (kspace * mask).astype(np.complex64)
-    maps = maps.astype(np.complex64)
+    return kspace, maps.astype(np.complex64), mask
+
+
+def scans():
+    app, sigpy = module("sigpy.mri.app"), module("sigpy")
+    if app is None:
+        return
+    n, coils = 192, 8
+    kspace, maps, mask = scan(n, coils)
     files = [path("k.npy", kspace), "--maps", path("m.npy", maps), "--mask", path("w.npy", mask.astype(np.float32))]
     back = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace, axes=(1, 2)), norm="ortho"), axes=(1, 2))
     scale = float(abs((maps.conj() * back).sum(0)).max())
@@ -110,6 +118,67 @@ def scans():
             f"{name}, {their_iterations} iterations",
             lambda: timed(theirs(kspace, maps, weight * scale, weights=mask, max_iter=their_iterations, show_pbar=False).run),
         )
+
+
+def bart_scans():
+    if shutil.which("bart") is None:
+        print("bart is not installed: its rows are left out", flush=True)
+        return
+    n, coils = 256, 8
+    kspace, maps, _ = scan(n, coils)
+    back = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace, axes=(1, 2)), norm="ortho"), axes=(1, 2))
+    scale = float(abs((maps.conj() * back).sum(0)).max())
+    for name, array in (("k", kspace), ("m", maps)):
+        path(f"{name}.npy", array)
+        array.tofile(path(f"{name}.cfl"))
+        with open(path(f"{name}.hdr"), "w") as header:
+            header.write(f"# Dimensions\n{n} {n} 1 {coils}\n")
+
+    def run(*command):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    def own(iterations, *asked):
+        common = [path("k.npy"), "--maps", path("m.npy"), "-o", path("o.npy"), "--force", "--device", "host"]
+        return run(BINARY, "recon", *common, *asked, "--tol", "0", "--iterations", str(iterations))
+
+    def their(iterations, *asked):
+        return run("bart", "pics", "-S", "-w", "1", "-i", str(iterations), *asked, path("k"), path("m"), path("b"))
+
+    def image(whose):
+        return np.load(path("o.npy")) if whose is own else np.fromfile(path("b.cfl"), np.complex64).reshape(n, n)
+
+    def to_rest(whose, *asked):
+        """The least power of 2, or 3/2 of one, of iterations whose image is within 1e-3 of that of 768."""
+        counts = sorted([2**k for k in range(2, 9)] + [3 * 2**k for k in range(1, 8)])
+        whose(2 * counts[-1], *asked)
+        limit = image(whose)
+        for count in counts:
+            whose(count, *asked)
+            if np.linalg.norm(image(whose) - limit) <= 1e-3 * np.linalg.norm(limit):
+                return count
+        return counts[-1]
+
+    weight = 0.003
+    for reg, mine, theirs in (
+        ("l2", ["--lambda", "0.01"], ["-l2", "-r", "0.01"]),
+        ("l1-wavelet", ["--reg", f"l1-wavelet:{weight}"], ["-R", f"W:3:0:{weight * scale}"]),
+        ("tv", ["--reg", f"tv:{weight}"], ["-R", f"T:3:0:{weight * scale}"]),
+    ):
+        ours_at, theirs_at = to_rest(own, *mine), to_rest(their, *theirs)
+        compare(
+            f"{reg}, {coils} coils of {n}x{n}, {ours_at} iterations, files read",
+            lambda: own(ours_at, *mine),
+            f"BART pics, {theirs_at} iterations",
+            lambda: their(theirs_at, *theirs),
+        )
+    compare(
+        f"ESPIRiT maps, {coils} coils of {n}x{n}, files read",
+        lambda: run(BINARY, "calibrate", path("k.npy"), "-o", path("c.npy"), "--force"),
+        "BART ecalib -m 1 -r 24",
+        lambda: run("bart", "ecalib", "-m", "1", "-r", "24", path("k"), path("e")),
+    )
 
 
 def pictures():
@@ -207,6 +276,7 @@ def projections():
 def main():
     print(f"{THREADS} threads, {ROUNDS} rounds", flush=True)
     scans()
+    bart_scans()
     pictures()
     gaps()
     projections()
