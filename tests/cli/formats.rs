@@ -138,7 +138,8 @@ fn volumes_are_written() {
     let x = ArrayD::from_shape_fn(IxDyn(&[2, 3, 4]), |i| Complex32::new((12 * i[0] + 4 * i[1] + i[2]) as f32, -1.0));
     folder.complex("x.npy", &x);
     folder.real("r.npy", &x.mapv(|v| v.re));
-    folder.good(&format!("apply same.json --input x.npy -o x.nii {HOST}"));
+    let text = folder.good(&format!("apply same.json --input x.npy -o x.nii {HOST}"));
+    assert!(text.contains("x.nii: voxels of 1 mm, as nothing says"), "{text}");
     let (dim, kind, values) = volume(&folder, "x.nii");
     assert_eq!((dim, kind), (vec![3, 4, 3, 2], 32));
     assert_eq!(values, x.iter().flat_map(|v| [v.re, v.im]).collect::<Vec<_>>());

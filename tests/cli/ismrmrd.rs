@@ -97,6 +97,13 @@ fn objects_beyond_the_image_do_not_fold_into_it() {
     let x = folder.read("x.npy");
     let (apart, scale) = off(&x, &truth);
     assert!(apart < 0.02, "{apart}");
+    // A volume of slices has the size of what is kept.
+    folder.good("recon scan.h5 --slice all -o x.nii --device host");
+    let volume = folder.json("inspect x.nii");
+    assert_eq!(
+        (&volume["shape"], &volume["voxel"]),
+        (&serde_json::json!([1, 16, 16]), &serde_json::json!([5.0, 7.5, 7.5]))
+    );
     // The same with the maps that calibrate writes, with half of them, which is warned of, and from an image to start with.
     let told = folder.good("calibrate scan.h5 -o m.npy --device host");
     assert!(told.contains("solved over the encoded") && folder.read("m.npy").shape() == [4, N, N], "{told}");
