@@ -27,6 +27,7 @@ mod planner;
 mod vectors;
 
 mod elementwise;
+mod low_rank;
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -85,6 +86,8 @@ pub mod internal {
     }
     #[cfg(feature = "gpu")]
     pub use crate::convex::kernels as convex_kernels;
+    #[cfg(feature = "gpu")]
+    pub use crate::functional::kernels as functional_kernels;
     #[cfg(feature = "gpu")]
     pub use crate::gpu::roof_kernels;
     pub use crate::host::{HostBuf, HostInstance, Slice};

@@ -4,6 +4,7 @@
 mod common;
 
 use common::devices;
+use linops::app::noise::Generator;
 use linops::app::{
     Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene, are_counts, cells_image,
     photons,
@@ -333,6 +334,30 @@ fn the_noise_is_found_and_stops() {
     let later = RichardsonLucyOptions::default().noise(Some(found.noise)).left(left).tol(0.0).iterations(300);
     let later = blur.richardson_lucy(counts.view(), later, &Device::host()).unwrap();
     assert!(later.at_noise && later.iterations > stopped.iterations && error(&later.image, &x) < early);
+}
+
+/// Noise that is as strong where the picture is dark, cut off at 0 or not: Richardson–Lucy stops near its best, and the picture is better
+/// than it was.
+#[test]
+fn even_noise_stops_it_too() {
+    let x = (cells_image(150, 140, 8) * 200.0).into_dyn();
+    let h = gaussian(11, 1.8);
+    let blurred = seen(&x, &h, Outside::Zero);
+    let blur = Blur::new(&psf(&h), x.shape(), None, Outside::Zero).unwrap();
+    for (sigma, cut) in [(15.0, true), (15.0, false), (6.0, true)] {
+        let mut generator = Generator::new(5);
+        let mut noisy = |v: f32| v + (sigma * 2f64.sqrt() * generator.complex_normal().re) as f32;
+        let y = blurred.mapv(|v| if cut { noisy(v).max(0.0) } else { noisy(v) });
+        let found = NoiseToSignal::of(y.view(), &psf(&h), Scene::Natural).unwrap();
+        let options = RichardsonLucyOptions::default().noise(Some(found.noise)).left(0.5 * (1.0 + found.left));
+        let own = blur.richardson_lucy(y.view(), options, &Device::host()).unwrap();
+        let best = [2, 4, 6, 8, 10, 15, 30, 60].map(|n| error(&lucy(&blur, &y, n, &Device::host()).image, &x));
+        let (error, none, best) =
+            (error(&own.image, &x), error(&y, &x), best.into_iter().fold(f64::INFINITY, f64::min));
+        println!("{sigma}, cut {cut}: {} iterations, {error:.3} of {best:.3}, before {none:.3}", own.iterations);
+        assert!(own.at_noise, "{sigma}, cut {cut}: {:?} after {}", own.stop, own.iterations);
+        assert!(error < 1.1 * best && error < none, "{sigma}, cut {cut}: {error} of {best}, before {none}");
+    }
 }
 
 /// Few counts: where their scatter is looked at sample by sample, the stop is near the best that there is.

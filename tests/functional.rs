@@ -10,7 +10,8 @@ use linops::functional::{
 };
 use linops::linop::{self, WaveletBoundary, WaveletOptions};
 use linops::{Device, Error, Result, Tensor};
-use num_complex::Complex32;
+use nalgebra::DMatrix;
+use num_complex::{Complex32, Complex64};
 
 /// All functionals, over values "T=3 Y=5 X=7".
 fn all() -> Vec<(&'static str, Functional)> {
@@ -39,6 +40,109 @@ fn all() -> Vec<(&'static str, Functional)> {
         ("of another order", group_l1(0.7, "X").unwrap().of_orthonormal(&turned)),
         ("stacked", stacked([(1, l1(0.3).unwrap()), (2, non_negative())])),
     ]
+}
+
+/// A series of so many frames and so many of these patterns, with noise, of a size.
+fn series(frames: usize, [y, x]: [usize; 2], rank: usize, noise: f32, size: f32, seed: u64) -> Vec<Complex32> {
+    let mut random = Random(seed);
+    let mut draw = |n: usize| (0..n).map(|_| Complex32::new(random.uniform(), random.uniform())).collect::<Vec<_>>();
+    let (courses, patterns, rest) = (draw(frames * rank), draw(rank * y * x), draw(frames * y * x));
+    let at = |k: usize| {
+        let (t, n) = (k / (y * x), k % (y * x));
+        let sum: Complex32 =
+            (0..rank).map(|r| courses[t * rank + r] * patterns[r * y * x + n] / (1.0 + r as f32).powi(3)).sum();
+        (sum + rest[k] * noise) * size
+    };
+    (0..frames * y * x).map(at).collect()
+}
+
+/// The columns of blocks, and each block in f64 with its singular values less by t: (prox, Σ of the singular values).
+fn blocks_in_f64(
+    v: &[Complex32],
+    frames: usize,
+    [y, x]: [usize; 2],
+    block: [usize; 2],
+    at: [usize; 2],
+    t: f64,
+) -> (Vec<Complex64>, f64) {
+    let mut made = vec![Complex64::default(); v.len()];
+    let (mut norm, own) = (0.0, |i: usize, d: usize| (i + block[d] - at[d] % block[d]) / block[d]);
+    let mut cells: Vec<(usize, usize)> = (0..y * x).map(|n| (own(n / x, 0), own(n % x, 1))).collect();
+    let of = cells.clone();
+    cells.sort_unstable();
+    cells.dedup();
+    for cell in cells {
+        let columns: Vec<usize> = (0..y * x).filter(|n| of[*n] == cell).collect();
+        let wide = |r: usize, c: usize| {
+            Complex64::new(v[r * y * x + columns[c]].re.into(), v[r * y * x + columns[c]].im.into())
+        };
+        let svd = DMatrix::from_fn(frames, columns.len(), wide).svd(true, true);
+        norm += svd.singular_values.iter().sum::<f64>();
+        let less = DMatrix::from_diagonal(&svd.singular_values.map(|s| Complex64::from((s - t).max(0.0))));
+        let m = svd.u.unwrap() * less * svd.v_t.unwrap();
+        for (c, column) in columns.iter().enumerate() {
+            (0..frames).for_each(|r| made[r * y * x + column] = m[(r, c)]);
+        }
+    }
+    (made, norm)
+}
+
+/// Blocks of every shape: odd and prime extents, more frames than voxels and the reverse, some that no workgroup has room for, of low
+/// rank, of full rank, of nothing, of large and of small numbers.
+#[test]
+fn blocks_of_low_rank_are_those_of_f64() {
+    for (frames, extents, block, at, rank, noise, size) in [
+        (5, [13, 11], [4, 4], [0, 0], 2, 0.01, 1.0),
+        (7, [13, 11], [3, 5], [2, 4], 2, 0.0, 1e-3),
+        (28, [16, 16], [8, 8], [4, 4], 3, 1e-3, 1.0),
+        (61, [5, 6], [5, 3], [0, 1], 2, 0.1, 1e25),
+        (3, [1, 17], [1, 1], [0, 0], 1, 0.5, 1.0),
+        (1, [9, 9], [4, 4], [1, 1], 1, 0.0, 1.0),
+        (40, [20, 20], [10, 10], [0, 0], 4, 0.01, 1.0),
+        (6, [7, 7], [7, 7], [0, 0], 0, 0.0, 1.0),
+        (12, [8, 9], [4, 3], [1, 1], 12, 1.0, 1.0),
+    ] {
+        let v = series(frames, extents, rank, noise, size, 3);
+        let what = format!("{frames} frames of {extents:?}, blocks {block:?} from {at:?}, rank {rank}, size {size:e}");
+        for (part, complex) in [(0.0, true), (0.02, true), (0.3, true), (0.05, false)] {
+            let v: Vec<Complex32> = if complex { v.clone() } else { v.iter().map(|v| v.re.into()).collect() };
+            let whole = v.iter().map(|v| f64::from(v.norm()).powi(2)).sum::<f64>().sqrt();
+            let t = part * whole;
+            let (want, norm) = blocks_in_f64(&v, frames, extents, block, at, t);
+            let f = locally_low_rank(1.0, "T", &block, Some(&at)).unwrap();
+            let shape = format!("T={frames} Y={} X={}", extents[0], extents[1]);
+            let tensor = match complex {
+                true => Tensor::from_vec(shape.as_str(), v).unwrap(),
+                false => Tensor::from_vec(shape.as_str(), v.iter().map(|v| v.re).collect::<Vec<f32>>()).unwrap(),
+            };
+            for device in devices() {
+                let tensor = tensor.to(&device).unwrap();
+                let got = list(&f.prox(&tensor, t).unwrap());
+                let wide = |v: &Complex32| Complex64::new(v.re.into(), v.im.into());
+                let off = got.iter().zip(&want).map(|(g, w)| (wide(g) - w).norm_sqr()).sum::<f64>().sqrt();
+                assert!(off <= 2e-5 * whole, "{what}, less {part}, complex {complex}, {device}: {off:e} of {whole:e}");
+                assert_eq!(got, list(&f.prox(&tensor, t).unwrap()), "{what}, {device}: other bits");
+                let value = f.value(&tensor).unwrap();
+                assert!((value - norm).abs() <= 2e-5 * norm, "{what}, {device}: {value} and {norm}");
+            }
+        }
+    }
+}
+
+/// A NaN is not lost on its way: an error where values come by the host, else NaN in its block.
+#[test]
+fn nan_in_a_block_is_seen() {
+    let mut values = vec![1.0f32; 2 * 4 * 4];
+    values[5] = f32::NAN;
+    let v = Tensor::from_vec("T=2 Y=4 X=4", values).unwrap();
+    let f = locally_low_rank(1.0, "T", &[2, 2], Some(&[0, 0])).unwrap();
+    for device in devices() {
+        let v = v.to(&device).unwrap();
+        match f.prox(&v, 0.1) {
+            Err(e) => assert!(e.to_string().contains("NaN"), "{e}"),
+            Ok(p) => assert!(list(&p)[5].re.is_nan(), "{device}"),
+        }
+    }
 }
 
 /// Both kinds of values on every device.

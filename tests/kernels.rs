@@ -9,7 +9,8 @@ use common::kernels::{dispatches, poorest, small_bindings};
 use linops::Linop;
 use linops::explain::{Language, Target};
 use linops::internal::{
-    KernelShape, Slot, arithmetic_kernels, convex_kernels, roof_kernels, solver_kernels, translate, validate,
+    KernelShape, Slot, arithmetic_kernels, convex_kernels, functional_kernels, roof_kernels, solver_kernels, translate,
+    validate,
 };
 use linops::linop::{self, FftOptions, NufftOptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,7 @@ fn texts() -> &'static BTreeMap<String, String> {
         all.extend(convex_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("convex: {name}"))));
         all.extend(roof_kernels().into_iter().map(|(name, text)| (text, format!("roof: {name}"))));
         all.extend(arithmetic_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("arithmetic: {name}"))));
+        all.extend(functional_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("functional: {name}"))));
         all.extend(solver_kernels().unwrap().into_iter().map(|(name, text)| (text, format!("solver: {name}"))));
         all
     })

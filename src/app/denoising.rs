@@ -4,10 +4,11 @@
 //! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x differs from y
 //! nearly as much as the noise does, by 0.9 σ (discrepancy principle: Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation
 //! Rudin, Osher and Fatemi, Physica D 60:259, 1992). It is less than all of σ since the best x keeps a part of the noise (Stein, Ann.
-//! Stat. 9:1135, 1981), and details with it. To [only fill](Denoising::fill) gaps it is a small one, and what is
+//! Stat. 9:1135, 1981), and details with it. Of noise that was cut off at the picture's smallest value, as in dark places at 0, only what is
+//! left counts. To [only fill](Denoising::fill) gaps it is a small one, and what is
 //! known stays within the noise.
 
-use super::noise_level::estimated;
+use super::noise_level::{estimated, left_of_noise};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
 use crate::convex::{ConvexOptions, Method, Problem, Reading, Solved};
 use crate::error::{Result, shape_err, value_err};
@@ -179,8 +180,9 @@ impl<'a> Denoising<'a> {
             return Ok(Denoised { noise_unknown, ..data.unchanged(noise) });
         }
         let axes = dims(data.image.ndim());
-        let given =
-            Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise: TAKEN * noise, size };
+        // What the picture differs by is what was not cut off of the noise.
+        let differs = TAKEN * noise * left_of_noise(data.image.view(), data.known.view());
+        let given = Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise: differs, size };
         let weighed = self.weighed(&given)?;
         Ok(Denoised { noise_unknown, ..data.denoised(weighed, noise)? })
     }

@@ -10,13 +10,14 @@
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Wavelet;
 use ndarray::{ArrayD, ArrayViewD, Axis, Dimension};
+use std::f64::consts::TAU;
 
 /// Median of |z| of a standard normal z.
 const MEDIAN: f64 = 0.674_489_750_196_081_7;
 
 /// The standard deviation of white noise in a picture (row, column) or (plane, row, column), in its units. Samples that are not
 /// finite are left out, as are those where `known` is 0, and stretches at the picture's smallest or largest value, which are masked
-/// or saturated. 0 where nothing is left to tell from. Texture as fine as the pixels counts as noise where it
+/// or saturated; where noise is cut off at the smallest value, as at 0 in dark places, it is told from the others. 0 where nothing is left to tell from. Texture as fine as the pixels counts as noise where it
 /// covers more than half of the picture.
 ///
 /// ```
@@ -50,6 +51,9 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     let (least, most) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     // Sums of the filters round.
     let nothing = 1e-12 * least.abs().max(most.abs());
+    if let Some(light) = without_cut(&values, least) {
+        values = light;
+    }
     let details = finest_details(values.view())?;
     let mut sizes: Vec<(f64, f64)> = Vec::with_capacity(details.values.len());
     let mut whole = 0;
@@ -71,6 +75,73 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     }
     let median = median(&mut in_flat_places(sizes));
     Ok(Some(if median <= nothing { 0.0 } else { median / MEDIAN }))
+}
+
+/// So many samples at the smallest value, as a part of all, are noise that was cut off there, or a mask.
+const CUT: f64 = 0.005;
+
+/// Samples that are at the picture's smallest value, where these are many.
+fn cut_off(values: &ArrayD<f64>, least: f64) -> Option<ArrayD<f64>> {
+    let cut = values.mapv(|v| if v.is_finite() { f64::from(u8::from(v == least)) } else { f64::NAN });
+    let (count, all) = cut.iter().filter(|c| c.is_finite()).fold((0.0, 0usize), |(sum, n), c| (sum + c, n + 1));
+    (count > CUT * all as f64).then_some(cut)
+}
+
+/// The values without those at the smallest one, where noise was cut off there and enough is left to tell from.
+fn without_cut(values: &ArrayD<f64>, least: f64) -> Option<ArrayD<f64>> {
+    let cut = cut_off(values, least)?;
+    let mut light = values.clone();
+    light.zip_mut_with(&cut, |v, c| *v = if *c == 1.0 { f64::NAN } else { *v });
+    let left = finest_details(light.view()).ok()?.values.iter().filter(|d| d.is_finite()).count();
+    (left >= MANY).then_some(light)
+}
+
+/// The root mean square of white noise over a whole picture as a part of its deviation, where it was cut off at the picture's smallest
+/// value: of values of the mean μ and the deviation σ, a part Φ(−μ/σ) is, and the others have less variance. 1 where nothing was cut off.
+pub(super) fn left_of_noise(image: ArrayViewD<f32>, known: ArrayViewD<f32>) -> f64 {
+    let mut values = image.mapv(|v| if v.is_finite() { f64::from(v) } else { f64::NAN });
+    values.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f64::NAN } else { *v });
+    let least = values.iter().copied().filter(|v| v.is_finite()).fold(f64::INFINITY, f64::min);
+    let Some(cut) = cut_off(&values, least) else { return 1.0 };
+    let counted = cut.mapv(|c| f64::from(u8::from(c.is_finite())));
+    let (mut sum, mut all) = (0.0, 0.0);
+    for (part, counted) in local_means(cut).iter().zip(&counted) {
+        sum += counted * variance_left(*part);
+        all += counted;
+    }
+    let left = sum / f64::max(all, 1.0);
+    if left > 0.0 { left.sqrt() } else { 1.0 }
+}
+
+/// The variance of max(0, μ + z) for a standard normal z, where it is 0 with this probability.
+fn variance_left(cut: f64) -> f64 {
+    if cut >= 1.0 {
+        return 0.0;
+    }
+    if cut <= 0.0 {
+        return 1.0;
+    }
+    let density = |z: f64| (-0.5 * z * z).exp() / TAU.sqrt();
+    // Φ(−μ) = cut, between eight deviations.
+    let (mut low, mut high) = (-8.0f64, 8.0f64);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if normal(-middle) > cut { low = middle } else { high = middle }
+    }
+    let mean = 0.5 * (low + high);
+    let first = mean * (1.0 - cut) + density(mean);
+    let second = (1.0 + mean * mean) * (1.0 - cut) + mean * density(mean);
+    (second - first * first).max(0.0)
+}
+
+/// Φ(z), by the error function's approximation 7.1.26 of Abramowitz and Stegun (1964), to 10⁻⁷.
+fn normal(z: f64) -> f64 {
+    let x = z.abs() / 2f64.sqrt();
+    let t = 1.0 / (1.0 + 0.327_591_1 * x);
+    let series = [0.254_829_592, -0.284_496_736, 1.421_413_741, -1.453_152_027, 1.061_405_429];
+    let sum = series.iter().rev().fold(0.0, |sum, a| t * (a + sum));
+    let tail = 0.5 * sum * (-x * x).exp();
+    if z < 0.0 { tail } else { 1.0 - tail }
 }
 
 /// Details of so many places are enough to leave some out.
@@ -291,6 +362,29 @@ mod tests {
         let mut few = ArrayD::<f32>::zeros(image.raw_dim());
         few.iter_mut().step_by(7).for_each(|k| *k = 1.0);
         assert_eq!(estimated(image.view(), Some(few.view())).unwrap(), None);
+    }
+
+    /// Half of the noise of a dark background is cut off at 0: the others tell its deviation, and what is left of it is known.
+    #[test]
+    fn noise_that_is_cut_off_is_told_from_the_rest() {
+        let scene = |i: usize, j: usize| if (i / 24 + j / 24) % 4 == 0 { 120.0 } else { 0.0 };
+        let mut generator = Generator::new(9);
+        let mut off = 0.0;
+        let image = Array2::from_shape_fn((192, 192), |(i, j)| {
+            let noisy = scene(i, j) + 15.0 * 2f64.sqrt() * generator.complex_normal().re;
+            let kept = noisy.max(0.0);
+            off += (kept - if scene(i, j) > 0.0 { 120.0 } else { 15.0 / TAU.sqrt() }).powi(2);
+            kept as f32
+        })
+        .into_dyn();
+        let level = noise_level(image.view(), None).unwrap();
+        assert!((level / 15.0 - 1.0).abs() < 0.1, "{level}");
+        let rms = (off / image.len() as f64).sqrt();
+        let left = left_of_noise(image.view(), ArrayD::ones(image.raw_dim()).view());
+        assert!((left * 15.0 / rms - 1.0).abs() < 0.06, "{left} of 15, {rms}");
+        let bright = noisy(3);
+        assert_eq!(left_of_noise(bright.view(), ArrayD::ones(bright.raw_dim()).view()), 1.0);
+        assert!((variance_left(0.5) - (0.5 - 1.0 / TAU)).abs() < 1e-4 && variance_left(1e-6) > 0.99);
     }
 
     #[test]

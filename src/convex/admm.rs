@@ -7,12 +7,16 @@
 //! tᵢ = α Kᵢ x + (1 − α) zᵢ,   zᵢ = prox(tᵢ + uᵢ, 1/ρ),   uᵢ += tᵢ − zᵢ
 //! ```
 //!
+//! Where the differences of total variation are among the terms and N's spectrum is uneven, as those of projections and of blurs are, the
+//! system is preconditioned (`spectrum`), and a step or two are enough.
+//!
 //! N x is carried along with x, so that an iteration applies N once for each step of conjugate gradients and no more. Where all terms
 //! are norms and constraints, ρ and the number of steps follow from a bound of what is left (`balance`), which also ends the solve.
 //! Functionals that are called have no such bound: their ρ balances residuals.
 
 use super::balance::{Balance, Doubt};
 use super::options::Teller;
+use super::spectrum::Spectrum;
 use super::split::Split;
 use super::stage::{Draft, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::{CALM, Watch};
@@ -34,6 +38,7 @@ fn one() -> Formula {
 
 struct Admm {
     x: Vector,
+    r: Vector,
     p: Vector,
     best: Vector,
     /// What is looked at: x, or the nearest that obeys the constraints of x itself.
@@ -44,6 +49,7 @@ struct Admm {
     q: Vector,
     l: Vector,
     smooth: Smooth,
+    spectrum: Option<Spectrum>,
     penalty: usize,
     splits: Vec<Split>,
     gather: Vec<usize>,
@@ -55,9 +61,11 @@ struct Admm {
     curve: usize,
     advance: usize,
     turn: usize,
+    /// ⟨r, M r⟩, with a preconditioner.
+    weigh: usize,
     keep: usize,
     begin: usize,
-    /// ⟨r, r⟩ before and after the steps.
+    /// ⟨r, r⟩ before and after the steps; ⟨r, M r⟩ with a preconditioner.
     before: Scalar,
     after: Scalar,
     left: usize,
@@ -79,6 +87,7 @@ impl Admm {
         let mu = Formula::from(smooth.mu);
         let [rho, rr, pq, alpha, next, beta, factor] = std::array::from_fn(|_| draft.scalar());
         let [before, after, slope, size] = std::array::from_fn(|_| draft.scalar());
+        let spectrum = Spectrum::draft(draft, problem, &smooth, rho)?;
         let penalty = draft.operator(&penalty(problem)?);
         let boxed =
             terms.iter().find(|t| t.linop.is_none() && matches!(t.functional.0, Kind::Box { .. } | Kind::Bound { .. }));
@@ -104,15 +113,17 @@ impl Admm {
             .iter()
             .map(|s| draft.pass(Pass::new("gather").update(first, [(one(), first), (one(), s.back)])))
             .collect();
-        let residual = Pass::new("residual")
-            .update(
-                r,
-                [(one(), smooth.b), (rho.into(), first), (-one(), nx), (-mu.clone(), x), (-Formula::from(rho), l)],
-            )
-            .dot(r, r);
-        let residual = draft.pass(residual);
-        // The first direction is the residual.
-        let begin = Pass::new("begin").totals([next]).formula(rr, next).formula(before, next).update(p, [(one(), r)]);
+        // What directions are made of: the residual, or M times it, whose product with it is a pass of its own.
+        let from = spectrum.as_ref().map_or(r, |m| m.z);
+        let squared = |pass: Pass| if spectrum.is_none() { pass.dot(r, r) } else { pass };
+        let weigh = draft.pass(Pass::new("weigh").dot(r, from));
+        let residual = Pass::new("residual").update(
+            r,
+            [(one(), smooth.b), (rho.into(), first), (-one(), nx), (-mu.clone(), x), (-Formula::from(rho), l)],
+        );
+        let residual = draft.pass(squared(residual));
+        let begin =
+            Pass::new("begin").totals([next]).formula(rr, next).formula(before, next).update(p, [(one(), from)]);
         let begin = draft.pass(begin);
         let curve = Pass::new("curve").update(l, [(one(), q), (mu.clone(), p), (rho.into(), l)]).dot(p, l);
         let curve = draft.pass(curve);
@@ -122,14 +133,13 @@ impl Admm {
             .formula(alpha, rr / pq)
             .update(x, [(one(), x), (alpha.into(), p)])
             .update(nx, [(one(), nx), (alpha.into(), q)])
-            .update(r, [(one(), r), (-alpha, l)])
-            .dot(r, r);
-        let advance = draft.pass(advance);
+            .update(r, [(one(), r), (-alpha, l)]);
+        let advance = draft.pass(squared(advance));
         let turn = Pass::new("turn")
             .totals([next])
             .formula(beta, next / rr)
             .formula(rr, next)
-            .update(p, [(one(), r), (beta.into(), p)]);
+            .update(p, [(one(), from), (beta.into(), p)]);
         let turn = draft.pass(turn);
         let left = draft.pass(Pass::new("left").totals([after]));
         // N of what is looked at is in nx where that is x, else in q.
@@ -143,6 +153,7 @@ impl Admm {
         let keep = draft.pass(Pass::new("keep").update(best, [(one(), candidate)]));
         Ok(Admm {
             x,
+            r,
             p,
             best,
             candidate,
@@ -151,6 +162,7 @@ impl Admm {
             q,
             l,
             smooth,
+            spectrum,
             penalty,
             splits,
             gather,
@@ -162,6 +174,7 @@ impl Admm {
             curve,
             advance,
             turn,
+            weigh,
             keep,
             begin,
             before,
@@ -184,12 +197,16 @@ impl Admm {
         self.gather.iter().try_for_each(|pass| space.pass(*pass))?;
         space.apply(self.penalty, self.x, self.l)?;
         space.pass(self.residual)?;
+        self.precondition(space)?;
         space.pass(self.begin)?;
         for step in 0..inner {
             space.apply(self.smooth.normal, self.p, self.q)?;
             space.apply(self.penalty, self.p, self.l)?;
             space.pass(self.curve)?;
             space.pass(self.advance)?;
+            if step + 1 < inner || measured {
+                self.precondition(space)?;
+            }
             if step + 1 < inner {
                 space.pass(self.turn)?;
             }
@@ -201,6 +218,13 @@ impl Admm {
             s.turn(space, self.x, rho, measured && !self.is_bounded())?;
         }
         space.submit()
+    }
+
+    /// z = M r and ⟨r, z⟩, with a preconditioner.
+    fn precondition(&self, space: &mut dyn Space) -> Result<()> {
+        let Some(m) = &self.spectrum else { return Ok(()) };
+        m.apply(space, self.r)?;
+        space.pass(self.weigh)
     }
 
     /// Whether what is left can be bounded: all terms are norms and constraints.
@@ -305,13 +329,13 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let solved = |space: &mut dyn Space, best: Looked, iterations: usize, stop: Stop| -> Result<Solved> {
         Ok(best.solved(space.get(admm.best)?, Method::Admm, iterations, stop))
     };
-    let mut balance = Balance::new(teller.options().inner.max(1));
+    let mut balance = Balance::new(teller.options().inner.max(1), admm.spectrum.is_some());
     let bounded = admm.is_bounded();
     let mut changes = 0u32;
     for k in 1..=iterations {
         let reads = teller.reads(k);
         let due = if bounded { balance.is_due(k) } else { k.is_multiple_of(BALANCE_EVERY) };
-        admm.iterate(space, balance.inner, rho, due || reads)?;
+        admm.iterate(space, balance.steps(k), rho, due || reads)?;
         let cancelled = teller.cancelled();
         if !(due || reads || cancelled) {
             continue;

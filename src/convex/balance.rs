@@ -24,6 +24,12 @@ const POWER: f64 = 0.6;
 /// By how much the residual of the system is to fall in an iteration: less is more steps of conjugate gradients, more is fewer.
 const FALL: [f64; 2] = [0.02, 0.2];
 
+/// The same where the system is preconditioned, in the norm of that: what one step leaves is mended by the next iteration.
+const PRECONDITIONED: [f64; 2] = [0.5, 0.8];
+
+/// Steps of the first iteration where the system is preconditioned: x begins with what is far away from it.
+const BEGIN: usize = 10;
+
 /// What is seen of an iterate.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Doubt {
@@ -52,12 +58,19 @@ pub(super) struct Balance {
     /// Steps of an iteration.
     pub inner: usize,
     most: usize,
+    preconditioned: bool,
 }
 
 impl Balance {
     /// With so many steps of conjugate gradients at most.
-    pub fn new(most: usize) -> Balance {
-        Balance { next: FIRST, inner: START.min(most), most }
+    pub fn new(most: usize, preconditioned: bool) -> Balance {
+        let inner = if preconditioned { 1 } else { START.min(most) };
+        Balance { next: FIRST, inner, most, preconditioned }
+    }
+
+    /// Steps of this iteration.
+    pub fn steps(&self, iteration: usize) -> usize {
+        if self.preconditioned && iteration == 1 { BEGIN.min(self.most) } else { self.inner }
     }
 
     /// Whether this iteration is looked at: ever less often, so that the iteration comes to rest.
@@ -82,9 +95,10 @@ impl Balance {
 
     /// More steps of conjugate gradients where they leave much of the residual, fewer where they leave hardly any.
     pub fn fell(&mut self, fall: f64) {
-        if fall > FALL[1] {
-            self.inner = (self.inner + 2).min(self.most);
-        } else if fall < FALL[0] && self.inner > 1 {
+        let ([low, high], more) = if self.preconditioned { (PRECONDITIONED, 1) } else { (FALL, 2) };
+        if fall > high {
+            self.inner = (self.inner + more).min(self.most);
+        } else if fall < low && self.inner > 1 {
             self.inner -= 1;
         }
     }
@@ -102,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_penalty_follows_the_larger_part() {
-        let mut balance = Balance::new(12);
+        let mut balance = Balance::new(12, false);
         let doubt = |gap: f64, rest: f64| Doubt { gap, slope: rest / APART, size: 1.0 };
         assert!(!balance.is_due(2) && balance.is_due(3));
         assert_eq!(balance.look(3, &doubt(1.0, 1.2), 0.1), None);
@@ -116,7 +130,7 @@ mod tests {
 
     #[test]
     fn steps_follow_the_fall_of_the_residual() {
-        let mut balance = Balance::new(7);
+        let mut balance = Balance::new(7, false);
         for (fall, inner) in [(0.5, 6), (0.5, 7), (0.1, 7), (0.001, 6), (f64::NAN, 6)] {
             balance.look(3, &Doubt::default(), fall);
             assert_eq!(balance.inner, inner, "{fall}");

@@ -82,4 +82,12 @@ fn an_iteration_is_a_few_passes() {
     for inner in [1, 6] {
         assert_eq!(counted(&|space| admm::iterated(&tv, inner, space)), (3 + 3 * inner - 1, 3 + 2 * inner, 0));
     }
+    // Of projections each step is preconditioned: two transforms between two passes more.
+    let geometry = crate::linop::Geometry::parallel(&[0.1, 0.9, 1.7], 12);
+    let views = crate::linop::projection("Ny=12 Nx=12", "Ny Nx", &geometry, "A D").unwrap();
+    let y = Tensor::from_slice("A=3 D=12", &[1.0f32; 36]).unwrap();
+    let tv = Problem::new(&views, &y).unwrap().tv(1.0, "Ny Nx").unwrap();
+    for inner in [1, 3] {
+        assert_eq!(counted(&|space| admm::iterated(&tv, inner, space)), (2 + 5 * inner, 3 + 4 * inner, 0));
+    }
 }

@@ -6,7 +6,7 @@
 
 use super::stage::{Looked, has_prox, is_smooth};
 use super::{Method, Problem, Solved, dtype};
-use crate::dim::{Dim, parse_dims};
+use crate::dim::Dim;
 use crate::error::Result;
 use crate::functional::{Kind, combined, squared_norm};
 use crate::linop::{self, TrigOptions};
@@ -21,14 +21,13 @@ const ROUNDING: f64 = 1e-3;
 /// The even image, if that is shown to be the solution.
 pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>> {
     let [term] = problem.terms.as_slice() else { return Ok(None) };
-    let (Some(axes), Some(k), Kind::L1 { weight, .. }) = (&term.even, &term.linop, &term.functional.0) else {
+    let (Some(along), Some(k), Kind::L1 { weight, .. }) = (&term.even, &term.linop, &term.functional.0) else {
         return Ok(None);
     };
     if is_smooth(term) || has_prox(term) || problem.image.is_some() {
         return Ok(None);
     }
     let shape = problem.a.input()?.clone();
-    let along: Vec<Dim> = parse_dims(axes)?;
     // Beside other dims there would be an even image for each of their entries.
     if shape.dims().iter().zip(shape.extents()).any(|(dim, n)| *n > 1 && !along.contains(dim)) {
         return Ok(None);
@@ -54,8 +53,8 @@ pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>>
     if slope.max_abs()? > 2.0 * along.len() as f64 * weight {
         return Ok(None);
     }
-    let transform = linop::dct(shape.clone(), axes, TrigOptions::default())?.keep();
-    let inverse = linop::diagonal(shape.clone(), &inverse_eigenvalues(&shape, &along)?)?;
+    let transform = linop::dct(shape.clone(), along, TrigOptions::default())?.keep();
+    let inverse = linop::diagonal(shape.clone(), &inverse_eigenvalues(&shape, along)?)?;
     let potential = (transform.h() * inverse * &transform).apply(&slope)?;
     let p = k.apply(&potential)?;
     let missing = combined(&[(1.0, &k.h().apply(&p)?), (-1.0, &slope)])?;

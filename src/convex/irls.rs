@@ -48,7 +48,7 @@ impl Square<'_> {
             Some(k) => k.output()?,
             None => problem.a.input()?,
         };
-        let group = (!dims.is_empty()).then(|| linop::sum(shape.clone(), dims.as_str())).transpose()?;
+        let group = (!dims.is_empty()).then(|| linop::sum(shape.clone(), dims)).transpose()?;
         Ok(Square { term, weight: *weight, group, epsilon: 0.0, least: 0.0 })
     }
 

@@ -23,6 +23,7 @@ mod irls;
 mod options;
 mod pdhg;
 mod regularise;
+mod spectrum;
 mod split;
 mod stage;
 mod watch;
@@ -30,7 +31,7 @@ mod watch;
 pub use options::{ConvexOptions, Method, Progress, Reading};
 pub use regularise::WaveletPenalty;
 
-use crate::dim::Shape;
+use crate::dim::{Dim, Shape};
 use crate::error::{Result, value_err};
 use crate::functional::Functional;
 use crate::linop::{self, Linop};
@@ -51,7 +52,7 @@ pub(crate) struct Term {
     /// A bound of ‖K‖², where one is known.
     pub norm: Option<f64>,
     /// The dims along which K is the differences ahead, none across the border, if it is that.
-    pub even: Option<String>,
+    pub even: Option<Vec<Dim>>,
 }
 
 impl Term {
@@ -417,7 +418,10 @@ fn samples(dtype: DType) -> Result<Vec<crate::vectors::Layout>> {
     let a = crate::linop::identity(shape)?;
     let problem = || Problem::new(&a, &y);
     let wavelet = WaveletPenalty::default().levels(1);
+    let geometry = crate::linop::Geometry::parallel(&[0.1, 0.9], 12);
+    let views = crate::linop::projection("Ny=12 Nx=12", "Ny Nx", &geometry, "A D")?;
     let problems = [
+        Problem::new(&views, &Tensor::zeros("A=2 D=12", dtype)?)?.tv(1.0, "Ny Nx")?,
         problem()?,
         problem()?.l1(1.0)?,
         problem()?.non_negative(),

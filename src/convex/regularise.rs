@@ -1,7 +1,7 @@
 //! Regularisers by name: total variation, total generalised variation, wavelets, low rank.
 
 use super::{Of, Problem};
-use crate::dim::{Dim, Shape, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, join};
 use crate::error::{Result, shape_err, value_err};
 use crate::functional::{group_l1, l1, l2_squared, locally_low_rank, weighted_l1};
 use crate::linop::{self, Align, GradientOptions, Linop, Wavelet, WaveletBoundary, WaveletOptions};
@@ -54,13 +54,14 @@ impl Problem {
     ///
     /// # Errors
     /// λ is negative or not finite, or x has not these dims.
-    pub fn tv(self, weight: f64, axes: &str) -> Result<Problem> {
-        let gradient = linop::gradient(self.shape()?.clone(), axes, GradientOptions::default())?;
+    pub fn tv(self, weight: f64, axes: impl ToDims) -> Result<Problem> {
+        let axes = axes.to_dims().map_err(|e| e.at("tv"))?;
+        let gradient = linop::gradient(self.shape()?.clone(), &axes, GradientOptions::default())?;
         let front = first(&gradient)?;
-        let norm = Some(GRADIENT * parse_dims(axes)?.len() as f64);
+        let norm = Some(GRADIENT * axes.len() as f64);
         let mut problem = self.with(group_l1(weight, &front)?, Some(&gradient), Of { norm, ..Of::default() });
         if let Some(term) = problem.terms.last_mut() {
-            term.even = Some(axes.into());
+            term.even = Some(axes);
         }
         Ok(problem)
     }
@@ -73,13 +74,14 @@ impl Problem {
     ///
     /// # Errors
     /// As for [`tv`](Problem::tv); or there is a TGV term or a start already.
-    pub fn tgv(self, weight: f64, axes: &str) -> Result<Problem> {
+    pub fn tgv(self, weight: f64, axes: impl ToDims) -> Result<Problem> {
+        let axes = &axes.to_dims().map_err(|e| e.at("tgv"))?;
         if self.image.is_some() || self.start.is_some() {
             return value_err!("tgv: give it once, and before the start");
         }
         let shape = self.shape()?.clone();
         let gradient = linop::gradient(shape.clone(), axes, GradientOptions::default())?;
-        let count = parse_dims(axes)?.len();
+        let count = axes.len();
         let field = gradient.output()?.clone();
         // The unknown (1 + d, …): x, and a field of d entries.
         let front = first(&gradient)?;
@@ -120,7 +122,8 @@ impl Problem {
     ///
     /// # Errors
     /// λ is negative or not finite, x has not these dims, or the wavelet is not orthogonal.
-    pub fn l1_wavelet(self, weight: f64, axes: &str, penalty: &WaveletPenalty) -> Result<Problem> {
+    pub fn l1_wavelet(self, weight: f64, axes: impl ToDims, penalty: &WaveletPenalty) -> Result<Problem> {
+        let named = axes.to_dims().map_err(|e| e.at("l1_wavelet"))?;
         if penalty.levels == 0 || penalty.shifts == 0 {
             return value_err!(
                 "l1_wavelet: {} levels and {} shifts; expected at least 1",
@@ -132,7 +135,6 @@ impl Problem {
             return value_err!("l1_wavelet: {} is not orthogonal; use haar, db, sym or coif", penalty.wavelet);
         }
         let shape = self.shape()?.clone();
-        let named = parse_dims(axes)?;
         let extents = named.iter().map(|d| Ok(shape.extents()[shape.require(*d)?])).collect::<Result<Vec<_>>>()?;
         let least = extents.iter().copied().filter(|n| *n > 1).min().unwrap_or(1);
         let levels = penalty.levels.min(least.ilog2() as usize).max(1);
@@ -149,12 +151,11 @@ impl Problem {
         if !padded.is_empty() {
             k = linop::pad(k.output()?, padded.join(" "), Align::Start)?.keep();
         }
-        let axes = crate::dim::join(&names);
         let options = WaveletOptions::default()
             .wavelet(penalty.wavelet.clone())
             .levels(Some(levels))
             .boundary(WaveletBoundary::Periodization);
-        let wavelet = linop::wavelet(k.output()?, &axes, &options)?.keep();
+        let wavelet = linop::wavelet(k.output()?, &names, &options)?.keep();
         let details = details(wavelet.output()?, wavelet.input()?, &names, multiple)?;
         if orthonormal {
             let f = weighted_l1(weight, &details)?;
@@ -179,12 +180,12 @@ impl Problem {
     ///
     /// # Errors
     /// As for [`locally_low_rank`]; or x has not these dims.
-    pub fn llr(self, weight: f64, series: &str, block: &[usize]) -> Result<Problem> {
+    pub fn llr(self, weight: f64, series: impl ToDims, block: &[usize]) -> Result<Problem> {
         let shape = self.shape()?.clone();
-        let front = parse_dims(series)?;
+        let front = series.to_dims().map_err(|e| e.at("llr"))?;
         let rest: Vec<Dim> = shape.dims().iter().copied().filter(|d| !front.contains(d)).collect();
         if rest.len() + front.len() != shape.rank() {
-            return shape_err!("llr: \"{series}\" are not dims of {shape}");
+            return shape_err!("llr: \"{}\" are not dims of {shape}", join(&front));
         }
         let order: Vec<Dim> = front.iter().chain(&rest).copied().collect();
         let half: Vec<usize> = block.iter().map(|b| b / 2).collect();
@@ -192,11 +193,11 @@ impl Problem {
         let offsets =
             if block.iter().all(|b| *b == 1) { vec![vec![0; block.len()]] } else { vec![vec![0; block.len()], half] };
         for offset in &offsets {
-            let f = locally_low_rank(weight / offsets.len() as f64, series, block, Some(offset))?;
+            let f = locally_low_rank(weight / offsets.len() as f64, &front, block, Some(offset))?;
             problem = if order == shape.dims() {
                 problem.term(f)
             } else {
-                let turned = linop::transpose(shape.clone(), &crate::dim::join(&order))?;
+                let turned = linop::transpose(shape.clone(), &join(&order))?;
                 problem.term_of_orthonormal(f, &turned)
             };
         }

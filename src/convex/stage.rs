@@ -75,6 +75,7 @@ pub(super) fn has_prox(term: &Term) -> bool {
 pub(super) struct Smooth {
     /// N, with the squares of linops in it.
     pub normal: usize,
+    pub linop: Linop,
     /// The squares of x itself.
     pub mu: f64,
     /// Aᴴy.
@@ -108,8 +109,9 @@ impl Smooth {
                 b.dtype()
             );
         }
-        let normal = draft.operator(&normal);
-        Ok(Smooth { normal, mu, b: draft.given(&b), shape, dtype })
+        let linop = normal;
+        let normal = draft.operator(&linop);
+        Ok(Smooth { normal, linop, mu, b: draft.given(&b), shape, dtype })
     }
 
     pub fn vector(&self, draft: &mut Draft) -> Vector {

@@ -59,14 +59,14 @@ pub fn of_dense(weight: impl ToShape, x: &Tensor, out: impl ToDims) -> Result<Li
 ///
 /// # Errors
 /// As for [`convolve`](linop::convolve).
-pub fn of_convolve(kernel: impl ToShape, x: &Tensor, axes: &str, options: ConvolveOptions) -> Result<Linop> {
+pub fn of_convolve(kernel: impl ToShape, x: &Tensor, axes: impl ToDims, options: ConvolveOptions) -> Result<Linop> {
+    let named = axes.to_dims().map_err(|e| e.at("of_convolve"))?;
     let kernel = kernel.to_shape()?;
     let x = at_home(x)?;
     // What it is the derivative of: this checks the shapes, and says what y is.
-    let whole = linop::convolve(x.shape(), &Tensor::zeros(&kernel, DType::F32)?, axes, options)
+    let whole = linop::convolve(x.shape(), &Tensor::zeros(&kernel, DType::F32)?, &named, options)
         .map_err(|e| e.at("of_convolve"))?;
     let output = whole.output()?;
-    let named = axes.to_dims()?;
     let along: Vec<Dim> = x.shape().dims().iter().filter(|d| named.contains(d)).copied().collect();
     let other = |d: &&Dim| !along.contains(d);
     let beside: Vec<Dim> = kernel.dims().iter().filter(other).copied().collect();

@@ -1,14 +1,17 @@
-//! Nuclear norms: of all of a series, and of its blocks. Singular values are found on the host, in f64; values on a GPU go there
-//! and back.
+//! Nuclear norms: of all of a series, and of its blocks.
+//!
+//! On a GPU a workgroup has a block in its memory (`low_rank`). A block that does not fit there (some 1800 numbers on every GPU, up to 4096
+//! on most; its shorter side at most 64), or a series that does not fit a binding, goes to the host and back.
 
 use super::{Functional, Proximal, expect_weight};
-use crate::dim::{join, parse_dims};
+use crate::dim::{Dim, ToDims, join};
 use crate::error::{Result, shape_err, value_err};
+use crate::low_rank::{Blocks, norms, shrunk};
 use crate::run::Device;
+#[cfg(feature = "gpu")]
+use crate::run::Kind;
 use crate::tensor::{DType, Tensor};
-use nalgebra::{DMatrix, SymmetricEigen};
-use num_complex::{Complex32, Complex64};
-use rayon::prelude::*;
+use num_complex::Complex32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// λ‖V‖⁎, the sum of the singular values of v as a matrix: its rows are the dims in `rows`, which stand in front, its columns all
@@ -27,11 +30,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// # Errors
 /// λ is negative or not finite; `rows` are no names. That they stand in front is looked at when it is used.
-pub fn nuclear(weight: f64, rows: &str) -> Result<Functional> {
-    parse_dims(rows)?;
+pub fn nuclear(weight: f64, rows: impl ToDims) -> Result<Functional> {
+    let rows = rows.to_dims().map_err(|e| e.at("nuclear"))?;
     Ok(Functional::own(LowRank {
         weight: expect_weight("nuclear", weight)?,
-        rows: rows.into(),
+        rows,
         block: Vec::new(),
         offset: Offset::At(Vec::new()),
     }))
@@ -55,11 +58,17 @@ pub fn nuclear(weight: f64, rows: &str) -> Result<Functional> {
 ///
 /// # Errors
 /// λ is negative or not finite; `rows` are no names; an extent of the blocks is 0; the offset has another number of entries.
-pub fn locally_low_rank(weight: f64, rows: &str, block: &[usize], offset: Option<&[usize]>) -> Result<Functional> {
-    parse_dims(rows)?;
+pub fn locally_low_rank(
+    weight: f64,
+    rows: impl ToDims,
+    block: &[usize],
+    offset: Option<&[usize]>,
+) -> Result<Functional> {
+    let rows = rows.to_dims().map_err(|e| e.at("locally_low_rank"))?;
     if block.is_empty() || block.contains(&0) {
         return value_err!(
-            "locally_low_rank: blocks of {block:?}; expected an extent above 0 for each dim behind \"{rows}\""
+            "locally_low_rank: blocks of {block:?}; expected an extent above 0 for each dim behind \"{}\"",
+            join(&rows)
         );
     }
     if let Some(offset) = offset.filter(|o| o.len() != block.len()) {
@@ -70,12 +79,12 @@ pub fn locally_low_rank(weight: f64, rows: &str, block: &[usize], offset: Option
         None => Offset::Random(AtomicU64::new(0)),
     };
     let weight = expect_weight("locally_low_rank", weight)?;
-    Ok(Functional::own(LowRank { weight, rows: rows.into(), block: block.into(), offset }))
+    Ok(Functional::own(LowRank { weight, rows, block: block.into(), offset }))
 }
 
 struct LowRank {
     weight: f64,
-    rows: String,
+    rows: Vec<Dim>,
     /// Of the dims behind the rows; empty for one block.
     block: Vec<usize>,
     offset: Offset,
@@ -112,23 +121,22 @@ impl Offset {
     }
 }
 
-/// A matrix on the host, by its rows, and the columns of each block.
-struct Cut {
-    rows: usize,
-    columns: usize,
-    blocks: Vec<Vec<usize>>,
-    values: Vec<Complex32>,
-}
-
 impl LowRank {
-    fn cut(&self, v: &Tensor, offset: &[usize]) -> Result<Cut> {
-        let names = parse_dims(&self.rows)?;
-        let shape = v.shape();
+    fn expect_finite(&self, values: &[Complex32]) -> Result<()> {
+        match values.iter().all(|v| v.is_finite()) {
+            true => Ok(()),
+            false => value_err!("{}: the values hold NaN or infinity", self.name()),
+        }
+    }
+
+    /// How v is cut into blocks.
+    fn blocks(&self, v: &Tensor, offset: &[usize]) -> Result<Blocks> {
+        let (names, shape) = (&self.rows, v.shape());
         if shape.dims().get(..names.len()).is_none_or(|front| front.iter().any(|d| !names.contains(d))) {
             return shape_err!(
                 "{}: \"{}\" must stand in front of all dims of {shape}; rearrange it",
                 self.name(),
-                join(&names)
+                join(names)
             );
         }
         let (front, back) = shape.extents().split_at(names.len());
@@ -138,67 +146,15 @@ impl LowRank {
                 self.name(),
                 self.block.len(),
                 back.len(),
-                self.rows
+                join(names)
             );
         }
-        let (rows, columns): (usize, usize) = (front.iter().product(), back.iter().product());
-        let values = v.to(&Device::host())?.to_vec()?;
-        let blocks = if self.block.is_empty() { vec![(0..columns).collect()] } else { self.blocks(back, offset) };
-        Ok(Cut { rows, columns, blocks, values })
-    }
-
-    /// The columns of every block, in order.
-    fn blocks(&self, extents: &[usize], offset: &[usize]) -> Vec<Vec<usize>> {
-        // Along each dim: where blocks begin.
-        let starts = |d: usize| {
-            let (n, b) = (extents[d], self.block[d]);
-            let first = offset[d] % b;
-            let mut at: Vec<usize> = (first..n).step_by(b).collect();
-            if first > 0 {
-                at.insert(0, 0);
-            }
-            at
-        };
-        let mut blocks: Vec<Vec<usize>> = vec![vec![0]];
-        for (d, &extent) in extents.iter().enumerate() {
-            let at = starts(d);
-            let mut finer = Vec::with_capacity(blocks.len() * at.len());
-            for block in &blocks {
-                for (k, &from) in at.iter().enumerate() {
-                    let to = at.get(k + 1).copied().unwrap_or(extent);
-                    finer.push(block.iter().flat_map(|i| (from..to).map(move |j| i * extent + j)).collect());
-                }
-            }
-            blocks = finer;
-        }
-        blocks
-    }
-}
-
-impl Cut {
-    fn matrix(&self, block: &[usize]) -> DMatrix<Complex64> {
-        DMatrix::from_fn(self.rows, block.len(), |r, c| {
-            let v = self.values[r * self.columns + block[c]];
-            Complex64::new(v.re.into(), v.im.into())
+        let rows = front.iter().product();
+        Ok(match self.block.is_empty() {
+            true => Blocks::whole(rows, back.iter().product()),
+            false => Blocks::new(rows, back, &self.block, offset),
         })
     }
-}
-
-/// The singular values of m, and U with m's smaller side, so that U Uᴴ m = m: eigenvalues of the smaller Gram matrix.
-fn decomposed(m: &DMatrix<Complex64>) -> SymmetricEigen<Complex64, nalgebra::Dyn> {
-    let gram = if m.nrows() <= m.ncols() { m * m.adjoint() } else { m.adjoint() * m };
-    SymmetricEigen::new(gram)
-}
-
-/// m with its singular values made less by t.
-fn shrunk(m: &DMatrix<Complex64>, t: f64) -> DMatrix<Complex64> {
-    let e = decomposed(m);
-    let factor = e.eigenvalues.map(|s| {
-        let s = s.max(0.0).sqrt();
-        Complex64::from(if s > t { 1.0 - t / s } else { 0.0 })
-    });
-    let projector = &e.eigenvectors * DMatrix::from_diagonal(&factor) * e.eigenvectors.adjoint();
-    if m.nrows() <= m.ncols() { projector * m } else { m * projector }
 }
 
 impl Proximal for LowRank {
@@ -210,38 +166,36 @@ impl Proximal for LowRank {
     }
 
     fn value(&self, v: &Tensor) -> Result<f64> {
-        let cut = self.cut(v, &self.offset.first(&self.block))?;
-        let norms: Vec<f64> = cut
-            .blocks
-            .par_iter()
-            .map(|b| decomposed(&cut.matrix(b)).eigenvalues.iter().map(|s| s.max(0.0).sqrt()).sum())
-            .collect();
-        Ok(self.weight * norms.iter().sum::<f64>())
+        let blocks = self.blocks(v, &self.offset.first(&self.block))?;
+        #[cfg(feature = "gpu")]
+        if let Kind::Gpu(gpu) = &v.device().0
+            && gpu.takes_blocks(&blocks, v)
+        {
+            return Ok(self.weight * gpu.block_norms(&blocks, v)?.into_iter().map(f64::from).sum::<f64>());
+        }
+        let values = v.to(&Device::host())?.to_vec()?;
+        self.expect_finite(&values)?;
+        Ok(self.weight * norms(&blocks, &values).iter().sum::<f64>())
     }
 
     fn prox(&self, v: &Tensor, step: f64) -> Result<Tensor> {
-        let mut cut = self.cut(v, &self.offset.next(&self.block))?;
-        if cut.values.iter().any(|v| !v.is_finite()) {
-            return value_err!("{}: the values hold NaN or infinity", self.name());
+        let blocks = self.blocks(v, &self.offset.next(&self.block))?;
+        let less = step * self.weight;
+        #[cfg(feature = "gpu")]
+        if let Kind::Gpu(gpu) = &v.device().0
+            && gpu.takes_blocks(&blocks, v)
+        {
+            return gpu.shrunk_blocks(&blocks, v, super::number(less));
         }
-        let t = step * self.weight;
-        let results: Vec<DMatrix<Complex64>> = cut.blocks.par_iter().map(|b| shrunk(&cut.matrix(b), t)).collect();
-        for (block, result) in cut.blocks.iter().zip(&results) {
-            for (c, &column) in block.iter().enumerate() {
-                for r in 0..cut.rows {
-                    let v = result[(r, c)];
-                    #[allow(clippy::cast_possible_truncation)]
-                    let narrow = Complex32::new(v.re as f32, v.im as f32);
-                    cut.values[r * cut.columns + column] = narrow;
-                }
-            }
-        }
+        let mut values = v.to(&Device::host())?.to_vec()?;
+        self.expect_finite(&values)?;
+        shrunk(&blocks, &mut values, less);
         let shape = v.shape().clone();
-        let shrunk = match v.dtype() {
-            DType::Complex32 => Tensor::from_vec(shape, cut.values)?,
-            DType::F32 => Tensor::from_vec(shape, cut.values.iter().map(|v| v.re).collect::<Vec<f32>>())?,
+        let made = match v.dtype() {
+            DType::Complex32 => Tensor::from_vec(shape, values)?,
+            DType::F32 => Tensor::from_vec(shape, values.iter().map(|v| v.re).collect::<Vec<f32>>())?,
         };
-        shrunk.to(&v.device())
+        made.to(&v.device())
     }
 
     fn rescaled(&self, s: f64) -> Option<Functional> {

@@ -17,7 +17,7 @@ mod low_rank;
 pub use compose::stacked;
 pub use low_rank::{locally_low_rank, nuclear};
 
-use crate::dim::{Shape, join, parse_dims};
+use crate::dim::{Dim, Shape, ToDims, join};
 use crate::error::{Result, shape_err, value_err};
 use crate::tensor::{DType, Tensor};
 use crate::vectors::{Formula, Group, Map, Vector};
@@ -66,13 +66,13 @@ pub(crate) enum Kind {
     /// λ Σ w|v|: magnitudes over the dims, which stand in front; weights for each entry, equal within a group.
     L1 {
         weight: f64,
-        dims: String,
+        dims: Vec<Dim>,
         weights: Option<Tensor>,
     },
     /// The indicator of |v| ≤ r for every group.
     Bound {
         radius: f64,
-        dims: String,
+        dims: Vec<Dim>,
     },
     /// λ/2 ‖v‖².
     Squared {
@@ -96,7 +96,7 @@ impl fmt::Display for Functional {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::L1 { weight, dims, .. } if dims.is_empty() => write!(f, "{weight} * l1"),
-            Kind::L1 { weight, dims, .. } => write!(f, "{weight} * l1 of the magnitudes over \"{dims}\""),
+            Kind::L1 { weight, dims, .. } => write!(f, "{weight} * l1 of the magnitudes over \"{}\"", join(dims)),
             Kind::Bound { radius, .. } => write!(f, "magnitudes <= {radius}"),
             Kind::Squared { weight } => write!(f, "{weight}/2 * squares"),
             Kind::Box { low, high } => write!(f, "{low} <= v <= {high}"),
@@ -117,7 +117,7 @@ fn expect_weight(what: &str, weight: f64) -> Result<f64> {
 /// # Errors
 /// λ is negative or not finite.
 pub fn l1(weight: f64) -> Result<Functional> {
-    Ok(Functional(Kind::L1 { weight: expect_weight("l1", weight)?, dims: String::new(), weights: None }))
+    Ok(Functional(Kind::L1 { weight: expect_weight("l1", weight)?, dims: Vec::new(), weights: None }))
 }
 
 /// λ Σ wᵢ|vᵢ| with weights w ≥ 0 of the shape of v, such as 0 for what is not to be penalised.
@@ -137,7 +137,7 @@ pub fn weighted_l1(weight: f64, weights: &Tensor) -> Result<Functional> {
         return value_err!("weighted_l1: a weight is {w}; expected finite numbers from 0 on");
     }
     let weight = expect_weight("weighted_l1", weight)?;
-    Ok(Functional(Kind::L1 { weight, dims: String::new(), weights: Some(weights.clone()) }))
+    Ok(Functional(Kind::L1 { weight, dims: Vec::new(), weights: Some(weights.clone()) }))
 }
 
 /// λ Σ √Σ|v|², where the inner sum is over `dims`, which stand in front of all others in v: joint sparsity of the coils or frames
@@ -158,9 +158,9 @@ pub fn weighted_l1(weight: f64, weights: &Tensor) -> Result<Functional> {
 ///
 /// # Errors
 /// λ is negative or not finite; `dims` are no names. That they stand in front is looked at when it is used.
-pub fn group_l1(weight: f64, dims: &str) -> Result<Functional> {
-    parse_dims(dims)?;
-    Ok(Functional(Kind::L1 { weight: expect_weight("group_l1", weight)?, dims: dims.into(), weights: None }))
+pub fn group_l1(weight: f64, dims: impl ToDims) -> Result<Functional> {
+    let dims = dims.to_dims().map_err(|e| e.at("group_l1"))?;
+    Ok(Functional(Kind::L1 { weight: expect_weight("group_l1", weight)?, dims, weights: None }))
 }
 
 /// The constraint |vᵢ| ≤ r: 0 inside and infinite outside; its prox is the nearest point inside.
@@ -168,7 +168,7 @@ pub fn group_l1(weight: f64, dims: &str) -> Result<Functional> {
 /// # Errors
 /// The radius is negative or not finite.
 pub fn bounded(radius: f64) -> Result<Functional> {
-    Ok(Functional(Kind::Bound { radius: expect_weight("bounded", radius)?, dims: String::new() }))
+    Ok(Functional(Kind::Bound { radius: expect_weight("bounded", radius)?, dims: Vec::new() }))
 }
 
 /// λ/2 ‖v‖².
@@ -263,9 +263,8 @@ impl Functional {
         let (Kind::L1 { dims, .. } | Kind::Bound { dims, .. }) = &self.0 else {
             return Ok(Group { members: 1, complex });
         };
-        let dims = parse_dims(dims)?;
         if shape.dims().get(..dims.len()).is_none_or(|front| front.iter().any(|d| !dims.contains(d))) {
-            return shape_err!("{self}: \"{}\" must stand in front of all dims of {shape}; rearrange it", join(&dims));
+            return shape_err!("{self}: \"{}\" must stand in front of all dims of {shape}; rearrange it", join(dims));
         }
         Ok(Group { members: shape.extents()[..dims.len()].iter().product(), complex })
     }
@@ -294,6 +293,26 @@ impl Functional {
             }
         }
     }
+}
+
+/// The kernels of blocks of low rank on a GPU, as name and WGSL, for the poorest limits and for rich ones.
+///
+/// # Errors
+/// One cannot be written.
+#[doc(hidden)]
+#[cfg(feature = "gpu")]
+pub fn kernels() -> Result<Vec<(String, String)>> {
+    use crate::low_rank::{Ending, kernel, room};
+    use crate::shader::{GpuLimits, KernelShape};
+    let mut all = Vec::new();
+    for limits in [GpuLimits::poorest(KernelShape::Gpu), GpuLimits::rich()] {
+        for (complex, ending) in
+            [(false, Ending::Shrunk), (true, Ending::Shrunk), (false, Ending::Norms), (true, Ending::Norms)]
+        {
+            all.push(("low_rank".into(), kernel(complex, ending, room(&limits))?));
+        }
+    }
+    Ok(all)
 }
 
 /// As kernels have it: no infinity.

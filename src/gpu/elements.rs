@@ -23,10 +23,10 @@ const ALIGN: u64 = 256;
 const ALIGN_WORDS: u64 = ALIGN / 4;
 
 /// A dispatch: its parameters, and what it binds from number 1 on as (tensor, first byte, bytes).
-struct Dispatch<'a> {
-    words: Vec<u32>,
-    bound: Vec<(&'a GpuBuffer, u64, u64)>,
-    groups: u64,
+pub(super) struct Dispatch<'a> {
+    pub words: Vec<u32>,
+    pub bound: Vec<(&'a GpuBuffer, u64, u64)>,
+    pub groups: u64,
 }
 
 /// A stretch of the elements that one dispatch goes over.
@@ -168,7 +168,8 @@ impl Gpu {
         self.packed(std::slice::from_ref(t), t.shape().clone(), t.dtype())
     }
 
-    fn dispatch(
+    /// Runs these, one behind the other. Does not wait.
+    pub(super) fn dispatch(
         self: &Arc<Self>,
         label: &str,
         pipeline: &Pipeline,
@@ -233,7 +234,7 @@ fn bind(
     device.create_bind_group(&desc)
 }
 
-fn here(t: &Tensor) -> Result<&GpuBuffer> {
+pub(super) fn here(t: &Tensor) -> Result<&GpuBuffer> {
     gpu_buffer(t).ok_or_else(|| Error::Device(format!("the tensor {} is on {}", t.shape(), t.device_name())))
 }
 

@@ -34,6 +34,7 @@ mod elements;
 mod faults;
 mod groups;
 mod ids;
+mod low_rank;
 mod pack;
 mod pipelines;
 mod pool;

@@ -78,6 +78,7 @@ enum Mapped {
     Shrink(f32, Option<usize>),
     Ball(f32, Option<usize>),
     Clamp(f32, f32),
+    Over(usize, f32, usize),
 }
 
 enum Summed {
@@ -97,6 +98,7 @@ impl Loop {
             Map::Shrink(t, w) => Mapped::Shrink(number(t), w.map(at)),
             Map::Ball(t, w) => Mapped::Ball(number(t), w.map(at)),
             Map::Clamp(low, high) => Mapped::Clamp(*low, *high),
+            Map::Over(w, t, u) => Mapped::Over(at(*w), number(t), at(*u)),
         };
         let update = |u: &crate::vectors::Update| {
             let terms = u.terms.iter().map(|(f, v)| (number(f), at(*v))).filter(|(c, _)| *c != 0.0);
@@ -143,6 +145,10 @@ impl Loop {
                 if self.group.complex {
                     sum.iter_mut().skip(1).step_by(2).for_each(|s| *s = 0.0);
                 }
+            }
+            if let Some(Mapped::Over(w, t, u)) = update.map {
+                let (w, u) = (&parts[w][m].values()[block.clone()], &parts[u][m].values()[block.clone()]);
+                sum.iter_mut().zip(w.iter().zip(u)).for_each(|(s, (w, u))| *s = over(*s, w + t * u));
             }
             if let Part::Written(v) = &mut parts[update.to][m] {
                 v[block.clone()].copy_from_slice(sum);
@@ -214,6 +220,11 @@ fn shrink(m: f32, t: f32) -> f32 {
 /// min(1, t/m).
 fn ball(m: f32, t: f32) -> f32 {
     if m > t { t / m } else { 1.0 }
+}
+
+/// v/d, 0 where d is not positive.
+fn over(v: f32, d: f32) -> f32 {
+    if d > 1e-37 { v / d } else { 0.0 }
 }
 
 fn product(x: &[f32], y: &[f32]) -> f64 {

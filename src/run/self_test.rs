@@ -73,7 +73,8 @@ pub(super) fn trust(device: &Device) -> Result<()> {
 fn tests(device: &Device) -> Result<impl Iterator<Item = Result<SelfTest>>> {
     let primitives = samples()?.into_iter().map(|s| test_program(device, s));
     let passes = std::iter::once_with(|| test_passes(device));
-    Ok(primitives.chain(passes).chain(std::iter::once_with(|| test_elements(device))))
+    let elements = std::iter::once_with(|| test_elements(device));
+    Ok(primitives.chain(passes).chain(elements).chain(std::iter::once_with(|| test_blocks(device))))
 }
 
 /// A primitive's kernels.
@@ -128,6 +129,36 @@ fn test_elements(device: &Device) -> Result<SelfTest> {
         Ok(values)
     };
     Ok(compare("arithmetic", &run(&Device::host())?, || run(device)))
+}
+
+/// Blocks of low rank: with singular values made less, and their sums.
+fn test_blocks(device: &Device) -> Result<SelfTest> {
+    use crate::low_rank::{norms, sample, shrunk};
+    let [rows, y, x] = sample::SHAPE;
+    let v = arbitrary(&format!("A={rows} A1={y} A2={x}").parse()?)?;
+    let run = |device: &Device| -> Result<Vec<Complex64>> {
+        let mut all = Vec::new();
+        for blocks in sample::blocks() {
+            let (values, sums) = match &device.0 {
+                #[cfg(feature = "gpu")]
+                Kind::Gpu(gpu) if gpu.takes_blocks(&blocks, &v) => {
+                    let v = v.to(device)?;
+                    let made = gpu.shrunk_blocks(&blocks, &v, sample::LESS)?.to(&Device::host())?.to_vec()?;
+                    (made, gpu.block_norms(&blocks, &v)?.into_iter().map(f64::from).collect())
+                }
+                _ => {
+                    let values = v.to_vec()?;
+                    let mut made = values.clone();
+                    shrunk(&blocks, &mut made, sample::LESS.into());
+                    (made, norms(&blocks, &values))
+                }
+            };
+            all.extend(values.iter().map(|y| Complex64::new(y.re.into(), y.im.into())));
+            all.extend(sums.into_iter().map(Complex64::from));
+        }
+        Ok(all)
+    };
+    Ok(compare("blocks of low rank", &run(&Device::host())?, || run(device)))
 }
 
 /// Any fixed values without structure will do.

@@ -39,7 +39,7 @@ pub(crate) use template::{Defines, expand};
 pub(crate) use text::{KernelFile, StoreTo, Text};
 pub(crate) use time::WORK;
 #[cfg(feature = "gpu")]
-pub(crate) use time::{SUBMISSION, work};
+pub(crate) use time::{FLOPS_PER_BYTE, SUBMISSION, work};
 #[cfg(feature = "gpu")]
 pub(crate) use translate::translate_own;
 #[cfg(feature = "gpu")]

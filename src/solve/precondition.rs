@@ -76,7 +76,7 @@ pub fn diagonal(normal: &Linop, probes: usize, device: &Device) -> Result<Tensor
     }
     let exact = probes >= shape.len();
     let mut sums = vec![0.0f32; shape.len()];
-    let mut signs = Signs(1);
+    let mut signs = Signs::new();
     for k in 0..probes.min(shape.len()) {
         let probe: Vec<Complex32> = match exact {
             true => (0..shape.len()).map(|n| Complex32::from(f32::from(n == k))).collect(),
@@ -243,11 +243,15 @@ impl Operator for Chebyshev {
     }
 }
 
-/// Signs from a shift register (Marsaglia, J. Stat. Softw. 8:14, 2003).
-struct Signs(u64);
+/// Signs from a shift register (Marsaglia, J. Stat. Softw. 8:14, 2003), the same ones each time.
+pub(crate) struct Signs(u64);
 
 impl Signs {
-    fn next(&mut self) -> f32 {
+    pub(crate) fn new() -> Signs {
+        Signs(1)
+    }
+
+    pub(crate) fn next(&mut self) -> f32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -85,6 +85,9 @@ pub(crate) fn kernel(pass: &Pass, scalars: usize, unit: Unit) -> Result<String> 
     if group.complex {
         defines.set("COMPLEX", 1);
     }
+    if pass.updates.iter().any(|u| matches!(u.map, Some(Map::Over(..)))) {
+        defines.set("OVER", 1);
+    }
     if pass.group.is_some() {
         defines.set("MAGNITUDES", 1);
     }
@@ -146,6 +149,10 @@ fn write_update(text: &mut String, update: &super::Update, group: Group, t: &str
         }
         Some(Map::Clamp(low, high)) => {
             let _ = writeln!(text, "            {to}[k] = clamped(sum, {low:?}f, {high:?}f);\n        }}\n    }}");
+        }
+        Some(Map::Over(w, factor, u)) => {
+            let (w, u, factor) = (name(*w), name(*u), factor.wgsl());
+            let _ = writeln!(text, "            {to}[k] = over(sum, {w}[k] + {factor} * {u}[k]);\n        }}\n    }}");
         }
         Some(Map::Shrink(threshold, weights) | Map::Ball(threshold, weights)) => {
             let function = if matches!(update.map, Some(Map::Shrink(..))) { "shrink" } else { "ball" };

@@ -51,6 +51,8 @@ pub(crate) enum Map {
     Ball(Formula, Option<Vector>),
     /// The nearest real number between the two.
     Clamp(f32, f32),
+    /// v / (w + t u), number by number, with w and u of other vectors; 0 where the divisor is not positive.
+    Over(Vector, Formula, Vector),
 }
 
 /// A sum over a pass's vectors, after the updates.
@@ -160,8 +162,10 @@ impl Pass {
         };
         for update in &self.updates {
             update.terms.iter().for_each(|(_, u)| add(*u, false));
-            if let Some(Map::Shrink(_, Some(w)) | Map::Ball(_, Some(w))) = update.map {
-                add(w, false);
+            match update.map {
+                Some(Map::Shrink(_, Some(w)) | Map::Ball(_, Some(w))) => add(w, false),
+                Some(Map::Over(w, _, u)) => [w, u].into_iter().for_each(|v| add(v, false)),
+                _ => {}
             }
             add(update.vector, true);
         }

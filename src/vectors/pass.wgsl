@@ -52,6 +52,12 @@ fn product(x: T, y: T) -> f32 {
 #endif
 }
 
+#ifdef OVER
+// v/d, 0 where d is not positive.
+fn over(v: T, d: T) -> T {
+    return select(T(), v / max(d, T(1e-37)), d > T(1e-37));
+}
+#endif
 #ifdef MAGNITUDES
 // |v|², at every number that has a part in it.
 fn squares(v: T) -> T {

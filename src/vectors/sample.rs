@@ -22,6 +22,7 @@ const WEIGHTED: Scalar = Scalar(7);
 const GROUPED: Scalar = Scalar(8);
 const CLAMPED: Scalar = Scalar(9);
 const BALL: Scalar = Scalar(10);
+const OVER: Scalar = Scalar(11);
 
 /// Its passes.
 pub(crate) fn layout() -> Layout {
@@ -63,9 +64,10 @@ pub(crate) fn layout() -> Layout {
             .update(Y, [(one(), Y)])
             .map(Map::Ball(Formula::from(0.2), None))
             .dot(Y, X),
-        Pass::new("total").totals([BALL]),
+        Pass::new("over").totals([BALL]).update(X, [(one(), Y)]).map(Map::Over(X, Formula::from(0.125), Y)).dot(X, Y),
+        Pass::new("total").totals([OVER]),
     ];
-    Layout { scalars: 11, passes }
+    Layout { scalars: 12, passes }
 }
 
 /// The scalars that come out for x.

@@ -41,6 +41,8 @@ fn mapped(map: &Map, group: &[Complex64], weight: f64) -> Vec<Complex64> {
             let clamped = |v: &Complex64| v.re.clamp(f64::from(*low), f64::from(*high));
             group.iter().map(|v| Complex64::from(clamped(v))).collect()
         }
+        // Of two vectors that are the same.
+        Map::Over(_, t, _) => group.iter().map(|v| v / (weight * (1.0 + number(t)))).collect(),
     }
 }
 
@@ -103,7 +105,27 @@ fn maps_and_magnitudes_are_what_they_say() {
                 compare(&Map::Ball(Formula::from(0.6), weights), members, inner, complex, weighted);
             }
             compare(&Map::Clamp(-0.25, 0.5), members, inner, complex, false);
+            if members == 1 {
+                compare(&Map::Over(W, Formula::from(0.5), W), members, inner, complex, true);
+            }
         }
+    }
+}
+
+#[test]
+fn nothing_divided_by_nothing_is_nothing() {
+    let over = Map::Over(X, Formula::from(-1.0), W);
+    let pass = Pass::new("over").update(Y, [(Formula::from(1.0), X)]).map(over).dot(Y, Y);
+    let layout = Layout { scalars: 1, passes: vec![pass, Pass::new("total").totals([Scalar(0)])] };
+    for device in devices() {
+        let shape: Shape = "N=3".parse().unwrap();
+        let mut space = device.space(&[], &vec![(shape.clone(), DType::F32); 3], layout.clone()).unwrap();
+        for (v, values) in [(X, [2.0f32, 0.0, 3.0]), (W, [1.0, 0.0, 4.0])] {
+            space.set(v, &Tensor::from_slice(shape.clone(), &values).unwrap().to(&device).unwrap()).unwrap();
+        }
+        space.pass(0).unwrap();
+        space.pass(1).unwrap();
+        assert_eq!(space.scalars().unwrap(), [4.0]);
     }
 }
 

@@ -26,9 +26,10 @@ pub struct RichardsonLucyOptions<'a> {
     /// Stop when an iteration lowers the divergence Σ y ln(y/Ax) − y + Ax by less than this part of it; 1e-3 at first, 0 goes
     /// on to the last iteration.
     pub tol: f32,
-    /// Stop when the divergence has come down to n·g/2, its expectation for n samples of noise whose variance is g times their
-    /// brightness, with g = σ²/mean for this root mean square σ of the noise: further iterations fit noise (Bertero et al., Inverse
-    /// Problems 26:105004, 2010). None at first, which never stops for that.
+    /// Stop at this root mean square σ of the noise: further iterations fit it. Either the divergence has come down to n·g/2, its
+    /// expectation for n samples of noise whose variance is g times their brightness, with g = σ²/mean (Bertero et al., Inverse Problems
+    /// 26:105004, 2010); or ‖A x − y‖² to nσ² (Morozov, Soviet Math. Dokl. 7:414, 1966), which noise that is as strong where it is dark
+    /// comes to first and which counts where the divergence stays above. None at first, which never stops for that.
     pub noise: Option<f64>,
     /// The picture is so much times counts: 1 for counts of photons. It stops by their expectation then, as by `noise`, but sample by
     /// sample, since of few counts it is not ½ (Zanella, Boccacci, Zanni and Bertero, Inverse Problems 25:045010, 2009). None at first.
@@ -104,6 +105,9 @@ const DARK: f32 = 1e-6;
 /// Iterations that are all read, and how many lie between two readings after them.
 const READ: usize = 5;
 
+/// A divergence above its expectation by this factor, where the misfit is that of the noise, is not of noise that grows with light.
+const EVEN: f64 = 1.1;
+
 /// Samples of one sum.
 const STRETCH: usize = 4096;
 
@@ -176,7 +180,9 @@ impl Blur {
             return self.deconvolved(&y, &zero, 0, Vec::new(), Stop::Zero);
         }
         let mean = counts.iter().map(|&v| f64::from(v)).sum::<f64>() / self.counted().max(1) as f64;
-        let least = noise.map(|n| 0.5 * left * self.counted() as f64 * n * n / mean);
+        let square = noise.map(|n| left * self.counted() as f64 * n * n);
+        let least = square.map(|square| 0.5 * square / mean);
+        let data = y.to_real_array()?;
         let counts_of = gain.map(|gain| (gain, Divergence::new()));
         let step = Step::new(self, counts, largest * DARK, device)?;
         let mut x = match options.start.take() {
@@ -209,7 +215,11 @@ impl Blur {
                     if let Some(progress) = &mut options.progress {
                         progress(reading);
                     }
-                    if least.is_some_and(|least| least > 0.0 && divergence <= least) {
+                    let fits = least.is_some_and(|least| least > 0.0 && divergence <= least);
+                    // Noise that is none of light leaves more divergence where it is dark than that expects.
+                    let even = counts_of.is_none() && least.is_some_and(|least| divergence > EVEN * least);
+                    let square = square.filter(|square| *square > 0.0 && even);
+                    if fits || square.is_some_and(|square| step.squares(&seen, &data) <= square) {
                         break (Stop::Converged, true);
                     }
                     if divergence == 0.0 || change < f64::from(tol) {
@@ -287,6 +297,20 @@ impl Step {
         let sums: Vec<f64> =
             stretches.map(|(n, (y, a))| (0..y.len()).map(|i| term(n * STRETCH + i, y[i], a[i])).sum()).collect();
         sums.iter().sum::<f64>().max(0.0)
+    }
+
+    /// ‖A x − y‖².
+    fn squares(&self, seen: &ArrayD<f32>, data: &ArrayD<f32>) -> f64 {
+        let known = self.known.as_ref().and_then(|k| k.as_slice());
+        let (seen, data) = (seen.as_slice().unwrap_or_default(), data.as_slice().unwrap_or_default());
+        let term = |i: usize, a: f32, y: f32| match known.is_some_and(|k| k[i] == 0.0) {
+            true => 0.0,
+            false => (f64::from(a) - f64::from(y)).powi(2),
+        };
+        let stretches = seen.par_chunks(STRETCH).zip(data.par_chunks(STRETCH)).enumerate();
+        let sums: Vec<f64> =
+            stretches.map(|(n, (a, y))| (0..a.len()).map(|i| term(n * STRETCH + i, a[i], y[i])).sum()).collect();
+        sums.iter().sum()
     }
 
     /// What the divergence is to be where the data are counts, of the mean that is seen.

@@ -246,7 +246,7 @@ fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
     ]
 }
 
-/// A misfit above this is no noise.
+/// A misfit above this is no noise, and a gap above this is none that is known.
 const MUCH: f64 = 0.5;
 
 /// How it ended, for people.
@@ -255,11 +255,11 @@ fn outcome(result: &CtImage, noise: Option<f64>) -> String {
         Some(misfit) => format!("misfit {}", percent(misfit)),
         None => "misfit not known: the image is smaller than what the rays pass".into(),
     };
-    let fall = |gap: Option<f64>| {
-        gap.map_or_else(
-            || "the objective still falls".to_string(),
-            |gap| format!("the objective would fall by another {}", percent(gap)),
-        )
+    // An estimate of all that there is says nothing.
+    let fall = match (result.gap, result.fell) {
+        (Some(gap), _) if gap < MUCH => format!("the objective would fall by another {}", percent(gap)),
+        (_, Some(fell)) => format!("the objective still falls, by {} over the second half of them", percent(fell)),
+        _ => "the objective still falls".into(),
     };
     let why = match result.stop {
         None => return misfit,
@@ -271,7 +271,7 @@ fn outcome(result: &CtImage, noise: Option<f64>) -> String {
             (_, Some(fell)) => format!("the objective stands: the second half of them lowered it by {}", percent(fell)),
             _ => "the objective is at rest".into(),
         },
-        Some(Stop::Iterations) => format!("all iterations done; {}", fall(result.gap)),
+        Some(Stop::Iterations) => format!("all iterations done; {fall}"),
         Some(Stop::Cancelled) => "interrupted".into(),
         Some(Stop::Zero) => "the projections are zero, and so is the image".into(),
         Some(stop) => stop.to_string(),

@@ -94,13 +94,7 @@ impl ProjectKernel {
                 let (step, across, n) = self.strides(&ray);
                 let length = T::of(ray.length);
                 if !g.is_volume() {
-                    let mut total = E::null();
-                    for k in ray.steps.0..ray.steps.1 {
-                        for (j, w) in within::<T>(between(ray.u.at(k)), &(0..n)).into_iter().flatten() {
-                            total = total + x[k as usize * step + j * across] * w;
-                        }
-                    }
-                    d[c] = total * length;
+                    d[c] = gather::<T, E>(&ray, x, [step, across], n) * length;
                     continue;
                 }
                 column.fill(E::null());
@@ -233,24 +227,87 @@ impl ProjectKernel {
     }
 }
 
+/// The steps at which both of the pixels that a ray lies between are within `own`. Positions go one way, so they follow one another.
+fn inner(ray: &Ray, steps: Range<i32>, own: &Range<i64>) -> Range<i32> {
+    let inside = |k: &i32| {
+        let j = i64::from(ray.u.at(*k) >> 16);
+        own.start <= j && j + 1 < own.end
+    };
+    match (steps.clone().find(inside), steps.clone().rev().find(inside)) {
+        (Some(first), Some(last)) => first..last + 1,
+        _ => steps.start..steps.start,
+    }
+}
+
+/// Sums side by side along a ray: additions do not wait for one another.
+const SUMS: usize = 4;
+
+/// What a ray sums up, in pixels along it: strides of a step and of the other axis, and the other axis' extent.
+fn gather<T: Real, E: Elem<T>>(ray: &Ray, x: &[E], [step, across]: [usize; 2], n: i64) -> E {
+    let steps = ray.steps.0..ray.steps.1;
+    let inner = inner(ray, steps.clone(), &(0..n));
+    let mut sums = [E::null(); SUMS];
+    for k in (steps.start..inner.start).chain(inner.end..steps.end) {
+        for (j, w) in within::<T>(between(ray.u.at(k)), &(0..n)).into_iter().flatten() {
+            sums[0] = sums[0] + x[k as usize * step + j * across] * w;
+        }
+    }
+    let mut positions = ray.u.from(inner.start);
+    let mut add = |k: i32, sum: &mut E| {
+        let (j, low, high) = between::<T>(positions.next().unwrap_or_default());
+        let at = k as usize * step + j as usize * across;
+        *sum = *sum + (x[at] * low + x[at + across] * high);
+    };
+    let mut k = inner.start;
+    while k + SUMS as i32 <= inner.end {
+        for sum in &mut sums {
+            add(k, sum);
+            k += 1;
+        }
+    }
+    for (k, sum) in (k..inner.end).zip(&mut sums) {
+        add(k, sum);
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
 /// Adds a ray's value to the rows that a task owns.
 fn cross<T: Real, E: Elem<T>>(ray: &Ray, y: E, d: &mut [E], nx: usize, own: &Range<i64>) {
     let y = y * T::of(ray.length);
     if !ray.along_x {
         let steps = i64::from(ray.steps.0).max(own.start)..i64::from(ray.steps.1).min(own.end);
-        for k in steps {
-            let d = &mut d[(k - own.start) as usize * nx..][..nx];
-            for (i, w) in within::<T>(between(ray.u.at(k as i32)), &(0..nx as i64)).into_iter().flatten() {
-                d[i] = d[i] + y * w;
-            }
-        }
+        let (steps, row) = (steps.start as i32..(steps.end as i32).max(steps.start as i32), 0..nx as i64);
+        spread_along::<T, E>(ray, y, d, steps, &row, [nx, 1], own.start);
         return;
     }
-    for k in steps_within(ray, own) {
+    spread_along::<T, E>(ray, y, d, steps_within(ray, own), own, [1, nx], 0);
+}
+
+/// Adds a ray's value to the pixels that it lies between at these steps, those within `own` along the other axis: strides of a step and
+/// of the other axis, and the step that the first pixel is of.
+fn spread_along<T: Real, E: Elem<T>>(
+    ray: &Ray,
+    y: E,
+    d: &mut [E],
+    steps: Range<i32>,
+    own: &Range<i64>,
+    [step, across]: [usize; 2],
+    first: i64,
+) {
+    // A step touches pixels that no other one does.
+    let inner = inner(ray, steps.clone(), own);
+    let place = |k: i32| (i64::from(k) - first) as usize * step;
+    for k in (steps.start..inner.start).chain(inner.end..steps.end) {
         for (j, w) in within::<T>(between(ray.u.at(k)), own).into_iter().flatten() {
-            let to = &mut d[j * nx + k as usize];
+            let to = &mut d[place(k) + j * across];
             *to = *to + y * w;
         }
+    }
+    for (k, position) in inner.clone().zip(ray.u.from(inner.start)) {
+        let (j, low, high) = between::<T>(position);
+        let at = place(k) + (j - own.start) as usize * across;
+        d[at] = d[at] + y * low;
+        d[at + across] = d[at + across] + y * high;
     }
 }
 

@@ -30,6 +30,20 @@ impl Line {
     }
 }
 
+impl Line {
+    /// The positions at step k and those that follow, each as [`at`](Line::at) has it.
+    #[inline(always)]
+    pub fn from(self, k: i32) -> impl Iterator<Item = i32> {
+        let slope = i64::from(self.slope);
+        let mut at = i64::from(k) * slope + (1 << 13);
+        std::iter::repeat_with(move || {
+            let position = self.start.wrapping_add((at >> 14) as i32);
+            at += slope;
+            position
+        })
+    }
+}
+
 /// Slices that a detector row spans, linear in k: start in 2⁻²⁸, slope in 2⁻³³.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Span {
