@@ -1,0 +1,84 @@
+//! An apply in steady state: what the host does for it beside what wgpu itself does. Counts alone; times are in the bench
+//! `host_time`.
+#![cfg(feature = "gpu")]
+
+mod common;
+
+use allocation_counter::measure;
+use common::bare::{Bare, chain};
+use common::data::complex;
+use common::gpu_with;
+use linops::gpu::GpuOptions;
+use linops::{Device, Tensor};
+
+/// Applies after which everything is there that is kept.
+const WARM: usize = 60;
+
+/// A result has a handle, and the memory that it holds one; three error scopes look for what wgpu reports, and each is told by a
+/// future of its own.
+const OURS: u64 = 2 + 3;
+
+/// The median of what many runs count: now and then lists of wgpu grow.
+fn median(mut run: impl FnMut() -> u64) -> u64 {
+    let mut counts: Vec<u64> = (0..41).map(|_| run()).collect();
+    counts.sort_unstable();
+    counts[20]
+}
+
+/// A device of its own, so that nobody else takes from its pool.
+fn own() -> Option<Device> {
+    gpu_with(GpuOptions::default())
+}
+
+/// Allocations on the host: of an apply of so many dispatches with its result's end, and of the same by wgpu alone.
+fn allocations(device: &Device, dispatches: usize) -> (u64, u64) {
+    let gpu = device.as_gpu().unwrap();
+    let a = chain(dispatches).unwrap();
+    let x = complex("N=16", 1).to(device).unwrap();
+    assert_eq!(a.apply_reported(&x).unwrap().1.dispatches, dispatches);
+    let bare = Bare::new(gpu.wgpu_device(), dispatches);
+    let queue = || gpu.wgpu_queue().unwrap();
+    for _ in 0..WARM {
+        a.apply(&x).unwrap();
+        bare.run(&queue());
+        device.wait().unwrap();
+    }
+    let ours = median(|| measure(|| drop(a.apply(&x).unwrap())).count_total);
+    let theirs = median(|| measure(|| drop(bare.run(&queue()))).count_total);
+    (ours, theirs)
+}
+
+#[test]
+fn an_apply_allocates_what_wgpu_does_and_its_result() {
+    let Some(device) = own() else { return };
+    for dispatches in [1, 2, 5, 17, 65] {
+        let (ours, theirs) = allocations(&device, dispatches);
+        println!("{dispatches} dispatches: {ours} allocations, {theirs} of wgpu alone");
+        assert!(ours <= theirs + OURS, "{dispatches} dispatches: {ours} allocations, {theirs} of wgpu alone");
+    }
+}
+
+/// Memory, bind groups and kernels are those of the applies before: neither the driver is asked for anything, nor wgpu.
+#[test]
+fn an_apply_makes_no_memory_bind_groups_or_kernels() {
+    let Some(device) = own() else { return };
+    let gpu = device.as_gpu().unwrap();
+    let a = chain(5).unwrap();
+    let x = complex("N=16", 1).to(&device).unwrap();
+    let run = |times: usize| {
+        for _ in 0..times {
+            a.apply(&x).unwrap();
+        }
+        device.wait().unwrap();
+        (gpu.memory().made, gpu.bind_groups(), gpu.kernels())
+    };
+    assert_eq!(run(3), run(200));
+    // A result that stays takes other memory, once.
+    let kept: Vec<Tensor> = (0..3).map(|_| a.apply(&x).unwrap()).collect();
+    drop(kept);
+    let again = |_: usize| drop((0..3).map(|_| a.apply(&x).unwrap()).collect::<Vec<_>>());
+    (0..3).for_each(again);
+    let before = (gpu.memory().made, gpu.bind_groups(), gpu.kernels());
+    (0..100).for_each(again);
+    assert_eq!(before, (gpu.memory().made, gpu.bind_groups(), gpu.kernels()));
+}
