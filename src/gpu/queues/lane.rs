@@ -107,7 +107,9 @@ impl Lane {
         C: IntoIterator<Item = wgpu::CommandBuffer>,
     {
         self.open().map_err(|error| Refused { error, unmade: true })?;
-        let counted = |_: &wgpu::CommandBuffer| drop(self.commands.fetch_add(1, Ordering::Relaxed));
+        let counted = |_: &wgpu::CommandBuffer| {
+            self.commands.fetch_add(1, Ordering::Relaxed);
+        };
         let (index, error) = reported(&self.device, || self.queue.submit(record().into_iter().inspect(counted)));
         self.submits.fetch_add(1, Ordering::Relaxed);
         let Some(error) = self.health.check().err().or(error) else { return Ok(index) };
