@@ -97,7 +97,7 @@ pub(crate) fn give<T: Pod>(values: Vec<T>) {
 }
 
 /// Gives the oldest back to the system; whether there was one.
-pub(crate) fn give_up() -> bool {
+pub fn give_up() -> bool {
     let oldest = state().spares.pop_front();
     oldest.map(forget).is_some()
 }

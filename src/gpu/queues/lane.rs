@@ -130,7 +130,7 @@ impl Lane {
         let half = {
             let mut q = self.in_flight.lock().unwrap_or_else(|e| e.into_inner());
             q.push_back(index);
-            (q.len() > IN_FLIGHT).then(|| q.drain(..IN_FLIGHT / 2).last()).flatten()
+            (q.len() > IN_FLIGHT).then(|| q.drain(..IN_FLIGHT / 2).next_back()).flatten()
         };
         half.map_or(Ok(()), |index| self.wait_for(index, PATIENCE))
     }
