@@ -77,6 +77,7 @@ pub mod program {
 pub mod internal {
     //! What the crate's own tests and command line look into. Not part of its promises.
     pub use crate::access::{Access, AxisIndex, Factor, Load, Store};
+    pub use crate::allocate::spare::give_up as give_up_spare_memory;
     #[cfg(feature = "gpu")]
     pub use crate::arithmetic::kernels as arithmetic_kernels;
     #[cfg(feature = "gpu")]

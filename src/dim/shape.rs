@@ -4,6 +4,7 @@ use super::name::repeated;
 use super::{Dim, join};
 use crate::error::{Result, shape_err};
 use std::fmt;
+use std::sync::Arc;
 
 /// Distinct dims with extents, in axis order (the last axis is the fastest): `"C=8 Ny=256 Nx=256"`.
 ///
@@ -19,8 +20,9 @@ use std::fmt;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Shape {
-    dims: Vec<Dim>,
-    extents: Vec<usize>,
+    // Shared: each value that is made has a shape, and most are clones.
+    dims: Arc<[Dim]>,
+    extents: Arc<[usize]>,
 }
 
 /// What stands behind a dim's `=`.
@@ -51,11 +53,11 @@ impl Shape {
             return shape_err!("dim {d} has extent 0; every extent must be at least 1");
         }
         let bytes = extents.iter().try_fold(32usize, |n, &e| n.checked_mul(e));
+        let shape = Shape { dims: dims.into(), extents: extents.into() };
         if bytes.is_none() {
-            let shape = Shape { dims, extents };
             return shape_err!("the shape {shape} has more elements than memory can address; use smaller extents");
         }
-        Ok(Shape { dims, extents })
+        Ok(shape)
     }
 
     /// The shape without dims: one element.
@@ -119,7 +121,7 @@ impl Shape {
         if dims.len() != self.rank() {
             return shape_err!("\"{}\" names {} dims, the shape {self} has {}", join(dims), dims.len(), self.rank());
         }
-        Shape::new(dims.to_vec(), self.extents.clone())
+        Shape::new(dims.to_vec(), self.extents.to_vec())
     }
 
     /// Checks that `got` is this shape, dims, order and extents; the error names the first dim that differs.
@@ -130,7 +132,7 @@ impl Shape {
         if self.dims == got.dims {
             let (dim, want, came) = self
                 .iter()
-                .zip(&got.extents)
+                .zip(got.extents.iter())
                 .find_map(|((d, w), &g)| (w != g).then_some((d, w, g)))
                 .unwrap_or((self.dims[0], 0, 0));
             return shape_err!("dim {dim} has extent {came}, expected {want} (came {got}, expected {self})");

@@ -24,7 +24,7 @@ enum Block {
 
 /// The values of `n` elements.
 pub(crate) fn mapped(c: &Computation, inputs: &[Slice<f32>], n: usize) -> Result<HostBuf<f32>> {
-    let mut out = HostBuf::zeros(n, c.gives_complex())?;
+    let mut out = HostBuf::unset(n, c.gives_complex())?;
     match &mut out {
         HostBuf::Real(out) => out.par_chunks_mut(CHUNK).enumerate().for_each(|(task, out)| {
             Blocks::new(c, inputs).each(range(task, n), |at, values| {

@@ -4,7 +4,7 @@ use super::Gpu;
 use super::buffer::{Block, GpuBuffer, gpu_buffer};
 use super::core::Core;
 use super::pipelines::Pipeline;
-use super::recorded::{Instance, Recorded};
+use super::recorded::{Instance, Recorded, by_several};
 use super::records::Record;
 use super::segments::segments;
 use crate::access::{Store, ValueId};
@@ -31,6 +31,8 @@ pub(crate) struct CompiledPlan {
     pub(super) dispatches: Vec<Dispatch>,
     pub(super) submissions: Vec<Submission>,
     pub(super) params: Block,
+    /// Of an apply, as the time of dispatches is counted.
+    pub(super) work: u64,
     idle: Mutex<Vec<Instance>>,
     _bytes: Booking,
 }
@@ -48,6 +50,17 @@ pub(super) struct Dispatch {
     pub external: bool,
     /// Starts a new pass: a wave of several steps, or the first step behind one.
     pub pass: bool,
+}
+
+/// How an apply can be recorded among other work, to be submitted with it on one queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recordable {
+    /// Into the same command buffer.
+    Here,
+    /// As command buffers of its own: several threads record them.
+    Apart,
+    /// Not at all: it is more than one submission, or for several lanes.
+    Not,
 }
 
 /// Dispatches that are submitted together, with what they read and write.
@@ -118,7 +131,9 @@ impl CompiledPlan {
         let (params, dispatches) = (core.uniforms(&words)?, c.dispatches);
         let bytes = ledger.book(params.bytes() + PLAN + DISPATCH * dispatches.len() as u64);
         let idle = Mutex::default();
-        Ok(CompiledPlan { core: core.clone(), plan, dispatches, submissions, params, idle, _bytes: bytes })
+        let cost = plan.cost();
+        let work = work(cost.read + cost.written, cost.flops);
+        Ok(CompiledPlan { core: core.clone(), plan, dispatches, submissions, params, work, idle, _bytes: bytes })
     }
 
     pub fn plan(&self) -> &Plan {
@@ -146,15 +161,33 @@ impl CompiledPlan {
         self.leased(gpu.plans.ledger(), |instance| instance.run(self, input, out))
     }
 
-    /// The command buffers of an apply, where it is submitted at once and in the order of one queue; they are to be submitted
-    /// to lane 0. None where it is not.
-    pub fn commands(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Option<Vec<wgpu::CommandBuffer>>> {
+    /// How an apply is recorded among other work of lane 0.
+    pub(super) fn recording(&self) -> Recordable {
         let waits = self.submissions.iter().any(|s| !s.then.is_empty());
-        if waits || self.submissions.len() > 1 || self.core.lanes.tracked() {
-            return Ok(None);
+        match () {
+            _ if waits || self.submissions.len() > 1 || self.core.lanes.tracked() => Recordable::Not,
+            _ if by_several(self.dispatches.len()) => Recordable::Apart,
+            _ => Recordable::Here,
         }
+    }
+
+    /// The command buffers of an apply that is [`Recordable`].
+    pub fn commands(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Vec<wgpu::CommandBuffer>> {
         let (input, out) = (self.here(x)?, self.here(y)?);
-        self.leased(gpu.plans.ledger(), |instance| instance.record(self, input, out)).map(Some)
+        self.leased(gpu.plans.ledger(), |instance| instance.record(self, input, out))
+    }
+
+    /// Records an apply that is [`Recordable::Here`], in a pass that it leaves open.
+    pub fn record_into(
+        &self,
+        gpu: &Arc<Gpu>,
+        x: &Tensor,
+        y: &Tensor,
+        encoder: &mut wgpu::CommandEncoder,
+        pass: &mut Option<wgpu::ComputePass<'static>>,
+    ) -> Result<()> {
+        let call = (self.here(x)?, self.here(y)?);
+        self.leased(gpu.plans.ledger(), |instance| instance.record_into(self, call, encoder, pass))
     }
 
     /// A copy of what not all lanes see: a caller's own buffer is on lane 0 alone.

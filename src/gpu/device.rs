@@ -256,7 +256,7 @@ impl Gpu {
         self.core.lanes.count()
     }
 
-    /// Submissions of a lane, and its waits for others, so far.
+    /// Submissions of a lane, command buffers in them, and its waits for others, so far.
     pub fn lane_counts(&self, lane: usize) -> LaneCounts {
         self.core.lanes.counts(lane)
     }
@@ -264,6 +264,11 @@ impl Gpu {
     /// Accounting of device memory.
     pub fn memory(&self) -> PoolStats {
         self.core.pool.stats()
+    }
+
+    /// Bind groups made for plans so far; a loop in which this grows binds other tensors at every turn.
+    pub fn bind_groups(&self) -> u64 {
+        self.core.groups.made()
     }
 
     /// Number of compiled kernels that are kept.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
 
 /// Whether a device is lost, and why.
 #[derive(Clone, Debug, Default)]
@@ -46,9 +47,18 @@ pub(super) fn reported<T>(device: &wgpu::Device, calls: impl FnOnce() -> T) -> (
     let scopes = [Validation, OutOfMemory, Internal].map(|filter| device.push_error_scope(filter));
     let value = calls();
     // Scopes are popped in reverse.
-    let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+    let errors = scopes.into_iter().rev().filter_map(|scope| told(scope.pop()));
     let error = errors.map(from_wgpu).reduce(|first, next| if is_memory(&next) { next } else { first });
     (value, error)
+}
+
+/// What a scope tells. Where wgpu is native it knows at once, and a waker would be one more allocation.
+fn told(scope: impl Future<Output = Option<wgpu::Error>>) -> Option<wgpu::Error> {
+    let mut scope = std::pin::pin!(scope);
+    match scope.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(error) => error,
+        Poll::Pending => pollster::block_on(scope),
+    }
 }
 
 /// Calls wgpu.

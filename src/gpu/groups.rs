@@ -1,6 +1,7 @@
 //! Bind groups that bind a call's input and output, kept while both buffers are there: a loop over the same tensors binds once.
 
 use lru::LruCache;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bind groups that are kept, at most; those of the latest call are always.
@@ -19,7 +20,11 @@ pub(super) struct Call {
 
 /// All of a device. A bind group keeps its buffers alive, so they go as soon as one of the buffers does.
 #[derive(Debug)]
-pub(super) struct Groups(Mutex<State>);
+pub(super) struct Groups {
+    state: Mutex<State>,
+    /// Bind groups made for plans so far.
+    made: AtomicU64,
+}
 
 #[derive(Debug)]
 struct State {
@@ -29,11 +34,21 @@ struct State {
 
 impl Default for Groups {
     fn default() -> Groups {
-        Groups(Mutex::new(State { by_call: LruCache::unbounded(), count: 0 }))
+        let state = Mutex::new(State { by_call: LruCache::unbounded(), count: 0 });
+        Groups { state, made: AtomicU64::new(0) }
     }
 }
 
 impl Groups {
+    /// One was made.
+    pub fn count(&self) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
     pub fn get(&self, call: &Call) -> Option<Arc<CallGroups>> {
         self.state().by_call.get(call).cloned()
     }
@@ -72,6 +87,6 @@ impl Groups {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

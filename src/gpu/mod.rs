@@ -17,7 +17,7 @@
 //! | `Pipelines` (`pipelines.rs`) | by WGSL text; compiled outside of the lock, several at a time; the least recently used leave |
 //! | `DriverCache` (`driver_cache.rs`) | what the driver made of kernels, kept on disk for the next process |
 //! | `faults.rs` | error scopes around every call: an error goes to the caller who made it, only a lost device is for good |
-//! | `GpuSpace` (`space.rs`) | a solver's vectors: passes and operators recorded into one submission |
+//! | `GpuSpace` (`space.rs`) | a solver's vectors: passes and operators of many iterations recorded into one submission |
 //! | `profiled.rs`, `timed.rs` | one apply with the time of each step, by timestamps |
 //! | `roof/` | what the device can do at best: kernels that copy, and one that multiplies and adds |
 //! | `tuned.rs` | what was measured to be faster, kept on disk |

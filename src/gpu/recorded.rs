@@ -13,12 +13,13 @@ use crate::kept::{Booking, Ledger};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread::Thread;
 
 /// Dispatches that are worth a recording thread: about half a millisecond of encoding.
 const STRETCH: usize = 1024;
 
 /// What an apply did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Recorded {
     /// Submissions.
     pub submits: usize,
@@ -26,8 +27,25 @@ pub struct Recorded {
     pub passes: usize,
     /// Dispatches.
     pub dispatches: usize,
-    /// The threads that recorded and finished command buffers, one entry for each buffer.
-    pub recorders: Vec<String>,
+    /// The threads that recorded and finished command buffers, one for each buffer; none where the caller recorded all.
+    threads: Vec<Thread>,
+}
+
+impl Recorded {
+    /// The names of the threads that recorded and finished command buffers, one for each buffer.
+    pub fn recorders(&self) -> Vec<String> {
+        let name = |t: &Thread| t.name().map_or_else(|| format!("{:?}", t.id()), str::to_string);
+        match self.threads.is_empty() {
+            true => vec![name(&std::thread::current()); self.submits],
+            false => self.threads.iter().map(name).collect(),
+        }
+    }
+
+    fn note(&mut self, (commands, passes, thread): Finished) -> wgpu::CommandBuffer {
+        self.passes += passes;
+        self.threads.push(thread);
+        commands
+    }
 }
 
 /// Scratch, and bind groups over it.
@@ -48,15 +66,16 @@ impl Drop for Instance {
 }
 
 /// A finished command buffer, its passes, and the thread that made it.
-type Finished = (wgpu::CommandBuffer, usize, String);
+type Finished = (wgpu::CommandBuffer, usize, Thread);
 
 /// The input and output of a call.
 type InOut<'a> = Option<(&'a GpuBuffer, &'a GpuBuffer)>;
 
-/// What a call records: the bind group of each dispatch, and the stretches that threads take.
+/// What a call records: the bind groups of the dispatches, and the stretches that threads take.
 struct Recording<'a> {
     plan: &'a CompiledPlan,
-    groups: Vec<Option<&'a wgpu::BindGroup>>,
+    call: &'a CallGroups,
+    own: &'a CallGroups,
     /// Dispatches of a stretch.
     each: usize,
     parallel: bool,
@@ -101,6 +120,7 @@ impl Instance {
             .collect();
         let desc = wgpu::BindGroupDescriptor { label: Some("linops"), layout: &d.pipeline.layout, entries: &entries };
         let device = plan.core.lane(d.lane).device;
+        plan.core.groups.count();
         checked(device, || device.create_bind_group(&desc))
     }
 
@@ -151,8 +171,29 @@ impl Instance {
     pub fn record(&mut self, plan: &CompiledPlan, x: &GpuBuffer, y: &GpuBuffer) -> Result<Vec<wgpu::CommandBuffer>> {
         let groups = self.bound(plan, x, y)?;
         let recording = Recording::new(plan, &groups, &self.own);
-        let finished = recording.finished(&recording.stretches(&(0..plan.dispatches.len())))?;
+        let all = 0..plan.dispatches.len();
+        let finished = recording.finished(&recording.stretches(&all).collect::<Vec<_>>())?;
         Ok(finished.into_iter().map(|(commands, ..)| commands).collect())
+    }
+
+    /// Records one apply into a pass, which ends and begins anew with the plan's own passes.
+    pub fn record_into(
+        &mut self,
+        plan: &CompiledPlan,
+        call: (&GpuBuffer, &GpuBuffer),
+        encoder: &mut wgpu::CommandEncoder,
+        pass: &mut Option<wgpu::ComputePass<'static>>,
+    ) -> Result<()> {
+        let groups = self.bound(plan, call.0, call.1)?;
+        let recording = Recording::new(plan, &groups, &self.own);
+        for (k, range) in recording.passes(0..plan.dispatches.len()).enumerate() {
+            if k > 0 {
+                *pass = None;
+            }
+            let pass = pass.get_or_insert_with(|| begin(encoder).forget_lifetime());
+            recording.encode_pass(pass, range);
+        }
+        Ok(())
     }
 
     /// Records and submits one apply: long lists on several threads, which take consecutive stretches and finish them
@@ -161,56 +202,66 @@ impl Instance {
         let groups = self.bound(plan, x, y)?;
         let recording = Recording::new(plan, &groups, &self.own);
         let lanes = &plan.core.lanes;
-        let late = lanes.finishes_under_lock();
-        let mut finished = match late {
-            true => Vec::new(),
-            false => {
+        let (late, tracked) = (lanes.finishes_under_lock(), lanes.tracked());
+        let ahead = !late && (tracked || recording.parallel);
+        let mut finished = match ahead {
+            true => {
                 let all = plan.submissions.iter().flat_map(|s| recording.stretches(&s.dispatches));
                 recording.finished(&all.collect::<Vec<_>>())?
             }
+            false => Vec::new(),
         }
         .into_iter();
         let mut recorded = Recorded { dispatches: plan.dispatches.len(), ..Recorded::default() };
         for s in &plan.submissions {
             let (reads, writes) = self.used(plan, s, (x, y));
             let stretches = recording.stretches(&s.dispatches);
-            if stretches.is_empty() {
+            if s.dispatches.is_empty() {
                 // The host begins.
+            } else if ahead {
+                let commands = finished.by_ref().take(stretches.len()).map(|f| recorded.note(f)).collect();
+                lanes.submit(s.lane, commands, &reads, &writes, &[])?;
             } else if late {
                 let record = |_: &wgpu::Device| {
-                    let finished = stretches.iter().map(|r| recording.stretch(r)).collect::<Result<Vec<_>>>()?;
+                    let finished = stretches.map(|r| recording.stretch(&r)).collect::<Result<Vec<_>>>()?;
                     Ok(finished.into_iter().map(|f| recorded.note(f)).collect())
                 };
                 lanes.submit_with(s.lane, record, &reads, &writes, &[])?;
             } else {
-                let commands = finished.by_ref().take(stretches.len()).map(|f| recorded.note(f)).collect();
-                lanes.submit(s.lane, commands, &reads, &writes, &[])?;
+                let record = |device: &wgpu::Device| {
+                    let (commands, passes) = recording.encode(device, s.dispatches.clone());
+                    recorded.passes += passes;
+                    commands
+                };
+                lanes.submit_recorded(s.lane, record)?;
             }
-            recorded.submits += usize::from(!stretches.is_empty());
+            recorded.submits += usize::from(!s.dispatches.is_empty());
             s.then.iter().try_for_each(|t| self.through_host(plan, t, (x, y)))?;
         }
         Ok(recorded)
     }
 }
 
-impl Recorded {
-    fn note(&mut self, (commands, passes, thread): Finished) -> wgpu::CommandBuffer {
-        self.passes += passes;
-        self.recorders.push(thread);
-        commands
-    }
+fn begin(encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'_> {
+    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default())
+}
+
+/// Whether so many dispatches are recorded by several threads.
+pub(super) fn by_several(dispatches: usize) -> bool {
+    dispatches >= 2 * STRETCH && rayon::current_num_threads() > 1
 }
 
 impl<'a> Recording<'a> {
     fn new(plan: &'a CompiledPlan, call: &'a CallGroups, own: &'a CallGroups) -> Recording<'a> {
-        let groups = call.iter().zip(own).map(|(call, own)| call.as_ref().or(own.as_ref())).collect();
-        let threads = (plan.dispatches.len() / STRETCH).clamp(1, rayon::current_num_threads());
-        let each = plan.dispatches.len().div_ceil(threads).max(1);
-        Recording { plan, groups, each, parallel: threads > 1 }
+        let count = plan.dispatches.len();
+        let parallel = by_several(count);
+        let threads = if parallel { (count / STRETCH).min(rayon::current_num_threads()) } else { 1 };
+        Recording { plan, call, own, each: count.div_ceil(threads).max(1), parallel }
     }
 
-    fn stretches(&self, r: &Range<usize>) -> Vec<Range<usize>> {
-        r.clone().step_by(self.each).map(|at| at..r.end.min(at + self.each)).collect()
+    fn stretches(&self, r: &Range<usize>) -> impl ExactSizeIterator<Item = Range<usize>> + use<> {
+        let (each, end) = (self.each, r.end);
+        r.clone().step_by(each).map(move |at| at..end.min(at + each))
     }
 
     fn finished(&self, stretches: &[Range<usize>]) -> Result<Vec<Finished>> {
@@ -223,32 +274,37 @@ impl<'a> Recording<'a> {
     /// Records and finishes one stretch of the dispatches.
     fn stretch(&self, range: &Range<usize>) -> Result<Finished> {
         let device = self.plan.core.lane(self.plan.dispatches[range.start].lane).device;
-        let (commands, passes) = checked(device, || self.encode(device, range))?;
-        let thread = std::thread::current();
-        let name = thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_string);
-        Ok((commands, passes, name))
+        let (commands, passes) = checked(device, || self.encode(device, range.clone()))?;
+        Ok((commands, passes, std::thread::current()))
     }
 
-    fn encode(&self, device: &wgpu::Device, range: &Range<usize>) -> (wgpu::CommandBuffer, usize) {
-        let dispatches = &self.plan.dispatches;
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops") });
-        let (mut at, mut passes) = (range.start, 0);
-        while at < range.end {
-            let next = dispatches[at + 1..range.end].iter().position(|d| d.pass);
-            let end = next.map_or(range.end, |n| at + 1 + n);
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let mut current: Option<&Arc<Pipeline>> = None;
-            for (d, group) in dispatches[at..end].iter().zip(&self.groups[at..end]) {
-                if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
-                    pass.set_pipeline(&d.pipeline.pipeline);
-                    current = Some(&d.pipeline);
-                }
-                pass.set_bind_group(0, *group, &[]);
-                pass.dispatch_workgroups(d.groups.0, d.groups.1, d.groups.2);
-            }
-            passes += 1;
-            at = end;
-        }
+    fn encode(&self, device: &wgpu::Device, range: Range<usize>) -> (wgpu::CommandBuffer, usize) {
+        // Without a label: wgpu would copy it twice.
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let passes = self.passes(range).map(|r| self.encode_pass(&mut begin(&mut encoder), r)).count();
         (encoder.finish(), passes)
+    }
+
+    /// The dispatches of each pass.
+    fn passes(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let mut rest = range;
+        std::iter::from_fn(move || {
+            let (at, end) = (rest.start, rest.end);
+            let behind = self.plan.dispatches.get(at + 1..end)?;
+            rest.start = behind.iter().position(|d| d.pass).map_or(end, |n| at + 1 + n);
+            Some(at..rest.start)
+        })
+    }
+
+    fn encode_pass(&self, pass: &mut wgpu::ComputePass, range: Range<usize>) {
+        let mut current: Option<&Arc<Pipeline>> = None;
+        for (at, d) in range.clone().zip(&self.plan.dispatches[range]) {
+            if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {
+                pass.set_pipeline(&d.pipeline.pipeline);
+                current = Some(&d.pipeline);
+            }
+            pass.set_bind_group(0, self.call[at].as_ref().or(self.own[at].as_ref()), &[]);
+            pass.dispatch_workgroups(d.groups.0, d.groups.1, d.groups.2);
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::Gpu;
 use super::buffer::{Block, GpuBuffer, gpu_buffer};
-use super::compiled::CompiledPlan;
+use super::compiled::{CompiledPlan, Recordable};
 use super::faults::checked;
 use super::pipelines::Pipeline;
 use super::queues::SharedBuffer;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
+use crate::shader::SUBMISSION;
 use crate::tensor::{DType, Tensor};
 use crate::vectors::{
     FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, SUMS, Scalar, Space, Unit, Vector, expect_sums, kernel,
@@ -34,14 +35,31 @@ pub(crate) struct GpuSpace {
     /// Sums that the last pass has begun.
     begun: usize,
     recorded: Vec<wgpu::CommandBuffer>,
+    /// Open in the encoder, and dropped before it.
+    pass: Option<wgpu::ComputePass<'static>>,
     encoder: Option<wgpu::CommandEncoder>,
+    /// What was recorded and not submitted.
+    waiting: Waiting,
 }
+
+/// How much work waits for its submission.
+#[derive(Default)]
+struct Waiting {
+    dispatches: usize,
+    work: u64,
+}
+
+/// So much is submitted at once, that the device has something to do while more is recorded: little beside what it may take for a
+/// submission (see [`SUBMISSION`]), much beside what a submission costs the host.
+const ENOUGH: Waiting = Waiting { dispatches: 512, work: SUBMISSION / 64 };
 
 /// A pass with its pipeline and what its dispatches bind.
 struct Prepared {
     pass: Pass,
     pipeline: Arc<Pipeline>,
     dispatches: Vec<Dispatch>,
+    /// Bytes that it moves.
+    work: u64,
 }
 
 struct Dispatch {
@@ -109,7 +127,9 @@ impl GpuSpace {
                 dispatches.push(Dispatch { groups: [bind(0)?, bind(1)?], workgroups: core.limits.fold(s.groups)? });
                 at += 256;
             }
-            passes.push(Prepared { pass, pipeline, dispatches });
+            let vectors = pass.vectors().iter().map(|(_, written)| 1 + u64::from(*written)).sum::<u64>();
+            let work = vectors * 4 * numbers(&pass, binder.vectors)?.0;
+            passes.push(Prepared { pass, pipeline, dispatches, work });
         }
         let mut space = GpuSpace {
             gpu: gpu.clone(),
@@ -122,7 +142,9 @@ impl GpuSpace {
             passes,
             begun: 0,
             recorded: Vec::new(),
+            pass: None,
             encoder: None,
+            waiting: Waiting::default(),
         };
         space.clear()?;
         Ok(space)
@@ -137,18 +159,21 @@ impl GpuSpace {
         Ok(())
     }
 
-    /// The encoder that vectors are recorded in, begun if there is none.
+    /// The encoder that all is recorded in, begun if there is none, and outside of any pass.
     fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
-        let device = &self.gpu.core.device;
-        self.encoder.get_or_insert_with(|| {
-            device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("linops.vectors") })
-        })
+        self.pass = None;
+        encoder(&self.gpu, &mut self.encoder)
     }
 
     /// Ends the encoder: what is recorded next comes behind it.
     fn finish(&mut self) -> Result<()> {
+        let pass = self.pass.take();
         if let Some(encoder) = self.encoder.take() {
-            self.recorded.push(checked(&self.gpu.core.device, || encoder.finish())?);
+            let finish = || {
+                drop(pass);
+                encoder.finish()
+            };
+            self.recorded.push(checked(&self.gpu.core.device, finish)?);
         }
         Ok(())
     }
@@ -166,6 +191,7 @@ impl GpuSpace {
     /// Submits what was recorded. All vectors are declared as read and written: which ones were is not kept, and a solver's
     /// submissions follow one another in any case.
     fn flush(&mut self, reads: &[&SharedBuffer], writes: &[&SharedBuffer]) -> Result<()> {
+        self.waiting = Waiting::default();
         self.finish()?;
         let recorded = std::mem::take(&mut self.recorded);
         if recorded.is_empty() {
@@ -316,12 +342,12 @@ impl Space for GpuSpace {
 
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
         // Ordered on the queue, so what was recorded before must go first.
-        self.submit()?;
+        self.send()?;
         self.gpu.core.write(&self.states[self.current], 4 * s.0 as u64, bytemuck::bytes_of(&value))
     }
 
     fn scalars(&mut self) -> Result<Vec<f64>> {
-        self.submit()?;
+        self.send()?;
         let scalars: Vec<f32> = self.gpu.core.read(&self.states[self.current], self.scalars)?;
         Ok(scalars.into_iter().map(f64::from).collect())
     }
@@ -330,37 +356,57 @@ impl Space for GpuSpace {
         let plan = self.operators[operator].clone();
         let (x, y) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
         expect(&plan, &x, &y)?;
-        match plan.commands(&self.gpu, &x, &y)? {
-            Some(commands) => {
-                self.finish()?;
-                self.recorded.extend(commands);
-                Ok(())
+        match plan.recording() {
+            Recordable::Here => {
+                let encoder = encoder(&self.gpu, &mut self.encoder);
+                plan.record_into(&self.gpu, &x, &y, encoder, &mut self.pass)?;
             }
-            None => {
-                self.submit()?;
-                plan.apply_to(&self.gpu, &x, &y).map(drop)
+            Recordable::Apart => {
+                self.finish()?;
+                self.recorded.extend(plan.commands(&self.gpu, &x, &y)?);
+            }
+            Recordable::Not => {
+                self.send()?;
+                return plan.apply_to(&self.gpu, &x, &y).map(drop);
             }
         }
+        self.waiting.dispatches += plan.dispatches.len();
+        self.waiting.work = self.waiting.work.saturating_add(plan.work);
+        Ok(())
     }
 
     fn pass(&mut self, pass: usize) -> Result<()> {
         expect_sums(&self.passes[pass].pass, self.begun)?;
-        self.encoder();
         let (prepared, state) = (&self.passes[pass], self.current);
-        let Some(encoder) = &mut self.encoder else { return Ok(()) };
-        let mut recording = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let encoder = encoder(&self.gpu, &mut self.encoder);
+        let begin = || encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
+        let recording = self.pass.get_or_insert_with(begin);
         recording.set_pipeline(&prepared.pipeline.pipeline);
         for d in &prepared.dispatches {
             recording.set_bind_group(0, &d.groups[state], &[]);
             recording.dispatch_workgroups(d.workgroups.0, d.workgroups.1, 1);
         }
-        drop(recording);
         self.begun = prepared.pass.sums.len();
         self.current = 1 - state;
+        self.waiting.dispatches += prepared.dispatches.len();
+        self.waiting.work = self.waiting.work.saturating_add(prepared.work);
         Ok(())
     }
 
     fn submit(&mut self) -> Result<()> {
+        match self.waiting.dispatches >= ENOUGH.dispatches || self.waiting.work >= ENOUGH.work {
+            true => self.send(),
+            false => Ok(()),
+        }
+    }
+
+    fn send(&mut self) -> Result<()> {
         self.flush(&[], &[])
     }
+}
+
+/// Begins an encoder if there is none.
+fn encoder<'a>(gpu: &Gpu, encoder: &'a mut Option<wgpu::CommandEncoder>) -> &'a mut wgpu::CommandEncoder {
+    let label = Some("linops.vectors");
+    encoder.get_or_insert_with(|| gpu.core.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label }))
 }

@@ -103,7 +103,7 @@ impl<T: Precision> HostInstance<T> {
     /// message names it), or it was stopped.
     pub fn run(&mut self, plan: &Plan, input: Slice<T>, stop: &AtomicBool) -> Result<HostBuf<T>> {
         let out = &plan.values[plan.output.at()];
-        self.run_into(plan, input, HostBuf::zeros(out.len(), out.complex)?, stop)
+        self.run_into(plan, input, HostBuf::unset(out.len(), out.complex)?, stop)
     }
 
     /// [`run`](HostInstance::run) into a buffer of the output's length and dtype, whatever it holds.

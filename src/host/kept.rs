@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::instance::{HostInstance, Kernels, kernels};
 use super::memory::{constants, table_bytes};
+use crate::allocate::spare;
 use crate::error::Result;
 use crate::kept::{Booking, Ledger, Shared, Spares, Store};
 use crate::loops::{HostBuf, Slice};
@@ -37,10 +38,13 @@ pub(super) enum Constants {
 
 /// The host of this process.
 pub(crate) fn host() -> &'static Host {
-    static HOST: LazyLock<Host> = LazyLock::new(|| Host {
-        plans: Store::new(BUDGET, Ledger::default(), Spares::none()),
-        lane_limit: LaneLimit::default(),
-        constants: Shared::default(),
+    static HOST: LazyLock<Host> = LazyLock::new(|| {
+        spare::keep_while(|| host().plans.most());
+        Host {
+            plans: Store::new(BUDGET, Ledger::of(spare::kept()), Spares::new(spare::give_up)),
+            lane_limit: LaneLimit::default(),
+            constants: Shared::default(),
+        }
     });
     &HOST
 }

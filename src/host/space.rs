@@ -330,4 +330,8 @@ impl Space for HostSpace {
     fn submit(&mut self) -> Result<()> {
         Ok(())
     }
+
+    fn send(&mut self) -> Result<()> {
+        Ok(())
+    }
 }

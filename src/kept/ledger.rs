@@ -15,6 +15,11 @@ pub(crate) struct Booking {
 }
 
 impl Ledger {
+    /// Of bytes that others count as well.
+    pub fn of(bytes: Arc<AtomicU64>) -> Ledger {
+        Ledger(bytes)
+    }
+
     pub fn book(&self, bytes: u64) -> Booking {
         self.0.fetch_add(bytes, Ordering::Relaxed);
         Booking { ledger: self.clone(), bytes }

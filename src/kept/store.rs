@@ -25,6 +25,7 @@ impl Spares {
         Spares(Box::new(give_up))
     }
 
+    #[cfg(test)]
     pub fn none() -> Spares {
         Spares::new(|| false)
     }
@@ -67,8 +68,7 @@ impl<K: Eq + Hash, V> Store<K, V> {
     pub fn trim(&self) {
         // What is put back in front of the others, since it is in use, is not looked at again.
         let mut left = self.entries().len();
-        let most = self.limits().iter().copied().fold(self.budget(), u64::min);
-        while self.ledger.bytes() > most {
+        while self.ledger.bytes() > self.most() {
             if (self.spares.0)() {
                 continue;
             }
@@ -88,6 +88,11 @@ impl<K: Eq + Hash, V> Store<K, V> {
                 }
             }
         }
+    }
+
+    /// Bytes that may be kept now.
+    pub fn most(&self) -> u64 {
+        self.limits().iter().copied().fold(self.budget(), u64::min)
     }
 
     pub fn budget(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Number types of the host executor: f32 and f64, real and complex, behind two small traits.
 
-use crate::allocate::zeroed;
+use crate::allocate::{unset, zeroed};
 use crate::dim::Shape;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -211,12 +211,23 @@ impl<T: Real> HostBuf<T> {
         })
     }
 
+    /// Values of any kind, all of which are to be written.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub(crate) fn unset(len: usize, complex: bool) -> Result<HostBuf<T>> {
+        Ok(match complex {
+            true => HostBuf::Complex(unset(len)?),
+            false => HostBuf::Real(unset(len)?),
+        })
+    }
+
     /// A copy.
     ///
     /// # Errors
     /// There is no memory for it.
     pub(crate) fn try_clone(&self) -> Result<HostBuf<T>> {
-        let mut copy = HostBuf::zeros(self.len(), self.is_complex())?;
+        let mut copy = HostBuf::unset(self.len(), self.is_complex())?;
         match (&mut copy, self) {
             (HostBuf::Real(to), HostBuf::Real(from)) => to.copy_from_slice(from),
             (HostBuf::Complex(to), HostBuf::Complex(from)) => to.copy_from_slice(from),

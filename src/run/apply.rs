@@ -23,7 +23,7 @@ impl Linop {
     /// # Errors
     /// x has other dims or extents than the input (named), the linop carries an error, or the device fails.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.run(x, &AtomicBool::new(false))?.0)
+        Ok(self.run(x, &AtomicBool::new(false), None)?.0)
     }
 
     /// [`apply`](Linop::apply), with a report of what was done.
@@ -31,7 +31,8 @@ impl Linop {
     /// # Errors
     /// As for `apply`.
     pub fn apply_reported(&self, x: &Tensor) -> Result<(Tensor, ApplyReport)> {
-        let (y, compiled, mut report) = self.run(x, &AtomicBool::new(false))?;
+        let mut report = ApplyReport::default();
+        let (y, compiled) = self.run(x, &AtomicBool::new(false), Some(&mut report))?;
         report.device = x.device().name();
         report.containers = compiled.plan().regions.clone();
         Ok((y, report))
@@ -42,26 +43,36 @@ impl Linop {
         caught(|| self.program()).map_err(|e| e.at(self.label()))
     }
 
-    /// Applies until done or until `stop` is set.
-    pub(super) fn run(&self, x: &Tensor, stop: &AtomicBool) -> Result<(Tensor, Compiled, ApplyReport)> {
+    /// Applies until done or until `stop` is set; in `report` it says what was submitted.
+    pub(super) fn run(
+        &self,
+        x: &Tensor,
+        stop: &AtomicBool,
+        report: Option<&mut ApplyReport>,
+    ) -> Result<(Tensor, Compiled)> {
         self.input()?.expect(x.shape()).map_err(|e| e.at(format!("{}: input", self.label())))?;
         let device = x.device();
         let compiled = self.compiled(&device, x.dtype())?;
         let output = self.output()?.clone();
-        let (y, report) = match &compiled {
+        let y = match &compiled {
             #[cfg(feature = "gpu")]
             Compiled::Gpu(gpu, c) => {
                 let (y, done) = c.apply(gpu, x, output).map_err(|e| self.blamed(e))?;
-                let (submits, passes, dispatches) = (done.submits, done.passes, done.dispatches);
-                (y, ApplyReport { submits, passes, dispatches, recorders: done.recorders, ..ApplyReport::default() })
+                if let Some(report) = report {
+                    report.recorders = done.recorders();
+                    (report.submits, report.passes, report.dispatches) = (done.submits, done.passes, done.dispatches);
+                }
+                y
             }
             Compiled::Host(h) => {
+                // Nothing is submitted here.
+                let _ = report;
                 let x = host_values(x)?;
                 let y = h.run(host().plans.ledger(), x.as_slice(), stop).map_err(|e| self.blamed(e))?;
-                (y.into_tensor(output)?, ApplyReport::default())
+                y.into_tensor(output)?
             }
         };
-        Ok((y, compiled, report))
+        Ok((y, compiled))
     }
 
     /// An error of a user's code, with the linop's name in front where it does not begin with that already.

@@ -16,7 +16,7 @@ impl Linop {
     /// to its end, and nobody waits for it.
     pub fn apply_async(&self, x: &Tensor) -> impl Future<Output = Result<Tensor>> + Send + use<> {
         let (linop, x) = (self.clone(), x.clone());
-        on_thread(move |stop| Ok(linop.run(&x, stop)?.0))
+        on_thread(move |stop| Ok(linop.run(&x, stop, None)?.0))
     }
 }
 

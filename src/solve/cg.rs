@@ -357,6 +357,10 @@ impl Recurrence for Cg {
         self.space.submit()
     }
 
+    fn send(&mut self) -> Result<()> {
+        self.space.send()
+    }
+
     fn residual(&mut self, k: usize) -> Result<(f64, bool)> {
         self.scalars = self.space.scalars()?;
         let residual = self.scalars[SQUARE.0].sqrt() / self.norm;

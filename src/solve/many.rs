@@ -12,8 +12,10 @@ use std::cell::RefCell;
 pub(super) trait Recurrence: Sized {
     /// What a look tells beside the residual.
     type Seen;
-    /// Lets the device do the next iteration; waits for nothing.
+    /// Lets the device do the next iteration, perhaps with those behind it; waits for nothing.
     fn advance(&mut self) -> Result<()>;
+    /// Lets the device begin with all iterations.
+    fn send(&mut self) -> Result<()>;
     /// The residual of the recurrence after iteration k, relative, and whether it has come to its end.
     fn residual(&mut self, k: usize) -> Result<(f64, bool)>;
     /// The residual of the iterate from the iterate, beside that of the recurrence.
@@ -92,8 +94,11 @@ pub(super) fn together<R: Recurrence>(
     }
     for k in 1..=iterations {
         // All are on their way before anyone is waited for.
-        for (n, one, _) in &mut running {
+        for (n, one, monitor) in &mut running {
             one.advance().map_err(at(*n))?;
+            if monitor.reads(k) {
+                one.send().map_err(at(*n))?;
+            }
         }
         for (n, mut one, mut monitor) in std::mem::take(&mut running) {
             match one.read(k, &mut monitor).map_err(at(n))? {

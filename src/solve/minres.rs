@@ -358,6 +358,10 @@ impl Recurrence for Minres {
         self.space.submit()
     }
 
+    fn send(&mut self) -> Result<()> {
+        self.space.send()
+    }
+
     fn residual(&mut self, k: usize) -> Result<(f64, bool)> {
         let scalars = self.space.scalars()?;
         let residual = scalars[ETA.0].abs() / self.norm;

@@ -78,7 +78,7 @@ const BACK: usize = 1;
 /// are nearly as bright as the solution from the first one on. A has no negative entries, as a projection.
 ///
 /// Gilbert, J. Theor. Biol. 36:105 (1972); Gregor and Benson, IEEE Trans. Med. Imaging 27:918 (2008), for R and C. An iteration
-/// applies A and Aᴴ once, with R and C in their stores, and is one submission; nothing comes back from the device but at the
+/// applies A and Aᴴ once, with R and C in their stores; nothing comes back from the device but at the
 /// readings, which hold the misfit ‖R^½(A x − y)‖/‖R^½ y‖ as their residual.
 ///
 /// It has converged where f is within a part [`tol`](SolveOptions::tol) of its limit (or 10⁻⁸·f(0), where y is fitted all but exactly),

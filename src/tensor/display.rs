@@ -1,6 +1,6 @@
 //! Tensors as text.
 
-use super::{HostArray, Storage, Tensor};
+use super::{Held, HostArray, Storage, Tensor};
 use std::fmt;
 
 /// Shape, dtype and device in a line, then the values: the first and the last along each axis where they are many, all with
@@ -16,11 +16,11 @@ impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.line(f)?;
         match &self.storage {
-            Storage::Host(HostArray::F32(a)) => {
+            Storage::Host(Held(HostArray::F32(a))) => {
                 f.write_str("\n")?;
                 fmt::Display::fmt(a, f)
             }
-            Storage::Host(HostArray::Complex32(a)) => {
+            Storage::Host(Held(HostArray::Complex32(a))) => {
                 f.write_str("\n")?;
                 fmt::Display::fmt(a, f)
             }

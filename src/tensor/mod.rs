@@ -9,9 +9,10 @@ mod values;
 
 pub use element::{Element, ToElement};
 
-use crate::allocate::{collected, zeroed};
+use crate::allocate::{collected, spare, zeroed};
 use crate::dim::{Dim, Shape, ToDims, ToShape, called};
 use crate::error::{Error, Result, shape_err};
+use bytemuck::Pod;
 use ndarray::{ArcArray, ArrayD, IxDyn};
 use num_complex::Complex32;
 use std::any::Any;
@@ -71,8 +72,30 @@ pub enum HostArray {
 
 #[derive(Clone)]
 enum Storage {
-    Host(HostArray),
+    Host(Held),
     Device(Arc<dyn DeviceBuffer>),
+}
+
+/// A tensor's values on the host. With the last handle the memory of large ones is spare.
+#[derive(Clone)]
+struct Held(HostArray);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        fn give<T: Pod>(a: &mut ArcArray<T, IxDyn>) {
+            if a.len() * size_of::<T>() >= spare::LARGE {
+                let gone = std::mem::replace(a, ArcArray::from(Vec::new()).into_dyn());
+                // Values that others hold stay where they are.
+                if let Ok(owned) = gone.try_into_owned_nocopy() {
+                    spare::give(owned.into_raw_vec_and_offset().0);
+                }
+            }
+        }
+        match &mut self.0 {
+            HostArray::F32(a) => give(a),
+            HostArray::Complex32(a) => give(a),
+        }
+    }
 }
 
 /// A tensor with named dims. Cloning shares the values.
@@ -125,7 +148,7 @@ impl Tensor {
     pub fn from_host(shape: impl ToShape, array: HostArray) -> Result<Tensor> {
         let shape = shape.to_shape()?;
         shape.expect_extents(array.extents())?;
-        Ok(Tensor { shape, dtype: array.dtype(), storage: Storage::Host(array) })
+        Ok(Tensor { shape, dtype: array.dtype(), storage: Storage::Host(Held(array)) })
     }
 
     /// Zeros on the host.
@@ -174,8 +197,8 @@ impl Tensor {
     /// Number of elements from one index to the next, for each axis.
     pub fn strides(&self) -> Vec<isize> {
         match &self.storage {
-            Storage::Host(HostArray::F32(a)) => a.strides().to_vec(),
-            Storage::Host(HostArray::Complex32(a)) => a.strides().to_vec(),
+            Storage::Host(Held(HostArray::F32(a))) => a.strides().to_vec(),
+            Storage::Host(Held(HostArray::Complex32(a))) => a.strides().to_vec(),
             // C order, so each stride is the product of the extents behind.
             Storage::Device(_) => {
                 let e = self.shape.extents();
@@ -195,7 +218,7 @@ impl Tensor {
     /// The values, if they are on the host.
     pub fn host_array(&self) -> Option<&HostArray> {
         match &self.storage {
-            Storage::Host(a) => Some(a),
+            Storage::Host(Held(a)) => Some(a),
             Storage::Device(_) => None,
         }
     }

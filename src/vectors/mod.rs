@@ -175,7 +175,7 @@ impl Pass {
 }
 
 /// A solver's vectors and scalars on one device, all 0 at first, with its operators. What is asked for happens in order; on a GPU it is
-/// recorded and submitted at [`submit`](Space::submit), or when something is read.
+/// recorded, and submitted when something is read, or at [`submit`](Space::submit) where it is enough.
 pub(crate) trait Space {
     /// v = t, of the same shape and dtype, on the same device.
     fn set(&mut self, v: Vector, t: &Tensor) -> Result<()>;
@@ -191,8 +191,10 @@ pub(crate) trait Space {
     fn apply(&mut self, operator: usize, from: Vector, to: Vector) -> Result<()>;
     /// Runs pass number `pass`.
     fn pass(&mut self, pass: usize) -> Result<()>;
-    /// Lets the device begin.
+    /// Lets the device begin with what was asked for, as soon as that is worth a submission.
     fn submit(&mut self) -> Result<()>;
+    /// Lets the device begin now.
+    fn send(&mut self) -> Result<()>;
 }
 
 /// The passes of a solver and what they need.

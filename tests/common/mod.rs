@@ -1,6 +1,8 @@
 //! What several test files share: the devices of this machine, seeded data, and a matrix to compare with.
 #![allow(dead_code)] // each test file uses its own part
 
+#[cfg(feature = "gpu")]
+pub mod bare;
 pub mod catalogue;
 pub mod data;
 #[cfg(feature = "gpu")]

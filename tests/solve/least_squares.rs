@@ -220,7 +220,7 @@ fn a_gpu_agrees_with_the_host_and_bits_repeat() {
 
 #[test]
 #[cfg(feature = "gpu")]
-fn an_iteration_is_one_submission() {
+fn iterations_between_readings_are_one_submission() {
     let a = sense();
     for (name, solver) in SOLVERS {
         crate::expect_one_submission(name, |device, iterations| {

@@ -63,7 +63,7 @@ fn a_fault_tells_which_one() {
 /// All are on their way before anyone is waited for: as many submissions as alone, and no more readings than right-hand sides.
 #[test]
 #[cfg(feature = "gpu")]
-fn an_iteration_is_one_submission_each() {
+fn iterations_between_readings_are_one_submission_each() {
     use crate::common::gpu_with;
     let Some(device) = gpu_with(linops::gpu::GpuOptions::default().default_limits(true)) else { return };
     let n = sense().n();
@@ -75,5 +75,5 @@ fn an_iteration_is_one_submission_each() {
         device.as_gpu().unwrap().lane_counts(0).submits - before
     };
     submissions(2);
-    assert_eq!(submissions(11) - submissions(3), 8 * 3);
+    assert_eq!(submissions(11), submissions(3));
 }

@@ -108,7 +108,7 @@ fn a_gpu_agrees_with_the_host() {
 
 #[test]
 #[cfg(feature = "gpu")]
-fn an_iteration_is_one_submission() {
+fn iterations_between_readings_are_one_submission() {
     let a = indefinite(64, false, 4);
     crate::expect_one_submission("minres", |device, iterations| {
         let b = complex("N=64", 3).to(device).unwrap();

@@ -197,7 +197,7 @@ fn zero_like() -> Linop {
 
 #[test]
 #[cfg(feature = "gpu")]
-fn an_iteration_is_one_submission() {
+fn iterations_between_readings_are_one_submission() {
     let n = unequal().n();
     let m = jacobi(&diagonal(&n, 33, &Device::host()).unwrap(), 0.1).unwrap();
     crate::expect_one_submission("pcg", |device, iterations| {

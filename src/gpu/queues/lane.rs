@@ -42,6 +42,7 @@ pub(super) struct Lane {
     pub queue: wgpu::Queue,
     pub health: Health,
     pub submits: AtomicU64,
+    pub commands: AtomicU64,
     pub waits: AtomicU64,
     index: usize,
     /// Held while submitting; number of the last submission that has a ticket.
@@ -64,6 +65,7 @@ impl Lane {
             queue,
             health,
             submits: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             index,
             last: Mutex::default(),
@@ -93,8 +95,22 @@ impl Lane {
     /// # Errors
     /// What the device reports of this submission. The next one may be made all the same, unless the device is lost.
     pub fn submit(&self, commands: Vec<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex, Refused> {
+        self.submit_recorded(|| commands)
+    }
+
+    /// [`submit`](Lane::submit) of what is recorded here and now, whose errors are those of the submission.
+    ///
+    /// # Errors
+    /// As `submit`.
+    pub fn submit_recorded<C>(&self, record: impl FnOnce() -> C) -> Result<wgpu::SubmissionIndex, Refused>
+    where
+        C: IntoIterator<Item = wgpu::CommandBuffer>,
+    {
         self.open().map_err(|error| Refused { error, unmade: true })?;
-        let (index, error) = reported(&self.device, || self.queue.submit(commands));
+        let counted = |_: &wgpu::CommandBuffer| {
+            self.commands.fetch_add(1, Ordering::Relaxed);
+        };
+        let (index, error) = reported(&self.device, || self.queue.submit(record().into_iter().inspect(counted)));
         self.submits.fetch_add(1, Ordering::Relaxed);
         let Some(error) = self.health.check().err().or(error) else { return Ok(index) };
         // wgpu numbers a submission that failed all the same, but refuses to wait for it.
@@ -108,14 +124,15 @@ impl Lane {
         self.closed.get_or_init(|| e.at(format!("lane {} takes no more work", self.index))).clone()
     }
 
-    /// Holds the caller back while too much is in flight. Outside of any lock.
+    /// Holds the caller back while too much is in flight. Outside of any lock. A wait costs some µs even where there is nothing to
+    /// wait for, so half of what may be in flight is waited for at once.
     pub fn throttle(&self, index: wgpu::SubmissionIndex) -> Result<()> {
-        let oldest = {
+        let half = {
             let mut q = self.in_flight.lock().unwrap_or_else(|e| e.into_inner());
             q.push_back(index);
-            (q.len() > IN_FLIGHT).then(|| q.pop_front()).flatten()
+            (q.len() > IN_FLIGHT).then(|| q.drain(..IN_FLIGHT / 2).next_back()).flatten()
         };
-        oldest.map_or(Ok(()), |index| self.wait_for(index, PATIENCE))
+        half.map_or(Ok(()), |index| self.wait_for(index, PATIENCE))
     }
 
     pub fn wait_for(&self, index: wgpu::SubmissionIndex, timeout: Duration) -> Result<()> {

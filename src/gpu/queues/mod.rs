@@ -136,10 +136,12 @@ impl Lanes {
         &self.0.report
     }
 
-    /// Submissions made, and waits for other lanes staged, so far on a lane.
+    /// Submissions made, command buffers in them, and waits for other lanes staged, so far on a lane.
     pub fn counts(&self, lane: usize) -> LaneCounts {
         let lane = self.lane(lane);
-        LaneCounts { submits: lane.submits.load(Ordering::Relaxed), waits: lane.waits.load(Ordering::Relaxed) }
+        let [submits, commands, waits] =
+            [&lane.submits, &lane.commands, &lane.waits].map(|count| count.load(Ordering::Relaxed));
+        LaneCounts { submits, commands, waits }
     }
 
     /// Whether all lanes take work.

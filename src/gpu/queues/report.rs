@@ -75,6 +75,8 @@ pub struct QueuesReport {
 pub struct LaneCounts {
     /// Submissions.
     pub submits: u64,
+    /// Command buffers in them.
+    pub commands: u64,
     /// Waits for other lanes that its submissions carried.
     pub waits: u64,
 }

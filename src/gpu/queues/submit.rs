@@ -58,6 +58,25 @@ impl Lanes {
         self.submit_by(lane, false, |lane| record(&lane.device), reads, writes, after)
     }
 
+    /// Submits a command buffer that is recorded here and now, on one queue (rung 2), where nothing has to be declared: errors of
+    /// recording and submitting are looked for once.
+    ///
+    /// # Errors
+    /// What the device reports of either, or it is lost.
+    pub(in crate::gpu) fn submit_recorded(
+        &self,
+        lane: usize,
+        record: impl FnOnce(&wgpu::Device) -> wgpu::CommandBuffer,
+    ) -> Result<()> {
+        debug_assert!(!self.tracked(), "lanes that are ordered are told what is read and written");
+        let lane = self.lane(lane);
+        let index = lane.submit_recorded(|| [record(&lane.device)]).map_err(|r| r.error)?;
+        match self.0.throttled {
+            true => lane.throttle(index),
+            false => Ok(()),
+        }
+    }
+
     /// Whether command buffers are best finished by [`submit_with`](Lanes::submit_with): true for several queues on Metal.
     pub fn finishes_under_lock(&self) -> bool {
         match &self.0.carrier {

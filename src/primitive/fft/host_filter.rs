@@ -2,7 +2,7 @@
 //! not kept never made, and the first axis is transformed, weighted and transformed back while a few columns are in cache.
 
 use super::filter::Filter;
-use super::lines::{Axis, COLUMNS, each, line_bytes, runs};
+use super::lines::{Axis, COLUMNS, GAP, each, line_bytes, runs};
 use crate::access::{Constant, ConstantData, Load};
 use crate::loops::{CHUNK, Reader, Real, Taken, Weights, widen};
 use num_complex::Complex;
@@ -10,9 +10,6 @@ use rayon::prelude::*;
 use rustfft::{Fft, FftDirection, FftPlanner};
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Elements between the ends of two lines of columns, so that equal indices don't share a cache set.
-const GAP: usize = 8;
 
 /// Pieces that the columns of one large block are cut into.
 const PIECES: usize = 64;

@@ -11,6 +11,12 @@ use std::sync::Arc;
 /// Columns that are transposed into scratch together: two cache lines of complex f32.
 pub(super) const COLUMNS: usize = 16;
 
+/// Elements between the ends of two lines of columns, so that equal indices don't share a cache set.
+pub(super) const GAP: usize = 8;
+
+/// Lengths whose multiples take a gap: sixteen lines that lie so far apart share a few sets.
+const ALIASED: usize = 128;
+
 /// Blocks up to this many elements are one task each; larger ones are cut along every axis.
 const BLOCK: usize = 1 << 18;
 
@@ -29,7 +35,7 @@ pub(super) fn bound<T>(extents: &[usize], axes: &[usize]) -> (Taken, u64) {
         let (n, inner) = (extents[a] as u64, extents[a + 1..].iter().map(|&n| n as u64).product::<u64>());
         let outer: u64 = extents[axes[0]..a].iter().map(|&n| n as u64).product();
         // A convolution's scratch is twice its length.
-        let scratch = n * inner.min(COLUMNS as u64) + 8 * n + 512;
+        let scratch = (n + GAP as u64) * inner.min(COLUMNS as u64) + 8 * n + 512;
         let list = inner.div_ceil(COLUMNS as u64) * (24 + 16 * n);
         let own = Taken { each: scratch * element, shared: if inner > 1 { list } else { 0 } };
         taken = taken.or(own);
@@ -226,9 +232,9 @@ impl<T: Real> Axis<T> {
         let starts = self.columns.iter().flat_map(|c| c.clone().step_by(COLUMNS).map(move |i| (i, c.end)));
         for (i, end) in starts {
             let width = COLUMNS.min(end - i);
-            let (lines, rest) = scratch.split_at_mut(n * width);
+            let (lines, rest) = scratch.split_at_mut(self.pitch() * width);
             self.pack(x.chunks_exact(inner).map(|row| &row[i..i + width]), lines);
-            self.fft.process_with_scratch(lines, rest);
+            self.transform(lines, rest);
             self.unpack(lines, x.chunks_exact_mut(inner).map(|row| &mut row[i..i + width]));
         }
     }
@@ -252,9 +258,9 @@ impl<T: Real> Axis<T> {
         tiles.par_iter_mut().for_each_init(workspace, |scratch, rows| {
             let width = rows[0].len();
             self.reserve(width, scratch);
-            let (lines, rest) = scratch.split_at_mut(self.n * width);
+            let (lines, rest) = scratch.split_at_mut(self.pitch() * width);
             self.pack(rows.iter().map(|row| &**row), lines);
-            self.fft.process_with_scratch(lines, rest);
+            self.transform(lines, rest);
             self.unpack(lines, rows.iter_mut().map(|row| &mut **row));
         });
     }
@@ -266,12 +272,30 @@ impl<T: Real> Axis<T> {
 
     /// Elements that the transform of as many lines as go together needs.
     pub fn scratch(&self) -> usize {
-        self.n * COLUMNS.min(self.inner) + self.fft.get_inplace_scratch_len()
+        self.pitch() * COLUMNS.min(self.inner) + self.fft.get_inplace_scratch_len()
+    }
+
+    /// Elements from one packed line to the next.
+    fn pitch(&self) -> usize {
+        match self.inner > 1 && self.n.is_multiple_of(ALIASED) {
+            true => self.n + GAP,
+            false => self.n,
+        }
+    }
+
+    /// Transforms packed lines.
+    fn transform(&self, lines: &mut [Complex<T>], scratch: &mut [Complex<T>]) {
+        match self.pitch() {
+            pitch if pitch == self.n => self.fft.process_with_scratch(lines, scratch),
+            pitch => {
+                lines.chunks_exact_mut(pitch).for_each(|l| self.fft.process_with_scratch(&mut l[..self.n], scratch));
+            }
+        }
     }
 
     /// Room for so many lines, and for what the transform needs beside them.
     fn reserve(&self, lines: usize, scratch: &mut Vec<Complex<T>>) {
-        let need = self.n * lines + self.fft.get_inplace_scratch_len();
+        let need = self.pitch() * lines + self.fft.get_inplace_scratch_len();
         if scratch.len() < need {
             scratch.resize(need, Complex::new(T::zero(), T::zero()));
         }
@@ -279,10 +303,10 @@ impl<T: Real> Axis<T> {
 
     /// The columns of rows, one after the other, from index `shift` on round the end.
     fn pack<'r>(&self, rows: impl Iterator<Item = &'r [Complex<T>]>, lines: &mut [Complex<T>]) {
-        let (n, c) = (self.n, self.shift);
+        let (n, c, pitch) = (self.n, self.shift, self.pitch());
         for (k, row) in rows.enumerate() {
             let m = if k >= c { k - c } else { k + n - c };
-            for (v, line) in row.iter().zip(lines.chunks_exact_mut(n)) {
+            for (v, line) in row.iter().zip(lines.chunks_exact_mut(pitch)) {
                 line[m] = *v;
             }
         }
@@ -290,10 +314,10 @@ impl<T: Real> Axis<T> {
 
     /// The way back.
     fn unpack<'r>(&self, lines: &[Complex<T>], rows: impl Iterator<Item = &'r mut [Complex<T>]>) {
-        let (n, c) = (self.n, self.shift);
+        let (n, c, pitch) = (self.n, self.shift, self.pitch());
         for (k, row) in rows.enumerate() {
             let m = if k >= c { k - c } else { k + n - c };
-            for (v, line) in row.iter_mut().zip(lines.chunks_exact(n)) {
+            for (v, line) in row.iter_mut().zip(lines.chunks_exact(pitch)) {
                 *v = line[m];
             }
         }

@@ -1,6 +1,6 @@
 //! Sparse rows on the host.
 
-use super::rows::{RowsKernel, Term};
+use super::rows::{RowsKernel, Term, WORDS};
 use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken, widen};
 use crate::plan::{HostLoops, Kernel, Place};
 use num_complex::Complex;
@@ -66,20 +66,35 @@ impl RowsKernel {
     ) {
         let (input, inner) = (self.input(), self.load.extents[2]);
         let output = self.rows.count() * inner;
-        let line = |x: &[X], d: &mut [E]| {
-            let rows = (RESULTS / inner).max(1);
-            d.par_chunks_mut(rows * inner).enumerate().for_each(|(c, d)| {
-                for (k, d) in d.chunks_exact_mut(inner).enumerate() {
-                    d.fill(E::null());
-                    for t in self.rows.row(c * rows + k) {
-                        let x = &x[t.index * inner..][..inner];
-                        d.iter_mut().zip(x).for_each(|(d, &x)| *d = *d + times(&t, x));
-                    }
+        let rows = (RESULTS / inner).max(1);
+        let stretch = |x: &[X], first: usize, d: &mut [E]| {
+            if inner == 1 {
+                self.single::<T, X, E, _>(x, first, d, &times);
+                return;
+            }
+            for (k, d) in d.chunks_exact_mut(inner).enumerate() {
+                d.fill(E::null());
+                for t in self.rows.row(first + k) {
+                    let x = &x[t.index * inner..][..inner];
+                    d.iter_mut().zip(x).for_each(|(d, &x)| *d = *d + times(&t, x));
                 }
-            });
+            }
+        };
+        let line = |x: &[X], d: &mut [E]| match d.len() <= RESULTS {
+            true => stretch(x, 0, d),
+            false => {
+                let parts = d.par_chunks_mut(rows * inner).enumerate();
+                parts.for_each(|(c, d)| stretch(x, c * rows, d));
+            }
+        };
+        // Short lines go several to a task.
+        let several = (RESULTS / output).max(1);
+        let all = |x: &[X], d: &mut [E]| {
+            let lines = d.par_chunks_mut(output).zip(x.par_chunks(input)).with_min_len(several);
+            lines.for_each(|(d, x)| line(x, d));
         };
         if let Some(x) = reader.plain::<X>() {
-            dst.par_chunks_mut(output).zip(x.par_chunks(input)).for_each(|(d, x)| line(x, d));
+            all(x, dst);
             return;
         }
         let lines = self.together();
@@ -88,7 +103,46 @@ impl RowsKernel {
             let read = &mut read[..d.len() / output * input];
             let first = k * lines * input;
             read.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(first + c * CHUNK, part));
-            d.par_chunks_mut(output).zip(read.par_chunks(input)).for_each(|(d, x)| line(x, d));
+            all(read, d);
+        }
+    }
+
+    /// Results of rows from `first` on, one of each.
+    fn single<T: Real, X: Elem<T>, E: Elem<T>, F: Fn(&Term, X) -> E>(
+        &self,
+        x: &[X],
+        first: usize,
+        d: &mut [E],
+        times: &F,
+    ) {
+        match self.rows.terms() {
+            1 => self.terms::<1, T, X, E, F>(x, first, d, times),
+            2 => self.terms::<2, T, X, E, F>(x, first, d, times),
+            4 => self.terms::<4, T, X, E, F>(x, first, d, times),
+            _ => {
+                for (k, d) in d.iter_mut().enumerate() {
+                    *d = self.rows.row(first + k).fold(<E as Elem<T>>::null(), |sum, t| sum + times(&t, x[t.index]));
+                }
+            }
+        }
+    }
+
+    /// The same of rows of so many terms, so that their loop is none.
+    fn terms<const N: usize, T: Real, X: Elem<T>, E: Elem<T>, F: Fn(&Term, X) -> E>(
+        &self,
+        x: &[X],
+        first: usize,
+        d: &mut [E],
+        times: &F,
+    ) {
+        let words = &self.rows.words()[first * N * WORDS..];
+        for (d, row) in d.iter_mut().zip(words.chunks_exact(N * WORDS)) {
+            let mut sum = <E as Elem<T>>::null();
+            for k in 0..N {
+                let t = Term::of(&row[k * WORDS..][..WORDS]);
+                sum = sum + times(&t, x[t.index]);
+            }
+            *d = sum;
         }
     }
 }

@@ -62,6 +62,18 @@ pub(super) struct Term {
     pub by: Complex32,
 }
 
+impl Term {
+    /// From its words.
+    #[inline(always)]
+    pub fn of(w: &[u32]) -> Term {
+        Term {
+            index: (w[0] & !CONJUGATED) as usize,
+            conjugated: w[0] & CONJUGATED != 0,
+            by: Complex32::new(f32::from_bits(w[1]), f32::from_bits(w[2])),
+        }
+    }
+}
+
 impl Rows {
     /// The rows of a matrix, and of another one on the conjugates of x, side by side.
     ///
@@ -107,11 +119,7 @@ impl Rows {
     /// The terms of a row.
     pub fn row(&self, k: usize) -> impl Iterator<Item = Term> + '_ {
         let row = self.0.terms * WORDS;
-        self.0.words[k * row..(k + 1) * row].chunks_exact(WORDS).map(|w| Term {
-            index: (w[0] & !CONJUGATED) as usize,
-            conjugated: w[0] & CONJUGATED != 0,
-            by: Complex32::new(f32::from_bits(w[1]), f32::from_bits(w[2])),
-        })
+        self.0.words[k * row..(k + 1) * row].chunks_exact(WORDS).map(Term::of)
     }
 
     fn bytes(&self) -> u64 {

@@ -241,6 +241,10 @@ impl Recurrence for LeastSquares {
         self.space.submit()
     }
 
+    fn send(&mut self) -> Result<()> {
+        self.space.send()
+    }
+
     fn residual(&mut self, k: usize) -> Result<(f64, bool)> {
         let scalars = self.space.scalars()?;
         let residual = scalars[GRADIENT.0].sqrt() / self.norms[1];

@@ -2,6 +2,8 @@
 //!
 //! Where an ordinary allocation fails, the program ends without a word of ours.
 
+pub(crate) mod spare;
+
 use crate::error::{Error, Result};
 
 /// What the rest of the program may need meanwhile.
@@ -9,7 +11,23 @@ const MARGIN: u64 = 8 << 20;
 
 /// So many zeros.
 pub(crate) fn zeroed<T: bytemuck::Zeroable>(n: usize) -> Result<Vec<T>> {
-    bytemuck::allocation::try_zeroed_vec(n).map_err(|()| refused(bytes_of::<T>(n), "a buffer on the host"))
+    had(|| bytemuck::allocation::try_zeroed_vec(n).ok(), bytes_of::<T>(n), "a buffer on the host")
+}
+
+/// So many values, whatever they are: for who writes them all.
+pub(crate) fn unset<T: bytemuck::Pod>(n: usize) -> Result<Vec<T>> {
+    spare::take(n).map_or_else(|| zeroed(n), Ok)
+}
+
+/// What `ask` gives; where there is no memory for it, once more when nothing is spare.
+fn had<T>(mut ask: impl FnMut() -> Option<T>, bytes: u64, what: &str) -> Result<T> {
+    loop {
+        match ask() {
+            Some(had) => return Ok(had),
+            None if spare::give_up() => {}
+            None => return Err(refused(bytes, what)),
+        }
+    }
 }
 
 /// These values, `n` of them, in a vector.
@@ -21,20 +39,18 @@ pub(crate) fn collected<T>(values: impl Iterator<Item = T>, n: usize) -> Result<
 
 /// An empty vector with room for `n` values of `what`.
 pub(crate) fn room_for<T>(n: usize, what: &str) -> Result<Vec<T>> {
-    let mut values = Vec::new();
-    match values.try_reserve_exact(n) {
-        Ok(()) => Ok(values),
-        Err(_) => Err(refused(bytes_of::<T>(n), what)),
-    }
+    let ask = || {
+        let mut values = Vec::new();
+        values.try_reserve_exact(n).is_ok().then_some(values)
+    };
+    had(ask, bytes_of::<T>(n), what)
 }
 
 /// Checks that so many bytes could be had now, beyond what is held already: before work that allocates in many places.
 pub(crate) fn expect_room(bytes: u64, what: &str) -> Result<()> {
     let wanted = usize::try_from(bytes.saturating_add(MARGIN));
-    match wanted.is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok()) {
-        true => Ok(()),
-        false => Err(refused(bytes, what)),
-    }
+    let ask = || wanted.as_ref().is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(*n).is_ok()).then_some(());
+    had(ask, bytes, what)
 }
 
 fn bytes_of<T>(n: usize) -> u64 {
