@@ -10,6 +10,7 @@ use super::common::Common;
 use super::numbers::{from_one, from_zero};
 use super::printer::{Printer, complain, short};
 use super::regularise::Regularise;
+use super::shown::Look;
 use super::{output, progress};
 use angles::AngleList;
 use linops::app::ct::{AngleUnit, Ct, CtMethod, find_center};
@@ -79,12 +80,11 @@ pub struct Args {
     #[command(flatten)]
     scan: scan::Args,
 
-    /// Window on the ramp filter of fbp, in frequency; the grey values of a .png have no option here, black is 0 and white as is
-    /// printed [default: ram-lak]
-    #[arg(long, value_name = "WINDOW", value_enum)]
-    window: Option<Window>,
+    /// The ramp filter of fbp, by what it is multiplied by in frequency [default: ram-lak]
+    #[arg(long, value_name = "FILTER", value_enum)]
+    filter: Option<Filter>,
 
-    /// Where the window ends, as a part of the highest frequency; less is smoother [default: 1]
+    /// Where the filter ends, as a part of the highest frequency; less is smoother [default: 1]
     #[arg(long, value_name = "PART", value_parser = cutoff, allow_hyphen_values = true)]
     cutoff: Option<f64>,
 
@@ -105,6 +105,9 @@ pub struct Args {
 
     #[command(flatten)]
     regularise: Regularise,
+
+    #[command(flatten)]
+    look: Look,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -121,7 +124,7 @@ enum Unit {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Window {
+enum Filter {
     RamLak,
     SheppLogan,
     Cosine,
@@ -129,14 +132,14 @@ enum Window {
     Hann,
 }
 
-impl Window {
+impl Filter {
     fn ramp(self) -> RampWindow {
         match self {
-            Window::RamLak => RampWindow::RamLak,
-            Window::SheppLogan => RampWindow::SheppLogan,
-            Window::Cosine => RampWindow::Cosine,
-            Window::Hamming => RampWindow::Hamming,
-            Window::Hann => RampWindow::Hann,
+            Filter::RamLak => RampWindow::RamLak,
+            Filter::SheppLogan => RampWindow::SheppLogan,
+            Filter::Cosine => RampWindow::Cosine,
+            Filter::Hamming => RampWindow::Hamming,
+            Filter::Hann => RampWindow::Hann,
         }
     }
 }
@@ -166,10 +169,11 @@ fn cutoff(text: &str) -> Result<f64, String> {
 impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
+        self.look.check(&self.output)?;
         self.scan.check()?;
         self.regularise.check(false)?;
         let solver = [("--iterations", self.iterations.is_some()), ("--tol", self.tol.is_some())];
-        let filter = [("--window", self.window.is_some()), ("--cutoff", self.cutoff.is_some())];
+        let filter = [("--filter", self.filter.is_some()), ("--cutoff", self.cutoff.is_some())];
         let (without, what) = match self.solver() {
             None if self.regularise.is_asked() => (&filter, "is for --method fbp"),
             None => (&solver, "is for --method sirt and cg, and --reg; fbp does not iterate"),
@@ -199,7 +203,7 @@ impl Args {
     }
 
     fn filter(&self) -> FbpOptions {
-        let window = self.window.unwrap_or(Window::RamLak).ramp();
+        let window = self.filter.unwrap_or(Filter::RamLak).ramp();
         FbpOptions::default().window(window).cutoff(self.cutoff.unwrap_or(1.0))
     }
 }

@@ -27,7 +27,7 @@ pub struct Shown {
 }
 
 /// Options of how a .png shows values.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args, Clone, Copy, Default)]
 pub struct Look {
     /// What is black and white in a .png: lo:hi, max (from 0 to the largest value), or a percentile of the object, which is what
     /// Otsu's threshold leaves of the image [default: p99.5]. Parts of both signs have −white as black
@@ -135,6 +135,12 @@ impl Look {
 }
 
 impl Shown {
+    /// Of real values, of which a window that is given may have negative ones; else those are dark.
+    pub fn real(look: Look) -> Shown {
+        let part = matches!(look.window, Some(Window::Range(..))).then_some(Part::Real);
+        Shown { part, look }
+    }
+
     /// What shows without a look at any file.
     pub fn check(&self, output: &Path) -> Result<(), String> {
         if self.part == Some(Part::Phase) && self.look.window.is_some() {

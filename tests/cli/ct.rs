@@ -252,6 +252,23 @@ fn regularisers_are_stated() {
     folder.misused("ct sino.npy --angles angles.npy --reg tv --method cg -o z.npy", "cannot be used");
 }
 
+/// The window of a picture, with values below 0 where it is given, and its bits.
+#[test]
+fn pictures_have_their_windows() {
+    let folder = Folder::new();
+    scan(&folder);
+    for (window, said) in [
+        ("max", "magnitude from 0 (black) to "),
+        ("-0.25:0.5", "real from -0.25 (black) to 0.5 (white), as given"),
+        ("0:0.5", "real from 0 (black) to 0.5 (white), as given"),
+    ] {
+        let args =
+            format!("ct sino.npy --angles angles.npy -o x.png --window {window} --bits 16 --force --device host");
+        let text = folder.good(&args);
+        assert!(text.contains(&format!("x.png: {said}")), "{text}");
+    }
+}
+
 #[test]
 fn wrong_arguments_are_told() {
     let folder = Folder::new();
@@ -263,8 +280,10 @@ fn wrong_arguments_are_told() {
         ("--angles angles.npy -o x.npy --method art", "sirt"),
         ("--angles angles.npy -o x.npy --center middle", "auto"),
         ("--angles angles.npy -o x.npy --iterations 5", "does not iterate"),
-        ("--angles angles.npy -o x.npy --method cg --window hann", "--method fbp"),
+        ("--angles angles.npy -o x.npy --method cg --filter hann", "--method fbp"),
         ("--angles angles.npy -o x.npy --cutoff 0", "above 0"),
+        ("--angles angles.npy -o x.npy --window max", "--window is for .png"),
+        ("--angles angles.npy -o x.png --window hann", "lo:hi"),
         ("--angles angles.npy -o x.npy --pixel-size -1", "length above 0"),
         ("--angles angles.npy -o x.npy --order angle", "angle,detector"),
         ("--angles angles.npy -o x.npy --row-center 3", "--geometry cone"),

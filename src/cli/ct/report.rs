@@ -7,11 +7,11 @@ use crate::cli::printer::not_at_rest;
 use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::recon::{percent, stop_name};
 use crate::cli::regularise::describe;
-use crate::cli::shown::Written;
-use crate::cli::{DONE, INTERRUPTED, output, progress};
+use crate::cli::shown::{Look, Shown, Written};
+use crate::cli::{DONE, INTERRUPTED, progress};
 use linops::app::ct::{Ct, CtImage, CtOptions, CtRegularised};
 use linops::convex::ConvexOptions;
-use linops::io::{Format, Output, Writer};
+use linops::io::{Format, Output, Window, Writer};
 use linops::linop::Geometry;
 use linops::solve::Stop;
 use linops::{Device, Error, Result, Tensor};
@@ -111,7 +111,7 @@ impl Job<'_> {
             facts.extend(objective(found, printer));
         }
         let path = args.output.display();
-        let written = write(self.target, &result, self.stack, self.image)?;
+        let written = write(self.target, &result, args.look, self.stack, self.image)?;
         printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result, noise)));
         warnings.iter().for_each(|warning| complain(warning));
         if result.misfit.is_some_and(|m| m > MUCH) && result.stop != Some(Stop::Cancelled) {
@@ -284,10 +284,11 @@ fn outcome(result: &CtImage, noise: Option<f64>) -> String {
 }
 
 /// Writes the image; to a picture what is above 0 of it.
-fn write(target: Output, result: &CtImage, stack: bool, image: [usize; 3]) -> Result<Written> {
+fn write(target: Output, result: &CtImage, look: Look, stack: bool, image: [usize; 3]) -> Result<Written> {
     let picture = matches!(Format::of(target.path()).and_then(|f| f.writer), Some(Writer::Picture(_)));
-    let values = if picture { result.image.mapv(|v| v.max(0.0)) } else { result.image.clone() };
+    let dark = picture && !matches!(look.window, Some(Window::Range(..)));
+    let values = if dark { result.image.mapv(|v| v.max(0.0)) } else { result.image.clone() };
     let shape = shape_of(stack, image)?;
     let (values, _) = values.into_raw_vec_and_offset();
-    output::write(target, &Tensor::from_vec(shape, values)?)
+    Shown::real(look).write(target, &Tensor::from_vec(shape, values)?, None, true)
 }
