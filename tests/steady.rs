@@ -10,7 +10,6 @@ use common::data::complex;
 use common::gpu_with;
 use linops::gpu::GpuOptions;
 use linops::{Device, Tensor};
-use num_complex::Complex32;
 
 /// Applies after which everything is there that is kept.
 const WARM: usize = 60;
@@ -83,63 +82,4 @@ fn an_apply_makes_no_memory_bind_groups_or_kernels() {
     let before = (gpu.memory().made, gpu.bind_groups(), gpu.kernels());
     (0..100).for_each(again);
     assert_eq!(before, (gpu.memory().made, gpu.bind_groups(), gpu.kernels()));
-}
-
-/// A large result is made in the memory of the one before.
-#[test]
-fn large_results_on_the_host_take_no_new_memory() {
-    let a = linops::linop::scalar("N=600000", -1.0).unwrap();
-    let x = complex("N=600000", 1);
-    for _ in 0..3 {
-        a.apply(&x).unwrap();
-    }
-    let taken = || measure(|| drop(a.apply(&x).unwrap())).bytes_total;
-    let most = (0..20).map(|_| taken()).max().unwrap();
-    assert!(most < 100_000, "{most} bytes");
-    // Two at once need two, and what nobody asks for goes in the end.
-    let two = || drop([a.apply(&x).unwrap(), a.apply(&x).unwrap()]);
-    two();
-    assert!(measure(two).bytes_total < 200_000);
-    let kept = Device::host().cached_bytes();
-    for _ in 0..200 {
-        a.apply(&x).unwrap();
-    }
-    assert!(Device::host().cached_bytes() <= kept - 4_800_000);
-    // Nothing is kept beyond the budget.
-    Device::host().clear_cache();
-    assert_eq!(Device::host().cached_bytes(), 0);
-    Device::host().set_cache_budget(1 << 20);
-    a.apply(&x).unwrap();
-    assert!(Device::host().cached_bytes() < 1 << 20);
-}
-
-/// Memory that was used before holds what was there: nothing of it is in a result.
-#[test]
-fn results_hold_nothing_of_what_was_there() {
-    use linops::linop::{self, Align, FftOptions};
-    let n = 1 << 18;
-    let long = format!("N={n}");
-    let x = complex(&*long, 1);
-    let all = [
-        linop::zero(&*long, &*long).unwrap(),
-        linop::pad("N=200000", &*long, Align::Center).unwrap().keep(),
-        linop::sampling(&*long, &common::data::mask(&*long, 0.3, 1), "S").unwrap().h(),
-        linop::fft(&*long, "N", FftOptions::default()).unwrap().keep(),
-        linop::roll(&*long, &[("N", 5)]).unwrap(),
-    ];
-    for a in all {
-        let x = match a.input().unwrap().len() {
-            count if count == n => x.clone(),
-            count => complex(format!("{}={count}", a.input().unwrap().dims()[0]), 1),
-        };
-        let want = a.apply(&x).unwrap();
-        // As large as the result, and gone before it is made.
-        let bad = Tensor::from_vec(&*long, vec![Complex32::new(f32::NAN, f32::NAN); n]).unwrap();
-        let poison = || drop(linop::scalar(&*long, -1.0).unwrap().apply(&bad).unwrap());
-        for _ in 0..3 {
-            poison();
-            let y = a.apply(&x).unwrap();
-            assert_eq!(y.to_vec().unwrap(), want.to_vec().unwrap(), "{a}");
-        }
-    }
 }

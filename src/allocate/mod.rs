@@ -14,9 +14,14 @@ pub(crate) fn zeroed<T: bytemuck::Zeroable>(n: usize) -> Result<Vec<T>> {
     had(|| bytemuck::allocation::try_zeroed_vec(n).ok(), bytes_of::<T>(n), "a buffer on the host")
 }
 
-/// So many values, whatever they are: for who writes them all.
+/// So many values, whatever they are: for who writes them all. While the crate is tested they are NaN, so that what was not written
+/// is seen.
 pub(crate) fn unset<T: bytemuck::Pod>(n: usize) -> Result<Vec<T>> {
-    spare::take(n).map_or_else(|| zeroed(n), Ok)
+    let mut values = spare::take(n).map_or_else(|| zeroed(n), Ok)?;
+    if cfg!(debug_assertions) {
+        bytemuck::cast_slice_mut::<T, u8>(&mut values).fill(0xff);
+    }
+    Ok(values)
 }
 
 /// What `ask` gives; where there is no memory for it, once more when nothing is spare.

@@ -1,8 +1,8 @@
 //! Memory of large values on the host that are gone, for the next ones.
 //!
 //! A system gives memory of this size in pages of zeros, at the first touch of each: a copy of 128 MiB into new memory takes some
-//! five times as long as into memory that was used before. So what a loop drops at one turn serves the next. It is the values that
-//! come back, not only room: who takes them writes them all.
+//! five times as long as into memory that was used before. So what a loop drops at one turn serves the next, if it is of the same
+//! size. It is the values that come back, not only room: who takes them writes them all.
 
 use bytemuck::Pod;
 use bytemuck::allocation::try_cast_vec;
@@ -27,8 +27,29 @@ struct Spare {
 #[derive(Default)]
 struct State {
     spares: VecDeque<Spare>,
-    /// Values that were asked for so far.
+    /// Of all of them.
+    bytes: u64,
+    /// Values that were asked for or came back so far.
     turn: u64,
+}
+
+impl State {
+    /// Takes one out.
+    fn out(&mut self, at: usize) -> Option<Spare> {
+        let spare = self.spares.remove(at)?;
+        self.bytes -= bytes(&spare.values);
+        KEPT.fetch_sub(bytes(&spare.values), Ordering::Relaxed);
+        Some(spare)
+    }
+
+    /// Takes those out that have been there for too long.
+    fn old(&mut self) -> Vec<Spare> {
+        let mut gone = Vec::new();
+        while self.spares.front().is_some_and(|s| self.turn - s.since > TURNS) {
+            gone.extend(self.out(0));
+        }
+        gone
+    }
 }
 
 static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
@@ -59,22 +80,14 @@ pub(super) fn take<T: Pod>(n: usize) -> Option<Vec<T>> {
     if wanted < LARGE as u64 || align_of::<T>() != align_of::<f32>() {
         return None;
     }
-    let (found, old) = {
+    let (found, _old) = {
         let mut state = state();
         state.turn += 1;
-        let turn = state.turn;
-        // What is much larger waits for values of its own size.
-        let fits = |s: &Spare| (wanted..=wanted + wanted / 8).contains(&bytes(&s.values));
         // The latest of equals: caches may hold it, and what is not needed grows old.
-        let fitting = state.spares.iter().enumerate().rev().filter(|(_, s)| fits(s));
-        let best = fitting.min_by_key(|(_, s)| bytes(&s.values));
-        let at = best.map(|(at, _)| at);
-        let found = at.and_then(|at| state.spares.remove(at));
-        let old = state.spares.iter().take_while(|s| turn - s.since > TURNS).count();
-        (found, state.spares.drain(..old).collect::<Vec<_>>())
+        let at = state.spares.iter().rposition(|s| bytes(&s.values) == wanted);
+        (at.and_then(|at| state.out(at)), state.old())
     };
-    old.into_iter().for_each(forget);
-    let Spare { mut values, .. } = found.inspect(|s| uncount(&s.values))?;
+    let mut values = found?.values;
     values.resize(n * size_of::<T>() / size_of::<f32>(), 0.0);
     try_cast_vec(values).ok()
 }
@@ -85,27 +98,28 @@ pub(crate) fn give<T: Pod>(values: Vec<T>) {
     let (Some(most), true) = (MOST.get(), own >= LARGE as u64) else { return };
     let Ok(values) = try_cast_vec::<T, f32>(values) else { return };
     let most = most();
-    while KEPT.load(Ordering::Relaxed).saturating_add(own) > most {
-        if !give_up() {
-            return;
-        }
+    // Dropped when the lock is let go of.
+    let mut gone = Vec::new();
+    let mut state = state();
+    state.turn += 1;
+    gone.extend(state.old());
+    let others = KEPT.load(Ordering::Relaxed).saturating_sub(state.bytes);
+    if others.saturating_add(own) > most {
+        drop(state);
+        return;
+    }
+    while others.saturating_add(state.bytes).saturating_add(own) > most {
+        gone.extend(state.out(0));
     }
     KEPT.fetch_add(own, Ordering::Relaxed);
-    let mut state = state();
+    state.bytes += own;
     let since = state.turn;
     state.spares.push_back(Spare { values, since });
+    drop(state);
 }
 
 /// Gives the oldest back to the system; whether there was one.
 pub fn give_up() -> bool {
-    let oldest = state().spares.pop_front();
-    oldest.map(forget).is_some()
-}
-
-fn forget(spare: Spare) {
-    uncount(&spare.values);
-}
-
-fn uncount(values: &Vec<f32>) {
-    KEPT.fetch_sub(bytes(values), Ordering::Relaxed);
+    let oldest = state().out(0);
+    oldest.is_some()
 }

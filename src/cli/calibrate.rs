@@ -1,6 +1,7 @@
 //! `linops calibrate`: coil maps from the centre of k-space, written for later reconstructions.
 
 use super::arrays::Arrays;
+use super::centre::central;
 use super::coil_maps;
 use super::common::Common;
 use super::entries::{Role, choose};
@@ -9,7 +10,10 @@ use super::input::is_bart;
 use super::kspace::{Input, Kspace, finite, read_inputs};
 use super::numbers::from_one;
 use super::printer::{Printer, complain, count_of};
-use super::recon::{Density, Encoded, Matrix, ScanArgs, by, header_matrix, matrix};
+use super::recon::{
+    Density, Encoded, Matrix, ScanArgs, any_needs_encoded, by, expect_size, header_matrix, matrix, nonzero, too_large,
+    widen,
+};
 use super::samples::Trajectory;
 use super::{DONE, output, progress};
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -73,7 +77,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     traj: Option<PathBuf>,
 
-    /// Extents of the maps, with a trajectory [default: 2·⌈max |k|⌉ along each axis]
+    /// Extents of the maps, with a trajectory [default: those of the header, else 2·⌈max |k|⌉ along each axis]
     #[arg(long, value_name = "N", value_parser = matrix, allow_negative_numbers = true)]
     matrix: Option<Matrix>,
 
@@ -330,7 +334,7 @@ struct Image {
 
 enum Data {
     /// k-space (coil, …), 0 where it was not acquired, and what is better to estimate from.
-    Grid { kspace: ArrayD<Complex32>, reference: Option<ArrayD<Complex32>> },
+    Grid { kspace: ArrayD<Complex32>, mask: ArrayD<f32>, reference: Option<ArrayD<Complex32>> },
     /// Samples (coil, …) along a trajectory with their weights, over so many pixels, of which the maps may keep the central ones.
     Samples {
         kspace: ArrayD<Complex32>,
@@ -351,8 +355,9 @@ impl Image {
 /// The maps of an image as its coils measure: a reconstruction whitens maps as it does k-space.
 fn maps(args: &Args, image: &Image) -> Result<MapSets> {
     let mut found = match &image.data {
-        Data::Grid { kspace, reference } => {
-            coil_maps::on_grid(kspace, reference.as_ref(), |lines| args.estimate(lines, None))?
+        Data::Grid { kspace, mask, reference } => {
+            let one = |lines: ArrayViewD<Complex32>| args.estimate(lines, None);
+            coil_maps::on_grid(kspace, mask, reference.as_ref(), args.mask.is_some(), one)?
         }
         Data::Samples { kspace, trajectory, weights, matrix, device } => {
             let nufft = NufftOptions::default().accuracy(Accuracy::Tol(1e-4));
@@ -361,8 +366,8 @@ fn maps(args: &Args, image: &Image) -> Result<MapSets> {
             coil_maps::of_samples(kspace, trajectory, weights, matrix, nufft, device, one)?
         }
     };
-    found.maps = coil_maps::central(found.maps, &image.pixels);
-    found.eigenvalues = coil_maps::central(found.eigenvalues, &image.pixels);
+    found.maps = central(found.maps, &image.pixels);
+    found.eigenvalues = central(found.eigenvalues, &image.pixels);
     if let Some(whitening) = &image.whitening {
         found.maps = whitening.measured_maps(found.maps)?;
     }
@@ -374,11 +379,18 @@ fn read(args: &Args) -> Result<Read> {
     let choice = args.scan.choice(false);
     let inputs = read_inputs(&args.file, trajectory.as_ref(), &args.arrays, &choice)?;
     inputs.warnings().iter().for_each(|warning| complain(&format!("warning: {warning}")));
-    let images = inputs.images.into_iter().map(|input| input.map(|input| image(args, input)).transpose());
+    let device = args.common.device()?;
+    let samples = inputs.images.iter().flatten().filter_map(|input| match input {
+        Input::Samples(samples) => Some(&**samples),
+        Input::Grid(_) => None,
+    });
+    let encoded = any_needs_encoded(samples, &device)?;
+    let one = |input: Input| image(args, input, encoded, &device);
+    let images = inputs.images.into_iter().map(|input| input.map(one).transpose());
     Ok(Read { axes: inputs.axes, images: images.collect::<Result<_>>()? })
 }
 
-fn image(args: &Args, input: Input) -> Result<Image> {
+fn image(args: &Args, input: Input, encoded: bool, device: &Device) -> Result<Image> {
     let allow = args.allow_nan;
     let whitening = input.info().and_then(|info| info.whitening.clone());
     match input {
@@ -390,18 +402,19 @@ fn image(args: &Args, input: Input) -> Result<Image> {
             let mask = args.mask.as_ref().map(|path| read_mask(path, &scan, &mut said)).transpose()?;
             let names = scan.names();
             finite(&args.file, &mut scan.values, &names, allow)?;
-            let mut reference = scan.calibration.take();
-            if let Some(lines) = &mut reference {
-                finite(&args.file, lines, &names, allow)?;
-            }
-            let Kspace { values, mut notes, info, .. } = *scan;
+            let reference = scan.reference(&args.file, allow)?;
+            let Kspace { values, sampled, mut notes, info, .. } = *scan;
             notes.extend(info.map(|info| info.summary).into_iter().chain(said));
-            let (kspace, reference) = match mask {
-                Some(mask) => (values * &mask.mapv(Complex32::from), None),
-                None => (values, reference),
+            let (kspace, mask) = match (mask, sampled) {
+                (Some(mask), _) => (values * &mask.mapv(Complex32::from), mask),
+                (None, Some(sampled)) => (values, sampled),
+                (None, None) => {
+                    let mask = nonzero(&values);
+                    (values, mask)
+                }
             };
             let pixels = kspace.shape()[1..].to_vec();
-            Ok(Image { data: Data::Grid { kspace, reference }, pixels, whitening, notes })
+            Ok(Image { data: Data::Grid { kspace, mask, reference }, pixels, whitening, notes })
         }
         Input::Samples(mut scan) => {
             if args.mask.is_some() {
@@ -419,27 +432,29 @@ fn image(args: &Args, input: Input) -> Result<Image> {
                 Some(asked) => asked.clone(),
                 None => header_matrix(&scan).map_err(in_trajectory)?,
             };
-            let device = args.common.device()?;
             let mut matrix = pixels.clone();
-            if let Some(encoded) = Encoded::of(&scan)
-                && encoded.is_needed(&scan, &device)?
-            {
-                matrix = encoded.matrix(&pixels);
-                encoded.take(&mut scan, &matrix, &pixels, "the object is larger than the image");
-                // Of an image that is asked for, the maps have its pixels.
-                if asked.is_none() {
-                    scan.notes.push("so are the maps, of which recon cuts the image".into());
-                    pixels.clone_from(&matrix);
+            if let Some(whole) = Encoded::of(&scan).filter(|_| encoded).map(|whole| whole.matrix(&pixels)) {
+                if expect_size(scan.values.len_of(Axis(0)), &whole).is_err() {
+                    complain(&format!("warning: {}", too_large(&whole)));
+                } else {
+                    widen(&mut scan, &whole, &pixels, "the object is larger than the image");
+                    matrix = whole;
+                    // Of an image that is asked for, the maps have its pixels.
+                    if asked.is_none() {
+                        scan.notes.push("so are the maps, of which recon cuts the image".into());
+                        pixels.clone_from(&matrix);
+                    }
                 }
             }
-            let mut weights = Density::Pipe.weights(scan.trajectory.view(), &matrix, &device)?;
+            let mut weights = Density::Pipe.weights(scan.trajectory.view(), &matrix, device)?;
             for at in &bad {
                 weights[IxDyn(&at[1..])] = 0.0;
             }
             let mut notes = scan.notes;
             notes.extend(scan.info.map(|info| info.summary));
             notes.push(format!("gridded; the trajectory is {}", scan.units));
-            let data = Data::Samples { kspace: scan.values, trajectory: scan.trajectory, weights, matrix, device };
+            let (kspace, trajectory, device) = (scan.values, scan.trajectory, device.clone());
+            let data = Data::Samples { kspace, trajectory, weights, matrix, device };
             Ok(Image { data, pixels, whitening, notes })
         }
     }

@@ -1,24 +1,39 @@
-//! Coil maps of k-space on a grid: from reference lines, else from the lines of the image, else of each plane.
+//! Coil maps of a scan, as `recon` and `calibrate` estimate them: of k-space on a grid, and of samples along a trajectory.
 
+use super::centre::central;
 use linops::app::noncartesian::calibration_side;
 use linops::app::{EspiritOptions, MapSets, gridded_kspace};
 use linops::linop::{self, FftOptions, NufftOptions};
 use linops::{Device, Result, Tensor};
-use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Dimension, RemoveAxis, Slice};
+use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Dimension};
 use num_complex::Complex32;
 
-/// Estimates the maps (coil, set, image…) of k-space (coil, …), 0 where it was not acquired, by `one` way of estimating. Reference
-/// lines, which may be of a larger field of view, come first.
+/// Estimates the maps (coil, set, image…) of k-space (coil, …) and its mask of what was acquired, by `one` way of estimating. Reference
+/// lines, which may be of a larger field of view, come first, but where a mask was `given`: that says which lines are good.
 pub fn on_grid(
     kspace: &ArrayD<Complex32>,
+    mask: &ArrayD<f32>,
     reference: Option<&ArrayD<Complex32>>,
+    given: bool,
     one: impl Fn(ArrayViewD<Complex32>) -> Result<MapSets>,
 ) -> Result<MapSets> {
-    let from_lines = reference.and_then(|lines| one(lines.view()).ok());
-    let mut found = match from_lines.map_or_else(|| one(kspace.view()), Ok) {
-        // Few partitions: where all of them have the same lines, planes are slices.
-        Err(e) => by_planes(kspace, &one)?.ok_or(e)?,
-        Ok(found) => found,
+    let from_reference = || reference.map(|lines| one(lines.view()));
+    let first = if given { None } else { from_reference() };
+    let mut found = match first {
+        Some(Ok(found)) => found,
+        first => match one(kspace.view()) {
+            // Few partitions: where all of them have the same lines, planes are slices.
+            Err(e) => match by_planes(kspace, mask, &one)? {
+                Some(found) => found,
+                None => from_reference().filter(|_| given).and_then(Result::ok).ok_or(e)?,
+            },
+            Ok(mut found) => {
+                if let Some(Err(e)) = first {
+                    found.method = format!("{} (not of the reference lines: {e})", found.method);
+                }
+                found
+            }
+        },
     };
     let image = &kspace.shape()[1..];
     found.maps = central(found.maps, image);
@@ -50,16 +65,16 @@ pub fn usual(kspace: ArrayViewD<Complex32>, lines: Option<usize>) -> Result<MapS
     linops::app::espirit(kspace, &EspiritOptions::default().calibration(lines))
 }
 
-/// The maps of the planes of k-space (coil, kz, ky, kx) whose partitions have the same lines; `None` of any other, or where no plane
+/// The maps of the planes of k-space (coil, kz, ky, kx) and its mask, whose partitions have the same lines; `None` of any other, or where no plane
 /// has maps. Planes without a signal have none.
 fn by_planes(
     kspace: &ArrayD<Complex32>,
+    mask: &ArrayD<f32>,
     one: impl Fn(ArrayViewD<Complex32>) -> Result<MapSets>,
 ) -> Result<Option<MapSets>> {
     let [coils, nz, ny, nx] = *kspace.shape() else { return Ok(None) };
-    let mask = kspace.map_axis(Axis(0), |coils| coils.iter().any(|v| *v != Complex32::default()));
     let first = mask.index_axis(Axis(0), nz / 2);
-    let acquired: Vec<bool> = mask.axis_iter(Axis(0)).map(|plane| plane.iter().any(|v| *v)).collect();
+    let acquired: Vec<bool> = mask.axis_iter(Axis(0)).map(|plane| plane.iter().any(|v| *v != 0.0)).collect();
     let same = mask.axis_iter(Axis(0)).zip(&acquired).all(|(plane, any)| plane == first || !any);
     // Partial Fourier leaves some at an end; gaps fold.
     let gaps = acquired.windows(2).filter(|pair| pair[0] != pair[1]).count() > 1;
@@ -90,17 +105,4 @@ fn over_planes<T: Clone + Default, D: Dimension>(plane: ArrayView<T, D>, axis: u
     let mut shape = plane.shape().to_vec();
     shape.insert(axis, nz);
     ArrayD::from_elem(shape, T::default())
-}
-
-/// The central pixels of (…, image…).
-pub fn central<T: Clone, D: RemoveAxis>(mut values: ndarray::Array<T, D>, image: &[usize]) -> ndarray::Array<T, D> {
-    let front = values.ndim() - image.len();
-    for (axis, to) in image.iter().enumerate() {
-        let from = values.len_of(Axis(front + axis));
-        if from > *to {
-            let start = from / 2 - to / 2;
-            values = values.slice_axis(Axis(front + axis), Slice::from(start..start + to)).to_owned();
-        }
-    }
-    values
 }

@@ -2,7 +2,7 @@
 
 use super::arrays::{Arrays, with_first, without_ones};
 use super::input::{is_bart, read};
-use super::kspace::{Kspace, Place, exact};
+use super::kspace::{Kspace, exact};
 use linops::io::{Cfl, Format, cfl_kspace, read_cfl};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -58,17 +58,10 @@ pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Resul
 }
 
 /// Reads coil maps that fit the k-space as (coil, set, image…): (coil, image…), (coil, set, image…), or BART's (x, y, z, coil, set).
-/// Of which axis the coils of a slice are is seen where only one makes them fit. Of maps of all slices, those of the `slice` that
-/// is reconstructed alone are taken.
-pub fn read_maps(
-    path: &Path,
-    kspace: &Kspace,
-    slice: Option<usize>,
-    arrays: &Arrays,
-    notes: &mut Vec<String>,
-) -> Result<ArrayD<Complex32>> {
+/// Of which axis the coils of a slice are is seen where only one makes them fit.
+pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<String>) -> Result<ArrayD<Complex32>> {
     let (coils, grid) = (kspace.values.len_of(Axis(0)), kspace.grid());
-    if let Some(maps) = own_maps(path, kspace, slice, notes)? {
+    if let Some(maps) = own_maps(path, kspace)? {
         return Ok(maps);
     }
     if grid.len() > 2 || holds_sets(path)? {
@@ -115,24 +108,10 @@ pub fn read_maps(
 
 /// The maps of an image of a stack, where a file has those of all of them: (leading axes…, coil, image…), or with a set behind the
 /// coil.
-fn own_maps(
-    path: &Path,
-    kspace: &Kspace,
-    slice: Option<usize>,
-    notes: &mut Vec<String>,
-) -> Result<Option<ArrayD<Complex32>>> {
-    if is_bart(path) {
-        return Ok(None);
-    }
+fn own_maps(path: &Path, kspace: &Kspace) -> Result<Option<ArrayD<Complex32>>> {
+    let (Some(place), false) = (&kspace.place, is_bart(path)) else { return Ok(None) };
     let Some(probe) = Format::of_input(path).and_then(|format| format.probe) else { return Ok(None) };
     let shape = probe(path)?.shape;
-    let place = match (&kspace.place, slice) {
-        (Some(place), _) => place.clone(),
-        (None, Some(index)) if shape.first().is_some_and(|n| index < *n && *n != kspace.values.len_of(Axis(0))) => {
-            Place { index, extents: vec![shape[0]] }
-        }
-        _ => return Ok(None),
-    };
     let front = place.extents.len();
     let one = shape.strip_prefix(place.extents.as_slice()).unwrap_or_default();
     let fits = |image: &[usize]| one.first() == kspace.values.shape().first() && image == kspace.grid();
@@ -141,9 +120,6 @@ fn own_maps(
         [_, _, image @ ..] if fits(image) => true,
         _ => return Ok(None),
     };
-    if kspace.place.is_none() {
-        notes.push(format!("maps of slice {} of {}", place.index, shape[0]));
-    }
     let mut maps = read(path)?.into_complex();
     let mut index = place.index;
     for axis in (0..front).rev() {

@@ -20,7 +20,7 @@ pub struct Kspace {
     /// 1 where a location was acquired, if the file says so.
     pub sampled: Option<ArrayD<f32>>,
     /// Values to estimate coil maps from, where there are better ones; the central pixels of their maps are those of the image.
-    pub calibration: Option<ArrayD<Complex32>>,
+    calibration: Option<ArrayD<Complex32>>,
     /// What the file says of the scan.
     pub info: Option<ScanInfo>,
     /// What there is to say about the file.
@@ -47,6 +47,15 @@ impl Kspace {
     fn of(scan: CartesianScan) -> Kspace {
         let CartesianScan { kspace, sampled, calibration, info, .. } = scan;
         Kspace { values: kspace, sampled: Some(sampled), calibration, info: Some(info), notes: Vec::new(), place: None }
+    }
+
+    /// Takes what coil maps are estimated from, where that is better than the values, as finite as these are asked to be.
+    pub fn reference(&mut self, path: &Path, allow_nan: bool) -> Result<Option<ArrayD<Complex32>>> {
+        let (names, mut lines) = (self.names(), self.calibration.take());
+        if let Some(lines) = &mut lines {
+            finite(path, lines, &names, allow_nan)?;
+        }
+        Ok(lines)
     }
 
     /// Extents of the grid.

@@ -8,6 +8,7 @@ mod arrays;
 mod axes;
 mod bench;
 mod calibrate;
+mod centre;
 mod check;
 mod coil_maps;
 mod common;

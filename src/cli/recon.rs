@@ -20,9 +20,10 @@ mod warnings;
 
 pub use choice::Args as ScanArgs;
 pub use density::Density;
-pub use field::{Encoded, header_matrix};
+pub use field::{Encoded, any_needs_encoded, expect_size, too_large, widen};
 pub use geometry::by;
-pub use matrix::{Matrix, matrix};
+pub use grid::nonzero;
+pub use matrix::{Matrix, header_matrix, matrix};
 pub use report::{outcome, percent, stop_name};
 pub use units::Order;
 
@@ -172,8 +173,18 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if args.time {
         let (start, finish) = (args.start()?, Finish::default());
         let target = Target::File(Box::new(target));
-        let job =
-            Job { args, target, device: &device, start, printer, warnings: &warnings, finish, doubt: None, scan: None };
+        let job = Job {
+            args,
+            target,
+            device: &device,
+            start,
+            printer,
+            warnings: &warnings,
+            finish,
+            doubt: None,
+            scan: None,
+            encoded: None,
+        };
         return series::run(job, options());
     }
     let mut inputs =
@@ -199,6 +210,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
                 finish,
                 doubt: None,
                 scan: None,
+                encoded: None,
             };
             one(job, input, options())
         }
@@ -246,6 +258,11 @@ impl Args {
             self.chosen.extend(choose(path, role)?);
         }
         Ok(())
+    }
+
+    /// Whether samples along a trajectory are solved for, and not only gridded.
+    fn solves_samples(&self) -> bool {
+        !self.noncartesian.gridding_only && !self.combine.rss
     }
 
     /// The trajectory in a file of its own.
@@ -318,8 +335,8 @@ impl Args {
         match format.and_then(|format| format.reader) {
             Some(Reader::Scan(_)) => {
                 if self.time {
-                    return Err("--time is for arrays (time, coil, …); the frames of a scan are its repetitions or phases:                                 give --repetition all or --phase all"
-                        .into());
+                    let frames = "the frames of a scan are its repetitions or phases: --repetition all, --phase all";
+                    return Err(format!("--time is for arrays (time, coil, …); {frames}"));
                 }
                 if let Some(name) = self.arrays.given() {
                     return Err(format!("{name} is for arrays; the axes of a scan are known"));

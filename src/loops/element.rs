@@ -193,8 +193,8 @@ impl HostBuf<f32> {
     /// The shape has another number of elements.
     pub(crate) fn into_tensor(self, shape: Shape) -> Result<Tensor> {
         match self {
-            HostBuf::Real(v) => Tensor::of_values(shape, v),
-            HostBuf::Complex(v) => Tensor::of_values(shape, v),
+            HostBuf::Real(v) => Tensor::of_result(shape, v),
+            HostBuf::Complex(v) => Tensor::of_result(shape, v),
         }
     }
 }

@@ -16,11 +16,11 @@ impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.line(f)?;
         match &self.storage {
-            Storage::Host(Held(HostArray::F32(a))) => {
+            Storage::Host(Held { values: HostArray::F32(a), .. }) => {
                 f.write_str("\n")?;
                 fmt::Display::fmt(a, f)
             }
-            Storage::Host(Held(HostArray::Complex32(a))) => {
+            Storage::Host(Held { values: HostArray::Complex32(a), .. }) => {
                 f.write_str("\n")?;
                 fmt::Display::fmt(a, f)
             }

@@ -76,9 +76,13 @@ enum Storage {
     Device(Arc<dyn DeviceBuffer>),
 }
 
-/// A tensor's values on the host. With the last handle the memory of large ones is spare.
+/// A tensor's values on the host. With the last handle the memory of a large result is spare: the next one may be as large, which
+/// nobody knows of what users and files bring.
 #[derive(Clone)]
-struct Held(HostArray);
+struct Held {
+    values: HostArray,
+    result: bool,
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -91,7 +95,8 @@ impl Drop for Held {
                 }
             }
         }
-        match &mut self.0 {
+        match &mut self.values {
+            _ if !self.result => {}
             HostArray::F32(a) => give(a),
             HostArray::Complex32(a) => give(a),
         }
@@ -148,7 +153,16 @@ impl Tensor {
     pub fn from_host(shape: impl ToShape, array: HostArray) -> Result<Tensor> {
         let shape = shape.to_shape()?;
         shape.expect_extents(array.extents())?;
-        Ok(Tensor { shape, dtype: array.dtype(), storage: Storage::Host(Held(array)) })
+        Ok(Tensor { shape, dtype: array.dtype(), storage: Storage::Host(Held { values: array, result: false }) })
+    }
+
+    /// A host tensor of values in C order that an operator has made.
+    pub(crate) fn of_result<E: Element>(shape: Shape, values: Vec<E>) -> Result<Tensor> {
+        let mut tensor = Tensor::of_values(shape, values)?;
+        if let Storage::Host(held) = &mut tensor.storage {
+            held.result = true;
+        }
+        Ok(tensor)
     }
 
     /// Zeros on the host.
@@ -197,8 +211,8 @@ impl Tensor {
     /// Number of elements from one index to the next, for each axis.
     pub fn strides(&self) -> Vec<isize> {
         match &self.storage {
-            Storage::Host(Held(HostArray::F32(a))) => a.strides().to_vec(),
-            Storage::Host(Held(HostArray::Complex32(a))) => a.strides().to_vec(),
+            Storage::Host(Held { values: HostArray::F32(a), .. }) => a.strides().to_vec(),
+            Storage::Host(Held { values: HostArray::Complex32(a), .. }) => a.strides().to_vec(),
             // C order, so each stride is the product of the extents behind.
             Storage::Device(_) => {
                 let e = self.shape.extents();
@@ -218,7 +232,7 @@ impl Tensor {
     /// The values, if they are on the host.
     pub fn host_array(&self) -> Option<&HostArray> {
         match &self.storage {
-            Storage::Host(Held(a)) => Some(a),
+            Storage::Host(held) => Some(&held.values),
             Storage::Device(_) => None,
         }
     }

@@ -93,7 +93,7 @@ fn objects_beyond_the_image_do_not_fold_into_it() {
         (&facts["fov_mm"], &facts["voxel_mm"]),
         (&serde_json::json!([5.0, 120.0, 120.0]), &serde_json::json!([5.0, 7.5, 7.5]))
     );
-    assert!(facts["notes"].to_string().contains("solved over the encoded 240 x 240 mm and cut"), "{facts}");
+    assert!(facts["notes"].to_string().contains("solved on 32 x 32 over 240 x 240 mm and cut"), "{facts}");
     let x = folder.read("x.npy");
     let (apart, scale) = off(&x, &truth);
     assert!(apart < 0.02, "{apart}");
@@ -106,7 +106,7 @@ fn objects_beyond_the_image_do_not_fold_into_it() {
     );
     // The same with the maps that calibrate writes, with half of them, which is warned of, and from an image to start with.
     let told = folder.good("calibrate scan.h5 -o m.npy --device host");
-    assert!(told.contains("solved over the encoded") && folder.read("m.npy").shape() == [4, N, N], "{told}");
+    assert!(told.contains("solved on 32 x 32 over") && folder.read("m.npy").shape() == [4, N, N], "{told}");
     folder.good("recon scan.h5 --maps m.npy -o y.npy --device host");
     let again = off(&folder.read("y.npy"), &x);
     assert!(again.0 < 0.02 && (again.1 - 1.0).abs() < 0.02, "{again:?}");

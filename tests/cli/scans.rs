@@ -164,24 +164,13 @@ fn maps_are_estimated_before_oversampling_is_cut() {
     assert!(apart < 1e-3 && (given / plain - 1.0).abs() < 0.01, "{apart} {plain} {given}");
 }
 
-/// Of maps of all slices, one slice takes its own; a range beyond the last slice is told.
+/// A range beyond the last slice is told, and what a series of a scan is called.
 #[test]
-fn a_slice_takes_its_own_maps() {
+fn ranges_that_are_cut_short_are_told() {
     let folder = Folder::new();
     let kspace = simulated(&folder);
     let all: Vec<Line> = (0..2).flat_map(|slice| lines(&kspace, slice)).collect();
     written(&folder, "scan.h5", &header(1), &all);
-    let maps = folder.read("maps.npy");
-    let other = maps.mapv(|v| v * Complex32::new(0.0, 2.0));
-    folder.complex("both.npy", &ndarray::stack(Axis(0), &[maps.view(), other.view()]).unwrap());
-    folder.complex("other.npy", &other);
-    for (slice, own) in [(0, "maps.npy"), (1, "other.npy")] {
-        let facts =
-            folder.json(&format!("recon scan.h5 --slice {slice} --maps both.npy -o x.npy --force --device host"));
-        assert!(facts["notes"].to_string().contains(&format!("maps of slice {slice} of 2")), "{facts}");
-        folder.good(&format!("recon scan.h5 --slice {slice} --maps {own} -o y.npy --force --device host"));
-        assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
-    }
     folder.warned("recon scan.h5 --slice 0:9 -o x.npy --force --device host", "--slice 0:9: 1 is the last there is");
     folder.good("recon scan.h5 --slice 0: -o x.npy --force --device host");
     folder.misused("recon scan.h5 --time -o x.npy", "--repetition all");

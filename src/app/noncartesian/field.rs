@@ -33,10 +33,10 @@ impl FieldMisfits {
     }
 }
 
-/// Fits images of the central `part` (of each image axis, up to 1) of the field of view to k-space (coil, …), and images of all of
-/// it. The trajectory (…, D) is in cycles per field of view.
+/// Fits images of a field of view to the centre of k-space (coil, …), and images of a larger one, of which it is the central `part`
+/// (of each image axis, up to 1). The trajectory (…, D) is in cycles per field of view, the smaller one.
 ///
-/// Only the centre of k-space is looked at, |k| ≤ 16 (in 3-D 10), and the strongest four coils.
+/// Only |k| ≤ 16 (in 3-D 10) cycles of the larger one are looked at, and the strongest four coils.
 ///
 /// # Errors
 /// The trajectory has another D than `part`, or other samples than the k-space; a part that is not from 0 to 1; or the device fails.
@@ -62,48 +62,52 @@ pub fn field_misfits(
         return crate::error::value_err!("a part {bad} of the field of view, expected more than 0 and at most 1");
     }
     let half = if d == 3 { 10.0 } else { 16.0 };
-    let near: Vec<usize> = trajectory
+    let lanes = trajectory.lanes(Axis(samples.len()));
+    let near: Vec<bool> =
+        lanes.into_iter().map(|k| k.iter().zip(part).all(|(k, part)| k.abs() <= half * part)).collect();
+    let coordinates: Vec<f64> = trajectory
         .lanes(Axis(samples.len()))
         .into_iter()
-        .enumerate()
-        .filter(|(_, k)| k.iter().all(|k| k.abs() <= half))
-        .map(|(at, _)| at)
+        .zip(&near)
+        .filter(|(_, near)| **near)
+        .flat_map(|(k, _)| k.to_vec())
         .collect();
-    let failed = |e: ndarray::ShapeError| Error::Shape(e.to_string());
-    let (coils, all) = (kspace.len_of(Axis(0)), samples.iter().product::<usize>());
-    let flat = kspace.as_standard_layout().into_owned().into_shape_with_order((coils, all)).map_err(failed)?;
-    let values = flat.select(Axis(1), &near);
-    let points = trajectory.as_standard_layout().into_owned().into_shape_with_order((all, d)).map_err(failed)?;
-    let points = points.select(Axis(0), &near);
-
-    let energy = |coil: usize| values.row(coil).iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>();
+    let points = Array2::from_shape_vec((coordinates.len() / d, d), coordinates);
+    let points = points.map_err(|e| Error::Shape(e.to_string()))?;
+    let of_coil = |coil: usize| {
+        let all = kspace.index_axis(Axis(0), coil);
+        let kept: Vec<Complex32> = all.iter().zip(&near).filter(|(_, near)| **near).map(|(v, _)| *v).collect();
+        kept
+    };
+    let energy = |coil: usize| of_coil(coil).iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>();
     let mut strongest: Vec<(usize, f64)> =
-        (0..coils).map(|coil| (coil, energy(coil))).filter(|(_, e)| *e > 0.0).collect();
+        (0..kspace.len_of(Axis(0))).map(|coil| (coil, energy(coil))).filter(|(_, e)| *e > 0.0).collect();
     strongest.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     strongest.truncate(COILS);
     if strongest.is_empty() {
         return Ok(FieldMisfits { within: 0.0, whole: 0.0 });
     }
     let extent = |part: f64| ((2.0 * MARGIN * half * part).ceil() as usize).max(1);
-    let whole = vec![extent(1.0); d];
-    let weights = pipe_density(points.view().into_dyn(), &whole, 10, device)?;
-    let misfit = |part: &[f64]| -> Result<f64> {
-        let matrix: Vec<usize> = part.iter().map(|part| extent(*part)).collect();
-        let scaled: Array2<f64> = Array2::from_shape_fn(points.dim(), |(at, axis)| points[[at, axis]] * part[axis]);
-        let ones = ArrayD::from_elem(IxDyn(&[&[1], matrix.as_slice()].concat()), Complex32::from(1.0));
+    let whole: Vec<usize> = vec![extent(1.0); d];
+    let larger = Array2::from_shape_fn(points.dim(), |(at, axis)| points[[at, axis]] / part[axis]);
+    let weights = pipe_density(larger.view().into_dyn(), &whole, 10, device)?;
+    let misfit = |points: &Array2<f64>, matrix: &[usize]| -> Result<f64> {
+        let ones = ArrayD::from_elem(IxDyn(&[&[1], matrix].concat()), Complex32::from(1.0));
         let nufft = NufftOptions::default().accuracy(Accuracy::Tol(1e-3));
-        let model = NonCartesian::new(ones.view(), scaled.view().into_dyn(), weights.view(), nufft)?;
+        let model = NonCartesian::new(ones.view(), points.view().into_dyn(), weights.view(), nufft)?;
         let options = || recon_options().lambda(1e-4 * model.scale()).iterations(20).tol(1e-3);
         let (mut left, mut sum) = (0.0, 0.0);
         for (coil, energy) in &strongest {
-            let y = values.row(*coil).insert_axis(Axis(0));
-            let found = model.solve(y.into_dyn(), options(), device)?;
+            let y = Array2::from_shape_vec((1, points.nrows()), of_coil(*coil));
+            let y = y.map_err(|e| Error::Shape(e.to_string()))?;
+            let found = model.solve(y.view().into_dyn(), options(), device)?;
             left += energy * found.misfit.powi(2);
             sum += energy;
         }
         Ok((left / sum).sqrt())
     };
-    Ok(FieldMisfits { within: misfit(part)?, whole: misfit(&vec![1.0; d])? })
+    let within: Vec<usize> = part.iter().map(|part| extent(*part)).collect();
+    Ok(FieldMisfits { within: misfit(&points, &within)?, whole: misfit(&larger, &whole)? })
 }
 
 #[cfg(test)]
@@ -115,8 +119,8 @@ mod tests {
     fn misfits(spokes: usize, coils: usize, of: f64, noise: f64) -> FieldMisfits {
         let k = trajectory::golden_radial(spokes, 128, 64).unwrap().into_dyn();
         let scan = sample_scan(k.view(), &SampleOptions::default().ny(64).nx(64).coils(coils).noise(noise)).unwrap();
-        let whole = k.mapv(|k| k / of);
-        field_misfits(scan.kspace.view(), whole.view(), &[0.5, 0.5], &Device::host()).unwrap()
+        let of_part = k.mapv(|k| 0.5 * k / of);
+        field_misfits(scan.kspace.view(), of_part.view(), &[0.5, 0.5], &Device::host()).unwrap()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which images of a scan are reconstructed.
 
-use linops::io::{Pick, ScanChoice, ScanInfo};
+use linops::io::{Pick, ScanChoice};
 
 /// Options of scans from HDF5 files, and of arrays with several images.
 #[derive(clap::Args)]
@@ -59,15 +59,6 @@ impl Args {
             .phase(pick(&self.phase))
             .average(pick(&self.average))
             .whiten(!self.no_whiten && !unwhitened)
-    }
-
-    /// The slice that is reconstructed, where it is known and one.
-    pub fn one_slice(&self, info: Option<&ScanInfo>) -> Option<usize> {
-        let counted = info.and_then(|info| info.counters.iter().find(|(name, _)| *name == "slice").map(|(_, n)| *n));
-        counted.or(match self.slice {
-            Some(Pick::Only(slice)) => Some(slice),
-            _ => None,
-        })
     }
 
     /// An option that is only for scans, if one was given.

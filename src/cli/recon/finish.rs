@@ -3,11 +3,12 @@
 use super::geometry::{self, by};
 use super::matrix::{Matrix, matrix};
 use super::warnings::Warnings;
+use crate::cli::centre::central;
 use linops::app::partial_fourier::{Band, one_sided};
 use linops::app::{PartialFourier, fill_partial, zero_fill};
 use linops::io::ScanInfo;
 use linops::{Error, Result, Shape};
-use ndarray::{ArrayD, Axis, Slice};
+use ndarray::{ArrayD, Axis};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 
@@ -189,18 +190,11 @@ impl Finish {
 
     /// On the grid that is asked for.
     pub fn grid(&self, image: ArrayD<Complex32>) -> Result<ArrayD<Complex32>> {
-        let mut image = match &self.filled {
+        let image = match &self.filled {
             Some(extents) => zero_fill(image.view(), extents)?,
             None => image,
         };
-        let front = image.ndim() - self.cut.as_ref().map_or(0, Vec::len);
-        for (axis, to) in self.cut.iter().flatten().enumerate() {
-            let axis = Axis(front + axis);
-            let n = image.len_of(axis);
-            let to = (*to).min(n);
-            image = image.slice_axis(axis, Slice::from(n / 2 - to / 2..n / 2 - to / 2 + to)).to_owned();
-        }
-        Ok(image)
+        Ok(central(image, self.cut.as_deref().unwrap_or_default()))
     }
 
     /// All of it, of an image, or (set, image…).

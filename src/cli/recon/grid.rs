@@ -180,9 +180,7 @@ fn described(job: &Job, problem: &Problem, sets: usize) -> Map<String, Value> {
 fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Problem> {
     let mut notes = std::mem::take(&mut input.notes);
     let given = args.mask.as_ref().map(|path| read_mask(path, &input, &mut notes)).transpose()?;
-    let maps = args.maps.as_ref().map(|path| {
-        Ok((path, read_maps(path, &input, args.scan.one_slice(input.info.as_ref()), &args.arrays, &mut notes)?))
-    });
+    let maps = args.maps.as_ref().map(|path| Ok((path, read_maps(path, &input, &args.arrays, &mut notes)?)));
     let maps = maps.transpose()?;
     let names = input.names();
     let bad = finite(&args.file, &mut input.values, &names, args.allow_nan)?;
@@ -220,11 +218,11 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
     let mut kspace = std::mem::take(&mut input.values) * &mask.mapv(Complex32::from);
     seen.warn(shifted.as_ref(), input.info.is_none(), &kspace, warnings);
     let compression = args.combine.grid(kspace.view(), mask.view(), &mut notes)?;
-    let reference = input.calibration.take();
+    let reference = input.reference(&args.file, args.allow_nan)?;
     let whitening = input.info.as_ref().and_then(|info| info.whitening.as_ref());
     let mut maps = match maps {
         Some((path, maps)) => Maps::given(args, path, maps, whitening, &mut notes)?,
-        None => Maps::found(args, &kspace, reference, whitening)?,
+        None => Maps::found(args, &kspace, &mask, reference, whitening)?,
     };
     if let Some(compression) = &compression {
         // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.
@@ -239,6 +237,6 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
 }
 
 /// 1 where any coil has data.
-fn nonzero(values: &ArrayD<Complex32>) -> ArrayD<f32> {
+pub fn nonzero(values: &ArrayD<Complex32>) -> ArrayD<f32> {
     values.map_axis(Axis(0), |coils| f32::from(coils.iter().any(|v| *v != Complex32::default())))
 }

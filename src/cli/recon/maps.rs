@@ -64,6 +64,7 @@ impl Maps {
     pub fn found(
         args: &Args,
         kspace: &ArrayD<Complex32>,
+        mask: &ArrayD<f32>,
         reference: Option<ArrayD<Complex32>>,
         whitening: Option<&Whitening>,
     ) -> Result<Maps> {
@@ -77,7 +78,9 @@ impl Maps {
             return Ok(Maps { values: Some(ones), from: "1 everywhere, as there is one coil".into(), shading: None });
         }
         let wait = progress::spinner("estimating coil maps");
-        let found = coil_maps::on_grid(kspace, reference.as_ref(), |lines| coil_maps::usual(lines, None));
+        let found = coil_maps::on_grid(kspace, mask, reference.as_ref(), args.mask.is_some(), |lines| {
+            coil_maps::usual(lines, None)
+        });
         wait.finish_and_clear();
         let found = found.map_err(|e| e.at(ESTIMATING))?;
         let shading = whitening.map(|w| w.shading(found.maps.index_axis(Axis(1), 0))).transpose()?;

@@ -1,6 +1,10 @@
-//! Extents as an argument.
+//! The extents of an image: as an argument, and as the header of a scan asks for them.
 
+use crate::cli::samples::Samples;
+use linops::app::noncartesian::fitting_matrix;
+use linops::io::ScanInfo;
 use linops::{Error, Result};
+use ndarray::Axis;
 
 /// One extent for all axes, or one each.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,4 +46,28 @@ pub fn matrix(text: &str) -> Result<Matrix, String> {
     let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
     let extents = extents.filter(|e| (1..=3).contains(&e.len()));
     extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
+}
+
+/// The extents that the header of a scan asks for, where the trajectory (in cycles per field of view of the image) fits them; else
+/// those that its reach asks for.
+pub fn header_matrix(samples: &Samples) -> Result<Vec<usize>> {
+    /// How far beyond the transform takes coordinates.
+    const BEYOND: f64 = 1e-3;
+    /// What an image of the header's extents resolves of its pixels at least.
+    const RESOLVED: f64 = 0.75;
+    let fitting = fitting_matrix(samples.trajectory.view())?;
+    let Some(info) = &samples.info else { return Ok(fitting) };
+    let last = Axis(samples.trajectory.ndim() - 1);
+    let own: Vec<usize> = (3 - fitting.len()..3).map(|axis| header_pixels(info, axis)).collect();
+    let reach = samples.trajectory.axis_iter(last).map(|k| k.iter().fold(0.0f64, |r, k| r.max(k.abs())));
+    let fits = own.iter().zip(&fitting).zip(reach).all(|((own, fitting), reach)| {
+        reach <= *own as f64 * (0.5 + BEYOND) && *fitting as f64 >= RESOLVED * *own as f64
+    });
+    Ok(if fits { own } else { fitting })
+}
+
+/// The header's pixels over the field of view that was read, of one axis (z, y, x).
+fn header_pixels(info: &ScanInfo, axis: usize) -> usize {
+    let (n, fov, whole) = (info.encoded_matrix[axis] as f64, info.fov_mm[axis], info.encoded_fov_mm[axis]);
+    if fov > 0.0 && whole > 0.0 { (n * fov / whole).round().max(1.0) as usize } else { info.encoded_matrix[axis] }
 }

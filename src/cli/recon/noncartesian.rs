@@ -1,14 +1,15 @@
 //! Data with a trajectory: SENSE with the non-uniform Fourier transform, or gridding.
 
 use super::density::Density;
-use super::field::{Encoded, header_matrix};
+use super::field::{Encoded, Scales, expect_size, too_large, widen};
 use super::geometry::{self, by};
 use super::inside::Inside;
 use super::maps::Maps;
-use super::matrix::{Matrix, matrix};
-use super::report::{Job, Target, percent, warn_of_lambda};
+use super::matrix::{Matrix, header_matrix, matrix};
+use super::report::{Job, percent, warn_of_lambda};
 use super::warnings::Warnings;
 use super::{ESTIMATING, default_mark};
+use crate::cli::centre::padded;
 use crate::cli::coil_maps;
 use crate::cli::kspace::finite;
 use crate::cli::numbers::relative_error;
@@ -21,7 +22,7 @@ use linops::app::{NonCartesian, grid_coils};
 use linops::dim::Shape;
 use linops::linop::{Accuracy, NufftOptions};
 use linops::solve::SolveOptions;
-use linops::{Device, Error, Result};
+use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
@@ -42,7 +43,7 @@ pub struct Args {
     dcf: Option<Density>,
 
     /// Extents of the image, such as 256, 256x192 or 64x256x256; samples beyond its k-space are left out [default: those of the maps,
-    /// else 2·⌈max |k|⌉ along each axis]
+    /// else of a scan those of its header, else 2·⌈max |k|⌉ along each axis]
     #[arg(long, value_name = "N", value_parser = matrix, allow_negative_numbers = true)]
     matrix: Option<Matrix>,
 
@@ -56,7 +57,7 @@ pub struct Args {
 
     /// Only grid: write the density-compensated adjoint Sᴴ Nᴴ W y, or without maps the root of the sum of squares of the coils
     #[arg(long, conflicts_with_all = ["lambda", "iterations", "tol", "toeplitz"])]
-    gridding_only: bool,
+    pub(super) gridding_only: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -156,15 +157,16 @@ impl Problem {
 pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Result<u8> {
     let Job { args, device, warnings, .. } = job;
     let nufft = args.noncartesian.nufft();
-    let problem = prepare(args, samples, &job.target, device, warnings)?;
+    let problem = prepare(&job, samples)?;
     let info = problem.samples.info.as_ref();
     args.finishing.on_grid(&mut job.finish, &problem.matrix, info)?;
-    if let Some(image) = &problem.image {
-        job.start = job
-            .start
-            .take()
-            .map(|start| if start.shape() == image { Encoded::padded(&start, &problem.matrix) } else { start });
-    }
+    job.start = match (job.start.take(), &problem.image) {
+        (Some(start), Some(image)) if start.shape() == image => Some(padded(&start, &problem.matrix)),
+        (Some(start), Some(image)) if start.shape() != problem.matrix => {
+            return Err(args.wrong_start(start.shape(), image));
+        }
+        (start, _) => start,
+    };
     job.expect_start(&problem.matrix)?;
     job.scan = info.cloned();
     let Problem { samples, matrix, density, maps, .. } = &problem;
@@ -232,13 +234,8 @@ fn doubt(args: &super::Args, problem: &Problem) -> Option<String> {
     Some(format!("maps {change} explain the data better ({fit}){fix}"))
 }
 
-fn prepare(
-    args: &super::Args,
-    mut samples: Samples,
-    target: &Target,
-    device: &Device,
-    warnings: &Warnings,
-) -> Result<Problem> {
+fn prepare(job: &Job, mut samples: Samples) -> Result<Problem> {
+    let Job { args, target, device, warnings, encoded: known_to_need, .. } = job;
     let own = &args.noncartesian;
     let nufft = own.nufft();
     let trajectory_file = own.traj.as_ref().unwrap_or(&args.file);
@@ -318,10 +315,11 @@ fn prepare(
     {
         samples.notes.push(said);
     }
-    let solves = !own.gridding_only && !args.combine.rss && bad.is_empty();
+    let solves = args.solves_samples() && bad.is_empty();
+    let needs = |encoded: &Encoded| known_to_need.map_or_else(|| encoded.is_needed(&samples, device), Ok);
     let whole = match (&encoded, &of_maps) {
         (Some(_), Some(pixels)) if encoded_maps.is_some() => Some((pixels.clone(), "the maps are of that")),
-        (Some(encoded), _) if solves && encoded.is_needed(&samples, device)? => {
+        (Some(encoded), _) if solves && needs(encoded)? => {
             let whole = encoded.matrix(&matrix);
             let outside = "what lies outside folds into the image";
             match &maps {
@@ -335,10 +333,7 @@ fn prepare(
                     None
                 }
                 None if expect_size(coils, &whole).is_err() => {
-                    warnings.say_cause(format!(
-                        "the object is larger than the image, but the encoded {} pixels are too many: {outside}",
-                        by(&whole)
-                    ));
+                    warnings.say_cause(too_large(&whole));
                     None
                 }
                 None => Some((whole, "the object is larger than the image")),
@@ -346,22 +341,20 @@ fn prepare(
         }
         _ => None,
     };
-    let (mut image, mut raised) = (None, 1.0);
-    if let (Some(encoded), Some((whole, why))) = (&encoded, whole) {
-        raised = encoded.take(&mut samples, &whole, &matrix, why);
+    let (mut image, mut scales) = (None, Scales { maps: 1.0, density: 1.0 });
+    if let Some((whole, why)) = whole {
+        scales = widen(&mut samples, &whole, &matrix, why);
         image = Some(std::mem::replace(&mut matrix, whole));
     }
     let shape = Shape::new(linops::dim::parse_dims(image_dims(d))?, matrix.clone())?;
     target.check_shape(&shape)?;
 
-    let mut density = match whole_density {
-        Some(density) => density,
-        None => method.weights(samples.trajectory.view(), &matrix, device)?,
+    let mut density = match (whole_density, &method) {
+        (Some(density), _) => density,
+        (None, Density::File(_) | Density::None) => method.weights(samples.trajectory.view(), &matrix, device)?,
+        // In cycles of the image's field of view.
+        (None, _) => method.weights(samples.trajectory.view(), &matrix, device)? * scales.density,
     };
-    if raised != 1.0 && inside.is_none() && !matches!(method, Density::File(_) | Density::None) {
-        // In cycles of the image's field of view, as when that is solved on.
-        density /= f64::from(raised).powi(2);
-    }
     for at in &bad {
         density[IxDyn(at)] = 0.0;
     }
@@ -412,7 +405,7 @@ fn prepare(
             (Some(maps), format!("estimated by {}", found.method))
         }
     };
-    let maps = maps.map(|maps| if raised == 1.0 { maps } else { maps * Complex32::from(raised) });
+    let maps = maps.map(|maps| if image.is_none() { maps } else { maps * Complex32::from(scales.maps) });
     // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.
     let maps = match (&compression, maps) {
         (Some(compression), Some(maps)) => Some(compression.maps(maps.view())?),
@@ -428,8 +421,9 @@ fn prepare(
 fn header_image(samples: &Samples, matrix: &[usize]) -> Option<String> {
     let info = samples.info.as_ref()?;
     let header = &info.recon_matrix[3 - matrix.len()..];
-    let how = if header.iter().zip(matrix).all(|(n, own)| n >= own) { "; --zero-fill gives that" } else { "" };
-    (header != matrix).then(|| format!("as encoded; the header's image has {}{how}", by(header)))
+    let finer = header.iter().zip(matrix).all(|(n, own)| n >= own);
+    let how = if finer { ", which --zero-fill gives" } else { "" };
+    (header != matrix).then(|| format!("the header's image has {}{how}", by(header)))
 }
 
 /// Warns where the strongest sample is far from the centre of k-space.
@@ -452,17 +446,6 @@ fn warn_of_strongest(samples: &Samples, matrix: &[usize], warnings: &Warnings) {
              order?",
             k.join(", ")
         ));
-    }
-}
-
-/// Refuses images that are likelier a slip of the keyboard.
-fn expect_size(coils: usize, matrix: &[usize]) -> Result<()> {
-    let values = matrix.iter().try_fold(coils, |n, extent| n.checked_mul(*extent));
-    match values.filter(|n| *n <= 1 << 31) {
-        Some(_) => Ok(()),
-        None => {
-            Err(Error::Value(format!("{coils} coils of {matrix:?} pixels are too many values; use a smaller --matrix")))
-        }
     }
 }
 

@@ -80,6 +80,8 @@ pub(super) struct Job<'a> {
     pub doubt: Option<&'a dyn Fn() -> Option<String>>,
     /// What the file says of the scan.
     pub scan: Option<ScanInfo>,
+    /// Whether samples need the encoded field of view, where that is known.
+    pub encoded: Option<bool>,
 }
 
 impl Job<'_> {

@@ -1,5 +1,6 @@
 //! Several images of one scan: each reconstructed on its own, all written as one array.
 
+use super::field::any_needs_encoded;
 use super::finish::Finish;
 use super::geometry;
 use super::report::{Job, Part, Target};
@@ -53,6 +54,11 @@ pub(super) fn run(
     if !order.is_sorted() {
         warnings.say(format!("the volume has the slices in the order of their places: {order:?}"));
     }
+    let samples = images.iter().flatten().filter_map(|input| match input {
+        Input::Samples(samples) => Some(&**samples),
+        Input::Grid(_) => None,
+    });
+    let encoded = if args.solves_samples() { Some(any_needs_encoded(samples, device)?) } else { None };
     let (mut parts, mut reports): (Vec<Option<Part>>, Vec<Kept>) = (Vec::new(), Vec::new());
     let (start, mut code, mut failed) = (Instant::now(), DONE, Vec::new());
     for input in images {
@@ -63,7 +69,8 @@ pub(super) fn run(
         warnings.next_image();
         let (image, kept) = (RefCell::new(None), Printer::keeping());
         let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
-        let job = Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None };
+        let job =
+            Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None, encoded };
         match one(job, input, options()) {
             Ok(done) => {
                 code = done;
