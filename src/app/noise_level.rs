@@ -367,7 +367,7 @@ mod tests {
     /// Half of the noise of a dark background is cut off at 0: the others tell its deviation, and what is left of it is known.
     #[test]
     fn noise_that_is_cut_off_is_told_from_the_rest() {
-        let scene = |i: usize, j: usize| if (i / 24 + j / 24) % 4 == 0 { 120.0 } else { 0.0 };
+        let scene = |i: usize, j: usize| if (i / 24 + j / 24).is_multiple_of(4) { 120.0 } else { 0.0 };
         let mut generator = Generator::new(9);
         let mut off = 0.0;
         let image = Array2::from_shape_fn((192, 192), |(i, j)| {

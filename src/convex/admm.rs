@@ -69,6 +69,10 @@ struct Admm {
     before: Scalar,
     after: Scalar,
     left: usize,
+    /// ‖r‖² after the steps.
+    rest: Scalar,
+    remains: usize,
+    remained: usize,
     /// ‖s‖² and ‖x‖², s in q.
     slope: Scalar,
     size: Scalar,
@@ -86,7 +90,7 @@ impl Admm {
         let [x, r, p, nx, q, l, best] = std::array::from_fn(|_| smooth.vector(draft));
         let mu = Formula::from(smooth.mu);
         let [rho, rr, pq, alpha, next, beta, factor] = std::array::from_fn(|_| draft.scalar());
-        let [before, after, slope, size] = std::array::from_fn(|_| draft.scalar());
+        let [before, after, slope, size, rest] = std::array::from_fn(|_| draft.scalar());
         let spectrum = Spectrum::draft(draft, problem, &smooth, rho)?;
         let penalty = draft.operator(&penalty(problem)?);
         let boxed =
@@ -142,6 +146,8 @@ impl Admm {
             .update(p, [(one(), from), (beta.into(), p)]);
         let turn = draft.pass(turn);
         let left = draft.pass(Pass::new("left").totals([after]));
+        let remains = draft.pass(Pass::new("remains").dot(r, r));
+        let remained = draft.pass(Pass::new("remained").totals([rest]));
         // N of what is looked at is in nx where that is x, else in q.
         let of = if propose.is_none() { nx } else { q };
         let slopes = Pass::new("slope")
@@ -180,6 +186,9 @@ impl Admm {
             before,
             after,
             left,
+            rest,
+            remains,
+            remained,
             slope,
             size,
             slopes,
@@ -239,6 +248,8 @@ impl Admm {
 
     /// What is left of what is looked at, where that is bounded.
     fn doubt(&self, space: &mut dyn Space, rho: f64) -> Result<Doubt> {
+        space.pass(self.remains)?;
+        space.pass(self.remained)?;
         self.renew(space)?;
         if let Some(pass) = self.propose {
             space.pass(pass)?;
@@ -259,7 +270,8 @@ impl Admm {
             space.pass(s.renew)?;
         }
         let scalars = space.scalars()?;
-        Ok(Doubt { gap, slope: scalars[self.slope.0].sqrt(), size: scalars[self.size.0].sqrt() })
+        let root = |s: Scalar| scalars[s.0].sqrt();
+        Ok(Doubt { gap, slope: root(self.slope), size: root(self.size), inexact: root(self.rest) })
     }
 
     /// The part of the system's residual that the steps of the last measured iteration have left.

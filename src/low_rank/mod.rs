@@ -53,6 +53,7 @@ impl Axis {
     }
 
     /// The entries of the largest block.
+    #[cfg(any(feature = "gpu", test))]
     pub fn longest(self) -> usize {
         (0..self.count().min(2)).map(|k| self.range(k).len()).max().unwrap_or(0)
     }
@@ -81,6 +82,7 @@ impl Blocks {
     }
 
     /// Columns of the largest block.
+    #[cfg(any(feature = "gpu", test))]
     pub fn widest(&self) -> usize {
         self.axes.iter().map(|a| a.longest()).product()
     }
