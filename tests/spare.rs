@@ -67,7 +67,7 @@ fn results_hold_nothing_of_what_was_there() {
     let all = [
         linop::zero(&*long, &*long).unwrap(),
         linop::pad("N=200000", &*long, Align::Center).unwrap().keep(),
-        linop::sampling(&*long, &common::data::mask(&*long, 0.3, 1), "S").unwrap().h(),
+        linop::sampling(&*long, &common::data::mask(&long, 0.3, 1), "S").unwrap().h(),
         linop::fft(&*long, "N", FftOptions::default()).unwrap().keep(),
         linop::roll(&*long, &[("N", 5)]).unwrap(),
     ];

@@ -15,7 +15,7 @@ pub(super) const COLUMNS: usize = 16;
 pub(super) const GAP: usize = 8;
 
 /// Lengths whose multiples take a gap: sixteen lines that lie so far apart share a few sets.
-const ALIASED: usize = 128;
+const ALIASED: usize = 256;
 
 /// Blocks up to this many elements are one task each; larger ones are cut along every axis.
 const BLOCK: usize = 1 << 18;
