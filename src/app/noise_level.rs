@@ -87,11 +87,14 @@ fn cut_off(values: &ArrayD<f64>, least: f64) -> Option<ArrayD<f64>> {
     (count > CUT * all as f64).then_some(cut)
 }
 
-/// The values without those at the smallest one, where noise was cut off there and enough is left to tell from.
+/// The values without the places where much is at the smallest one, where noise was cut off there and enough is left to tell from.
+/// Elsewhere the few samples that were cut are part of the noise: without them it would look less.
 fn without_cut(values: &ArrayD<f64>, least: f64) -> Option<ArrayD<f64>> {
+    /// Of the samples near by; half of them where there is nothing but noise.
+    const MUCH: f64 = 0.3;
     let cut = cut_off(values, least)?;
     let mut light = values.clone();
-    light.zip_mut_with(&cut, |v, c| *v = if *c == 1.0 { f64::NAN } else { *v });
+    light.zip_mut_with(&local_means(cut), |v, part| *v = if *part > MUCH { f64::NAN } else { *v });
     let left = finest_details(light.view()).ok()?.values.iter().filter(|d| d.is_finite()).count();
     (left >= MANY).then_some(light)
 }
@@ -102,7 +105,8 @@ pub(super) fn left_of_noise(image: ArrayViewD<f32>, known: ArrayViewD<f32>) -> f
     let mut values = image.mapv(|v| if v.is_finite() { f64::from(v) } else { f64::NAN });
     values.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f64::NAN } else { *v });
     let least = values.iter().copied().filter(|v| v.is_finite()).fold(f64::INFINITY, f64::min);
-    let Some(cut) = cut_off(&values, least) else { return 1.0 };
+    // Where nothing is left without them, the deviation is that of all.
+    let (Some(cut), Some(_)) = (cut_off(&values, least), without_cut(&values, least)) else { return 1.0 };
     let counted = cut.mapv(|c| f64::from(u8::from(c.is_finite())));
     let (mut sum, mut all) = (0.0, 0.0);
     for (part, counted) in local_means(cut).iter().zip(&counted) {

@@ -29,6 +29,9 @@ const RINGS: f64 = 4.0;
 /// A ring has at least this part of the largest mean: what is seen of it may be chance.
 const LEAST: f64 = 1e-6;
 
+/// Unknowns up to which its tables and two more vectors are no burden.
+const MOST: usize = 1 << 26;
+
 /// The largest mean over the least from which on it is worth two transforms a step.
 const UNEVEN: f64 = 8.0;
 
@@ -46,6 +49,9 @@ impl Spectrum {
     /// Of the system with a penalty `rho`; None where it is not known to be of use.
     pub fn draft(draft: &mut Draft, problem: &Problem, smooth: &Smooth, rho: Scalar) -> Result<Option<Spectrum>> {
         let shape = &smooth.shape;
+        if shape.len() > MOST {
+            return Ok(None);
+        }
         let Some((along, penalty)) = penalty(problem, shape) else { return Ok(None) };
         let t = linop::dct(shape.clone(), &along, TrigOptions::default())?.keep();
         let Some(n) = means(&(&t * &smooth.linop * t.h()), &along, smooth, &problem.y.device())? else {

@@ -52,7 +52,7 @@ impl Gpu {
         };
         let all = (0..blocks.count()).step_by(each).map(dispatch).collect::<Result<Vec<_>>>()?;
         for some in all.chunks(usize::try_from(SUBMISSION / WORK).unwrap_or(1)) {
-            self.dispatch("linops.low_rank", &pipeline, some, &[x.shared()], made.shared())?;
+            self.dispatch("linops.low_rank", &pipeline, some, &[x.shared(), made.shared()], made.shared())?;
         }
         Ok(())
     }

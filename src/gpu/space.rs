@@ -154,13 +154,13 @@ impl GpuSpace {
     fn clear(&mut self) -> Result<()> {
         let buffers: Vec<wgpu::Buffer> =
             self.vectors.iter().map(|v| Ok(here(v)?.wgpu_buffer().clone())).collect::<Result<_>>()?;
-        let encoder = self.encoder();
+        let encoder = self.encoder()?;
         buffers.iter().for_each(|b| encoder.clear_buffer(b, 0, None));
         Ok(())
     }
 
     /// The encoder that all is recorded in, begun if there is none, and outside of any pass.
-    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+    fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder> {
         self.pass = None;
         encoder(&self.gpu, &mut self.encoder)
     }
@@ -183,7 +183,7 @@ impl GpuSpace {
         let bytes = from.shape().len() as u64 * from.dtype().bytes();
         let (source, target) = (here(from)?.wgpu_buffer().clone(), here(to)?.wgpu_buffer().clone());
         super::buffer::copyable(&source)?;
-        self.encoder().copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
+        self.encoder()?.copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
         // A caller's tensor may go once this returns, and what is recorded speaks of its buffer.
         self.flush(&[here(from)?.shared()], &[here(to)?.shared()])
     }
@@ -336,7 +336,7 @@ impl Space for GpuSpace {
         let (from, to) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
         let bytes = from.shape().len() as u64 * from.dtype().bytes();
         let (source, target) = (here(&from)?.wgpu_buffer().clone(), here(&to)?.wgpu_buffer().clone());
-        self.encoder().copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
+        self.encoder()?.copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
         Ok(())
     }
 
@@ -356,9 +356,13 @@ impl Space for GpuSpace {
         let plan = self.operators[operator].clone();
         let (x, y) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
         expect(&plan, &x, &y)?;
+        // No submission is longer than one of a plan may be.
+        if self.waiting.dispatches > 0 && self.waiting.work.saturating_add(plan.work) > SUBMISSION {
+            self.send()?;
+        }
         match plan.recording() {
             Recordable::Here => {
-                let encoder = encoder(&self.gpu, &mut self.encoder);
+                let encoder = encoder(&self.gpu, &mut self.encoder)?;
                 plan.record_into(&self.gpu, &x, &y, encoder, &mut self.pass)?;
             }
             Recordable::Apart => {
@@ -378,7 +382,7 @@ impl Space for GpuSpace {
     fn pass(&mut self, pass: usize) -> Result<()> {
         expect_sums(&self.passes[pass].pass, self.begun)?;
         let (prepared, state) = (&self.passes[pass], self.current);
-        let encoder = encoder(&self.gpu, &mut self.encoder);
+        let encoder = encoder(&self.gpu, &mut self.encoder)?;
         let begin = || encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
         let recording = self.pass.get_or_insert_with(begin);
         recording.set_pipeline(&prepared.pipeline.pipeline);
@@ -406,7 +410,12 @@ impl Space for GpuSpace {
 }
 
 /// Begins an encoder if there is none.
-fn encoder<'a>(gpu: &Gpu, encoder: &'a mut Option<wgpu::CommandEncoder>) -> &'a mut wgpu::CommandEncoder {
-    let label = Some("linops.vectors");
-    encoder.get_or_insert_with(|| gpu.core.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label }))
+fn encoder<'a>(gpu: &Gpu, encoder: &'a mut Option<wgpu::CommandEncoder>) -> Result<&'a mut wgpu::CommandEncoder> {
+    let device = &gpu.core.device;
+    let desc = wgpu::CommandEncoderDescriptor { label: Some("linops.vectors") };
+    let new = match encoder.take() {
+        Some(there) => there,
+        None => checked(device, || device.create_command_encoder(&desc))?,
+    };
+    Ok(encoder.insert(new))
 }

@@ -16,6 +16,7 @@
 var<workgroup> w: array<vec2<f32>, ROOM>;
 var<workgroup> parts: array<vec4<f32>, 64>;
 var<workgroup> line: array<vec2<f32>, 64>;
+var<workgroup> turned_by: array<u32, TEAMS>;
 var<workgroup> moved: u32;
 
 // Vectors at a smaller angle than this to a right one are at one, but for rounding.
@@ -142,8 +143,8 @@ fn main(
     // In a round every vector meets another one; of an odd number one rests.
     let players = short + short % 2u;
     for (var sweep = 0u; sweep < SWEEPS; sweep++) {
-        if (lid == 0u) {
-            moved = 0u;
+        if (lane == 0u) {
+            turned_by[team] = 0u;
         }
         workgroupBarrier();
         for (var round = 0u; round + 1u < players; round++) {
@@ -180,10 +181,17 @@ fn main(
                         w[j + k] = s * u + c * v;
                     }
                     if (lane == 0u) {
-                        moved = 1u;
+                        turned_by[team] = 1u;
                     }
                 }
                 workgroupBarrier();
+            }
+        }
+        workgroupBarrier();
+        if (lid == 0u) {
+            moved = 0u;
+            for (var t = 0u; t < TEAMS; t++) {
+                moved = max(moved, turned_by[t]);
             }
         }
         if (workgroupUniformLoad(&moved) == 0u) {

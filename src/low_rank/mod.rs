@@ -62,7 +62,11 @@ impl Axis {
 impl Blocks {
     /// Of values (rows, extents…), in blocks from the offsets on.
     pub fn new(rows: usize, extents: &[usize], block: &[usize], offset: &[usize]) -> Blocks {
-        let axis = |d: usize| Axis { extent: extents[d], block: block[d], offset: offset[d] % block[d] };
+        // A block that is longer than its axis has all of it.
+        let axis = |d: usize| {
+            let (extent, offset) = (extents[d], offset[d] % block[d]);
+            Axis { extent, block: block[d].min(extent.max(1)), offset }
+        };
         Blocks { rows, axes: (0..extents.len()).map(axis).collect() }
     }
 
@@ -118,6 +122,7 @@ mod tests {
             (vec![8, 8], vec![4, 4], vec![0, 2]),
             (vec![5], vec![9], vec![8]),
             (vec![5], vec![9], vec![3]),
+            (vec![5, 3], vec![usize::MAX, 2], vec![usize::MAX - 2, 1]),
             (vec![1, 13, 2], vec![1, 4, 3], vec![0, 3, 0]),
         ] {
             let blocks = Blocks::new(3, &extents, &block, &offset);

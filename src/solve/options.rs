@@ -78,7 +78,8 @@ impl<'a> SolveOptions<'a> {
         self
     }
 
-    /// Stops at the next iteration once this is set, from elsewhere or by what is called; the iterate so far is returned.
+    /// Stops at the next iteration once this is set, from elsewhere or by what is called; the iterate so far is returned. A GPU first
+    /// does what it was given before: the iterations up to a reading at most.
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self

@@ -393,7 +393,7 @@ fn iterations_between_readings_are_one_submission() {
 /// A device has something to do while more is recorded: what moves many bytes is not held back.
 #[test]
 #[cfg(feature = "gpu")]
-fn large_iterations_are_submitted_one_by_one() {
+fn large_iterations_are_submitted_before_a_reading() {
     let Some(device) = common::gpu_with(linops::gpu::GpuOptions::default()) else { return };
     // Three passes over the vectors move 11 of them, 8 MiB each, a weight beside three; five such iterations are worth a submission.
     let weight = linops::Tensor::from_slice("N=1048576", &vec![2.0f32; 1 << 20]).unwrap();

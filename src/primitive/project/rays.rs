@@ -28,9 +28,7 @@ impl Line {
     pub fn at(self, k: i32) -> i32 {
         self.start.wrapping_add(((i64::from(k) * i64::from(self.slope) + (1 << 13)) >> 14) as i32)
     }
-}
 
-impl Line {
     /// The positions at step k and those that follow, each as [`at`](Line::at) has it.
     #[inline(always)]
     pub fn from(self, k: i32) -> impl Iterator<Item = i32> {
