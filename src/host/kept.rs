@@ -39,7 +39,7 @@ pub(super) enum Constants {
 /// The host of this process.
 pub(crate) fn host() -> &'static Host {
     static HOST: LazyLock<Host> = LazyLock::new(|| {
-        spare::keep_while(|| host().plans.most());
+        spare::keep_while(most);
         Host {
             plans: Store::new(BUDGET, Ledger::of(spare::kept()), Spares::new(spare::give_up)),
             lane_limit: LaneLimit::default(),
@@ -47,6 +47,11 @@ pub(crate) fn host() -> &'static Host {
         }
     });
     &HOST
+}
+
+/// Bytes that the host may keep now.
+fn most() -> u64 {
+    host().plans.most()
 }
 
 /// What is kept of a plan on the host: kernels with their tables, and scratch for each of the applies that ran at once.
