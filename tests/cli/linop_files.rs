@@ -265,6 +265,7 @@ fn save_puts_a_linop_into_one_place() {
     folder.misused("save sum.json", "--output");
 }
 
+#[cfg(feature = "gpu")]
 const DOUBLE: &str = "@group(0) @binding(0) var<storage, read> x: array<T>;
 @group(0) @binding(1) var<storage, read_write> y: array<T>;
 @compute @workgroup_size(64)
