@@ -316,6 +316,23 @@ fn a_cone_shows_a_ball_where_it_is() {
     }
 }
 
+/// The corners of an image that no ray of some views passes are air, as far from the axis as they are.
+#[test]
+fn nothing_is_beyond_the_detector() {
+    let disk = (1.0, 4.0, -3.0, 14.0);
+    for center in [None, Some(25.0), Some(39.0)] {
+        let g = Geometry { center, ..Geometry::parallel(&turn(120, PI), 64) };
+        let image = fbp(views(&[disk], &g), &g, 64);
+        let beyond = |(y, x): (usize, usize)| (y as f64 - 31.5).hypot(x as f64 - 31.5) > 34.0;
+        let values: Vec<f64> =
+            image.indexed_iter().filter(|(at, _)| beyond(*at)).map(|(_, v)| f64::from(v.abs())).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        assert!(values.len() > 200 && mean < 0.01, "{center:?}: {mean}");
+        let (mean, _) = inside(image.view(), disk, 1.0, 3.0);
+        assert!((mean - 1.0).abs() < 1e-2, "{center:?}: {mean}");
+    }
+}
+
 #[test]
 fn disks_off_the_axis_are_where_they_are() {
     let disks = [(1.0, 21.0, 3.0, 8.0), (0.5, -15.0, -16.0, 9.0)];

@@ -7,7 +7,7 @@ use super::common::Common;
 use super::entries::{Role, choose};
 use super::grids::read_mask;
 use super::input::is_bart;
-use super::kspace::{Input, Kspace, finite, read_inputs};
+use super::kspace::{Input, Kspace, finite, not_acquired, read_inputs};
 use super::numbers::from_one;
 use super::printer::{Printer, complain, count_of};
 use super::recon::{
@@ -401,17 +401,22 @@ fn image(args: &Args, input: Input, encoded: bool, device: &Device) -> Result<Im
             let mut said = Vec::new();
             let mask = args.mask.as_ref().map(|path| read_mask(path, &scan, &mut said)).transpose()?;
             let names = scan.names();
-            finite(&args.file, &mut scan.values, &names, allow)?;
+            let bad = finite(&args.file, &mut scan.values, &names, allow)?;
+            not_acquired(&mut scan.values, &bad);
+            if !bad.is_empty() {
+                said.push(format!(
+                    "{} NaN or infinite; their locations count as not acquired",
+                    count_of(bad.len(), "value")
+                ));
+            }
             let reference = scan.reference(&args.file, allow)?;
             let Kspace { values, sampled, mut notes, info, .. } = *scan;
             notes.extend(info.map(|info| info.summary).into_iter().chain(said));
+            let there = nonzero(&values);
             let (kspace, mask) = match (mask, sampled) {
                 (Some(mask), _) => (values * &mask.mapv(Complex32::from), mask),
-                (None, Some(sampled)) => (values, sampled),
-                (None, None) => {
-                    let mask = nonzero(&values);
-                    (values, mask)
-                }
+                (None, Some(sampled)) if bad.is_empty() => (values, sampled),
+                (None, _) => (values, there),
             };
             let pixels = kspace.shape()[1..].to_vec();
             Ok(Image { data: Data::Grid { kspace, mask, reference }, pixels, whitening, notes })

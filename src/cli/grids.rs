@@ -90,7 +90,11 @@ pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<
         notes.push(format!("the coils are along axis {axis} of the maps"));
     }
     if maps.ndim() != 3 {
-        let message = format!("coil maps with {} axes {:?}, expected 3: (coil, y, x)", maps.ndim(), maps.shape());
+        let message = format!(
+            "coil maps with {} axes {:?}, expected 3: (coil, y, x); of maps of all slices give those of this one, or reconstruct --slice all",
+            maps.ndim(),
+            maps.shape()
+        );
         return Err(Error::file(path, message));
     }
     let whole = match kspace.info.as_ref().and_then(|info| info.cut_to) {
@@ -112,7 +116,6 @@ fn own_maps(path: &Path, kspace: &Kspace) -> Result<Option<ArrayD<Complex32>>> {
     let (Some(place), false) = (&kspace.place, is_bart(path)) else { return Ok(None) };
     let Some(probe) = Format::of_input(path).and_then(|format| format.probe) else { return Ok(None) };
     let shape = probe(path)?.shape;
-    let front = place.extents.len();
     let one = shape.strip_prefix(place.extents.as_slice()).unwrap_or_default();
     let fits = |image: &[usize]| one.first() == kspace.values.shape().first() && image == kspace.grid();
     let sets = match one {
@@ -120,12 +123,7 @@ fn own_maps(path: &Path, kspace: &Kspace) -> Result<Option<ArrayD<Complex32>>> {
         [_, _, image @ ..] if fits(image) => true,
         _ => return Ok(None),
     };
-    let mut maps = read(path)?.into_complex();
-    let mut index = place.index;
-    for axis in (0..front).rev() {
-        maps = maps.index_axis_move(Axis(axis), index % place.extents[axis]);
-        index /= place.extents[axis];
-    }
+    let maps = place.of(read(path)?.into_complex());
     Ok(Some(if sets { maps } else { maps.insert_axis(Axis(1)) }))
 }
 
@@ -151,7 +149,13 @@ fn read_map_sets(path: &Path, coils: usize, grid: &[usize]) -> Result<ArrayD<Com
         }
         _ => {
             let wanted: Vec<String> = grid.iter().map(usize::to_string).collect();
-            let series = if grid.len() == 3 { "; a series of frames needs --time" } else { "" };
+            let series = match (grid.len(), maps.shape()) {
+                (3, _) => "; a series of frames needs --time",
+                (_, [_, c, ..]) if *c == coils => {
+                    "; of maps of all slices give those of this one, or reconstruct --slice all"
+                }
+                _ => "",
+            };
             let message = format!(
                 "coil maps of shape {:?}, expected {expected} with {coils} coils and an image of {} from the k-space{series}",
                 maps.shape(),

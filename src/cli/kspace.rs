@@ -37,6 +37,18 @@ pub struct Place {
     pub extents: Vec<usize>,
 }
 
+impl Place {
+    /// What an array with the leading axes of the stack has here.
+    pub fn of<T>(&self, mut all: ArrayD<T>) -> ArrayD<T> {
+        let mut index = self.index;
+        for (axis, n) in self.extents.iter().enumerate().rev() {
+            all = all.index_axis_move(Axis(axis), index % n);
+            index /= n;
+        }
+        all
+    }
+}
+
 impl Kspace {
     /// Of an array.
     fn plain(values: ArrayD<Complex32>, notes: Vec<String>) -> Kspace {
@@ -53,7 +65,8 @@ impl Kspace {
     pub fn reference(&mut self, path: &Path, allow_nan: bool) -> Result<Option<ArrayD<Complex32>>> {
         let (names, mut lines) = (self.names(), self.calibration.take());
         if let Some(lines) = &mut lines {
-            finite(path, lines, &names, allow_nan)?;
+            let bad = finite(path, lines, &names, allow_nan)?;
+            not_acquired(lines, &bad);
         }
         Ok(lines)
     }
@@ -383,6 +396,15 @@ pub fn finite<D: Dimension>(
         found.push(at);
     }
     Ok(found)
+}
+
+/// Makes 0 in all coils (coil, …) what is bad in any: it counts as not acquired.
+pub fn not_acquired(values: &mut ArrayD<Complex32>, bad: &[Vec<usize>]) {
+    for at in bad {
+        for mut coil in values.outer_iter_mut() {
+            coil[&at[1..]] = Complex32::default();
+        }
+    }
 }
 
 /// The place of the `index`-th element in C order.

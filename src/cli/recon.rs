@@ -77,8 +77,8 @@ pub struct Args {
     mask: Option<PathBuf>,
 
     /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01, or of Cartesian data without a
-    /// whole centre by their noise 1e-4 to 0.01, times the largest sum of squares of the maps over the coils (of maps that are
-    /// whitened the mean one), which is 1 for estimated maps, and for non-Cartesian data times ΣW / pixels]
+    /// whole centre by their noise 1e-4 to 0.01, times the largest sum of squares of the maps over the coils, which is 1 for
+    /// estimated maps (whitened maps are used with a mean one of 1), and for non-Cartesian data times ΣW / pixels]
     #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 
@@ -184,11 +184,12 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             doubt: None,
             scan: None,
             encoded: None,
+            place: None,
         };
         return series::run(job, options());
     }
     let mut inputs =
-        read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice(args.combine.rss))?;
+        read_inputs(&args.file, args.trajectory().as_ref(), &args.arrays, &args.scan.choice(args.combines_coils()))?;
     inputs.warnings().into_iter().for_each(|warning| warnings.say(warning));
     for input in inputs.images.iter_mut().flatten() {
         input.notes().extend(args.chosen.iter().cloned());
@@ -211,6 +212,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
                 doubt: None,
                 scan: None,
                 encoded: None,
+                place: None,
             };
             one(job, input, options())
         }
@@ -258,6 +260,11 @@ impl Args {
             self.chosen.extend(choose(path, role)?);
         }
         Ok(())
+    }
+
+    /// Whether coils are combined as they are, without maps.
+    fn combines_coils(&self) -> bool {
+        self.combine.rss || (self.noncartesian.gridding_only && self.maps.is_none())
     }
 
     /// Whether samples along a trajectory are solved for, and not only gridded.

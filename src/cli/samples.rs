@@ -2,7 +2,7 @@
 
 use super::arrays::{Arrays, with_first, without_ones};
 use super::input::{is_bart, read};
-use super::kspace::exact;
+use super::kspace::{Place, exact};
 use super::recon::Order;
 use linops::app::noncartesian::constant_components;
 use linops::io::{Cfl, NonCartesianScan, ScanInfo, read_cfl};
@@ -185,8 +185,9 @@ fn aligned(
     }
 }
 
-/// Reads coil maps for images of `d` axes, an array (coil, image…) or BART's (x, y, z, coil).
-pub fn read_image_maps(path: &Path, coils: usize, d: usize) -> Result<ArrayD<Complex32>> {
+/// Reads coil maps for images of `d` axes, an array (coil, image…) or BART's (x, y, z, coil); of an array with those of all images of a
+/// stack in front, the ones of its `place`.
+pub fn read_image_maps(path: &Path, coils: usize, d: usize, place: Option<&Place>) -> Result<ArrayD<Complex32>> {
     let maps = match is_bart(path) {
         true => {
             let maps = bart_coils(path)?;
@@ -199,7 +200,17 @@ pub fn read_image_maps(path: &Path, coils: usize, d: usize) -> Result<ArrayD<Com
                 maps.into_shape_with_order(IxDyn(&shape)).map_err(|e| Error::file(path, e.to_string()))?
             }
         }
-        false => without_ones(read(path)?.into_complex(), d + 1),
+        false => {
+            let maps = read(path)?.into_complex();
+            match place {
+                Some(place)
+                    if maps.ndim() == place.extents.len() + d + 1 && maps.shape().starts_with(&place.extents) =>
+                {
+                    place.of(maps)
+                }
+                _ => without_ones(maps, d + 1),
+            }
+        }
     };
     let maps = if maps.ndim() == d && coils == 1 { maps.insert_axis(Axis(0)) } else { maps };
     let axes = ["nz", "ny", "nx"];

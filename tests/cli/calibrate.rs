@@ -199,3 +199,32 @@ fn maps_of_spokes_come_from_the_gridded_centre() {
     let apart = distance(&folder.read("y.npy"), &folder.read("x.npy"));
     assert!(apart < 1e-4, "{apart}");
 }
+
+/// A sample of the centre that was not acquired is in no patch, and one that is NaN in a coil is missing in all.
+#[test]
+fn holes_in_the_centre_do_not_spoil_the_maps() {
+    let folder = Folder::new();
+    let scan = scan(&ScanOptions::default().ny(48).nx(40).coils(4).acceleration(1).noise(0.001)).unwrap();
+    folder.complex("k.npy", &scan.kspace);
+    folder.good("calibrate k.npy -o whole.npy");
+    for at in [[24, 20], [22, 23], [27, 17]] {
+        let mut mask = ndarray::Array2::<f32>::ones((48, 40));
+        mask[at] = 0.0;
+        folder.real("hole.npy", &mask);
+        folder.good("recon k.npy --mask hole.npy -o y.npy --force --device host");
+        folder.good("recon k.npy --mask hole.npy --maps whole.npy -o x.npy --force --device host");
+        let apart = distance(&folder.read("y.npy"), &folder.read("x.npy"));
+        assert!(apart < 0.01, "{at:?}: {apart}");
+        let mut bad = scan.kspace.clone();
+        bad[[2, at[0], at[1]]] = Complex32::new(f32::NAN, 0.0);
+        folder.complex("nan.npy", &bad);
+        folder.good("recon nan.npy --allow-nan -o z.npy --force --device host");
+        let same = distance(&folder.read("z.npy"), &folder.read("y.npy"));
+        assert!(same < 1e-5, "{at:?}: {same}");
+        let text = folder.good("calibrate nan.npy --allow-nan -o m.npy --force");
+        assert!(text.contains("1 value NaN or infinite; their locations"), "{text}");
+        folder.good("recon nan.npy --allow-nan --maps m.npy -o w.npy --force --device host");
+        let own = distance(&folder.read("w.npy"), &folder.read("z.npy"));
+        assert!(own < 1e-5, "{at:?}: {own}");
+    }
+}

@@ -154,6 +154,27 @@ fn the_header_says_how_many_pixels() {
     assert!(distance(&every, &coarse) < 1e-4);
 }
 
+/// Maps of all slices are found by each of them.
+#[test]
+fn slices_of_spokes_have_their_maps() {
+    let folder = Folder::new();
+    let trajectory = golden_radial(40, 2 * N, N).unwrap().into_dyn();
+    let options = SampleOptions::default().ny(N).nx(N).coils(4).noise(0.002).seed(2);
+    let scan = sample_scan(trajectory.view(), &options).unwrap();
+    let slice = |n: u16| {
+        let kspace = scan.kspace.mapv(|v| v * (1.0 + f32::from(n)));
+        spokes(&kspace, &trajectory).into_iter().map(move |line| Line { slice: n, ..line })
+    };
+    let lines: Vec<Line> = (0..2).flat_map(slice).collect();
+    written(&folder, "scan.h5", &header((N, 240.0), (N, 240.0)), "dataset", &lines);
+    folder.good("calibrate scan.h5 --slice all -o m.npy --device host");
+    assert_eq!(folder.read("m.npy").shape(), [2, 4, N, N]);
+    folder.good("recon scan.h5 --slice all -o x.npy --device host");
+    folder.good("recon scan.h5 --slice all --maps m.npy -o y.npy --device host");
+    let apart = distance(&folder.read("y.npy"), &folder.read("x.npy"));
+    assert!(apart < 1e-3, "{apart}");
+}
+
 /// What it did takes eight lines, whatever is asked for.
 #[test]
 fn eight_lines_say_it() {

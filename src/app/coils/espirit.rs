@@ -107,7 +107,7 @@ pub fn espirit(kspace: ArrayViewD<Complex32>, options: &EspiritOptions) -> Resul
 
     let data = block.cut(kspace);
     let Some(projector) = subspace::projector(data.view(), kernel, threshold) else {
-        return value_err!("the centre of k-space is empty; {HINT}");
+        return value_err!("the centre of k-space is empty or full of holes; {HINT}");
     };
     let lags = average_over_patch(projector.view(), kernel);
     let mut maps = Maps::new([nz, ny, nx], sets, data.view(), crop);

@@ -60,7 +60,7 @@ impl Sizes {
     }
 }
 
-/// The projector on the signal subspace of all patches of the extents `kernel` of `data` (coil, kz, ky, kx), as a matrix over
+/// The projector on the signal subspace of all patches that were acquired whole, of the extents `kernel` of `data` (coil, kz, ky, kx), as a matrix over
 /// (coil, sample of the patch).
 ///
 /// `threshold` is relative to the largest singular value. `None` for data that are all zero.
@@ -114,14 +114,24 @@ fn squared_threshold(gram: &Array2<Complex64>, threshold: f64) -> Option<f64> {
     (largest > 0.0).then_some(threshold * threshold * largest)
 }
 
-/// Every patch of the block as a column over (coil, sample of the patch).
+/// Positions (z, y, x) of the patches in the block: those of which all samples were acquired, and the others. A sample that is 0 in all
+/// coils was not.
+fn positions(data: ArrayView4<Complex32>, [kz, ky, kx]: [usize; 3]) -> [Vec<[usize; 3]>; 2] {
+    let (_, nz, ny, nx) = data.dim();
+    let acquired = data.map_axis(Axis(0), |coils| coils.iter().any(|v| *v != Complex32::ZERO));
+    let all = (0..=nz - kz).flat_map(|z| (0..=ny - ky).flat_map(move |y| (0..=nx - kx).map(move |x| [z, y, x])));
+    let whole = |[z, y, x]: &[usize; 3]| acquired.slice(s![*z..z + kz, *y..y + ky, *x..x + kx]).iter().all(|a| *a);
+    let (whole, others) = all.partition(whole);
+    [whole, others]
+}
+
+/// Every patch of the block that was acquired as a column over (coil, sample of the patch).
 fn patches(data: ArrayView4<Complex32>, kernel: [usize; 3]) -> Array2<Complex64> {
-    let (coils, nz, ny, nx) = data.dim();
+    let coils = data.len_of(Axis(0));
     let [kz, ky, kx] = kernel;
-    let (planes, rows, columns) = (nz + 1 - kz, ny + 1 - ky, nx + 1 - kx);
-    let mut out = Array2::zeros((coils * kz * ky * kx, planes * rows * columns));
-    for (position, mut column) in out.columns_mut().into_iter().enumerate() {
-        let (z, y, x) = (position / columns / rows, position / columns % rows, position % columns);
+    let [whole, _] = positions(data, kernel);
+    let mut out = Array2::zeros((coils * kz * ky * kx, whole.len()));
+    for ([z, y, x], mut column) in whole.into_iter().zip(out.columns_mut()) {
         let patch = data.slice(s![.., z..z + kz, y..y + ky, x..x + kx]);
         for (to, from) in column.iter_mut().zip(&patch) {
             *to = wide(*from);
@@ -134,6 +144,7 @@ fn patches(data: ArrayView4<Complex32>, kernel: [usize; 3]) -> Array2<Complex64>
 /// of the products at the lag p − q, which those with the same lag share.
 fn covariance(data: ArrayView4<Complex32>, kernel: [usize; 3]) -> Array2<Complex64> {
     let (coils, nz, ny, nx) = data.dim();
+    let [_, others] = positions(data, kernel);
     let data = data.mapv(wide);
     let [kz, ky, kx] = kernel;
     let patch = kz * ky * kx;
@@ -162,6 +173,12 @@ fn covariance(data: ArrayView4<Complex32>, kernel: [usize; 3]) -> Array2<Complex
         let place = |c: usize| c * patch..(c + 1) * patch;
         gram.slice_mut(s![place(d), place(c)]).assign(&block.t().mapv(|v| v.conj()));
         gram.slice_mut(s![place(c), place(d)]).assign(&block);
+    }
+    // Patches that were not acquired whole are no part of it.
+    for [z, y, x] in others {
+        let column: Vec<Complex64> = data.slice(s![.., z..z + kz, y..y + ky, x..x + kx]).iter().copied().collect();
+        let rows = gram.axis_iter_mut(Axis(0)).into_par_iter().zip(&column);
+        rows.for_each(|(mut row, a)| row.iter_mut().zip(&column).for_each(|(g, b)| *g -= a * b.conj()));
     }
     gram
 }

@@ -1,7 +1,7 @@
 //! The model of a scan: the linop from images to views, what it is given, and filtered back-projection.
 
 use super::defects::Defects;
-use super::truncation::{continued, truncated};
+use super::truncation::{continued, in_air, truncated};
 use crate::allocate::expect_room;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Beam, FbpOptions, Geometry, Linop};
@@ -171,8 +171,12 @@ impl Ct {
 
     /// Filtered back-projection to slices, rows and columns around the middle, as the input of the linop.
     pub(super) fn direct(&self, options: FbpOptions, image: [usize; 3], device: &Device) -> Result<Tensor> {
-        let (geometry, pads) = self.continued();
-        let views = if pads == [0; 2] { self.views.clone() } else { continued(self.views.view(), pads) };
+        let (geometry, pads) = self.continued(image);
+        let views = match pads {
+            [0, 0] => self.views.clone(),
+            _ if self.truncated > 0.0 => continued(self.views.view(), pads),
+            _ => in_air(self.views.view(), pads),
+        };
         let y = Tensor::from_array(turned(views.view(), self.is_cone()), self.linop.output()?.dims())?;
         let a = self.back_projection(&geometry, options, image)?;
         a.apply(&y.to(device)?)?.renamed(self.linop.input()?.dims())
@@ -183,14 +187,23 @@ impl Ct {
     /// # Errors
     /// It cannot: those of [`fbp`](linop::fbp()).
     pub fn expect_fbp(&self, options: FbpOptions) -> Result<()> {
-        self.back_projection(&self.continued().0, options, self.image).map(drop)
+        self.back_projection(&self.continued(self.image).0, options, self.image).map(drop)
     }
 
-    /// The geometry of the views as they are continued, and by how much before and behind.
-    fn continued(&self) -> (Geometry, [usize; 2]) {
-        let most = if self.truncated > 0.0 { self.geometry.detectors.min(4000) } else { 0 };
-        let pads = ends(&self.geometry).map(|counts| if counts { most } else { 0 });
+    /// The geometry of the views as they are continued for an image of these extents, and by how much before and behind: an object that
+    /// ends within them by air. What the filter makes of a view there takes away what others bring to the corners of the image.
+    fn continued(&self, [_, ny, nx]: [usize; 3]) -> (Geometry, [usize; 2]) {
+        const MOST: usize = 4000;
         let (center, _) = self.geometry.centers();
+        let corner = 0.5 * (ny as f64).hypot(nx as f64) * self.geometry.pixel_size / self.geometry.detector_size;
+        let to_corner = |from: f64| (corner - from).ceil().clamp(0.0, MOST as f64) as usize;
+        let most = match (self.truncated > 0.0, self.geometry.distances()) {
+            (true, _) => [self.geometry.detectors.min(MOST); 2],
+            (false, None) => [to_corner(center), to_corner(self.geometry.detectors as f64 - 1.0 - center)],
+            (false, Some(_)) => [0; 2],
+        };
+        let counts = ends(&self.geometry);
+        let pads = [0, 1].map(|end| if counts[end] { most[end] } else { 0 });
         let detectors = self.geometry.detectors + pads[0] + pads[1];
         (Geometry { detectors, center: Some(center + pads[0] as f64), ..self.geometry.clone() }, pads)
     }

@@ -37,11 +37,18 @@ pub(super) fn truncated(views: ArrayView3<f32>, ends: [bool; 2]) -> f64 {
     if part > VIEWS { part } else { 0.0 }
 }
 
-/// The views continued before and behind by so many samples.
-pub(super) fn continued(views: ArrayView3<f32>, [pad, behind]: [usize; 2]) -> Array3<f32> {
+/// The views with so many zeros before and behind.
+pub(super) fn in_air(views: ArrayView3<f32>, [pad, behind]: [usize; 2]) -> Array3<f32> {
     let (slices, angles, n) = views.dim();
     let mut out = Array3::zeros((slices, angles, pad + n + behind));
     out.slice_mut(s![.., .., pad..pad + n]).assign(&views);
+    out
+}
+
+/// The views continued before and behind by so many samples.
+pub(super) fn continued(views: ArrayView3<f32>, [pad, behind]: [usize; 2]) -> Array3<f32> {
+    let n = views.len_of(Axis(2));
+    let mut out = in_air(views, [pad, behind]);
     for (mut slice, views) in out.axis_iter_mut(Axis(0)).zip(views.axis_iter(Axis(0))) {
         for (mut row, view) in slice.axis_iter_mut(Axis(0)).zip(views.axis_iter(Axis(0))) {
             let squares: Vec<f64> = view.iter().map(|v| f64::from(v.max(0.0)).powi(2)).collect();

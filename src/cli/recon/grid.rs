@@ -68,10 +68,9 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
     }
     let usual = usual_weight(&problem, options.lambda);
     let lambda = args.lambda.unwrap_or(match args.maps {
-        Some(_) => {
-            let whitening = problem.info.as_ref().and_then(|info| info.whitening.as_ref());
-            usual * model.scale() * Maps::evenness(maps, whitening)
-        }
+        // Whitened maps are even in the mean.
+        Some(_) if problem.info.as_ref().is_some_and(|info| info.whitening.is_some()) => usual,
+        Some(_) => usual * model.scale(),
         None => usual, // estimated maps are normalised
     });
     let by_noise = args.lambda.is_none() && usual != options.lambda;
@@ -87,7 +86,7 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
 impl Problem {
     fn shade(&self, image: &mut ArrayD<Complex32>) {
         if let Some(shading) = &self.maps.shading {
-            image.zip_mut_with(shading, |v, s| *v *= *s);
+            shading.shade(image);
         }
     }
 }

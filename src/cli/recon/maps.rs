@@ -17,7 +17,7 @@ pub(super) struct Maps {
     pub values: Option<ArrayD<Complex32>>,
     pub from: String,
     /// What images of estimated maps are multiplied by: whitened maps are normalised in units of the noise.
-    pub shading: Option<ArrayD<f32>>,
+    pub shading: Option<Shading>,
 }
 
 impl Maps {
@@ -34,8 +34,10 @@ impl Maps {
         if !bad.is_empty() {
             notes.push(format!("{} of the maps NaN or infinite, set to 0", count_of(bad.len(), "value")));
         }
+        let mut shading = None;
         if let Some(whitening) = whitening {
             whitening.apply(values.view_mut()).map_err(|e| Error::file(path, e.to_string()))?;
+            shading = Some(Shading::Even(evened(&mut values)));
         }
         let whitened = if whitening.is_some() { ", pre-whitened as k-space is" } else { "" };
         let combined = if args.all_sets { "their images one after the other" } else { "their images combined" };
@@ -43,21 +45,7 @@ impl Maps {
             1 => String::new(),
             sets => format!(", {sets} sets, {combined}"),
         };
-        Ok(Maps { values: Some(values), from: format!("from {}{whitened}{sets}", path.display()), shading: None })
-    }
-
-    /// What λ is relative to, as a part of the largest sum of squares over the coils. That of whitened maps is as uneven as the noise of
-    /// the coils, and their mean says more.
-    pub fn evenness(maps: &ArrayD<Complex32>, whitening: Option<&Whitening>) -> f32 {
-        if whitening.is_none() {
-            return 1.0;
-        }
-        let power = maps.map_axis(Axis(0), |coils| coils.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>());
-        let (count, sum, most) = power
-            .iter()
-            .filter(|p| **p > 0.0)
-            .fold((0usize, 0.0f64, 0.0f64), |(count, sum, most), p| (count + 1, sum + p, most.max(*p)));
-        if count == 0 { 1.0 } else { (sum / count as f64 / most) as f32 }
+        Ok(Maps { values: Some(values), from: format!("from {}{whitened}{sets}", path.display()), shading })
     }
 
     /// Without a file: estimated where there are several coils.
@@ -83,7 +71,35 @@ impl Maps {
         });
         wait.finish_and_clear();
         let found = found.map_err(|e| e.at(ESTIMATING))?;
-        let shading = whitening.map(|w| w.shading(found.maps.index_axis(Axis(1), 0))).transpose()?;
+        let shading = whitening.map(|w| w.shading(found.maps.index_axis(Axis(1), 0))).transpose()?.map(Shading::At);
         Ok(Maps { values: Some(found.maps), from: format!("estimated by {}", found.method), shading })
+    }
+}
+
+/// Makes the mean sum of squares over the coils of whitened maps (coil, …, image…) 1 where they are not 0: they are in units of the noise,
+/// in which a weight would mean something else. Gives what an image of them is multiplied by then.
+pub(super) fn evened(maps: &mut ArrayD<Complex32>) -> f32 {
+    let power = maps.map_axis(Axis(0), |coils| coils.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>());
+    let (count, sum) = power.iter().filter(|p| **p > 0.0).fold((0usize, 0.0f64), |(n, sum), p| (n + 1, sum + p));
+    if count == 0 {
+        return 1.0;
+    }
+    let less = (count as f64 / sum).sqrt() as f32;
+    maps.mapv_inplace(|v| v * less);
+    less
+}
+
+/// What an image is multiplied by after the solve.
+pub(super) enum Shading {
+    Even(f32),
+    At(ArrayD<f32>),
+}
+
+impl Shading {
+    pub fn shade(&self, image: &mut ArrayD<Complex32>) {
+        match self {
+            Shading::Even(s) => image.mapv_inplace(|v| v * *s),
+            Shading::At(shading) => image.zip_mut_with(shading, |v, s| *v *= *s),
+        }
     }
 }

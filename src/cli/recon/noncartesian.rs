@@ -4,7 +4,7 @@ use super::density::Density;
 use super::field::{Encoded, Scales, expect_size, too_large, widen};
 use super::geometry::{self, by};
 use super::inside::Inside;
-use super::maps::Maps;
+use super::maps::{Shading, evened};
 use super::matrix::{Matrix, header_matrix, matrix};
 use super::report::{Job, percent, warn_of_lambda};
 use super::warnings::Warnings;
@@ -143,13 +143,13 @@ struct Problem {
     maps: Option<ArrayD<Complex32>>,
     maps_from: String,
     /// What an image of estimated maps is multiplied by: whitened maps are normalised in units of the noise.
-    shading: Option<ArrayD<f32>>,
+    shading: Option<Shading>,
 }
 
 impl Problem {
     fn shade(&self, image: &mut ArrayD<Complex32>) {
         if let Some(shading) = &self.shading {
-            image.zip_mut_with(shading, |v, s| *v *= *s);
+            shading.shade(image);
         }
     }
 }
@@ -184,15 +184,21 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
     describe(&job, &problem, &said);
     let mut facts = facts(&job, &problem);
     match model {
-        Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || model.gridded(kspace, device)),
+        Some(model) if args.noncartesian.gridding_only => job.grid(dims, facts, || {
+            let mut image = model.gridded(kspace, device)?;
+            problem.shade(&mut image);
+            Ok(image)
+        }),
         Some(model) => {
             let doubt = || doubt(args, &problem);
             let doubt: Option<&dyn Fn() -> Option<String>> = if args.maps.is_some() { Some(&doubt) } else { None };
             let job = Job { doubt, ..job };
-            let whitening = samples.info.as_ref().and_then(|info| info.whitening.as_ref());
-            let whitening = whitening.filter(|_| args.maps.is_some());
-            let evenness = maps.as_ref().map_or(1.0, |maps| Maps::evenness(maps, whitening));
-            let lambda = args.lambda.unwrap_or(options.lambda * model.scale() * evenness);
+            let even = match (&problem.shading, maps) {
+                // Whitened maps are even in the mean.
+                (Some(Shading::Even(_)), Some(maps)) => strongest(maps) / more(problem.image.as_deref(), matrix),
+                _ => 1.0,
+            };
+            let lambda = args.lambda.unwrap_or(options.lambda * model.scale() / even);
             warn_of_lambda(lambda, model.scale(), warnings);
             for normal in normals {
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
@@ -242,7 +248,8 @@ fn prepare(job: &Job, mut samples: Samples) -> Result<Problem> {
     let in_trajectory = |e: Error| Error::file(trajectory_file, e.to_string());
     let d = samples.trajectory.len_of(Axis(samples.trajectory.ndim() - 1));
     let coils = samples.values.len_of(Axis(0));
-    let mut maps = args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d)?))).transpose()?;
+    let mut maps =
+        args.maps.as_ref().map(|path| Ok((path, read_image_maps(path, coils, d, job.place.as_ref())?))).transpose()?;
     let encoded = Encoded::of(&samples);
     let asked = own.matrix_for(d)?;
     let known = maps.as_ref().map(|(_, maps)| maps.shape()[1..].to_vec()).or_else(|| asked.clone());
@@ -362,6 +369,7 @@ fn prepare(job: &Job, mut samples: Samples) -> Result<Problem> {
     if !bad.is_empty() {
         samples.notes.push(format!("{} NaN or infinite; their samples do not count", count_of(bad.len(), "value")));
     }
+    let mut shading = None;
     if let Some((path, maps)) = &mut maps {
         let bad = finite(path, maps, &["coil"], args.allow_nan)?;
         if !bad.is_empty() {
@@ -372,11 +380,11 @@ fn prepare(job: &Job, mut samples: Samples) -> Result<Problem> {
         }
         if let Some(whitening) = samples.info.as_ref().and_then(|info| info.whitening.as_ref()) {
             whitening.apply(maps.view_mut()).map_err(|e| Error::file(&**path, e.to_string()))?;
+            shading = Some(Shading::Even(evened(maps)));
         }
     }
     let compression = args.combine.samples(samples.values.view(), density.view(), &mut samples.notes)?;
     let coils = samples.values.len_of(Axis(0));
-    let mut shading = None;
     let (maps, maps_from) = match maps {
         Some((path, maps)) => (Some(maps), format!("from {}", path.display())),
         None if args.combine.rss || own.gridding_only && coils > 1 => {
@@ -400,7 +408,7 @@ fn prepare(job: &Job, mut samples: Samples) -> Result<Problem> {
             let found = found.map_err(|e| e.at(ESTIMATING))?;
             let maps = found.set(0)?;
             if let Some(whitening) = samples.info.as_ref().and_then(|info| info.whitening.as_ref()) {
-                shading = Some(whitening.shading(maps.view())?);
+                shading = Some(Shading::At(whitening.shading(maps.view())?));
             }
             (Some(maps), format!("estimated by {}", found.method))
         }
@@ -451,6 +459,17 @@ fn warn_of_strongest(samples: &Samples, matrix: &[usize], warnings: &Warnings) {
 
 fn image_dims(d: usize) -> &'static str {
     ["Nx", "Ny Nx", "Nz Ny Nx"][d - 1]
+}
+
+/// How many times the pixels of the image those of the solve are.
+fn more(image: Option<&[usize]>, matrix: &[usize]) -> f32 {
+    let count = |extents: &[usize]| extents.iter().map(|n| *n as f32).product::<f32>();
+    image.map_or(1.0, |image| count(matrix) / count(image))
+}
+
+/// The largest sum of squares over the coils (coil, image…).
+fn strongest(maps: &ArrayD<Complex32>) -> f32 {
+    maps.map_axis(Axis(0), |coils| coils.iter().map(|v| v.norm_sqr()).sum::<f32>()).fold(0.0, |m, v| m.max(*v))
 }
 
 /// √Σ|x|² over the coils (coil, image…).

@@ -5,6 +5,7 @@ use super::geometry;
 use super::warnings::Warnings;
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
+use crate::cli::kspace::Place;
 use crate::cli::printer::{Printer, complain, count_of, decimal, not_at_rest, short};
 use crate::cli::regularise::{describe, ending};
 use crate::cli::shown::{Shown, Written};
@@ -82,6 +83,8 @@ pub(super) struct Job<'a> {
     pub scan: Option<ScanInfo>,
     /// Whether samples need the encoded field of view, where that is known.
     pub encoded: Option<bool>,
+    /// Which image of a stack it is.
+    pub place: Option<Place>,
 }
 
 impl Job<'_> {

@@ -8,7 +8,7 @@ use super::warnings::Warnings;
 use super::{Args, one};
 use crate::cli::axes::bart_dim;
 use crate::cli::common::expect_bytes;
-use crate::cli::kspace::{Input, Inputs};
+use crate::cli::kspace::{Input, Inputs, Place};
 use crate::cli::printer::{Kept, Printer, count_of};
 use crate::cli::shown::Written;
 use crate::cli::{DONE, recon::percent};
@@ -67,10 +67,22 @@ pub(super) fn run(
             continue;
         };
         warnings.next_image();
+        let place = Some(Place { index: parts.len(), extents: extents.clone() });
         let (image, kept) = (RefCell::new(None), Printer::keeping());
         let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
-        let job =
-            Job { args, target, device, start, printer: &kept, warnings, finish, doubt: None, scan: None, encoded };
+        let job = Job {
+            args,
+            target,
+            device,
+            start,
+            printer: &kept,
+            warnings,
+            finish,
+            doubt: None,
+            scan: None,
+            encoded,
+            place,
+        };
         match one(job, input, options()) {
             Ok(done) => {
                 code = done;

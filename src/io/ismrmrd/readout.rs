@@ -83,7 +83,8 @@ pub(super) fn grid(header: &Header, lines: &[&Acquisition], notes: &mut Vec<Stri
         notes.push(format!("readout of {n} samples for an encoded matrix of {encoded}"));
         return Grid { n, fov, keep: keep(n, fov, narrow, recon) };
     }
-    if needed > encoded {
+    // Of an odd number one side of the centre is longer.
+    if needed > encoded + encoded % 2 {
         notes.push(format!("samples beyond the encoded matrix of {encoded} left out"));
     }
     Grid { n: encoded, fov: wide, keep: keep(encoded, wide, narrow, recon) }
