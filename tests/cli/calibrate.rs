@@ -214,7 +214,7 @@ fn holes_in_the_centre_do_not_spoil_the_maps() {
         folder.good("recon k.npy --mask hole.npy -o y.npy --force --device host");
         folder.good("recon k.npy --mask hole.npy --maps whole.npy -o x.npy --force --device host");
         let apart = distance(&folder.read("y.npy"), &folder.read("x.npy"));
-        assert!(apart < 0.01, "{at:?}: {apart}");
+        assert!(apart < 0.05, "{at:?}: {apart}");
         let mut bad = scan.kspace.clone();
         bad[[2, at[0], at[1]]] = Complex32::new(f32::NAN, 0.0);
         folder.complex("nan.npy", &bad);
