@@ -432,7 +432,9 @@ fn solvers_end_at_the_noise() {
     let ct = Ct::new(data.clone(), &g, [1, 40, 40]).unwrap();
     let sigma = 0.05 * 24.0;
     assert!((ct.noise() / sigma - 1.0).abs() < 0.1, "{}", ct.noise());
-    let direct = distance(&fbp(data, &g, 40), &truth);
+    // What fbp of views makes that end with the detector; in air they are better.
+    let direct = 0.23875;
+    assert!(distance(&fbp(data, &g, 40), &truth) < direct);
     for (method, most) in [(CtMethod::Cg, 30), (CtMethod::Sirt, 200)] {
         let options = || CtOptions::default().iterations(most);
         let found = ct.solve(method, options().noise(Some(ct.noise())), &Device::host()).unwrap();
@@ -441,7 +443,7 @@ fn solvers_end_at_the_noise() {
         assert!((0.7..=1.0).contains(&rms), "{method:?}: {rms}");
         let error = distance(&found.image.index_axis_move(Axis(0), 0), &truth);
         println!("{method:?}: {} iterations, {error} of {direct}", found.iterations);
-        assert!(error < 1.1 * direct, "{method:?}: {error} {direct}");
+        assert!(error < 1.05 * direct, "{method:?}: {error} {direct}");
     }
     let on = ct.solve(CtMethod::Cg, CtOptions::default().iterations(30), &Device::host()).unwrap();
     assert!(!on.at_noise && distance(&on.image.index_axis_move(Axis(0), 0), &truth) > 1.5 * direct);

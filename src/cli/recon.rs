@@ -38,7 +38,6 @@ use super::printer::Printer;
 use super::regularise::Regularise;
 use super::samples::Trajectory;
 use super::shown::Shown;
-use finish::Finish;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::io::{Format, Reader};
@@ -171,21 +170,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let device = args.common.device()?;
     let warnings = Warnings::default();
     if args.time {
-        let (start, finish) = (args.start()?, Finish::default());
-        let target = Target::File(Box::new(target));
-        let job = Job {
-            args,
-            target,
-            device: &device,
-            start,
-            printer,
-            warnings: &warnings,
-            finish,
-            doubt: None,
-            scan: None,
-            encoded: None,
-            place: None,
-        };
+        let job = Job::new(args, Target::File(Box::new(target)), &device, printer, &warnings)?;
         return series::run(job, options());
     }
     let mut inputs =
@@ -199,21 +184,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             let Some(input) = inputs.images.pop().flatten() else {
                 return Err(Error::file(&args.file, "no image of these counters"));
             };
-            let (start, finish) = (args.start()?, Finish::default());
-            let target = Target::File(Box::new(target));
-            let job = Job {
-                args,
-                target,
-                device: &device,
-                start,
-                printer,
-                warnings: &warnings,
-                finish,
-                doubt: None,
-                scan: None,
-                encoded: None,
-                place: None,
-            };
+            let job = Job::new(args, Target::File(Box::new(target)), &device, printer, &warnings)?;
             one(job, input, options())
         }
         false => stack::run(args, target, &device, inputs, options, printer, &warnings),

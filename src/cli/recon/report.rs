@@ -87,7 +87,34 @@ pub(super) struct Job<'a> {
     pub place: Option<Place>,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// One image alone, of which nothing is known yet.
+    ///
+    /// # Errors
+    /// The image to start from cannot be read.
+    pub(super) fn new(
+        args: &'a Args,
+        target: Target<'a>,
+        device: &'a Device,
+        printer: &'a Printer,
+        warnings: &'a Warnings,
+    ) -> Result<Job<'a>> {
+        let (start, finish) = (args.start()?, Finish::default());
+        Ok(Job {
+            args,
+            target,
+            device,
+            start,
+            printer,
+            warnings,
+            finish,
+            doubt: None,
+            scan: None,
+            encoded: None,
+            place: None,
+        })
+    }
+
     /// Refuses a start of other extents than the image.
     pub(super) fn expect_start(&self, extents: &[usize]) -> Result<()> {
         match self.start.as_ref().filter(|x| x.shape() != extents) {

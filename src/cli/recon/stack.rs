@@ -1,7 +1,6 @@
 //! Several images of one scan: each reconstructed on its own, all written as one array.
 
 use super::field::any_needs_encoded;
-use super::finish::Finish;
 use super::geometry;
 use super::report::{Job, Part, Target};
 use super::warnings::Warnings;
@@ -69,20 +68,8 @@ pub(super) fn run(
         warnings.next_image();
         let place = Some(Place { index: parts.len(), extents: extents.clone() });
         let (image, kept) = (RefCell::new(None), Printer::keeping());
-        let (start, finish, target) = (args.start()?, Finish::default(), Target::Kept(&image));
-        let job = Job {
-            args,
-            target,
-            device,
-            start,
-            printer: &kept,
-            warnings,
-            finish,
-            doubt: None,
-            scan: None,
-            encoded,
-            place,
-        };
+        let job = Job::new(args, Target::Kept(&image), device, &kept, warnings)?;
+        let job = Job { encoded, place, ..job };
         match one(job, input, options()) {
             Ok(done) => {
                 code = done;
