@@ -4,72 +4,9 @@ Convolutions beside PyTorch and SciPy, wavelets beside PyWavelets, projections b
 PyLops, patches beside SigPy, matrix products beside NumPy and PyTorch, real transforms and warps beside SciPy, sums between points beside FINUFFT. What is not installed is left out and said. Times are those of the host, medians over alternating rounds.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
-import warnings
+import numpy as np
 
-BINARY, ROUNDS = sys.argv[1], int(sys.argv[2])
-THREADS = int(os.environ.get("RAYON_NUM_THREADS", len(os.sched_getaffinity(0))))
-for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = str(THREADS)
-
-import numpy as np  # noqa: E402
-
-warnings.filterwarnings("ignore")
-RUNS = 5
-RNG = np.random.default_rng(0)
-
-
-def module(name):
-    try:
-        return __import__(name, fromlist=["_"])
-    except ImportError:
-        print(f"{name} is not installed: its rows are left out", flush=True)
-        return None
-
-
-def timed(f):
-    f()
-    times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
-
-
-def ours(path):
-    done = subprocess.run(
-        [BINARY, "bench", path, "--device", "host", "--runs", str(RUNS), "--json"], check=True, capture_output=True
-    )
-    return {row["direction"]: row["seconds"] for row in json.loads(done.stdout)["rows"]}
-
-
-def compare(name, linop, arrays, peers):
-    """peers: (direction, whose, function)"""
-    with tempfile.TemporaryDirectory() as folder:
-        for file, array in arrays.items():
-            np.save(os.path.join(folder, file), array)
-        path = os.path.join(folder, "linop.json")
-        with open(path, "w") as f:
-            json.dump(linop, f)
-        rows = []
-        for _ in range(ROUNDS):
-            row = ours(path)
-            for k, (_, _, f) in enumerate(peers):
-                row[k] = timed(f)
-            rows.append(row)
-    for k, (direction, whose, _) in enumerate(peers):
-        mine, theirs = (float(np.median([row[key] for row in rows])) for key in (direction, k))
-        ratio = float(np.median([row[k] / row[direction] for row in rows]))
-        print(
-            f"{name:44} {direction:8} {1e3 * mine:9.2f} ms   {whose:24} {1e3 * theirs:9.2f} ms   theirs / ours {ratio:6.2f}",
-            flush=True,
-        )
+from beside import RNG, ROUNDS, THREADS, compare, module
 
 
 def convolutions():
@@ -85,7 +22,7 @@ def convolutions():
             peers.append(("forward", "torch conv2d", lambda: torch.nn.functional.conv2d(a, b, padding=taps // 2)))
         if scipy and channels == 1:
             peers.append(("forward", "scipy fftconvolve", lambda: scipy.fftconvolve(x[0], k[0, 0], "same")))
-        compare(f"convolution {channels} x {size}^2, {taps}^2 taps, real*", linop, {"k.npy": k}, peers)
+        compare(f"convolution {channels} x {size}^2, {taps}^2 taps, real", linop, {"k.npy": k}, peers, real=True)
 
 
 def wavelets():
@@ -117,7 +54,7 @@ def projections():
         ("forward", "skimage radon", lambda: transform.radon(x, degrees, circle=False)),
         ("adjoint", "skimage iradon, no filter", lambda: transform.iradon(sino, degrees, filter_name=None, circle=False)),
     ]
-    compare(f"projection {size}^2, {views} views, complex**", linop, {"a.npy": degrees}, peers)
+    compare(f"projection {size}^2, {views} views, real", linop, {"a.npy": degrees}, peers, real=True)
 
 
 def fans():
@@ -143,7 +80,7 @@ def fans():
         flat = x.ravel()
         sino = w.FP(x)
         peers = [("forward", "ASTRA on the CPU", lambda: w.FP(flat)), ("adjoint", "ASTRA on the CPU", lambda: w.BP(sino))]
-        compare(f"projection, {name}, {size}^2, {views} views**", linop, {"a.npy": degrees}, peers)
+        compare(f"projection, {name}, {size}^2, {views} views, real", linop, {"a.npy": degrees}, peers, real=True)
         del w
         astra.projector.delete(projector)
 
@@ -163,7 +100,7 @@ def transforms():
     compare(f"dct {size}^2, complex", linop, {}, peers)
     linop = {"op": "rfft", "in": f"Y={size} X={size}", "axes": ["Y", "X"], "out": "Ky Kx"}
     peers = [("forward", "scipy.fft rfft2", lambda: fft.rfft2(real, norm="ortho", workers=THREADS))]
-    compare(f"rfft {size}^2**", linop, {}, peers)
+    compare(f"rfft {size}^2", linop, {}, peers, real=True)
     signal, window = x.ravel()[: 1 << 16].copy(), 64
     positions = signal.size - window + 1
     linop = {"op": "hankel", "in": f"N={signal.size}", "size": {"N": window}, "out": "P W"}
@@ -256,7 +193,6 @@ def products():
 # All, or those that are named behind the rounds.
 WORKS = [convolutions, wavelets, projections, fans, neighbours, transforms, points, fields, products]
 print(f"{THREADS} threads, medians of {ROUNDS} rounds of {RUNS} runs")
-print("*  theirs on real values, ours on complex ones, which are twice as many; ** likewise")
 for work in WORKS:
     if not sys.argv[3:] or work.__name__ in sys.argv[3:]:
         work()

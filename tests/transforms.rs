@@ -214,14 +214,23 @@ fn orthonormal_cosine_transforms_cancel() {
     }
 }
 
+/// Of real values: rows, a transform of half the length and rows on a GPU, one step on the host.
+fn expect_steps(a: &Linop, lengths: &[usize]) {
+    let of = |plan: &linops::explain::Plan| -> (Vec<&str>, Vec<usize>) {
+        (plan.steps.iter().map(|s| s.name()).collect(), plan.values.iter().map(|v| v.len()).collect())
+    };
+    let plan = a.plan_for(&linops::explain::Target::rich(), linops::DType::F32).unwrap();
+    let (names, values) = of(&plan);
+    assert_eq!((names[0], names[names.len() - 1]), ("rows", "rows"));
+    assert_eq!(values, lengths);
+    let plan = a.plan(&Device::host(), linops::DType::F32).unwrap();
+    assert_eq!(of(&plan), (vec!["real transform"], vec![lengths[0], lengths[lengths.len() - 1]]));
+}
+
 #[test]
 fn transforms_of_reals_are_of_half_the_length() {
     let a = linop::dct("B=3 N=96", "N", TrigOptions::default()).unwrap();
-    let plan = |dtype| a.plan(&Device::host(), dtype).unwrap();
-    let names: Vec<&str> = plan(linops::DType::F32).steps.iter().map(|s| s.name()).collect();
-    assert_eq!(names, ["rows", "fft", "rows"]);
-    let lengths = plan(linops::DType::F32).values.iter().map(|v| v.len()).collect::<Vec<_>>();
-    assert_eq!(lengths, [3 * 96, 3 * 48, 3 * 48, 3 * 96]);
+    expect_steps(&a, &[3 * 96, 3 * 48, 3 * 48, 3 * 96]);
     let short = linop::dct("B=3 N=32", "N", TrigOptions::default()).unwrap();
     assert_eq!(short.plan(&Device::host(), linops::DType::F32).unwrap().steps.len(), 1);
 }
@@ -489,9 +498,7 @@ fn half_transforms_come_back_and_keep_norms() {
 #[test]
 fn half_transforms_of_reals_take_half() {
     let a = linop::rfft("B=3 N=96", "N", RfftOptions::default()).unwrap();
-    let plan = a.plan(&Device::host(), linops::DType::F32).unwrap();
-    assert_eq!(plan.steps.iter().map(|s| s.name()).collect::<Vec<_>>(), ["rows", "fft", "rows"]);
-    assert_eq!(plan.values.iter().map(|v| v.len()).collect::<Vec<_>>(), [3 * 96, 3 * 48, 3 * 48, 3 * 49]);
+    expect_steps(&a, &[3 * 96, 3 * 48, 3 * 48, 3 * 49]);
     let error = linop::irfft("K=5", "K", 10, RfftOptions::default()).unwrap_err().to_string();
     assert!(error.contains("dim K has extent 5; expected 6"), "{error}");
     let json =

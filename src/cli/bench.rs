@@ -10,6 +10,7 @@ mod workloads;
 
 use super::DONE;
 use super::common::{Common, bytes, expect_bytes, expect_memory};
+use super::dtypes::directions;
 use super::numbers::from_one;
 use super::printer::Printer;
 use super::progress;
@@ -26,6 +27,10 @@ pub struct Args {
     /// The linop file (.json); without it, sums of sub-linops are measured: threaded, unthreaded, and by lanes
     #[arg(conflicts_with = "suite")]
     file: Option<PathBuf>,
+
+    /// Take real values as input; the adjoint takes what the linop makes of them. Otherwise all are complex
+    #[arg(long, requires = "file")]
+    real: bool,
 
     #[command(flatten)]
     suite: suite::SuiteArgs,
@@ -77,8 +82,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let a = Linop::from_file(file)?;
     let wait = progress::spinner("measuring");
     let mut rows = Vec::new();
-    for (direction, linop) in [("forward", a.clone()), ("adjoint", a.h()), ("normal", a.n())] {
-        rows.push(measure(direction, &linop, &device, args.runs.get())?);
+    for (direction, linop, dtype) in directions(&a, args.real, |a, dtype| a.plan(&device, dtype))? {
+        rows.push(measure(direction, (&linop, dtype), &device, args.runs.get())?);
     }
     wait.finish_and_clear();
     printer.line(format_args!("{}: {} -> {} on {}", a.label(), a.input()?, a.output()?, device.name()));
@@ -120,22 +125,26 @@ fn value(r: &Row) -> Value {
 }
 
 /// Not zeros: the system maps those to one page, which no cache ever misses.
-pub fn filled(shape: &Shape) -> Result<Tensor> {
-    let values = ArcArray::from_elem(IxDyn(shape.extents()), Complex32::new(0.5, -0.25));
-    Tensor::from_host(shape.clone(), HostArray::Complex32(values))
+pub fn filled(shape: &Shape, dtype: DType) -> Result<Tensor> {
+    let extents = IxDyn(shape.extents());
+    let values = match dtype {
+        DType::F32 => HostArray::F32(ArcArray::from_elem(extents, 0.5)),
+        _ => HostArray::Complex32(ArcArray::from_elem(extents, Complex32::new(0.5, -0.25))),
+    };
+    Tensor::from_host(shape.clone(), values)
 }
 
-fn measure(direction: &'static str, linop: &Linop, device: &Device, most: usize) -> Result<Row> {
+fn measure(direction: &'static str, (linop, dtype): (&Linop, DType), device: &Device, most: usize) -> Result<Row> {
     expect_memory(linop, device)?;
-    let plan = linop.plan(device, DType::Complex32)?;
+    let plan = linop.plan(device, dtype)?;
     let cost = plan.cost();
-    let x = filled(linop.input()?)?.to(device)?;
+    let x = filled(linop.input()?, dtype)?.to(device)?;
     // Moves as many bytes as the plan, in one kernel; -1, as a product with 1 is simplified away.
     let bytes = cost.read + cost.written;
     let elements = usize::try_from(bytes / 16).unwrap_or(usize::MAX).clamp(1, LARGEST_COPY);
     expect_bytes(3 * 8 * elements as u64, || "the copy beside it".into())?;
     let copy = linop::scalar(format!("N={elements}"), -1.0)?;
-    let from = filled(copy.input()?)?.to(device)?;
+    let from = filled(copy.input()?, DType::Complex32)?.to(device)?;
     let timed = |linop: &Linop, x: &Tensor| -> Result<f64> {
         let start = Instant::now();
         let y = linop.apply(x)?;

@@ -5,6 +5,7 @@ mod profile;
 
 use super::DONE;
 use super::common::{Common, bytes, count};
+use super::dtypes::directions;
 use super::numbers::byte_count;
 use super::printer::{Printer, count_of};
 use linops::explain::{Plan, Target};
@@ -24,6 +25,10 @@ pub struct Args {
     /// Print the text of each kernel
     #[arg(long)]
     wgsl: bool,
+
+    /// Take real values as input; the adjoint takes what the linop makes of them. Otherwise all are complex
+    #[arg(long)]
+    real: bool,
 
     #[command(flatten)]
     kernels: kernels::KernelArgs,
@@ -79,10 +84,10 @@ enum Planned {
 }
 
 impl Planned {
-    fn plan(&self, linop: &Linop) -> Result<Plan> {
+    fn plan(&self, linop: &Linop, dtype: DType) -> Result<Plan> {
         match self {
-            Planned::On(device) => linop.plan(device, DType::Complex32),
-            Planned::For(kind) => linop.plan_for(&kind.target(), DType::Complex32),
+            Planned::On(device) => linop.plan(device, dtype),
+            Planned::For(kind) => linop.plan_for(&kind.target(), dtype),
         }
     }
 
@@ -117,8 +122,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let what = "the host runs no kernels; choose a GPU by --device gpu, or a kind of one by --for";
         return Err(Error::Device(what.into()));
     }
+    let directions = directions(&linop, args.real, |a, dtype| planned.plan(a, dtype))?;
     let mut profiler = match &planned {
-        Planned::On(device) => args.profile.begin(device, &linop, &files)?,
+        Planned::On(device) => args.profile.begin(device, &directions, &files)?,
         Planned::For(_) => None,
     };
     args.kernels.make_folder()?;
@@ -128,9 +134,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let (mut plans, mut texts) = (serde_json::Map::new(), Vec::new());
     let (mut containers, mut files) = (Value::Null, BTreeSet::new());
     let mut unfit: Option<Error> = None;
-    for (name, linop) in [("forward", linop.clone()), ("adjoint", linop.h()), ("normal", linop.n())] {
+    for (name, linop, dtype) in directions {
         printer.line(format_args!("\n{name}: {} -> {}", linop.input()?, linop.output()?));
-        let whole = planned.plan(&linop).and_then(|plan| Ok((MemoryUse::of(&plan)?, plan)));
+        let whole = planned.plan(&linop, dtype).and_then(|plan| Ok((MemoryUse::of(&plan)?, plan)));
         let mut said = match &whole {
             Ok((memory, plan)) => {
                 show(plan, memory, if name == "normal" { &normals } else { &[] }, printer);
@@ -144,10 +150,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             Err(e) => return Err(e.clone()),
         };
         if let Some(profiler) = &mut profiler {
-            said["profile"] = profiler.measure(name, &linop, printer)?;
+            said["profile"] = profiler.measure(name, (&linop, dtype), printer)?;
         }
         if let (Some(budget), Planned::On(device)) = (args.memory_budget, &planned) {
-            let fit = linop.fit(device, DType::Complex32, budget);
+            let fit = linop.fit(device, dtype, budget);
             said["within"] = within(budget, &fit, printer);
             match fit {
                 Err(e) if matches!(e.root(), Error::TooBig { .. }) => unfit = unfit.or(Some(e.at(name))),

@@ -17,6 +17,7 @@ mod deconv;
 mod demo;
 mod denoise;
 mod describe;
+mod dtypes;
 mod entries;
 mod explain;
 mod gaps;

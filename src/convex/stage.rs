@@ -460,7 +460,7 @@ pub(super) fn kernels() -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for dtype in [DType::F32, DType::Complex32] {
         for layout in super::samples(dtype)? {
-            all.extend(crate::vectors::kernels(&[layout])?);
+            all.extend(crate::vectors::kernels(&[layout], &[crate::vectors::Columned::One])?);
         }
     }
     all.dedup();

@@ -1,4 +1,5 @@
-//! A solver's vectors on a GPU: each pass one kernel, compiled and bound once, recorded with the operators.
+//! A solver's vectors on a GPU, or those of several in lockstep: each pass one kernel, compiled and bound once, recorded with the
+//! operators. Columns of a vector lie one behind the other, so that an operator over a dim in front takes all at once.
 
 use super::Gpu;
 use super::buffer::{Block, GpuBuffer, gpu_buffer};
@@ -10,8 +11,9 @@ use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::shader::SUBMISSION;
 use crate::tensor::{DType, Tensor};
+use crate::vectors::columns::{Columns, Which};
 use crate::vectors::{
-    FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, SUMS, Scalar, Space, Unit, Vector, expect_sums, kernel,
+    Columned, FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, SUMS, Scalar, Unit, Vector, WHICH, expect_sums, kernel,
 };
 use std::sync::Arc;
 
@@ -24,16 +26,24 @@ const QUAD: u64 = 16;
 pub(crate) struct GpuSpace {
     gpu: Arc<Gpu>,
     operators: Vec<Arc<CompiledPlan>>,
+    columns: usize,
+    /// Of one column.
+    like: Vec<(Shape, DType)>,
     vectors: Vec<Tensor>,
+    /// Where results of operators wait, of which not all columns are wanted.
+    spares: Vec<Tensor>,
     scalars: usize,
     /// One is read, the other written, in turn.
     states: [Block; 2],
     /// Which one holds the scalars.
     current: usize,
-    _params: Block,
+    params: Block,
+    /// The columns that the next pass is for, as the device has it, and where that stands among the parameters.
+    which: Which,
+    which_at: u64,
     passes: Vec<Prepared>,
-    /// Sums that the last pass has begun.
-    begun: usize,
+    /// Sums that the last pass has begun, of each column.
+    begun: Vec<usize>,
     recorded: Vec<wgpu::CommandBuffer>,
     /// Open in the encoder, and dropped before it.
     pass: Option<wgpu::ComputePass<'static>>,
@@ -83,29 +93,25 @@ struct Stretch {
 }
 
 impl GpuSpace {
-    /// Vectors are like these tensors.
+    /// Vectors are like these tensors, in so many columns; operators are over them all.
     pub fn new(
         gpu: &Arc<Gpu>,
         operators: Vec<Arc<CompiledPlan>>,
         like: &[(Shape, DType)],
         layout: Layout,
+        columns: usize,
     ) -> Result<GpuSpace> {
         let core = &gpu.core;
-        let vector = |(shape, dtype): &(Shape, DType)| {
-            // Quads are whole, also the last one.
-            let bytes = (shape.len() as u64 * dtype.bytes()).next_multiple_of(QUAD);
-            Tensor::from_device(shape.clone(), *dtype, Arc::new(gpu.alloc(bytes)?))
-        };
-        let vectors = like.iter().map(vector).collect::<Result<Vec<_>>>()?;
-        let state = || core.alloc(4 * (layout.scalars as u64 + 1 + SUMS as u64 * PARTIALS));
+        let vectors = like.iter().map(|one| vector(gpu, one, columns)).collect::<Result<Vec<_>>>()?;
+        let state = || core.alloc(4 * columns as u64 * (layout.scalars as u64 + 1 + SUMS as u64 * PARTIALS));
         let states = [state()?, state()?];
-        let zeros = vec![0u8; 4 * (layout.scalars + 1)];
+        let zeros = vec![0u8; 4 * columns * (layout.scalars + 1)];
         states.iter().try_for_each(|s| core.write(s, 0, &zeros))?;
 
         let mut plans = Vec::new();
         let mut words: Vec<u32> = Vec::new();
         for pass in &layout.passes {
-            let stretches = stretches(gpu, pass, &vectors)?;
+            let stretches = stretches(gpu, pass, &vectors, columns)?;
             let partials: u64 = stretches.iter().map(|s| s.groups).sum();
             for s in &stretches {
                 words.resize(words.len().next_multiple_of(64), 0);
@@ -113,13 +119,17 @@ impl GpuSpace {
             }
             plans.push(stretches);
         }
-        words.resize(words.len().next_multiple_of(64).max(64), 0);
+        words.resize(words.len().next_multiple_of(64), 0);
+        // Last which columns take part: at first all.
+        let (which, which_at) = (Which::first(columns), 4 * words.len() as u64);
+        words.extend([which.0, 0, 0, 0]);
         let params = core.uniforms(&words)?;
-        let binder = Binder { gpu, params: &params, states: &states, vectors: &vectors };
+        let binder = Binder { gpu, params: &params, which_at, states: &states, vectors: &vectors };
         let mut passes = Vec::new();
         let mut at = 0;
         for (pass, stretches) in layout.passes.into_iter().zip(plans) {
-            let text = kernel(&pass, layout.scalars, numbers(&pass, &vectors)?.1)?;
+            let (length, unit) = numbers(&pass, &vectors, columns)?;
+            let text = kernel(&pass, layout.scalars, unit, Columned::of(columns, length, unit))?;
             let pipeline = core.lane(0).pipeline(pass.name, &text, false)?;
             let mut dispatches = Vec::new();
             for s in stretches {
@@ -128,19 +138,24 @@ impl GpuSpace {
                 at += 256;
             }
             let vectors = pass.vectors().iter().map(|(_, written)| 1 + u64::from(*written)).sum::<u64>();
-            let work = vectors * 4 * numbers(&pass, binder.vectors)?.0;
+            let work = vectors * 4 * length * columns as u64;
             passes.push(Prepared { pass, pipeline, dispatches, work });
         }
         let mut space = GpuSpace {
             gpu: gpu.clone(),
             operators,
+            columns,
+            like: like.to_vec(),
             vectors,
+            spares: Vec::new(),
             scalars: layout.scalars,
             states,
             current: 0,
-            _params: params,
+            params,
+            which,
+            which_at,
             passes,
-            begun: 0,
+            begun: vec![0; columns],
             recorded: Vec::new(),
             pass: None,
             encoder: None,
@@ -178,14 +193,83 @@ impl GpuSpace {
         Ok(())
     }
 
-    /// Copies a tensor's values; both are on this device.
-    fn copy(&mut self, from: &Tensor, to: &Tensor) -> Result<()> {
-        let bytes = from.shape().len() as u64 * from.dtype().bytes();
+    /// Copies a column between a tensor of its own and where it lies in a vector; both are on this device.
+    fn copy_out(&mut self, (from, start): (&Tensor, u64), (to, at): (&Tensor, u64), bytes: u64) -> Result<()> {
         let (source, target) = (here(from)?.wgpu_buffer().clone(), here(to)?.wgpu_buffer().clone());
         super::buffer::copyable(&source)?;
-        self.encoder()?.copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
+        self.encoder()?.copy_buffer_to_buffer(&source, start, &target, at, bytes);
         // A caller's tensor may go once this returns, and what is recorded speaks of its buffer.
         self.flush(&[here(from)?.shared()], &[here(to)?.shared()])
+    }
+
+    /// Bytes of a column of a vector.
+    fn bytes(&self, v: Vector) -> u64 {
+        let (shape, dtype) = &self.like[v.0];
+        shape.len() as u64 * dtype.bytes()
+    }
+
+    /// Copies these columns of values like vector `like`, all in one piece where they are all.
+    fn copy_columns(&mut self, from: &Tensor, to: &Tensor, like: Vector, of: Which) -> Result<()> {
+        let each = self.bytes(like);
+        let (source, target) = (here(from)?.wgpu_buffer().clone(), here(to)?.wgpu_buffer().clone());
+        let columns = self.columns;
+        let encoder = self.encoder()?;
+        if of == Which::first(columns) {
+            encoder.copy_buffer_to_buffer(&source, 0, &target, 0, each * columns as u64);
+            return Ok(());
+        }
+        for at in of.iter().map(|c| c as u64 * each) {
+            encoder.copy_buffer_to_buffer(&source, at, &target, at, each);
+        }
+        Ok(())
+    }
+
+    /// Tells the device which columns the passes that follow are for.
+    fn choose(&mut self, of: Which) -> Result<()> {
+        if self.which == of {
+            return Ok(());
+        }
+        let device = self.gpu.core.device.clone();
+        let desc = wgpu::BufferDescriptor {
+            label: Some("linops.columns"),
+            size: 4,
+            usage: wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: true,
+        };
+        let buffer = checked(&device, || device.create_buffer(&desc))?;
+        let fault = |e: wgpu::MapRangeError| Error::Device(format!("memory for which columns go on: {e}"));
+        buffer.get_mapped_range_mut(..).map_err(fault)?.copy_from_slice(bytemuck::bytes_of(&of.0));
+        buffer.unmap();
+        let (params, at) = (self.params.shared().on(0).clone(), self.which_at);
+        self.encoder()?.copy_buffer_to_buffer(&buffer, 0, &params, at, 4);
+        self.which = of;
+        Ok(())
+    }
+
+    /// Records y = A x.
+    fn record(&mut self, plan: &Arc<CompiledPlan>, x: &Tensor, y: &Tensor) -> Result<()> {
+        expect(plan, x, y)?;
+        // No submission is longer than one of a plan may be.
+        if self.waiting.dispatches > 0 && self.waiting.work.saturating_add(plan.work) > SUBMISSION {
+            self.send()?;
+        }
+        match plan.recording() {
+            Recordable::Here => {
+                let encoder = encoder(&self.gpu, &mut self.encoder)?;
+                plan.record_into(&self.gpu, x, y, encoder, &mut self.pass)?;
+            }
+            Recordable::Apart => {
+                self.finish()?;
+                self.recorded.extend(plan.commands(&self.gpu, x, y)?);
+            }
+            Recordable::Not => {
+                self.send()?;
+                return plan.apply_to(&self.gpu, x, y).map(drop);
+            }
+        }
+        self.waiting.dispatches += plan.dispatches.len();
+        self.waiting.work = self.waiting.work.saturating_add(plan.work);
+        Ok(())
     }
 
     /// Submits what was recorded. All vectors are declared as read and written: which ones were is not kept, and a solver's
@@ -203,6 +287,7 @@ impl GpuSpace {
         let own: Vec<&SharedBuffer> = self
             .vectors
             .iter()
+            .chain(&self.spares)
             .filter_map(gpu_buffer)
             .map(GpuBuffer::shared)
             .chain(self.states.iter().map(Block::shared))
@@ -239,11 +324,22 @@ fn to_words<const N: usize>(numbers: [u64; N]) -> Result<[u32; N]> {
     Ok(words)
 }
 
-/// The numbers of each vector of a pass, and what an invocation takes of them.
-fn numbers(pass: &Pass, vectors: &[Tensor]) -> Result<(u64, Unit)> {
+/// So many vectors, one behind the other.
+fn vector(gpu: &Arc<Gpu>, (shape, dtype): &(Shape, DType), columns: usize) -> Result<Tensor> {
+    let shape = match columns {
+        1 => shape.clone(),
+        _ => format!("numbers={}", shape.len().saturating_mul(columns)).parse()?,
+    };
+    // Quads are whole, also the last one.
+    let bytes = (shape.len() as u64).saturating_mul(dtype.bytes()).next_multiple_of(QUAD);
+    Tensor::from_device(shape, *dtype, Arc::new(gpu.alloc(bytes)?))
+}
+
+/// The numbers of each column of a pass's vectors, and what an invocation takes of them.
+fn numbers(pass: &Pass, vectors: &[Tensor], columns: usize) -> Result<(u64, Unit)> {
     let of = |v: Vector| {
         let t = &vectors[v.0];
-        t.shape().len() as u64 * t.dtype().bytes() / 4
+        t.shape().len() as u64 * t.dtype().bytes() / 4 / columns as u64
     };
     let lengths: Vec<u64> = pass.vectors().iter().map(|(v, _)| of(*v)).collect();
     let length = lengths.first().copied().unwrap_or(0);
@@ -253,28 +349,30 @@ fn numbers(pass: &Pass, vectors: &[Tensor]) -> Result<(u64, Unit)> {
     Ok((length, Unit::of(pass, length)))
 }
 
-/// The stretches that one binding holds each, and the partial sums of each: all together no more than a state holds.
-fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor]) -> Result<Vec<Stretch>> {
-    let (length, unit) = numbers(pass, vectors)?;
+/// The stretches that one binding holds each, and the partial sums of each: all together no more than a state holds. Several columns
+/// are in one.
+fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor], columns: usize) -> Result<Vec<Stretch>> {
+    let (length, unit) = numbers(pass, vectors, columns)?;
     if pass.vectors().is_empty() {
         return Ok(vec![Stretch { quad: 0, length: 0, bound: 0, chunk: 0, groups: 1, first: 0 }]);
     }
     let members = pass.group.map_or(1, |g| g.members as u64);
     // Offsets of bindings are multiples of 256.
     let most = (gpu.core.limits.max_binding / 256).max(1) * 256 / QUAD;
-    let quads = length.div_ceil(4);
-    let count = quads.div_ceil(most).max(1);
-    // The members of a group are bound together.
-    if count > PARTIALS || (count > 1 && members > 1) {
-        let limit = if members > 1 { most * QUAD } else { PARTIALS * most * QUAD };
-        return Err(Error::TooBig { what: "a solver's vector".into(), needed: 4 * length, limit });
+    let all = length * columns as u64;
+    let count = all.div_ceil(4).div_ceil(most).max(1);
+    // The members of a group are bound together, as columns are.
+    let together = members > 1 || columns > 1;
+    if count > PARTIALS || (count > 1 && together) {
+        let limit = if together { most * QUAD } else { PARTIALS * most * QUAD };
+        return Err(Error::TooBig { what: "a solver's vector".into(), needed: 4 * all, limit });
     }
     let share = PARTIALS / count;
     let mut first = 0;
     let stretch = |at: u64| {
         let quad = at * most;
-        let bound = (4 * most).min(length - 4 * quad);
-        let own = bound / members;
+        let bound = (4 * most).min(all - 4 * quad);
+        let own = bound / members / columns as u64;
         let units = own.div_ceil(unit.numbers());
         let groups = own.div_ceil(GROUP * NUMBERS_EACH).clamp(1, share);
         let chunk = units.div_ceil(groups).next_multiple_of(GROUP);
@@ -290,6 +388,7 @@ fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor]) -> Result<Vec<Stretch>>
 struct Binder<'a> {
     gpu: &'a Gpu,
     params: &'a Block,
+    which_at: u64,
     states: &'a [Block; 2],
     vectors: &'a [Tensor],
 }
@@ -306,6 +405,7 @@ impl Binder<'_> {
             wgpu::BindGroupEntry { binding: 0, resource: part(self.params.shared().on(0), at, 16) },
             wgpu::BindGroupEntry { binding: 1, resource: part(&before.0, 0, before.1) },
             wgpu::BindGroupEntry { binding: 2, resource: part(&after.0, 0, after.1) },
+            wgpu::BindGroupEntry { binding: WHICH, resource: part(self.params.shared().on(0), self.which_at, QUAD) },
         ];
         for (binding, (v, _)) in (FIRST_VECTOR..).zip(pass.vectors()) {
             let buffer = here(&self.vectors[v.0])?.wgpu_buffer();
@@ -319,68 +419,66 @@ impl Binder<'_> {
     }
 }
 
-impl Space for GpuSpace {
-    fn set(&mut self, v: Vector, t: &Tensor) -> Result<()> {
-        let to = self.vectors[v.0].clone();
-        self.copy(t, &to)
+impl Columns for GpuSpace {
+    fn set(&mut self, column: usize, v: Vector, t: &Tensor) -> Result<()> {
+        let (to, bytes) = (self.vectors[v.0].clone(), self.bytes(v));
+        self.copy_out((t, 0), (&to, column as u64 * bytes), bytes)
     }
 
-    fn get(&mut self, v: Vector) -> Result<Tensor> {
-        let from = self.vectors[v.0].clone();
-        let out = self.gpu.tensor(from.shape().clone(), from.dtype())?;
-        self.copy(&from, &out)?;
+    fn get(&mut self, column: usize, v: Vector) -> Result<Tensor> {
+        let (from, bytes) = (self.vectors[v.0].clone(), self.bytes(v));
+        let (shape, dtype) = self.like[v.0].clone();
+        let out = self.gpu.tensor(shape, dtype)?;
+        self.copy_out((&from, column as u64 * bytes), (&out, 0), bytes)?;
         Ok(out)
     }
 
-    fn copy(&mut self, from: Vector, to: Vector) -> Result<()> {
-        let (from, to) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
-        let bytes = from.shape().len() as u64 * from.dtype().bytes();
-        let (source, target) = (here(&from)?.wgpu_buffer().clone(), here(&to)?.wgpu_buffer().clone());
-        self.encoder()?.copy_buffer_to_buffer(&source, 0, &target, 0, bytes);
-        Ok(())
+    fn copy(&mut self, from: Vector, to: Vector, of: Which) -> Result<()> {
+        let (source, target) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
+        self.copy_columns(&source, &target, from, of)
     }
 
-    fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
+    fn set_scalar(&mut self, column: usize, s: Scalar, value: f32) -> Result<()> {
         // Ordered on the queue, so what was recorded before must go first.
         self.send()?;
-        self.gpu.core.write(&self.states[self.current], 4 * s.0 as u64, bytemuck::bytes_of(&value))
+        let at = 4 * (column * (self.scalars + 1) + s.0) as u64;
+        self.gpu.core.write(&self.states[self.current], at, bytemuck::bytes_of(&value))
     }
 
-    fn scalars(&mut self) -> Result<Vec<f64>> {
+    fn scalars(&mut self) -> Result<Vec<Vec<f64>>> {
         self.send()?;
-        let scalars: Vec<f32> = self.gpu.core.read(&self.states[self.current], self.scalars)?;
-        Ok(scalars.into_iter().map(f64::from).collect())
+        let each = self.scalars + 1;
+        let all: Vec<f32> = self.gpu.core.read(&self.states[self.current], self.columns * each - 1)?;
+        Ok(all.chunks(each).map(|own| own.iter().take(self.scalars).map(|&s| f64::from(s)).collect()).collect())
     }
 
-    fn apply(&mut self, operator: usize, from: Vector, to: Vector) -> Result<()> {
+    fn apply(&mut self, operator: usize, from: Vector, to: Vector, of: Which, kept: Which) -> Result<()> {
         let plan = self.operators[operator].clone();
         let (x, y) = (self.vectors[from.0].clone(), self.vectors[to.0].clone());
-        expect(&plan, &x, &y)?;
-        // No submission is longer than one of a plan may be.
-        if self.waiting.dispatches > 0 && self.waiting.work.saturating_add(plan.work) > SUBMISSION {
-            self.send()?;
+        if kept == Which::default() {
+            return self.record(&plan, &x, &y);
         }
-        match plan.recording() {
-            Recordable::Here => {
-                let encoder = encoder(&self.gpu, &mut self.encoder)?;
-                plan.record_into(&self.gpu, &x, &y, encoder, &mut self.pass)?;
+        // The others have something there: theirs stays, and what was made for them is left.
+        let there = self.spares.iter().find(|t| t.dtype() == y.dtype() && t.shape() == y.shape()).cloned();
+        let spare = match there {
+            Some(spare) => spare,
+            None => {
+                let new = vector(&self.gpu, &self.like[to.0], self.columns)?;
+                self.spares.push(new.clone());
+                new
             }
-            Recordable::Apart => {
-                self.finish()?;
-                self.recorded.extend(plan.commands(&self.gpu, &x, &y)?);
-            }
-            Recordable::Not => {
-                self.send()?;
-                return plan.apply_to(&self.gpu, &x, &y).map(drop);
-            }
-        }
-        self.waiting.dispatches += plan.dispatches.len();
-        self.waiting.work = self.waiting.work.saturating_add(plan.work);
+        };
+        self.record(&plan, &x, &spare)?;
+        self.copy_columns(&spare, &y, to, of)?;
         Ok(())
     }
 
-    fn pass(&mut self, pass: usize) -> Result<()> {
-        expect_sums(&self.passes[pass].pass, self.begun)?;
+    fn pass(&mut self, pass: usize, of: Which) -> Result<()> {
+        for column in of.iter() {
+            expect_sums(&self.passes[pass].pass, self.begun[column])?;
+            self.begun[column] = self.passes[pass].pass.sums.len();
+        }
+        self.choose(of)?;
         let (prepared, state) = (&self.passes[pass], self.current);
         let encoder = encoder(&self.gpu, &mut self.encoder)?;
         let begin = || encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
@@ -388,9 +486,8 @@ impl Space for GpuSpace {
         recording.set_pipeline(&prepared.pipeline.pipeline);
         for d in &prepared.dispatches {
             recording.set_bind_group(0, &d.groups[state], &[]);
-            recording.dispatch_workgroups(d.workgroups.0, d.workgroups.1, 1);
+            recording.dispatch_workgroups(d.workgroups.0, d.workgroups.1, self.columns as u32);
         }
-        self.begun = prepared.pass.sums.len();
         self.current = 1 - state;
         self.waiting.dispatches += prepared.dispatches.len();
         self.waiting.work = self.waiting.work.saturating_add(prepared.work);

@@ -1,11 +1,13 @@
-//! A solver's vectors on the host: each pass goes over them once, in place. Scalars and sums are f64.
+//! A solver's vectors on the host, or those of several in lockstep: each pass goes over them once, in place. Scalars and sums are
+//! f64. Every column has buffers of its own, so that each is what it were alone; columns that are small run side by side.
 
 use super::kept::{HostPlan, host};
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::loops::HostBuf;
 use crate::tensor::{DType, HostArray, Tensor};
-use crate::vectors::{Group, Layout, Map, Measure, Pass, SUMS, Scalar, Space, Vector, expect_sums};
+use crate::vectors::columns::{Columns, Which};
+use crate::vectors::{Group, Layout, Map, Measure, Pass, SUMS, Scalar, Vector, expect_sums};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,29 +22,81 @@ const BLOCK: usize = 512;
 /// Running sums side by side within a block.
 const LANES: usize = 8;
 
+/// Numbers of a column up to which an apply for it leaves most threads idle.
+const SMALL: usize = 1 << 16;
+
 pub(crate) struct HostSpace {
     operators: Vec<Arc<HostPlan>>,
-    vectors: Vec<(Shape, HostBuf<f32>)>,
-    scalars: Vec<f64>,
+    shapes: Vec<Shape>,
+    /// By column.
+    columns: Vec<HostColumn>,
     passes: Vec<Pass>,
+}
+
+struct HostColumn {
+    vectors: Vec<HostBuf<f32>>,
+    scalars: Vec<f64>,
     /// The sums of the last pass.
     begun: Vec<f64>,
 }
 
 impl HostSpace {
-    /// Vectors have these shapes and dtypes.
-    pub fn new(operators: Vec<Arc<HostPlan>>, like: &[(Shape, DType)], layout: Layout) -> Result<HostSpace> {
-        let vector = |(shape, dtype): &(Shape, DType)| {
-            Ok((shape.clone(), HostBuf::zeros(shape.len(), *dtype == DType::Complex32)?))
+    /// Vectors have these shapes and dtypes, in so many columns.
+    pub fn new(
+        operators: Vec<Arc<HostPlan>>,
+        like: &[(Shape, DType)],
+        layout: Layout,
+        columns: usize,
+    ) -> Result<HostSpace> {
+        let vector = |(shape, dtype): &(Shape, DType)| HostBuf::zeros(shape.len(), *dtype == DType::Complex32);
+        let column = |_| {
+            let vectors = like.iter().map(vector).collect::<Result<_>>()?;
+            Ok(HostColumn { vectors, scalars: vec![0.0; layout.scalars], begun: Vec::new() })
         };
-        let vectors = like.iter().map(vector).collect::<Result<_>>()?;
-        Ok(HostSpace {
-            operators,
-            vectors,
-            scalars: vec![0.0; layout.scalars],
-            passes: layout.passes,
-            begun: Vec::new(),
-        })
+        let columns = (0..columns).map(column).collect::<Result<_>>()?;
+        let shapes = like.iter().map(|(shape, _)| shape.clone()).collect();
+        Ok(HostSpace { operators, shapes, columns, passes: layout.passes })
+    }
+}
+
+impl HostColumn {
+    /// to = A from.
+    fn apply(&mut self, plan: &HostPlan, from: Vector, to: Vector) -> Result<()> {
+        // Its place is taken by the result.
+        let buffer = std::mem::replace(&mut self.vectors[to.0], HostBuf::Real(Vec::new()));
+        let input = self.vectors[from.0].as_slice();
+        self.vectors[to.0] = plan.run_into(host().plans.ledger(), input, buffer, &AtomicBool::new(false))?;
+        Ok(())
+    }
+
+    /// Totals the sums of the pass before, and makes scalars of scalars.
+    fn begin(&mut self, pass: &Pass) -> Result<()> {
+        expect_sums(pass, self.begun.len())?;
+        for (total, dot) in pass.totals.iter().zip(&self.begun) {
+            self.scalars[total.0] = *dot;
+        }
+        for (scalar, formula) in &pass.formulas {
+            self.scalars[scalar.0] = formula.value(&self.scalars);
+        }
+        Ok(())
+    }
+
+    /// What the tasks of a pass have of its vectors.
+    fn parts(&mut self, pass: &Pass, members: usize) -> Vec<Parts<'_>> {
+        let mut tasks: Vec<Parts> = Vec::new();
+        let mut places: Vec<Option<&mut [f32]>> = self.vectors.iter_mut().map(|v| Some(numbers(v))).collect();
+        for (at, (v, written)) in pass.vectors().into_iter().enumerate() {
+            let Some(values) = places[v.0].take() else { continue };
+            let each = (values.len() / members).max(1);
+            for member in values.chunks_mut(each) {
+                tasks.resize_with(member.len().div_ceil(CHUNK).max(tasks.len()), Vec::new);
+                for (task, part) in tasks.iter_mut().zip(member.chunks_mut(CHUNK)) {
+                    task.resize_with(at + 1, Vec::new);
+                    task[at].push(if written { Part::Written(part) } else { Part::Read(part) });
+                }
+            }
+        }
+        tasks
     }
 }
 
@@ -246,9 +300,9 @@ fn numbers(buf: &mut HostBuf<f32>) -> &mut [f32] {
     }
 }
 
-impl Space for HostSpace {
-    fn set(&mut self, v: Vector, t: &Tensor) -> Result<()> {
-        let (shape, values) = &mut self.vectors[v.0];
+impl Columns for HostSpace {
+    fn set(&mut self, column: usize, v: Vector, t: &Tensor) -> Result<()> {
+        let (shape, values) = (&self.shapes[v.0], &mut self.columns[column].vectors[v.0]);
         shape.expect(t.shape())?;
         match (values, t.host_array()) {
             (HostBuf::Real(to), Some(HostArray::F32(from))) => to.iter_mut().zip(from).for_each(|(y, x)| *y = *x),
@@ -263,67 +317,61 @@ impl Space for HostSpace {
         Ok(())
     }
 
-    fn get(&mut self, v: Vector) -> Result<Tensor> {
-        let (shape, values) = &self.vectors[v.0];
-        values.try_clone()?.into_tensor(shape.clone())
+    fn get(&mut self, column: usize, v: Vector) -> Result<Tensor> {
+        self.columns[column].vectors[v.0].try_clone()?.into_tensor(self.shapes[v.0].clone())
     }
 
-    fn copy(&mut self, from: Vector, to: Vector) -> Result<()> {
+    fn copy(&mut self, from: Vector, to: Vector, of: Which) -> Result<()> {
         if from == to {
             return Ok(());
         }
-        let [(_, from), (_, to)] =
-            self.vectors.get_disjoint_mut([from.0, to.0]).map_err(|e| Error::Value(e.to_string()))?;
-        numbers(to).copy_from_slice(numbers(from));
-        Ok(())
-    }
-
-    fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
-        self.scalars[s.0] = value.into();
-        Ok(())
-    }
-
-    fn scalars(&mut self) -> Result<Vec<f64>> {
-        Ok(self.scalars.clone())
-    }
-
-    fn apply(&mut self, operator: usize, from: Vector, to: Vector) -> Result<()> {
-        let plan = self.operators[operator].clone();
-        // Its place is taken by the result.
-        let buffer = std::mem::replace(&mut self.vectors[to.0].1, HostBuf::Real(Vec::new()));
-        let input = self.vectors[from.0].1.as_slice();
-        self.vectors[to.0].1 = plan.run_into(host().plans.ledger(), input, buffer, &AtomicBool::new(false))?;
-        Ok(())
-    }
-
-    fn pass(&mut self, pass: usize) -> Result<()> {
-        let pass = &self.passes[pass];
-        expect_sums(pass, self.begun.len())?;
-        for (total, dot) in pass.totals.iter().zip(&self.begun) {
-            self.scalars[total.0] = *dot;
+        for column in of.iter() {
+            let vectors = &mut self.columns[column].vectors;
+            let [from, to] = vectors.get_disjoint_mut([from.0, to.0]).map_err(|e| Error::Value(e.to_string()))?;
+            numbers(to).copy_from_slice(numbers(from));
         }
-        for (scalar, formula) in &pass.formulas {
-            self.scalars[scalar.0] = formula.value(&self.scalars);
-        }
-        let one = Loop::of(pass, &self.scalars);
-        let members = one.group.members;
-        let used = pass.vectors();
-        let mut tasks: Vec<Parts> = Vec::new();
-        let mut places: Vec<Option<&mut [f32]>> = self.vectors.iter_mut().map(|(_, v)| Some(numbers(v))).collect();
-        for (at, &(v, written)) in used.iter().enumerate() {
-            let Some(values) = places[v.0].take() else { continue };
-            let each = (values.len() / members).max(1);
-            for member in values.chunks_mut(each) {
-                tasks.resize_with(member.len().div_ceil(CHUNK).max(tasks.len()), Vec::new);
-                for (task, part) in tasks.iter_mut().zip(member.chunks_mut(CHUNK)) {
-                    task.resize_with(at + 1, Vec::new);
-                    task[at].push(if written { Part::Written(part) } else { Part::Read(part) });
-                }
+        Ok(())
+    }
+
+    fn set_scalar(&mut self, column: usize, s: Scalar, value: f32) -> Result<()> {
+        self.columns[column].scalars[s.0] = value.into();
+        Ok(())
+    }
+
+    fn scalars(&mut self) -> Result<Vec<Vec<f64>>> {
+        Ok(self.columns.iter().map(|c| c.scalars.clone()).collect())
+    }
+
+    fn apply(&mut self, operator: usize, from: Vector, to: Vector, of: Which, _: Which) -> Result<()> {
+        let plan = &*self.operators[operator];
+        let small = self.shapes[from.0].len().max(self.shapes[to.0].len()) <= SMALL;
+        match &mut self.columns[..] {
+            [one] => one.apply(plan, from, to),
+            columns if small => {
+                let mut own: Vec<_> = columns.iter_mut().enumerate().filter(|(c, _)| of.has(*c)).collect();
+                own.par_iter_mut().try_for_each(|(_, column)| column.apply(plan, from, to))
             }
+            columns => of.iter().try_for_each(|c| columns[c].apply(plan, from, to)),
         }
-        let sums: Vec<[f64; SUMS]> = tasks.par_iter_mut().map(|parts| one.run(parts)).collect();
-        let total = |d: usize| sums.iter().map(|all| all[d]).sum();
-        self.begun = (0..pass.sums.len()).map(total).collect();
+    }
+
+    fn pass(&mut self, pass: usize, of: Which) -> Result<()> {
+        let pass = &self.passes[pass];
+        let members = pass.group.map_or(1, |g| g.members);
+        let mut loops: Vec<(usize, Loop)> = Vec::new();
+        let mut tasks: Vec<(usize, Parts)> = Vec::new();
+        for (c, column) in self.columns.iter_mut().enumerate().filter(|(c, _)| of.has(*c)) {
+            column.begin(pass)?;
+            loops.push((c, Loop::of(pass, &column.scalars)));
+            tasks.extend(column.parts(pass, members).into_iter().map(|parts| (loops.len() - 1, parts)));
+        }
+        let sums: Vec<(usize, [f64; SUMS])> =
+            tasks.par_iter_mut().map(|(at, parts)| (*at, loops[*at].1.run(parts))).collect();
+        drop(tasks);
+        for (at, (c, _)) in loops.iter().enumerate() {
+            let total = |d: usize| sums.iter().filter(|(own, _)| *own == at).map(|(_, all)| all[d]).sum();
+            self.columns[*c].begun = (0..pass.sums.len()).map(total).collect();
+        }
         Ok(())
     }
 

@@ -24,7 +24,7 @@ pub use cost::Cost;
 pub(crate) use cost::weight_bytes;
 pub(crate) use kernel::GpuKernel;
 pub(crate) use kernel::{
-    AsAny, Bound, Call, GpuSide, Held, HostKernel, HostLoops, Kernel, Place, Scratch, Side, StepKernel, Work,
+    AsAny, Bound, Call, GpuSide, Held, HostKernel, HostLoops, HostSide, Kernel, Place, Scratch, Side, StepKernel, Work,
 };
 pub use memory::{MemoryPlan, size_class};
 pub(crate) use options::LaneLimit;

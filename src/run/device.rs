@@ -1,15 +1,11 @@
 //! The devices that a user picks from.
 
-use super::compiled::Compiled;
-use crate::dim::Shape;
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
-use crate::host::{HostSpace, host};
-use crate::linop::Linop;
+use crate::host::host;
 use crate::plan::{LaneLimit, PlanOptions, Target};
-use crate::tensor::{DType, Tensor};
-use crate::vectors::{Layout, Space};
+use crate::tensor::Tensor;
 use std::fmt;
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
@@ -297,31 +293,6 @@ impl Device {
             (Kind::Gpu(a), Kind::Gpu(b)) => Arc::ptr_eq(a, b),
             #[cfg(feature = "gpu")]
             _ => false,
-        }
-    }
-
-    /// A solver's vectors, of these shapes and dtypes, with operators that go from one to another of them.
-    ///
-    /// # Errors
-    /// There is not enough memory, or an operator cannot be compiled.
-    pub(crate) fn space(
-        &self,
-        operators: &[&Linop],
-        vectors: &[(Shape, DType)],
-        layout: Layout,
-    ) -> Result<Box<dyn Space>> {
-        let dtype = vectors.first().map_or(DType::Complex32, |(_, dtype)| *dtype);
-        let compiled = operators.iter().map(|a| a.compiled(self, dtype)).collect::<Result<Vec<_>>>()?;
-        match &self.0 {
-            Kind::Host => {
-                let plans = compiled.into_iter().filter_map(Compiled::into_host).collect();
-                Ok(Box::new(HostSpace::new(plans, vectors, layout)?))
-            }
-            #[cfg(feature = "gpu")]
-            Kind::Gpu(g) => {
-                let plans = compiled.into_iter().filter_map(Compiled::into_gpu).collect();
-                Ok(Box::new(crate::gpu::GpuSpace::new(g, plans, vectors, layout)?))
-            }
         }
     }
 }

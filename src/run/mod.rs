@@ -16,6 +16,7 @@ mod oracle;
 mod profiled;
 mod report;
 mod self_test;
+mod spaces;
 mod tiles;
 mod wait;
 
@@ -25,6 +26,7 @@ pub(crate) use device::Kind;
 pub use memory::{MemoryUse, TaskMemory};
 pub use report::ApplyReport;
 pub use self_test::SelfTest;
+pub(crate) use spaces::Needs;
 pub use tiles::Fit;
 
 pub use oracle::apply_f64;

@@ -1,12 +1,13 @@
 //! Conjugate gradient for (N + λI) x = b.
 
 use super::accuracy::{Accuracy, Look};
-use super::many::{Recurrence, alone, together};
+use super::many::{Begun, Recurrence, alone, one_space, together};
 use super::monitor::Monitor;
-use super::scale::{near_one, scale, scaling, times_power};
+use super::scale::{ask_norm, near_one, scale, scaling, times_power};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
+use crate::run::Needs;
 use crate::tensor::Tensor;
 use crate::vectors::{Formula, Layout, Pass, Scalar, Space, Vector};
 
@@ -201,9 +202,8 @@ pub(super) fn layout(preconditioned: bool) -> Layout {
 /// λ or tol negative or not finite, b of another shape than N takes and gives, a start that is not like x, values that are not
 /// finite, or the device fails. An operator that is not positive definite is no error but a [`Stop::Breakdown`].
 pub fn cg(normal: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution> {
-    let mut monitor = Monitor::new(options);
-    let begun = Cg::new(normal, None, b, monitor.options())?.begin(b, &mut monitor)?;
-    alone(begun, monitor)
+    let needs = needs(normal, None, b, &options)?;
+    alone(Cg::new(one_space(&needs, b)?, &needs), b, Monitor::new(options))
 }
 
 /// Solves (N + λI) x = b as [`cg`] does, with a preconditioner: a Hermitian positive definite linop M near (N + λI)⁻¹.
@@ -225,17 +225,16 @@ pub fn cg(normal: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution>
 /// # Errors
 /// Those of [`cg`], and M of another shape. One that is not positive definite is a [`Stop::Breakdown`].
 pub fn pcg(normal: &Linop, preconditioner: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution> {
-    let mut monitor = Monitor::new(options);
-    let begun = Cg::new(normal, Some(preconditioner), b, monitor.options())?.begin(b, &mut monitor)?;
-    alone(begun, monitor)
+    let needs = needs(normal, Some(preconditioner), b, &options)?;
+    alone(Cg::new(one_space(&needs, b)?, &needs), b, Monitor::new(options))
 }
 
-/// Solves (N + λI) x = b for several b, as [`cg`] does for one, or [`pcg`] with a preconditioner: in lockstep, so that a GPU has the
-/// iterations of all before anybody waits for one. Each stops by itself and is the same bits as alone. The options are for all;
-/// [`Progress::right_hand_side`](super::Progress::right_hand_side) tells whose a reading is.
+/// Solves (N + λI) x = b for several b, as [`cg`] does for one, or [`pcg`] with a preconditioner: in lockstep. On a GPU an iteration
+/// of up to 32 of them is the kernels of one, with a column for each, where memory allows it; on the host small ones run side by
+/// side. Each stops by itself and is the same bits as alone; when most have ended the others go on without their columns. The options
+/// are for all; [`Progress::right_hand_side`](super::Progress::right_hand_side) tells whose a reading is.
 ///
-/// Each right-hand side has its own vectors. Where they lie along a dim of one tensor, and are small, `normal.over(dim)` solves for
-/// them in fewer, larger kernels, but as one system: it stops when all have converged, and one that is hard makes all wait.
+/// Where the data lie along a dim of one tensor `normal.over(dim)` solves for them as one system: it stops when all have converged.
 ///
 /// ```
 /// use linops::{linop, solve::{cg_many, SolveOptions}, Tensor};
@@ -254,7 +253,7 @@ pub fn cg_many(
     bs: &[Tensor],
     options: SolveOptions,
 ) -> Result<Vec<Solution>> {
-    together(bs, options, |b, monitor| Cg::new(normal, preconditioner, b, monitor.options())?.begin(b, monitor))
+    together(bs, options, |b, options| needs(normal, preconditioner, b, options), Cg::new)
 }
 
 struct Cg {
@@ -273,66 +272,45 @@ struct Cg {
     residual: f64,
 }
 
+/// What it needs of the device that holds b.
+fn needs(normal: &Linop, preconditioner: Option<&Linop>, b: &Tensor, options: &SolveOptions) -> Result<Needs> {
+    let name = if preconditioner.is_some() { "pcg" } else { "cg" };
+    options.check(name)?;
+    normal.input()?.expect(b.shape()).map_err(|e| e.at(format!("{name}: b")))?;
+    normal.output()?.expect(b.shape()).map_err(|e| e.at(format!("{name}: the normal's output")))?;
+    let mut operators = vec![normal.clone()];
+    if let Some(m) = preconditioner {
+        m.input()?.expect(b.shape()).map_err(|e| e.at("pcg: the preconditioner's input"))?;
+        m.output()?.expect(b.shape()).map_err(|e| e.at("pcg: the preconditioner's output"))?;
+        operators.push(m.clone());
+    }
+    let preconditioned = operators.len() > 1;
+    let vector = (b.shape().clone(), b.dtype());
+    options.check_start(name, &vector, &b.device())?;
+    let vectors = vec![vector; if preconditioned { 7 } else { 6 }];
+    Ok(Needs { name, operators, vectors, layout: layout(preconditioned) })
+}
+
 impl Cg {
-    fn new(normal: &Linop, preconditioner: Option<&Linop>, b: &Tensor, options: &SolveOptions) -> Result<Cg> {
-        let name = if preconditioner.is_some() { "pcg" } else { "cg" };
-        options.check(name)?;
-        normal.input()?.expect(b.shape()).map_err(|e| e.at(format!("{name}: b")))?;
-        normal.output()?.expect(b.shape()).map_err(|e| e.at(format!("{name}: the normal's output")))?;
-        let mut operators = vec![normal];
-        if let Some(m) = preconditioner {
-            m.input()?.expect(b.shape()).map_err(|e| e.at("pcg: the preconditioner's input"))?;
-            m.output()?.expect(b.shape()).map_err(|e| e.at("pcg: the preconditioner's output"))?;
-            operators.push(m);
-        }
-        let preconditioned = operators.len() > 1;
-        let vector = (b.shape().clone(), b.dtype());
-        options.check_start(name, &vector, &b.device())?;
-        let vectors = vec![vector; if preconditioned { 7 } else { 6 }];
-        let space = b.device().space(&operators, &vectors, layout(preconditioned)).map_err(|e| e.at(name))?;
-        let accuracy = Accuracy::new();
+    fn new(space: Box<dyn Space>, needs: &Needs) -> Cg {
+        let (preconditioned, accuracy) = (needs.operators.len() > 1, Accuracy::new());
         let scalars = Vec::new();
-        Ok(Cg { space, preconditioned, exponent: 0, norm: 0.0, start: [0.0; 2], accuracy, scalars, residual: 1.0 })
+        Cg { space, preconditioned, exponent: 0, norm: 0.0, start: [0.0; 2], accuracy, scalars, residual: 1.0 }
     }
 
     fn run(&mut self, step: Step) -> Result<()> {
         self.space.pass(step as usize)
     }
 
-    /// All that stands before the first iteration; with why there is none.
-    fn begin(mut self, b: &Tensor, monitor: &mut Monitor) -> Result<(Cg, Option<Stop>)> {
-        self.space.set(B, b)?;
-        self.space.set_scalar(LAMBDA, monitor.options().lambda)?;
-        let Some((exponent, norm)) =
-            near_one(&mut *self.space, [Step::ScaleIn, Step::Norm].map(|step| step as usize), SCALES, RR)?
-        else {
-            self.run(Step::Start)?;
-            self.residual = 0.0;
-            return Ok((self, Some(Stop::Zero)));
-        };
-        (self.exponent, self.norm) = (exponent, norm);
-        self.run(Step::Start)?;
-        if let Some(start) = monitor.options().start.clone() {
-            self.space.set(X, &start)?;
-            scale(&mut *self.space, Step::Place as usize, SCALES, exponent)?;
-            self.run(Step::Placed)?;
-            let (look, energy) = self.look(0, 1.0)?;
-            if !look.residual.is_finite() {
-                return value_err!("cg: the start holds NaN, infinite values, or such that overflow");
-            }
-            self.residual = look.residual;
-            self.start[0] = energy;
-            if look.residual <= f64::from(monitor.options().tol) {
-                return Ok((self, Some(Stop::Converged)));
-            }
-            self.run(Step::Resume)?;
+    /// From a start whose residual was asked for; whether that is small enough.
+    fn started(&mut self, monitor: &Monitor) -> Result<bool> {
+        let (look, energy) = self.look(0, 1.0)?;
+        if !look.residual.is_finite() {
+            return value_err!("cg: the start holds NaN, infinite values, or such that overflow");
         }
-        if self.preconditioned {
-            self.space.apply(PRECONDITIONER, R, Z)?;
-            self.run(Step::Weigh)?;
-            self.run(Step::Aim)?;
-        }
-        Ok((self, None))
+        self.residual = look.residual;
+        self.start[0] = energy;
+        Ok(look.residual <= f64::from(monitor.options().tol))
     }
 
     /// Whether the preconditioner has taken the residual to nothing, or turned it round.
@@ -344,6 +322,42 @@ impl Cg {
 impl Recurrence for Cg {
     /// By how much the iterate has lowered the energy.
     type Seen = f64;
+
+    fn begin(&mut self, stage: usize, b: &Tensor, monitor: &mut Monitor) -> Result<Begun> {
+        let norm = [Step::ScaleIn, Step::Norm].map(|step| step as usize);
+        match stage {
+            0 => {
+                self.space.set(B, b)?;
+                self.space.set_scalar(LAMBDA, monitor.options().lambda)?;
+                ask_norm(&mut *self.space, norm, SCALES)?;
+                return Ok(Begun::More);
+            }
+            1 => {
+                let found = near_one(&mut *self.space, norm, SCALES, RR)?;
+                self.run(Step::Start)?;
+                let Some((exponent, norm)) = found else {
+                    self.residual = 0.0;
+                    return Ok(Begun::Ended(Stop::Zero));
+                };
+                (self.exponent, self.norm) = (exponent, norm);
+                if let Some(start) = &monitor.options().start {
+                    self.space.set(X, start)?;
+                    scale(&mut *self.space, Step::Place as usize, SCALES, exponent)?;
+                    self.run(Step::Placed)?;
+                    self.ask()?;
+                    return Ok(Begun::More);
+                }
+            }
+            _ if self.started(monitor)? => return Ok(Begun::Ended(Stop::Converged)),
+            _ => self.run(Step::Resume)?,
+        }
+        if self.preconditioned {
+            self.space.apply(PRECONDITIONER, R, Z)?;
+            self.run(Step::Weigh)?;
+            self.run(Step::Aim)?;
+        }
+        Ok(Begun::Ready)
+    }
 
     fn advance(&mut self) -> Result<()> {
         self.space.apply(NORMAL, P, Q)?;
@@ -372,10 +386,13 @@ impl Recurrence for Cg {
         Ok((residual, self.scalars[BROKEN.0] > 0.0 || self.lost(&self.scalars)))
     }
 
-    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, f64)> {
+    fn ask(&mut self) -> Result<()> {
         self.space.apply(NORMAL, X, Q)?;
         self.run(Step::Look)?;
-        self.run(Step::Looked)?;
+        self.run(Step::Looked)
+    }
+
+    fn look(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, f64)> {
         let s = self.space.scalars()?;
         let residual = s[TT.0].sqrt() / self.norm;
         let size = (s[LARGEST.0] * s[XX.0].sqrt() + self.norm) / self.norm;

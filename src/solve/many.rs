@@ -4,21 +4,41 @@ use super::accuracy::Look;
 use super::monitor::Monitor;
 use super::options::Tell;
 use super::{Progress, Solution, SolveOptions, Stop};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::run::Needs;
 use crate::tensor::Tensor;
+use crate::vectors::Space;
 use std::cell::RefCell;
 
-/// A solver that has begun.
+/// Where a beginning has come to.
+pub(super) enum Begun {
+    /// Something was asked for that the next stage reads.
+    More,
+    /// Iterations may follow.
+    Ready,
+    /// Why there are none.
+    Ended(Stop),
+}
+
+/// What was read of an iterate that is looked at: the residual of the recurrence, whether that has come to its end, and whether the
+/// caller wants one.
+pub(super) type Asked = (f64, bool, bool);
+
+/// A solver. What it reads it has asked for before, so that others in lockstep can ask for the same in between.
 pub(super) trait Recurrence: Sized {
     /// What a look tells beside the residual.
     type Seen;
+    /// All that stands before the first iteration, in stages from 0 on: each reads what the one before has asked for.
+    fn begin(&mut self, stage: usize, data: &Tensor, monitor: &mut Monitor) -> Result<Begun>;
     /// Lets the device do the next iteration, perhaps with those behind it; waits for nothing.
     fn advance(&mut self) -> Result<()>;
     /// Lets the device begin with all iterations.
     fn send(&mut self) -> Result<()>;
     /// The residual of the recurrence after iteration k, relative, and whether it has come to its end.
     fn residual(&mut self, k: usize) -> Result<(f64, bool)>;
-    /// The residual of the iterate from the iterate, beside that of the recurrence.
+    /// Asks for the residual of the iterate.
+    fn ask(&mut self) -> Result<()>;
+    /// The residual of the iterate from the iterate, which was asked for, beside that of the recurrence.
     fn look(&mut self, k: usize, recurrence: f64) -> Result<(Look, Self::Seen)>;
     /// Keeps the iterate, if it is the best one.
     fn take(&mut self, look: Look) -> Result<()>;
@@ -29,8 +49,8 @@ pub(super) trait Recurrence: Sized {
     /// The same of the best one, with its residual.
     fn best(&mut self) -> Result<(Tensor, f64)>;
 
-    /// Reads what iteration k has come to, where that is due, and tells why it was the last one.
-    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Stop>> {
+    /// Reads what iteration k has come to, where that is due; asks for a look at the iterate, where that is.
+    fn read(&mut self, k: usize, monitor: &mut Monitor) -> Result<Option<Asked>> {
         // Asked once: what is set while it is told counts at the next iteration.
         let cancelled = monitor.cancelled();
         if !cancelled && !monitor.reads(k) {
@@ -41,6 +61,12 @@ pub(super) trait Recurrence: Sized {
             monitor.tell(k, residual, None, &mut || self.iterate());
             return Ok(None);
         }
+        self.ask()?;
+        Ok(Some((residual, ended, cancelled)))
+    }
+
+    /// Looks at the iterate, and tells why iteration k was the last one.
+    fn judge(&mut self, k: usize, (residual, ended, cancelled): Asked, monitor: &mut Monitor) -> Result<Option<Stop>> {
         let (look, seen) = self.look(k, residual)?;
         self.take(look)?;
         monitor.tell(k, residual, Some(look.residual), &mut || self.iterate());
@@ -54,61 +80,121 @@ pub(super) trait Recurrence: Sized {
     }
 }
 
-/// Runs one that has begun, unless that has ended it.
-pub(super) fn alone<R: Recurrence>((mut one, ended): (R, Option<Stop>), mut monitor: Monitor) -> Result<Solution> {
-    if let Some(stop) = ended {
-        return one.solution(0, stop, monitor);
+/// The space of one solver, on the device of its data.
+pub(super) fn one_space(needs: &Needs, data: &Tensor) -> Result<Box<dyn Space>> {
+    let mut all = data.device().spaces(needs, 1).map_err(|e| e.at(needs.name))?;
+    all.pop().ok_or_else(|| Error::Value(format!("{}: no space was made", needs.name)))
+}
+
+/// Runs one.
+pub(super) fn alone<R: Recurrence>(mut one: R, data: &Tensor, mut monitor: Monitor) -> Result<Solution> {
+    for stage in 0.. {
+        match one.begin(stage, data, &mut monitor)? {
+            Begun::More => {}
+            Begun::Ready => break,
+            Begun::Ended(stop) => return one.solution(0, stop, monitor),
+        }
     }
     let iterations = monitor.options().iterations;
     for k in 1..=iterations {
         one.advance()?;
-        if let Some(stop) = one.read(k, &mut monitor)? {
+        if let Some(asked) = one.read(k, &mut monitor)?
+            && let Some(stop) = one.judge(k, asked, &mut monitor)?
+        {
             return one.solution(k, stop, monitor);
         }
     }
     one.solution(iterations, Stop::Iterations, monitor)
 }
 
-/// Begins one for each of the data and runs them in lockstep, until each has ended by itself.
+/// One of several that run.
+struct Running<'o, R> {
+    number: usize,
+    one: R,
+    monitor: Monitor<'o>,
+    asked: Option<Asked>,
+}
+
+/// Makes one for each of the data and runs them in lockstep, until each has ended by itself.
 pub(super) fn together<R: Recurrence>(
     data: &[Tensor],
     options: SolveOptions,
-    begin: impl Fn(&Tensor, &mut Monitor) -> Result<(R, Option<Stop>)>,
+    needs: impl Fn(&Tensor, &SolveOptions) -> Result<Needs>,
+    make: impl Fn(Box<dyn Space>, &Needs) -> R,
 ) -> Result<Vec<Solution>> {
-    let at = |n: usize| move |e: crate::Error| e.at(format!("right-hand side {n} of {}", data.len()));
+    let at = |n: usize| move |e: Error| e.at(format!("right-hand side {n} of {}", data.len()));
+    let spaces = spaces(data, |n, one| needs(one, &options).map_err(at(n)))?;
     let SolveOptions { lambda, iterations, tol, check_every, start, progress, cancel } = options;
     let progress = progress.map(RefCell::new);
-    let mut ended: Vec<Option<Solution>> = Vec::new();
-    let mut running = Vec::new();
-    for (n, one) in data.iter().enumerate() {
+    let mut running: Vec<Running<R>> = Vec::new();
+    for (number, (space, needs)) in spaces.into_iter().enumerate() {
         let tell = progress.as_ref().map(|tell| -> Tell<'_> { Box::new(move |p: &mut Progress| tell.borrow_mut()(p)) });
         let own = SolveOptions { lambda, iterations, tol, check_every, start: start.clone(), progress: tell, cancel };
         let mut monitor = Monitor::new(own);
-        monitor.number = n;
-        let (begun, stop) = begin(one, &mut monitor).map_err(at(n))?;
-        ended.push(None);
-        match stop {
-            Some(stop) => ended[n] = Some(begun.solution(0, stop, monitor).map_err(at(n))?),
-            None => running.push((n, begun, monitor)),
+        monitor.number = number;
+        running.push(Running { number, one: make(space, &needs), monitor, asked: None });
+    }
+    let mut ended: Vec<Option<Solution>> = data.iter().map(|_| None).collect();
+    let mut ready = Vec::new();
+    for stage in 0.. {
+        for mut r in std::mem::take(&mut running) {
+            let n = r.number;
+            match r.one.begin(stage, &data[n], &mut r.monitor).map_err(at(n))? {
+                Begun::More => running.push(r),
+                Begun::Ready => ready.push(r),
+                Begun::Ended(stop) => ended[n] = Some(r.one.solution(0, stop, r.monitor).map_err(at(n))?),
+            }
+        }
+        if running.is_empty() {
+            break;
         }
     }
+    let mut running = ready;
     for k in 1..=iterations {
         // All are on their way before anyone is waited for.
-        for (n, one, monitor) in &mut running {
-            one.advance().map_err(at(*n))?;
-            if monitor.reads(k) {
-                one.send().map_err(at(*n))?;
-            }
+        for r in &mut running {
+            r.one.advance().map_err(at(r.number))?;
         }
-        for (n, mut one, mut monitor) in std::mem::take(&mut running) {
-            match one.read(k, &mut monitor).map_err(at(n))? {
-                Some(stop) => ended[n] = Some(one.solution(k, stop, monitor).map_err(at(n))?),
-                None => running.push((n, one, monitor)),
+        for r in running.iter_mut().filter(|r| r.monitor.reads(k)) {
+            r.one.send().map_err(at(r.number))?;
+        }
+        for r in &mut running {
+            r.asked = r.one.read(k, &mut r.monitor).map_err(at(r.number))?;
+        }
+        for mut r in std::mem::take(&mut running) {
+            let n = r.number;
+            let stop = match r.asked.take() {
+                Some(asked) => r.one.judge(k, asked, &mut r.monitor).map_err(at(n))?,
+                None => None,
+            };
+            match stop {
+                Some(stop) => ended[n] = Some(r.one.solution(k, stop, r.monitor).map_err(at(n))?),
+                None => running.push(r),
             }
         }
     }
-    for (n, one, monitor) in running {
-        ended[n] = Some(one.solution(iterations, Stop::Iterations, monitor).map_err(at(n))?);
+    for r in running {
+        let n = r.number;
+        ended[n] = Some(r.one.solution(iterations, Stop::Iterations, r.monitor).map_err(at(n))?);
     }
     Ok(ended.into_iter().flatten().collect())
+}
+
+/// A space for each of the data: those of one dtype on one device in lockstep.
+fn spaces(data: &[Tensor], needs: impl Fn(usize, &Tensor) -> Result<Needs>) -> Result<Vec<(Box<dyn Space>, Needs)>> {
+    let all = data.iter().enumerate().map(|(n, one)| needs(n, one)).collect::<Result<Vec<_>>>()?;
+    let mut made: Vec<Option<Box<dyn Space>>> = data.iter().map(|_| None).collect();
+    for first in 0..data.len() {
+        if made[first].is_some() {
+            continue;
+        }
+        let (device, dtype) = (data[first].device(), data[first].dtype());
+        let alike = |n: &usize| data[*n].dtype() == dtype && data[*n].device().same(&device);
+        let alike: Vec<usize> = (first..data.len()).filter(alike).collect();
+        let spaces = device.spaces(&all[first], alike.len()).map_err(|e| e.at(all[first].name))?;
+        for (n, space) in alike.into_iter().zip(spaces) {
+            made[n] = Some(space);
+        }
+    }
+    Ok(made.into_iter().flatten().zip(all).collect())
 }

@@ -1,9 +1,9 @@
 //! MINRES for (N + λI) x = b with a Hermitian N of any signs.
 
 use super::accuracy::{Accuracy, Look};
-use super::many::{Recurrence, alone};
+use super::many::{Begun, Recurrence, alone};
 use super::monitor::Monitor;
-use super::scale::{near_one, scale, scaling, times_power};
+use super::scale::{ask_norm, near_one, scale, scaling, times_power};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
@@ -247,11 +247,10 @@ pub fn minres(n: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution> 
     let vector = (b.shape().clone(), b.dtype());
     options.check_start("minres", &vector, &b.device())?;
     let space = b.device().space(&[n], &vec![vector; VECTORS], layout()).map_err(|e| e.at("minres"))?;
-    let mut monitor = Monitor::new(options);
+    let monitor = Monitor::new(options);
     let accuracy = Accuracy::new();
     let one = Minres { space, data: 0, operator: 0, norm: 0.0, reach: 0.0, accuracy, residual: 1.0 };
-    let begun = one.begin(b, &mut monitor)?;
-    alone(begun, monitor)
+    alone(one, b, monitor)
 }
 
 struct Minres {
@@ -275,65 +274,13 @@ impl Minres {
 
     /// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
     fn near_one(&mut self, passes: [Step; 2]) -> Result<Option<(i32, f64)>> {
-        near_one(&mut *self.space, passes.map(|step| step as usize), SCALES, VV)
-    }
-
-    /// All that stands before the first iteration; with why there is none.
-    fn begin(mut self, b: &Tensor, monitor: &mut Monitor) -> Result<(Minres, Option<Stop>)> {
-        self.space.set(B, b)?;
-        self.run(Step::Zero)?;
-        let Some((exponent, norm)) = self.near_one([Step::ScaleIn, Step::Norm])? else {
-            self.residual = 0.0;
-            return Ok((self, Some(Stop::Zero)));
-        };
-        (self.data, self.norm) = (exponent, norm);
-        self.run(Step::Keep)?;
-        self.space.apply(0, V, Q)?;
-        let image =
-            self.near_one([Step::ScaleImage, Step::ImageNorm]).map_err(|e| e.at("minres: the operator on b"))?;
-        let lambda = monitor.options().lambda;
-        match image {
-            Some((exponent, _)) => self.operator = exponent.clamp(-126, 126),
-            // b lies in the null space.
-            None if lambda == 0.0 => return Ok((self, Some(Stop::LeastResidual))),
-            None => {}
-        }
-        let scaled = (f64::from(lambda) * f64::from(self.operator).exp2()) as f32;
-        if !scaled.is_finite() {
-            return value_err!(
-                "minres: lambda = {lambda} is beyond f32 beside an operator whose values are near 2^{}; scale it up",
-                -self.operator
-            );
-        }
-        self.space.set_scalar(LAMBDA, scaled)?;
-        self.space.set_scalar(SCALE, (self.operator as f32).exp2())?;
-        if let Some(start) = monitor.options().start.clone() {
-            self.space.set(X, &start)?;
-            scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
-            self.run(Step::KeepStart)?;
-            let (look, _) = self.looked(0, 1.0)?;
-            if !look.residual.is_finite() {
-                return value_err!("minres: the start holds NaN, infinite values, or such that overflow");
-            }
-            self.residual = look.residual;
-            if look.residual <= f64::from(monitor.options().tol) {
-                return Ok((self, Some(Stop::Converged)));
-            }
-            self.run(Step::Resume)?;
-        }
-        self.run(Step::First)?;
-        self.run(Step::Begin)?;
-        Ok((self, None))
+        let passes = passes.map(|step| step as usize);
+        ask_norm(&mut *self.space, passes, SCALES)?;
+        near_one(&mut *self.space, passes, SCALES, VV)
     }
 
     /// Computes the residual of the iterate from the iterate; whether no x leaves less, and whether N is Hermitian on what came up.
     fn looked(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, [bool; 2])> {
-        self.space.apply(0, X, Q)?;
-        self.run(Step::Look)?;
-        self.run(Step::Looked)?;
-        self.space.apply(0, Q, NT)?;
-        self.run(Step::LookTwice)?;
-        self.run(Step::LookedTwice)?;
         let s = self.space.scalars()?;
         self.reach = self.reach.max(s[XX.0].sqrt());
         let largest = s[LARGEST.0].sqrt();
@@ -349,6 +296,54 @@ impl Minres {
 impl Recurrence for Minres {
     /// Whether no x leaves less, and whether N is Hermitian on what came up.
     type Seen = [bool; 2];
+
+    fn begin(&mut self, _: usize, b: &Tensor, monitor: &mut Monitor) -> Result<Begun> {
+        self.space.set(B, b)?;
+        self.run(Step::Zero)?;
+        let Some((exponent, norm)) = self.near_one([Step::ScaleIn, Step::Norm])? else {
+            self.residual = 0.0;
+            return Ok(Begun::Ended(Stop::Zero));
+        };
+        (self.data, self.norm) = (exponent, norm);
+        self.run(Step::Keep)?;
+        self.space.apply(0, V, Q)?;
+        let image =
+            self.near_one([Step::ScaleImage, Step::ImageNorm]).map_err(|e| e.at("minres: the operator on b"))?;
+        let lambda = monitor.options().lambda;
+        match image {
+            Some((exponent, _)) => self.operator = exponent.clamp(-126, 126),
+            // b lies in the null space.
+            None if lambda == 0.0 => return Ok(Begun::Ended(Stop::LeastResidual)),
+            None => {}
+        }
+        let scaled = (f64::from(lambda) * f64::from(self.operator).exp2()) as f32;
+        if !scaled.is_finite() {
+            return value_err!(
+                "minres: lambda = {lambda} is beyond f32 beside an operator whose values are near 2^{}; scale it up",
+                -self.operator
+            );
+        }
+        self.space.set_scalar(LAMBDA, scaled)?;
+        self.space.set_scalar(SCALE, (self.operator as f32).exp2())?;
+        if let Some(start) = monitor.options().start.clone() {
+            self.space.set(X, &start)?;
+            scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
+            self.run(Step::KeepStart)?;
+            self.ask()?;
+            let (look, _) = self.looked(0, 1.0)?;
+            if !look.residual.is_finite() {
+                return value_err!("minres: the start holds NaN, infinite values, or such that overflow");
+            }
+            self.residual = look.residual;
+            if look.residual <= f64::from(monitor.options().tol) {
+                return Ok(Begun::Ended(Stop::Converged));
+            }
+            self.run(Step::Resume)?;
+        }
+        self.run(Step::First)?;
+        self.run(Step::Begin)?;
+        Ok(Begun::Ready)
+    }
 
     fn advance(&mut self) -> Result<()> {
         self.space.apply(0, V, Q)?;
@@ -369,6 +364,15 @@ impl Recurrence for Minres {
             true => Ok((residual, scalars[HALTED.0] > 0.0)),
             false => value_err!("minres: the iteration overflowed at step {k}; scale the operator down"),
         }
+    }
+
+    fn ask(&mut self) -> Result<()> {
+        self.space.apply(0, X, Q)?;
+        self.run(Step::Look)?;
+        self.run(Step::Looked)?;
+        self.space.apply(0, Q, NT)?;
+        self.run(Step::LookTwice)?;
+        self.run(Step::LookedTwice)
     }
 
     fn look(&mut self, k: usize, recurrence: f64) -> Result<(Look, [bool; 2])> {

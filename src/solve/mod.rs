@@ -52,11 +52,14 @@ use crate::tensor::Tensor;
 #[doc(hidden)]
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
-    let mut layouts = vec![cg::layout(false), cg::layout(true)];
-    layouts.extend([minres::layout(), sirt::layout()]);
-    layouts.extend(least_squares::layouts());
-    layouts.extend(spectrum::layouts());
-    crate::vectors::kernels(&layouts)
+    use crate::vectors::{Columned, kernels};
+    let mut many = vec![cg::layout(false), cg::layout(true)];
+    many.extend(least_squares::layouts());
+    let mut one = vec![minres::layout(), sirt::layout()];
+    one.extend(spectrum::layouts());
+    let mut all = kernels(&many, &[Columned::One, Columned::Whole, Columned::Split])?;
+    all.extend(kernels(&one, &[Columned::One])?);
+    Ok(all)
 }
 
 /// What a solver returns.

@@ -45,7 +45,14 @@ fn to_unit_norm(norm: &mut dyn FnMut(i32) -> Result<f64>) -> Result<Option<i32>>
     }
     Ok(Some(exponent))
 }
-/// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
+/// Asks for the norm of a vector as it is, which [`near_one`] then begins with.
+pub(super) fn ask_norm(space: &mut dyn Space, [scaled, total]: [usize; 2], scales: [Scalar; 2]) -> Result<()> {
+    scale(space, scaled, scales, 0)?;
+    space.pass(total)
+}
+
+/// Brings a vector near the norm 1, whose norm was [asked for](ask_norm), by the pass that scales it, and the one that totals its
+/// square; the exponent and the norm.
 pub(super) fn near_one(
     space: &mut dyn Space,
     [scaled, total]: [usize; 2],
@@ -53,9 +60,12 @@ pub(super) fn near_one(
     square: Scalar,
 ) -> Result<Option<(i32, f64)>> {
     let mut found = 0.0;
+    let mut asked = true;
     let mut norm = |exponent: i32| -> Result<f64> {
-        scale(space, scaled, scales, exponent)?;
-        space.pass(total)?;
+        if !std::mem::take(&mut asked) {
+            scale(space, scaled, scales, exponent)?;
+            space.pass(total)?;
+        }
         found = space.scalars()?[square.0].sqrt();
         Ok(found)
     };

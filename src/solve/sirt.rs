@@ -2,7 +2,7 @@
 
 use super::gap::{Fall, Gap};
 use super::monitor::Monitor;
-use super::scale::{near_one, scaling, times_power};
+use super::scale::{ask_norm, near_one, scaling, times_power};
 use super::{Solution, SolveOptions, Stop};
 use crate::dim::{Shape, join};
 use crate::error::{Result, value_err};
@@ -154,6 +154,7 @@ impl Sirt {
     fn solve(mut self, d: &Tensor, mut monitor: Monitor) -> Result<Solution> {
         self.space.set(D, d)?;
         let passes = [Step::ScaleIn, Step::Norm].map(|step| step as usize);
+        ask_norm(&mut *self.space, passes, SCALES)?;
         let found = near_one(&mut *self.space, passes, SCALES, EE)?;
         self.run(Step::Clear)?;
         let Some((exponent, norm)) = found else {

@@ -14,6 +14,7 @@
 //! all its vectors ([`Group`]). Every sum has a tree that depends on the length alone: results are the same bits each time, on each
 //! device.
 
+pub(crate) mod columns;
 mod formula;
 #[cfg(feature = "gpu")]
 mod kernel;
@@ -21,7 +22,7 @@ pub(crate) mod sample;
 
 pub(crate) use formula::{Formula, Scalar};
 #[cfg(feature = "gpu")]
-pub(crate) use kernel::{FIRST_VECTOR, GROUP, PARTIALS, Unit, kernel};
+pub(crate) use kernel::{Columned, FIRST_VECTOR, GROUP, PARTIALS, Unit, WHICH, kernel};
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -204,14 +205,16 @@ pub(crate) struct Layout {
     pub passes: Vec<Pass>,
 }
 
-/// The kernels of these passes on a GPU, as name and WGSL, over all lengths of vectors.
+/// The kernels of these passes on a GPU, as name and WGSL, over all lengths of vectors that lie so.
 #[cfg(feature = "gpu")]
-pub(crate) fn kernels(layouts: &[Layout]) -> Result<Vec<(String, String)>> {
+pub(crate) fn kernels(layouts: &[Layout], columned: &[Columned]) -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for layout in layouts {
         for pass in &layout.passes {
             for unit in Unit::all(pass) {
-                all.push((pass.name.to_string(), kernel(pass, layout.scalars, unit)?));
+                for &columned in columned {
+                    all.push((pass.name.to_string(), kernel(pass, layout.scalars, unit, columned)?));
+                }
             }
         }
     }

@@ -5,6 +5,10 @@
 //
 // State is [scalars | number of partial sums | partial sums of sum 0 | of sum 1 …]. A pass reads one state and writes the other.
 // Every workgroup totals the sums of the pass before by itself, all in the same order, so that no kernel has to stand between.
+//
+// With COLUMNS vectors are several, one behind the other, each with scalars and sums of its own: [scalars and number of partial
+// sums of each | partial sums of each]. Those that take no part are left as they are. HOME is where a column's scalars begin, BEGUN
+// where its partial sums do.
 
 #import index
 
@@ -18,6 +22,13 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> before: array<f32>;
 @group(0) @binding(2) var<storage, read_write> after: array<f32>;
+
+#ifdef COLUMNS
+@group(0) @binding(3) var<uniform> which: vec4<u32>;  // bit c of x: column c takes part
+
+// The first number of this column, in units; in numbers where columns begin between units.
+var<private> base: u32;
+#endif
 
 var<workgroup> s: array<f32, SCALARS>;
 var<workgroup> sums: array<f32, 256>;
@@ -139,15 +150,35 @@ fn main(
     @builtin(local_invocation_index) lid: u32,
 ) {
     let g = group_index(wid, nwg);
+#ifdef COLUMNS
+    let home = wid.z * (SCALARS + 1u);
+    let begun = nwg.z * (SCALARS + 1u) + wid.z * (4u * PARTIALS);
+    if ((which.x >> wid.z & 1u) == 0u) {
+        if (g == 0u) {
+            for (var k = lid; k < SCALARS + 1u; k += 256u) {
+                after[home + k] = before[home + k];
+            }
+            for (var k = begun + lid; k < begun + 4u * PARTIALS; k += 256u) {
+                after[k] = before[k];
+            }
+        }
+        return;
+    }
+#ifdef SPLIT
+    base = wid.z * p.length;
+#else
+    base = wid.z * (MEMBERS * p.length / UNIT);
+#endif
+#endif
     if (lid < SCALARS) {
-        s[lid] = before[lid];
+        s[lid] = before[HOME + lid];
     }
     workgroupBarrier();
-    let count = u32(before[SCALARS]);
+    let count = u32(before[HOME + SCALARS]);
 #for d in TOTALS
     var total{d} = 0.0;
     for (var k = lid; k < count; k += 256u) {
-        total{d} += before[SCALARS + 1 + {d} * PARTIALS + k];
+        total{d} += before[BEGUN + {d} * PARTIALS + k];
     }
     sums[lid] = total{d};
     tree(lid);
@@ -171,15 +202,15 @@ fn main(
     sums[lid] = own[{d}];
     tree(lid);
     if (lid == 0u && g * p.chunk < units) {
-        after[SCALARS + 1 + {d} * PARTIALS + p.first + g] = sums[0];
+        after[BEGUN + {d} * PARTIALS + p.first + g] = sums[0];
     }
 #endfor
     if (g == 0u && p.first == 0u) {
         if (lid < SCALARS) {
-            after[lid] = s[lid];
+            after[HOME + lid] = s[lid];
         }
         if (lid == 0u) {
-            after[SCALARS] = f32(p.partials);
+            after[HOME + SCALARS] = f32(p.partials);
         }
     }
 }

@@ -3,10 +3,14 @@
 use crate::common::bits;
 use crate::common::data::complex;
 use crate::common::devices;
-use crate::{dense, image, sense};
+use crate::{dense, image, sense, weights};
 use linops::Tensor;
-use linops::solve::{SolveOptions, Stop, cg, cg_many, cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
+use linops::solve::{
+    SolveOptions, Stop, cg, cg_many, cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many, pcg, precondition,
+};
+use num_complex::Complex32;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// Each is the same bits as alone, and stops by itself.
 #[test]
@@ -29,6 +33,66 @@ fn each_is_as_alone() {
             assert_eq!(own, r.history);
         }
         assert_eq!(all[3].stop, Stop::Zero);
+    }
+}
+
+/// Columns whose numbers do not fill quads, real and complex ones, which end one after the other, with starts and preconditioners.
+#[test]
+fn columns_of_any_length_end_when_they_end() {
+    for (n, real) in [(1, true), (3, false), (4, true), (6, false), (257, true), (1031, false), (4100, false)] {
+        // Of k eigenvalues k iterations are left.
+        let values: Vec<f32> = (0..n).map(|i| 1.0 + (i % 7) as f32).collect();
+        let normal = weights(&values);
+        let jacobi =
+            precondition::jacobi(&Tensor::from_slice(format!("N={n}"), &vec![2.0f32; n]).unwrap(), 0.0).unwrap();
+        let right_hand_side = |k: usize| {
+            let at = |i: usize| if i % 7 < k { 1.0 + i as f32 / n as f32 } else { 0.0 };
+            let values: Vec<f32> = (0..n).map(at).collect();
+            match real {
+                true => Tensor::from_slice(format!("N={n}"), &values).unwrap(),
+                false => {
+                    let values: Vec<_> = values.iter().map(|v| Complex32::new(*v, -0.5 * v)).collect();
+                    Tensor::from_slice(format!("N={n}"), &values).unwrap()
+                }
+            }
+        };
+        for device in devices() {
+            let bs: Vec<Tensor> = (1..=7).map(|k| right_hand_side(k).to(&device).unwrap()).collect();
+            let options = || SolveOptions::default().tol(1e-6).check_every(1).iterations(40);
+            for m in [None, Some(&jacobi)] {
+                let one = |b: &Tensor, options| match m {
+                    None => cg(&normal, b, options).unwrap(),
+                    Some(m) => pcg(&normal, m, b, options).unwrap(),
+                };
+                let mut ends = BTreeSet::new();
+                for (r, b) in cg_many(&normal, m, &bs, options()).unwrap().iter().zip(&bs) {
+                    let one = one(b, options());
+                    assert_eq!((r.iterations, r.stop, r.residual), (one.iterations, one.stop, one.residual), "{n}");
+                    assert_eq!(bits(&image(r)), bits(&image(&one)), "{n}, real {real}, on {}", device.name());
+                    ends.insert(r.iterations);
+                }
+                assert!(n < 7 || ends.len() > 4, "{ends:?}");
+                let start = bs[3].clone();
+                for (r, b) in cg_many(&normal, m, &bs, options().start(&start)).unwrap().iter().zip(&bs) {
+                    assert_eq!(bits(&image(r)), bits(&image(&one(b, options().start(&start)))), "{n} from a start");
+                }
+            }
+        }
+    }
+}
+
+/// More than a block holds, and data of both dtypes among one another.
+#[test]
+fn more_than_a_block_of_both_kinds() {
+    let normal = weights(&(0..33).map(|i| 1.0 + i as f32 / 4.0).collect::<Vec<_>>());
+    for device in devices() {
+        let data = |k: u64| if k.is_multiple_of(3) { crate::common::data::real("N=33", k) } else { complex("N=33", k) };
+        let bs: Vec<Tensor> = (0..70).map(|k| data(k).to(&device).unwrap()).collect();
+        let options = || SolveOptions::default().tol(1e-5).iterations(12);
+        for (r, b) in cg_many(&normal, None, &bs, options()).unwrap().iter().zip(&bs) {
+            assert_eq!(r.x.dtype(), b.dtype());
+            assert_eq!(bits(&image(r)), bits(&image(&cg(&normal, b, options()).unwrap())));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{filled, median, workloads};
 use crate::cli::printer::Printer;
 use linops::program::ThreadSettings;
-use linops::{Device, Error, Linop, Result, Tensor};
+use linops::{DType, Device, Error, Linop, Result, Tensor};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub fn run(device: &Device, runs: usize, lanes: Option<usize>, printer: &Printer
         rows.push(by_lanes(name, &a, device, runs, lanes, printer)?);
     }
     let a = workloads::trivial()?;
-    let x = filled(a.input()?)?.to(device)?;
+    let x = filled(a.input()?, DType::Complex32)?.to(device)?;
     let mut times = repeat(runs.max(100), || timed(&a, &x, device))?;
     let each = 1e6 * median(&mut times) / 64.0;
     printer.line(format_args!("64 trivial sub-linops: {each:.2} µs each"));
@@ -64,7 +64,7 @@ fn on_host(name: &str, a: &Linop, runs: usize, printer: &Printer) -> Result<Valu
     let (device, plain) = (Device::host(), serial(a));
     let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().map_err(|e| Error::Device(e.to_string()));
     let (one, two) = (pool(1)?, pool(2)?);
-    let x = filled(a.input()?)?;
+    let x = filled(a.input()?, DType::Complex32)?;
     let [mut threaded, mut unthreaded, mut single] = [(); 3].map(|()| Vec::new());
     let mut arithmetic = Vec::new();
     for k in 0..runs + 2 {
@@ -93,7 +93,7 @@ fn on_host(name: &str, a: &Linop, runs: usize, printer: &Printer) -> Result<Valu
 /// Threaded and not threaded.
 fn in_turn(name: &str, a: &Linop, device: &Device, runs: usize, printer: &Printer) -> Result<Value> {
     let plain = serial(a);
-    let x = filled(a.input()?)?.to(device)?;
+    let x = filled(a.input()?, DType::Complex32)?.to(device)?;
     let (mut threaded, mut unthreaded) = (Vec::new(), Vec::new());
     for k in 0..runs + 2 {
         let (t, u) = (timed(a, &x, device)?, timed(&plain, &x, device)?);
@@ -117,7 +117,7 @@ fn by_lanes(
     most: Option<usize>,
     printer: &Printer,
 ) -> Result<Value> {
-    let x = filled(a.input()?)?.to(device)?;
+    let x = filled(a.input()?, DType::Complex32)?.to(device)?;
     let mut counts = vec![1, 2, most.unwrap_or(8)];
     counts.sort_unstable();
     counts.dedup();

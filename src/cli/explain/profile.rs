@@ -2,6 +2,7 @@
 
 use crate::cli::bench::filled;
 use crate::cli::common::expect_memory;
+use crate::cli::dtypes::Directions;
 use crate::cli::gaps::{self, Gap};
 use crate::cli::numbers::from_one;
 use crate::cli::printer::Printer;
@@ -47,7 +48,7 @@ impl ProfileArgs {
     ///
     /// # Errors
     /// The trace cannot be written, a plan does not fit, or the device fails.
-    pub fn begin(&self, device: &Device, linop: &Linop, inputs: &[PathBuf]) -> Result<Option<Profiler>> {
+    pub fn begin(&self, device: &Device, all: &Directions, inputs: &[PathBuf]) -> Result<Option<Profiler>> {
         if !self.profile {
             return Ok(None);
         }
@@ -56,9 +57,9 @@ impl ProfileArgs {
             output.expect_apart(inputs)?;
         }
         let mut largest = 0;
-        for linop in [linop.clone(), linop.h(), linop.n()] {
-            expect_memory(&linop, device)?;
-            largest = largest.max(largest_step(&linop.plan(device, DType::Complex32)?));
+        for (_, linop, dtype) in all {
+            expect_memory(linop, device)?;
+            largest = largest.max(largest_step(&linop.plan(device, *dtype)?));
         }
         let roof = Roof::of(device, largest, &RoofOptions::default())?;
         Ok(Some(Profiler { device: device.clone(), roof, runs: self.runs.get(), trace: Trace::default(), output }))
@@ -76,8 +77,8 @@ impl Profiler {
     ///
     /// # Errors
     /// The device fails.
-    pub fn measure(&mut self, name: &str, linop: &Linop, printer: &Printer) -> Result<Value> {
-        let x = filled(linop.input()?)?.to(&self.device)?;
+    pub fn measure(&mut self, name: &str, (linop, dtype): (&Linop, DType), printer: &Printer) -> Result<Value> {
+        let x = filled(linop.input()?, dtype)?.to(&self.device)?;
         let profile = linop.profile(&x, &ProfileOptions::default().runs(self.runs))?;
         self.trace.add(name, &profile);
         let mut all = Gap::all(name, &profile, &self.roof);

@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Columns that are transposed into scratch together: two cache lines of complex f32.
-pub(super) const COLUMNS: usize = 16;
+pub(crate) const COLUMNS: usize = 16;
 
 /// Elements between the ends of two lines of columns, so that equal indices don't share a cache set.
-pub(super) const GAP: usize = 8;
+pub(crate) const GAP: usize = 8;
 
 /// Lengths whose multiples take a gap: sixteen lines that lie so far apart share a few sets.
 const ALIASED: usize = 256;
@@ -157,7 +157,7 @@ impl<T: Real> AxisPlans<T> {
 
 /// Bytes of the tables for lines of `n`, at most: a length without small factors goes by a convolution of up to four times
 /// the size.
-pub(super) fn line_bytes<T>(n: usize) -> usize {
+pub(crate) fn line_bytes<T>(n: usize) -> usize {
     (16 * n + 512) * size_of::<Complex<T>>()
 }
 

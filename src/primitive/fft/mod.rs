@@ -28,7 +28,7 @@ mod sums;
 
 pub(crate) use bluestein::legalize;
 pub(crate) use filters::find_filters;
-pub(crate) use lines::transform;
+pub(crate) use lines::{COLUMNS, GAP, line_bytes, transform};
 pub use smooth::next_smooth;
 pub(crate) use split::split_axes;
 pub(crate) use sums::into_transforms;

@@ -1,12 +1,13 @@
 //! The half of a Fourier transform that a real line determines, and its adjoint.
 
+use super::line::LineKernel;
 use super::passes;
 use super::rows::{Matrix, Rows};
 use super::trig::{pairs, turn};
 use crate::access::{AxisMap, Constant, ValueId};
 use crate::error::{Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Program, Stack, Sweep};
-use crate::plan::Target;
+use crate::plan::{Side, Target};
 use num_complex::Complex64;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -130,14 +131,18 @@ impl Primitive for HalfOp {
             return to.program(&self.program(&x.extents)?, x);
         }
         let m = n / 2;
+        let gpu = match to.target().side() {
+            Side::Host(host) => return Ok(LineKernel::half(x, self.axis, m)?.lower(to, host, x, self.axis)),
+            Side::Gpu(gpu) => gpu,
+        };
         let before = Rows::new(&pairs(m, n, |j| Some((j, 1.0))), None)?;
-        let z = before.lower(to, x, self.axis, false)?;
+        let z = before.lower(to, gpu, x, self.axis, false)?;
         let z = passes::transformed(to, z, self.axis, 1, m)?;
         // X[k] = (1 − iw)/2·Z[k] + (1 + iw)/2·Z̄[−k], w = exp(−2πik/N).
         let w = |k: usize| Complex64::I * turn(k, n);
         let plain = Matrix::of(m + 1, m, |k| vec![(k % m, 0.5 * (1.0 - w(k)))]);
         let conjugates = Matrix::of(m + 1, m, |k| vec![((m - k % m) % m, 0.5 * (1.0 + w(k)))]);
-        Rows::new(&plain, Some(&conjugates))?.lower(to, &z, self.axis, false)
+        Rows::new(&plain, Some(&conjugates))?.lower(to, gpu, &z, self.axis, false)
     }
 }
 

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `trig` | which transforms there are, and the factors of their matrices |
 //! | `half` | the half of a Fourier transform |
-//! | `passes` | the steps: rows, the Fourier transform, rows |
-//! | `rows`, `host`, `gpu` | the kernel before and behind the Fourier transform: few terms for each result |
+//! | `passes` | rows, the Fourier transform, rows: three steps on a GPU, one on the host |
+//! | `rows`, `gpu` | the kernel before and behind the Fourier transform: few terms for each result |
+//! | `line`, `host` | all three as one kernel of the host, line by line |
 
 mod gpu;
 mod half;
 mod host;
+mod line;
 mod passes;
 mod rows;
 mod trig;

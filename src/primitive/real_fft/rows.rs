@@ -4,7 +4,7 @@ use super::super::scale_reads;
 use crate::access::{Load, Post};
 use crate::error::{Result, shape_err};
 use crate::ir::{Lowered, Lowering};
-use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
+use crate::plan::{GpuSide, Held, Kernel, Scratch, Target, Work};
 use num_complex::{Complex32, Complex64};
 use std::sync::Arc;
 
@@ -103,6 +103,11 @@ impl Rows {
         Ok(Rows(Arc::new(Held32 { extent, terms, real, conjugates, words: Arc::new(words) })))
     }
 
+    /// Columns: the values that it takes.
+    pub fn extent(&self) -> usize {
+        self.0.extent
+    }
+
     /// Number of rows.
     pub fn count(&self) -> usize {
         self.0.words.len() / (self.0.terms * WORDS)
@@ -122,8 +127,13 @@ impl Rows {
         self.0.words[k * row..(k + 1) * row].chunks_exact(WORDS).map(Term::of)
     }
 
-    fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         4 * self.0.words.len() as u64
+    }
+
+    /// What a plan counts once, however many steps have it.
+    pub fn held(&self) -> Held<'_> {
+        Held::Data { address: Arc::as_ptr(&self.0) as usize, bytes: self.bytes() }
     }
 
     /// Appends the step y[o, k, i] = Σ c·x[o, n, i] over the terms of row k, along an axis of x; of real results only the real
@@ -131,17 +141,33 @@ impl Rows {
     ///
     /// # Errors
     /// The axis has another extent.
-    pub fn lower(&self, to: &mut dyn Lowering, x: &Lowered, axis: usize, real: bool) -> Result<Lowered> {
+    pub fn lower(
+        &self,
+        to: &mut dyn Lowering,
+        gpu: GpuSide,
+        x: &Lowered,
+        axis: usize,
+        real: bool,
+    ) -> Result<Lowered> {
         let e = &x.extents;
-        let three = [e[..axis].iter().product(), e[axis], e[axis + 1..].iter().product()];
-        let load = x.load().reshaped(&three).filter(|_| e[axis] == self.0.extent);
-        let Some(load) = load else { return shape_err!("{e:?} has no axis {axis} of extent {}", self.0.extent) };
+        let load = around(x, axis, self.0.extent)?;
         let mut extents = e.clone();
         extents[axis] = self.count();
         let complex = !real && (x.complex || !self.0.real);
         let kernel = RowsKernel { load, rows: self.clone(), real: !complex, from_complex: x.complex };
-        Ok(to.step(StepKernel::on(kernel, &to.target()), &extents, complex))
+        Ok(to.step(gpu.kernel(kernel), &extents, complex))
     }
+}
+
+/// The read of a value as (outer, extent, inner) around an axis.
+///
+/// # Errors
+/// The axis has another extent.
+pub(super) fn around(x: &Lowered, axis: usize, extent: usize) -> Result<Load> {
+    let e = &x.extents;
+    let three = [e[..axis].iter().product(), e[axis], e[axis + 1..].iter().product()];
+    let load = x.load().reshaped(&three).filter(|_| e[axis] == extent);
+    load.map_or_else(|| shape_err!("{e:?} has no axis {axis} of extent {extent}"), Ok)
 }
 
 impl std::fmt::Debug for Rows {
@@ -193,7 +219,7 @@ impl Kernel for RowsKernel {
     }
 
     fn held(&self) -> Vec<Held<'_>> {
-        vec![Held::Data { address: Arc::as_ptr(&self.rows.0) as usize, bytes: self.rows.bytes() }]
+        vec![self.rows.held()]
     }
 
     fn takes(&self, load: &Load, target: &Target) -> bool {

@@ -72,7 +72,7 @@ pub(super) fn method() -> Method {
 /// λ or tol negative or not finite, y of another shape than A gives, values that are not finite, a start that is not like x, or
 /// the device fails. An Aᴴ that is not A's is no error but a [`Stop::Breakdown`](crate::solve::Stop).
 pub fn cgls(a: &Linop, y: &Tensor, options: SolveOptions) -> Result<Solution> {
-    minimise(method(), a, y, options)
+    minimise(method, a, y, options)
 }
 
 /// [`cgls`] for several data in lockstep, as [`cg_many`](super::super::cg_many) does it.

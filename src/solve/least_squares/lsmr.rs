@@ -82,8 +82,8 @@ pub(super) fn method() -> Method {
 /// Those of [`cgls`](super::cgls()).
 pub fn lsmr(a: &Linop, y: &Tensor, options: SolveOptions) -> Result<Solution> {
     match damped_start("lsmr", a, y, &options)? {
-        Some((stacked, data)) => minimise(method(), &stacked, &data, options.lambda(0.0)),
-        None => minimise(method(), a, y, options),
+        Some((stacked, data)) => minimise(method, &stacked, &data, options.lambda(0.0)),
+        None => minimise(method, a, y, options),
     }
 }
 

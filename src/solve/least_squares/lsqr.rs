@@ -69,8 +69,8 @@ pub(super) fn method() -> Method {
 /// Those of [`cgls`](super::cgls()).
 pub fn lsqr(a: &Linop, y: &Tensor, options: SolveOptions) -> Result<Solution> {
     match damped_start("lsqr", a, y, &options)? {
-        Some((stacked, data)) => minimise(method(), &stacked, &data, options.lambda(0.0)),
-        None => minimise(method(), a, y, options),
+        Some((stacked, data)) => minimise(method, &stacked, &data, options.lambda(0.0)),
+        None => minimise(method, a, y, options),
     }
 }
 

@@ -12,12 +12,13 @@ pub use lsmr::{lsmr, lsmr_many};
 pub use lsqr::{lsqr, lsqr_many};
 
 use super::accuracy::{Accuracy, Look};
-use super::many::{Recurrence, alone, together};
+use super::many::{Begun, Recurrence, alone, one_space, together};
 use super::monitor::Monitor;
-use super::scale::{near_one, scale, times_power};
+use super::scale::{ask_norm, near_one, scale, times_power};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
+use crate::run::Needs;
 use crate::tensor::Tensor;
 use crate::vectors::{Layout, Pass, Scalar, Space, Vector};
 use steps::Step;
@@ -60,6 +61,10 @@ const MISMATCH: f64 = 1e-4;
 /// A square so far below ‖A‖² is none: what is left of the vector is rounding.
 const NULL: f32 = 1e-13;
 
+/// The passes that find the norm of the data, and of Aᴴ times them.
+const DATA_NORM: [usize; 2] = [Step::ScaleData as usize, Step::DataNorm as usize];
+const ADJOINT_NORM: [usize; 2] = [Step::ScaleAdjoint as usize, Step::AdjointNorm as usize];
+
 /// What is done, in order.
 #[derive(Clone, Copy)]
 enum Do {
@@ -95,20 +100,27 @@ pub(super) fn layouts() -> [Layout; 3] {
 }
 
 /// Minimises by a method.
-fn minimise(method: Method, a: &Linop, y: &Tensor, options: SolveOptions) -> Result<Solution> {
-    let mut monitor = Monitor::new(options);
-    let begun = LeastSquares::new(method, a, y, monitor.options())?.begin(y, &mut monitor)?;
-    alone(begun, monitor)
+fn minimise(method: fn() -> Method, a: &Linop, y: &Tensor, options: SolveOptions) -> Result<Solution> {
+    let needs = needs(&method(), a, y, &options)?;
+    alone(LeastSquares::new(one_space(&needs, y)?, method()), y, Monitor::new(options))
 }
 
 /// The same for several data, in lockstep.
-fn minimise_many(
-    method: impl Fn() -> Method,
-    a: &Linop,
-    ys: &[Tensor],
-    options: SolveOptions,
-) -> Result<Vec<Solution>> {
-    together(ys, options, |y, monitor| LeastSquares::new(method(), a, y, monitor.options())?.begin(y, monitor))
+fn minimise_many(method: fn() -> Method, a: &Linop, ys: &[Tensor], options: SolveOptions) -> Result<Vec<Solution>> {
+    let one = method();
+    together(ys, options, |y, options| needs(&one, a, y, options), |space, _| LeastSquares::new(space, method()))
+}
+
+/// What a method needs of the device that holds y.
+fn needs(method: &Method, a: &Linop, y: &Tensor, options: &SolveOptions) -> Result<Needs> {
+    let name = method.name;
+    options.check(name)?;
+    a.output()?.expect(y.shape()).map_err(|e| e.at(format!("{name}: y")))?;
+    let domain = (a.input()?.clone(), y.dtype());
+    options.check_start(name, &domain, &y.device())?;
+    let mut vectors = vec![(y.shape().clone(), y.dtype()); DATA];
+    vectors.extend(vec![domain; method.vectors]);
+    Ok(Needs { name, operators: vec![a.clone(), a.h()], vectors, layout: method.layout() })
 }
 
 struct LeastSquares {
@@ -127,17 +139,9 @@ struct LeastSquares {
 }
 
 impl LeastSquares {
-    fn new(method: Method, a: &Linop, y: &Tensor, options: &SolveOptions) -> Result<LeastSquares> {
-        let name = method.name;
-        options.check(name)?;
-        a.output()?.expect(y.shape()).map_err(|e| e.at(format!("{name}: y")))?;
-        let domain = (a.input()?.clone(), y.dtype());
-        options.check_start(name, &domain, &y.device())?;
-        let mut vectors = vec![(y.shape().clone(), y.dtype()); DATA];
-        vectors.extend(vec![domain; method.vectors]);
-        let space = y.device().space(&[a, &a.h()], &vectors, method.layout()).map_err(|e| e.at(name))?;
+    fn new(space: Box<dyn Space>, method: Method) -> LeastSquares {
         let accuracy = Accuracy::new();
-        Ok(LeastSquares { method, space, data: 0, operator: 0, norms: [0.0; 2], reach: 0.0, accuracy, residual: 1.0 })
+        LeastSquares { method, space, data: 0, operator: 0, norms: [0.0; 2], reach: 0.0, accuracy, residual: 1.0 }
     }
 
     fn run(&mut self, step: Step) -> Result<()> {
@@ -152,71 +156,55 @@ impl LeastSquares {
         }
     }
 
-    /// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
-    fn near_one(&mut self, passes: [Step; 2], square: Scalar) -> Result<Option<(i32, f64)>> {
-        near_one(&mut *self.space, passes.map(|step| step as usize), SCALES, square)
-    }
-
-    /// All that stands before the first iteration; with why there is none.
-    fn begin(mut self, y: &Tensor, monitor: &mut Monitor) -> Result<(LeastSquares, Option<Stop>)> {
-        let name = self.method.name;
-        self.space.set(Y, y)?;
-        self.run(Step::Zero)?;
-        let data = self.near_one([Step::ScaleData, Step::DataNorm], MISFIT).map_err(|e| e.at(format!("{name}: y")))?;
-        let Some((exponent, norm)) = data else { return Ok((self.solved(), Some(Stop::Zero))) };
+    /// From the norm of the data: what is kept of them, and Aᴴ times that; whether they are 0.
+    fn scaled(&mut self) -> Result<bool> {
+        let at = |e: crate::Error| e.at(format!("{}: y", self.method.name));
+        let Some((exponent, norm)) = near_one(&mut *self.space, DATA_NORM, SCALES, MISFIT).map_err(at)? else {
+            self.residual = 0.0;
+            return Ok(true);
+        };
         (self.data, self.norms[0]) = (exponent, norm);
         self.run(Step::KeepData)?;
         self.space.apply(1, U, S)?;
-        let adjoint = self
-            .near_one([Step::ScaleAdjoint, Step::AdjointNorm], TT)
-            .map_err(|e| e.at(format!("{name}: the adjoint of the operator on y")))?;
-        let Some((exponent, norm)) = adjoint else { return Ok((self.solved(), Some(Stop::Zero))) };
+        ask_norm(&mut *self.space, ADJOINT_NORM, SCALES)?;
+        Ok(false)
+    }
+
+    /// From the norm of Aᴴ times the data: the operator's scale; whether that is 0.
+    fn measured(&mut self, lambda: f32) -> Result<bool> {
+        let name = self.method.name;
+        let at = |e: crate::Error| e.at(format!("{name}: the adjoint of the operator on y"));
+        let Some((exponent, norm)) = near_one(&mut *self.space, ADJOINT_NORM, SCALES, TT).map_err(at)? else {
+            self.residual = 0.0;
+            return Ok(true);
+        };
         // What a number of f32 holds; a little further is as good.
         self.operator = exponent.clamp(-126, 126);
         self.norms[1] = norm * f64::from(self.operator - exponent).exp2();
-        let lambda = f64::from(monitor.options().lambda) * f64::from(2 * self.operator).exp2();
-        if !(lambda as f32).is_finite() {
+        let scaled = f64::from(lambda) * f64::from(2 * self.operator).exp2();
+        if !(scaled as f32).is_finite() {
             return value_err!(
-                "{name}: lambda = {} is beyond f32 beside an operator whose adjoint gives values near 2^{}; scale it up",
-                monitor.options().lambda,
+                "{name}: lambda = {lambda} is beyond f32 beside an operator whose adjoint gives values near 2^{}; scale it up",
                 -self.operator
             );
         }
-        self.space.set_scalar(LAMBDA, lambda as f32)?;
+        self.space.set_scalar(LAMBDA, scaled as f32)?;
         self.space.set_scalar(SCALE, (self.operator as f32).exp2())?;
-        if let Some(start) = monitor.options().start.clone() {
-            self.space.set(X, &start)?;
-            scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
-            self.run(Step::KeepStart)?;
-            let (look, _) = self.looked(0, 1.0)?;
-            if !look.residual.is_finite() {
-                return value_err!("{name}: the start holds NaN, infinite values, or such that overflow");
-            }
-            self.residual = look.residual;
-            if look.residual <= f64::from(monitor.options().tol) {
-                return Ok((self, Some(Stop::Converged)));
-            }
-            self.run(Step::Resume)?;
-        }
-        for what in self.method.begin.clone() {
-            self.does(what)?;
-        }
-        Ok((self, None))
+        Ok(false)
     }
 
-    /// x = 0 solves it.
-    fn solved(mut self) -> LeastSquares {
-        self.residual = 0.0;
-        self
+    /// From a start whose residual was asked for; whether that is small enough.
+    fn started(&mut self, monitor: &Monitor) -> Result<bool> {
+        let (look, _) = self.looked(0, 1.0)?;
+        if !look.residual.is_finite() {
+            return value_err!("{}: the start holds NaN, infinite values, or such that overflow", self.method.name);
+        }
+        self.residual = look.residual;
+        Ok(look.residual <= f64::from(monitor.options().tol))
     }
 
     /// Computes the residual of the iterate from the iterate; and whether A and Aᴴ agree on what came up.
     fn looked(&mut self, iteration: usize, recurrence: f64) -> Result<(Look, bool)> {
-        self.space.apply(0, X, Q)?;
-        self.run(Step::LookData)?;
-        self.space.apply(1, Q, S)?;
-        self.run(Step::Look)?;
-        self.run(Step::Looked)?;
         let s = self.space.scalars()?;
         self.reach = self.reach.max(s[XX.0].sqrt());
         let norm = s[LARGEST.0].sqrt();
@@ -233,6 +221,35 @@ impl LeastSquares {
 impl Recurrence for LeastSquares {
     /// Whether A and Aᴴ agree on what came up.
     type Seen = bool;
+
+    fn begin(&mut self, stage: usize, y: &Tensor, monitor: &mut Monitor) -> Result<Begun> {
+        match stage {
+            0 => {
+                self.space.set(Y, y)?;
+                self.run(Step::Zero)?;
+                ask_norm(&mut *self.space, DATA_NORM, SCALES)?;
+                return Ok(Begun::More);
+            }
+            1 if self.scaled()? => return Ok(Begun::Ended(Stop::Zero)),
+            1 => return Ok(Begun::More),
+            2 if self.measured(monitor.options().lambda)? => return Ok(Begun::Ended(Stop::Zero)),
+            2 => {
+                if let Some(start) = &monitor.options().start {
+                    self.space.set(X, start)?;
+                    scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
+                    self.run(Step::KeepStart)?;
+                    self.ask()?;
+                    return Ok(Begun::More);
+                }
+            }
+            _ if self.started(monitor)? => return Ok(Begun::Ended(Stop::Converged)),
+            _ => self.run(Step::Resume)?,
+        }
+        for at in 0..self.method.begin.len() {
+            self.does(self.method.begin[at])?;
+        }
+        Ok(Begun::Ready)
+    }
 
     fn advance(&mut self) -> Result<()> {
         for at in 0..self.method.iterate.len() {
@@ -254,6 +271,14 @@ impl Recurrence for LeastSquares {
                 value_err!("{}: the iteration overflowed at step {k}; scale the operator down", self.method.name)
             }
         }
+    }
+
+    fn ask(&mut self) -> Result<()> {
+        self.space.apply(0, X, Q)?;
+        self.run(Step::LookData)?;
+        self.space.apply(1, Q, S)?;
+        self.run(Step::Look)?;
+        self.run(Step::Looked)
     }
 
     fn look(&mut self, k: usize, recurrence: f64) -> Result<(Look, bool)> {

@@ -123,7 +123,7 @@ fn measured(work: &Work, device: &Device, roof: &Roof, pace: Pace) -> Result<Row
     let made = work.make()?;
     let (Made::Apply(a) | Made::Solve { normal: a, .. }) = &made;
     expect_memory(a, device)?;
-    let x = filled(a.input()?)?.to(device)?;
+    let x = filled(a.input()?, DType::Complex32)?.to(device)?;
     let start = Instant::now();
     let run = |a: &Linop| -> Result<()> {
         let y = a.apply(&x)?;

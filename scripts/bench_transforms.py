@@ -1,0 +1,77 @@
+"""What scripts/bench-peers runs for Fourier transforms: see there.
+
+Complex and real transforms, powers of two, 5-smooth and awkward lengths, beside FFTW (by pyFFTW, measured plans on buffers of its
+own), SciPy's pocketfft and PyTorch (MKL). What is not installed is left out and said. Theirs are without a norm where that can be
+left out, ours unitary.
+"""
+
+import numpy as np
+
+from beside import RNG, ROUNDS, THREADS, compare, module
+
+FFTW, SCIPY, TORCH = module("pyfftw"), module("scipy.fft"), module("torch")
+if TORCH:
+    TORCH.set_num_threads(THREADS)
+
+# Shape, axes that are transformed.
+COMPLEX = [
+    ((32, 256, 256), 2), ((8, 512, 512), 2), ((1, 1024, 1024), 2), ((1, 4096, 4096), 2), ((10, 320, 320), 2),
+    ((1, 128, 128, 128), 3), ((1, 256, 256, 256), 3), ((1, 160, 160, 160), 3),
+    ((4096, 256), 1), ((256, 4096), 1), ((64, 65536), 1), ((1024, 1000), 1), ((1024, 1021), 1),
+]
+REAL = [((8, 512, 512), 2), ((1, 1024, 1024), 2), ((4096, 256), 1), ((256, 4096), 1)]
+
+
+def extents(shape, last=None):
+    shape = shape[:-1] + (last,) if last else shape
+    names = ["B", "Z", "Y", "X"]
+    return " ".join(f"{n}={e}" for n, e in zip([names[0]] + names[len(names) - len(shape) + 1:], shape))
+
+
+def named(shape, axes):
+    batch = f"{shape[0]} x " if shape[0] > 1 else ""
+    return batch + " x ".join(map(str, shape[1:]))
+
+
+def complex_transforms(shape, axes):
+    x = (RNG.standard_normal(shape) + 1j * RNG.standard_normal(shape)).astype(np.complex64)
+    over = tuple(range(len(shape) - axes, len(shape)))
+    linop = {"op": "fft", "in": extents(shape), "axes": ["Z", "Y", "X"][3 - axes:]}
+    peers = []
+    if FFTW:
+        a, b = (FFTW.empty_aligned(shape, "complex64") for _ in range(2))
+        plan = FFTW.FFTW(a, b, axes=over, threads=THREADS, flags=("FFTW_MEASURE",), planning_timelimit=20)
+        a[:] = x
+        peers.append(("forward", "FFTW", plan.execute))
+    if SCIPY:
+        peers.append(("forward", "scipy.fft", lambda: SCIPY.fftn(x, axes=over, workers=THREADS)))
+    if TORCH:
+        t = TORCH.from_numpy(x)
+        peers.append(("forward", "torch.fft", lambda: TORCH.fft.fftn(t, dim=over)))
+    compare(f"fft {named(shape, axes)}", linop, {}, peers)
+
+
+def real_transforms(shape, axes):
+    x = RNG.standard_normal(shape).astype(np.float32)
+    over = tuple(range(len(shape) - axes, len(shape)))
+    linop = {"op": "rfft", "in": extents(shape), "axes": ["Z", "Y", "X"][3 - axes:]}
+    half = shape[:-1] + (shape[-1] // 2 + 1,)
+    peers = []
+    if FFTW:
+        a, b = FFTW.empty_aligned(shape, "float32"), FFTW.empty_aligned(half, "complex64")
+        plan = FFTW.FFTW(a, b, axes=over, threads=THREADS, flags=("FFTW_MEASURE",), planning_timelimit=20)
+        a[:] = x
+        peers.append(("forward", "FFTW", plan.execute))
+    if SCIPY:
+        peers.append(("forward", "scipy.fft", lambda: SCIPY.rfftn(x, axes=over, workers=THREADS)))
+    if TORCH:
+        t = TORCH.from_numpy(x)
+        peers.append(("forward", "torch.fft", lambda: TORCH.fft.rfftn(t, dim=over)))
+    compare(f"rfft {named(shape, axes)}", linop, {}, peers, real=True)
+
+
+print(f"{THREADS} threads, medians of {ROUNDS} rounds")
+for shape, axes in COMPLEX:
+    complex_transforms(shape, axes)
+for shape, axes in REAL:
+    real_transforms(shape, axes)

@@ -1,0 +1,89 @@
+"""What the scripts of bench-peers share: linops from the command line beside functions of other libraries, on the host.
+
+Rounds alternate; times are medians, ratios medians of the rounds' ratios. At the end all rows are written as JSON and as a table of
+Markdown under target/bench-peers.
+"""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+
+BINARY, ROUNDS = sys.argv[1], int(sys.argv[2])
+THREADS = int(os.environ.get("RAYON_NUM_THREADS", len(os.sched_getaffinity(0))))
+for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+    os.environ[name] = str(THREADS)
+
+import numpy as np  # noqa: E402
+
+warnings.filterwarnings("ignore")
+RUNS = 5
+RNG = np.random.default_rng(0)
+ROWS = []
+
+
+def module(name):
+    try:
+        return __import__(name, fromlist=["_"])
+    except ImportError:
+        print(f"{name} is not installed: its rows are left out", flush=True)
+        return None
+
+
+def timed(f):
+    f()
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def ours(path, real):
+    command = [BINARY, "bench", path, "--device", "host", "--runs", str(RUNS), "--json"] + ["--real"] * real
+    done = subprocess.run(command, check=True, capture_output=True)
+    return {row["direction"]: row["seconds"] for row in json.loads(done.stdout)["rows"]}
+
+
+def compare(name, linop, arrays, peers, real=False):
+    """peers: (direction, whose, function). With `real` values are real numbers for ours, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file, array in arrays.items():
+            np.save(os.path.join(folder, file), array)
+        path = os.path.join(folder, "linop.json")
+        with open(path, "w") as f:
+            json.dump(linop, f)
+        rows = []
+        for _ in range(ROUNDS):
+            row = ours(path, real)
+            for k, (_, _, f) in enumerate(peers):
+                row[k] = timed(f)
+            rows.append(row)
+    for k, (direction, whose, _) in enumerate(peers):
+        mine, theirs = (float(np.median([row[key] for row in rows])) for key in (direction, k))
+        ratio = float(np.median([row[k] / row[direction] for row in rows]))
+        ROWS.append({"work": name, "direction": direction, "ms": 1e3 * mine, "whose": whose, "theirs_ms": 1e3 * theirs, "theirs_over_ours": ratio})
+        print(
+            f"{name:44} {direction:8} {1e3 * mine:9.2f} ms   {whose:24} {1e3 * theirs:9.2f} ms   theirs / ours {ratio:6.2f}",
+            flush=True,
+        )
+
+
+@atexit.register
+def write():
+    if not ROWS:
+        return
+    what = os.path.splitext(os.path.basename(sys.argv[0]))[0].removeprefix("bench_")
+    folder = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "..", "target", "bench-peers")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, f"{what}.json"), "w") as f:
+        json.dump({"threads": THREADS, "rounds": ROUNDS, "rows": ROWS}, f, indent=1)
+    with open(os.path.join(folder, f"{what}.md"), "w") as f:
+        f.write("| work | direction | linops | beside | ms | theirs / ours |\n|---|---|---:|---|---:|---:|\n")
+        for r in ROWS:
+            f.write(f"| {r['work']} | {r['direction']} | {r['ms']:.2f} | {r['whose']} | {r['theirs_ms']:.2f} | {r['theirs_over_ours']:.2f} |\n")
