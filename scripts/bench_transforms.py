@@ -70,8 +70,35 @@ def real_transforms(shape, axes):
     compare(f"rfft {named(shape, axes)}", linop, {}, peers, real=True)
 
 
+def sense(coils, size):
+    """The normal of SENSE with every second line, as it is written by hand: maps, centred transform, mask, and back."""
+    if not TORCH:
+        return
+    maps = (RNG.standard_normal((coils, size, size)) + 1j * RNG.standard_normal((coils, size, size))).astype(np.complex64)
+    mask = np.zeros((size, size), np.float32)
+    mask[::2] = 1
+    image = f"Y={size} X={size}"
+    linop = {"op": "chain", "in": image, "linops": [
+        {"op": "diagonal", "weight": "maps.npy", "dims": "C Y X", "out": "C Y X"},
+        {"op": "fft", "axes": ["Y", "X"], "centered": True, "out": "C Ky Kx"},
+        {"op": "diagonal", "weight": "mask.npy", "dims": "Ky Kx"},
+    ]}
+    x, s, m = (TORCH.from_numpy(a) for a in (maps[0].copy(), maps, mask))
+    over = (-2, -1)
+
+    def normal():
+        y = TORCH.fft.ifftshift(s * x, dim=over)
+        y = TORCH.fft.fftshift(TORCH.fft.fftn(y, dim=over, norm="ortho"), dim=over) * m
+        y = TORCH.fft.ifftshift(y, dim=over)
+        return (s.conj() * TORCH.fft.fftshift(TORCH.fft.ifftn(y, dim=over, norm="ortho"), dim=over)).sum(0)
+
+    compare(f"SENSE normal, {coils} coils of {size}^2", linop, {"maps.npy": maps, "mask.npy": mask}, [("normal", "torch, by hand", normal)])
+
+
 print(f"{THREADS} threads, medians of {ROUNDS} rounds")
 for shape, axes in COMPLEX:
     complex_transforms(shape, axes)
 for shape, axes in REAL:
     real_transforms(shape, axes)
+for coils, size in ((8, 256), (16, 320)):
+    sense(coils, size)

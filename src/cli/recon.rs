@@ -6,6 +6,7 @@ mod conventions;
 mod density;
 mod field;
 mod finish;
+mod frames;
 mod geometry;
 mod grid;
 mod inside;
@@ -95,7 +96,8 @@ pub struct Args {
     init: Option<PathBuf>,
 
     /// The first axis of the k-space is time: a series of frames, (time, coil, ky, kx), or with --traj of (time, …, D) the samples
-    /// (time, coil, …). The output is (time, y, x); llr goes along time
+    /// (time, coil, …); of a scan (.h5) the repetitions, phases, contrasts or sets that are chosen. The output is (time, y, x), solved
+    /// for together; llr goes along time
     #[arg(long)]
     time: bool,
 
@@ -312,9 +314,17 @@ impl Args {
         let format = Format::of(&self.file).filter(|_| self.file.as_os_str() != "-");
         match format.and_then(|format| format.reader) {
             Some(Reader::Scan(_)) => {
-                if self.time {
-                    let frames = "the frames of a scan are its repetitions or phases: --repetition all, --phase all";
-                    return Err(format!("--time is for arrays (time, coil, …); {frames}"));
+                if self.time && !self.scan.several() {
+                    return Err(
+                        "--time needs the frames of a scan: its repetitions, phases, contrasts or sets, as in \
+                                --repetition all, --phase all"
+                            .into(),
+                    );
+                }
+                if self.time && (has_trajectory || self.mask.is_some()) {
+                    return Err(
+                        "--time of a scan takes its frames as they were acquired; leave --traj and --mask out".into()
+                    );
                 }
                 if let Some(name) = self.arrays.given() {
                     return Err(format!("{name} is for arrays; the axes of a scan are known"));

@@ -11,6 +11,7 @@ pub struct Line {
     pub line: u16,
     pub partition: u16,
     pub slice: u16,
+    pub repetition: u16,
     /// Coordinates of the samples, one behind the other; none of a Cartesian line.
     pub trajectory: Vec<[f32; 2]>,
     /// (coil, sample)
@@ -62,7 +63,7 @@ fn build(xml: &str, group: &str, lines: &[Line], address: u64) -> (Vec<u8>, Vec<
         let dims = if line.trajectory.is_empty() { 0 } else { 2 };
         table.extend(line.flags.to_le_bytes());
         let head = [samples, line.data.len() as u16, dims, 0, 0, samples / 2, 0];
-        let idx = [line.line, line.partition, line.slice, 0, 0, 0, 0];
+        let idx = [line.line, line.partition, line.slice, 0, 0, line.repetition, 0];
         table.extend(head.iter().chain(&idx).flat_map(|v| v.to_le_bytes()));
         let points: Vec<u8> = line.trajectory.iter().flatten().flat_map(|k| k.to_le_bytes()).collect();
         let values = line.data.iter().flatten();

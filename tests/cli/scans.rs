@@ -176,6 +176,51 @@ fn ranges_that_are_cut_short_are_told() {
     folder.misused("recon scan.h5 --time -o x.npy", "--repetition all");
 }
 
+/// Repetitions of a scan as one series: that of the same frames as an array, with their oversampling cut.
+#[test]
+fn repetitions_are_frames_of_a_series() {
+    let folder = Folder::new();
+    let kspace = simulated(&folder);
+    let acquired = |t: usize, line: &Line| (line.line as usize + t).is_multiple_of(2) || line.line.abs_diff(16) < 5;
+    let frame = |t: usize| {
+        let of = lines(&kspace, t).into_iter().filter(|line| acquired(t, line));
+        of.map(|line| Line { slice: 0, repetition: t as u16, ..line }).collect::<Vec<_>>()
+    };
+    written(&folder, "scan.h5", &header(1), &(0..3).flat_map(frame).collect::<Vec<_>>());
+    let mut array = ndarray::Array4::<Complex32>::zeros((3, 3, N, N));
+    for t in 0..3 {
+        for line in frame(t) {
+            for (coil, values) in line.data.iter().enumerate() {
+                values.iter().enumerate().for_each(|(x, v)| array[[t, coil, line.line as usize, x]] = *v);
+            }
+        }
+    }
+    folder.complex("series.npy", &array);
+    for reg in ["--lambda 0.01", "--reg llr:0.01"] {
+        let args = format!("--time --maps maps.npy {reg} --tol 1e-6 --device host --force -o");
+        folder.json(&format!("recon series.npy {args} array.npy"));
+        let text = folder.good(&format!("recon scan.h5 --repetition all {args} scan.npy"));
+        assert!(text.contains("3 frames by repetition") && text.lines().count() <= 8, "{text}");
+        let (array, scan) = (folder.read("array.npy"), folder.read("scan.npy"));
+        assert_eq!(scan.shape(), [3, N, N]);
+        assert!(distance(&scan, &array) < 1e-3, "{reg}: {}", distance(&scan, &array));
+    }
+    // Maps of all frames together.
+    folder.good("recon scan.h5 --repetition all --time --reg llr --device host -o own.npy");
+    let apart =
+        distance(&folder.read("own.npy").mapv(|v| v.norm().into()), &folder.read("scan.npy").mapv(|v| v.norm().into()));
+    assert!(apart < 0.15, "{apart}");
+    folder.good("recon scan.h5 --repetition 0:2 --time --device host -o two.npy");
+    assert_eq!(folder.read("two.npy").shape(), [2, N, N]);
+    folder.refused("recon scan.h5 --repetition 1 --time --device host -o x.npy", "a series is of several");
+    folder.misused("recon scan.h5 --repetition all --time --mask maps.npy -o x.npy", "as they were acquired");
+    // Slices are no frames.
+    let all: Vec<Line> = (0..2).flat_map(|slice| lines(&kspace, slice)).collect();
+    written(&folder, "slices.h5", &header(1), &all);
+    folder
+        .refused("recon slices.h5 --slice all --repetition all --time --device host -o x.npy", "slices are no frames");
+}
+
 #[test]
 fn files_are_inspected() {
     let folder = Folder::new();

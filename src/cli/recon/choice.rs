@@ -61,6 +61,11 @@ impl Args {
             .whiten(!self.no_whiten && !unwhitened)
     }
 
+    /// Whether more than one image is asked for by a counter that frames may have.
+    pub fn several(&self) -> bool {
+        [&self.repetition, &self.contrast, &self.set, &self.phase, &self.average].into_iter().any(Option::is_some)
+    }
+
     /// An option that is only for scans, if one was given.
     pub fn of_scans(&self) -> Option<&'static str> {
         let all =

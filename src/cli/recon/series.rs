@@ -1,5 +1,7 @@
 //! `--time`: a series of frames, each from its own samples, with a subspace where one is given.
 
+use super::frames;
+use super::maps::Shading;
 use super::report::{Job, warn_of_lambda};
 use super::{ESTIMATING, density::Density};
 use crate::cli::input::{is_bart, read};
@@ -10,6 +12,7 @@ use crate::cli::samples::read_trajectory;
 use linops::app::noncartesian::fitting_matrix;
 use linops::app::series::Series;
 use linops::app::{calibrate_maps, estimate_maps};
+use linops::io::{Format, Reader, ScanInfo};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
 use ndarray::{Array, ArrayD, Axis, Dimension, Ix2, Ix3, Ix4, IxDyn};
@@ -18,36 +21,29 @@ use serde_json::{Map, json};
 use std::path::Path;
 
 /// What the frames are made of.
-struct Frames {
+pub(super) struct Frames {
     /// (time, coil, …).
-    kspace: ArrayD<Complex32>,
-    series: Series,
+    pub kspace: ArrayD<Complex32>,
+    pub series: Series,
     /// Dims of a frame.
-    axes: &'static str,
-    facts: Vec<(&'static str, String)>,
+    pub axes: &'static str,
+    pub facts: Vec<(&'static str, String)>,
+    /// Of a scan.
+    pub info: Option<ScanInfo>,
+    pub shading: Option<Shading>,
 }
 
 pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
-    let Job { args, device, printer, warnings, .. } = job;
-    if is_bart(&args.file) {
-        return Err(Error::file(
-            &args.file,
-            "a series is read from .npy: (time, coil, ky, kx), or (time, coil, …) with --traj",
-        ));
-    }
-    let mut kspace = complex(&args.file, read(&args.file)?)?;
-    let bad = finite(&args.file, &mut kspace, &["time", "coil"], args.allow_nan)?;
-    if !bad.is_empty() {
-        printer.field("", format_args!("{} NaN or infinite, set to 0", count_of(bad.len(), "value")));
-    }
-    let Frames { kspace, mut series, axes, facts } = match &args.noncartesian.traj {
-        Some(_) => samples(&job, kspace)?,
-        None => grid(&job, with_rank(&args.file, kspace, "k-space", "(time, coil, ky, kx)")?)?,
+    let frames = match Format::of(&job.args.file).and_then(|format| format.reader) {
+        Some(Reader::Scan(_)) => frames::of_scan(&job)?,
+        _ => of_arrays(&job)?,
     };
+    let Job { args, device, printer, warnings, .. } = job;
+    let mut series = frames.series.clone();
     let mut json_facts =
         Map::from_iter([("device".into(), json!(device.name())), ("lanes".into(), json!(args.common.lanes()))]);
-    for (name, value) in facts {
-        printer.field(name, &value);
+    for (name, value) in &frames.facts {
+        printer.field(name, value);
         json_facts.insert(name.replace('-', "_"), json!(value));
     }
     let mut front = "T";
@@ -59,17 +55,46 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     }
     let extents = series.linop().input()?.extents().to_vec();
     job.expect_start(&extents)?;
-    args.finishing.on_grid(&mut job.finish, &extents[1..], None)?;
-    let dims = format!("{front} {axes}");
+    args.finishing.on_grid(&mut job.finish, &extents[1..], frames.info.as_ref())?;
+    let dims = format!("{front} {}", frames.axes);
+    let kspace = frames.kspace.view();
     if args.regularise.is_asked() {
         let asked = args.regularisation();
         let start = job.start.clone();
         let start = start.as_ref().map(|x| x.view());
-        return job.regularise(&dims, json_facts, |o| series.regularised(kspace.view(), &asked, start, o, device));
+        return job.regularise(&dims, json_facts, |o| {
+            let mut found = series.regularised(kspace, &asked, start, o, device)?;
+            frames.shade(&mut found.image);
+            Ok(found)
+        });
     }
     let lambda = args.lambda.unwrap_or(options.lambda * series.scale());
     warn_of_lambda(lambda, series.scale(), warnings);
-    job.solve(options.lambda(lambda), "", &dims, json_facts, |o| series.solve(kspace.view(), o, device))
+    job.solve(options.lambda(lambda), "", &dims, json_facts, |o| {
+        let mut found = series.solve(kspace, o, device)?;
+        frames.shade(&mut found.image);
+        Ok(found)
+    })
+}
+
+/// Frames of arrays.
+fn of_arrays(job: &Job) -> Result<Frames> {
+    let Job { args, printer, .. } = job;
+    if is_bart(&args.file) {
+        return Err(Error::file(
+            &args.file,
+            "a series is read from .npy: (time, coil, ky, kx), or (time, coil, …) with --traj; or from the scan of an HDF5 file",
+        ));
+    }
+    let mut kspace = complex(&args.file, read(&args.file)?)?;
+    let bad = finite(&args.file, &mut kspace, &["time", "coil"], args.allow_nan)?;
+    if !bad.is_empty() {
+        printer.field("", format_args!("{} NaN or infinite, set to 0", count_of(bad.len(), "value")));
+    }
+    match &args.noncartesian.traj {
+        Some(_) => samples(job, kspace),
+        None => grid(job, with_rank(&args.file, kspace, "k-space", "(time, coil, ky, kx)")?),
+    }
 }
 
 /// Frames on a grid.
@@ -115,7 +140,7 @@ fn grid(job: &Job, kspace: Array<Complex32, Ix4>) -> Result<Frames> {
     ];
     let series = Series::cartesian(maps.view(), masks.view())?;
     let kspace = (&kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1))).into_dyn();
-    Ok(Frames { kspace, series, axes: "Ny Nx", facts })
+    Ok(Frames { kspace, series, axes: "Ny Nx", facts, info: None, shading: None })
 }
 
 /// Frames along trajectories (time, …, D).
@@ -199,7 +224,8 @@ fn samples(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
         ("maps", maps_from(job, "from all frames")),
     ];
     let series = Series::samples(maps.view(), trajectory.view(), density.view(), own.nufft())?;
-    Ok(Frames { kspace, series, axes: ["Nx", "Ny Nx", "Nz Ny Nx"][d - 1], facts })
+    let axes = ["Nx", "Ny Nx", "Nz Ny Nx"][d - 1];
+    Ok(Frames { kspace, series, axes, facts, info: None, shading: None })
 }
 
 fn maps_from(job: &Job, estimated: &str) -> String {

@@ -1,0 +1,129 @@
+//! The frames of a series that a scan holds as its repetitions, phases, contrasts or sets.
+
+use super::grid::nonzero;
+use super::maps::Maps;
+use super::report::Job;
+use super::series::Frames;
+use crate::cli::grids::read_maps;
+use crate::cli::kspace::{Input, Inputs, Kspace, finite, not_acquired, read_inputs};
+use crate::cli::printer::count_of;
+use linops::app::series::Series;
+use linops::{Error, Result};
+use ndarray::{Array3, ArrayD, Axis, IxDyn};
+use num_complex::Complex32;
+
+/// What a frame is on, and its values (coil, ky, kx).
+struct Frame {
+    kspace: ArrayD<Complex32>,
+    mask: ArrayD<f32>,
+}
+
+/// Reads the frames of a scan on a grid: pre-whitened and cut as its single images are, with the maps that a file gives or that all
+/// frames together show.
+pub(super) fn of_scan(job: &Job) -> Result<Frames> {
+    let (args, path) = (job.args, &job.args.file);
+    args.noncartesian.expect_none(path)?;
+    args.units.expect_none(path)?;
+    let inputs = read_inputs(path, None, &args.arrays, &args.scan.choice(false))?;
+    inputs.warnings().into_iter().for_each(|warning| job.warnings.say(warning));
+    let Inputs { axes, images, .. } = inputs;
+    let [(axis, _)] = axes.as_slice() else {
+        let several = axes.iter().map(|(name, values)| format!("{} of {name}", values.len())).collect::<Vec<_>>();
+        let message = match several.is_empty() {
+            true => "holds one image of these counters, and a series is of several".to_string(),
+            false => {
+                format!("a series has one axis of frames, and this is {}; choose one of the others", several.join(", "))
+            }
+        };
+        return Err(Error::file(path, message));
+    };
+    if *axis == "slice" {
+        return Err(Error::file(path, "slices are no frames of a series; choose one by --slice"));
+    }
+    let missing = images.iter().filter(|image| image.is_none()).count();
+    let mut kept: Option<Kspace> = None;
+    let mut frames: Vec<Option<Frame>> = Vec::new();
+    for image in images {
+        let Some(image) = image else {
+            frames.push(None);
+            continue;
+        };
+        let Input::Grid(mut kspace) = image else {
+            let message = "the frames lie along trajectories; a series of those is read from .npy, with --traj";
+            return Err(Error::file(path, message));
+        };
+        frames.push(Some(frame(job, &mut kspace)?));
+        kept.get_or_insert(*kspace);
+    }
+    let (Some(first), Some(own)) = (frames.iter().flatten().next(), &mut kept) else {
+        return Err(Error::file(path, "none of the images that are asked for is in the file"));
+    };
+    let extents = first.kspace.shape().to_vec();
+    let [coils, ny, nx] = *extents.as_slice() else {
+        return Err(Error::file(path, format!("its frames are volumes of {extents:?}; a series is of slices")));
+    };
+    if let Some(other) = frames.iter().flatten().find(|f| f.kspace.shape() != extents) {
+        let message = format!("its frames have different extents, {extents:?} and {:?}", other.kspace.shape());
+        return Err(Error::file(path, message));
+    }
+    let mut kspace = ArrayD::<Complex32>::zeros(IxDyn(&[frames.len(), coils, ny, nx]));
+    let mut masks = Array3::<f32>::zeros((frames.len(), ny, nx));
+    for (t, frame) in frames.iter().enumerate() {
+        if let Some(frame) = frame {
+            kspace.index_axis_mut(Axis(0), t).assign(&frame.kspace);
+            masks.index_axis_mut(Axis(0), t).assign(&frame.mask);
+        }
+    }
+    // Maps are those of all frames.
+    (own.values, own.place) = (first.kspace.clone(), None);
+    let mut notes = std::mem::take(&mut own.notes);
+    let whitening = own.info.as_ref().and_then(|info| info.whitening.as_ref());
+    let maps = match &args.maps {
+        Some(file) => Maps::given(args, file, read_maps(file, own, &args.arrays, &mut notes)?, whitening, &mut notes)?,
+        None => {
+            // The mean of what was sampled: the frames together see more of k-space than one.
+            let count = masks.sum_axis(Axis(0)).into_dyn();
+            let mean = kspace.sum_axis(Axis(0)) / &count.mapv(|n| Complex32::from(n.max(1.0)));
+            Maps::found(args, &mean, &count.mapv(|n| n.min(1.0)), None, whitening)?
+        }
+    };
+    let Some(values) = &maps.values else { return Err(Error::Value("a series takes coil maps".into())) };
+    let sets = values.len_of(Axis(1));
+    if sets > 1 {
+        return Err(Error::Value(format!("{sets} sets of coil maps; a series takes one")));
+    }
+    let values = values.index_axis(Axis(1), 0);
+    let maps3 = values.into_dimensionality().map_err(|e| Error::Shape(e.to_string()))?;
+    let series = Series::cartesian(maps3, masks.view())?;
+    let sampled = masks.iter().filter(|v| **v != 0.0).count();
+    let summary = own.info.as_ref().map(|info| info.summary.clone()).unwrap_or_default();
+    let lost = if missing > 0 { format!("; {} without data", count_of(missing, "frame")) } else { String::new() };
+    let said = [vec![format!("{summary}; {} by {axis}{lost}", count_of(frames.len(), "frame"))], notes].concat();
+    let facts = vec![
+        ("k-space", said.join("; ")),
+        ("mask", format!("{sampled} of {} locations, as acquired", masks.len())),
+        ("maps", maps.from.clone()),
+    ];
+    let (info, shading) = (own.info.clone(), maps.shading);
+    Ok(Frames { kspace, series, axes: "Ny Nx", facts, info, shading })
+}
+
+/// One frame, without what is not finite.
+fn frame(job: &Job, kspace: &mut Kspace) -> Result<Frame> {
+    let names = kspace.names();
+    let bad = finite(&job.args.file, &mut kspace.values, &names, job.args.allow_nan)?;
+    not_acquired(&mut kspace.values, &bad);
+    let values = std::mem::replace(&mut kspace.values, ArrayD::zeros(IxDyn(&[0])));
+    let mut mask = kspace.sampled.take().unwrap_or_else(|| nonzero(&values));
+    bad.iter().for_each(|at| mask[&at[1..]] = 0.0);
+    Ok(Frame { kspace: values, mask })
+}
+
+impl Frames {
+    /// What an image is multiplied by in the end.
+    pub fn shade(&self, image: &mut ArrayD<Complex32>) {
+        if let Some(shading) = &self.shading {
+            shading.shade(image);
+        }
+    }
+}
