@@ -24,7 +24,7 @@ fn sense(n: usize) -> Result<Linop> {
     let image = format!("Y={n} X={n}");
     let coils = format!("C=4 {image}");
     let maps = linop::diagonal(&*image, &Tensor::from_slice(&*coils, &values(4 * n * n, 1))?)?;
-    let f = linop::fft(&*coils, "Y X", FftOptions::default().centered(true))?.out("Ky Kx")?;
+    let f = linop::fft(&*coils, "Y X", FftOptions::default().centered(true))?.out("C Ky Kx")?;
     let lines: Vec<Complex32> = (0..n).map(|y| Complex32::from(((y % 2) as f32 - 1.0).abs())).collect();
     let mask = linop::diagonal(f.output()?, &Tensor::from_slice(format!("Ky={n}"), &lines)?)?;
     Ok((mask * f * maps).n())

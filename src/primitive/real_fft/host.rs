@@ -13,10 +13,56 @@ use std::sync::Arc;
 /// Outer indices that keep the cores busy.
 const BUSY: usize = 8;
 
-/// The transform, and the factors behind it.
+/// The transform, what it reads, and the factors behind it.
 pub(super) struct Tables<T: Real> {
     fft: Arc<dyn Fft<T>>,
+    read: Read<T>,
     turns: Vec<Complex<T>>,
+}
+
+/// What each value is made of that is transformed.
+enum Read<T> {
+    /// Pairs of real values as they lie.
+    Pairs,
+    /// One value times a real factor.
+    One(Vec<(u32, T)>),
+    /// Of real values one for the real part and one for the imaginary part, each times a factor.
+    Parts(Vec<[(u32, T); 2]>),
+    /// More.
+    Sums,
+}
+
+impl<T: Real> Read<T> {
+    fn of(before: &Before, from_complex: bool) -> Read<T> {
+        let Before::Rows(rows) = before else { return Read::Pairs };
+        let mut parts = Vec::with_capacity(rows.count());
+        for k in 0..rows.count() {
+            let mut own = [(0, T::zero()); 2];
+            for t in rows.row(k).filter(|t| t.by.re != 0.0 || t.by.im != 0.0) {
+                let (part, by) = if t.by.im == 0.0 { (0, t.by.re) } else { (1, t.by.im) };
+                let whole = t.by.re != 0.0 && t.by.im != 0.0;
+                if whole || t.conjugated || own[part].1 != T::zero() {
+                    return Read::Sums;
+                }
+                own[part] = (t.index as u32, T::of(by));
+            }
+            parts.push(own);
+        }
+        match from_complex {
+            false => Read::Parts(parts),
+            true if parts.iter().all(|p| p[1].1 == T::zero()) => Read::One(parts.into_iter().map(|p| p[0]).collect()),
+            true => Read::Sums,
+        }
+    }
+
+    /// Bytes of it.
+    fn bytes(&self) -> usize {
+        match self {
+            Read::Pairs | Read::Sums => 0,
+            Read::One(all) => size_of_val(&all[..]),
+            Read::Parts(all) => size_of_val(&all[..]),
+        }
+    }
 }
 
 impl HostLoops for LineKernel {
@@ -25,7 +71,7 @@ impl HostLoops for LineKernel {
     fn tables<T: Real>(&self) -> Tables<T> {
         let fft = FftPlanner::new().plan_fft_forward(self.length);
         let turns = self.turns().map(|w| Complex::new(T::of_f64(w.re), T::of_f64(w.im))).collect();
-        Tables { fft, turns }
+        Tables { fft, read: Read::of(&self.before, self.from_complex), turns }
     }
 
     fn run<T: Real, E: Elem<T>>(&self, tables: &Tables<T>, sources: &[Option<Slice<T>>], _: &mut [T], to: Place<E>) {
@@ -40,7 +86,7 @@ impl HostLoops for LineKernel {
         let width = COLUMNS.min(self.load.extents[2]);
         let complex = 2 * size_of::<f32>();
         // What a convolution in place of a transform takes is within the bound of its tables.
-        let line = (self.load.extents[1] + 1 + self.pitch() + self.count()) * complex + element;
+        let line = (self.load.extents[1] + self.pitch()) * complex + (self.count() + GAP + 1) * element;
         let lists = match self.load.extents[2] > 1 && self.load.extents[0] < BUSY {
             true => self.load.extents[2].div_ceil(COLUMNS) * (24 + 16 * self.count()),
             false => 0,
@@ -49,7 +95,8 @@ impl HostLoops for LineKernel {
     }
 
     fn table_bytes(&self) -> u64 {
-        (line_bytes::<f32>(self.length) + self.turns().count() * 2 * size_of::<f32>()) as u64
+        let read = Read::<f32>::of(&self.before, self.from_complex).bytes();
+        (line_bytes::<f32>(self.length) + read + self.turns().count() * 2 * size_of::<f32>()) as u64
     }
 }
 
@@ -59,8 +106,9 @@ struct Scratch<X, T, E> {
     x: Vec<X>,
     /// Lines of complex values, one for each column.
     z: Vec<Complex<T>>,
-    /// Of one row of results.
+    /// Lines of results, and a row of them.
     y: Vec<E>,
+    row: Vec<E>,
     fft: Vec<Complex<T>>,
 }
 
@@ -77,7 +125,8 @@ impl LineKernel {
         let scratch = || Scratch {
             x: vec![X::null(); extent * width],
             z: vec![Complex::new(T::zero(), T::zero()); self.pitch() * width],
-            y: vec![E::null(); width],
+            y: vec![E::null(); if inner > 1 { (count + GAP) * width } else { 0 }],
+            row: vec![E::null(); width],
             fft: vec![Complex::new(T::zero(), T::zero()); tables.fft.get_inplace_scratch_len()],
         };
         let plain = reader.plain::<X>();
@@ -93,7 +142,7 @@ impl LineKernel {
                             &s.x[..]
                         }
                     };
-                    self.before::<T, X>(x, 1, &mut s.z);
+                    self.before::<T, X>(tables, x, 1, &mut s.z);
                     self.transform(tables, &mut s.z[..self.sets * self.length], &mut s.fft);
                     self.line_after(tables, &s.z, y);
                 }
@@ -109,11 +158,16 @@ impl LineKernel {
                     None => reader.read(at, x),
                 }
             }
-            self.before::<T, X>(x, width, &mut s.z);
-            for line in s.z.chunks_exact_mut(self.pitch()).take(width) {
+            self.before::<T, X>(tables, x, width, &mut s.z);
+            for (line, y) in s.z.chunks_exact_mut(self.pitch()).zip(s.y.chunks_exact_mut(count + GAP)).take(width) {
                 self.transform(tables, &mut line[..self.sets * self.length], &mut s.fft);
+                self.line_after(tables, line, &mut y[..count]);
             }
-            self.columns_after(tables, &s.z, &mut s.y[..width], write);
+            let row = &mut s.row[..width];
+            for k in 0..count {
+                row.iter_mut().zip(s.y.chunks_exact(count + GAP)).for_each(|(row, y)| *row = y[k]);
+                write(k, row);
+            }
         };
         if outer >= BUSY {
             dst.par_chunks_exact_mut(count * inner).enumerate().for_each_init(scratch, |s, (o, part)| {
@@ -143,25 +197,34 @@ impl LineKernel {
     }
 
     /// The lines of complex values of so many columns, from (extent, width).
-    fn before<T: Real, X: Elem<T>>(&self, x: &[X], width: usize, z: &mut [Complex<T>]) {
+    fn before<T: Real, X: Elem<T>>(&self, tables: &Tables<T>, x: &[X], width: usize, z: &mut [Complex<T>]) {
         let pitch = self.pitch();
-        match &self.before {
-            Before::Pairs => {
-                // Values are real: pairs of them are complex numbers as they lie.
-                let x = X::flat(x);
-                if width == 1 {
-                    for (z, x) in z.iter_mut().zip(x.chunks_exact(2)) {
-                        *z = Complex::new(x[0], x[1]);
-                    }
-                    return;
-                }
-                for (p, x) in x.chunks_exact(2 * width).enumerate() {
-                    let (re, im) = x.split_at(width);
-                    re.iter().zip(im).enumerate().for_each(|(c, (re, im))| z[c * pitch + p] = Complex::new(*re, *im));
+        let row = |n: u32| &x[n as usize * width..][..width];
+        match (&tables.read, &self.before) {
+            (Read::One(all), _) if width == 1 => {
+                for (z, (n, by)) in z.iter_mut().zip(all) {
+                    *z = complex(x[*n as usize]) * *by;
                 }
             }
-            Before::Rows(rows) if width == 1 => rows.make(&|t: &Term, x: X| product::<T, X>(t, x), x, z),
-            Before::Rows(rows) => {
+            (Read::One(all), _) => {
+                for (p, (n, by)) in all.iter().enumerate() {
+                    row(*n).iter().enumerate().for_each(|(c, x)| z[c * pitch + p] = complex(*x) * *by);
+                }
+            }
+            (Read::Parts(all), _) if width == 1 => {
+                let x = X::flat(x);
+                for (z, [re, im]) in z.iter_mut().zip(all) {
+                    *z = Complex::new(x[re.0 as usize] * re.1, x[im.0 as usize] * im.1);
+                }
+            }
+            (Read::Parts(all), _) => {
+                for (p, [re, im]) in all.iter().enumerate() {
+                    let parts = X::flat(row(re.0)).iter().zip(X::flat(row(im.0)));
+                    parts.enumerate().for_each(|(c, (x, y))| z[c * pitch + p] = Complex::new(*x * re.1, *y * im.1));
+                }
+            }
+            (Read::Sums, Before::Rows(rows)) if width == 1 => rows.make(&|t: &Term, x: X| product::<T, X>(t, x), x, z),
+            (Read::Sums, Before::Rows(rows)) => {
                 for p in 0..rows.count() {
                     let mut sum = [Complex::new(T::zero(), T::zero()); COLUMNS];
                     for t in rows.row(p) {
@@ -169,6 +232,18 @@ impl LineKernel {
                         sum.iter_mut().zip(x).for_each(|(s, x)| *s = *s + product::<T, X>(&t, *x));
                     }
                     sum.iter().take(width).enumerate().for_each(|(c, s)| z[c * pitch + p] = *s);
+                }
+            }
+            // Values are real: pairs of them are complex numbers as they lie.
+            (Read::Pairs | Read::Sums, _) if width == 1 => {
+                for (z, x) in z.iter_mut().zip(X::flat(x).chunks_exact(2)) {
+                    *z = Complex::new(x[0], x[1]);
+                }
+            }
+            (Read::Pairs | Read::Sums, _) => {
+                for (p, x) in X::flat(x).chunks_exact(2 * width).enumerate() {
+                    let (re, im) = x.split_at(width);
+                    re.iter().zip(im).enumerate().for_each(|(c, (re, im))| z[c * pitch + p] = Complex::new(*re, *im));
                 }
             }
         }
@@ -188,41 +263,6 @@ impl LineKernel {
             After::Rows(rows) => rows.make(&|t: &Term, z: Complex<T>| E::complex(product::<T, _>(t, z)), z, y),
         }
     }
-
-    /// The results of several, row by row.
-    fn columns_after<T: Real, E: Elem<T>>(
-        &self,
-        tables: &Tables<T>,
-        z: &[Complex<T>],
-        y: &mut [E],
-        write: &mut dyn FnMut(usize, &[E]),
-    ) {
-        let (pitch, width) = (self.pitch(), y.len());
-        match &self.after {
-            After::Half => {
-                let m = self.length;
-                let mut other = [E::null(); COLUMNS];
-                for (k, w) in tables.turns.iter().enumerate() {
-                    for (c, (low, high)) in y.iter_mut().zip(&mut other).enumerate() {
-                        let made = half(z[c * pitch + k], z[c * pitch + (m - k) % m], *w);
-                        (*low, *high) = (E::complex(made.0), E::complex(made.1));
-                    }
-                    write(k, y);
-                    write(m - k, &other[..width]);
-                }
-            }
-            After::Rows(rows) => {
-                for k in 0..rows.count() {
-                    y.fill(E::null());
-                    for t in rows.row(k) {
-                        let z = z[t.index..].iter().step_by(pitch);
-                        y.iter_mut().zip(z).for_each(|(y, z)| *y = *y + E::complex(product::<T, _>(&t, *z)));
-                    }
-                    write(k, y);
-                }
-            }
-        }
-    }
 }
 
 /// X[k] and X[m − k] of Z[k] and Z[m − k].
@@ -233,6 +273,15 @@ fn half<T: Real>(z: Complex<T>, other: Complex<T>, w: Complex<T>) -> (Complex<T>
     let odd = (z - other.conj()) * half;
     let odd = w * Complex::new(odd.im, -odd.re);
     (even + odd, (even - odd).conj())
+}
+
+/// A value that is complex.
+#[inline(always)]
+fn complex<T: Real, X: Elem<T>>(x: X) -> Complex<T> {
+    match X::flat(&[x]) {
+        [re, im] => Complex::new(*re, *im),
+        other => Complex::new(other[0], T::zero()),
+    }
 }
 
 /// A term of a row, in the precision of the run.
