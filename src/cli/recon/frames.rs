@@ -26,7 +26,8 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
     args.units.expect_none(path)?;
     let inputs = read_inputs(path, None, &args.arrays, &args.scan.choice(false))?;
     inputs.warnings().into_iter().for_each(|warning| job.warnings.say(warning));
-    let Inputs { axes, images, .. } = inputs;
+    let Inputs { mut axes, images, .. } = inputs;
+    axes.retain(|(_, values)| values.len() > 1);
     let [(axis, _)] = axes.as_slice() else {
         let several = axes.iter().map(|(name, values)| format!("{} of {name}", values.len())).collect::<Vec<_>>();
         let message = match several.is_empty() {
