@@ -20,6 +20,9 @@ const ALIASED: usize = 256;
 /// Blocks up to this many elements are one task each; larger ones are cut along every axis.
 const BLOCK: usize = 1 << 18;
 
+/// Tasks that there are at least, where blocks are small.
+const TASKS: usize = 16;
+
 /// So many blocks keep the cores busy; fewer are cut along every axis, too, unless they are as small as this.
 const BLOCKS: usize = 4;
 const SMALL: usize = 1 << 13;
@@ -124,10 +127,13 @@ impl<T: Real> AxisPlans<T> {
     pub fn run(&self, reader: &Reader<T>, post: &Weights, dst: &mut [Complex<T>]) {
         if self.by_blocks(dst.len()) {
             let workspace = || Vec::with_capacity(self.scratch());
-            dst.par_chunks_mut(self.block).enumerate().for_each_init(workspace, |scratch, (b, block)| {
-                reader.read(b * self.block, block);
-                self.axes.iter().for_each(|axis| axis.live_lines(block, scratch));
-                post.apply(b * self.block, block);
+            // Small ones go several to a task.
+            let several = (CHUNK / self.block).min(dst.len() / (TASKS * self.block)).max(1);
+            let task = several * self.block;
+            dst.par_chunks_mut(task).enumerate().for_each_init(workspace, |scratch, (t, blocks)| {
+                reader.read(t * task, blocks);
+                self.axes.iter().for_each(|axis| axis.live_lines(blocks, scratch));
+                post.apply(t * task, blocks);
             });
             return;
         }
@@ -139,6 +145,9 @@ impl<T: Real> AxisPlans<T> {
                 // Whole lines, several to a task.
                 let lines = (CHUNK / axis.n).max(1);
                 dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(workspace, |scratch, (c, part)| {
+                    if axis.as_it_lies() {
+                        return axis.lines(part, scratch);
+                    }
                     let part = part.chunks_exact_mut(axis.n).enumerate();
                     let live = part.filter(|(k, _)| axis.is_live(c * lines + k));
                     live.for_each(|(_, line)| axis.lines(line, scratch));
@@ -206,13 +215,21 @@ impl<T: Real> Axis<T> {
         self.columns.iter().map(|c| c.len().div_ceil(COLUMNS)).sum()
     }
 
+    /// Whether lines are transformed as they lie, so that many are one call.
+    fn as_it_lies(&self) -> bool {
+        self.inner == 1 && self.shift == 0 && self.live.is_empty()
+    }
+
     /// Transforms the lines of a block.
     pub fn live_lines(&self, block: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+        if self.as_it_lies() {
+            return self.lines(block, scratch);
+        }
         let parts = block.chunks_exact_mut(self.n * self.inner).enumerate();
         parts.filter(|(k, _)| self.is_live(*k)).for_each(|(_, part)| self.lines(part, scratch));
     }
 
-    /// Transforms all lines of (n, inner).
+    /// Transforms all lines of (n, inner); those that follow one another as they lie may be several.
     fn lines(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         let (n, inner, c) = (self.n, self.inner, self.shift);
         self.reserve(COLUMNS.min(inner), scratch);
