@@ -4,9 +4,12 @@ Convolutions beside PyTorch and SciPy, wavelets beside PyWavelets, projections b
 PyLops, patches beside SigPy, matrix products beside NumPy and PyTorch, real transforms and warps beside SciPy, sums between points beside FINUFFT. What is not installed is left out and said. Times are those of the host, medians over alternating rounds.
 """
 
-import numpy as np
+import sys
 
-from beside import RNG, ROUNDS, THREADS, compare, module
+# First: it says how many threads libraries have.
+from beside import RNG, ROUNDS, RUNS, THREADS, compare, module
+
+import numpy as np  # isort: skip
 
 
 def convolutions():

@@ -5,9 +5,10 @@ own), SciPy's pocketfft and PyTorch (MKL). What is not installed is left out and
 left out, ours unitary.
 """
 
-import numpy as np
-
+# First: it says how many threads libraries have.
 from beside import RNG, ROUNDS, THREADS, compare, module
+
+import numpy as np  # isort: skip
 
 FFTW, SCIPY, TORCH = module("pyfftw"), module("scipy.fft"), module("torch")
 if TORCH:
@@ -22,13 +23,12 @@ COMPLEX = [
 REAL = [((8, 512, 512), 2), ((1, 1024, 1024), 2), ((4096, 256), 1), ((256, 4096), 1)]
 
 
-def extents(shape, last=None):
-    shape = shape[:-1] + (last,) if last else shape
+def extents(shape):
     names = ["B", "Z", "Y", "X"]
     return " ".join(f"{n}={e}" for n, e in zip([names[0]] + names[len(names) - len(shape) + 1:], shape))
 
 
-def named(shape, axes):
+def named(shape):
     batch = f"{shape[0]} x " if shape[0] > 1 else ""
     return batch + " x ".join(map(str, shape[1:]))
 
@@ -48,7 +48,7 @@ def complex_transforms(shape, axes):
     if TORCH:
         t = TORCH.from_numpy(x)
         peers.append(("forward", "torch.fft", lambda: TORCH.fft.fftn(t, dim=over)))
-    compare(f"fft {named(shape, axes)}", linop, {}, peers)
+    compare(f"fft {named(shape)}", linop, {}, peers)
 
 
 def real_transforms(shape, axes):
@@ -67,7 +67,7 @@ def real_transforms(shape, axes):
     if TORCH:
         t = TORCH.from_numpy(x)
         peers.append(("forward", "torch.fft", lambda: TORCH.fft.rfftn(t, dim=over)))
-    compare(f"rfft {named(shape, axes)}", linop, {}, peers, real=True)
+    compare(f"rfft {named(shape)}", linop, {}, peers, real=True)
 
 
 def sense(coils, size):

@@ -76,7 +76,8 @@ def compare(name, linop, arrays, peers, real=False):
 
 @atexit.register
 def write():
-    if not ROWS:
+    # Works that are named are no table.
+    if not ROWS or sys.argv[3:]:
         return
     what = os.path.splitext(os.path.basename(sys.argv[0]))[0].removeprefix("bench_")
     folder = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "..", "target", "bench-peers")

@@ -80,7 +80,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let (y, report) = match &tiles {
         Some(budget) => (linop.apply_within(&x, &device, budget.bytes)?, ApplyReport::default()),
         None => {
-            expect_memory(&linop, &device)?;
+            expect_memory(&linop, x.dtype(), &device)?;
             linop.apply_reported(&x.to(&device)?)?
         }
     };

@@ -82,7 +82,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let a = Linop::from_file(file)?;
     let wait = progress::spinner("measuring");
     let mut rows = Vec::new();
-    for (direction, linop, dtype) in directions(&a, args.real, |a, dtype| a.plan(&device, dtype))? {
+    for (direction, linop, dtype) in directions(&a, args.real)? {
         rows.push(measure(direction, (&linop, dtype), &device, args.runs.get())?);
     }
     wait.finish_and_clear();
@@ -135,7 +135,7 @@ pub fn filled(shape: &Shape, dtype: DType) -> Result<Tensor> {
 }
 
 fn measure(direction: &'static str, (linop, dtype): (&Linop, DType), device: &Device, most: usize) -> Result<Row> {
-    expect_memory(linop, device)?;
+    expect_memory(linop, dtype, device)?;
     let plan = linop.plan(device, dtype)?;
     let cost = plan.cost();
     let x = filled(linop.input()?, dtype)?.to(device)?;

@@ -4,7 +4,7 @@ use super::common::{Common, expect_memory};
 use super::printer::{Printer, complain};
 use super::{DONE, FAILED};
 use linops::check::{Report, dot_test, normal_test};
-use linops::{Error, Linop, Result};
+use linops::{DType, Error, Linop, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let devices = args.common.devices()?;
     let (mut able, mut left_out) = (Vec::new(), Vec::new());
     for device in devices {
-        match expect_memory(&linop.n(), &device) {
+        match expect_memory(&linop.n(), DType::Complex32, &device) {
             // Where no device was named, those count that can run it: kernels of one's own are for GPUs.
             Err(e) if !args.common.names_device() && matches!(e.root(), Error::Device(_)) => left_out.push((device, e)),
             other => other.map(|()| able.push(device))?,

@@ -104,9 +104,9 @@ impl Common {
 
 /// Checks that what a linop needs can be had at all: a linop file of a few bytes may ask for terabytes, and an allocation
 /// that fails later ends the program without a message.
-pub fn expect_memory(linop: &Linop, device: &Device) -> Result<()> {
+pub fn expect_memory(linop: &Linop, dtype: DType, device: &Device) -> Result<()> {
     // Some constants are made when it runs.
-    let needed = MemoryUse::of(&linop.plan(device, DType::Complex32)?)?.peak();
+    let needed = MemoryUse::of(&linop.plan(device, dtype)?)?.peak();
     let (input, output) = (linop.input()?, linop.output()?);
     expect_bytes(needed, || format!("{} from {input} to {output}", linop.label()))
 }

@@ -122,7 +122,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let what = "the host runs no kernels; choose a GPU by --device gpu, or a kind of one by --for";
         return Err(Error::Device(what.into()));
     }
-    let directions = directions(&linop, args.real, |a, dtype| planned.plan(a, dtype))?;
+    let directions = directions(&linop, args.real)?;
     let mut profiler = match &planned {
         Planned::On(device) => args.profile.begin(device, &directions, &files)?,
         Planned::For(_) => None,

@@ -322,9 +322,7 @@ impl Args {
                     );
                 }
                 if self.time && (has_trajectory || self.mask.is_some()) {
-                    return Err(
-                        "--time of a scan takes its frames as they were acquired; leave --traj and --mask out".into()
-                    );
+                    return Err(frames::ACQUIRED.into());
                 }
                 if let Some(name) = self.arrays.given() {
                     return Err(format!("{name} is for arrays; the axes of a scan are known"));

@@ -13,6 +13,9 @@ pub struct PlanOptions {
     pub queues: usize,
     /// Where kernels between grids and points take weights from, wherever both ways are offered; None: the faster one.
     pub weights: Option<Weights>,
+    /// Entries along an axis in front that are planned as one of them is alone, so that each has the bits of one; 0 and 1: there is
+    /// none.
+    pub alike: usize,
 }
 
 /// How many sub-linops of a container may be in flight on a device, whatever their settings say.

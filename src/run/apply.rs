@@ -86,9 +86,14 @@ impl Linop {
 
     /// The compiled plan; what panics on the way to it is an error.
     pub(crate) fn compiled(&self, device: &Device, dtype: DType) -> Result<Compiled> {
-        let program = self.lowered()?;
-        let compiled = caught(|| Compiled::of(&program, device, dtype));
+        let compiled = self.compiled_with(device, dtype, device.plan_options());
         compiled.map_err(|e| self.with_tiles_that_fit(e, device, dtype).at(self.label()))
+    }
+
+    /// The same by other options.
+    pub(crate) fn compiled_with(&self, device: &Device, dtype: DType, options: PlanOptions) -> Result<Compiled> {
+        let program = self.lowered()?;
+        caught(|| Compiled::of(&program, device, dtype, options))
     }
 
     /// What is too big for a device, with the tiles in which it would fit.

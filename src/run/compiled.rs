@@ -4,7 +4,7 @@ use super::device::{Device, Kind};
 use crate::error::Result;
 use crate::host::{HostPlan, host};
 use crate::ir::Program;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanOptions};
 use crate::planner::PlanKey;
 use crate::tensor::DType;
 use std::sync::Arc;
@@ -19,9 +19,8 @@ pub(crate) enum Compiled {
 impl Compiled {
     /// The one that the device keeps, or a new one. It is made outside of any lock, since it may take long; two threads may
     /// make it at once, and one is kept.
-    pub fn of(program: &Arc<Program>, device: &Device, dtype: DType) -> Result<Compiled> {
-        let key =
-            PlanKey { program: program.clone(), complex: dtype == DType::Complex32, options: device.plan_options() };
+    pub fn of(program: &Arc<Program>, device: &Device, dtype: DType, options: PlanOptions) -> Result<Compiled> {
+        let key = PlanKey { program: program.clone(), complex: dtype == DType::Complex32, options };
         let plan = || program.schedule_with(&device.target(), key.complex, &key.options);
         match &device.0 {
             Kind::Host => {

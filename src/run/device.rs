@@ -206,7 +206,7 @@ impl Device {
             #[cfg(feature = "gpu")]
             Kind::Gpu(g) => (g.lane_count(), g.weights()),
         };
-        PlanOptions { lanes: self.lanes(), queues, weights }
+        PlanOptions { lanes: self.lanes(), queues, weights, alike: 0 }
     }
 
     fn lane_limit(&self) -> &LaneLimit {

@@ -4,6 +4,7 @@
 //! past that.
 
 use super::device::{Device, Kind};
+use super::spaces::Needs;
 use crate::access::ValueId;
 use crate::dim::Shape;
 #[cfg(feature = "gpu")]
@@ -91,11 +92,18 @@ fn test_program(device: &Device, Sample { family, program }: Sample) -> Result<S
 /// The passes that solvers are made of.
 fn test_passes(device: &Device) -> Result<SelfTest> {
     use crate::vectors::sample;
-    let x = arbitrary(&"A=2049".parse()?)?;
+    // Of whole quads, and of such that columns begin within one.
+    let inputs = [arbitrary(&"A=2049".parse()?)?, arbitrary(&"A=1026".parse()?)?];
     let run = |device: &Device| -> Result<Vec<Complex64>> {
-        let vectors = vec![(x.shape().clone(), x.dtype()); sample::VECTORS];
-        let mut space = device.space(&[], &vectors, sample::layout())?;
-        Ok(sample::run(&mut *space, &x.to(device)?)?.into_iter().map(Complex64::from).collect())
+        let mut all = Vec::new();
+        for x in &inputs {
+            let vectors = vec![(x.shape().clone(), x.dtype()); sample::VECTORS];
+            let mut space = device.space(&[], &vectors, sample::layout())?;
+            all.extend(sample::run(&mut *space, &x.to(device)?)?);
+            let needs = Needs { name: "self-test", operators: Vec::new(), vectors, layout: sample::layout() };
+            all.extend(sample::run_together(&mut device.spaces(&needs, 3)?, &x.to(device)?)?);
+        }
+        Ok(all.into_iter().map(Complex64::from).collect())
     };
     Ok(compare("solvers' passes", &run(&Device::host())?, || run(device)))
 }

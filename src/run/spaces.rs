@@ -7,7 +7,7 @@ use crate::dim::{Dim, Shape};
 use crate::error::{Error, Result};
 use crate::host::HostSpace;
 use crate::linop::Linop;
-use crate::plan::Target;
+use crate::plan::{PlanOptions, Target};
 use crate::shader::KernelShape;
 use crate::tensor::DType;
 use crate::vectors::columns::{COLUMNS, Columns, Make, alone, lockstep};
@@ -53,19 +53,12 @@ impl Device {
     /// As for [`space`](Device::space).
     pub(crate) fn spaces(&self, needs: &Needs, count: usize) -> Result<Vec<Box<dyn Space>>> {
         let mut all = Vec::new();
-        let mut most = COLUMNS;
+        let most = needs.width(self, count)?;
         while all.len() < count {
-            let mut width = most.min(count - all.len());
-            let columns = loop {
-                match needs.columns(self, width) {
-                    Ok(columns) => break columns,
-                    Err(_) if width > 1 => width = width.div_ceil(2),
-                    Err(e) => return Err(e),
-                }
-            };
-            most = width;
+            let width = most.min(count - all.len());
+            let columns = needs.columns(self, width)?;
             // On the host each column is by itself, and those that have ended cost nothing.
-            let make = (width > 1 && !matches!(self.0, Kind::Host)).then(|| {
+            let make = (width > 1 && !self.is_host()).then(|| {
                 let (needs, device) = (needs.clone(), self.clone());
                 Box::new(move |width| needs.columns(&device, width)) as Make
             });
@@ -76,44 +69,71 @@ impl Device {
 }
 
 impl Needs {
-    /// So many columns, unless they would take too much of the device.
-    fn columns(&self, device: &Device, width: usize) -> Result<Box<dyn Columns>> {
-        let dtype = self.vectors.first().map_or(DType::Complex32, |(_, dtype)| *dtype);
-        let batched = width > 1 && !matches!(device.0, Kind::Host);
-        let compiled = |a: &Linop| match batched {
-            true => a.over(front(a, width)?)?.compiled(device, dtype),
-            false => a.compiled(device, dtype),
-        };
-        let vectors = self.vectors.iter().map(|(shape, dtype)| shape.len() as u64 * dtype.bytes()).sum::<u64>();
-        let most = match device.target() {
-            Target::Host => u64::MAX,
-            Target::Gpu(limits) if limits.shape == KernelShape::Cpu => FILLED_CPU,
-            Target::Gpu(_) => FILLED,
-        };
-        let most = most.min(device.cache_budget() / SHARE);
-        let mut needed = vectors.saturating_mul(width as u64);
-        let mut plans = Vec::new();
+    fn dtype(&self) -> DType {
+        self.vectors.first().map_or(DType::Complex32, |(_, dtype)| *dtype)
+    }
+
+    /// The operator of so many columns, and how it is planned: each column has the bits that it has alone.
+    fn over(&self, a: &Linop, device: &Device, width: usize) -> Result<(Linop, PlanOptions)> {
+        let options = device.plan_options();
+        match width {
+            1 => Ok((a.clone(), options)),
+            _ => Ok((a.over(front(a, width)?)?, PlanOptions { alike: width, ..options })),
+        }
+    }
+
+    /// Columns that go together, of so many.
+    fn width(&self, device: &Device, count: usize) -> Result<usize> {
+        let mut width = count.min(COLUMNS);
+        let Target::Gpu(limits) = device.target() else { return Ok(width) };
+        let filled = if limits.shape == KernelShape::Cpu { FILLED_CPU } else { FILLED };
+        let most = filled.min(device.cache_budget() / SHARE);
+        while width > 1 {
+            match self.taken(device, width) {
+                Ok(bytes) if bytes <= most => break,
+                Ok(_) => {}
+                Err(e) if matches!(e.root(), Error::TooBig { .. }) => {}
+                Err(e) => return Err(e),
+            }
+            width = width.div_ceil(2);
+        }
+        Ok(width)
+    }
+
+    /// Bytes of the vectors of so many columns, and of what operators hold meanwhile.
+    fn taken(&self, device: &Device, width: usize) -> Result<u64> {
+        let bytes = |(shape, dtype): &(Shape, DType)| (shape.len() as u64).saturating_mul(dtype.bytes());
+        let mut taken = self.vectors.iter().map(bytes).fold(0u64, u64::saturating_add).saturating_mul(width as u64);
         for a in &self.operators {
-            if width > 1 && needed > most {
-                break;
-            }
-            let plan = compiled(a)?;
-            if batched {
-                needed = needed.saturating_add(MemoryUse::of(plan.plan())?.scratch);
-            }
-            plans.push(plan);
+            let (over, options) = self.over(a, device, width)?;
+            let plan = over.planned(&device.target(), self.dtype(), &options)?;
+            let memory = MemoryUse::of(&plan)?;
+            // What it gives may have to wait beside the vectors.
+            taken = taken.saturating_add(memory.scratch).saturating_add(memory.output);
         }
-        if width > 1 && needed > most {
-            return Err(Error::TooBig { what: "what solvers in lockstep take".into(), needed, limit: most });
-        }
+        Ok(taken)
+    }
+
+    /// So many columns.
+    fn columns(&self, device: &Device, width: usize) -> Result<Box<dyn Columns>> {
+        let plans = |width: usize| {
+            let compiled = self.operators.iter().map(|a| {
+                let (over, options) = self.over(a, device, width)?;
+                match width {
+                    1 => over.compiled(device, self.dtype()),
+                    _ => over.compiled_with(device, self.dtype(), options).map_err(|e| e.at(a.label())),
+                }
+            });
+            compiled.collect::<Result<Vec<_>>>()
+        };
         match &device.0 {
             Kind::Host => {
-                let plans = plans.into_iter().filter_map(Compiled::into_host).collect();
+                let plans = plans(1)?.into_iter().filter_map(Compiled::into_host).collect();
                 Ok(Box::new(HostSpace::new(plans, &self.vectors, self.layout.clone(), width)?))
             }
             #[cfg(feature = "gpu")]
             Kind::Gpu(g) => {
-                let plans = plans.into_iter().filter_map(Compiled::into_gpu).collect();
+                let plans = plans(width)?.into_iter().filter_map(Compiled::into_gpu).collect();
                 Ok(Box::new(crate::gpu::GpuSpace::new(g, plans, &self.vectors, self.layout.clone(), width)?))
             }
         }

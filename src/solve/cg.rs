@@ -230,9 +230,11 @@ pub fn pcg(normal: &Linop, preconditioner: &Linop, b: &Tensor, options: SolveOpt
 }
 
 /// Solves (N + λI) x = b for several b, as [`cg`] does for one, or [`pcg`] with a preconditioner: in lockstep. On a GPU an iteration
-/// of up to 32 of them is the kernels of one, with a column for each, where memory allows it; on the host small ones run side by
-/// side. Each stops by itself and is the same bits as alone; when most have ended the others go on without their columns. The options
-/// are for all; [`Progress::right_hand_side`](super::Progress::right_hand_side) tells whose a reading is.
+/// of several small ones is the kernels of one, with a column for each: up to 32, and up to what fills a device and stays in its cache
+/// (16 MiB of vectors and of what N holds meanwhile; 1 MiB on a software adapter). On the host small ones run side by side. Each stops
+/// by itself and is the same bits as alone; when most have ended the others go on without their columns. The options are for all;
+/// [`Progress::right_hand_side`](super::Progress::right_hand_side) tells whose a reading is; at a reading those come first whose iterate
+/// is not looked at.
 ///
 /// Where the data lie along a dim of one tensor `normal.over(dim)` solves for them as one system: it stops when all have converged.
 ///
@@ -246,7 +248,7 @@ pub fn pcg(normal: &Linop, preconditioner: &Linop, b: &Tensor, options: SolveOpt
 /// ```
 ///
 /// # Errors
-/// Those of [`cg`], with the number of the right-hand side.
+/// Those of [`cg`], with the number of the right-hand side where it showed: an operator that fails may fail for several at once.
 pub fn cg_many(
     normal: &Linop,
     preconditioner: Option<&Linop>,

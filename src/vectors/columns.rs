@@ -6,7 +6,7 @@
 //! at the next apply.
 
 use super::{Layout, Scalar, Space, Vector};
-use crate::error::{Result, value_err};
+use crate::error::Result;
 use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -69,7 +69,8 @@ pub(crate) type Make<'a> = Box<dyn Fn(usize) -> Result<Box<dyn Columns>> + 'a>;
 /// What a solver has asked for.
 #[derive(Clone, Copy, PartialEq)]
 enum Ask {
-    Scalar(Scalar, f32),
+    /// The bits of a number.
+    Scalar(Scalar, u32),
     Copy(Vector, Vector),
     Pass(usize),
     Submit,
@@ -143,7 +144,7 @@ impl Lockstep {
         if let [Some(_)] = &self.asked[..] {
             return self.run(what, Which::one(0));
         }
-        self.narrow();
+        self.narrow()?;
         if let Some(asked) = &mut self.asked[at] {
             asked.push_back(what);
         }
@@ -186,7 +187,7 @@ impl Lockstep {
         match what {
             Ask::Scalar(s, value) => {
                 self.read = self.read.without(of);
-                of.iter().try_for_each(|c| self.columns.set_scalar(c, s, value))
+                of.iter().try_for_each(|c| self.columns.set_scalar(c, s, f32::from_bits(value)))
             }
             Ask::Copy(from, to) => self.columns.copy(from, to, of),
             Ask::Pass(pass) => {
@@ -202,32 +203,31 @@ impl Lockstep {
         }
     }
 
-    /// Moves those that are left to columns of their own, where most have ended. Where there is no memory for it all stays as it
-    /// is.
-    fn narrow(&mut self) {
+    /// Moves those that are left to columns of their own, where most have ended. Where these cannot be made all stays as it is.
+    fn narrow(&mut self) -> Result<()> {
         let held: Vec<usize> =
             self.asked.iter().zip(&self.places).filter(|(a, _)| a.is_some()).map(|(_, p)| *p).collect();
         let width = self.places.iter().max().map_or(0, |p| p + 1);
         let begun = self.begun.0 & self.held().0 != 0;
-        if self.make.is_none() || 2 * held.len() > width || held.is_empty() || begun {
-            return;
+        if 2 * held.len() > width || held.is_empty() || begun {
+            return Ok(());
         }
-        match self.moved(&held) {
-            Ok(columns) => {
-                self.columns = columns;
-                (self.read, self.begun) = Default::default();
-                for place in &mut self.places {
-                    *place = held.iter().position(|h| h == place).unwrap_or(0);
-                }
-            }
-            Err(_) => self.make = None,
+        let Some(made) = self.make.as_ref().map(|make| make(held.len())) else { return Ok(()) };
+        let Ok(mut to) = made else {
+            self.make = None;
+            return Ok(());
+        };
+        self.move_to(&mut *to, &held)?;
+        self.columns = to;
+        (self.read, self.begun) = Default::default();
+        for place in &mut self.places {
+            *place = held.iter().position(|h| h == place).unwrap_or(0);
         }
+        Ok(())
     }
 
-    fn moved(&mut self, held: &[usize]) -> Result<Box<dyn Columns>> {
+    fn move_to(&mut self, to: &mut dyn Columns, held: &[usize]) -> Result<()> {
         let scalars = self.columns.scalars()?;
-        let Some(make) = &self.make else { return value_err!("nothing makes columns") };
-        let mut to = make(held.len())?;
         for (column, &from) in held.iter().enumerate() {
             for v in (0..self.vectors).map(Vector) {
                 to.set(column, v, &self.columns.get(from, v)?)?;
@@ -236,7 +236,7 @@ impl Lockstep {
                 to.set_scalar(column, Scalar(s), *value as f32)?;
             }
         }
-        Ok(to)
+        Ok(())
     }
 }
 
@@ -266,7 +266,7 @@ impl Space for Column {
     }
 
     fn set_scalar(&mut self, s: Scalar, value: f32) -> Result<()> {
-        self.all.borrow_mut().ask(self.at, Ask::Scalar(s, value))
+        self.all.borrow_mut().ask(self.at, Ask::Scalar(s, value.to_bits()))
     }
 
     fn scalars(&mut self) -> Result<Vec<f64>> {

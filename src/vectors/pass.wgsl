@@ -153,7 +153,7 @@ fn main(
 #ifdef COLUMNS
     let home = wid.z * (SCALARS + 1u);
     let begun = nwg.z * (SCALARS + 1u) + wid.z * (4u * PARTIALS);
-    if ((which.x >> wid.z & 1u) == 0u) {
+    if (((which.x >> wid.z) & 1u) == 0u) {
         if (g == 0u) {
             for (var k = lid; k < SCALARS + 1u; k += 256u) {
                 after[home + k] = before[home + k];

@@ -76,3 +76,19 @@ pub(crate) fn run(space: &mut dyn Space, x: &Tensor) -> Result<Vec<f64>> {
     (0..layout().passes.len()).try_for_each(|pass| space.pass(pass))?;
     space.scalars()
 }
+
+/// The same of several in lockstep: all from x, then one once more by itself, which the others do not see.
+pub(crate) fn run_together(spaces: &mut [Box<dyn Space>], x: &Tensor) -> Result<Vec<f64>> {
+    spaces.iter_mut().try_for_each(|space| space.set(X, x))?;
+    for pass in 0..layout().passes.len() {
+        spaces.iter_mut().try_for_each(|space| space.pass(pass))?;
+    }
+    let mut all = Vec::new();
+    if let Some(space) = spaces.get_mut(1) {
+        all.extend(run(&mut **space, x)?);
+    }
+    for space in spaces {
+        all.extend(space.scalars()?);
+    }
+    Ok(all)
+}

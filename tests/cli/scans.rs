@@ -217,8 +217,13 @@ fn repetitions_are_frames_of_a_series() {
     assert!(apart < 0.05 && single < 0.05, "{apart} {single} {given}");
     folder.good("recon scan.h5 --repetition 0:2 --time --device host -o two.npy");
     assert_eq!(folder.read("two.npy").shape(), [2, N, N]);
-    folder.refused("recon scan.h5 --repetition 1 --time --device host -o x.npy", "a series is of several");
+    folder.misused("recon scan.h5 --repetition 1 --time --device host -o x.npy", "--repetition all");
     folder.misused("recon scan.h5 --repetition all --time --mask maps.npy -o x.npy", "as they were acquired");
+    folder.good("recon scan.h5 --repetition all --time --device host -o x.nii");
+    // A frame without data is left out, and said.
+    written(&folder, "gap.h5", &header(1), &[frame(0), frame(2)].concat());
+    folder.warned("recon gap.h5 --repetition all --time --device host -o gap.npy", "1 frame of 3 without data");
+    assert_eq!(folder.read("gap.npy").shape(), [2, N, N]);
     // Slices are no frames.
     let all: Vec<Line> = (0..2).flat_map(|slice| lines(&kspace, slice)).collect();
     written(&folder, "slices.h5", &header(1), &all);

@@ -81,6 +81,19 @@ fn columns_of_any_length_end_when_they_end() {
     }
 }
 
+/// So many results at once that kernels would add them up otherwise: sums of a dense operator, and coils.
+#[test]
+fn columns_are_planned_as_one() {
+    let a = dense(300, 280, false, 4).n();
+    for device in devices() {
+        let bs: Vec<Tensor> = (0..32).map(|k| complex("N=280", k).to(&device).unwrap()).collect();
+        let options = || SolveOptions::default().lambda(1.0).tol(1e-6).iterations(6);
+        for (r, b) in cg_many(&a, None, &bs, options()).unwrap().iter().zip(&bs) {
+            assert_eq!(bits(&image(r)), bits(&image(&cg(&a, b, options()).unwrap())), "{}", device.name());
+        }
+    }
+}
+
 /// More than a block holds, and data of both dtypes among one another.
 #[test]
 fn more_than_a_block_of_both_kinds() {

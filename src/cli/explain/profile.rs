@@ -58,7 +58,7 @@ impl ProfileArgs {
         }
         let mut largest = 0;
         for (_, linop, dtype) in all {
-            expect_memory(linop, device)?;
+            expect_memory(linop, *dtype, device)?;
             largest = largest.max(largest_step(&linop.plan(device, *dtype)?));
         }
         let roof = Roof::of(device, largest, &RoofOptions::default())?;

@@ -63,7 +63,8 @@ impl Args {
 
     /// Whether more than one image is asked for by a counter that frames may have.
     pub fn several(&self) -> bool {
-        [&self.repetition, &self.contrast, &self.set, &self.phase, &self.average].into_iter().any(Option::is_some)
+        let counters = [&self.repetition, &self.contrast, &self.set, &self.phase, &self.average];
+        counters.into_iter().flatten().any(Pick::is_stack)
     }
 
     /// An option that is only for scans, if one was given.

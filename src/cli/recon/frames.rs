@@ -4,6 +4,7 @@ use super::grid::nonzero;
 use super::maps::Maps;
 use super::report::Job;
 use super::series::Frames;
+use crate::cli::common::expect_bytes;
 use crate::cli::grids::read_maps;
 use crate::cli::kspace::{Input, Inputs, Kspace, finite, not_acquired, read_inputs};
 use crate::cli::printer::count_of;
@@ -11,6 +12,10 @@ use linops::app::series::Series;
 use linops::{Error, Result};
 use ndarray::{Array3, ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
+
+/// What is wrong with a mask or a trajectory beside a scan.
+pub(super) const ACQUIRED: &str =
+    "--time of a scan takes its frames as they were acquired; leave --traj and --mask out";
 
 /// What a frame is on, and its values (coil, ky, kx).
 struct Frame {
@@ -24,6 +29,9 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
     let (args, path) = (job.args, &job.args.file);
     args.noncartesian.expect_none(path)?;
     args.units.expect_none(path)?;
+    if args.mask.is_some() || args.noncartesian.traj.is_some() {
+        return Err(Error::file(path, ACQUIRED));
+    }
     let inputs = read_inputs(path, None, &args.arrays, &args.scan.choice(false))?;
     inputs.warnings().into_iter().for_each(|warning| job.warnings.say(warning));
     let Inputs { mut axes, images, .. } = inputs;
@@ -41,42 +49,50 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
     if *axis == "slice" {
         return Err(Error::file(path, "slices are no frames of a series; choose one by --slice"));
     }
-    let missing = images.iter().filter(|image| image.is_none()).count();
+    let asked = images.len();
     let mut kept: Option<Kspace> = None;
-    let mut frames: Vec<Option<Frame>> = Vec::new();
+    let (mut frames, mut reference) = (Vec::new(), None);
     for image in images {
-        let Some(image) = image else {
-            frames.push(None);
-            continue;
-        };
+        let Some(image) = image else { continue };
         let Input::Grid(mut kspace) = image else {
             let message = "the frames lie along trajectories; a series of those is read from .npy, with --traj";
             return Err(Error::file(path, message));
         };
-        frames.push(Some(frame(job, &mut kspace)?));
-        kept.get_or_insert(*kspace);
+        if reference.is_none() {
+            reference = kspace.reference(path, args.allow_nan)?;
+        }
+        let frame = frame(job, &mut kspace)?;
+        if frame.mask.iter().any(|m| *m != 0.0) {
+            frames.push(frame);
+            kept.get_or_insert(*kspace);
+        }
     }
-    let (Some(first), Some(own)) = (frames.iter().flatten().next(), &mut kept) else {
+    let (Some(first), Some(own)) = (frames.first(), &mut kept) else {
         return Err(Error::file(path, "none of the images that are asked for is in the file"));
     };
+    if frames.len() < asked {
+        let lost = count_of(asked - frames.len(), "frame");
+        job.warnings.say(format!("{lost} of {asked} without data: the series has the other {}", frames.len()));
+    }
     let extents = first.kspace.shape().to_vec();
     let [coils, ny, nx] = *extents.as_slice() else {
         return Err(Error::file(path, format!("its frames are volumes of {extents:?}; a series is of slices")));
     };
-    if let Some(other) = frames.iter().flatten().find(|f| f.kspace.shape() != extents) {
+    if let Some(other) = frames.iter().find(|f| f.kspace.shape() != extents) {
         let message = format!("its frames have different extents, {extents:?} and {:?}", other.kspace.shape());
         return Err(Error::file(path, message));
     }
-    let mut kspace = ArrayD::<Complex32>::zeros(IxDyn(&[frames.len(), coils, ny, nx]));
-    let mut masks = Array3::<f32>::zeros((frames.len(), ny, nx));
-    for (t, frame) in frames.iter().enumerate() {
-        if let Some(frame) = frame {
-            kspace.index_axis_mut(Axis(0), t).assign(&frame.kspace);
-            masks.index_axis_mut(Axis(0), t).assign(&frame.mask);
-        }
-    }
     // Maps are those of all frames.
     (own.values, own.place) = (first.kspace.clone(), None);
+    let shape = [frames.len(), coils, ny, nx];
+    let bytes = shape.iter().fold(8u64, |n, e| n.saturating_mul(*e as u64));
+    expect_bytes(bytes, || format!("a series of {}", count_of(frames.len(), "frame")))?;
+    let mut kspace = ArrayD::<Complex32>::zeros(IxDyn(&shape));
+    let mut masks = Array3::<f32>::zeros((frames.len(), ny, nx));
+    for (t, frame) in frames.into_iter().enumerate() {
+        kspace.index_axis_mut(Axis(0), t).assign(&frame.kspace);
+        masks.index_axis_mut(Axis(0), t).assign(&frame.mask);
+    }
     let mut notes = std::mem::take(&mut own.notes);
     let whitening = own.info.as_ref().and_then(|info| info.whitening.as_ref());
     let maps = match &args.maps {
@@ -85,7 +101,7 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
             // The mean of what was sampled: the frames together see more of k-space than one.
             let count = masks.sum_axis(Axis(0)).into_dyn();
             let mean = kspace.sum_axis(Axis(0)) / &count.mapv(|n| Complex32::from(n.max(1.0)));
-            Maps::found(args, &mean, &count.mapv(|n| n.min(1.0)), None, whitening)?
+            Maps::found(args, &mean, &count.mapv(|n| n.min(1.0)), reference, whitening)?
         }
     };
     let Some(values) = &maps.values else { return Err(Error::Value("a series takes coil maps".into())) };
@@ -98,8 +114,7 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
     let series = Series::cartesian(maps3, masks.view())?;
     let sampled = masks.iter().filter(|v| **v != 0.0).count();
     let summary = own.info.as_ref().map(|info| info.summary.clone()).unwrap_or_default();
-    let lost = if missing > 0 { format!("; {} without data", count_of(missing, "frame")) } else { String::new() };
-    let said = [vec![format!("{summary}; {} by {axis}{lost}", count_of(frames.len(), "frame"))], notes].concat();
+    let said = [vec![format!("{summary}; {} by {axis}", count_of(masks.len_of(Axis(0)), "frame"))], notes].concat();
     let facts = vec![
         ("k-space", said.join("; ")),
         ("mask", format!("{sampled} of {} locations, as acquired", masks.len())),

@@ -13,10 +13,10 @@ use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Stated};
 use linops::app::{Reconstruction, Regularised};
 use linops::convex::ConvexOptions;
-use linops::io::{Output, ScanInfo};
+use linops::io::{Format, Output, ScanInfo, Writer};
 use linops::solve::{SolveOptions, Stop};
-use linops::{Device, Result, Shape, Tensor};
-use ndarray::{ArrayD, Dimension};
+use linops::{Device, Error, Result, Shape, Tensor};
+use ndarray::{ArrayD, Dimension, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
@@ -44,6 +44,18 @@ impl Target<'_> {
         match self {
             Target::File(output) => {
                 let extents = image.shape().extents();
+                if let (Some(info), [frames, ny, nx], 2) = (scan, extents, finish.pixels().len()) {
+                    // Of each a slice with its place: a volume has the frames' axis behind those of space.
+                    let geometry = geometry::placed(info, &finish.pixels(), &[*ny, *nx]);
+                    let writer = Format::of(output.path()).and_then(|format| format.writer);
+                    if matches!(writer, Some(Writer::Volume(_))) {
+                        let solid = image.to_array()?.into_shape_with_order(IxDyn(&[*frames, 1, *ny, *nx]));
+                        let solid = solid.map_err(|e| Error::Shape(e.to_string()))?;
+                        let solid = Tensor::from_array(solid, "T Nz Ny Nx")?;
+                        return shown.write(*output, &solid, geometry.as_ref(), true);
+                    }
+                    return shown.write(*output, image, geometry.as_ref(), true);
+                }
                 let whole = finish.whole(extents);
                 let geometry = scan.and_then(|info| geometry::placed(info, &whole, extents));
                 shown.write(*output, image, geometry.as_ref(), true)

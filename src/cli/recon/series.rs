@@ -34,7 +34,7 @@ pub(super) struct Frames {
 }
 
 pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
-    let frames = match Format::of(&job.args.file).and_then(|format| format.reader) {
+    let frames = match Format::of_input(&job.args.file).and_then(|format| format.reader) {
         Some(Reader::Scan(_)) => frames::of_scan(&job)?,
         _ => of_arrays(&job)?,
     };
@@ -58,6 +58,7 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     args.finishing.on_grid(&mut job.finish, &extents[1..], frames.info.as_ref())?;
     let dims = format!("{front} {}", frames.axes);
     let kspace = frames.kspace.view();
+    job.scan.clone_from(&frames.info);
     if args.regularise.is_asked() {
         let asked = args.regularisation();
         let start = job.start.clone();

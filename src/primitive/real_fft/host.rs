@@ -1,8 +1,9 @@
-//! Real transforms on the host: a task has whole lines, or all columns of an outer index, or few columns of it.
+//! Real transforms on the host. A task has whole lines, or all columns of an outer index, or few columns of it; the parts of complex
+//! values are two columns, since the matrices are real.
 
 use super::line::{After, Before, LineKernel};
-use super::rows::{Rows, Term, WORDS};
-use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken, widen};
+use super::rows::Rows;
+use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken};
 use crate::plan::{HostLoops, Kernel, Place};
 use crate::primitive::fft::{COLUMNS, GAP, line_bytes};
 use num_complex::Complex;
@@ -11,56 +12,67 @@ use rustfft::{Fft, FftPlanner};
 use std::sync::Arc;
 
 /// Outer indices that keep the cores busy.
-const BUSY: usize = 8;
+const BUSY: usize = 64;
 
-/// The transform, what it reads, and the factors behind it.
+/// Complex values of lines that go together, and columns at least.
+const CACHED: usize = 1 << 15;
+const LEAST: usize = 4;
+
+/// The transform, what it reads, and what is made of it.
 pub(super) struct Tables<T: Real> {
     fft: Arc<dyn Fft<T>>,
     read: Read<T>,
-    turns: Vec<Complex<T>>,
+    made: Made<T>,
 }
 
 /// What each value is made of that is transformed.
 enum Read<T> {
-    /// Pairs of real values as they lie.
+    /// Two values as they lie.
     Pairs,
-    /// One value times a real factor.
-    One(Vec<(u32, T)>),
-    /// Of real values one for the real part and one for the imaginary part, each times a factor.
+    /// One for the real part and one for the imaginary part, each times a factor.
     Parts(Vec<[(u32, T); 2]>),
-    /// More.
-    Sums,
+    /// Sums of so many values times factors each.
+    Sums(usize, Vec<(u32, Complex<T>)>),
+}
+
+/// What results are.
+enum Made<T> {
+    /// Of [`After::Half`], with its powers of w.
+    Half(Vec<Complex<T>>),
+    /// Real parts of sums of so many values times factors each.
+    Sums(usize, Vec<(u32, Complex<T>)>),
+}
+
+/// The terms of rows, as many in each.
+fn sums<T: Real>(rows: &Rows) -> (usize, Vec<(u32, Complex<T>)>) {
+    let terms = (0..rows.count()).flat_map(|k| rows.row(k));
+    let term = |t: super::rows::Term| (t.index as u32, Complex::new(T::of(t.by.re), T::of(t.by.im)));
+    (rows.terms(), terms.map(term).collect())
 }
 
 impl<T: Real> Read<T> {
-    fn of(before: &Before, from_complex: bool) -> Read<T> {
+    fn of(before: &Before) -> Read<T> {
         let Before::Rows(rows) = before else { return Read::Pairs };
-        let mut parts = Vec::with_capacity(rows.count());
-        for k in 0..rows.count() {
+        let (terms, all) = sums(rows);
+        let none = |by: T| by == T::zero();
+        let parts = all.chunks_exact(terms).map(|row| {
             let mut own = [(0, T::zero()); 2];
-            for t in rows.row(k).filter(|t| t.by.re != 0.0 || t.by.im != 0.0) {
-                let (part, by) = if t.by.im == 0.0 { (0, t.by.re) } else { (1, t.by.im) };
-                let whole = t.by.re != 0.0 && t.by.im != 0.0;
-                if whole || t.conjugated || own[part].1 != T::zero() {
-                    return Read::Sums;
+            for &(index, by) in row {
+                if !none(by.re) && !none(own[0].1) || !none(by.im) && !none(own[1].1) {
+                    return None;
                 }
-                own[part] = (t.index as u32, T::of(by));
+                if !none(by.re) {
+                    own[0] = (index, by.re);
+                }
+                if !none(by.im) {
+                    own[1] = (index, by.im);
+                }
             }
-            parts.push(own);
-        }
-        match from_complex {
-            false => Read::Parts(parts),
-            true if parts.iter().all(|p| p[1].1 == T::zero()) => Read::One(parts.into_iter().map(|p| p[0]).collect()),
-            true => Read::Sums,
-        }
-    }
-
-    /// Bytes of it.
-    fn bytes(&self) -> usize {
-        match self {
-            Read::Pairs | Read::Sums => 0,
-            Read::One(all) => size_of_val(&all[..]),
-            Read::Parts(all) => size_of_val(&all[..]),
+            Some(own)
+        });
+        match parts.collect::<Option<Vec<_>>>() {
+            Some(parts) => Read::Parts(parts),
+            None => Read::Sums(terms, all),
         }
     }
 }
@@ -70,8 +82,14 @@ impl HostLoops for LineKernel {
 
     fn tables<T: Real>(&self) -> Tables<T> {
         let fft = FftPlanner::new().plan_fft_forward(self.length);
-        let turns = self.turns().map(|w| Complex::new(T::of_f64(w.re), T::of_f64(w.im))).collect();
-        Tables { fft, read: Read::of(&self.before, self.from_complex), turns }
+        let made = match &self.after {
+            After::Half => Made::Half(self.turns().map(|w| Complex::new(T::of_f64(w.re), T::of_f64(w.im))).collect()),
+            After::Rows(rows) => {
+                let (terms, all) = sums(rows);
+                Made::Sums(terms, all)
+            }
+        };
+        Tables { fft, read: Read::of(&self.before), made }
     }
 
     fn run<T: Real, E: Elem<T>>(&self, tables: &Tables<T>, sources: &[Option<Slice<T>>], _: &mut [T], to: Place<E>) {
@@ -82,187 +100,233 @@ impl HostLoops for LineKernel {
         }
     }
 
-    fn taken(&self, element: usize, _: bool, _: usize) -> Taken {
-        let width = COLUMNS.min(self.load.extents[2]);
-        let complex = 2 * size_of::<f32>();
-        // What a convolution in place of a transform takes is within the bound of its tables.
-        let line = (self.load.extents[1] + self.pitch()) * complex + (self.count() + GAP + 1) * element;
+    fn taken(&self, _: usize, _: bool, _: usize) -> Taken {
+        let columns = self.width() * self.lanes();
+        let line = self.load.extents[1] + 2 * self.pitch() + (self.count() + GAP + 1) * self.parts();
         let lists = match self.load.extents[2] > 1 && self.load.extents[0] < BUSY {
-            true => self.load.extents[2].div_ceil(COLUMNS) * (24 + 16 * self.count()),
+            true => self.load.extents[2].div_ceil(self.width()) * (24 + 16 * self.count()),
             false => 0,
         };
-        Taken { each: (width * line + line_bytes::<f32>(self.length)) as u64, shared: lists as u64 }
+        let each = columns * line * size_of::<f32>() + line_bytes::<f32>(self.length);
+        Taken { each: each as u64, shared: lists as u64 }
     }
 
     fn table_bytes(&self) -> u64 {
-        let read = Read::<f32>::of(&self.before, self.from_complex).bytes();
-        (line_bytes::<f32>(self.length) + read + self.turns().count() * 2 * size_of::<f32>()) as u64
+        let terms = |rows: &Rows| rows.terms() * rows.count() * size_of::<(u32, Complex<f32>)>();
+        let before = match &self.before {
+            Before::Pairs => 0,
+            // Parts take more than terms where rows have one.
+            Before::Rows(rows) => terms(rows).max(rows.count() * size_of::<[(u32, f32); 2]>()),
+        };
+        let after = match &self.after {
+            After::Half => self.turns().count() * size_of::<Complex<f32>>(),
+            After::Rows(rows) => terms(rows),
+        };
+        (line_bytes::<f32>(self.length) + before + after) as u64
     }
 }
 
 /// What a task works in.
-struct Scratch<X, T, E> {
-    /// Values that were read: (extent, width).
+struct Scratch<X, T> {
+    /// Values that were read: (extent, columns).
     x: Vec<X>,
-    /// Lines of complex values, one for each column.
+    /// Lines of complex values, one for each real column.
     z: Vec<Complex<T>>,
     /// Lines of results, and a row of them.
-    y: Vec<E>,
-    row: Vec<E>,
+    y: Vec<T>,
+    row: Vec<T>,
     fft: Vec<Complex<T>>,
 }
 
 impl LineKernel {
     /// Elements from one line of complex values to the next.
     fn pitch(&self) -> usize {
-        self.sets * self.length + GAP
+        self.length + GAP
+    }
+
+    /// Real columns in one of the value.
+    fn lanes(&self) -> usize {
+        if self.from_complex { 2 } else { 1 }
+    }
+
+    /// Numbers in a result of a real column.
+    fn parts(&self) -> usize {
+        if matches!(self.after, After::Half) { 2 } else { 1 }
+    }
+
+    /// Columns of the value that go together: few of long lines, so that they stay in cache.
+    fn width(&self) -> usize {
+        let most = (CACHED / self.pitch()).clamp(LEAST, COLUMNS);
+        (most / self.lanes()).min(self.load.extents[2])
     }
 
     fn lines<T: Real, X: Elem<T>, E: Elem<T>>(&self, tables: &Tables<T>, reader: &Reader<T>, dst: &mut [E]) {
         let [outer, extent, inner] = [0, 1, 2].map(|a| self.load.extents[a]);
-        let count = self.count();
-        let width = COLUMNS.min(inner);
+        let (count, most) = (self.count(), self.width());
+        let columns = most * self.lanes();
         let scratch = || Scratch {
-            x: vec![X::null(); extent * width],
-            z: vec![Complex::new(T::zero(), T::zero()); self.pitch() * width],
-            y: vec![E::null(); if inner > 1 { (count + GAP) * width } else { 0 }],
-            row: vec![E::null(); width],
+            x: vec![X::null(); extent * most],
+            z: vec![Complex::new(T::zero(), T::zero()); self.pitch() * columns],
+            y: vec![T::zero(); (count + GAP) * self.parts() * columns],
+            row: vec![T::zero(); self.parts() * columns],
             fft: vec![Complex::new(T::zero(), T::zero()); tables.fft.get_inplace_scratch_len()],
         };
-        let plain = reader.plain::<X>();
         if inner == 1 {
             let several = (CHUNK / extent).max(1);
             dst.par_chunks_mut(count * several).enumerate().for_each_init(scratch, |s, (c, part)| {
                 for (k, y) in part.chunks_exact_mut(count).enumerate() {
-                    let first = (c * several + k) * extent;
-                    let x = match plain {
-                        Some(plain) => &plain[first..][..extent],
-                        None => {
-                            reader.read(first, &mut s.x);
-                            &s.x[..]
-                        }
-                    };
-                    self.before::<T, X>(tables, x, 1, &mut s.z);
-                    self.transform(tables, &mut s.z[..self.sets * self.length], &mut s.fft);
-                    self.line_after(tables, &s.z, y);
+                    self.line(tables, reader, s, c * several + k, y);
                 }
             });
             return;
         }
-        let columns = |s: &mut Scratch<X, T, E>, o: usize, first: usize, width: usize, write: &mut dyn FnMut(usize, &[E])| {
-            let x = &mut s.x[..extent * width];
-            for (n, x) in x.chunks_exact_mut(width).enumerate() {
-                let at = (o * extent + n) * inner + first;
-                match plain {
-                    Some(plain) => x.copy_from_slice(&plain[at..][..width]),
-                    None => reader.read(at, x),
-                }
+        let stretch = |s: &mut Scratch<X, T>, o: usize, first: usize, width: usize| {
+            for (n, x) in s.x.chunks_exact_mut(width).take(extent).enumerate() {
+                reader.read((o * extent + n) * inner + first, x);
             }
-            self.before::<T, X>(tables, x, width, &mut s.z);
-            for (line, y) in s.z.chunks_exact_mut(self.pitch()).zip(s.y.chunks_exact_mut(count + GAP)).take(width) {
-                self.transform(tables, &mut line[..self.sets * self.length], &mut s.fft);
-                self.line_after(tables, line, &mut y[..count]);
-            }
-            let row = &mut s.row[..width];
-            for k in 0..count {
-                row.iter_mut().zip(s.y.chunks_exact(count + GAP)).for_each(|(row, y)| *row = y[k]);
-                write(k, row);
-            }
+            self.made(tables, s, width);
         };
         if outer >= BUSY {
             dst.par_chunks_exact_mut(count * inner).enumerate().for_each_init(scratch, |s, (o, part)| {
-                for first in (0..inner).step_by(COLUMNS) {
-                    let width = COLUMNS.min(inner - first);
-                    let mut write = |k: usize, y: &[E]| part[k * inner + first..][..width].copy_from_slice(y);
-                    columns(s, o, first, width, &mut write);
+                for first in (0..inner).step_by(most) {
+                    let width = most.min(inner - first);
+                    stretch(s, o, first, width);
+                    for (k, row) in part.chunks_exact_mut(inner).enumerate() {
+                        self.row(s, k, &mut row[first..][..width]);
+                    }
                 }
             });
             return;
         }
         for (o, part) in dst.chunks_exact_mut(count * inner).enumerate() {
             let mut tiles: Vec<Vec<&mut [E]>> = Vec::new();
-            tiles.resize_with(inner.div_ceil(COLUMNS), || Vec::with_capacity(count));
+            tiles.resize_with(inner.div_ceil(most), || Vec::with_capacity(count));
             for row in part.chunks_exact_mut(inner) {
-                row.chunks_mut(COLUMNS).zip(&mut tiles).for_each(|(piece, tile)| tile.push(piece));
+                row.chunks_mut(most).zip(&mut tiles).for_each(|(piece, tile)| tile.push(piece));
             }
             tiles.into_par_iter().enumerate().for_each_init(scratch, |s, (t, mut rows)| {
-                let width = rows[0].len();
-                columns(s, o, t * COLUMNS, width, &mut |k, y| rows[k].copy_from_slice(y));
+                stretch(s, o, t * most, rows[0].len());
+                rows.iter_mut().enumerate().for_each(|(k, row)| self.row(s, k, row));
             });
         }
     }
 
-    fn transform<T: Real>(&self, tables: &Tables<T>, lines: &mut [Complex<T>], scratch: &mut [Complex<T>]) {
-        tables.fft.process_with_scratch(lines, scratch);
+    /// One line that lies in one piece.
+    fn line<T: Real, X: Elem<T>, E: Elem<T>>(
+        &self,
+        tables: &Tables<T>,
+        reader: &Reader<T>,
+        s: &mut Scratch<X, T>,
+        line: usize,
+        y: &mut [E],
+    ) {
+        let (extent, first) = (self.load.extents[1], line * self.load.extents[1]);
+        // What is real and lies there is neither copied before nor behind.
+        if let (Some(x), 1, true) = (reader.plain::<X>(), self.lanes(), E::LANES == self.parts()) {
+            self.before(tables, X::flat(&x[first..][..extent]), 1, &mut s.z);
+            self.transformed(tables, &mut s.z, &mut s.fft);
+            return self.after(tables, &s.z, E::flat_mut(y));
+        }
+        reader.read(first, &mut s.x);
+        self.made(tables, s, 1);
+        y.iter_mut().enumerate().for_each(|(k, y)| self.row(s, k, std::slice::from_mut(y)));
     }
 
-    /// The lines of complex values of so many columns, from (extent, width).
-    fn before<T: Real, X: Elem<T>>(&self, tables: &Tables<T>, x: &[X], width: usize, z: &mut [Complex<T>]) {
+    /// The lines of results of as many columns of the value as were read.
+    fn made<T: Real, X: Elem<T>>(&self, tables: &Tables<T>, s: &mut Scratch<X, T>, width: usize) {
+        let columns = width * self.lanes();
+        self.before(tables, X::flat(&s.x[..self.load.extents[1] * width]), columns, &mut s.z);
+        let (numbers, pitch) = (self.count() * self.parts(), (self.count() + GAP) * self.parts());
+        for (z, y) in s.z.chunks_exact_mut(self.pitch()).zip(s.y.chunks_exact_mut(pitch)).take(columns) {
+            self.transformed(tables, z, &mut s.fft);
+            self.after(tables, z, &mut y[..numbers]);
+        }
+    }
+
+    /// Row k of the results that were made.
+    fn row<T: Real, X, E: Elem<T>>(&self, s: &mut Scratch<X, T>, k: usize, to: &mut [E]) {
+        let (parts, pitch) = (self.parts(), (self.count() + GAP) * self.parts());
+        let row = &mut s.row[..to.len() * self.lanes() * parts];
+        let lines = row.chunks_exact_mut(parts).zip(s.y.chunks_exact(pitch));
+        lines.for_each(|(row, y)| row.copy_from_slice(&y[k * parts..][..parts]));
+        match to.len() * E::LANES == row.len() {
+            true => E::flat_mut(to).copy_from_slice(row),
+            false => to.iter_mut().zip(row).for_each(|(to, v)| *to = E::re(*v)),
+        }
+    }
+
+    fn transformed<T: Real>(&self, tables: &Tables<T>, z: &mut [Complex<T>], scratch: &mut [Complex<T>]) {
+        tables.fft.process_with_scratch(&mut z[..self.length], scratch);
+    }
+
+    /// The lines of complex values of so many real columns, from (extent, columns).
+    fn before<T: Real>(&self, tables: &Tables<T>, x: &[T], columns: usize, z: &mut [Complex<T>]) {
         let pitch = self.pitch();
-        let row = |n: u32| &x[n as usize * width..][..width];
-        match (&tables.read, &self.before) {
-            (Read::One(all), _) if width == 1 => {
-                for (z, (n, by)) in z.iter_mut().zip(all) {
-                    *z = complex(x[*n as usize]) * *by;
-                }
+        let row = |n: usize| &x[n * columns..][..columns];
+        let mut put = |p: usize, re: (usize, T), im: (usize, T)| {
+            let parts = row(re.0).iter().zip(row(im.0));
+            parts.enumerate().for_each(|(c, (x, y))| z[c * pitch + p] = Complex::new(*x * re.1, *y * im.1));
+        };
+        match &tables.read {
+            Read::Pairs if columns == 1 => {
+                z.iter_mut().zip(x.chunks_exact(2)).for_each(|(z, x)| *z = Complex::new(x[0], x[1]));
             }
-            (Read::One(all), _) => {
-                for (p, (n, by)) in all.iter().enumerate() {
-                    row(*n).iter().enumerate().for_each(|(c, x)| z[c * pitch + p] = complex(*x) * *by);
-                }
-            }
-            (Read::Parts(all), _) if width == 1 => {
-                let x = X::flat(x);
+            Read::Pairs => (0..self.length).for_each(|p| put(p, (2 * p, T::one()), (2 * p + 1, T::one()))),
+            Read::Parts(all) if columns == 1 => {
                 for (z, [re, im]) in z.iter_mut().zip(all) {
                     *z = Complex::new(x[re.0 as usize] * re.1, x[im.0 as usize] * im.1);
                 }
             }
-            (Read::Parts(all), _) => {
+            Read::Parts(all) => {
                 for (p, [re, im]) in all.iter().enumerate() {
-                    let parts = X::flat(row(re.0)).iter().zip(X::flat(row(im.0)));
-                    parts.enumerate().for_each(|(c, (x, y))| z[c * pitch + p] = Complex::new(*x * re.1, *y * im.1));
+                    put(p, (re.0 as usize, re.1), (im.0 as usize, im.1));
                 }
             }
-            (Read::Sums, Before::Rows(rows)) if width == 1 => rows.make(&|t: &Term, x: X| product::<T, X>(t, x), x, z),
-            (Read::Sums, Before::Rows(rows)) => {
-                for p in 0..rows.count() {
+            Read::Sums(terms, all) => {
+                for (p, terms) in all.chunks_exact(*terms).enumerate() {
                     let mut sum = [Complex::new(T::zero(), T::zero()); COLUMNS];
-                    for t in rows.row(p) {
-                        let x = &x[t.index * width..][..width];
-                        sum.iter_mut().zip(x).for_each(|(s, x)| *s = *s + product::<T, X>(&t, *x));
+                    for (n, by) in terms {
+                        sum.iter_mut().zip(row(*n as usize)).for_each(|(s, x)| *s = *s + *by * *x);
                     }
-                    sum.iter().take(width).enumerate().for_each(|(c, s)| z[c * pitch + p] = *s);
-                }
-            }
-            // Values are real: pairs of them are complex numbers as they lie.
-            (Read::Pairs | Read::Sums, _) if width == 1 => {
-                for (z, x) in z.iter_mut().zip(X::flat(x).chunks_exact(2)) {
-                    *z = Complex::new(x[0], x[1]);
-                }
-            }
-            (Read::Pairs | Read::Sums, _) => {
-                for (p, x) in X::flat(x).chunks_exact(2 * width).enumerate() {
-                    let (re, im) = x.split_at(width);
-                    re.iter().zip(im).enumerate().for_each(|(c, (re, im))| z[c * pitch + p] = Complex::new(*re, *im));
+                    sum.iter().take(columns).enumerate().for_each(|(c, s)| z[c * pitch + p] = *s);
                 }
             }
         }
     }
 
-    /// The results of one line.
-    fn line_after<T: Real, E: Elem<T>>(&self, tables: &Tables<T>, z: &[Complex<T>], y: &mut [E]) {
-        match &self.after {
-            After::Half => {
+    /// The numbers of one line's results.
+    fn after<T: Real>(&self, tables: &Tables<T>, z: &[Complex<T>], y: &mut [T]) {
+        match &tables.made {
+            Made::Half(turns) => {
                 let m = self.length;
-                for (k, w) in tables.turns.iter().enumerate() {
+                for (k, w) in turns.iter().enumerate() {
                     let (low, high) = half(z[k], z[(m - k) % m], *w);
-                    y[k] = E::complex(low);
-                    y[m - k] = E::complex(high);
+                    y[2 * k..2 * k + 2].copy_from_slice(&[low.re, low.im]);
+                    y[2 * (m - k)..2 * (m - k) + 2].copy_from_slice(&[high.re, high.im]);
                 }
             }
-            After::Rows(rows) => rows.make(&|t: &Term, z: Complex<T>| E::complex(product::<T, _>(t, z)), z, y),
+            Made::Sums(1, all) => real_parts::<1, T>(all, z, y),
+            Made::Sums(2, all) => real_parts::<2, T>(all, z, y),
+            Made::Sums(terms, all) => {
+                for (y, terms) in y.iter_mut().zip(all.chunks_exact(*terms)) {
+                    *y = terms.iter().fold(T::zero(), |sum, term| sum + real_part(term, z));
+                }
+            }
         }
     }
+}
+
+/// Sums of so many terms each, so that their loop is none.
+fn real_parts<const N: usize, T: Real>(all: &[(u32, Complex<T>)], z: &[Complex<T>], y: &mut [T]) {
+    for (y, terms) in y.iter_mut().zip(all.chunks_exact(N)) {
+        *y = (1..N).fold(real_part(&terms[0], z), |sum, k| sum + real_part(&terms[k], z));
+    }
+}
+
+#[inline(always)]
+fn real_part<T: Real>((n, by): &(u32, Complex<T>), z: &[Complex<T>]) -> T {
+    let z = z[*n as usize];
+    by.re * z.re - by.im * z.im
 }
 
 /// X[k] and X[m − k] of Z[k] and Z[m − k].
@@ -273,60 +337,4 @@ fn half<T: Real>(z: Complex<T>, other: Complex<T>, w: Complex<T>) -> (Complex<T>
     let odd = (z - other.conj()) * half;
     let odd = w * Complex::new(odd.im, -odd.re);
     (even + odd, (even - odd).conj())
-}
-
-/// A value that is complex.
-#[inline(always)]
-fn complex<T: Real, X: Elem<T>>(x: X) -> Complex<T> {
-    match X::flat(&[x]) {
-        [re, im] => Complex::new(*re, *im),
-        other => Complex::new(other[0], T::zero()),
-    }
-}
-
-/// A term of a row, in the precision of the run.
-#[inline(always)]
-fn product<T: Real, X: Elem<T>>(t: &Term, x: X) -> Complex<T> {
-    match X::LANES {
-        1 => Complex::new(T::of(t.by.re) * X::flat(&[x])[0], T::of(t.by.im) * X::flat(&[x])[0]),
-        _ => {
-            let [re, im] = [X::flat(&[x])[0], X::flat(&[x])[1]];
-            widen::<T>(t.by) * Complex::new(re, if t.conjugated { -im } else { im })
-        }
-    }
-}
-
-impl Rows {
-    /// The results of all rows of one line, where `times` is a term's product.
-    fn make<X: Copy, E: Copy + std::ops::Add<Output = E>>(&self, times: &impl Fn(&Term, X) -> E, x: &[X], y: &mut [E]) {
-        match self.terms() {
-            1 => self.terms_of::<1, X, E>(times, x, y),
-            2 => self.terms_of::<2, X, E>(times, x, y),
-            4 => self.terms_of::<4, X, E>(times, x, y),
-            _ => {
-                for (k, y) in y.iter_mut().enumerate().take(self.count()) {
-                    let mut terms = self.row(k).map(|t| times(&t, x[t.index]));
-                    if let Some(first) = terms.next() {
-                        *y = terms.fold(first, |sum, t| sum + t);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The same of rows of so many terms, so that their loop is none.
-    fn terms_of<const N: usize, X: Copy, E: Copy + std::ops::Add<Output = E>>(
-        &self,
-        times: &impl Fn(&Term, X) -> E,
-        x: &[X],
-        y: &mut [E],
-    ) {
-        for (y, row) in y.iter_mut().zip(self.words().chunks_exact(N * WORDS)) {
-            let term = |k: usize| {
-                let t = Term::of(&row[k * WORDS..][..WORDS]);
-                times(&t, x[t.index])
-            };
-            *y = (1..N).fold(term(0), |sum, k| sum + term(k));
-        }
-    }
 }

@@ -26,16 +26,14 @@ pub(super) enum After {
     Rows(Rows),
 }
 
-/// C F P along the middle axis, where F is made for `sets` lines of `length` values beside each other. Reads (outer, extent, inner).
+/// C F P of real values along the middle axis: with rows its real part. Of complex values both parts by themselves, for which there
+/// are rows. Reads (outer, extent, inner).
 #[derive(Clone, Debug)]
 pub(super) struct LineKernel {
     pub load: Load,
     pub before: Before,
-    pub sets: usize,
     pub length: usize,
     pub after: After,
-    /// Whether results are real.
-    pub real: bool,
     /// Whether the value that is read is complex.
     pub from_complex: bool,
 }
@@ -48,30 +46,24 @@ impl LineKernel {
     pub fn half(x: &Lowered, axis: usize, m: usize) -> Result<LineKernel> {
         let load = around(x, axis, 2 * m)?;
         let (before, after) = (Before::Pairs, After::Half);
-        Ok(LineKernel { load, before, sets: 1, length: m, after, real: false, from_complex: false })
+        Ok(LineKernel { load, before, length: m, after, from_complex: false })
     }
 
-    /// Rows, so many lines of a length, and rows.
+    /// The real part of rows, a transform as long as there are, and rows; of both parts of complex values.
     ///
     /// # Errors
     /// The axis has another extent.
-    pub fn rows_of(
-        x: &Lowered,
-        axis: usize,
-        (before, after): (Rows, Rows),
-        (sets, length): (usize, usize),
-        real: bool,
-    ) -> Result<LineKernel> {
-        let load = around(x, axis, before.extent())?;
+    pub fn rows_of(x: &Lowered, axis: usize, (before, after): (Rows, Rows)) -> Result<LineKernel> {
+        let (load, length) = (around(x, axis, before.extent())?, before.count());
         let (before, after) = (Before::Rows(before), After::Rows(after));
-        Ok(LineKernel { load, before, sets, length, after, real, from_complex: x.complex })
+        Ok(LineKernel { load, before, length, after, from_complex: x.complex })
     }
 
     /// Appends the step.
     pub fn lower(self, to: &mut dyn Lowering, host: HostSide, x: &Lowered, axis: usize) -> Lowered {
         let mut extents = x.extents.clone();
         extents[axis] = self.count();
-        let complex = !self.real;
+        let complex = x.complex || matches!(self.after, After::Half);
         to.step(host.kernel(self), &extents, complex)
     }
 
@@ -108,8 +100,7 @@ impl Kernel for LineKernel {
     }
 
     fn details(&self) -> String {
-        let lines = if self.sets > 1 { format!("{} x ", self.sets) } else { String::new() };
-        format!(" of {} by lines of {lines}{}", self.load.extents[1], self.length)
+        format!(" of {} by lines of {}", self.load.extents[1], self.length)
     }
 
     fn loads(&self) -> &[Load] {
@@ -125,9 +116,9 @@ impl Kernel for LineKernel {
     }
 
     fn work(&self) -> Work {
-        let lines = (self.load.extents[0] * self.load.extents[2]) as u64;
-        let transform = (5.0 * (self.length as f64).log2() * (self.sets * self.length) as f64) as u64;
-        let rows: usize = self.rows().map(|r| 8 * r.terms() * r.count()).sum();
+        let lines = (self.load.extents[0] * self.load.extents[2] * if self.from_complex { 2 } else { 1 }) as u64;
+        let transform = (5.0 * (self.length as f64).log2() * self.length as f64) as u64;
+        let rows: usize = self.rows().map(|r| 4 * r.terms() * r.count()).sum();
         let read = self.rows().map(Rows::bytes).sum();
         Work { flops: lines * (transform + rows as u64), read }
     }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `trig` | which transforms there are, and the factors of their matrices |
 //! | `half` | the half of a Fourier transform |
-//! | `passes` | rows, the Fourier transform, rows: three steps on a GPU, one on the host |
+//! | `passes` | rows, the Fourier transform, rows: the steps of a GPU |
 //! | `rows`, `gpu` | the kernel before and behind the Fourier transform: few terms for each result |
 //! | `line`, `host` | all three as one kernel of the host, line by line |
 
@@ -24,9 +24,11 @@ use super::Sample;
 use crate::access::{Constant, ConstantData, ValueId};
 use crate::error::{Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Op, Primitive, Stack, Sweep};
-use crate::plan::Target;
+use crate::plan::{Side, Target};
 use crate::primitive::contract::Contract;
+use line::LineKernel;
 use passes::Passes;
+use rows::Rows;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -142,8 +144,16 @@ impl Primitive for TrigOp {
 
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
         let Factors { before, after } = self.trig.factors(x.extents[self.axis]);
-        let passes = if x.complex { Passes::of_complex(before, after) } else { Passes::of_real(before, after) };
-        passes?.lower(to, x, self.axis)
+        match to.target().side() {
+            Side::Host(host) => {
+                let rows = (Rows::new(&before, None)?, Rows::new(&after, None)?);
+                Ok(LineKernel::rows_of(x, self.axis, rows)?.lower(to, host, x, self.axis))
+            }
+            Side::Gpu(gpu) => {
+                let passes = if x.complex { Passes::of_complex(before, after) } else { Passes::of_real(before, after) };
+                passes?.lower(to, gpu, x, self.axis)
+            }
+        }
     }
 }
 

@@ -1,11 +1,10 @@
-//! The steps of a transform: rows, the Fourier transform, rows.
+//! The steps of a transform on a GPU: rows, the Fourier transform, rows.
 
-use super::line::LineKernel;
 use super::rows::{Matrix, Rows};
 use crate::access::ValueId;
 use crate::error::Result;
 use crate::ir::{Builder, Lowered, Lowering, Op, Program};
-use crate::plan::{Side, Target};
+use crate::plan::{GpuSide, Target};
 use num_complex::Complex64;
 
 /// C F P, where F is made for `sets` lines of values beside each other.
@@ -54,19 +53,10 @@ impl Passes {
     }
 
     /// Appends the steps along an axis of x.
-    pub fn lower(&self, to: &mut dyn Lowering, x: &Lowered, axis: usize) -> Result<Lowered> {
-        let length = self.before.count() / self.sets;
-        match to.target().side() {
-            Side::Host(host) => {
-                let rows = (self.before.clone(), self.after.clone());
-                Ok(LineKernel::rows_of(x, axis, rows, (self.sets, length), self.real)?.lower(to, host, x, axis))
-            }
-            Side::Gpu(gpu) => {
-                let z = self.before.lower(to, gpu, x, axis, false)?;
-                let z = transformed(to, z, axis, self.sets, length)?;
-                self.after.lower(to, gpu, &z, axis, self.real)
-            }
-        }
+    pub fn lower(&self, to: &mut dyn Lowering, gpu: GpuSide, x: &Lowered, axis: usize) -> Result<Lowered> {
+        let z = self.before.lower(to, gpu, x, axis, false)?;
+        let z = transformed(to, z, axis, self.sets, self.before.count() / self.sets)?;
+        self.after.lower(to, gpu, &z, axis, self.real)
     }
 }
 

@@ -58,7 +58,6 @@ struct Held32 {
 #[derive(Clone, Copy)]
 pub(super) struct Term {
     pub index: usize,
-    pub conjugated: bool,
     pub by: Complex32,
 }
 
@@ -68,7 +67,6 @@ impl Term {
     pub fn of(w: &[u32]) -> Term {
         Term {
             index: (w[0] & !CONJUGATED) as usize,
-            conjugated: w[0] & CONJUGATED != 0,
             by: Complex32::new(f32::from_bits(w[1]), f32::from_bits(w[2])),
         }
     }

@@ -122,7 +122,7 @@ pub fn measure(work: &Work, device: &Device, roof: &Roof, pace: Pace) -> Outcome
 fn measured(work: &Work, device: &Device, roof: &Roof, pace: Pace) -> Result<Row> {
     let made = work.make()?;
     let (Made::Apply(a) | Made::Solve { normal: a, .. }) = &made;
-    expect_memory(a, device)?;
+    expect_memory(a, DType::Complex32, device)?;
     let x = filled(a.input()?, DType::Complex32)?.to(device)?;
     let start = Instant::now();
     let run = |a: &Linop| -> Result<()> {

@@ -1,27 +1,24 @@
 //! A solver's vectors on a GPU, or those of several in lockstep: each pass one kernel, compiled and bound once, recorded with the
 //! operators. Columns of a vector lie one behind the other, so that an operator over a dim in front takes all at once.
 
+mod prepared;
+
 use super::Gpu;
 use super::buffer::{Block, GpuBuffer, gpu_buffer};
 use super::compiled::{CompiledPlan, Recordable};
 use super::faults::checked;
-use super::pipelines::Pipeline;
 use super::queues::SharedBuffer;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::shader::SUBMISSION;
 use crate::tensor::{DType, Tensor};
 use crate::vectors::columns::{Columns, Which};
-use crate::vectors::{
-    Columned, FIRST_VECTOR, GROUP, Layout, PARTIALS, Pass, SUMS, Scalar, Unit, Vector, WHICH, expect_sums, kernel,
-};
+use crate::vectors::{Layout, PARTIALS, SUMS, Scalar, Vector, expect_sums};
+use prepared::{Passes, Prepared, QUAD, Vectors};
 use std::sync::Arc;
 
-/// Numbers that an invocation handles at least, before there are more workgroups.
-const NUMBERS_EACH: u64 = 16;
-
-/// Bytes of a quad: four numbers.
-const QUAD: u64 = 16;
+/// Sets of columns whose masks are kept.
+const MASKS: usize = 64;
 
 pub(crate) struct GpuSpace {
     gpu: Arc<Gpu>,
@@ -41,6 +38,8 @@ pub(crate) struct GpuSpace {
     /// The columns that the next pass is for, as the device has it, and where that stands among the parameters.
     which: Which,
     which_at: u64,
+    /// Those that were, as it is copied from.
+    masks: Vec<(Which, wgpu::Buffer)>,
     passes: Vec<Prepared>,
     /// Sums that the last pass has begun, of each column.
     begun: Vec<usize>,
@@ -63,35 +62,6 @@ struct Waiting {
 /// submission (see [`SUBMISSION`]), much beside what a submission costs the host.
 const ENOUGH: Waiting = Waiting { dispatches: 512, work: SUBMISSION / 64 };
 
-/// A pass with its pipeline and what its dispatches bind.
-struct Prepared {
-    pass: Pass,
-    pipeline: Arc<Pipeline>,
-    dispatches: Vec<Dispatch>,
-    /// Bytes that it moves.
-    work: u64,
-}
-
-struct Dispatch {
-    /// By the state that is read.
-    groups: [wgpu::BindGroup; 2],
-    workgroups: (u32, u32),
-}
-
-/// A stretch of the vectors that one dispatch goes over.
-#[derive(Clone, Copy)]
-struct Stretch {
-    /// First quad, number of numbers of each member of a group, and of all of them.
-    quad: u64,
-    length: u64,
-    bound: u64,
-    /// Units of each workgroup, and how many of these there are.
-    chunk: u64,
-    groups: u64,
-    /// Its first partial sum.
-    first: u64,
-}
-
 impl GpuSpace {
     /// Vectors are like these tensors, in so many columns; operators are over them all.
     pub fn new(
@@ -108,38 +78,17 @@ impl GpuSpace {
         let zeros = vec![0u8; 4 * columns * (layout.scalars + 1)];
         states.iter().try_for_each(|s| core.write(s, 0, &zeros))?;
 
-        let mut plans = Vec::new();
-        let mut words: Vec<u32> = Vec::new();
-        for pass in &layout.passes {
-            let stretches = stretches(gpu, pass, &vectors, columns)?;
-            let partials: u64 = stretches.iter().map(|s| s.groups).sum();
-            for s in &stretches {
-                words.resize(words.len().next_multiple_of(64), 0);
-                words.extend(to_words([s.length, s.chunk, s.first, partials])?);
+        let all = Vectors { gpu, vectors: &vectors, columns, states: &states };
+        let Passes { passes, params, which_at } = all.prepare(layout.passes, layout.scalars)?;
+        let which = Which::first(columns);
+        let mut spares: Vec<Tensor> = Vec::new();
+        for plan in operators.iter().filter(|_| columns > 1) {
+            let out = &plan.plan().values[plan.plan().output.at()];
+            let found = |t: &&Tensor| t.shape().len() == out.len() && (t.dtype() == DType::Complex32) == out.complex;
+            let there = spares.iter().any(|t| found(&t));
+            if let Some(at) = vectors.iter().position(|t| found(&t)).filter(|_| !there) {
+                spares.push(vector(gpu, &like[at], columns)?);
             }
-            plans.push(stretches);
-        }
-        words.resize(words.len().next_multiple_of(64), 0);
-        // Last which columns take part: at first all.
-        let (which, which_at) = (Which::first(columns), 4 * words.len() as u64);
-        words.extend([which.0, 0, 0, 0]);
-        let params = core.uniforms(&words)?;
-        let binder = Binder { gpu, params: &params, which_at, states: &states, vectors: &vectors };
-        let mut passes = Vec::new();
-        let mut at = 0;
-        for (pass, stretches) in layout.passes.into_iter().zip(plans) {
-            let (length, unit) = numbers(&pass, &vectors, columns)?;
-            let text = kernel(&pass, layout.scalars, unit, Columned::of(columns, length, unit))?;
-            let pipeline = core.lane(0).pipeline(pass.name, &text, false)?;
-            let mut dispatches = Vec::new();
-            for s in stretches {
-                let bind = |state: usize| binder.bind(&pass, &pipeline, s, state, at);
-                dispatches.push(Dispatch { groups: [bind(0)?, bind(1)?], workgroups: core.limits.fold(s.groups)? });
-                at += 256;
-            }
-            let vectors = pass.vectors().iter().map(|(_, written)| 1 + u64::from(*written)).sum::<u64>();
-            let work = vectors * 4 * length * columns as u64;
-            passes.push(Prepared { pass, pipeline, dispatches, work });
         }
         let mut space = GpuSpace {
             gpu: gpu.clone(),
@@ -147,13 +96,14 @@ impl GpuSpace {
             columns,
             like: like.to_vec(),
             vectors,
-            spares: Vec::new(),
+            spares,
             scalars: layout.scalars,
             states,
             current: 0,
             params,
             which,
             which_at,
+            masks: Vec::new(),
             passes,
             begun: vec![0; columns],
             recorded: Vec::new(),
@@ -229,17 +179,18 @@ impl GpuSpace {
         if self.which == of {
             return Ok(());
         }
-        let device = self.gpu.core.device.clone();
-        let desc = wgpu::BufferDescriptor {
-            label: Some("linops.columns"),
-            size: 4,
-            usage: wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: true,
+        let buffer = match self.masks.iter().find(|(which, _)| *which == of) {
+            Some((_, buffer)) => buffer.clone(),
+            None => {
+                let buffer = mask(&self.gpu.core.device, of)?;
+                // Which columns there are changes as they end: a few sets.
+                if self.masks.len() == MASKS {
+                    self.masks.clear();
+                }
+                self.masks.push((of, buffer.clone()));
+                buffer
+            }
         };
-        let buffer = checked(&device, || device.create_buffer(&desc))?;
-        let fault = |e: wgpu::MapRangeError| Error::Device(format!("memory for which columns go on: {e}"));
-        buffer.get_mapped_range_mut(..).map_err(fault)?.copy_from_slice(bytemuck::bytes_of(&of.0));
-        buffer.unmap();
         let (params, at) = (self.params.shared().on(0).clone(), self.which_at);
         self.encoder()?.copy_buffer_to_buffer(&buffer, 0, &params, at, 4);
         self.which = of;
@@ -296,6 +247,21 @@ impl GpuSpace {
     }
 }
 
+/// The columns that a pass is for, in a buffer.
+fn mask(device: &wgpu::Device, of: Which) -> Result<wgpu::Buffer> {
+    let desc = wgpu::BufferDescriptor {
+        label: Some("linops.columns"),
+        size: 4,
+        usage: wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: true,
+    };
+    let buffer = checked(device, || device.create_buffer(&desc))?;
+    let fault = |e: wgpu::MapRangeError| Error::Device(format!("memory for which columns go on: {e}"));
+    buffer.get_mapped_range_mut(..).map_err(fault)?.copy_from_slice(bytemuck::bytes_of(&of.0));
+    buffer.unmap();
+    Ok(buffer)
+}
+
 /// Values of a dtype that an operator does not take or give.
 fn expect(plan: &CompiledPlan, x: &Tensor, y: &Tensor) -> Result<()> {
     let plan = plan.plan();
@@ -312,18 +278,6 @@ fn here(t: &Tensor) -> Result<&GpuBuffer> {
     gpu_buffer(t).ok_or_else(|| Error::Device(format!("the vector {} is on {}", t.shape(), t.device_name())))
 }
 
-fn to_words<const N: usize>(numbers: [u64; N]) -> Result<[u32; N]> {
-    let mut words = [0; N];
-    for (word, number) in words.iter_mut().zip(numbers) {
-        *word = u32::try_from(number).map_err(|_| Error::TooBig {
-            what: "a vector of a solver".into(),
-            needed: number,
-            limit: u32::MAX.into(),
-        })?;
-    }
-    Ok(words)
-}
-
 /// So many vectors, one behind the other.
 fn vector(gpu: &Arc<Gpu>, (shape, dtype): &(Shape, DType), columns: usize) -> Result<Tensor> {
     let shape = match columns {
@@ -333,90 +287,6 @@ fn vector(gpu: &Arc<Gpu>, (shape, dtype): &(Shape, DType), columns: usize) -> Re
     // Quads are whole, also the last one.
     let bytes = (shape.len() as u64).saturating_mul(dtype.bytes()).next_multiple_of(QUAD);
     Tensor::from_device(shape, *dtype, Arc::new(gpu.alloc(bytes)?))
-}
-
-/// The numbers of each column of a pass's vectors, and what an invocation takes of them.
-fn numbers(pass: &Pass, vectors: &[Tensor], columns: usize) -> Result<(u64, Unit)> {
-    let of = |v: Vector| {
-        let t = &vectors[v.0];
-        t.shape().len() as u64 * t.dtype().bytes() / 4 / columns as u64
-    };
-    let lengths: Vec<u64> = pass.vectors().iter().map(|(v, _)| of(*v)).collect();
-    let length = lengths.first().copied().unwrap_or(0);
-    if lengths.iter().any(|&l| l != length) {
-        return Err(Error::Value(format!("the pass {} goes over vectors of {lengths:?} numbers", pass.name)));
-    }
-    Ok((length, Unit::of(pass, length)))
-}
-
-/// The stretches that one binding holds each, and the partial sums of each: all together no more than a state holds. Several columns
-/// are in one.
-fn stretches(gpu: &Gpu, pass: &Pass, vectors: &[Tensor], columns: usize) -> Result<Vec<Stretch>> {
-    let (length, unit) = numbers(pass, vectors, columns)?;
-    if pass.vectors().is_empty() {
-        return Ok(vec![Stretch { quad: 0, length: 0, bound: 0, chunk: 0, groups: 1, first: 0 }]);
-    }
-    let members = pass.group.map_or(1, |g| g.members as u64);
-    // Offsets of bindings are multiples of 256.
-    let most = (gpu.core.limits.max_binding / 256).max(1) * 256 / QUAD;
-    let all = length * columns as u64;
-    let count = all.div_ceil(4).div_ceil(most).max(1);
-    // The members of a group are bound together, as columns are.
-    let together = members > 1 || columns > 1;
-    if count > PARTIALS || (count > 1 && together) {
-        let limit = if together { most * QUAD } else { PARTIALS * most * QUAD };
-        return Err(Error::TooBig { what: "a solver's vector".into(), needed: 4 * all, limit });
-    }
-    let share = PARTIALS / count;
-    let mut first = 0;
-    let stretch = |at: u64| {
-        let quad = at * most;
-        let bound = (4 * most).min(all - 4 * quad);
-        let own = bound / members / columns as u64;
-        let units = own.div_ceil(unit.numbers());
-        let groups = own.div_ceil(GROUP * NUMBERS_EACH).clamp(1, share);
-        let chunk = units.div_ceil(groups).next_multiple_of(GROUP);
-        let groups = units.div_ceil(chunk).max(1);
-        let s = Stretch { quad, length: own, bound, chunk, groups, first };
-        first += groups;
-        s
-    };
-    Ok((0..count).map(stretch).collect())
-}
-
-/// What the dispatches of all passes bind.
-struct Binder<'a> {
-    gpu: &'a Gpu,
-    params: &'a Block,
-    which_at: u64,
-    states: &'a [Block; 2],
-    vectors: &'a [Tensor],
-}
-
-impl Binder<'_> {
-    /// For a dispatch over a stretch that reads this state, with its parameters from byte `at` on.
-    fn bind(&self, pass: &Pass, pipeline: &Pipeline, s: Stretch, state: usize, at: u64) -> Result<wgpu::BindGroup> {
-        let part = |buffer, offset, size| {
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) })
-        };
-        let whole = |block: &'_ Block| (block.shared().on(0).clone(), block.bytes());
-        let [before, after] = [whole(&self.states[state]), whole(&self.states[1 - state])];
-        let mut entries = vec![
-            wgpu::BindGroupEntry { binding: 0, resource: part(self.params.shared().on(0), at, 16) },
-            wgpu::BindGroupEntry { binding: 1, resource: part(&before.0, 0, before.1) },
-            wgpu::BindGroupEntry { binding: 2, resource: part(&after.0, 0, after.1) },
-            wgpu::BindGroupEntry { binding: WHICH, resource: part(self.params.shared().on(0), self.which_at, QUAD) },
-        ];
-        for (binding, (v, _)) in (FIRST_VECTOR..).zip(pass.vectors()) {
-            let buffer = here(&self.vectors[v.0])?.wgpu_buffer();
-            let resource = part(buffer, QUAD * s.quad, QUAD * s.bound.div_ceil(4));
-            entries.push(wgpu::BindGroupEntry { binding, resource });
-        }
-        // Only what the kernel declares and naga kept.
-        entries.retain(|e| pipeline.bindings.iter().any(|(n, _)| *n == e.binding));
-        let desc = wgpu::BindGroupDescriptor { label: Some(pass.name), layout: &pipeline.layout, entries: &entries };
-        checked(&self.gpu.core.device, || self.gpu.core.device.create_bind_group(&desc))
-    }
 }
 
 impl Columns for GpuSpace {
@@ -459,14 +329,12 @@ impl Columns for GpuSpace {
             return self.record(&plan, &x, &y);
         }
         // The others have something there: theirs stays, and what was made for them is left.
-        let there = self.spares.iter().find(|t| t.dtype() == y.dtype() && t.shape() == y.shape()).cloned();
-        let spare = match there {
-            Some(spare) => spare,
-            None => {
-                let new = vector(&self.gpu, &self.like[to.0], self.columns)?;
-                self.spares.push(new.clone());
-                new
-            }
+        let spare = self.spares.iter().find(|t| t.dtype() == y.dtype() && t.shape() == y.shape()).cloned();
+        let Some(spare) = spare else {
+            return Err(Error::Value(format!(
+                "an operator of a solver gives {}, of which no room was made",
+                y.shape()
+            )));
         };
         self.record(&plan, &x, &spare)?;
         self.copy_columns(&spare, &y, to, of)?;
