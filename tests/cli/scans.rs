@@ -220,9 +220,15 @@ fn repetitions_are_frames_of_a_series() {
     folder.misused("recon scan.h5 --repetition 1 --time --device host -o x.npy", "--repetition all");
     folder.misused("recon scan.h5 --repetition all --time --mask maps.npy -o x.npy", "as they were acquired");
     folder.good("recon scan.h5 --repetition all --time --device host -o x.nii");
-    // A frame without data is left out, and said.
-    written(&folder, "gap.h5", &header(1), &[frame(0), frame(2)].concat());
-    folder.warned("recon gap.h5 --repetition all --time --device host -o gap.npy", "1 frame of 3 without data");
+    // A frame of which nothing is finite is left out, and said.
+    let nan = |mut line: Line| {
+        line.data.iter_mut().flatten().for_each(|v| *v = Complex32::new(f32::NAN, 0.0));
+        line
+    };
+    let lost = frame(1).into_iter().map(nan).collect();
+    written(&folder, "gap.h5", &header(1), &[frame(0), lost, frame(2)].concat());
+    let args = "recon gap.h5 --repetition all --time --allow-nan --device host -o gap.npy";
+    folder.warned(args, "1 frame of 3 without data");
     assert_eq!(folder.read("gap.npy").shape(), [2, N, N]);
     // Slices are no frames.
     let all: Vec<Line> = (0..2).flat_map(|slice| lines(&kspace, slice)).collect();
