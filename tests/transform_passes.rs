@@ -165,7 +165,7 @@ fn awkward_lengths_are_one_pass() {
         // A butterfly of its own in registers.
         (17, [0.0; 2], "17"),
         (31, [0.0; 2], "31"),
-        (17 * 31, [0.0; 2], "31x17"),
+        (17 * 23, [0.0; 2], "23x17"),
         // A convolution of p − 1.
         (37, [0.0; 2], "12x3"),
         (127, [0.0; 2], "14x9"),
@@ -184,17 +184,18 @@ fn awkward_lengths_are_one_pass() {
                 assert_eq!(all.len(), 1, "{n}\n{plan}");
                 let least = 16.0 + (2.0 * chirp + spectrum) / 64.0;
                 assert!((bytes(&plan) - least).abs() < 0.05, "{n}: {} bytes, {least}\n{plan}", bytes(&plan));
-                assert!(stages.is_empty() || plan.to_string().contains(&format!("-{stages}-")), "{n}\n{plan}");
+                let own = [format!("-{stages}-"), format!("-1x{stages}x1-")];
+                assert!(stages.is_empty() || own.iter().any(|s| plan.to_string().contains(s)), "{n}\n{plan}");
             }
         }
     }
     // Half the transforms' length, so less than half of the work of a chirp.
     let flops = |n: usize| plan(&fft(&format!("C=64 N={n}")), gpu(48, 1024)).cost().flops as f64 / (64 * n) as f64;
     assert!(2.0 * flops(1021) < flops(1018), "{} {}", flops(1021), flops(1018));
-    assert!(4.0 * flops(17 * 31) < flops(2 * 263), "{} {}", flops(17 * 31), flops(2 * 263));
+    assert!(4.0 * flops(17 * 23) < flops(2 * 193), "{} {}", flops(17 * 23), flops(2 * 193));
 }
 
-/// The host, and the adapter once for each amount of workgroup memory that plans are made for.
+/// The adapter as a large GPU, and with the least workgroup memory.
 fn devices() -> &'static [(String, Device)] {
     static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
     DEVICES.get_or_init(|| {
@@ -207,13 +208,13 @@ fn devices() -> &'static [(String, Device)] {
     })
 }
 
-/// Compares with f64 on all devices, twice.
-fn check(linops: &[Linop], most: f64) {
+/// Compares with f64, twice, on the first so many of the devices.
+fn check(linops: &[Linop], most: f64, on: usize) {
     let mut failures = Vec::new();
     for (k, a) in linops.iter().enumerate() {
         let x = complex(a.input().unwrap(), k as u64);
         let want = apply_f64(a, &wide(&x)).unwrap();
-        for (name, device) in devices() {
+        for (name, device) in devices().iter().take(on) {
             let got = apply_on(device, a, &x).unwrap();
             let error = distance(&got, &want);
             if error.is_nan() || error > most {
@@ -239,7 +240,7 @@ fn lines_in_split_exchanges_have_the_values_of_f64() {
     {
         all.extend([k, k + 1].map(|k| linop::fft(*dims, "N", options(k)).unwrap()));
     }
-    check(&all, 5e-7);
+    check(&all, 5e-7, 2);
 }
 
 #[test]
@@ -247,14 +248,14 @@ fn lines_in_split_exchanges_have_the_values_of_f64() {
 fn primes_have_the_values_of_f64() {
     let mut all = Vec::new();
     for (k, n) in [17, 31, 37, 127, 257, 1021].into_iter().enumerate() {
-        for (j, dims) in [format!("C=3 N={n}"), format!("N={n} C=5"), format!("B=2 N={n} C=2")].iter().enumerate() {
-            all.extend([k + j, k + j + 2].map(|k| linop::fft(dims, "N", options(k)).unwrap()));
+        for (j, dims) in [format!("C=3 N={n}"), format!("N={n} C=5")].iter().enumerate() {
+            all.extend([0, 1, 2, 3].map(|o| linop::fft(dims, "N", options(k + j + o)).unwrap()));
         }
     }
-    for (k, dims) in ["C=2 N=2039", "N=2039 C=5", "C=2 N=4093", "N=4093 C=5", "N=527 C=6", "C=3 N=527"].iter().enumerate() {
-        all.push(linop::fft(*dims, "N", options(k)).unwrap());
-    }
-    check(&all, 1e-6);
+    all.extend([0, 1].map(|k| linop::fft("B=2 N=37 C=2", "N", options(k)).unwrap()));
+    check(&all, 1e-6, 1);
+    let long = ["C=2 N=2039", "N=2039 C=5", "C=2 N=4093", "N=4093 C=5", "N=527 C=6"];
+    check(&long.iter().enumerate().map(|(k, dims)| linop::fft(*dims, "N", options(k)).unwrap()).collect::<Vec<_>>(), 1e-6, 2);
 }
 
 /// Weights and padding in the load, a crop and weights in the store, sums over coils; and the way back.
@@ -262,7 +263,7 @@ fn primes_have_the_values_of_f64() {
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn primes_take_what_stands_around_them() {
     let mut all = Vec::new();
-    for (k, (n, inner)) in [(37, 5), (37, 1), (127, 4), (31, 3), (41, 9)].into_iter().enumerate() {
+    for (k, (n, inner)) in [(37, 5), (127, 1), (31, 3)].into_iter().enumerate() {
         let (image, data) = (format!("N={} X={inner}", n - 6), format!("C=6 N={n} X={inner}"));
         let maps = linop::diagonal(&image, &complex(format!("C=6 N={} X={inner}", n - 6), 3)).unwrap().out("C N X").unwrap();
         let pad = linop::pad(maps.output().unwrap(), format!("N={n}"), Align::Center).unwrap().out("C N X").unwrap();
@@ -271,10 +272,10 @@ fn primes_take_what_stands_around_them() {
         let a = mask * f * pad * maps;
         all.extend([a.clone(), a.h(), a.n()]);
     }
-    check(&all, 2e-6);
+    check(&all, 2e-6, 1);
     for a in &all {
         let (x, u) = (complex(a.input().unwrap(), 1), complex(a.output().unwrap(), 2));
-        for (name, device) in devices() {
+        for (name, device) in devices().iter().take(1) {
             let of = |a: &Linop, x| apply_on(device, a, x).unwrap().mapv(|z| Complex64::new(z.re.into(), z.im.into()));
             let (forward, back) = (of(a, &x), of(&a.h(), &u));
             let difference = (inner(&forward, &wide(&u)) - inner(&wide(&x), &back)).norm();
@@ -295,9 +296,9 @@ fn long_filters_have_the_values_of_f64() {
         let f = linop::fft(pad.output().unwrap(), "N", options(k)).unwrap().out(names.join(" ")).unwrap();
         let weights = linop::diagonal(f.output().unwrap(), &complex(format!("N={n}"), 1)).unwrap();
         let a = pad.h() * f.h() * weights * &f * &pad;
-        all.extend([a.clone(), a.h()]);
+        all.push(if k % 2 == 0 { a } else { a.h() });
     }
-    check(&all, 1e-6);
+    check(&all, 1e-6, 2);
 }
 
 /// Whatever is chosen for a line, its bits are the same.

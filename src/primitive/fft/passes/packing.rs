@@ -161,7 +161,7 @@ fn cheapest(lines: &Packed, limits: &GpuLimits) -> Tile {
 
 /// Calls `f` with every tile that fits. Exchanges are split where whole ones take more than half of the memory, or do not fit.
 fn each(lines: &Packed, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
-    let Packed { length, available, .. } = *lines;
+    let Packed { length, ref stages, available, .. } = *lines;
     let most = limits.workgroup_memory as usize;
     let widest = widest(limits);
     let columns = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64];
@@ -170,7 +170,9 @@ fn each(lines: &Packed, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
             for (padded, split) in [(true, false), (false, false), (true, true), (false, true)] {
                 let tile = Tile { columns, outer, invocations: widest, padded, split };
                 let whole = Tile { padded: false, split: false, ..tile };
-                if tile.bytes(length) > most || split && !whole.takes_half(length, limits) {
+                // Nothing is exchanged around a single stage.
+                let worth = stages.len() > 1 && whole.takes_half(length, limits);
+                if tile.bytes(length) > most || split && !worth {
                     continue;
                 }
                 (1..=widest.div_ceil(32)).for_each(|warps| f(Tile { invocations: (32 * warps).min(widest), ..tile }));
@@ -195,9 +197,9 @@ impl Tile {
         let idle = stages.iter().map(busy).sum::<f64>() / stages.len() as f64;
         // Columns beyond the array.
         let waste = (available.div_ceil(self.columns) * self.columns) as f64 / available as f64;
-        // Runs shorter than a cache line of 128 bytes are partly thrown away: on an H200 strided lines of 256 in runs of 128 bytes
-        // take 1.3 times as long as contiguous ones, of 512 in runs of 64 bytes 1.9, of 1024 in 32 bytes 2.1, of 2048 in 16 bytes
-        // 2.8 and of 4096 in 8 bytes 3.3. All columns together lie in one stretch.
+        // Runs shorter than a cache line of 128 bytes are partly thrown away: on an H200 strided lines of 256 and 512 in runs of
+        // 64 bytes take 1.3 and 1.9 times as long as contiguous ones, of 1024 in 32 bytes 2.1, of 2048 in 16 bytes 2.8 and of 4096
+        // in 8 bytes 3.3.
         let short = match self.columns {
             all if all == available => 1.0,
             1 => 2.5,
