@@ -134,18 +134,20 @@ fn images_of_long_lines_move_no_more_than_their_passes() {
     assert!(all[0].columns == 1 && all[1..].iter().all(|p| p.columns >= 16), "{all:?}");
 }
 
+/// Weights on the coefficients of lines that are padded to `n` and cropped again.
+fn padded_filter(dims: &str, n: usize, align: Align, options: FftOptions) -> Linop {
+    let names: Vec<&str> = dims.split(' ').map(|d| d.split('=').next().unwrap()).collect();
+    let pad = linop::pad(dims, format!("N={n}"), align).unwrap().out(names.join(" ")).unwrap();
+    let f = linop::fft(pad.output().unwrap(), "N", options).unwrap().out(names.join(" ")).unwrap();
+    let weights = linop::diagonal(f.output().unwrap(), &common::data::real(format!("N={n}"), 1)).unwrap();
+    pad.h() * f.h() * weights * &f * &pad
+}
+
 /// A transform, weights and the way back in one pass as far as a line fits workgroup memory, also where the columns are few: the
 /// bytes are one read and one write of what is not padding.
 #[test]
 fn long_filters_are_one_pass() {
-    let filter = |dims: &str, n: usize| {
-        let pad = linop::pad(dims, format!("N={}", 2 * n), Align::Start).unwrap();
-        let names: Vec<&str> = dims.split(' ').map(|d| d.split('=').next().unwrap()).collect();
-        let pad = pad.out(names.join(" ")).unwrap();
-        let f = linop::fft(pad.output().unwrap(), "N", FftOptions::default()).unwrap().out(names.join(" ")).unwrap();
-        let weights = linop::diagonal(f.output().unwrap(), &common::data::real(format!("N={}", 2 * n), 1)).unwrap();
-        pad.h() * f.h() * weights * &f * &pad
-    };
+    let filter = |dims: &str, n: usize| padded_filter(dims, 2 * n, Align::Start, FftOptions::default());
     for (n, limits) in [(2048, gpu(16, 256)), (4096, gpu(32, 256)), (4096, gpu(48, 1024))] {
         for dims in [format!("C=64 N={n}"), format!("N={n} C=64")] {
             let plan = plan(&filter(&dims, n), limits);
@@ -156,6 +158,36 @@ fn long_filters_are_one_pass() {
     }
     let plan = plan(&filter("N=4096 C=64", 4096), gpu(16, 256));
     assert_eq!(plan.steps.len(), 4, "{plan}");
+}
+
+/// Of lines that are half zero, and half of whose results are not stored, the first and the last stage have half the accesses and a
+/// layer of sums less, wherever the half lies.
+#[test]
+fn halves_that_are_zero_or_not_wanted_are_neither_read_nor_made() {
+    let centred = FftOptions::default().centered(true);
+    let counts = |a: &Linop| {
+        let plan = plan(a, gpu(48, 1024));
+        assert_eq!(plan.steps.len(), 1, "{plan}");
+        let text = plan.steps[0].drafts(&plan).unwrap().remove(0).text;
+        let of = |what: &str| text.matches(what).count();
+        // Each stands once where it is defined.
+        (of("fft_take(") - 1, of("fft_give(") - 1, of("    let v"), plan.cost().flops)
+    };
+    for (n, dims) in [(512, "C=64 N=256"), (2048, "C=64 N=1024"), (1024, "N=512 C=64"), (960, "C=64 N=480")] {
+        let whole = counts(&padded_filter(&dims.replace(&(n / 2).to_string(), &n.to_string()), n, Align::Start, centred));
+        // In front, and in the middle with the origin at the front or in the middle, where the half goes round the end.
+        for (align, options) in
+            [(Align::Start, FftOptions::default()), (Align::Center, FftOptions::default()), (Align::Center, centred)]
+        {
+            let half = counts(&padded_filter(dims, n, align, options));
+            assert_eq!((2 * half.0, 2 * half.1), (whole.0, whole.1), "{n}, {align:?}");
+            assert!(half.2 < whole.2, "{n}, {align:?}: {} lines of {}", half.2, whole.2);
+            assert_eq!(half.3, whole.3 - 3 * n as u64 * 64, "{n}, {align:?}");
+        }
+    }
+    // More than a half: everything is taken.
+    let more = counts(&padded_filter("C=64 N=300", 512, Align::Start, centred));
+    assert_eq!(more.0, counts(&padded_filter("C=64 N=512", 512, Align::Start, centred)).0);
 }
 
 /// The lengths that have prime factors above 13: how they are made on a GPU of 48 KiB, and on one of 16.
@@ -289,13 +321,12 @@ fn primes_take_what_stands_around_them() {
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn long_filters_have_the_values_of_f64() {
     let mut all = Vec::new();
-    for (k, (dims, n)) in [("C=2 N=1500", 3000), ("N=1000 C=5", 2000), ("C=2 N=4096", 8192), ("C=2 N=2048", 4096), ("N=2048 C=3", 4096)].into_iter().enumerate() {
-        let names: Vec<&str> = dims.split(' ').map(|d| d.split('=').next().unwrap()).collect();
+    let long = [("C=2 N=1500", 3000), ("N=1000 C=5", 2000), ("C=2 N=4096", 8192), ("C=2 N=2048", 4096), ("N=2048 C=3", 4096)];
+    // Halves of stages of any radix, parts of halves, and more than those.
+    let short = [("C=3 N=45", 90), ("N=30 C=9", 64), ("C=3 N=11", 26), ("C=2 N=33", 64), ("N=17 C=5", 34), ("C=70 N=4", 8)];
+    for (k, (dims, n)) in long.into_iter().chain(short).enumerate() {
         let align = if k % 2 == 0 { Align::Start } else { Align::Center };
-        let pad = linop::pad(dims, format!("N={n}"), align).unwrap().out(names.join(" ")).unwrap();
-        let f = linop::fft(pad.output().unwrap(), "N", options(k)).unwrap().out(names.join(" ")).unwrap();
-        let weights = linop::diagonal(f.output().unwrap(), &complex(format!("N={n}"), 1)).unwrap();
-        let a = pad.h() * f.h() * weights * &f * &pad;
+        let a = padded_filter(dims, n, align, options(k / 2));
         all.push(if k % 2 == 0 { a } else { a.h() });
     }
     check(&all, 1e-6, 2);

@@ -13,12 +13,14 @@
 //! | `twiddle` | the factors between stages: table and access |
 //! | `step` | the Stockham rule: where elements lie before and after |
 //! | `packing` | how many lines and invocations a workgroup has |
+//! | `halves` | what of a line is zero or not wanted |
 //! | `prime` | lines of prime length as convolutions: order and factors |
 //! | `global`, `workgroup` | the two kinds of pass: `global.wgsl`, `workgroup.wgsl`, and what the names in them stand for |
 //! | `pass.wgsl` | what both share: parameters, the Stockham rule, the ends of a transform |
 
 mod butterfly;
 mod global;
+mod halves;
 mod packing;
 mod prime;
 mod radix;
@@ -32,6 +34,7 @@ use super::smooth::is_smooth;
 use crate::error::Result;
 use crate::shader::{GpuLimits, KernelShape, expand, word};
 use global::GlobalPass;
+use halves::Half;
 use step::Step;
 use workgroup::{Course, WorkgroupPass};
 
@@ -162,7 +165,7 @@ fn workgroup(step: Step, inner: usize, limits: &GpuLimits) -> WorkgroupPass {
         length => (Course::Transform, lengths(length, GPU_RADIX)),
     };
     let turned = step.first() && !step.last() && inner < COALESCED && stages.len() > 1;
-    WorkgroupPass { step, stages, tile: packing::Tile::NONE, turned, course, folds: false }.packed(inner, limits)
+    WorkgroupPass { step, stages, tile: packing::Tile::NONE, turned, course, taken: Half::default(), given: Half::default(), folds: false }.packed(inner, limits)
 }
 
 impl FftPass {
@@ -191,6 +194,16 @@ impl FftPass {
             Kind::Workgroup(pass) => Kind::Workgroup(WorkgroupPass { folds: true, ..pass }),
         };
         self.step().last().then_some(FftPass { kind })
+    }
+
+    /// The pass over lines of which `taken` is not zero and `given` is wanted: where each begins in the order of the transform, and
+    /// how many elements it has.
+    pub fn pruned(&self, taken: (usize, usize), given: (usize, usize)) -> FftPass {
+        let kind = match self.kind.clone() {
+            Kind::Global(pass) => Kind::Global(pass),
+            Kind::Workgroup(pass) => Kind::Workgroup(pass.pruned(taken, given)),
+        };
+        FftPass { kind }
     }
 
     /// The same with the tile that the model of a device takes, over lines with `inner` adjacent columns.
@@ -325,7 +338,8 @@ impl FftPass {
         let line = 5.0 * length * length.log2() + if self.is_prime() { 3.0 * length } else { 0.0 };
         let transforms = if self.is_filter() || self.is_prime() { 2.0 } else { 1.0 };
         let sums = if self.folds() { outer * inner * 2 * step.n as u64 } else { 0 };
-        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64 + sums
+        let saved = if let Kind::Workgroup(pass) = &self.kind { outer * inner * pass.saved() } else { 0 };
+        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64 + sums - saved
     }
 
     fn step(&self) -> Step {

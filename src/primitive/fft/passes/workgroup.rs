@@ -4,7 +4,8 @@
 //! butterflies in registers, all of whose inputs it reads before the barrier after which anything is overwritten. So one
 //! buffer serves all exchanges, and a pass over whole lines may run in place on the array.
 
-use super::butterfly::{Code, named};
+use super::butterfly::{Code, ZERO, named};
+use super::halves::Half;
 use super::packing::{self, Packed, Tile};
 use super::prime;
 use super::step::Step;
@@ -35,6 +36,9 @@ pub(super) struct WorkgroupPass {
     pub(super) turned: bool,
     /// What is made of a line in the same workgroup memory.
     pub(super) course: Course,
+    /// What of a line is not zero, and what of it is wanted.
+    pub(super) taken: Half,
+    pub(super) given: Half,
     /// Whether results are added up: one term after the other in the same workgroup memory, sums in registers.
     pub(super) folds: bool,
 }
@@ -58,6 +62,9 @@ impl WorkgroupPass {
             Course::Filter => key.push_str("-filter"),
             Course::Prime { sorted: false } => key.push_str("-prime"),
             Course::Prime { sorted: true } => key.push_str("-prime-sorted"),
+        }
+        for (name, half) in [("-from", self.taken), ("-to", self.given)] {
+            half.start().into_iter().for_each(|q| key += &format!("{name}{q}"));
         }
         if self.folds {
             key.push_str("-folded");
@@ -104,6 +111,24 @@ impl WorkgroupPass {
                 ([there, back].concat(), last + 1)
             }
         }
+    }
+
+    /// The same pass over lines of which `taken` is not zero and `given` is wanted: where each begins in the order of the transform,
+    /// and how many elements it has.
+    pub(super) fn pruned(self, taken: (usize, usize), given: (usize, usize)) -> WorkgroupPass {
+        if matches!(self.course, Course::Prime { .. }) || !(self.step.first() && self.step.last()) {
+            return self;
+        }
+        let n = self.step.n;
+        let half = |radix: Option<&usize>, (first, count)| radix.map_or(Half::default(), |r| Half::of(n, *r, first, count));
+        let (taken, given) = (half(self.stages.first(), taken), half(self.stages.last(), given));
+        WorkgroupPass { taken, given, ..self }
+    }
+
+    /// Operations of a line that halves leave out: of the two sums that a pair of inputs makes both, of a pair of results one.
+    pub(super) fn saved(&self) -> u64 {
+        let each = |half: Half, operations: u64| if half.start().is_some() { operations } else { 0 };
+        self.step.n as u64 * (each(self.taken, 2) + each(self.given, 1))
     }
 
     /// What its tile is chosen by, with `inner` adjacent columns of the array.
@@ -184,8 +209,20 @@ impl WorkgroupPass {
                 defines.set(&format!("WAITS_{s}_{part}"), "");
             });
             let table = self.table_at(stage.done);
+            let taken = if s == 0 { self.taken } else { Half::default() };
+            let given = if s + 1 == all { self.given } else { Half::default() };
+            for q in 0..stage.radix {
+                let mut flag = |name: &str, holds: bool| {
+                    if holds {
+                        defines.set(&format!("{name}_{s}_{q}"), "");
+                    }
+                };
+                flag("TAKEN", taken.has(q));
+                flag("GIVEN", given.has(q));
+            }
             for u in 0..self.tile.rounds(stage.n, stage.radix) {
-                defines.set(&format!("BUTTERFLY_{s}_{u}"), butterfly(&mut code, stage, table, (s, u)));
+                let text = butterfly(&mut code, stage, table, (s, u), (taken, given));
+                defines.set(&format!("BUTTERFLY_{s}_{u}"), text);
             }
         }
         defines
@@ -229,14 +266,16 @@ impl WorkgroupPass {
     }
 }
 
-/// The twiddles of a stage and its DFT, from `x{s}_{u}_0` … to `y{s}_{u}_0` …; its table starts at `table`.
-fn butterfly(code: &mut Code, stage: &Step, table: usize, (s, u): (usize, usize)) -> String {
+/// The twiddles of a stage and its DFT, from `x{s}_{u}_0` … to `y{s}_{u}_0` …, as far as they are taken and given; its table
+/// starts at `table`.
+fn butterfly(code: &mut Code, stage: &Step, table: usize, (s, u): (usize, usize), (taken, given): (Half, Half)) -> String {
     let mut x = named(&format!("x{s}_{u}"), stage.radix);
+    x.iter_mut().enumerate().filter(|(q, _)| !taken.has(*q)).for_each(|(_, x)| *x = ZERO.into());
     if !stage.first() {
         x = twiddle::apply(code, &x, |slot| format!("{}u + m{s}_{u}", table + slot * stage.done));
     }
     let y = code.dft(&x);
-    code.call_them(&format!("y{s}_{u}"), &y);
+    code.call_them(&format!("y{s}_{u}"), &y, |q| given.has(q));
     code.take()
 }
 

@@ -9,6 +9,9 @@
 // A line of PRIME length is a filter of all but its first element, in another order (prime.rs), with factors of its own. Where it is
 // SORTED, what is loaded and stored in order is moved to its places in workgroup memory.
 //
+// Of a line that is half zero the first stage takes only the other half, TAKEN, and of one whose results are not all stored the last
+// stage makes those that are GIVEN.
+//
 // Where results are added up, a workgroup goes through the terms of its tile's sums one after the other.
 //
 // g numbers the butterflies of a stage in the tile: column c, line b of the stage, outer step o. Lanes without a butterfly repeat
@@ -82,7 +85,9 @@ fn main(
 #ifdef GIVES_{s}
 #for u in ROUNDS_{s}
 #for q in RADIX_{s}
+#ifdef GIVEN_{s}_{q}
     var sum{u}_{q} = vec2<f32>();
+#endif
 #endfor
 #endfor
 #endif
@@ -156,7 +161,9 @@ fn main(
     let first{u} = fft_first(column{s}_{u}) + b{s}_{u} * fft.columns;
 #endif
 #for q in RADIX_{s}
+#ifdef TAKEN_{s}_{q}
     var x{s}_{u}_{q} = vec2<f32>();
+#endif
 #endfor
     if (inside{s}_{u}) {
 #ifdef FIRST
@@ -164,7 +171,9 @@ fn main(
 #ifdef PRIME
         x{s}_{u}_{q} = fft_take(base{s}_{u}, first{u} + fft_source(b{s}_{u} + {q}u * LINES_{s}) * fft.columns);
 #else
+#ifdef TAKEN_{s}_{q}
         x{s}_{u}_{q} = fft_take(base{s}_{u}, first{u} + {q}u * (LINES_{s} * fft.columns));
+#endif
 #endif
 #endfor
 #else
@@ -299,21 +308,29 @@ fn main(
 #else
         let start = fft_start(column{s}_{u}) + b{s}_{u} * stride;
 #for q in RADIX_{s}
+#ifdef GIVEN_{s}_{q}
         let to{q} = start + {q}u * (LINES_{s} * stride);
+#endif
 #endfor
 #endif
 #ifdef FOLDED
 #for q in RADIX_{s}
+#ifdef GIVEN_{s}_{q}
         sum{u}_{q} += fft_term(base{s}_{u}, to{q}, y{s}_{u}_{q});
+#endif
 #endfor
         if (t + 1u == fft.terms) {
 #for q in RADIX_{s}
+#ifdef GIVEN_{s}_{q}
             fft_leave(outer{s}_{u}, to{q}, sum{u}_{q});
+#endif
 #endfor
         }
 #else
 #for q in RADIX_{s}
+#ifdef GIVEN_{s}_{q}
         fft_give(base{s}_{u}, to{q}, y{s}_{u}_{q});
+#endif
 #endfor
 #endif
     }
