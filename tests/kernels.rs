@@ -71,9 +71,11 @@ fn texts() -> &'static BTreeMap<String, String> {
     })
 }
 
-/// Lengths with every radix, in one pass and in several, and those that go through a convolution.
+/// Lengths with every radix, in one pass and in several, primes, and those that go through a chirp.
 fn lengths() -> Vec<usize> {
-    (2..=64).chain([100, 125, 128, 169, 256, 343, 512, 1001, 1024, 1331, 2048, 4096, 8192, 16384, 101, 1021, 1018, 4093]).collect()
+    (2..=64)
+        .chain([100, 125, 128, 169, 256, 343, 512, 1001, 1024, 1331, 2048, 4096, 8192, 16384, 101, 1021, 1018, 4093])
+        .collect()
 }
 
 /// A padded convolution along N.

@@ -174,7 +174,8 @@ fn halves_that_are_zero_or_not_wanted_are_neither_read_nor_made() {
         (of("fft_take(") - 1, of("fft_give(") - 1, of("    let v"), plan.cost().flops)
     };
     for (n, dims) in [(512, "C=64 N=256"), (2048, "C=64 N=1024"), (1024, "N=512 C=64"), (960, "C=64 N=480")] {
-        let whole = counts(&padded_filter(&dims.replace(&(n / 2).to_string(), &n.to_string()), n, Align::Start, centred));
+        let whole =
+            counts(&padded_filter(&dims.replace(&(n / 2).to_string(), &n.to_string()), n, Align::Start, centred));
         // In front, and in the middle with the origin at the front or in the middle, where the half goes round the end.
         for (align, options) in
             [(Align::Start, FftOptions::default()), (Align::Center, FftOptions::default()), (Align::Center, centred)]
@@ -182,7 +183,8 @@ fn halves_that_are_zero_or_not_wanted_are_neither_read_nor_made() {
             let half = counts(&padded_filter(dims, n, align, options));
             assert_eq!((2 * half.0, 2 * half.1), (whole.0, whole.1), "{n}, {align:?}");
             assert!(half.2 < whole.2, "{n}, {align:?}: {} lines of {}", half.2, whole.2);
-            assert_eq!(half.3, whole.3 - 3 * n as u64 * 64, "{n}, {align:?}");
+            // Three sums of a pair of values in two, and the factor on what is not stored.
+            assert_eq!(half.3, whole.3 - 3 * n as u64 * 64 - 2 * n as u64 / 2 * 64, "{n}, {align:?}");
         }
     }
     // More than a half: everything is taken.
@@ -219,6 +221,13 @@ fn awkward_lengths_are_one_pass() {
                 let own = [format!("-{stages}-"), format!("-1x{stages}x1-")];
                 assert!(stages.is_empty() || own.iter().any(|s| plan.to_string().contains(s)), "{n}\n{plan}");
             }
+        }
+    }
+    // So are all others that 32 KiB hold twice over.
+    for n in (33..4096).step_by(61).chain([4093, 4094, 4095]) {
+        for dims in [format!("C=64 N={n}"), format!("N={n} C=3")] {
+            let plan = plan(&fft(&dims), gpu(32, 256));
+            assert_eq!(passes(&plan).len(), 1, "{n}\n{plan}");
         }
     }
     // Half the transforms' length, so less than half of the work of a chirp.
@@ -268,7 +277,9 @@ fn options(k: usize) -> FftOptions {
 fn lines_in_split_exchanges_have_the_values_of_f64() {
     let mut all = Vec::new();
     for (k, dims) in
-        ["C=2 N=4096", "C=2 N=8192", "N=512 C=19", "N=1024 C=9", "B=2 N=3000 C=2", "N=375 C=40", "C=3 N=7000"].iter().enumerate()
+        ["C=2 N=4096", "C=2 N=8192", "N=512 C=19", "N=1024 C=9", "B=2 N=3000 C=2", "N=375 C=40", "C=3 N=7000"]
+            .iter()
+            .enumerate()
     {
         all.extend([k, k + 1].map(|k| linop::fft(*dims, "N", options(k)).unwrap()));
     }
@@ -286,8 +297,15 @@ fn primes_have_the_values_of_f64() {
     }
     all.extend([0, 1].map(|k| linop::fft("B=2 N=37 C=2", "N", options(k)).unwrap()));
     check(&all, 1e-6, 1);
+    // A butterfly adds no more than others do.
+    let direct = ["C=3 N=19", "N=23 C=5", "C=3 N=29", "N=62 C=3", "C=2 N=391"];
+    check(&direct.map(|dims| linop::fft(dims, "N", options(0)).unwrap()), 5e-7, 1);
     let long = ["C=2 N=2039", "N=2039 C=5", "C=2 N=4093", "N=4093 C=5", "N=527 C=6"];
-    check(&long.iter().enumerate().map(|(k, dims)| linop::fft(*dims, "N", options(k)).unwrap()).collect::<Vec<_>>(), 1e-6, 2);
+    check(
+        &long.iter().enumerate().map(|(k, dims)| linop::fft(*dims, "N", options(k)).unwrap()).collect::<Vec<_>>(),
+        1e-6,
+        2,
+    );
 }
 
 /// Weights and padding in the load, a crop and weights in the store, sums over coils; and the way back.
@@ -297,7 +315,8 @@ fn primes_take_what_stands_around_them() {
     let mut all = Vec::new();
     for (k, (n, inner)) in [(37, 5), (127, 1), (31, 3)].into_iter().enumerate() {
         let (image, data) = (format!("N={} X={inner}", n - 6), format!("C=6 N={n} X={inner}"));
-        let maps = linop::diagonal(&image, &complex(format!("C=6 N={} X={inner}", n - 6), 3)).unwrap().out("C N X").unwrap();
+        let maps =
+            linop::diagonal(&image, &complex(format!("C=6 N={} X={inner}", n - 6), 3)).unwrap().out("C N X").unwrap();
         let pad = linop::pad(maps.output().unwrap(), format!("N={n}"), Align::Center).unwrap().out("C N X").unwrap();
         let f = linop::fft(&data, "N", options(k)).unwrap().out("C N X").unwrap();
         let mask = linop::diagonal(&data, &common::data::mask(&format!("N={n}"), 0.5, 4)).unwrap();
@@ -321,9 +340,11 @@ fn primes_take_what_stands_around_them() {
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn long_filters_have_the_values_of_f64() {
     let mut all = Vec::new();
-    let long = [("C=2 N=1500", 3000), ("N=1000 C=5", 2000), ("C=2 N=4096", 8192), ("C=2 N=2048", 4096), ("N=2048 C=3", 4096)];
+    let long =
+        [("C=2 N=1500", 3000), ("N=1000 C=5", 2000), ("C=2 N=4096", 8192), ("C=2 N=2048", 4096), ("N=2048 C=3", 4096)];
     // Halves of stages of any radix, parts of halves, and more than those.
-    let short = [("C=3 N=45", 90), ("N=30 C=9", 64), ("C=3 N=11", 26), ("C=2 N=33", 64), ("N=17 C=5", 34), ("C=70 N=4", 8)];
+    let short =
+        [("C=3 N=45", 90), ("N=30 C=9", 64), ("C=3 N=11", 26), ("C=2 N=33", 64), ("N=17 C=5", 34), ("C=70 N=4", 8)];
     for (k, (dims, n)) in long.into_iter().chain(short).enumerate() {
         let align = if k % 2 == 0 { Align::Start } else { Align::Center };
         let a = padded_filter(dims, n, align, options(k / 2));
@@ -336,11 +357,14 @@ fn long_filters_have_the_values_of_f64() {
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
 fn tiles_of_split_exchanges_and_of_primes_change_no_bit() {
-    let Some(device) = common::gpu_with(GpuOptions::default().shape(Some(KernelShape::Gpu)).disk_cache(Some(false))) else {
+    let Some(device) = common::gpu_with(GpuOptions::default().shape(Some(KernelShape::Gpu)).disk_cache(Some(false)))
+    else {
         return;
     };
-    for only in ["fft tile 1021 contiguous", "fft tile 127 strided", "fft tile 512 strided", "fft tile 4096 contiguous"] {
-        let options = linops::tune::TuneOptions::default().elements(1 << 12).rounds(1).only(Some(only.into())).keep(false);
+    for only in ["fft tile 1021 contiguous", "fft tile 127 strided", "fft tile 512 strided", "fft tile 4096 contiguous"]
+    {
+        let options =
+            linops::tune::TuneOptions::default().elements(1 << 12).rounds(1).only(Some(only.into())).keep(false);
         let tuned = device.tune(&options, |_| ()).unwrap();
         let [choice] = &tuned.choices[..] else { panic!("{tuned:?}") };
         // Of candidates that do not run, or give other bits, no time is told.

@@ -3,8 +3,18 @@
 //! [`plan`] turns a length into passes, one dispatch each, over the logical C-order array (outer, N, inner). A pass is a file
 //! around the caller's `load` and `store`, which is where padding, coil maps and masks are fused; the straight-line butterflies
 //! in it are generated for its radices. A pass that holds whole lines can go on to a filter: the caller's
-//! weights and the transform back, without a store in between. Two shapes come from the same butterflies: stages in workgroup
+//! weights and the transform back, without a store in between. The same build makes lines of prime length, by a convolution. Two shapes come from the same butterflies: stages in workgroup
 //! memory for GPUs, and one butterfly per invocation for CPU adapters.
+//!
+//! What a length takes, in passes and bytes for each element, where a workgroup has 16 | 32 | 48 KiB:
+//!
+//! | lines | passes | bytes |
+//! |---|---|---|
+//! | contiguous, up to 4096 / 8192 / 8192 elements | 1 | 16 |
+//! | strided, up to 512 / 1024 / 1536: eight columns, a line of a cache, or more | 1 | 16 |
+//! | a filter, or a chirp with its padding, up to 4096 / 8192 / 8192: one column or more | 1 | 16 of what is not padding |
+//! | a prime p with a smooth p − 1, as far | 1 | 16 |
+//! | longer ones up to the square of the second row | 2, a filter 4 | 32, 64 |
 //!
 //! | room | holds |
 //! |---|---|
