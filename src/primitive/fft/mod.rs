@@ -38,7 +38,7 @@ pub(crate) use sums::into_transforms;
 use super::Sample;
 #[cfg(feature = "gpu")]
 use super::Variant;
-use crate::access::{Constant, ConstantData, ValueId};
+use crate::access::{AxisMap, Constant, ConstantData, ValueId};
 use crate::error::{Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Side, Target};
@@ -184,10 +184,18 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
         Sample::of("transforms", &[2, 48, 35], |b| b.fft(x, &[1, 2], false, true, 1.0))?,
         Sample::of("transforms of awkward length", &[2, 74], |b| b.fft(x, &[1], false, true, 1.0))?,
         Sample::of("transforms of prime length", &[2, 37, 31], |b| b.fft(x, &[1, 2], true, true, 1.0))?,
+        Sample::of("long transforms", &[8192], |b| b.fft(x, &[0], false, false, 1.0 / 64.0))?,
         Sample::of("filters", &[3, 48], |b| {
             let y = b.fft(x, &[1], false, false, 1.0)?;
-            let y = b.mul(y, weights, vec![1], false)?;
+            let y = b.mul(y, weights.clone(), vec![1], false)?;
             b.fft(y, &[1], true, false, 1.0 / 48.0)
+        })?,
+        Sample::of("padded filters", &[3, 24], |b| {
+            let y = b.map_axis(x, 1, AxisMap::affine(1, 0, 1, 24, 48), 48)?;
+            let y = b.fft(y, &[1], false, false, 1.0)?;
+            let y = b.mul(y, weights, vec![1], false)?;
+            let y = b.fft(y, &[1], true, false, 1.0 / 48.0)?;
+            b.map_axis(y, 1, AxisMap::affine(1, 0, 1, 48, 24), 24)
         })?,
     ])
 }

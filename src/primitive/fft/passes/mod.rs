@@ -11,7 +11,7 @@
 //! | lines | passes | bytes |
 //! |---|---|---|
 //! | contiguous, up to 4096 / 8192 / 8192 elements | 1 | 16 |
-//! | strided, up to 512 / 1024 / 1536: eight columns, a line of a cache, or more | 1 | 16 |
+//! | strided, up to 512 / 1024 / 1536: eight columns, a line of a cache, or more; of fewer columns all | 1 | 16 |
 //! | a filter, or a chirp with its padding, up to 4096 / 8192 / 8192: one column or more | 1 | 16 of what is not padding |
 //! | a prime p with a smooth p − 1, as far | 1 | 16 |
 //! | longer ones up to the square of the second row | 2, a filter 4 | 32, 64 |
