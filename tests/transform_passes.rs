@@ -85,7 +85,12 @@ fn long_lines_are_one_pass_with_split_exchanges() {
         let held = n / (limits.max_invocations as usize).min(512);
         assert_eq!(pass.held, held, "{pass:?}");
     }
-    // Whole where it fits: an exchange is two barriers.
+    // Whole where it fits, though more lines would share a workgroup.
+    for n in [35, 100, 127, 1000, 1021, 2048] {
+        let plan = plan(&fft(&format!("C=300 N={n}")), gpu(16, 256)).to_string();
+        assert!(!plan.contains("-split"), "{plan}");
+    }
+    // An exchange is two barriers then.
     let plan = plan(&fft("C=300 N=4096"), gpu(48, 1024));
     let all = passes(&plan);
     assert!(all.len() == 1 && all[0].barriers == 2 * 2 - 1 && all[0].memory >= 32 << 10, "{all:?}");

@@ -218,8 +218,14 @@ impl Tile {
         };
         let memory = if self.takes_half(length, limits) { 1.04 } else { 1.0 };
         let conflicts = if self.padded { 1.0 } else { 1.06 };
-        // Two more barriers for each exchange: more than the memory that a workgroup leaves to others, less than half a cache line.
-        let split = if self.split { 1.05 } else { 1.0 };
+        // Two more barriers for each exchange: less than half a cache line, or another pass. Where so many columns fit as they are, what
+        // is saved are only workgroups that share a core, which a measurement may show to be worth it.
+        let needed = 8 * self.columns * length > limits.workgroup_memory as usize;
+        let split = match (self.split, needed) {
+            (false, _) => 1.0,
+            (true, true) => 1.05,
+            (true, false) => 1.2,
+        };
         idle * waste * short * registers * groups * memory * conflicts * split
     }
 }
