@@ -1,7 +1,8 @@
 //! Which of several kernels that compute the same is the fastest on a device, measured there and kept.
 //!
-//! A plan for a GPU has choices that change no bit of any result: how many lines of a transform share a workgroup, and how many
-//! invocations work on them. A model of a GPU makes them; where it is wrong about one, [`Device::tune`] finds out by timing the
+//! A plan for a GPU has choices that change no bit of any result: how many lines of a transform share a workgroup, how many
+//! invocations work on them, and whether they exchange real and imaginary parts together or one after the other; how large the tiles
+//! of matrix products are. A model of a GPU makes them; where it is wrong about one, [`Device::tune`] finds out by timing the
 //! candidates on it. Devices that are opened from then on, in this process or another, take what was found
 //! ([`set_disk_cache`](crate::gpu::set_disk_cache) says where it is kept, and whether).
 //!

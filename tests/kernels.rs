@@ -71,9 +71,11 @@ fn texts() -> &'static BTreeMap<String, String> {
     })
 }
 
-/// Lengths with every radix, in one pass and in several, and those that go through a convolution.
+/// Lengths with every radix, in one pass and in several, primes, and those that go through a chirp.
 fn lengths() -> Vec<usize> {
-    (2..=64).chain([100, 125, 128, 169, 256, 343, 512, 1001, 1024, 1331, 2048, 4096, 8192, 16384, 101, 1021]).collect()
+    (2..=64)
+        .chain([100, 125, 128, 169, 256, 343, 512, 1001, 1024, 1331, 2048, 4096, 8192, 16384, 101, 1021, 1018, 4093])
+        .collect()
 }
 
 /// A padded convolution along N.
@@ -303,12 +305,13 @@ fn listing(a: &Linop, shape: KernelShape) -> String {
 #[test]
 fn representative_plans() {
     let frames = linop::stack(vec![sense(2); 3], None, Some(("T", 0))).unwrap();
-    let bluestein = linop::fft("C=2 N=1021", "N", FftOptions::default().centered(true)).unwrap();
+    let awkward = |n: usize| linop::fft(format!("C=2 N={n}"), "N", FftOptions::default().centered(true)).unwrap();
     let sampling = linop::sampling("C=2 Y=8 X=9", &mask("Y=8 X=9", 0.4, 3), "C S").unwrap();
     for (name, a) in [
         ("sense_forward", sense(4)),
         ("sense_normal", sense(4).n()),
-        ("bluestein_1021", bluestein),
+        ("prime_1021", awkward(1021)),
+        ("bluestein_1018", awkward(1018)),
         ("sampling_forward", sampling.clone()),
         ("sampling_adjoint", sampling.h()),
         ("sampling_normal", sampling.n()),

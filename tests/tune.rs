@@ -33,6 +33,27 @@ fn candidates_are_timed_and_give_the_same_bits() {
     assert!(choice.taken < choice.seconds.len() && choice.gain() >= 1.0, "{choice:?}");
 }
 
+/// So are those of matrix products; what is chosen is the tile of the kernel.
+#[test]
+fn tiles_of_products_give_the_same_bits() {
+    use linops::internal::{Choices, GpuLimits};
+    let Some(device) = device(false) else { return };
+    let tuned = device.tune(&options("product tile 8x").keep(false), |_| ()).unwrap();
+    let [choice] = &tuned.choices[..] else { panic!("{tuned:?}") };
+    assert!(choice.seconds.len() > 3 && choice.seconds.iter().all(|s| s.is_some_and(|s| s > 0.0)), "{choice:?}");
+    let Target::Gpu(limits) = device.target() else { panic!("a GPU was opened") };
+    let product = linop::dense("N=16 T=100000", &common::data::complex("M=8 N=16", 1), "M T").unwrap();
+    let text = |place: usize| {
+        let choices = Some(Choices::one(&choice.what, place).kept());
+        let plan = product.program().unwrap().schedule(&Target::Gpu(GpuLimits { choices, ..limits }), true).unwrap();
+        plan.steps[0].drafts(&plan).unwrap().remove(0).text
+    };
+    let all: std::collections::HashSet<String> = (0..choice.seconds.len()).map(text).collect();
+    assert_eq!(all.len(), choice.seconds.len());
+    // What no candidate stands for is as if it were not there.
+    assert_eq!(text(1000), text(0));
+}
+
 /// The fastest is taken where it is fast enough, else the planner's own stays.
 #[test]
 fn what_is_taken_is_faster_by_the_least_gain() {

@@ -39,6 +39,7 @@ const PROGRAM_PASSES: &[(&str, ProgramPass)] = &[
     ("what a device cannot run is refused before anything is made for it", fits),
     ("transforms go axis by axis where that leaves work undone", split_axes),
     ("transforms of awkward length are convolutions", legalize),
+    ("transforms that a filter is made of know of each other", find_pairs),
     ("and what that has made larger is looked at again", fits),
 ];
 
@@ -136,7 +137,14 @@ fn split_axes(p: &Program, target: &Target) -> Result<Program> {
 fn legalize(p: &Program, target: &Target) -> Result<Program> {
     match target {
         Target::Host => Ok(p.clone()),
-        Target::Gpu(_) => fft::legalize(p),
+        Target::Gpu(limits) => fft::legalize(p, limits),
+    }
+}
+
+fn find_pairs(p: &Program, target: &Target) -> Result<Program> {
+    match target {
+        Target::Host => Ok(p.clone()),
+        Target::Gpu(_) => fft::find_pairs(p),
     }
 }
 

@@ -48,7 +48,7 @@ primitives! {
 /// The choices between kernels that compute the same on a GPU, each with a program of about so many elements that makes it.
 #[cfg(feature = "gpu")]
 pub(crate) fn variants(limits: &crate::shader::GpuLimits, elements: usize) -> Result<Vec<Variant>> {
-    fft::variants(limits, elements)
+    Ok([fft::variants(limits, elements)?, contract::variants(limits, elements)?].into_iter().flatten().collect())
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `#import index` | a file of `shaders/` or of the kernel's own folder, once |
 //! | `#ifdef NAME` … `#else` … `#endif` | the one part where the kernel defines NAME, else the other |
-//! | `#for c in BLOCK` … `#endfor` | the lines between, BLOCK times, with `{c}` as 0, 1 …, in directives too: sums that stay in registers on every driver |
+//! | `#for c in BLOCK` … `#endfor` | the lines between, BLOCK times, with `{c}` as 0, 1 … and `{c-1}` as the number before, in directives too: sums that stay in registers on every driver |
 //! | `NAME` | what the kernel defines it to be, a number or a type |
 //!
 //! `T` is the type of a kernel's results, `f32` or `vec2<f32>`. That is no WGSL alias: two spellings of one type are two types to
@@ -115,7 +115,7 @@ impl Expander<'_> {
                     let count = self.defines.get(count.trim()).unwrap_or(count.trim()).parse::<usize>();
                     let Ok(count) = count else { return self.fail(at, "the count is no number") };
                     for k in 0..count {
-                        loops.push((format!("{{{}}}", name.trim()), k));
+                        loops.push((name.trim().into(), k));
                         self.lines(lines, at + 1..end, loops)?;
                         loops.pop();
                     }
@@ -167,7 +167,13 @@ impl Expander<'_> {
 /// A line with the numbers of the loops around it.
 fn numbered<'a>(line: &'a str, loops: &[(String, usize)]) -> Cow<'a, str> {
     match line.contains('{') {
-        true => loops.iter().fold(line.into(), |l, (name, k)| l.replace(name, &k.to_string()).into()),
+        true => loops.iter().fold(line.into(), |l, (name, k)| {
+            let own = l.replace(&format!("{{{name}}}"), &k.to_string());
+            match k.checked_sub(1) {
+                Some(before) => own.replace(&format!("{{{name}-1}}"), &before.to_string()).into(),
+                None => own.into(),
+            }
+        }),
         false => line.into(),
     }
 }
@@ -199,6 +205,10 @@ mod tests {
         let text = "#for c in BLOCK\nlet a{c} = {c}u;\n#for k in 2\nlet b{c}_{k} = 0u;\n#endfor\n#endfor\nend\n";
         let want = "let a0 = 0u;\nlet b0_0 = 0u;\nlet b0_1 = 0u;\nlet a1 = 1u;\nlet b1_0 = 0u;\nlet b1_1 = 0u;\nend\n";
         assert_eq!(expand("k", text, &[], &d).unwrap(), want);
+        let text = "#for s in 3\n#ifdef AFTER_{s}\nlet a{s} = a{s-1};\n#endif\n#endfor\n";
+        d.set("AFTER_1", "");
+        d.set("AFTER_2", "");
+        assert_eq!(expand("k", text, &[], &d).unwrap(), "let a1 = a0;\nlet a2 = a1;\n");
     }
 
     #[test]

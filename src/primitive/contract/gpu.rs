@@ -2,8 +2,14 @@
 
 use super::host::MatrixKernel;
 use super::product::Product;
+#[cfg(feature = "gpu")]
+use super::{Contract, Variant};
+#[cfg(feature = "gpu")]
+use crate::access::{Constant, ConstantData};
 use crate::access::{AxisIndex, Load, ValueId};
 use crate::error::{Error, Result};
+#[cfg(feature = "gpu")]
+use crate::ir::Builder;
 use crate::plan::GpuKernel;
 use crate::primitive::sum::BLOCK;
 use crate::shader::{
@@ -26,9 +32,48 @@ pub(super) struct Tile {
     depth: usize,
 }
 
+/// Tiles that are worth a measurement, at most.
+const CANDIDATES: usize = 12;
+
 impl Tile {
-    /// The largest tile that leaves the device busy; None where there is none.
+    /// The tile of the model, or the one that was measured to be faster than that; None where there is none.
     pub fn of(p: &Product, limits: &GpuLimits) -> Option<Tile> {
+        let model = Tile::by_model(p, limits)?;
+        let place = limits.choices.and_then(|c| c.place(&model.what()));
+        Some(place.and_then(|place| model.candidates(limits).into_iter().nth(place)).unwrap_or(model))
+    }
+
+    /// What the choice of a tile is called where the model takes this one.
+    pub fn what(&self) -> String {
+        format!("product tile {}x{}", self.height, self.width)
+    }
+
+    /// What could be taken in place of it: itself, and smaller ones, which leave the device as busy. Terms are added in the same
+    /// order by all of them.
+    pub fn candidates(&self, limits: &GpuLimits) -> Vec<Tile> {
+        let halves = |n: usize| [n, n / 2, n / 4].into_iter().filter(|n| *n >= 8);
+        let sides = halves(self.height).flat_map(|height| halves(self.width).map(move |width| (height, width)));
+        let deep = |(height, width)| [16, 8, 4].map(|depth| Tile { height, width, depth });
+        let fits = |t: &Tile| t.fits(limits) && t.height * t.width >= FEWEST * EACH * EACH && t != self;
+        let mut all: Vec<Tile> = sides.flat_map(deep).filter(fits).collect();
+        all.sort_by(|a, b| a.read().total_cmp(&b.read()).then(b.depth.cmp(&a.depth)));
+        all.insert(0, *self);
+        all.truncate(CANDIDATES);
+        all
+    }
+
+    /// What is read of both operands for a result falls with the harmonic mean of the sides.
+    fn read(&self) -> f64 {
+        1.0 / self.height as f64 + 1.0 / self.width as f64
+    }
+
+    /// Whether workgroup memory holds what it needs of both operands.
+    fn fits(&self, limits: &GpuLimits) -> bool {
+        self.depth * (self.height + self.width + 2) <= limits.workgroup_memory as usize / 8
+    }
+
+    /// The largest tile that leaves the device busy; None where there is none.
+    pub fn by_model(p: &Product, limits: &GpuLimits) -> Option<Tile> {
         if limits.shape == KernelShape::Cpu {
             return None;
         }
@@ -37,17 +82,11 @@ impl Tile {
         let mut all = Vec::new();
         for height in [64, 32, 16, 8].into_iter().filter(|h| *h <= fits(p.rows, 64)) {
             for width in [256, 128, 64, 32, 16, 8].into_iter().filter(|w| *w <= fits(p.one.1, 256)) {
-                let elements = limits.workgroup_memory as usize / 8;
-                let depth = [16, 8, 4].into_iter().find(|d| d * (height + width + 2) <= elements);
-                let Some(depth) = depth.filter(|_| (FEWEST * EACH * EACH..=most).contains(&(height * width))) else {
-                    continue;
-                };
-                all.push(Tile { height, width, depth });
+                let deepest = [16, 8, 4].map(|depth| Tile { height, width, depth }).into_iter().find(|t| t.fits(limits));
+                all.extend(deepest.filter(|_| (FEWEST * EACH * EACH..=most).contains(&(height * width))));
             }
         }
-        // What is read of both for a result falls with the harmonic mean of the sides.
-        let read = |t: &Tile| 1.0 / t.height as f64 + 1.0 / t.width as f64;
-        all.sort_by(|a, b| read(a).total_cmp(&read(b)));
+        all.sort_by(|a, b| a.read().total_cmp(&b.read()));
         all.into_iter().find(|t| t.groups_of(p, p.one) as u64 >= limits.fill)
     }
 
@@ -58,6 +97,29 @@ impl Tile {
     fn groups_of(&self, p: &Product, (outer, columns): (usize, usize)) -> usize {
         outer * p.rows.div_ceil(self.height) * columns.div_ceil(self.width)
     }
+}
+
+/// The choices of tiles, each with a product of about so many elements.
+#[cfg(feature = "gpu")]
+pub(super) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Variant>> {
+    let mut all: Vec<Variant> = Vec::new();
+    let terms = 64;
+    for rows in [256, 32, 16, 8] {
+        // As many columns as leave the device busy with the widest tiles.
+        let columns = (elements / terms).max(256 * usize::try_from(limits.fill).unwrap_or(usize::MAX).min(1 << 12));
+        let values = (0..rows * terms).map(|i| (i % 7) as f32 - 3.0).collect();
+        let weight = Constant::new(vec![rows, terms], ConstantData::F32(values))?;
+        let c = Contract { weight, conj: false, w: vec![0, 1], x: vec![1, 2], y: vec![0, 2] };
+        let sizes = |label: u32| [rows, terms, columns][label as usize];
+        let Some(tile) = Product::of(&c, &sizes, 1).and_then(|p| Tile::by_model(&p, limits)) else { continue };
+        let (what, candidates) = (tile.what(), tile.candidates(limits).len());
+        if candidates > 1 && all.iter().all(|v| v.what != what) {
+            let mut b = Builder::new(&[terms, columns]);
+            let y = b.contract(ValueId::INPUT, c)?;
+            all.push(Variant { what, candidates, program: b.finish(y)? });
+        }
+    }
+    Ok(all)
 }
 
 /// Whether the product, and what it reads, is one that a kernel binds whole.

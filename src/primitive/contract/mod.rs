@@ -8,18 +8,22 @@
 //! |---|---|
 //! | `product` | which einsums are matrix products |
 //! | `host` | their kernel, and its loops on the host |
-//! | `gpu` | its dispatches |
+//! | `gpu` | its tiles and dispatches |
 
 mod gpu;
 mod host;
 mod product;
 
+#[cfg(feature = "gpu")]
+use super::Variant;
 use super::{Sample, sum};
 use crate::access::{AxisMap, Constant, ConstantData, MapAxis, ValueId};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Kernel, StepKernel, Target};
 use crate::primitive::map::MapKernel;
+#[cfg(feature = "gpu")]
+use crate::shader::GpuLimits;
 use host::MatrixKernel;
 use product::Product;
 use std::collections::BTreeMap;
@@ -207,6 +211,12 @@ impl Primitive for Contract {
         }
         Ok(sum::lower(to, load, self.y.len(), complex))
     }
+}
+
+/// The choices of tiles on a GPU, each with a product of about so many elements.
+#[cfg(feature = "gpu")]
+pub(crate) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Variant>> {
+    gpu::variants(limits, elements)
 }
 
 /// What shows that einsums work on a device.

@@ -1,27 +1,29 @@
-//! Rewrites transforms of awkward length for targets whose kernels know only smooth ones.
+//! Rewrites transforms of lengths that no kernel knows: neither smooth nor primes that fit a workgroup (`passes/prime.rs`).
 //!
 //! Bluestein (IEEE Trans. Audio Electroacoust. 18:451, 1970): with nk = (n² + k² − (k − n)²)/2 a transform of length N is a
 //! pointwise chirp, a circular convolution of smooth length M ≥ 2N − 1, and a chirp again. The origin of a centred transform
 //! goes into the chirps' phase. All of it is built from primitives that fuse: chirp and padding into the load of the first
 //! transform, crop and chirp into the store of the second, and both transforms into one pass where a line fits it.
 
-use super::smooth::{is_smooth, next_smooth};
-use super::Fft;
+use super::smooth::next_smooth;
+use super::{Fft, passes};
 use crate::access::{AxisMap, Constant, ConstantData, ValueId};
 use crate::error::Result;
 use crate::ir::{Builder, Program};
+use crate::shader::GpuLimits;
 use num_complex::{Complex32, Complex64};
 use std::f64::consts::PI;
 
-/// The program with every transform of a length that has a prime factor above 13 replaced.
-pub(crate) fn legalize(p: &Program) -> Result<Program> {
+/// The program with every transform of a length that has no kernels replaced.
+pub(crate) fn legalize(p: &Program, limits: &GpuLimits) -> Result<Program> {
     p.rewritten(&mut |b, node, inputs| {
         let Some(f) = node.op.of_type::<Fft>() else { return Ok(None) };
-        let (smooth, rest): (Vec<usize>, Vec<usize>) = f.axes.iter().partition(|a| is_smooth(node.extents[**a]));
+        let (known, rest): (Vec<usize>, Vec<usize>) =
+            f.axes.iter().partition(|a| passes::knows(node.extents[**a], limits));
         if rest.is_empty() {
             return Ok(None);
         }
-        let v = b.fft(inputs[0], &smooth, f.inverse, f.centered, f.scale)?;
+        let v = b.fft(inputs[0], &known, f.inverse, f.centered, f.scale)?;
         rest.into_iter().try_fold(v, |v, axis| chirped(b, v, axis, f.inverse, f.centered)).map(Some)
     })
 }

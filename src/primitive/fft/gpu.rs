@@ -50,6 +50,18 @@ impl PassKernel {
         self.load.count() / (self.outer * self.inner)
     }
 
+    /// Its pass, over what of a line is not zero and what is wanted of it.
+    fn pruned(&self) -> FftPass {
+        let (n, extents) = (self.length(), &self.load.extents);
+        let own = |a: &usize| extents[*a] == n && extents[..*a].iter().product::<usize>() == self.outer;
+        let Some(axis) = (0..extents.len()).find(own) else { return self.pass.clone() };
+        let valid = self.load.valid[axis];
+        let end = |at: i64| usize::try_from(at).unwrap_or(0).min(n);
+        // In the order of the transform the origin comes first.
+        let turned = |(first, end): (usize, usize)| ((first + n - self.shift) % n, end.saturating_sub(first));
+        self.pass.pruned(turned((end(valid.lo), end(valid.hi))), turned(self.keep))
+    }
+
     /// Weights that it binds beside those of its read.
     pub(super) fn factors(&self) -> usize {
         self.middle.as_ref().map_or(0, |m| m.factors.len()) + self.post.factors.len()
@@ -88,7 +100,7 @@ impl Kernel for PassKernel {
 
     fn details(&self) -> String {
         let PassKernel { outer, inner, keep, .. } = self;
-        let mut s = format!(" {} of ({outer}, n, {inner})", self.pass.key());
+        let mut s = format!(" {} of ({outer}, n, {inner})", self.pruned().key());
         if self.first || self.last {
             s += direction(self.inverse, self.shift > 0);
         }
@@ -118,7 +130,7 @@ impl Kernel for PassKernel {
     }
 
     fn work(&self) -> Work {
-        let mut work = Work { flops: self.pass.flops(self.lines()), read: 0 };
+        let mut work = Work { flops: self.pruned().flops(self.lines()), read: 0 };
         if let Some(middle) = &self.middle {
             work.read += middle.factors.iter().map(|f| weight_bytes(f, &middle.extents)).sum::<u64>();
             work.flops += self.load.count() as u64 * 6 * middle.factors.len() as u64;
@@ -175,7 +187,8 @@ impl GpuKernel for PassKernel {
         let dst = s.destination(Chunk { first: 0, count: len })?;
         let mut t = Text::new(true);
         t.declare("@group(0) @binding(0) var<uniform> fft: FftParams;");
-        let table = Arc::new(self.pass.twiddles());
+        let pass = self.pruned();
+        let table = Arc::new(pass.twiddles());
         let whole = Window { first: 0, len: table.len() as u64, guarded: false };
         t.bind(1, Operand::Table(table), 8, whole, "read", "twiddle");
         t.bind(3, Operand::Value(s.store.value), 8, dst, "read_write", "dst");
@@ -231,9 +244,9 @@ impl GpuKernel for PassKernel {
         #[allow(clippy::cast_possible_truncation)]
         let scale = if real { self.post.scale.re as f32 } else { 1.0 };
         let call = FftCall { inverse: self.inverse, shift: self.shift, scale, batch0: 0 };
-        let groups = self.pass.groups(self.lines());
-        let mut draft = t.assemble(&self.pass.key(), &self.pass.source()?, groups)?;
-        draft.fft_params = Some(self.pass.params(self.lines(), self.first, self.last, &call)?);
+        let groups = pass.groups(self.lines());
+        let mut draft = t.assemble(&pass.key(), &pass.source()?, groups)?;
+        draft.fft_params = Some(pass.params(self.lines(), self.first, self.last, &call)?);
         Ok(vec![draft])
     }
 }

@@ -3,7 +3,6 @@
 use super::Fft;
 use super::gpu::PassKernel;
 use super::passes::{self, FftPass};
-use super::smooth::is_smooth;
 use crate::access::{AxisMap, MapAxis, Post, Store};
 use crate::error::{Error, Result};
 use crate::ir::{Lowered, Lowering};
@@ -18,7 +17,7 @@ const MOST_LINES: usize = 1 << 31;
 pub(super) fn lines_fit(axes: &[usize], extents: &[usize], limits: &GpuLimits) -> Result<()> {
     for &a in axes {
         let n = extents[a] as u64;
-        let line = 8 * if is_smooth(extents[a]) { n } else { 2 * n };
+        let line = 8 * if passes::knows(extents[a], limits) { n } else { 2 * n };
         if line > limits.max_binding {
             let what = format!("one line of a transform of length {n}");
             return Err(Error::TooBig { what, needed: line, limit: limits.max_binding });
@@ -34,7 +33,7 @@ pub(super) fn lower(to: &mut dyn Lowering, x: &Lowered, f: &Fft, gpu: GpuSide) -
         let scale = if k + 1 == f.axes.len() { f.scale } else { 1.0 };
         let n = v.extents[axis];
         let shift = if f.centered { n / 2 } else { 0 };
-        v = Line { axis, inverse: f.inverse, shift, scale, gpu }.lower(to, &v)?;
+        v = Line { axis, inverse: f.inverse, shift, scale, paired: f.paired, gpu }.lower(to, &v)?;
     }
     Ok(v)
 }
@@ -45,6 +44,7 @@ struct Line {
     inverse: bool,
     shift: usize,
     scale: f64,
+    paired: bool,
     gpu: GpuSide,
 }
 
@@ -108,7 +108,7 @@ impl Line {
         inner: usize,
     ) -> Result<Lowered> {
         let n = x.extents.iter().product::<usize>() / (outer * inner);
-        let passes: Vec<FftPass> = passes::plan(n, inner, &self.gpu.limits);
+        let passes: Vec<FftPass> = passes::plan(n, inner, self.paired, &self.gpu.limits);
         let last = passes.len() - 1;
         let mut v = x.clone();
         for (k, pass) in passes.into_iter().enumerate() {

@@ -265,7 +265,7 @@ mod tests {
 
     fn transform(extents: &[usize], axes: &[usize]) -> WholeFft {
         let x = Lowered { value: ValueId::INPUT, extents: extents.to_vec(), complex: true };
-        WholeFft::new(&x, &Fft { axes: axes.to_vec(), inverse: false, centered: true, scale: 1.0 })
+        WholeFft::new(&x, &Fft { axes: axes.to_vec(), inverse: false, centered: true, scale: 1.0, paired: false })
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! | `filter`, `host_filter` | what a filter is; filters on the host |
 //! | `filters` | the passes over steps that find filters |
 //! | `sums` | the pass over steps that lets transforms add up what they make |
-//! | `bluestein`, `split` | programs made ready for a GPU: awkward lengths, axes one by one |
+//! | `bluestein`, `split`, `pairs` | programs made ready for a GPU: awkward lengths, axes one by one, transforms that a filter is made of |
 //! | `gpu_lower`, `gpu` | passes in a plan; their dispatches |
 //! | `passes` | the generator of kernels |
 //! | `smooth` | lengths |
@@ -21,6 +21,7 @@ mod gpu_lower;
 mod host;
 mod host_filter;
 mod lines;
+mod pairs;
 mod passes;
 mod smooth;
 mod split;
@@ -29,6 +30,7 @@ mod sums;
 pub(crate) use bluestein::legalize;
 pub(crate) use filters::find_filters;
 pub(crate) use lines::{COLUMNS, GAP, line_bytes, transform};
+pub(crate) use pairs::find_pairs;
 pub use smooth::next_smooth;
 pub(crate) use split::split_axes;
 pub(crate) use sums::into_transforms;
@@ -36,7 +38,7 @@ pub(crate) use sums::into_transforms;
 use super::Sample;
 #[cfg(feature = "gpu")]
 use super::Variant;
-use crate::access::{Constant, ConstantData, ValueId};
+use crate::access::{AxisMap, Constant, ConstantData, ValueId};
 use crate::error::{Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Side, Target};
@@ -59,6 +61,9 @@ pub(crate) struct Fft {
     pub centered: bool,
     /// Factor on the result.
     pub scale: f64,
+    /// Whether weights and the way back follow, or it is that way back, so that both become one pass where a line fits: known to
+    /// programs that are about to be lowered for a GPU.
+    pub paired: bool,
 }
 
 impl Builder {
@@ -79,7 +84,7 @@ impl Builder {
         if axes.is_empty() {
             return self.scale(x, Complex64::new(scale, 0.0));
         }
-        self.apply(x, Fft { axes, inverse, centered, scale })
+        self.apply(x, Fft { axes, inverse, centered, scale, paired: false })
     }
 }
 
@@ -104,7 +109,7 @@ impl Primitive for Fft {
     }
 
     fn key(&self, mut state: &mut dyn Hasher) {
-        (&self.axes, self.inverse, self.centered, self.scale.to_bits()).hash(&mut state);
+        (&self.axes, self.inverse, self.centered, self.scale.to_bits(), self.paired).hash(&mut state);
     }
 
     fn extents(&self, input: &[usize]) -> Result<Vec<usize>> {
@@ -177,18 +182,28 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
     let weights = Constant::new(vec![48], ConstantData::C32(weights))?;
     Ok(vec![
         Sample::of("transforms", &[2, 48, 35], |b| b.fft(x, &[1, 2], false, true, 1.0))?,
-        Sample::of("transforms of awkward length", &[2, 17], |b| b.fft(x, &[1], false, true, 1.0))?,
+        Sample::of("transforms of awkward length", &[2, 74], |b| b.fft(x, &[1], false, true, 1.0))?,
+        Sample::of("transforms of prime length", &[2, 37, 31], |b| b.fft(x, &[1, 2], true, true, 1.0))?,
+        Sample::of("long transforms", &[8192], |b| b.fft(x, &[0], false, false, 1.0 / 64.0))?,
         Sample::of("filters", &[3, 48], |b| {
             let y = b.fft(x, &[1], false, false, 1.0)?;
-            let y = b.mul(y, weights, vec![1], false)?;
+            let y = b.mul(y, weights.clone(), vec![1], false)?;
             b.fft(y, &[1], true, false, 1.0 / 48.0)
+        })?,
+        Sample::of("padded filters", &[3, 24], |b| {
+            let y = b.map_axis(x, 1, AxisMap::affine(1, 0, 1, 24, 48), 48)?;
+            let y = b.fft(y, &[1], false, false, 1.0)?;
+            let y = b.mul(y, weights, vec![1], false)?;
+            let y = b.fft(y, &[1], true, false, 1.0 / 48.0)?;
+            b.map_axis(y, 1, AxisMap::affine(1, 0, 1, 48, 24), 24)
         })?,
     ])
 }
 
 /// Lengths of lines whose tiles are worth a measurement; those of others follow the model.
 #[cfg(feature = "gpu")]
-const MEASURED: [usize; 16] = [16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1000, 1024, 2048, 3072, 4096];
+const MEASURED: [usize; 20] =
+    [16, 32, 48, 64, 96, 127, 128, 192, 256, 384, 512, 768, 1000, 1021, 1024, 2048, 3072, 4096, 6144, 8192];
 
 /// The choices of tiles on a GPU, each with a transform of about so many elements.
 #[cfg(feature = "gpu")]

@@ -1,27 +1,49 @@
 //! Lengths: which ones are smooth, and which smooth length to pad to.
 
-/// The primes that a butterfly exists for.
-const PRIMES: [usize; 6] = [2, 3, 5, 7, 11, 13];
+/// The primes that a butterfly exists for: one of 31 values still fits the registers of an invocation.
+const PRIMES: [usize; 11] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31];
 
-/// Whether `n` has no prime factor above 13, so that it has kernels on every GPU.
+/// Those of them whose butterflies are worth padding to.
+const CHEAP: usize = 6;
+
+/// Whether `n` has no prime factor above 31, so that it has kernels on every GPU.
 pub fn is_smooth(n: usize) -> bool {
+    has_only(n, &PRIMES)
+}
+
+/// Whether all prime factors are among `primes`.
+fn has_only(n: usize, primes: &[usize]) -> bool {
     let mut rest = n;
-    for p in PRIMES {
-        while rest > 1 && rest.is_multiple_of(p) {
+    for p in primes {
+        while rest > 1 && rest.is_multiple_of(*p) {
             rest /= p;
         }
     }
     rest == 1
 }
 
-/// A smooth length of at least `n`, at most about 5% above the smallest one, chosen for the cost of its DFT: small
+/// The prime factors of `n` from the least on.
+pub fn prime_factors(n: usize) -> Vec<usize> {
+    let (mut rest, mut p, mut all) = (n, 2, Vec::new());
+    while rest > 1 {
+        while p * p <= rest && !rest.is_multiple_of(p) {
+            p += 1;
+        }
+        let factor = if p * p > rest { rest } else { p };
+        all.push(factor);
+        rest /= factor;
+    }
+    all
+}
+
+/// A length of at least `n` without prime factors above 13, at most about 5% above the smallest one, chosen for the cost of its DFT: small
 /// primes and many factors of two win. Lengths near `usize::MAX`, which no device holds, come back unchanged.
 pub fn next_smooth(n: usize) -> usize {
     if n <= 2 {
         return n.max(1);
     }
     let mut candidates = Vec::new();
-    odd_parts(n, 1, &PRIMES[1..], &mut |odd| {
+    odd_parts(n, 1, &PRIMES[1..CHEAP], &mut |odd| {
         // The least odd · 2^k that reaches n.
         let twos = n.div_ceil(odd).checked_next_power_of_two();
         candidates.extend(twos.and_then(|twos| odd.checked_mul(twos)));
@@ -57,7 +79,7 @@ fn cost(n: usize) -> f64 {
     };
     let mut rest = n;
     let mut work = 2.0;
-    for p in PRIMES {
+    for p in PRIMES.into_iter().take(CHEAP) {
         while rest > 1 && rest.is_multiple_of(p) {
             rest /= p;
             work += weight(p) * (p as f64).log2();
@@ -72,9 +94,14 @@ mod tests {
 
     #[test]
     fn smooth_lengths() {
-        let smooth: Vec<usize> = (0..40).filter(|n| is_smooth(*n)).collect();
-        let rough = [0, 17, 19, 23, 29, 31, 34, 37, 38];
-        assert_eq!(smooth, (0..40).filter(|n| !rough.contains(n)).collect::<Vec<_>>());
+        let smooth: Vec<usize> = (0..60).filter(|n| is_smooth(*n)).collect();
+        let rough = [0, 37, 41, 43, 47, 53, 59];
+        assert_eq!(smooth, (0..60).filter(|n| !rough.contains(n)).collect::<Vec<_>>());
+        for n in 2..3000 {
+            let factors = prime_factors(n);
+            assert!(factors.iter().product::<usize>() == n && factors.is_sorted(), "{n}: {factors:?}");
+            assert_eq!(is_smooth(n), factors.iter().all(|p| *p <= 31), "{n}");
+        }
     }
 
     #[test]
@@ -82,8 +109,8 @@ mod tests {
         assert_eq!(next_smooth(0), 1);
         for n in 1..5000 {
             let m = next_smooth(n);
-            let least = (n..).find(|m| is_smooth(*m)).unwrap_or(n);
-            assert!(m >= n && is_smooth(m) && m <= least + least / 20, "{n} -> {m}");
+            let least = (n..).find(|m| has_only(*m, &PRIMES[..CHEAP])).unwrap_or(n);
+            assert!(m >= n && has_only(m, &PRIMES[..CHEAP]) && m <= least + least / 20, "{n} -> {m}");
         }
         assert_eq!(next_smooth(1009), 1024);
         assert_eq!(next_smooth(2_000_003), 2_000_003_usize.next_power_of_two().min(next_smooth(2_000_003)));

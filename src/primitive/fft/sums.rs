@@ -5,7 +5,7 @@
 //! a part of the terms, and a sum of the parts stays.
 
 use super::gpu::PassKernel;
-use super::passes::{self, Folded, Lines};
+use super::passes::{Folded, Lines};
 use crate::access::{Access, AxisIndex, Factor, Load, Post, Store, ValueId};
 use crate::error::Result;
 use crate::plan::{GpuSide, Side, Steps};
@@ -80,7 +80,7 @@ fn find(s: &Steps, at: usize, gpu: GpuSide) -> Option<(usize, Found)> {
     let folding = pass.pass.folding()?;
     // Counted by the tile that the model would take: what was measured to be faster changes no sum.
     let model = GpuLimits { choices: None, ..gpu.limits };
-    let counted = passes::plan(pass.length(), pass.inner, &model).pop()?;
+    let counted = pass.pass.by_model(pass.inner, &model);
     // As for one of several alike sub-linops in one kernel, so that all of them are cut alike.
     let busy = |terms: &usize| {
         let lines = Lines { outer: pass.outer / batch, inner: pass.inner, folded: Some(Folded { terms: *terms, behind }) };

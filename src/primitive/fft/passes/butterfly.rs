@@ -6,6 +6,7 @@
 //! Lengths with coprime factors use the prime-factor map (Good 1958), which needs no twiddles; prime powers use
 //! decimation in time (Cooley and Tukey 1965); odd primes pair `x[j]` with `x[p-j]`, which halves the multiplies.
 
+use std::collections::HashSet;
 use std::f64::consts::TAU;
 use std::fmt::Write;
 
@@ -15,6 +16,9 @@ pub(super) struct Code {
     text: String,
     names: usize,
 }
+
+/// A value that is known to be zero: what is added to it or multiplied takes no line.
+pub(super) const ZERO: &str = "vec2<f32>()";
 
 /// `STEM_0`, `STEM_1` …
 pub(super) fn named(stem: &str, count: usize) -> Vec<String> {
@@ -40,11 +44,45 @@ impl Code {
         name
     }
 
-    /// Gives values their names in a kernel's file: `STEM_0`, `STEM_1` ….
-    pub(super) fn call_them(&mut self, stem: &str, values: &[String]) {
-        for (name, value) in named(stem, values.len()).iter().zip(values) {
-            self.line(&format!("let {name} = {value};"));
+    fn add(&mut self, a: &str, b: &str) -> String {
+        match (a, b) {
+            (ZERO, v) | (v, ZERO) => v.into(),
+            _ => self.bind(&format!("{a} + {b}")),
         }
+    }
+
+    fn subtract(&mut self, a: &str, b: &str) -> String {
+        match (a, b) {
+            (v, ZERO) => v.into(),
+            (ZERO, v) => self.bind(&format!("-{v}")),
+            _ => self.bind(&format!("{a} - {b}")),
+        }
+    }
+
+    /// Gives those values that are wanted their names in a kernel's file: `STEM_0`, `STEM_1` …. Lines that none of them needs go.
+    pub(super) fn call_them(&mut self, stem: &str, values: &[String], wanted: impl Fn(usize) -> bool) {
+        for (q, (name, value)) in named(stem, values.len()).iter().zip(values).enumerate() {
+            if wanted(q) {
+                self.line(&format!("let {name} = {value};"));
+            }
+        }
+        if !(0..values.len()).all(wanted) {
+            self.keep_what_is_needed(stem);
+        }
+    }
+
+    /// Leaves out every line whose value neither is one of the stem's names nor is read by a line behind it.
+    fn keep_what_is_needed(&mut self, stem: &str) {
+        let results = format!("{stem}_");
+        let (mut needed, mut kept) = (HashSet::new(), Vec::new());
+        for line in self.text.lines().rev() {
+            let Some((name, value)) = line.trim_start().trim_start_matches("let ").split_once(" = ") else { continue };
+            if name.starts_with(&results) || needed.contains(name) {
+                needed.extend(value.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+                kept.push(line);
+            }
+        }
+        self.text = kept.iter().rev().fold(String::new(), |text, line| text + line + "\n");
     }
 
     /// The text since the last time, without the indentation of its first line. Names go on.
@@ -56,7 +94,7 @@ impl Code {
     pub(super) fn dft(&mut self, x: &[String]) -> Vec<String> {
         match x.len() {
             0 | 1 => x.to_vec(),
-            2 => vec![self.bind(&format!("{} + {}", x[0], x[1])), self.bind(&format!("{} - {}", x[0], x[1]))],
+            2 => vec![self.add(&x[0], &x[1]), self.subtract(&x[0], &x[1])],
             4 => self.dft4(x),
             n => match split(n) {
                 None => self.odd_prime(x),
@@ -71,10 +109,10 @@ impl Code {
         let odd = self.dft(&[x[1].clone(), x[3].clone()]);
         let turned = self.turn(&odd[1], 1, 4);
         vec![
-            self.bind(&format!("{} + {}", even[0], odd[0])),
-            self.bind(&format!("{} + {turned}", even[1])),
-            self.bind(&format!("{} - {}", even[0], odd[0])),
-            self.bind(&format!("{} - {turned}", even[1])),
+            self.add(&even[0], &odd[0]),
+            self.add(&even[1], &turned),
+            self.subtract(&even[0], &odd[0]),
+            self.subtract(&even[1], &turned),
         ]
     }
 
@@ -119,22 +157,32 @@ impl Code {
     fn odd_prime(&mut self, x: &[String]) -> Vec<String> {
         let p = x.len();
         let half = p / 2;
-        let pair = |code: &mut Self, sign: &str| -> Vec<String> {
-            (1..=half).map(|j| code.bind(&format!("{} {sign} {}", x[j], x[p - j]))).collect()
+        if x.iter().all(|v| v == ZERO) {
+            return x.to_vec();
+        }
+        let sums: Vec<String> = (1..=half).map(|j| self.add(&x[j], &x[p - j])).collect();
+        let differences: Vec<String> = (1..=half).map(|j| self.subtract(&x[j], &x[p - j])).collect();
+        let given = |values: &[String]| values.iter().filter(|v| *v != ZERO).cloned().collect::<Vec<_>>();
+        let from = |code: &mut Self, terms: &[String]| match terms {
+            [] => x[0].clone(),
+            _ if x[0] == ZERO => code.bind(&terms.join(" + ")),
+            _ => code.bind(&format!("{} + ({})", x[0], terms.join(" + "))),
         };
-        let sums = pair(self, "+");
-        let differences = pair(self, "-");
         let mut y = vec![String::new(); p];
-        y[0] = self.bind(&format!("{} + ({})", x[0], sums.join(" + ")));
+        y[0] = from(self, &given(&sums));
         for k in 1..=half {
             let angle = |j: usize| TAU * ((j * k) % p) as f64 / p as f64;
-            let terms = |values: &[String], f: fn(f64) -> f64| -> String {
-                let terms: Vec<String> =
-                    values.iter().enumerate().map(|(j, v)| format!("{v}*{}", literal(f(angle(j + 1))))).collect();
-                terms.join(" + ")
+            let terms = |values: &[String], f: fn(f64) -> f64| -> Vec<String> {
+                let all = values.iter().enumerate().filter(|(_, v)| *v != ZERO);
+                all.map(|(j, v)| format!("{v}*{}", literal(f(angle(j + 1))))).collect()
             };
-            let even = self.bind(&format!("{} + ({})", x[0], terms(&sums, f64::cos)));
-            let odd = self.bind(&terms(&differences, f64::sin));
+            let even = from(self, &terms(&sums, f64::cos));
+            let odd = terms(&differences, f64::sin);
+            if odd.is_empty() {
+                (y[k], y[p - k]) = (even.clone(), even);
+                continue;
+            }
+            let odd = self.bind(&odd.join(" + "));
             y[k] = self.bind(&format!("{even} + vec2<f32>({odd}.y, -{odd}.x)"));
             y[p - k] = self.bind(&format!("{even} - vec2<f32>({odd}.y, -{odd}.x)"));
         }
@@ -144,6 +192,9 @@ impl Code {
     /// `v · exp(-2πi e/n)`; multiples of an eighth of a turn cost no general multiply.
     fn turn(&mut self, v: &str, e: usize, n: usize) -> String {
         let e = e % n;
+        if v == ZERO {
+            return v.into();
+        }
         let half = literal(std::f64::consts::FRAC_1_SQRT_2);
         let eighth = if (8 * e).is_multiple_of(n) { Some(8 * e / n) } else { None };
         let expression = match eighth {

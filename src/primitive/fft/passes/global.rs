@@ -51,7 +51,7 @@ impl GlobalPass {
                 x = twiddle::apply(&mut code, &x, slot);
             }
             let y = code.dft(&x);
-            code.call_them(&format!("y{s}"), &y);
+            code.call_them(&format!("y{s}"), &y, |_| true);
             defines.set(&format!("BUTTERFLY_{s}"), code.take());
         }
         defines

@@ -3,8 +3,18 @@
 //! [`plan`] turns a length into passes, one dispatch each, over the logical C-order array (outer, N, inner). A pass is a file
 //! around the caller's `load` and `store`, which is where padding, coil maps and masks are fused; the straight-line butterflies
 //! in it are generated for its radices. A pass that holds whole lines can go on to a filter: the caller's
-//! weights and the transform back, without a store in between. Two shapes come from the same butterflies: stages in workgroup
+//! weights and the transform back, without a store in between. The same build makes lines of prime length, by a convolution. Two shapes come from the same butterflies: stages in workgroup
 //! memory for GPUs, and one butterfly per invocation for CPU adapters.
+//!
+//! What a length takes, in passes and bytes for each element, where a workgroup has 16 | 32 | 48 KiB:
+//!
+//! | lines | passes | bytes |
+//! |---|---|---|
+//! | contiguous, up to 4096 / 8192 / 8192 elements | 1 | 16 |
+//! | strided, up to 512 / 1024 / 1536: eight columns, a line of a cache, or more; of fewer columns all | 1 | 16 |
+//! | a filter, or a chirp with its padding, up to 4096 / 8192 / 8192: one column or more | 1 | 16 of what is not padding |
+//! | a prime p with a smooth p − 1, as far | 1 | 16 |
+//! | longer ones up to the square of the second row | 2, a filter 4 | 32, 64 |
 //!
 //! | room | holds |
 //! |---|---|
@@ -13,12 +23,16 @@
 //! | `twiddle` | the factors between stages: table and access |
 //! | `step` | the Stockham rule: where elements lie before and after |
 //! | `packing` | how many lines and invocations a workgroup has |
+//! | `halves` | what of a line is zero or not wanted |
+//! | `prime` | lines of prime length as convolutions: order and factors |
 //! | `global`, `workgroup` | the two kinds of pass: `global.wgsl`, `workgroup.wgsl`, and what the names in them stand for |
 //! | `pass.wgsl` | what both share: parameters, the Stockham rule, the ends of a transform |
 
 mod butterfly;
 mod global;
+mod halves;
 mod packing;
+mod prime;
 mod radix;
 mod step;
 #[cfg(test)]
@@ -30,8 +44,9 @@ use super::smooth::is_smooth;
 use crate::error::Result;
 use crate::shader::{GpuLimits, KernelShape, expand, word};
 use global::GlobalPass;
+use halves::Half;
 use step::Step;
-use workgroup::WorkgroupPass;
+use workgroup::{Course, WorkgroupPass};
 
 /// Longest butterfly in registers on a GPU, where 16 complex values still fit everywhere.
 const GPU_RADIX: usize = 16;
@@ -39,6 +54,8 @@ const GPU_RADIX: usize = 16;
 const CPU_RADIX: usize = 64;
 /// Adjacent columns from which lanes along the columns use most of each 64-byte line they touch.
 const COALESCED: usize = 4;
+/// Adjacent columns that fill a cache line of 64 bytes.
+const LINE: usize = 8;
 
 /// One application of a plan: everything about it that is a value, not structure.
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +109,17 @@ enum Kind {
     Workgroup(WorkgroupPass),
 }
 
+/// Whether there are passes for lines of `n`: it is [smooth](is_smooth), or a prime whose convolution fits a workgroup.
+pub fn knows(n: usize, limits: &GpuLimits) -> bool {
+    let fits = || limits.shape == KernelShape::Gpu && n <= packing::longest(limits, 1) && prime::is_rader(n);
+    is_smooth(n) || fits()
+}
+
 /// The passes of a DFT of length `n` with `inner` adjacent columns, in order. Every pass but the last writes an array of the
-/// same size as the input. Empty where `n` is not [smooth](is_smooth): such lengths are rewritten first.
-pub fn plan(n: usize, inner: usize, limits: &GpuLimits) -> Vec<FftPass> {
-    if !is_smooth(n) {
+/// same size as the input. `paired`: the way back follows behind weights, or this is that way back. Empty where no kernel
+/// [knows](knows) `n`: such lengths are rewritten first.
+pub fn plan(n: usize, inner: usize, paired: bool, limits: &GpuLimits) -> Vec<FftPass> {
+    if !knows(n, limits) {
         return Vec::new();
     }
     let inner = inner.max(1);
@@ -103,12 +127,14 @@ pub fn plan(n: usize, inner: usize, limits: &GpuLimits) -> Vec<FftPass> {
     let kinds: Vec<Kind> = match limits.shape {
         _ if n == 1 => Step::chain(&[1]).into_iter().map(global).collect(),
         KernelShape::Cpu => Step::chain(&lengths(n, CPU_RADIX)).into_iter().map(global).collect(),
-        KernelShape::Gpu if n <= GPU_RADIX && inner >= COALESCED => Step::chain(&[n]).into_iter().map(global).collect(),
+        KernelShape::Gpu if inner >= COALESCED && is_butterfly(n) => Step::chain(&[n]).into_iter().map(global).collect(),
         KernelShape::Gpu => {
-            // Of strided lines a workgroup has several side by side, or most of what memory gives is thrown away: two passes that
-            // are wide move more bytes and take less time (measured on an H200 from 2048 on).
-            let whole = n <= packing::longest(limits, if inner >= COALESCED { COALESCED } else { 1 });
-            let lengths = if whole { vec![n] } else { lengths(n, packing::longest(limits, COALESCED)) };
+            // Of strided lines a workgroup has as many side by side as fill a cache line, or most of what memory gives is thrown
+            // away: two passes that are wide move more bytes and take less time (measured on an H200 from 2048 on). Not less than
+            // the four of a pair, or than those of a convolution twice as long.
+            let columns = if paired || !is_smooth(n) { 1 } else { inner.min(LINE) };
+            let whole = n <= packing::longest(limits, columns);
+            let lengths = if whole { vec![n] } else { lengths(n, packing::longest(limits, LINE)) };
             let pass = |step| Kind::Workgroup(workgroup(step, inner, limits));
             Step::chain(&lengths).into_iter().map(pass).collect()
         }
@@ -120,29 +146,36 @@ pub fn plan(n: usize, inner: usize, limits: &GpuLimits) -> Vec<FftPass> {
 /// they take more than one pass.
 #[cfg(feature = "gpu")]
 pub fn choice(n: usize, inner: usize, limits: &GpuLimits) -> Option<(String, usize)> {
-    let [FftPass { kind: Kind::Workgroup(pass) }] = &plan(n, inner, limits)[..] else { return None };
-    let columns = pass.step.lines() * inner;
-    let candidates = packing::candidates(n, &pass.stages, columns, limits).len();
-    Some((packing::what(n, columns)?, candidates)).filter(|(_, candidates)| *candidates > 1)
+    let [FftPass { kind: Kind::Workgroup(pass) }] = &plan(n, inner, false, limits)[..] else { return None };
+    let lines = pass.lines(inner);
+    let candidates = packing::candidates(&lines, limits).len();
+    Some((packing::what(&lines)?, candidates)).filter(|(_, candidates)| *candidates > 1)
 }
 
-/// The lengths of the passes, or of the stages of one; every smooth length splits into factors up to 13 at worst.
+/// Whether one butterfly in registers is the whole transform.
+fn is_butterfly(n: usize) -> bool {
+    is_smooth(n) && lengths(n, GPU_RADIX).len() == 1
+}
+
+/// The lengths of the passes, or of the stages of one; every smooth length splits into factors up to 31 at worst.
 fn lengths(n: usize, most: usize) -> Vec<usize> {
-    radix::factors(n, most.max(GPU_RADIX)).unwrap_or_default()
+    radix::factors_of_any(n, most.max(GPU_RADIX))
 }
 
 /// A pass in workgroup memory for one step, with its stages and packing.
 fn workgroup(step: Step, inner: usize, limits: &GpuLimits) -> WorkgroupPass {
     let columns = step.lines() * inner;
-    let stages = match step.radix {
+    let scattered = columns < COALESCED;
+    let (course, stages) = match step.radix {
+        // What lies in another order is put there in workgroup memory where the lanes run along the line.
+        prime if prime::is_rader(prime) => (Course::Prime { sorted: scattered }, lengths(prime - 1, GPU_RADIX)),
         // Contiguous short lines: exchanges around the butterfly, so that the lanes run along memory.
-        16 if columns < COALESCED => vec![4, 4],
-        short if short < 16 && columns < COALESCED => vec![1, short, 1],
-        length => lengths(length, GPU_RADIX),
+        16 if scattered => (Course::Transform, vec![4, 4]),
+        short if scattered && is_butterfly(short) => (Course::Transform, vec![1, short, 1]),
+        length => (Course::Transform, lengths(length, GPU_RADIX)),
     };
-    let tile = packing::tile(step.radix, &stages, columns, limits);
     let turned = step.first() && !step.last() && inner < COALESCED && stages.len() > 1;
-    WorkgroupPass { step, stages, tile, turned, filter: false, folds: false }
+    WorkgroupPass { step, stages, tile: packing::Tile::NONE, turned, course, taken: Half::default(), given: Half::default(), folds: false }.packed(inner, limits)
 }
 
 impl FftPass {
@@ -154,11 +187,12 @@ impl FftPass {
     }
 
     /// The pass that goes on: coefficients times weights, and the transform of the other sign, so that it makes a filter. None
-    /// where the transform takes more than this pass.
+    /// where the transform takes more than this pass, or is made of two already.
     pub fn filter(&self) -> Option<FftPass> {
         let kind = match self.kind.clone() {
             Kind::Global(pass) => Kind::Global(GlobalPass { filter: true, ..pass }),
-            Kind::Workgroup(pass) => Kind::Workgroup(WorkgroupPass { filter: true, ..pass }),
+            Kind::Workgroup(pass) if pass.course != Course::Transform => return None,
+            Kind::Workgroup(pass) => Kind::Workgroup(WorkgroupPass { course: Course::Filter, ..pass }),
         };
         self.in_place().then_some(FftPass { kind })
     }
@@ -172,11 +206,34 @@ impl FftPass {
         self.step().last().then_some(FftPass { kind })
     }
 
+    /// The pass over lines of which `taken` is not zero and `given` is wanted: where each begins in the order of the transform, and
+    /// how many elements it has.
+    pub fn pruned(&self, taken: (usize, usize), given: (usize, usize)) -> FftPass {
+        let kind = match self.kind.clone() {
+            Kind::Global(pass) => Kind::Global(pass),
+            Kind::Workgroup(pass) => Kind::Workgroup(pass.pruned(taken, given)),
+        };
+        FftPass { kind }
+    }
+
+    /// The same with the tile that the model of a device takes, over lines with `inner` adjacent columns.
+    pub fn by_model(&self, inner: usize, limits: &GpuLimits) -> FftPass {
+        let kind = match self.kind.clone() {
+            Kind::Global(pass) => Kind::Global(pass),
+            Kind::Workgroup(pass) => Kind::Workgroup(pass.packed(inner, limits)),
+        };
+        FftPass { kind }
+    }
+
     fn is_filter(&self) -> bool {
         match &self.kind {
             Kind::Global(pass) => pass.filter,
-            Kind::Workgroup(pass) => pass.filter,
+            Kind::Workgroup(pass) => pass.course == Course::Filter,
         }
+    }
+
+    fn is_prime(&self) -> bool {
+        matches!(&self.kind, Kind::Workgroup(WorkgroupPass { course: Course::Prime { .. }, .. }))
     }
 
     fn folds(&self) -> bool {
@@ -211,7 +268,7 @@ impl FftPass {
         };
         let step = self.step();
         defines.set("RADIX", format!("{}u", step.radix));
-        for (name, holds) in [("FIRST", step.first()), ("LAST", step.last()), ("FILTER", self.is_filter()), ("FOLDED", self.folds())] {
+        for (name, holds) in [("FIRST", step.first()), ("LAST", step.last()), ("FILTER", self.is_filter()), ("PRIME", self.is_prime()), ("FOLDED", self.folds())] {
             if holds {
                 defines.set(name, "");
             }
@@ -263,8 +320,8 @@ impl FftPass {
             only(first, shift),
             only(last, shift),
             only(first, call.inverse.into()),
-            // A filter ends with the transform of the other sign.
-            only(last, (call.inverse != self.is_filter()).into()),
+            // What goes there and back ends with the transform of the other sign.
+            only(last, (call.inverse != (self.is_filter() || self.is_prime())).into()),
             (if last { call.scale } else { 1.0 }).to_bits(),
             word("the terms of a sum", folded.map_or(1, |f| f.terms))?,
             word("the outer extent", folded.map_or(1, |f| f.behind))?,
@@ -282,14 +339,17 @@ impl FftPass {
         }
     }
 
-    /// Nominal floating-point operations, `5 r log₂ r` per line of length `r`.
+    /// Nominal floating-point operations, `5 r log₂ r` per line of length `r`, twice of it for one that goes there and back.
     pub fn flops(&self, lines: Lines) -> u64 {
         let (outer, inner) = (lines.outer as u64, lines.inner as u64);
         let step = self.step();
-        let line = 5.0 * step.radix as f64 * (step.radix as f64).log2();
-        let transforms = if self.is_filter() { 2.0 } else { 1.0 };
+        let length = if self.is_prime() { step.radix - 1 } else { step.radix } as f64;
+        // Between the two of a prime each coefficient is multiplied.
+        let line = 5.0 * length * length.log2() + if self.is_prime() { 3.0 * length } else { 0.0 };
+        let transforms = if self.is_filter() || self.is_prime() { 2.0 } else { 1.0 };
         let sums = if self.folds() { outer * inner * 2 * step.n as u64 } else { 0 };
-        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64 + sums
+        let saved = if let Kind::Workgroup(pass) = &self.kind { outer * inner * pass.saved() } else { 0 };
+        (transforms * line * (outer * inner) as f64 * step.lines() as f64) as u64 + sums - saved
     }
 
     fn step(&self) -> Step {

@@ -2,8 +2,18 @@
 
 use crate::shader::GpuLimits;
 
-/// Elements of 8 bytes between two paddings of workgroup memory: 32 banks of 4 bytes.
-const BANK_ROW: usize = 16;
+/// Banks of workgroup memory, of 4 bytes each.
+const BANKS: usize = 32;
+
+/// Complex values that one invocation may hold; more would go to memory on every GPU.
+const HELD: usize = 32;
+
+/// Longest line of one workgroup: with the 512 invocations that all large GPUs have, 16 values each. Of longer ones a single
+/// workgroup takes most of a core's registers and memory, so that nothing runs while it waits, and two passes take no longer.
+const WHOLE: usize = 8192;
+
+/// Invocations of a workgroup, at most.
+const WIDEST: usize = 512;
 
 /// The lines of one workgroup, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,27 +24,46 @@ pub(super) struct Tile {
     pub(super) outer: usize,
     /// Invocations.
     pub(super) invocations: usize,
-    /// Whether workgroup memory has one spare element in every 16, which spreads strided accesses over the banks.
+    /// Whether workgroup memory has a spare element after every row of the banks, which spreads strided accesses over them.
     pub(super) padded: bool,
+    /// Whether real parts are exchanged first and imaginary ones then, in half the memory and with two more barriers each time.
+    pub(super) split: bool,
 }
 
 impl Tile {
+    /// One line, and nobody who works on it.
+    pub(super) const NONE: Tile = Tile { columns: 1, outer: 1, invocations: 0, padded: false, split: false };
+
     /// Lines in the tile.
     pub(super) fn lines(&self) -> usize {
         self.columns * self.outer
     }
 
-    /// Elements of workgroup memory for lines of `length`.
+    /// Elements of workgroup memory for lines of `length`: complex ones, or real ones where exchanges are split.
     pub(super) fn memory(&self, length: usize) -> usize {
         let plain = length * self.lines();
-        if self.padded { plain + (plain - 1) / BANK_ROW } else { plain }
+        if self.padded { plain + (plain - 1) / self.bank_row() } else { plain }
+    }
+
+    /// The same in bytes.
+    pub(super) fn bytes(&self, length: usize) -> usize {
+        self.element() * self.memory(length)
+    }
+
+    fn element(&self) -> usize {
+        if self.split { 4 } else { 8 }
+    }
+
+    /// Elements that all banks hold together.
+    pub(super) fn bank_row(&self) -> usize {
+        4 * BANKS / self.element()
     }
 
     /// How far an element of the tile lies behind one `offset` before it, `offset` a multiple of `stride`; None where that depends
     /// on where the first one lies. `below`: its index is known to be below `below` modulo the bank row, with everything below
     /// `below` free to it.
     pub(super) fn offset(&self, offset: usize, stride: usize, below: usize) -> Option<usize> {
-        if self.padded { padded_offset(offset, stride, below) } else { Some(offset) }
+        if self.padded { padded_offset(offset, stride, below, self.bank_row()) } else { Some(offset) }
     }
 
     /// Butterflies per invocation of a stage with the given radix, rounded up.
@@ -43,52 +72,70 @@ impl Tile {
     }
 }
 
-/// The index in padded memory of an index.
-pub(super) fn pad(index: usize) -> usize {
-    index + index / BANK_ROW
+/// The index in memory with a spare element after every `row` of an index.
+pub(super) fn pad(index: usize, row: usize) -> usize {
+    index + index / row
 }
 
 /// The padded offset of `q·stride` elements where it can be added to a padded index; `None` where a carry may come in.
 /// `below`: the index is known to be below `below` modulo the bank row, with everything below `below` free to it.
-fn padded_offset(offset: usize, stride: usize, below: usize) -> Option<usize> {
-    let fits = stride.is_multiple_of(BANK_ROW) || offset % BANK_ROW + below <= BANK_ROW;
-    fits.then(|| pad(offset))
+fn padded_offset(offset: usize, stride: usize, below: usize, row: usize) -> Option<usize> {
+    let fits = stride.is_multiple_of(row) || offset % row + below <= row;
+    fits.then(|| pad(offset, row))
 }
 
-/// The longest line for one workgroup with `columns` adjacent columns.
+/// The longest line for one workgroup with `columns` adjacent columns, exchanged in halves where need be.
 pub(super) fn longest(limits: &GpuLimits, columns: usize) -> usize {
-    (limits.workgroup_memory as usize / 8 / columns).max(16)
+    let held = HELD * widest(limits) / columns;
+    (limits.workgroup_memory as usize / 4 / columns).min(held).clamp(16, WHOLE)
+}
+
+fn widest(limits: &GpuLimits) -> usize {
+    (limits.max_invocations as usize).clamp(1, WIDEST)
 }
 
 /// Adjacent columns from which on all tiles for lines of a length are the same.
 const MANY: usize = 64;
 
 /// Tiles that are worth a measurement, at most.
-const CANDIDATES: usize = 12;
+const CANDIDATES: usize = 16;
+
+/// The lines that a tile is chosen for.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    /// What a line is called by: its length in the array.
+    pub(super) name: usize,
+    /// Its length in workgroup memory.
+    pub(super) length: usize,
+    /// The radices of its stages.
+    pub(super) stages: Vec<usize>,
+    /// Adjacent columns of such lines.
+    pub(super) available: usize,
+}
 
 /// The name of the choice of a tile; None for lines in numbers that no choice is made for.
-pub(super) fn what(length: usize, available: usize) -> Option<String> {
-    match available {
-        1 => Some(format!("fft tile {length} contiguous")),
-        MANY.. => Some(format!("fft tile {length} strided")),
+pub(super) fn what(lines: &Packed) -> Option<String> {
+    match lines.available {
+        1 => Some(format!("fft tile {} contiguous", lines.name)),
+        MANY.. => Some(format!("fft tile {} strided", lines.name)),
         _ => None,
     }
 }
 
-/// The tile for lines of `length` in the given stages, `available` adjacent columns of them: the cheapest, or the one that was
-/// measured to be the fastest.
-pub(super) fn tile(length: usize, stages: &[usize], available: usize, limits: &GpuLimits) -> Tile {
-    let place = limits.choices.and_then(|c| c.place(&what(length, available)?));
-    let chosen = place.filter(|p| *p > 0).map(|p| candidates(length, stages, available, limits).into_iter().nth(p));
-    chosen.flatten().unwrap_or_else(|| cheapest(length, stages, available, limits))
+/// The tile for some lines: the cheapest, or the one that was measured to be the fastest.
+pub(super) fn tile(lines: &Packed, limits: &GpuLimits) -> Tile {
+    let place = limits.choices.and_then(|c| c.place(&what(lines)?));
+    let chosen = place.filter(|p| *p > 0).map(|p| candidates(lines, limits).into_iter().nth(p));
+    chosen.flatten().unwrap_or_else(|| cheapest(lines, limits))
 }
 
 /// Tiles in the order of their costs, the cheapest of each arrangement of lines.
-pub(super) fn candidates(length: usize, stages: &[usize], available: usize, limits: &GpuLimits) -> Vec<Tile> {
+pub(super) fn candidates(lines: &Packed, limits: &GpuLimits) -> Vec<Tile> {
     let mut best: Vec<(Tile, f64)> = Vec::new();
-    each(length, available, limits, |tile| {
-        let cost = tile.cost(length, stages, available, limits);
-        let alike = |t: &Tile| (t.columns, t.outer, t.padded) == (tile.columns, tile.outer, tile.padded);
+    each(lines, limits, |tile| {
+        let cost = tile.cost(lines, limits);
+        let arrangement = |t: &Tile| Tile { invocations: 0, ..*t };
+        let alike = |t: &Tile| arrangement(t) == arrangement(&tile);
         match best.iter_mut().find(|(t, _)| alike(t)) {
             Some((t, least)) if cost < *least => (*t, *least) = (tile, cost),
             Some(_) => {}
@@ -100,12 +147,11 @@ pub(super) fn candidates(length: usize, stages: &[usize], available: usize, limi
     best.into_iter().take(CANDIDATES).map(|(tile, _)| tile).collect()
 }
 
-fn cheapest(length: usize, stages: &[usize], available: usize, limits: &GpuLimits) -> Tile {
-    let widest = (limits.max_invocations as usize).clamp(1, 512);
-    let mut best = Tile { columns: 1, outer: 1, invocations: widest, padded: false };
+fn cheapest(lines: &Packed, limits: &GpuLimits) -> Tile {
+    let mut best = Tile { invocations: widest(limits), ..Tile::NONE };
     let mut least = f64::INFINITY;
-    each(length, available, limits, |tile| {
-        let cost = tile.cost(length, stages, available, limits);
+    each(lines, limits, |tile| {
+        let cost = tile.cost(lines, limits);
         if cost < least {
             (best, least) = (tile, cost);
         }
@@ -113,28 +159,37 @@ fn cheapest(length: usize, stages: &[usize], available: usize, limits: &GpuLimit
     best
 }
 
-/// Calls `f` with every tile that fits.
-fn each(length: usize, available: usize, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
-    let most = limits.workgroup_memory as usize / 8;
-    let widest = (limits.max_invocations as usize).clamp(1, 512);
+/// Calls `f` with every tile that fits. Exchanges are split where whole ones take more than half of the memory, or do not fit.
+fn each(lines: &Packed, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
+    let Packed { length, ref stages, available, .. } = *lines;
+    let most = limits.workgroup_memory as usize;
+    let widest = widest(limits);
     let columns = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64];
-    for columns in columns.into_iter().filter(|c| *c <= available && (*c == 1 || c * length <= most)) {
-        for outer in (0..9).map(|bits| 1 << bits).filter(|o| *o == 1 || o * columns * length <= most) {
-            for padded in [true, false] {
-                for invocations in (1..=widest.div_ceil(32)).map(|warps| (32 * warps).min(widest)) {
-                    let tile = Tile { columns, outer, invocations, padded };
-                    if tile.memory(length) <= most {
-                        f(tile);
-                    }
+    for columns in columns.into_iter().filter(|c| *c <= available && (*c == 1 || 4 * c * length <= most)) {
+        for outer in (0..9).map(|bits| 1 << bits).filter(|o| *o == 1 || 4 * o * columns * length <= most) {
+            for (padded, split) in [(true, false), (false, false), (true, true), (false, true)] {
+                let tile = Tile { columns, outer, invocations: widest, padded, split };
+                let whole = Tile { padded: false, split: false, ..tile };
+                // Nothing is exchanged around a single stage.
+                let worth = stages.len() > 1 && whole.takes_half(length, limits);
+                if tile.bytes(length) > most || split && !worth {
+                    continue;
                 }
+                (1..=widest.div_ceil(32)).for_each(|warps| f(Tile { invocations: (32 * warps).min(widest), ..tile }));
             }
         }
     }
 }
 
 impl Tile {
+    /// Whether it takes more than half of a workgroup's memory, so that a core has few of them.
+    fn takes_half(&self, length: usize, limits: &GpuLimits) -> bool {
+        self.bytes(length) * 2 > limits.workgroup_memory.max(16384) as usize + 2048
+    }
+
     /// A relative cost per element; 1 is a tile without idle lanes, waste or short runs.
-    fn cost(&self, length: usize, stages: &[usize], available: usize, limits: &GpuLimits) -> f64 {
+    fn cost(&self, lines: &Packed, limits: &GpuLimits) -> f64 {
+        let Packed { length, ref stages, available, .. } = *lines;
         let elements = (self.lines() * length) as f64;
         let lanes = self.invocations.next_multiple_of(32) as f64;
         // Idle lanes: what the stages occupy, over what they compute.
@@ -142,12 +197,15 @@ impl Tile {
         let idle = stages.iter().map(busy).sum::<f64>() / stages.len() as f64;
         // Columns beyond the array.
         let waste = (available.div_ceil(self.columns) * self.columns) as f64 / available as f64;
-        // Runs shorter than a cache line of 64 bytes are partly thrown away; lines of a single column are contiguous.
-        let run = if available == 1 { length } else { self.columns };
-        let short = match run {
-            0 | 1 => 2.0,
-            2 | 3 => 1.4,
-            4..8 if available > run => 1.08,
+        // Runs shorter than a cache line of 128 bytes are partly thrown away: on an H200 strided lines of 256 and 512 in runs of
+        // 64 bytes take 1.3 and 1.9 times as long as contiguous ones, of 1024 in 32 bytes 2.1, of 2048 in 16 bytes 2.8 and of 4096
+        // in 8 bytes 3.3.
+        let short = match self.columns {
+            all if all == available => 1.0,
+            1 => 2.5,
+            2 | 3 => 2.1,
+            4..8 => 1.5,
+            8..16 => 1.2,
             _ => 1.0,
         };
         // Values in registers: more than 16 complex ones may spill, few hide little latency.
@@ -158,10 +216,17 @@ impl Tile {
             64..=128 => 1.0,
             _ => 1.02,
         };
-        let half = 8 * self.memory(length) * 2 > limits.workgroup_memory.max(16384) as usize + 2048;
-        let memory = if half { 1.04 } else { 1.0 };
+        let memory = if self.takes_half(length, limits) { 1.04 } else { 1.0 };
         let conflicts = if self.padded { 1.0 } else { 1.06 };
-        idle * waste * short * registers * groups * memory * conflicts
+        // Two more barriers for each exchange: less than half a cache line, or another pass. Where so many columns fit as they are, what
+        // is saved are only workgroups that share a core, which a measurement may show to be worth it.
+        let needed = 8 * self.columns * length > limits.workgroup_memory as usize;
+        let split = match (self.split, needed) {
+            (false, _) => 1.0,
+            (true, true) => 1.05,
+            (true, false) => 1.2,
+        };
+        idle * waste * short * registers * groups * memory * conflicts * split
     }
 }
 
@@ -170,14 +235,18 @@ mod tests {
     use super::*;
     use crate::shader::KernelShape;
 
+    fn lines(length: usize, stages: &[usize], available: usize) -> Packed {
+        Packed { name: length, length, stages: stages.to_vec(), available }
+    }
+
     #[test]
     fn offsets_add_where_no_carry_comes_in() {
-        for stride in 1..40 {
-            for below in 1..=16 {
-                for q in 0..16 {
-                    let Some(offset) = padded_offset(q * stride, stride, below) else { continue };
-                    for start in (0..256).filter(|s| s % BANK_ROW < below) {
-                        assert_eq!(pad(start) + offset, pad(start + q * stride), "{start} + {q}*{stride}");
+        for row in [16, 32] {
+            for stride in 1..40 {
+                for (below, q) in (1..=row).flat_map(|below| (0..16).map(move |q| (below, q))) {
+                    let Some(offset) = padded_offset(q * stride, stride, below, row) else { continue };
+                    for start in (0..256).filter(|s| s % row < below) {
+                        assert_eq!(pad(start, row) + offset, pad(start + q * stride, row), "{start} + {q}*{stride}");
                     }
                 }
             }
@@ -189,15 +258,16 @@ mod tests {
     fn a_measured_tile_is_taken() {
         use crate::shader::Choices;
         let limits = GpuLimits::rich();
-        let (length, stages) = (512, [16, 16, 2]);
         for available in [1, 64, 1000] {
-            let all = candidates(length, &stages, available, &limits);
-            let name = what(length, available).unwrap();
+            let lines = lines(512, &[16, 16, 2], available);
+            let all = candidates(&lines, &limits);
+            let name = what(&lines).unwrap();
             for (place, want) in [(0, all[0]), (3, all[3]), (CANDIDATES, all[0])] {
                 let limits = GpuLimits { choices: Some(Choices::one(&name, place).kept()), ..limits };
-                assert_eq!(tile(length, &stages, available, &limits), want, "{name} {place}");
+                assert_eq!(tile(&lines, &limits), want, "{name} {place}");
                 // Another length, and another arrangement.
-                assert_eq!(tile(256, &[16, 16], 8, &limits), tile(256, &[16, 16], 8, &GpuLimits::rich()));
+                let other = super::tests::lines(256, &[16, 16], 8);
+                assert_eq!(tile(&other, &limits), tile(&other, &GpuLimits::rich()));
             }
         }
     }
@@ -212,12 +282,13 @@ mod tests {
             };
             for (length, stages) in [(2048, &[16, 16, 8][..]), (60, &[10, 6]), (16, &[4, 4]), (7, &[1, 7, 1])] {
                 for columns in [1, 3, 8, 200] {
-                    let tile = tile(length, stages, columns, &limits);
-                    assert!(tile.memory(length) * 8 <= memory as usize, "{tile:?}");
+                    let lines = lines(length, stages, columns);
+                    let tile = tile(&lines, &limits);
+                    assert!(tile.bytes(length) <= memory as usize, "{tile:?}");
                     assert!(tile.invocations <= invocations as usize && tile.columns <= columns);
-                    let all = candidates(length, stages, columns, &limits);
+                    let all = candidates(&lines, &limits);
                     assert_eq!(all[0], tile);
-                    assert!(all.iter().all(|t| t.memory(length) * 8 <= memory as usize), "{all:?}");
+                    assert!(all.iter().all(|t| t.bytes(length) <= memory as usize), "{all:?}");
                     let alone = (0..all.len()).all(|k| !all[..k].contains(&all[k]));
                     assert!(alone && all.len() <= CANDIDATES, "{all:?}");
                 }

@@ -1,5 +1,7 @@
 //! How a length splits into radices.
 
+use super::super::smooth::prime_factors;
+
 /// Splits `n` into the fewest factors of at most `most` each, then with the least largest one, then the most equal;
 /// descending. Empty for `n = 1`, `None` where a prime factor exceeds `most`.
 pub(super) fn factors(n: usize, most: usize) -> Option<Vec<usize>> {
@@ -13,6 +15,13 @@ pub(super) fn factors(n: usize, most: usize) -> Option<Vec<usize>> {
         descend(n, count, &divisors, &mut Vec::new(), &mut best);
         best
     })
+}
+
+/// The same with primes above `most` as factors of their own, in front.
+pub(super) fn factors_of_any(n: usize, most: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = prime_factors(n).into_iter().filter(|p| *p > most).rev().collect();
+    all.extend(factors(n / all.iter().product::<usize>(), most).unwrap_or_default());
+    all
 }
 
 /// All descending lists of `count` divisors with product `n`; keeps the one that compares least.
@@ -50,10 +59,14 @@ mod tests {
         assert_eq!(of(60, 16), [10, 6]);
         assert!(of(17, 16).is_empty());
         assert_eq!(factors(17, 16), None);
+        assert_eq!(factors_of_any(1020, 16), [17, 10, 6]);
+        assert_eq!(factors_of_any(4092, 16), [31, 12, 11]);
+        assert_eq!(factors_of_any(17 * 31, 16), [31, 17]);
         for n in (1..5000).filter(|n| is_smooth(*n)) {
-            let list = of(n, 16);
+            let list = factors_of_any(n, 16);
             assert_eq!(list.iter().product::<usize>(), n);
-            assert!(list.iter().all(|r| *r <= 16) && list.is_sorted_by(|a, b| a >= b));
+            assert!(list.iter().all(|r| *r <= 31) && list.is_sorted_by(|a, b| a >= b));
+            assert!(factors(n, 16).is_none_or(|all| all == list));
         }
     }
 }

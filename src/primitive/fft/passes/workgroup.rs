@@ -4,11 +4,25 @@
 //! butterflies in registers, all of whose inputs it reads before the barrier after which anything is overwritten. So one
 //! buffer serves all exchanges, and a pass over whole lines may run in place on the array.
 
-use super::butterfly::{Code, named};
-use super::packing::Tile;
+use super::butterfly::{Code, ZERO, named};
+use super::halves::Half;
+use super::packing::{self, Packed, Tile};
+use super::prime;
 use super::step::Step;
 use super::twiddle;
-use crate::shader::Defines;
+use crate::shader::{Defines, GpuLimits};
+
+/// What a pass does with its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Course {
+    /// Transforms them.
+    Transform,
+    /// Transforms them, weighs the coefficients, and transforms them back.
+    Filter,
+    /// The same with all but the first element of lines of prime length, in the order of a generator's powers: `prime`. `sorted`:
+    /// they are brought into that order in workgroup memory, not taken and left in it.
+    Prime { sorted: bool },
+}
 
 /// One step over the array: lines of length `step.radix`, split into stages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,8 +34,11 @@ pub(super) struct WorkgroupPass {
     /// Whether the lanes of the last stage run along the line, not the columns: where it is the line that is stored
     /// contiguously.
     pub(super) turned: bool,
-    /// Whether weights and the transform back follow, in the same workgroup memory.
-    pub(super) filter: bool,
+    /// What is made of a line in the same workgroup memory.
+    pub(super) course: Course,
+    /// What of a line is not zero, and what of it is wanted.
+    pub(super) taken: Half,
+    pub(super) given: Half,
     /// Whether results are added up: one term after the other in the same workgroup memory, sums in registers.
     pub(super) folds: bool,
 }
@@ -29,16 +46,25 @@ pub(super) struct WorkgroupPass {
 impl WorkgroupPass {
     pub(super) fn key(&self) -> String {
         let stages: Vec<String> = self.stages.iter().map(usize::to_string).collect();
-        let Tile { columns, outer, invocations, padded } = self.tile;
+        let Tile { columns, outer, invocations, padded, split } = self.tile;
         let mut key = format!("workgroup-{}-{}-{columns}x{outer}-{invocations}", stages.join("x"), self.step.role());
         if padded {
             key.push_str("-padded");
         }
+        if split {
+            key.push_str("-split");
+        }
         if self.turned {
             key.push_str("-turned");
         }
-        if self.filter {
-            key.push_str("-filter");
+        match self.course {
+            Course::Transform => {}
+            Course::Filter => key.push_str("-filter"),
+            Course::Prime { sorted: false } => key.push_str("-prime"),
+            Course::Prime { sorted: true } => key.push_str("-prime-sorted"),
+        }
+        for (name, half) in [("-from", self.taken), ("-to", self.given)] {
+            half.start().into_iter().for_each(|q| key += &format!("{name}{q}"));
         }
         if self.folds {
             key.push_str("-folded");
@@ -46,15 +72,78 @@ impl WorkgroupPass {
         key
     }
 
-    /// The stages' tables one after the other, then the two-level table of the step's own twiddles.
+    /// The stages' tables one after the other, then the two-level table of the step's own twiddles, or the convolution of a prime.
     pub(super) fn twiddles(&self) -> Vec<[f32; 2]> {
         let later = Step::chain(&self.stages).into_iter().filter(|stage| !stage.first());
         let mut all: Vec<[f32; 2]> = later.flat_map(|stage| twiddle::table(stage.done, stage.radix)).collect();
-        debug_assert_eq!(all.len(), Step::chain(&self.stages).iter().map(table_len).sum::<usize>());
+        debug_assert_eq!(all.len(), self.table_at(usize::MAX));
         if !self.step.first() {
             all.extend(twiddle::two_level(self.step.done * self.step.radix));
         }
+        if let Course::Prime { sorted } = self.course {
+            let prime::Tables { factors, places, elements } = prime::Tables::of(self.step.radix);
+            all.extend(factors);
+            all.extend(if sorted { elements } else { places });
+        }
         all
+    }
+
+    /// Where the table of a stage starts that finds `done` points.
+    fn table_at(&self, done: usize) -> usize {
+        Step::chain(&self.stages).iter().filter(|s| s.done < done).map(table_len).sum()
+    }
+
+    /// Elements of a line in workgroup memory.
+    fn size(&self) -> usize {
+        self.stages.iter().product()
+    }
+
+    /// The stages from load to store, and the last of those there.
+    fn sequence(&self) -> (Vec<Step>, usize) {
+        let there = Step::chain(&self.stages);
+        let last = there.len() - 1;
+        match self.course {
+            Course::Transform => (there, last),
+            Course::Filter | Course::Prime { sorted: false } => ([there.clone(), there].concat(), last),
+            Course::Prime { sorted: true } => {
+                let there = Step::chain(&[&[1], &self.stages[..]].concat());
+                let back = Step::chain(&[&self.stages[..], &[1]].concat());
+                ([there, back].concat(), last + 1)
+            }
+        }
+    }
+
+    /// The same pass over lines of which `taken` is not zero and `given` is wanted: where each begins in the order of the transform,
+    /// and how many elements it has.
+    pub(super) fn pruned(self, taken: (usize, usize), given: (usize, usize)) -> WorkgroupPass {
+        if matches!(self.course, Course::Prime { .. }) || !(self.step.first() && self.step.last()) {
+            return self;
+        }
+        let n = self.step.n;
+        let half = |radix: Option<&usize>, (first, count)| radix.map_or(Half::default(), |r| Half::of(n, *r, first, count));
+        let (taken, given) = (half(self.stages.first(), taken), half(self.stages.last(), given));
+        WorkgroupPass { taken, given, ..self }
+    }
+
+    /// Operations of a line that halves leave out: of the two sums that a pair of inputs makes both, of a pair of results one.
+    pub(super) fn saved(&self) -> u64 {
+        let each = |half: Half, operations: u64| if half.start().is_some() { operations } else { 0 };
+        self.step.n as u64 * (each(self.taken, 2) + each(self.given, 1))
+    }
+
+    /// What its tile is chosen by, with `inner` adjacent columns of the array.
+    pub(super) fn lines(&self, inner: usize) -> Packed {
+        let stages = match self.course {
+            Course::Prime { sorted: true } => [&[1], &self.stages[..]].concat(),
+            _ => self.stages.clone(),
+        };
+        Packed { name: self.step.radix, length: self.size(), stages, available: self.step.lines() * inner }
+    }
+
+    /// The same pass with the tile for these limits.
+    pub(super) fn packed(self, inner: usize, limits: &GpuLimits) -> WorkgroupPass {
+        let tile = packing::tile(&self.lines(inner), limits);
+        WorkgroupPass { tile, ..self }
     }
 
     pub(super) fn groups(&self, outer: u64, columns: u64) -> u64 {
@@ -69,17 +158,24 @@ impl WorkgroupPass {
     /// What the names in `workgroup.wgsl` stand for.
     pub(super) fn defines(&self) -> Defines {
         let mut defines = Defines::default();
-        let Tile { columns, outer, invocations, padded } = self.tile;
-        let stages = Step::chain(&self.stages);
-        let all = if self.filter { 2 } else { 1 } * stages.len();
+        let Tile { columns, outer, invocations, padded, split } = self.tile;
+        let (stages, turn) = self.sequence();
+        let (all, size) = (stages.len(), self.size());
         let number = |n: usize| format!("{n}u");
         defines.set("INVOCATIONS", invocations);
         defines.set("COLUMNS", number(columns));
         defines.set("OUTER", number(outer));
-        defines.set("SIZE", number(self.step.radix));
-        defines.set("MEMORY", self.tile.memory(self.step.radix));
-        defines.set("POWERS", number(stages.iter().map(table_len).sum()));
+        defines.set("SIZE", number(size));
+        defines.set("MEMORY", self.tile.memory(size));
+        let tables = self.table_at(usize::MAX);
+        defines.set("POWERS", number(tables));
+        defines.set("FACTORS", number(tables));
+        defines.set("ORDER", number(tables + size));
         defines.set("STAGES", all);
+        defines.set("BANK_BITS", format!("{}u", self.tile.bank_row().ilog2()));
+        let parts = if split { ["x", "y"].iter() } else { [""].iter() };
+        defines.set("PARTS", parts.len());
+        parts.enumerate().for_each(|(part, component)| defines.set(&format!("PART_{part}"), component));
         let mut flag = |name: &str, holds: bool| {
             if holds {
                 defines.set(name, "");
@@ -88,12 +184,14 @@ impl WorkgroupPass {
         flag("SEVERAL_COLUMNS", columns > 1);
         flag("SEVERAL_OUTER", outer > 1);
         flag("PADDED", padded);
+        flag("SPLIT", split);
         flag("EXCHANGED", all > 1);
+        let sorted = self.course == Course::Prime { sorted: true };
+        flag("SORTED", sorted);
         let mut code = Code::default();
-        for s in 0..all {
-            let at = s % stages.len();
-            let last = at + 1 == stages.len();
-            self.stage(&mut defines, s, &stages[at]);
+        for (s, stage) in stages.iter().enumerate() {
+            let last = s == turn || s + 1 == all;
+            self.stage(&mut defines, s, stage);
             let mut flag = |name: &str, holds: bool| {
                 if holds {
                     defines.set(&format!("{name}_{s}"), "");
@@ -102,11 +200,29 @@ impl WorkgroupPass {
             flag("TAKES", s == 0);
             flag("GIVES", s + 1 == all);
             flag("WEIGHS", last && s + 1 < all);
+            flag("SCATTERS", sorted && s == 0);
+            flag("GATHERS", sorted && s + 1 == all);
             flag("END", s == 0 || last);
             flag("ALONG", last && self.turned);
-            let table = stages[..at].iter().map(table_len).sum();
-            for u in 0..self.tile.rounds(stages[at].n, stages[at].radix) {
-                defines.set(&format!("BUTTERFLY_{s}_{u}"), butterfly(&mut code, &stages[at], table, (s, u)));
+            let waits = |part: usize| part > 0 || s > 1 || self.folds;
+            [0, 1].into_iter().filter(|part| waits(*part)).for_each(|part| {
+                defines.set(&format!("WAITS_{s}_{part}"), "");
+            });
+            let table = self.table_at(stage.done);
+            let taken = if s == 0 { self.taken } else { Half::default() };
+            let given = if s + 1 == all { self.given } else { Half::default() };
+            for q in 0..stage.radix {
+                let mut flag = |name: &str, holds: bool| {
+                    if holds {
+                        defines.set(&format!("{name}_{s}_{q}"), "");
+                    }
+                };
+                flag("TAKEN", taken.has(q));
+                flag("GIVEN", given.has(q));
+            }
+            for u in 0..self.tile.rounds(stage.n, stage.radix) {
+                let text = butterfly(&mut code, stage, table, (s, u), (taken, given));
+                defines.set(&format!("BUTTERFLY_{s}_{u}"), text);
             }
         }
         defines
@@ -133,13 +249,14 @@ impl WorkgroupPass {
         }
         // What is written in the first stage starts at multiples of a butterfly's size.
         let block = stage.radix * columns;
-        let aligned = 16_usize.is_multiple_of(columns) && (block.is_multiple_of(16) || 16_usize.is_multiple_of(block));
-        let below = match (stage.first() && aligned, block >= 16) {
-            (false, _) => 16,
+        let row = self.tile.bank_row();
+        let aligned = row.is_multiple_of(columns) && (block.is_multiple_of(row) || row.is_multiple_of(block));
+        let below = match (stage.first() && aligned, block >= row) {
+            (false, _) => row,
             (true, true) => columns,
-            (true, false) => 16 - block + columns,
+            (true, false) => row - block + columns,
         };
-        for (name, stride, below) in [("READ", stage.lines() * columns, 16), ("WRITE", stage.done * columns, below)] {
+        for (name, stride, below) in [("READ", stage.lines() * columns, row), ("WRITE", stage.done * columns, below)] {
             for q in 0..stage.radix {
                 if let Some(offset) = self.tile.offset(q * stride, stride, below) {
                     defines.set(&format!("{name}_{s}_{q}"), format!("{offset}u"));
@@ -149,14 +266,16 @@ impl WorkgroupPass {
     }
 }
 
-/// The twiddles of a stage and its DFT, from `x{s}_{u}_0` … to `y{s}_{u}_0` …; its table starts at `table`.
-fn butterfly(code: &mut Code, stage: &Step, table: usize, (s, u): (usize, usize)) -> String {
+/// The twiddles of a stage and its DFT, from `x{s}_{u}_0` … to `y{s}_{u}_0` …, as far as they are taken and given; its table
+/// starts at `table`.
+fn butterfly(code: &mut Code, stage: &Step, table: usize, (s, u): (usize, usize), (taken, given): (Half, Half)) -> String {
     let mut x = named(&format!("x{s}_{u}"), stage.radix);
+    x.iter_mut().enumerate().filter(|(q, _)| !taken.has(*q)).for_each(|(_, x)| *x = ZERO.into());
     if !stage.first() {
         x = twiddle::apply(code, &x, |slot| format!("{}u + m{s}_{u}", table + slot * stage.done));
     }
     let y = code.dft(&x);
-    code.call_them(&format!("y{s}_{u}"), &y);
+    code.call_them(&format!("y{s}_{u}"), &y, |q| given.has(q));
     code.take()
 }
 
@@ -172,9 +291,11 @@ mod tests {
 
     #[test]
     fn padded_memory_holds_the_last_element() {
-        for columns in [1, 3, 8] {
-            let tile = Tile { columns, outer: 2, invocations: 64, padded: true };
-            assert_eq!(tile.memory(100), pad(columns * 200 - 1) + 1);
+        for (columns, split) in [(1, false), (3, true), (8, false), (8, true)] {
+            let tile = Tile { columns, outer: 2, invocations: 64, padded: true, split };
+            let row = if split { 32 } else { 16 };
+            assert_eq!(tile.memory(100), pad(columns * 200 - 1, row) + 1);
+            assert_eq!(tile.bytes(100), tile.memory(100) * 128 / row);
         }
     }
 }

@@ -2,8 +2,15 @@
 //
 // A workgroup has a tile: COLUMNS adjacent lines of OUTER outer steps. In stage s an invocation holds ROUNDS_s butterflies of
 // radix RADIX_s in registers; it reads all their inputs before the barrier after which anything is overwritten, so one buffer
-// serves all exchanges. The stages of a transform follow the same Stockham rule as passes do. In a filter the weights stand in the
-// middle of the stages, and the transform back behind them.
+// serves all exchanges. Where an exchange is SPLIT the real parts go through it first and the imaginary ones then, so that it has half
+// the size. The stages of a transform follow the same Stockham rule as passes do. In a filter the weights stand in the middle of the
+// stages, and the transform back behind them.
+//
+// A line of PRIME length is a filter of all but its first element, in another order (prime.rs), with factors of its own. Where it is
+// SORTED, what is loaded and stored in order is moved to its places in workgroup memory.
+//
+// Of a line that is half zero the first stage takes only the other half, TAKEN, and of one whose results are not all stored the last
+// stage makes those that are GIVEN.
 //
 // Where results are added up, a workgroup goes through the terms of its tile's sums one after the other.
 //
@@ -16,12 +23,16 @@
 #import pass
 #ifdef EXCHANGED
 
+#ifdef SPLIT
+var<workgroup> fft_lines: array<f32, MEMORY>;
+#else
 var<workgroup> fft_lines: array<vec2<f32>, MEMORY>;
+#endif
 
-// Where element n of the tile lies: a gap after every 16 spreads what is read together over the banks.
+// Where element n of the tile lies: a gap after every row of the banks spreads what is read together over them.
 fn fft_place(n: u32) -> u32 {
 #ifdef PADDED
-    return n + (n >> 4u);
+    return n + (n >> BANK_BITS);
 #else
     return n;
 #endif
@@ -33,6 +44,26 @@ fn fft_place(n: u32) -> u32 {
 // v times w^e of the step. The table has the low powers, then every 512th.
 fn fft_twisted(v: vec2<f32>, e: u32) -> vec2<f32> {
     return fft_mul(v, fft_mul(twiddle[POWERS + (e & 511u)], twiddle[POWERS + 512u + (e >> 9u)]));
+}
+#endif
+
+#ifdef PRIME
+
+// Where in the line element e of the convolution comes from, and where it goes.
+fn fft_source(e: u32) -> u32 {
+#ifdef SORTED
+    return e + 1u;
+#else
+    return u32(twiddle[ORDER + e].x);
+#endif
+}
+
+fn fft_target(e: u32) -> u32 {
+#ifdef SORTED
+    return e + 1u;
+#else
+    return u32(twiddle[ORDER + e].y);
+#endif
 }
 #endif
 
@@ -54,9 +85,18 @@ fn main(
 #ifdef GIVES_{s}
 #for u in ROUNDS_{s}
 #for q in RADIX_{s}
+#ifdef GIVEN_{s}_{q}
     var sum{u}_{q} = vec2<f32>();
+#endif
 #endfor
 #endfor
+#endif
+#ifdef PRIME
+#ifdef WEIGHS_{s}
+#for u in ROUNDS_{s}
+    var origin{u} = vec2<f32>();
+#endfor
+#endif
 #endif
 #endfor
     for (var t = 0u; t < fft.terms; t += 1u) {
@@ -115,14 +155,26 @@ fn main(
 #endif
 #endif
 #ifdef TAKES_{s}
+#ifdef PRIME
+    let first{u} = fft_first(column{s}_{u});
+#else
     let first{u} = fft_first(column{s}_{u}) + b{s}_{u} * fft.columns;
+#endif
 #for q in RADIX_{s}
+#ifdef TAKEN_{s}_{q}
     var x{s}_{u}_{q} = vec2<f32>();
+#endif
 #endfor
     if (inside{s}_{u}) {
 #ifdef FIRST
 #for q in RADIX_{s}
+#ifdef PRIME
+        x{s}_{u}_{q} = fft_take(base{s}_{u}, first{u} + fft_source(b{s}_{u} + {q}u * LINES_{s}) * fft.columns);
+#else
+#ifdef TAKEN_{s}_{q}
         x{s}_{u}_{q} = fft_take(base{s}_{u}, first{u} + {q}u * (LINES_{s} * fft.columns));
+#endif
+#endif
 #endfor
 #else
         // Beyond the columns there are no powers to read, either.
@@ -134,17 +186,80 @@ fn main(
 #endif
     }
 #else
+#ifdef GATHERS_{s}
+    let r{s}_{u} = (o{s}_{u} * SIZE + u32(twiddle[ORDER + b{s}_{u}].y)) * COLUMNS + c{s}_{u};
+#else
     let r{s}_{u} = (o{s}_{u} * SIZE + b{s}_{u}) * COLUMNS + c{s}_{u};
+#endif
     let read{s}_{u} = fft_place(r{s}_{u});
+#endif
+#endfor
+#ifdef TAKES_{s}
+#else
+#for u in ROUNDS_{s-1}
+#ifdef SCATTERS_{s-1}
+    let n{s-1}_{u} = u32(twiddle[ORDER + b{s-1}_{u}].x);
+#else
+#ifdef TWISTED_{s-1}
+    let n{s-1}_{u} = (b{s-1}_{u} - m{s-1}_{u}) * STRIDE_{s-1} + m{s-1}_{u};
+#else
+    let n{s-1}_{u} = b{s-1}_{u} * STRIDE_{s-1};
+#endif
+#endif
+    let w{s-1}_{u} = (o{s-1}_{u} * SIZE + n{s-1}_{u}) * COLUMNS + c{s-1}_{u};
+    let written{s-1}_{u} = fft_place(w{s-1}_{u});
+#endfor
+#for part in PARTS
+#ifdef WAITS_{s}_{part}
+    // What the exchange before left may still be read.
+    workgroupBarrier();
+#endif
+#for u in ROUNDS_{s-1}
+#ifdef PARTIAL_{s-1}_{u}
+    if (lid < PARTIAL_{s-1}_{u}) {
+#else
+    {
+#endif
+#for q in RADIX_{s-1}
+#ifdef WEIGHS_{s-1}
+        let v{q} = z{s-1}_{u}_{q};
+#else
+        let v{q} = y{s-1}_{u}_{q};
+#endif
+#ifdef WRITE_{s-1}_{q}
+        let to{q} = written{s-1}_{u} + WRITE_{s-1}_{q};
+#else
+        let to{q} = fft_place(w{s-1}_{u} + {q}u * (DONE_{s-1} * COLUMNS));
+#endif
+#ifdef SPLIT
+        fft_lines[to{q}] = v{q}.PART_{part};
+#else
+        fft_lines[to{q}] = v{q};
+#endif
+#endfor
+    }
+#endfor
+    workgroupBarrier();
+#for u in ROUNDS_{s}
 #for q in RADIX_{s}
 #ifdef READ_{s}_{q}
-    let x{s}_{u}_{q} = fft_lines[read{s}_{u} + READ_{s}_{q}];
+    let x{s}_{u}_{q}_{part} = fft_lines[read{s}_{u} + READ_{s}_{q}];
 #else
-    let x{s}_{u}_{q} = fft_lines[fft_place(r{s}_{u} + {q}u * (LINES_{s} * COLUMNS))];
+    let x{s}_{u}_{q}_{part} = fft_lines[fft_place(r{s}_{u} + {q}u * (LINES_{s} * COLUMNS))];
 #endif
 #endfor
+#endfor
+#endfor
+#for u in ROUNDS_{s}
+#for q in RADIX_{s}
+#ifdef SPLIT
+    let x{s}_{u}_{q} = vec2<f32>(x{s}_{u}_{q}_0, x{s}_{u}_{q}_1);
+#else
+    let x{s}_{u}_{q} = x{s}_{u}_{q}_0;
 #endif
 #endfor
+#endfor
+#endif
 #for u in ROUNDS_{s}
     BUTTERFLY_{s}_{u}
 #ifdef WEIGHS_{s}
@@ -153,10 +268,31 @@ fn main(
     var z{s}_{u}_{q} = vec2<f32>();
 #endfor
     if (inside{s}_{u}) {
+#ifdef PRIME
+#for q in RADIX_{s}
+        z{s}_{u}_{q} = fft_mul(y{s}_{u}_{q}, twiddle[FACTORS + b{s}_{u} + {q}u * LINES_{s}]).yx;
+#endfor
+        if (b{s}_{u} == 0u) {
+            // The first element is part of all results, and all are part of the first result. Both parts are exchanged until they
+            // leave.
+            let first = fft_take(base{s}_{u}, fft_first(column{s}_{u}));
+            let all = (first + y{s}_{u}_0).yx;
+            z{s}_{u}_0 += first.yx;
+#ifdef FOLDED
+            origin{u} += fft_term(base{s}_{u}, fft_start(column{s}_{u}), all);
+            if (t + 1u == fft.terms) {
+                fft_leave(outer{s}_{u}, fft_start(column{s}_{u}), origin{u});
+            }
+#else
+            fft_give(base{s}_{u}, fft_start(column{s}_{u}), all);
+#endif
+        }
+#else
         let at = column{s}_{u} + b{s}_{u} * fft.columns;
 #for q in RADIX_{s}
         z{s}_{u}_{q} = fft_weigh(base{s}_{u}, at + {q}u * (LINES_{s} * fft.columns), y{s}_{u}_{q});
 #endfor
+#endif
     }
 #endif
 #endfor
@@ -164,60 +300,41 @@ fn main(
 #for u in ROUNDS_{s}
     if (inside{s}_{u}) {
         let stride = fft_stride();
+#ifdef PRIME
+        let start = fft_start(column{s}_{u});
+#for q in RADIX_{s}
+        let to{q} = start + fft_target(b{s}_{u} + {q}u * LINES_{s}) * stride;
+#endfor
+#else
         let start = fft_start(column{s}_{u}) + b{s}_{u} * stride;
+#for q in RADIX_{s}
+#ifdef GIVEN_{s}_{q}
+        let to{q} = start + {q}u * (LINES_{s} * stride);
+#endif
+#endfor
+#endif
 #ifdef FOLDED
 #for q in RADIX_{s}
-        sum{u}_{q} += fft_term(base{s}_{u}, start + {q}u * (LINES_{s} * stride), y{s}_{u}_{q});
+#ifdef GIVEN_{s}_{q}
+        sum{u}_{q} += fft_term(base{s}_{u}, to{q}, y{s}_{u}_{q});
+#endif
 #endfor
         if (t + 1u == fft.terms) {
 #for q in RADIX_{s}
-            fft_leave(outer{s}_{u}, start + {q}u * (LINES_{s} * stride), sum{u}_{q});
+#ifdef GIVEN_{s}_{q}
+            fft_leave(outer{s}_{u}, to{q}, sum{u}_{q});
+#endif
 #endfor
         }
 #else
 #for q in RADIX_{s}
-        fft_give(base{s}_{u}, start + {q}u * (LINES_{s} * stride), y{s}_{u}_{q});
+#ifdef GIVEN_{s}_{q}
+        fft_give(base{s}_{u}, to{q}, y{s}_{u}_{q});
+#endif
 #endfor
 #endif
     }
 #endfor
-#else
-#ifdef TAKES_{s}
-#ifdef FOLDED
-    // The term before may still be read.
-    workgroupBarrier();
-#endif
-#else
-    workgroupBarrier();
-#endif
-#for u in ROUNDS_{s}
-#ifdef TWISTED_{s}
-    let n{s}_{u} = (b{s}_{u} - m{s}_{u}) * STRIDE_{s} + m{s}_{u};
-#else
-    let n{s}_{u} = b{s}_{u} * STRIDE_{s};
-#endif
-    let w{s}_{u} = (o{s}_{u} * SIZE + n{s}_{u}) * COLUMNS + c{s}_{u};
-    let written{s}_{u} = fft_place(w{s}_{u});
-#ifdef PARTIAL_{s}_{u}
-    if (lid < PARTIAL_{s}_{u}) {
-#else
-    {
-#endif
-#for q in RADIX_{s}
-#ifdef WEIGHS_{s}
-        let v{q} = z{s}_{u}_{q};
-#else
-        let v{q} = y{s}_{u}_{q};
-#endif
-#ifdef WRITE_{s}_{q}
-        fft_lines[written{s}_{u} + WRITE_{s}_{q}] = v{q};
-#else
-        fft_lines[fft_place(w{s}_{u} + {q}u * (DONE_{s} * COLUMNS))] = v{q};
-#endif
-#endfor
-    }
-#endfor
-    workgroupBarrier();
 #endif
 #endfor
 #ifdef FOLDED
