@@ -65,11 +65,11 @@ pub(super) struct Balance {
 }
 
 impl Balance {
-    /// With so many steps of conjugate gradients at most; of a system that is preconditioned with the fields that it has.
+    /// With so many steps of conjugate gradients at most; of a system that is preconditioned with the fields that it has. Of several, what
+    /// a step or two leave is not mended by the next iteration: steps follow the fall of the residual, as without a preconditioner.
     pub fn new(most: usize, preconditioned: Option<usize>) -> Balance {
-        // A field that is tied to the image's differences has most of its own in the steps after the first.
-        let inner = if preconditioned == Some(1) { 1 } else { START.min(most) };
-        Balance { next: FIRST, inner, most, preconditioned: preconditioned.is_some() }
+        let mended = preconditioned == Some(1);
+        Balance { next: FIRST, inner: if mended { 1 } else { START.min(most) }, most, preconditioned: mended }
     }
 
     /// Steps of this iteration.
