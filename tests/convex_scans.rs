@@ -9,7 +9,7 @@ use common::devices;
 use linops::app::density::ramp_density;
 use linops::app::{NonCartesian, ScanOptions, Sense, scan, trajectory};
 use linops::convex::{ConvexOptions, Method, Problem, Solved, WaveletPenalty};
-use linops::linop::{self, NufftOptions, WaveletBoundary, WaveletOptions};
+use linops::linop::{self, Geometry, NufftOptions, WaveletBoundary, WaveletOptions};
 use linops::solve::Stop;
 use linops::{Linop, Tensor, apply_f64};
 use nalgebra::{DMatrix, DVector};
@@ -59,6 +59,20 @@ impl Scanned {
         let model = NonCartesian::new(maps, traj.view().into_dyn(), density.view(), NufftOptions::default()).unwrap();
         Scanned::of(format!("radial, R = {acceleration}"), model.linop())
     }
+}
+
+/// Projections of the phantom with noise, real.
+fn views(count: usize) -> Scanned {
+    let angles: Vec<f64> = (0..count).map(|k| 0.03 + k as f64 * std::f64::consts::PI / count as f64).collect();
+    let geometry = Geometry::parallel(&angles, 27);
+    let a = linop::projection(format!("Ny={NY} Nx={NX}"), "Ny Nx", &geometry, "A D").unwrap();
+    let reference = scan(&ScanOptions::default().ny(NY).nx(NX).acceleration(1).centre_lines(0)).unwrap().reference;
+    let x = Tensor::from_array(reference.mapv(|v| v.re), a.input().unwrap().dims()).unwrap();
+    let mut random = Random(7);
+    let clean = a.apply(&x).unwrap().to_real_vec().unwrap();
+    let noisy: Vec<f32> = clean.iter().map(|v| v + 0.05 * random.uniform()).collect();
+    let y = Tensor::from_vec(a.output().unwrap().clone(), noisy).unwrap();
+    Scanned { name: format!("{count} views"), a, y }
 }
 
 /// K of λ Σ w|K x|, groups of which lie one behind the other.
@@ -259,6 +273,40 @@ fn cartesian_scans_come_to_the_least_objective() {
 fn radial_scans_come_to_the_least_objective() {
     for (acceleration, weight) in [(4, 0.002), (8, 0.01)] {
         compare(&Scanned::radial(acceleration), weight, 150);
+    }
+}
+
+/// Total variation of few views, as of tomography, comes to what a long run in f64 comes to, and so does its image.
+#[test]
+fn views_come_to_the_least_objective() {
+    for (count, weight) in [(10, 0.003), (6, 0.01)] {
+        compare(&views(count), weight, 150);
+    }
+}
+
+/// The image and the field of total generalised variation are solved for by blocks of frequencies: no more iterations than so many, to
+/// what many more come to.
+#[test]
+fn generalised_variation_takes_few_iterations() {
+    for (scanned, relative, most) in [
+        (Scanned::cartesian(4), 0.002, 90),
+        (Scanned::cartesian(8), 0.01, 120),
+        (Scanned::radial(4), 0.002, 120),
+        (views(10), 0.003, 160),
+    ] {
+        for device in devices() {
+            let problem = Problem::new(&scanned.a, &scanned.y.to(&device).unwrap()).unwrap();
+            let problem = problem.clone().tgv(relative * problem.scale().unwrap(), "Ny Nx").unwrap();
+            let solved = problem.solve(ConvexOptions::default()).unwrap();
+            let long = problem.solve(ConvexOptions::default().tol(0.0).iterations(600)).unwrap();
+            let over = solved.objective / long.objective - 1.0;
+            println!(
+                "{}, tgv {relative}, {device}: {} iterations, over by {over:.1e}",
+                scanned.name, solved.iterations
+            );
+            assert!((-2e-5..=1.2e-4).contains(&over), "{} {device}: {over:e}", scanned.name);
+            assert!(solved.stop == Stop::Converged && solved.iterations <= most, "{} {device}", scanned.name);
+        }
     }
 }
 

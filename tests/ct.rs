@@ -6,7 +6,7 @@ mod common;
 use common::devices;
 use linops::app::ct::{Angles, Ct, CtMethod, CtOptions, absorption, find_center};
 use linops::app::noise::Generator;
-use linops::app::shepp_logan_projections;
+use linops::app::{shepp_logan_image, shepp_logan_projections};
 use linops::linop::{Beam, FbpOptions, Geometry};
 use linops::solve::Stop;
 use linops::{Device, Result};
@@ -84,7 +84,7 @@ fn fbp(views: Array3<f32>, g: &Geometry, size: usize) -> Array2<f32> {
 
 fn solve(method: CtMethod, views: Array3<f32>, g: &Geometry, size: usize, iterations: usize) -> Array2<f32> {
     let ct = Ct::new(views, g, [1, size, size]).unwrap();
-    let options = CtOptions::default().iterations(iterations);
+    let options = CtOptions::default().iterations(iterations).noise(Some(0.0));
     ct.solve(method, options, &Device::host()).unwrap().image.index_axis_move(Axis(0), 0)
 }
 
@@ -125,10 +125,14 @@ fn a_quarter_of_a_pixel_of_the_axis_shows() {
 
 /// The head on pixels that have a width, as a detector's have.
 fn head(g: &Geometry) -> Array3<f32> {
+    head_of(g, 84.0)
+}
+
+fn head_of(g: &Geometry, size: f64) -> Array3<f32> {
     const PARTS: usize = 4;
     let center = g.center.unwrap();
     let part = |k: usize| g.clone().center(Some(center + (k as f64 + 0.5) / PARTS as f64 - 0.5));
-    let parts = (0..PARTS).map(|k| shepp_logan_projections(&part(k), 84.0).unwrap());
+    let parts = (0..PARTS).map(|k| shepp_logan_projections(&part(k), size).unwrap());
     let sum = parts.reduce(|a, b| a + b).unwrap() / PARTS as f64;
     sum.mapv(|v| v as f32).insert_axis(Axis(0))
 }
@@ -304,7 +308,7 @@ fn a_cone_shows_a_ball_where_it_is() {
     let pixel = g.pixel_size;
     let ct = Ct::new(data, &g, [40, 48, 48]).unwrap();
     let fbp = ct.fbp(FbpOptions::default(), &Device::host()).unwrap();
-    let cg = ct.solve(CtMethod::Cg, CtOptions::default().iterations(8), &Device::host()).unwrap();
+    let cg = ct.solve(CtMethod::Cg, CtOptions::default().iterations(8).noise(Some(0.0)), &Device::host()).unwrap();
     for (name, image) in [("fdk", fbp.image), ("cg", cg.image)] {
         let slice = ((z / pixel) + 19.5).round() as usize;
         let (mean, _) = inside(image.index_axis(Axis(0), slice), (0.6, x, y, radius), pixel, 4.0);
@@ -399,7 +403,8 @@ fn solvers_end_where_the_objective_stands() {
     let data = noisy(views(&[(1.0, 5.0, -3.0, 12.0)], &g), 0.02, 11);
     let ct = Ct::new(data, &g, [1, 40, 40]).unwrap();
     let solve = |method, tol, iterations| {
-        ct.solve(method, CtOptions::default().tol(tol).iterations(iterations), &Device::host()).unwrap()
+        ct.solve(method, CtOptions::default().tol(tol).iterations(iterations).noise(Some(0.0)), &Device::host())
+            .unwrap()
     };
     let limit = solve(CtMethod::Cg, 0.0, 2000);
     let limit = limit.misfit.unwrap().powi(2);
@@ -445,7 +450,7 @@ fn solvers_end_at_the_noise() {
         println!("{method:?}: {} iterations, {error} of {direct}", found.iterations);
         assert!(error < 1.05 * direct, "{method:?}: {error} {direct}");
     }
-    let on = ct.solve(CtMethod::Cg, CtOptions::default().iterations(30), &Device::host()).unwrap();
+    let on = ct.solve(CtMethod::Cg, CtOptions::default().iterations(30).noise(Some(0.0)), &Device::host()).unwrap();
     assert!(!on.at_noise && distance(&on.image.index_axis_move(Axis(0), 0), &truth) > 1.5 * direct);
     let ct = Ct::new(clean, &g, [1, 40, 40]).unwrap();
     let options = CtOptions::default().iterations(40).noise(Some(ct.noise()));
@@ -453,6 +458,54 @@ fn solvers_end_at_the_noise() {
     assert!(!found.at_noise && found.iterations == 40, "{}", ct.noise());
     let bad = CtOptions::default().noise(Some(-1.0));
     assert!(ct.solve(CtMethod::Cg, bad, &Device::host()).unwrap_err().to_string().contains("noise"));
+}
+
+/// Noise that neighbours on the detector share, of this part of the largest value.
+fn blurred(views: Array3<f32>, part: f64, seed: u64) -> Array3<f32> {
+    let most = views.iter().fold(0.0f32, |m, v| m.max(*v));
+    let white = noisy(Array3::from_elem(views.raw_dim(), 1.0), part, seed) - 1.0;
+    let n = views.len_of(Axis(2));
+    // (1, 2, 1)/√6 keeps the deviation.
+    let at = |v: usize, d: usize| white[[0, v, d.min(n - 1)]];
+    let noise = Array3::from_shape_fn(views.raw_dim(), |(_, v, d)| {
+        (at(v, d.saturating_sub(1)) + 2.0 * at(v, d) + at(v, d + 1)) / 6f32.sqrt()
+    });
+    views + noise * most
+}
+
+/// What a user gets who gives no noise and no iterations is not worse than what fbp makes of the same views, whether the noise is what
+/// it is thought to be, is shared by neighbours, or is none; of many views and of few.
+#[test]
+fn by_default_solvers_are_not_worse_than_back_projection() {
+    let size = 73;
+    let host = Device::host();
+    let truth = shepp_logan_image(size, size).mapv(|v| v as f32);
+    for count in [100, 36] {
+        let g = Geometry::parallel(&turn(count, PI), size).center(Some(36.0));
+        let clean = head_of(&g, size as f64);
+        for (name, data, most) in [
+            ("no noise", clean.clone(), 1.03),
+            ("little noise", noisy(clean.clone(), 0.01, 3), 1.03),
+            ("much noise", noisy(clean.clone(), 0.04, 4), 1.06),
+            ("little noise, shared", blurred(clean.clone(), 0.01, 5), 1.07),
+            ("much noise, shared", blurred(clean, 0.04, 6), 1.03),
+        ] {
+            let ct = Ct::new(data, &g, [1, size, size]).unwrap();
+            let off = |x: Array3<f32>| distance(&x.index_axis_move(Axis(0), 0), &truth);
+            let direct = off(ct.fbp(FbpOptions::default(), &host).unwrap().image);
+            for method in [CtMethod::Cg, CtMethod::Sirt] {
+                let found = ct.solve(method, CtOptions::default(), &host).unwrap();
+                let how = format!(
+                    "{} iterations, at noise {}, told best {}",
+                    found.iterations, found.at_noise, found.told_best
+                );
+                assert!((found.at_noise || found.told_best) && found.stop == Some(Stop::Converged), "{name}: {how}");
+                let part = off(found.image) / direct;
+                println!("{count} views, {name}, {method:?}: {part:.3} of fbp's {direct:.4}; {how}");
+                assert!(part < most, "{count} views, {name}, {method:?}: {part} of {direct}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -477,7 +530,8 @@ fn all_devices_agree() {
     data[[0, 3, 20]] = f32::NAN;
     let ct = Ct::new(data, &g, [1, 44, 44]).unwrap();
     let of = |device: &Device| -> Result<Vec<Array3<f32>>> {
-        let solve = |method| Ok(ct.solve(method, CtOptions::default().iterations(15).tol(0.0), device)?.image);
+        let solve =
+            |method| Ok(ct.solve(method, CtOptions::default().iterations(15).tol(0.0).noise(Some(0.0)), device)?.image);
         Ok(vec![ct.fbp(FbpOptions::default(), device)?.image, solve(CtMethod::Cg)?, solve(CtMethod::Sirt)?])
     };
     let want = of(&Device::host()).unwrap();

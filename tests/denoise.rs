@@ -72,6 +72,40 @@ fn the_default_weight_follows_the_noise() {
 }
 
 /// N2: larger weights smooth more, with every regulariser and every method.
+/// Noise that is given is larger than what is left of it where it was cut off, at 0 or at the largest value: the picture is not made
+/// even for it, also if more is given than there ever was.
+#[test]
+fn noise_that_was_cut_off_flattens_nothing() {
+    let (n, host) = (96, Device::host());
+    let disks = [(30.0, 30.0, 14.0, 120.0), (64.0, 60.0, 9.0, 80.0), (24.0, 74.0, 6.0, 200.0)];
+    let value = |i: usize, j: usize| -> f32 {
+        let within = |d: &&(f64, f64, f64, f64)| (i as f64 - d.0).hypot(j as f64 - d.1) < d.2;
+        disks.iter().find(within).map_or(0.0, |d| d.3 as f32)
+    };
+    let truth = Array2::from_shape_fn((n, n), |(i, j)| value(i, j)).into_dyn();
+    let off = |x: &ArrayD<f32>, truth: &ArrayD<f32>| error(x, truth);
+    for sigma in [15.0, 30.0, 60.0] {
+        let dark = noisy(&truth, sigma, 5).mapv(|v| v.max(0.0));
+        for (picture, truth) in [(dark.clone(), truth.clone()), (dark.mapv(|v| 255.0 - v), truth.mapv(|v| 255.0 - v))] {
+            let before = off(&picture, &truth);
+            for (given, good) in [(None, 0.75), (Some(sigma), 0.75), (Some(2.0 * sigma), 0.95)] {
+                let found = Denoising::default().noise(given).solve(picture.view(), None, &host).unwrap();
+                let after = off(&found.image, &truth) / before;
+                let weight = found.terms[0].absolute;
+                println!(
+                    "noise {sigma}, given {given:?}: {after:.2} of the error, weight {weight:.1}, less {}",
+                    found.less_noise
+                );
+                assert!(after < good, "noise {sigma}, given {given:?}: {after} of the error, weight {weight}");
+            }
+        }
+    }
+    // Far more than there is: it is said, and what stands out stays.
+    let picture = noisy(&truth, 5.0, 6);
+    let found = Denoising::default().noise(Some(100.0)).solve(picture.view(), None, &host).unwrap();
+    assert!(found.less_noise && found.deviation < 90.0, "{}", found.deviation);
+}
+
 #[test]
 fn larger_weights_are_smoother() {
     let image = noisy(&clean(40, 44), 0.15, 3);

@@ -4,11 +4,12 @@
 //! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x differs from y
 //! nearly as much as the noise does, by 0.9 σ (discrepancy principle: Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation
 //! Rudin, Osher and Fatemi, Physica D 60:259, 1992). It is less than all of σ since the best x keeps a part of the noise (Stein, Ann.
-//! Stat. 9:1135, 1981), and details with it. Of noise that was cut off at the picture's smallest value, as in dark places at 0, only what is
-//! left counts. To [only fill](Denoising::fill) gaps it is a small one, and what is
+//! Stat. 9:1135, 1981), and details with it. Of noise that was cut off at the picture's smallest or largest value, as in dark places at 0,
+//! only what is left counts. No weight is larger than one that leaves nothing of white noise (Donoho and Johnstone, Biometrika 81:425,
+//! 1994): where x differs by less all the same, the picture has less noise than was given, and is not made even for it. To [only fill](Denoising::fill) gaps it is a small one, and what is
 //! known stays within the noise.
 
-use super::noise_level::{estimated, left_of_noise};
+use super::noise_level::{Told, estimated, left_of_noise};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
 use crate::convex::{ConvexOptions, Method, Problem, Reading, Solved};
 use crate::error::{Result, shape_err, value_err};
@@ -97,6 +98,8 @@ pub struct Denoised {
     pub noise_unknown: bool,
     /// The terms of the objective, with their weights; none where there was no noise to take away.
     pub terms: Vec<Stated>,
+    /// Whether there is less noise than was given: the largest weight takes less than that away.
+    pub less_noise: bool,
     /// Root mean square of x − y where it is known.
     pub deviation: f64,
     /// ‖x − y‖/‖y‖ where it is known.
@@ -181,8 +184,11 @@ impl<'a> Denoising<'a> {
         }
         let axes = dims(data.image.ndim());
         // What the picture differs by is what was not cut off of the noise.
-        let differs = TAKEN * noise * left_of_noise(data.image.view(), data.known.view());
-        let given = Given { problem: data.problem(device)?, axes: &axes, count: data.count, noise: differs, size };
+        let told = if self.noise.is_some() { Told::Given } else { Told::Estimated };
+        let differs = TAKEN * noise * left_of_noise(data.image.view(), data.known.view(), told);
+        let most = differs * even(data.image.ndim(), data.image.len());
+        let problem = data.problem(device)?;
+        let given = Given { problem, axes: &axes, count: data.count, noise: differs, size, most: Some(most) };
         let weighed = self.weighed(&given)?;
         Ok(Denoised { noise_unknown, ..data.denoised(weighed, noise)? })
     }
@@ -208,7 +214,8 @@ impl<'a> Denoising<'a> {
 
     /// Looks for the weight by which the difference is the noise: a secant in logarithms, each solve from the one before.
     fn fitted_to_noise(&mut self, given: &Given) -> Result<Weighed> {
-        let mut weight = FIRST * given.noise;
+        let most = given.most.unwrap_or(f64::INFINITY);
+        let mut weight = (FIRST * given.noise).min(most);
         let mut before: Option<(f64, f64)> = None;
         let mut start = None;
         let mut solves = 0;
@@ -219,12 +226,13 @@ impl<'a> Denoising<'a> {
             let far = (result.deviation / given.noise).max(1e-3).ln();
             let still = before.is_some_and(|(_, f)| (far - f).abs() < 1e-4);
             let cancelled = result.solved.stop == Stop::Cancelled;
-            if far.abs() < NEAR || still || solves == SOLVES || cancelled {
+            let less = weight >= most && far <= -NEAR;
+            if far.abs() < NEAR || less || still || solves == SOLVES || cancelled {
                 if self.tol < LOOSE && !cancelled {
                     result = self.once(given, weight, Some(&Before { weight, solved: result.solved }), self.tol)?;
                     solves += 1;
                 }
-                result.solves = solves;
+                (result.solves, result.less_noise) = (solves, less && !cancelled);
                 return Ok(result);
             }
             let log = weight.ln();
@@ -235,7 +243,7 @@ impl<'a> Denoising<'a> {
             };
             before = Some((log, far));
             start = Some(Before { weight, solved: result.solved });
-            weight = (log - (far / slope).clamp(-2.0, 2.0)).exp();
+            weight = (log - (far / slope).clamp(-2.0, 2.0)).exp().min(most);
         }
     }
 
@@ -259,7 +267,7 @@ impl<'a> Denoising<'a> {
         }
         let solved = problem.solve(options)?;
         let deviation = (2.0 * solved.data_term / given.count as f64).sqrt();
-        Ok(Weighed { solved, terms, deviation, solves: 1 })
+        Ok(Weighed { solved, terms, deviation, less_noise: false, solves: 1 })
     }
 }
 
@@ -280,6 +288,8 @@ pub(super) struct Given<'a> {
     pub noise: f64,
     /// The largest magnitude of the data.
     pub size: f64,
+    /// The largest weight.
+    pub most: Option<f64>,
 }
 
 /// What came of it.
@@ -287,6 +297,8 @@ pub(super) struct Weighed {
     pub solved: Solved,
     pub terms: Vec<Stated>,
     pub deviation: f64,
+    /// Whether the largest weight made less of a difference than the noise.
+    pub less_noise: bool,
     pub solves: usize,
 }
 
@@ -336,12 +348,13 @@ impl Data {
     }
 
     fn denoised(&self, weighed: Weighed, noise: f64) -> Result<Denoised> {
-        let Weighed { solved, terms, deviation, solves } = weighed;
+        let Weighed { solved, terms, deviation, less_noise, solves } = weighed;
         Ok(Denoised {
             image: solved.x.to(&Device::host())?.to_real_array()?,
             noise,
             noise_unknown: false,
             terms,
+            less_noise,
             deviation,
             misfit: solved.misfit,
             objective: solved.objective,
@@ -358,6 +371,7 @@ impl Data {
             noise,
             noise_unknown: false,
             terms: Vec::new(),
+            less_noise: false,
             deviation: 0.0,
             misfit: 0.0,
             objective: 0.0,
@@ -367,6 +381,13 @@ impl Data {
             stop: if self.largest() == 0.0 { Stop::Zero } else { Stop::Converged },
         }
     }
+}
+
+/// The weight that leaves nothing of white noise, in units of its deviation: of the coefficients of an orthonormal transform the largest
+/// of n is about √(2 ln n); sums along a line, which total variation keeps within its weight, are about √n.
+fn even(axes: usize, n: usize) -> f64 {
+    let n = n as f64;
+    if axes == 1 { n.sqrt() } else { (2.0 * n.max(2.0).ln()).sqrt() }
 }
 
 /// "Ny Nx" for two axes.

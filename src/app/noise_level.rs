@@ -17,7 +17,7 @@ const MEDIAN: f64 = 0.674_489_750_196_081_7;
 
 /// The standard deviation of white noise in a picture (row, column) or (plane, row, column), in its units. Samples that are not
 /// finite are left out, as are those where `known` is 0, and stretches at the picture's smallest or largest value, which are masked
-/// or saturated; where noise is cut off at the smallest value, as at 0 in dark places, it is told from the others. 0 where nothing is left to tell from. Texture as fine as the pixels counts as noise where it
+/// or saturated; where noise is cut off at either, as at 0 in dark places, it is told from the others. 0 where nothing is left to tell from. Texture as fine as the pixels counts as noise where it
 /// covers more than half of the picture.
 ///
 /// ```
@@ -51,8 +51,10 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     let (least, most) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     // Sums of the filters round.
     let nothing = 1e-12 * least.abs().max(most.abs());
-    if let Some(light) = without_cut(&values, least) {
-        values = light;
+    for end in [least, most] {
+        if let Some(rest) = without_cut(&values, end) {
+            values = rest;
+        }
     }
     let details = finest_details(values.view())?;
     let mut sizes: Vec<(f64, f64)> = Vec::with_capacity(details.values.len());
@@ -77,43 +79,56 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     Ok(Some(if median <= nothing { 0.0 } else { median / MEDIAN }))
 }
 
-/// So many samples at the smallest value, as a part of all, are noise that was cut off there, or a mask.
+/// So many samples at the smallest or the largest value, as a part of all, are noise that was cut off there, or a mask.
 const CUT: f64 = 0.005;
 
-/// Samples that are at the picture's smallest value, where these are many.
-fn cut_off(values: &ArrayD<f64>, least: f64) -> Option<ArrayD<f64>> {
-    let cut = values.mapv(|v| if v.is_finite() { f64::from(u8::from(v == least)) } else { f64::NAN });
+/// Samples that are at this end of the picture's values, where these are many.
+fn cut_off(values: &ArrayD<f64>, end: f64) -> Option<ArrayD<f64>> {
+    let cut = values.mapv(|v| if v.is_finite() { f64::from(u8::from(v == end)) } else { f64::NAN });
     let (count, all) = cut.iter().filter(|c| c.is_finite()).fold((0.0, 0usize), |(sum, n), c| (sum + c, n + 1));
     (count > CUT * all as f64).then_some(cut)
 }
 
-/// The values without the places where much is at the smallest one, where noise was cut off there and enough is left to tell from.
+/// The values without the places where much is at this end of them, where noise was cut off there and enough is left to tell from.
 /// Elsewhere the few samples that were cut are part of the noise: without them it would look less.
-fn without_cut(values: &ArrayD<f64>, least: f64) -> Option<ArrayD<f64>> {
+fn without_cut(values: &ArrayD<f64>, end: f64) -> Option<ArrayD<f64>> {
     /// Of the samples near by; half of them where there is nothing but noise.
     const MUCH: f64 = 0.3;
-    let cut = cut_off(values, least)?;
-    let mut light = values.clone();
-    light.zip_mut_with(&local_means(cut), |v, part| *v = if *part > MUCH { f64::NAN } else { *v });
-    let left = finest_details(light.view()).ok()?.values.iter().filter(|d| d.is_finite()).count();
-    (left >= MANY).then_some(light)
+    let cut = cut_off(values, end)?;
+    let mut rest = values.clone();
+    rest.zip_mut_with(&local_means(cut), |v, part| *v = if *part > MUCH { f64::NAN } else { *v });
+    let left = finest_details(rest.view()).ok()?.values.iter().filter(|d| d.is_finite()).count();
+    (left >= MANY).then_some(rest)
+}
+
+/// Where a deviation comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is that of the noise before anything was cut off.
+    Given,
+    /// It is an [`estimated`] one, which is that of what is left where nothing else is to be told from.
+    Estimated,
 }
 
 /// The root mean square of white noise over a whole picture as a part of its deviation, where it was cut off at the picture's smallest
-/// value: of values of the mean μ and the deviation σ, a part Φ(−μ/σ) is, and the others have less variance. 1 where nothing was cut off.
-pub(super) fn left_of_noise(image: ArrayViewD<f32>, known: ArrayViewD<f32>) -> f64 {
+/// or largest value: of values of the mean μ and the deviation σ, a part Φ(−μ/σ) is, and the others have less variance. 1 where
+/// nothing was cut off.
+pub(super) fn left_of_noise(image: ArrayViewD<f32>, known: ArrayViewD<f32>, told: Told) -> f64 {
     let mut values = image.mapv(|v| if v.is_finite() { f64::from(v) } else { f64::NAN });
     values.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f64::NAN } else { *v });
-    let least = values.iter().copied().filter(|v| v.is_finite()).fold(f64::INFINITY, f64::min);
-    // Where nothing is left without them, the deviation is that of all.
-    let (Some(cut), Some(_)) = (cut_off(&values, least), without_cut(&values, least)) else { return 1.0 };
-    let counted = cut.mapv(|c| f64::from(u8::from(c.is_finite())));
-    let (mut sum, mut all) = (0.0, 0.0);
-    for (part, counted) in local_means(cut).iter().zip(&counted) {
-        sum += counted * variance_left(*part);
-        all += counted;
+    let finite = || values.iter().copied().filter(|v| v.is_finite());
+    let ends = [finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max)];
+    let counted = values.mapv(|v| f64::from(u8::from(v.is_finite())));
+    let mut left = counted.clone();
+    for end in ends {
+        // What was estimated with the cut samples is the deviation of all.
+        if let Some(cut) = cut_off(&values, end)
+            && (told == Told::Given || without_cut(&values, end).is_some())
+        {
+            left.zip_mut_with(&local_means(cut), |left, part| *left *= variance_left(*part));
+        }
     }
-    let left = sum / f64::max(all, 1.0);
+    let left = left.sum() / counted.sum().max(1.0);
     if left > 0.0 { left.sqrt() } else { 1.0 }
 }
 
@@ -384,10 +399,20 @@ mod tests {
         let level = noise_level(image.view(), None).unwrap();
         assert!((level / 15.0 - 1.0).abs() < 0.1, "{level}");
         let rms = (off / image.len() as f64).sqrt();
-        let left = left_of_noise(image.view(), ArrayD::ones(image.raw_dim()).view());
+        let whole = ArrayD::ones(image.raw_dim());
+        let left = left_of_noise(image.view(), whole.view(), Told::Estimated);
         assert!((left * 15.0 / rms - 1.0).abs() < 0.06, "{left} of 15, {rms}");
         let bright = noisy(3);
-        assert_eq!(left_of_noise(bright.view(), ArrayD::ones(bright.raw_dim()).view()), 1.0);
+        assert_eq!(left_of_noise(bright.view(), ArrayD::ones(bright.raw_dim()).view(), Told::Given), 1.0);
+        // The same at the other end, and where hardly anything else is: what is given is that of all noise.
+        let upside = image.mapv(|v| 255.0 - v);
+        let level = noise_level(upside.view(), None).unwrap();
+        assert!((level / 15.0 - 1.0).abs() < 0.1, "{level}");
+        let other = left_of_noise(upside.view(), whole.view(), Told::Estimated);
+        assert!((other - left).abs() < 1e-6, "{other} {left}");
+        let dark = image.mapv(|v| if v > 60.0 { 0.0 } else { v });
+        let left = left_of_noise(dark.view(), whole.view(), Told::Given);
+        assert!(left < 0.62 && left_of_noise(dark.view(), whole.view(), Told::Estimated) == 1.0, "{left}");
         assert!((variance_left(0.5) - (0.5 - 1.0 / TAU)).abs() < 1e-4 && variance_left(1e-6) > 0.99);
     }
 

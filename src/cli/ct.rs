@@ -24,7 +24,8 @@ use views::{Field, Order};
 /// Reconstructs an image x from its projections y, integrals along rays as −log of the transmission: by filtered back-projection, or
 /// as the minimiser of ½‖A x − y‖² (cg), ½‖R^½(A x − y)‖² (sirt, R the inverse lengths of rays within the image) or, with --reg,
 /// ½‖A x − y‖² + Σ λᵢRᵢ(x), with the projection A along the rays. Weights λ that are not given are from the noise. Without --iterations
-/// and --tol, cg and sirt stop where the misfit has come down to the noise of the projections, which is estimated.
+/// and --tol, cg and sirt stop where the misfit has come down to the noise of the projections, which is estimated, or before, after as
+/// many iterations as tell a tenth of the views best that is left out for it.
 ///
 /// The axis of rotation is in the middle of the image; the first row is on top. At angle θ the detector runs along (cos θ, sin θ), x to
 /// the right and y upwards. Values of the image are per unit of length: 1/pixel, or with --pixel-size in millimetres 1/mm.

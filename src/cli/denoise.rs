@@ -143,6 +143,13 @@ impl Task<'_> {
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
             printer.field(&name, format_args!(" {}", self.outcome(&result)));
             warnings.extend(not_at_rest(result.stop));
+            if result.less_noise {
+                warnings.push(format!(
+                    "the noise is given as {}, and there is less of it: the largest weight takes {} rms away",
+                    short(result.noise),
+                    short(result.deviation)
+                ));
+            }
             results.push(facts(&result));
             let mut image = result.image;
             if self.keep {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Where the differences of total variation are among the terms and N's spectrum is uneven, as those of projections and of blurs are, the
-//! system is preconditioned (`spectrum`), and a step or two are enough.
+//! system is preconditioned (`spectrum`), and a step or two are enough; that of total generalised variation always is (`field`).
 //!
 //! N x is carried along with x, so that an iteration applies N once for each step of conjugate gradients and no more. Where all terms
 //! are norms and constraints, ρ and the number of steps follow from a bound of what is left (`balance`), which also ends the solve.
@@ -341,7 +341,8 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let solved = |space: &mut dyn Space, best: Looked, iterations: usize, stop: Stop| -> Result<Solved> {
         Ok(best.solved(space.get(admm.best)?, Method::Admm, iterations, stop))
     };
-    let mut balance = Balance::new(teller.options().inner.max(1), admm.spectrum.is_some());
+    let fields = if problem.bent.is_some() { 2 } else { 1 };
+    let mut balance = Balance::new(teller.options().inner.max(1), admm.spectrum.as_ref().map(|_| fields));
     let bounded = admm.is_bounded();
     let mut changes = 0u32;
     for k in 1..=iterations {

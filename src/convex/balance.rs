@@ -65,10 +65,11 @@ pub(super) struct Balance {
 }
 
 impl Balance {
-    /// With so many steps of conjugate gradients at most.
-    pub fn new(most: usize, preconditioned: bool) -> Balance {
-        let inner = if preconditioned { 1 } else { START.min(most) };
-        Balance { next: FIRST, inner, most, preconditioned }
+    /// With so many steps of conjugate gradients at most; of a system that is preconditioned with the fields that it has. Of several, what
+    /// a step or two leave is not mended by the next iteration: steps follow the fall of the residual, as without a preconditioner.
+    pub fn new(most: usize, preconditioned: Option<usize>) -> Balance {
+        let mended = preconditioned == Some(1);
+        Balance { next: FIRST, inner: if mended { 1 } else { START.min(most) }, most, preconditioned: mended }
     }
 
     /// Steps of this iteration.
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_penalty_follows_the_larger_part() {
-        let mut balance = Balance::new(12, false);
+        let mut balance = Balance::new(12, None);
         let doubt = |gap: f64, rest: f64| Doubt { gap, slope: rest / APART, size: 1.0, inexact: 0.0 };
         assert!(!balance.is_due(2) && balance.is_due(3));
         assert_eq!(balance.look(3, &doubt(1.0, 1.2), 0.1), None);
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_preconditioned_system_is_solved_as_exactly_as_it_matters() {
-        let mut balance = Balance::new(3, true);
+        let mut balance = Balance::new(3, Some(1));
         assert_eq!((balance.steps(1), balance.steps(2)), (3, 1));
         for (inexact, inner) in [(0.9, 2), (0.9, 3), (0.9, 3), (0.4, 3), (0.1, 2), (0.0, 1), (0.0, 1)] {
             balance.look(3, &Doubt { slope: 1.0, inexact, ..Doubt::default() }, 0.9);
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn steps_follow_the_fall_of_the_residual() {
-        let mut balance = Balance::new(7, false);
+        let mut balance = Balance::new(7, None);
         for (fall, inner) in [(0.5, 6), (0.5, 7), (0.1, 7), (0.001, 6), (f64::NAN, 6)] {
             balance.look(3, &Doubt::default(), fall);
             assert_eq!(balance.inner, inner, "{fall}");

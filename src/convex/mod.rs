@@ -18,6 +18,7 @@ mod balance;
 mod counts;
 mod even;
 mod fgp;
+mod field;
 mod fista;
 mod irls;
 mod options;
@@ -53,6 +54,8 @@ pub(crate) struct Term {
     pub norm: Option<f64>,
     /// The dims along which K is the differences ahead, none across the border, if it is that.
     pub even: Option<Vec<Dim>>,
+    /// Whether KᴴK is 1 for the image that the unknown begins with, and 0 for the rest.
+    pub pixels: bool,
 }
 
 impl Term {
@@ -99,6 +102,8 @@ pub struct Problem {
     start: Option<Tensor>,
     /// From the unknown of the solver to x, where they differ.
     image: Option<Linop>,
+    /// The dims of total generalised variation, where the unknown is an image and a field.
+    bent: Option<Vec<Dim>>,
     /// Where the duals of the terms begin.
     duals: Option<Vec<Tensor>>,
 }
@@ -136,7 +141,7 @@ impl Problem {
     /// y has not the shape of A's output, or A carries an error.
     pub fn new(a: &Linop, y: &Tensor) -> Result<Problem> {
         a.output()?.expect(y.shape()).map_err(|e| e.at("y"))?;
-        Ok(Problem { a: a.clone(), y: y.clone(), terms: Vec::new(), start: None, image: None, duals: None })
+        Ok(Problem { a: a.clone(), y: y.clone(), terms: Vec::new(), start: None, image: None, bent: None, duals: None })
     }
 
     /// With + f(x).
@@ -156,6 +161,7 @@ impl Problem {
 
     fn with(mut self, functional: Functional, linop: Option<&Linop>, of: Of) -> Problem {
         // What is said of x is said of the part of the unknown that x is.
+        let whole = linop.is_none();
         let (linop, isometry) = match (&self.image, linop) {
             (Some(image), Some(k)) => (Some(k * image), Some(image)),
             (Some(image), None) => (Some(image.clone()), Some(image)),
@@ -163,7 +169,8 @@ impl Problem {
         };
         let isometry = isometry.filter(|_| of.isometric).cloned();
         let orthonormal = of.onto && self.image.is_none();
-        self.terms.push(Term { functional, linop, orthonormal, isometry, norm: of.norm, even: None });
+        let pixels = self.bent.is_some() && (of.isometric || whole);
+        self.terms.push(Term { functional, linop, orthonormal, isometry, norm: of.norm, even: None, pixels });
         self
     }
 

@@ -36,7 +36,7 @@ crate::setters::setters! { WaveletPenalty {
 
 /// What the second differences of TGV are times, and their weight over, so that one penalty suits both of its terms: SENSE comes to rest in
 /// half of the iterations.
-const CURVED: f32 = 3.0;
+pub(super) const CURVED: f32 = 3.0;
 
 impl Problem {
     /// With + λ/2 ‖x‖².
@@ -104,15 +104,18 @@ impl Problem {
                 Some(k) => k * &x,
                 None => x.clone(),
             }),
+            pixels: t.linop.is_none() || t.orthonormal || t.isometry.is_some(),
             orthonormal: false,
             isometry: None,
+            even: None,
             norm: t.norm.or(t.linop.is_none().then_some(1.0)),
             ..t
         });
-        let problem = Problem { a, y: self.y, terms: terms.collect(), start: None, image: None, duals: None };
+        let terms = terms.collect();
+        let problem = Problem { a, y: self.y, terms, start: None, image: None, bent: None, duals: None };
         let problem = problem.term_of(group_l1(weight, &bend_front)?, &bend);
         let problem = problem.term_of(group_l1(2.0 * weight / f64::from(CURVED), &curve_front)?, &curve);
-        Ok(Problem { image: Some(x), ..problem })
+        Ok(Problem { image: Some(x), bent: Some(axes.clone()), ..problem })
     }
 
     /// With + λ Σ|detail coefficients| of an orthonormal periodic wavelet transform along the dims of `axes`; the coarsest

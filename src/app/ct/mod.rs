@@ -9,7 +9,8 @@
 //! | `truncation` | views that the object is wider than |
 //! | `model` | [`Ct`]: the linop, its data, filtered back-projection |
 //! | `regularise` | the same with total variation and others |
-//! | `solve` | SIRT and conjugate gradients on it, until the objective stands |
+//! | `solve` | SIRT and conjugate gradients on it, until the objective stands, or the noise would be fitted |
+//! | `left_out` | after how many iterations views are told best that were left out |
 //!
 //! Views are arrays (slice, angle, detector); of a cone (row, angle, detector). Values are integrals along rays, as −log of the
 //! transmission is; those of images are in 1 over the unit of the geometry's lengths.
@@ -17,6 +18,7 @@
 mod angles;
 mod center;
 mod defects;
+mod left_out;
 mod model;
 mod noise;
 mod regularise;

@@ -79,12 +79,10 @@ impl Ct {
         let truncated = truncated(views.view(), ends(geometry));
         let canvas = canvas(geometry, image, truncated > 0.0);
         expect_room(4 * (3 * views.len() + canvas.iter().product::<usize>()) as u64, "the model of the scan")?;
-        let [z, y, x] = canvas;
-        let (input, out) =
-            (format!("{}={z} Ny={y} Nx={x}", if cone { "Nz" } else { "S" }), if cone { "A V D" } else { "S A D" });
-        let mut linop = linop::projection(input, if cone { "Nz Ny Nx" } else { "Ny Nx" }, geometry, out)?;
+        let mut linop = projection(canvas, geometry)?;
         if let Some(valid) = &defects.valid {
             let counts = turned(valid.view(), cone).mapv(|v| if v { 1.0f32 } else { 0.0 });
+            let out = dims(geometry);
             let w = linop::diagonal(linop.output()?, &Tensor::from_array(counts, out)?)?.out(out)?.named("defects");
             linop = linop::chain(vec![linop, w])?;
         }
@@ -136,6 +134,21 @@ impl Ct {
     /// Slices, rows and columns of the canvas.
     pub fn canvas(&self) -> [usize; 3] {
         self.canvas
+    }
+
+    /// From the canvas to views of another geometry, without defects.
+    pub(super) fn projection(&self, geometry: &Geometry) -> Result<Linop> {
+        projection(self.canvas, geometry)
+    }
+
+    /// Views (slice, angle, detector) in the order of the linop.
+    pub(super) fn turned(&self, views: ArrayView3<f32>) -> Array3<f32> {
+        turned(views, self.is_cone())
+    }
+
+    /// Slices, rows and columns of the image.
+    pub(super) fn extents(&self) -> [usize; 3] {
+        self.image
     }
 
     /// The geometry.
@@ -244,6 +257,20 @@ fn ends(g: &Geometry) -> [bool; 2] {
         true => [before > behind, behind > before],
         false => [true; 2],
     }
+}
+
+/// The dims of views as the linop has them.
+fn dims(geometry: &Geometry) -> &'static str {
+    if matches!(geometry.beam, Beam::Cone { .. }) { "A V D" } else { "S A D" }
+}
+
+/// From a canvas to views.
+fn projection([z, y, x]: [usize; 3], geometry: &Geometry) -> Result<Linop> {
+    let (slices, axes) = match geometry.beam {
+        Beam::Cone { .. } => ("Nz", "Nz Ny Nx"),
+        _ => ("S", "Ny Nx"),
+    };
+    linop::projection(format!("{slices}={z} Ny={y} Nx={x}"), axes, geometry, dims(geometry))
 }
 
 /// (slice, angle, detector) as the linop has it.

@@ -33,7 +33,8 @@ pub struct CtOptions<'a> {
     /// 1e-4 at first.
     pub tol: f64,
     /// Stop when the root mean square of A x − y has come down to this noise: further iterations fit the noise (discrepancy
-    /// principle: Morozov, Soviet Math. Dokl. 7:414, 1966). [`Ct::noise`] estimates it. None at first, which never stops for that.
+    /// principle: Morozov, Soviet Math. Dokl. 7:414, 1966). 0 never stops for that. None at first: [`Ct::noise`] estimates it, and where
+    /// a tenth of the views, left out, are told best before, it stops there ([`CtImage::told_best`]), which takes a solve more.
     pub noise: Option<f64>,
     progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
@@ -90,8 +91,12 @@ pub struct CtImage {
     pub iterations: usize,
     /// Why they ended; None of a direct method.
     pub stop: Option<Stop>,
+    /// The noise to which the misfit was to come down, given or estimated; None of a direct method.
+    pub noise: Option<f64>,
     /// Whether they ended since the misfit had come down to the noise.
     pub at_noise: bool,
+    /// Whether they ended since that many iterations tell views best that were left out for it; more fit what is not the object.
+    pub told_best: bool,
     /// Root mean square of A x − y over the samples that count, where it is known: to be compared with the noise.
     pub deviation: Option<f64>,
     /// The last estimate of what the objective is above its limit, as a part of it.
@@ -109,7 +114,9 @@ impl CtImage {
             misfit,
             iterations: 0,
             stop: None,
+            noise: None,
             at_noise: false,
+            told_best: false,
             deviation: None,
             gap: None,
             fell: None,
@@ -119,15 +126,16 @@ impl CtImage {
 }
 
 /// Iterations between readings.
-const READ_EVERY: usize = 5;
+pub(super) const READ_EVERY: usize = 5;
 
 /// Where noise is to end it, these first ones are all read: conjugate gradients come to the noise in a few.
-const FIRST: usize = 20;
+pub(super) const FIRST: usize = 20;
 
 impl Ct {
     /// Solves for the image on a device, from 0; where views end within the object, from what [`fbp`](Ct::fbp) makes of them, since
-    /// they do not tell the brightness. Its [stop](CtImage::stop) says whether the objective has come to its limit or to the noise
-    /// (`Converged`), fell no more in 32-bit numbers (`Attained`), or could still fall (`Iterations`).
+    /// they do not tell the brightness. Its [stop](CtImage::stop) says whether the objective has come to its limit, to the noise, or to
+    /// where views that were left out are told best (`Converged`), fell no more in 32-bit numbers (`Attained`), or could still fall
+    /// (`Iterations`).
     ///
     /// # Errors
     /// tol or the noise is negative or not finite, no iterations; or the device fails.
@@ -143,29 +151,22 @@ impl Ct {
             return value_err!("the noise is {noise}; expected a finite number from 0 on");
         }
         self.expect_memory(device)?;
-        let data = self.data()?;
-        let start =
-            if self.truncated() > 0.0 { self.direct(FbpOptions::default(), self.canvas(), device).ok() } else { None };
-        let (left, part) = match &start {
-            Some(x) => self.left(&data, x)?,
-            None => (data, 1.0),
+        let noise = options.noise.unwrap_or_else(|| self.noise());
+        let bound = match options.noise {
+            None => self.told_best(method, options.iterations, noise, options.cancel, device)?,
+            Some(_) => None,
         };
-        let (y, exponent) = scaled(&left)?;
-        let (counted, size) = (self.counted() as f64, norm(&left)?);
-        // As a part of ‖y‖.
-        let noise = options.noise.filter(|n| *n > 0.0 && size > 0.0).map(|n| n * counted.sqrt() / size);
-        let y = y.to(device)?;
-        let watch = Watch::new(self, &y, method, options, part, noise)?;
-        let solution = match method {
-            CtMethod::Sirt => sirt(self.linop(), &y, watch.options())?,
-            CtMethod::Cg => cg(&self.linop().n(), &self.linop().h().apply(&y)?, watch.options())?,
-        };
-        let Solution { x, iterations, mut stop, .. } = solution;
-        let own = self.misfit(&self.linop().apply(&x)?, &y)?;
+        let iterations = bound.unwrap_or(options.iterations).min(options.iterations);
+        let begun = self.begin(device)?;
+        let Begun { start, y, part, .. } = &begun;
+        let of_y = Some(begun.noise(noise)).filter(|n| *n > 0.0);
+        let watch = Watch::new(self, y, method, CtOptions { iterations, ..options }, *part, of_y)?;
+        let Solution { x, iterations, mut stop, .. } = self.iterate(method, y, watch.options())?;
+        let own = self.misfit(&self.linop().apply(&x)?, y)?;
         let misfit = part * own;
         let mut image = self.image(&x)?;
-        image.mapv_inplace(|v| times_power(v, exponent));
-        if let Some(start) = &start {
+        image.mapv_inplace(|v| times_power(v, begun.exponent));
+        if let Some(start) = start {
             image += &self.image(start)?;
         }
         let watch = watch.state.into_inner();
@@ -178,17 +179,44 @@ impl Ct {
         if let Some(error) = watch.error {
             return Err(error);
         }
+        let told_best = stop == Stop::Iterations && bound == Some(iterations);
+        if told_best {
+            stop = Stop::Converged;
+        }
         Ok(CtImage {
             image,
             misfit: Some(misfit),
             iterations,
             stop: Some(stop),
+            noise: Some(noise),
             at_noise,
-            deviation: Some(own * size / counted.max(1.0).sqrt()),
+            told_best,
+            deviation: Some(own * begun.size / begun.counted.max(1.0).sqrt()),
             gap: watch.gap,
             fell: watch.fell,
             history: watch.history,
         })
+    }
+
+    /// The data as they are solved for on a device.
+    pub(super) fn begin(&self, device: &Device) -> Result<Begun> {
+        let data = self.data()?;
+        let start =
+            if self.truncated() > 0.0 { self.direct(FbpOptions::default(), self.canvas(), device).ok() } else { None };
+        let (left, part) = match &start {
+            Some(x) => self.left(&data, x)?,
+            None => (data, 1.0),
+        };
+        let (y, exponent) = scaled(&left)?;
+        Ok(Begun { start, y: y.to(device)?, exponent, part, size: norm(&left)?, counted: self.counted() as f64 })
+    }
+
+    /// Iterates by a method, from 0.
+    pub(super) fn iterate(&self, method: CtMethod, y: &Tensor, options: SolveOptions) -> Result<Solution> {
+        match method {
+            CtMethod::Sirt => sirt(self.linop(), y, options),
+            CtMethod::Cg => cg(&self.linop().n(), &self.linop().h().apply(y)?, options),
+        }
     }
 
     /// What an image leaves of the data, and how large that is beside them.
@@ -217,6 +245,28 @@ impl Ct {
             bytes = bytes.saturating_add(of(self.linop().n())?.max(of(self.linop().h())?));
         }
         expect_room(bytes, "the reconstruction")
+    }
+}
+
+/// What a solver is given.
+pub(super) struct Begun {
+    /// The image from which it begins, at the scale of the views; None is 0.
+    pub start: Option<Tensor>,
+    /// What that leaves of the data, times 2^−exponent.
+    pub y: Tensor,
+    pub exponent: i32,
+    /// How large it is beside all data.
+    part: f64,
+    /// Its norm.
+    size: f64,
+    /// Samples that count.
+    counted: f64,
+}
+
+impl Begun {
+    /// The misfit that noise of this deviation makes, as a part of ‖y‖.
+    pub fn noise(&self, deviation: f64) -> f64 {
+        if self.size > 0.0 { deviation * self.counted.sqrt() / self.size } else { 0.0 }
     }
 }
 

@@ -61,8 +61,8 @@ impl Blur {
         let size = y.to_real_array()?.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())));
         let axes = dims(self.extents.len());
         let problem = Problem::new(&self.linop, &y.to(device)?)?;
-        let given = Given { problem, axes: &axes, count: self.counted(), noise, size };
-        let Weighed { solved, terms, deviation, solves } = task.weighed(&given)?;
+        let given = Given { problem, axes: &axes, count: self.counted(), noise, size, most: None };
+        let Weighed { solved, terms, deviation, solves, .. } = task.weighed(&given)?;
         let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
         result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;
         let (objective, method) = (solved.objective, solved.method);

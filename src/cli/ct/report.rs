@@ -69,7 +69,7 @@ impl Job<'_> {
         }
         // What is asked for is done, whatever the noise.
         let iterates = matches!(Way::of(args), Way::Solve { .. });
-        let noise = (iterates && args.iterations.is_none() && args.tol.is_none()).then(|| ct.noise());
+        let noise = (args.iterations.is_some() || args.tol.is_some()).then_some(0.0);
         self.describe();
         let solving = Solving::begin();
         let start = Instant::now();
@@ -101,6 +101,7 @@ impl Job<'_> {
         let seconds = start.elapsed().as_secs_f64();
         let mut facts = self.facts(&result, seconds, solving.interrupted());
         if iterates {
+            let noise = result.noise.filter(|_| noise.is_none());
             facts.extend([("noise".into(), json!(noise)), ("deviation".into(), json!(result.deviation))]);
         }
         // So many iterations of what is stopped early are no fault.
@@ -112,7 +113,7 @@ impl Job<'_> {
         }
         let path = args.output.display();
         let written = write(self.target, &result, args.look, self.stack, self.image)?;
-        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result, noise)));
+        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result)));
         warnings.iter().for_each(|warning| complain(warning));
         if result.misfit.is_some_and(|m| m > MUCH) && result.stop != Some(Stop::Cancelled) {
             complain(&format!(
@@ -187,7 +188,7 @@ impl Job<'_> {
         if let Some(stop) = result.stop {
             facts.extend([
                 ("iterations".into(), json!(result.iterations)),
-                ("stop".into(), json!(if result.at_noise { "noise" } else { stop_name(stop) })),
+                ("stop".into(), json!(ending(result).unwrap_or(stop_name(stop)))),
                 ("gap".into(), json!(result.gap)),
                 ("fell".into(), json!(result.fell)),
                 ("history".into(), result.history.iter().map(|(k, m)| json!([k, m])).collect()),
@@ -249,8 +250,17 @@ fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
 /// A misfit above this is no noise, and a gap above this is none that is known.
 const MUCH: f64 = 0.5;
 
+/// What ended it of the noise.
+fn ending(result: &CtImage) -> Option<&'static str> {
+    match result {
+        _ if result.at_noise => Some("noise"),
+        _ if result.told_best => Some("left out"),
+        _ => None,
+    }
+}
+
 /// How it ended, for people.
-fn outcome(result: &CtImage, noise: Option<f64>) -> String {
+fn outcome(result: &CtImage) -> String {
     let misfit = match result.misfit {
         Some(misfit) => format!("misfit {}", percent(misfit)),
         None => "misfit not known: the image is smaller than what the rays pass".into(),
@@ -264,6 +274,7 @@ fn outcome(result: &CtImage, noise: Option<f64>) -> String {
     let why = match result.stop {
         None => return misfit,
         _ if result.at_noise => "the misfit is that of the noise".into(),
+        _ if result.told_best => "so many tell views best that were left out: more fit what is not the object".into(),
         Some(Stop::Converged) => match (result.gap, result.fell) {
             (Some(gap), Some(fell)) if gap <= fell => {
                 format!("the objective is within {} of its limit, by its fall", percent(gap))
@@ -276,8 +287,8 @@ fn outcome(result: &CtImage, noise: Option<f64>) -> String {
         Some(Stop::Zero) => "the projections are zero, and so is the image".into(),
         Some(stop) => stop.to_string(),
     };
-    let noise = match (noise, result.deviation) {
-        (Some(noise), Some(rms)) => format!(", {} rms, noise {} (estimated)", short(rms), short(noise)),
+    let noise = match (result.noise, result.deviation) {
+        (Some(noise), Some(rms)) if noise > 0.0 => format!(", {} rms, noise {} (estimated)", short(rms), short(noise)),
         _ => String::new(),
     };
     format!("{} ({why}); {misfit}{noise}", count_of(result.iterations, "iteration"))

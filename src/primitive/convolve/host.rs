@@ -117,19 +117,42 @@ fn add_run<T: Real, E: Elem<T>>(
     w: Complex<T>,
     complex: bool,
 ) {
-    let add = |d: &mut [E], x: &[E]| match complex {
-        true => d.iter_mut().zip(x).for_each(|(d, x)| *d = *d + x.times(w)),
-        false => d.iter_mut().zip(x).for_each(|(d, x)| *d = *d + *x * w.re),
-    };
+    match complex {
+        true => add_each(run, first, behind, x, d, |d, x| *d = *d + x.times(w)),
+        false => add_each(run, first, behind, x, d, |d, x| *d = *d + *x * w.re),
+    }
+}
+
+/// Adds with what `add` does for a pair of elements, which no loop has to ask for.
+fn add_each<E: Copy>(run: &Run, first: usize, behind: usize, x: &[E], d: &mut [E], add: impl Fn(&mut E, &E)) {
+    let rows = |d: &mut [E], x: &[E]| d.iter_mut().zip(x).for_each(|(d, x)| add(d, x));
     if run.len == 0 {
         return;
     }
-    if run.dm == 1 && run.dn == 1 {
-        let len = run.len * behind;
-        return add(&mut d[(run.m0 - first) * behind..][..len], &x[run.n0 * behind..][..len]);
-    }
-    for k in 0..run.len {
-        let (m, n) = (run.m0 + k * run.dm - first, (run.n0 as i64 + k as i64 * run.dn) as usize);
-        add(&mut d[m * behind..][..behind], &x[n * behind..][..behind]);
+    let (dm, dn) = (run.dm, run.dn);
+    match (behind, dm, dn) {
+        (_, 1, 1) => {
+            let len = run.len * behind;
+            rows(&mut d[(run.m0 - first) * behind..][..len], &x[run.n0 * behind..][..len]);
+        }
+        // Levels of wavelets along the last axis: of a step that is known the compiler takes several at once.
+        (1, 1, 2) => {
+            let (d, x) = (&mut d[run.m0 - first..][..run.len], &x[run.n0..]);
+            let pairs = run.len - 1;
+            d.iter_mut().zip(x[..2 * pairs].chunks_exact(2)).for_each(|(d, x)| add(d, &x[0]));
+            add(&mut d[pairs], &x[2 * pairs]);
+        }
+        (1, 2, 1) => {
+            let (d, x) = (&mut d[run.m0 - first..], &x[run.n0..][..run.len]);
+            let pairs = run.len - 1;
+            d[..2 * pairs].chunks_exact_mut(2).zip(x).for_each(|(d, x)| add(&mut d[0], x));
+            add(&mut d[2 * pairs], &x[pairs]);
+        }
+        _ => {
+            for k in 0..run.len {
+                let (m, n) = (run.m0 + k * dm - first, (run.n0 as i64 + k as i64 * dn) as usize);
+                rows(&mut d[m * behind..][..behind], &x[n * behind..][..behind]);
+            }
+        }
     }
 }

@@ -1,0 +1,231 @@
+//! After how many iterations an image tells views best that it was not made from.
+//!
+//! Iterates come near the object first and fit the noise later. Where the noise is not known well, since neighbours share it or the
+//! model is off by more than it, the misfit does not say when to stop. Views that were left out do: what they are off by falls as long
+//! as the image comes nearer to the object, and rises with what is fitted of the noise (cross-validation: Stone, J. R. Stat. Soc. B
+//! 36:111, 1974; to end iterations Coakley, IEEE Trans. Nucl. Sci. 38:9, 1991).
+
+use super::solve::{Begun, FIRST, READ_EVERY};
+use super::{Ct, CtMethod};
+use crate::error::{Error, Result};
+use crate::fourier::centred_dft;
+use crate::linop::{Geometry, Linop};
+use crate::run::Device;
+use crate::solve::{Progress, SolveOptions};
+use crate::tensor::Tensor;
+use ndarray::{Array3, ArrayD, ArrayView1, Axis};
+use num_complex::Complex64;
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One view of so many is left out.
+const ONE_OF: usize = 10;
+
+/// With fewer views none can be spared.
+const FEWEST: usize = 8;
+
+/// Of a stack so many slices tell it for all.
+const SLICES: usize = 3;
+
+/// So many times as many iterations, and a few more, are no better.
+const LONGER: f64 = 1.5;
+const MORE: usize = 5;
+
+/// It is looked for up to so many times the iterations that come down to the noise, and a few more.
+const BEYOND: usize = 2;
+
+impl Ct {
+    /// The iterations by which views that are left out are told best; None where they are told better up to `most`, or far beyond the
+    /// noise, or no view can be spared.
+    pub(super) fn told_best(
+        &self,
+        method: CtMethod,
+        most: usize,
+        noise: f64,
+        cancel: Option<&AtomicBool>,
+        device: &Device,
+    ) -> Result<Option<usize>> {
+        let Some((kept, rest)) = self.parted()? else { return Ok(None) };
+        let begun = kept.begin(device)?;
+        let rest = rest.of(&kept, &begun, device)?;
+        let noise = begun.noise(noise);
+        let end = AtomicBool::new(false);
+        let found: RefCell<(Readings, Option<Error>)> = RefCell::default();
+        let read = |progress: &mut Progress| {
+            let (readings, error) = &mut *found.borrow_mut();
+            let mut look = || -> Result<ControlFlow<()>> {
+                let k = progress.reading().iteration;
+                if !(k <= FIRST && method == CtMethod::Cg) && !k.is_multiple_of(READ_EVERY) {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                let x = progress.iterate()?;
+                if noise > 0.0
+                    && readings.at_noise.is_none()
+                    && kept.misfit(&kept.linop().apply(&x)?, &begun.y)? <= noise
+                {
+                    readings.at_noise = Some(k);
+                }
+                let cancelled = cancel.is_some_and(|c| c.load(Ordering::Relaxed));
+                Ok(if readings.take(k, &rest.off(&x)?) || cancelled {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            };
+            match look() {
+                Ok(ControlFlow::Continue(())) => return,
+                Ok(ControlFlow::Break(())) => {}
+                Err(e) => *error = Some(e),
+            }
+            end.store(true, Ordering::Relaxed);
+        };
+        let every = if method == CtMethod::Cg { 1 } else { READ_EVERY };
+        let options = SolveOptions::default().iterations(most).tol(0.0).check_every(every);
+        kept.iterate(method, &begun.y, options.progress(read).cancel(&end))?;
+        match found.into_inner() {
+            (_, Some(error)) => Err(error),
+            (readings, None) => Ok(readings.best()),
+        }
+    }
+
+    /// The model of most views, and the others; None where none can be spared.
+    fn parted(&self) -> Result<Option<(Ct, Rest)>> {
+        let geometry = self.geometry();
+        let count = geometry.angles.len();
+        if count < FEWEST {
+            return Ok(None);
+        }
+        // Evenly over all views, none of the outermost.
+        let held = (count / ONE_OF).max(2);
+        let held: Vec<usize> = (0..held).map(|k| (2 * k + 1) * count / (2 * held)).collect();
+        let kept: Vec<usize> = (0..count).filter(|view| !held.contains(view)).collect();
+        let [slices, rows, columns] = self.extents();
+        let all = self.views().len_of(Axis(0));
+        let which: Vec<usize> = match self.canvas_is_volume() {
+            true => (0..all).collect(),
+            false => {
+                let some = all.min(SLICES);
+                (0..some).map(|k| (2 * k + 1) * all / (2 * some)).collect()
+            }
+        };
+        let part = |views: &[usize]| -> (Geometry, Array3<f32>) {
+            let angles: Vec<f64> = views.iter().map(|v| geometry.angles[*v]).collect();
+            let mut values = self.views().select(Axis(0), &which).select(Axis(1), views);
+            if let Some(valid) = &self.defects().valid {
+                let valid = valid.select(Axis(0), &which).select(Axis(1), views);
+                values.zip_mut_with(&valid, |v, valid| *v = if *valid { *v } else { f32::NAN });
+            }
+            (Geometry { angles, ..geometry.clone() }, values)
+        };
+        let slices = if self.canvas_is_volume() { slices } else { which.len() };
+        let (seen, values) = part(&kept);
+        // Slices of which nothing is left tell nothing.
+        let blank = |values: &Array3<f32>| values.outer_iter().any(|slice| !slice.iter().any(|v| v.is_finite()));
+        if blank(&values) {
+            return Ok(None);
+        }
+        let kept = Ct::new(values, &seen, [slices, rows, columns])?;
+        let (geometry, views) = part(&held);
+        Ok(Some((kept, Rest { geometry, views })))
+    }
+}
+
+/// Views that were left out, NaN where they are defective.
+struct Rest {
+    geometry: Geometry,
+    views: Array3<f32>,
+}
+
+impl Rest {
+    fn of(self, kept: &Ct, begun: &Begun, device: &Device) -> Result<Told> {
+        let linop = kept.projection(&self.geometry)?;
+        let mut y = kept.turned(self.views.view()).into_dyn();
+        if let Some(start) = &begun.start {
+            y = y - linop.apply(&start.to(device)?)?.to(&Device::host())?.to_real_array()?;
+        }
+        let scale = 2f64.powi(-begun.exponent);
+        Ok(Told { linop, y: y.mapv(|v| f64::from(v) * scale) })
+    }
+}
+
+/// What views that were left out are compared with.
+struct Told {
+    linop: Linop,
+    /// In the units of the solver's data.
+    y: ArrayD<f64>,
+}
+
+impl Told {
+    /// What the image x is off by, as each view tells it: Σ|k| |F(A x − y)|² with the transform F along the detector. A line of the image's
+    /// transform is that of a view, and has |k| times its weight there (Parseval, in polar coordinates).
+    fn off(&self, x: &Tensor) -> Result<Vec<f64>> {
+        let found = self.linop.apply(x)?.to(&Device::host())?.to_real_array()?;
+        let mut off = self.y.mapv(|y| Complex64::new(-y, 0.0));
+        off.zip_mut_with(&found, |y, z| *y = if y.re.is_nan() { Complex64::ZERO } else { *y + f64::from(*z) });
+        let along = Axis(off.ndim() - 1);
+        centred_dft(off.view_mut(), along, false);
+        let middle = off.len_of(along) / 2;
+        let of = |lane: ArrayView1<Complex64>| -> f64 {
+            lane.iter().enumerate().map(|(k, v)| k.abs_diff(middle) as f64 * v.norm_sqr()).sum()
+        };
+        Ok(off.lanes(along).into_iter().map(of).collect())
+    }
+}
+
+/// What an image was off by at readings, and its standard error over the views.
+#[derive(Default)]
+struct Readings {
+    all: Vec<(usize, f64, f64)>,
+    /// The iterations that came down to the noise.
+    at_noise: Option<usize>,
+}
+
+impl Readings {
+    /// The first that is as good as the least, within the standard error of that (Breiman, Friedman, Olshen and Stone, Classification
+    /// and Regression Trees, 1984, §3.4.3).
+    fn first(&self) -> Option<usize> {
+        let least = self.all.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let most = least.1 + least.2;
+        self.all.iter().find(|(_, off, _)| *off <= most).map(|(k, ..)| *k)
+    }
+
+    /// Takes a reading in; whether the best is long ago, or the noise.
+    fn take(&mut self, k: usize, off: &[f64]) -> bool {
+        let count = off.len() as f64;
+        let mean = off.iter().sum::<f64>() / count;
+        let spread = off.iter().map(|o| (o - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+        self.all.push((k, mean, (spread / count).sqrt()));
+        let least = self.all.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        least.is_some_and(|(best, ..)| past(*best, k)) || self.at_noise.is_some_and(|at| k >= BEYOND * at + MORE)
+    }
+
+    /// The best, if it is not the last.
+    fn best(&self) -> Option<usize> {
+        let (last, ..) = self.all.last()?;
+        self.first().filter(|best| best < last)
+    }
+}
+
+fn past(best: usize, k: usize) -> bool {
+    k as f64 >= LONGER * best as f64 + MORE as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_is_known_some_iterations_later() {
+        let of = |off: &dyn Fn(usize) -> f64, spread: f64| {
+            let mut readings = Readings::default();
+            let end = (1..=100).find(|k| readings.take(*k, &[off(*k) - spread, off(*k) + spread]));
+            (end, readings.best())
+        };
+        // 1/k + k/100 is the least at 10, and at 6 by less than 0.04 more.
+        assert_eq!(of(&|k| 1.0 / k as f64 + k as f64 / 100.0, 0.0), (Some(20), Some(10)));
+        assert_eq!(of(&|k| 1.0 / k as f64 + k as f64 / 100.0, 0.04), (Some(20), Some(6)));
+        assert_eq!(of(&|k| 1.0 / k as f64, 0.0), (None, None));
+        assert_eq!(of(&|_| 0.0, 0.0).1, Some(1));
+    }
+}
