@@ -292,7 +292,7 @@ fn generalised_variation_takes_few_iterations() {
         (Scanned::cartesian(4), 0.002, 90),
         (Scanned::cartesian(8), 0.01, 120),
         (Scanned::radial(4), 0.002, 120),
-        (views(10), 0.003, 160),
+        (views(10), 0.003, 120),
     ] {
         for device in devices() {
             let problem = Problem::new(&scanned.a, &scanned.y.to(&device).unwrap()).unwrap();

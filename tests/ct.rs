@@ -479,7 +479,7 @@ fn blurred(views: Array3<f32>, part: f64, seed: u64) -> Array3<f32> {
 fn by_default_solvers_are_not_worse_than_back_projection() {
     let size = 73;
     let host = Device::host();
-    let truth = shepp_logan_image(size, size).mapv(|v| v as f32);
+    let truth = shepp_logan_image(size, size);
     for count in [100, 36] {
         let g = Geometry::parallel(&turn(count, PI), size).center(Some(36.0));
         let clean = head_of(&g, size as f64);

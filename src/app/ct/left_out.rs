@@ -56,7 +56,7 @@ impl Ct {
             let (readings, error) = &mut *found.borrow_mut();
             let mut look = || -> Result<ControlFlow<()>> {
                 let k = progress.reading().iteration;
-                if !(k <= FIRST && method == CtMethod::Cg) && !k.is_multiple_of(READ_EVERY) {
+                if !(k.is_multiple_of(READ_EVERY) || k <= FIRST && method == CtMethod::Cg) {
                     return Ok(ControlFlow::Continue(()));
                 }
                 let x = progress.iterate()?;
