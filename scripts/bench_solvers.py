@@ -249,7 +249,7 @@ def gaps():
 
         # As theirs: so many iterations as are within 1e-3 of the limit. What is certain of it takes as long as is told beside it.
         limit = after(1000)
-        steps = next(k for k in range(5, 1000, 5) if after(k) <= limit * (1 + 1e-3))
+        steps = next((k for k in range(5, 1000, 5) if after(k) <= limit * (1 + 1e-3)), 1000)
         rest = [ours("inpaint", *asked, "1e-3") for _ in range(ROUNDS)]
         seconds = float(np.median([r["seconds"] for r in rest]))
         print(f"{reg}, half of {n}x{n} known, {rest[0]['parts'][0]['iterations']} iterations to rest {seconds:8.3f} s", flush=True)

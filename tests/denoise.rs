@@ -71,7 +71,6 @@ fn the_default_weight_follows_the_noise() {
     assert!(error(&(lifted.image - 100.0), &plain.image) < 5e-3);
 }
 
-/// N2: larger weights smooth more, with every regulariser and every method.
 /// Noise that is given is larger than what is left of it where it was cut off, at 0 or at the largest value: the picture is not made
 /// even for it, also if more is given than there ever was.
 #[test]
@@ -106,6 +105,7 @@ fn noise_that_was_cut_off_flattens_nothing() {
     assert!(found.less_noise && found.deviation < 90.0, "{}", found.deviation);
 }
 
+/// N2: larger weights smooth more, with every regulariser and every method.
 #[test]
 fn larger_weights_are_smoother() {
     let image = noisy(&clean(40, 44), 0.15, 3);

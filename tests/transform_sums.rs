@@ -41,6 +41,8 @@ fn cases() -> Vec<Case> {
         // Several stages, several passes, and a length that is a convolution.
         case("Y=3 X=1000", "C=4 Y=3 X=1000", "C Y X", "X"),
         case("X=8192", "C=4 X=8192", "C X", "X"),
+        case("X=16384", "C=4 X=16384", "C X", "X"),
+        case("Y=3 X=74", "C=4 Y=3 X=74", "C Y X", "X"),
         case("Y=3 X=37", "C=4 Y=3 X=37", "C Y X", "X"),
         // Terms that cannot be halved, and so many that each loop adds a block.
         case("X=16", "C=61 X=16", "C X", "X"),

@@ -186,7 +186,7 @@ impl<'a> Denoising<'a> {
         // What the picture differs by is what was not cut off of the noise.
         let told = if self.noise.is_some() { Told::Given } else { Told::Estimated };
         let differs = TAKEN * noise * left_of_noise(data.image.view(), data.known.view(), told);
-        let most = differs * even(data.image.ndim(), data.image.len());
+        let most = differs * even(data.image.shape());
         let problem = data.problem(device)?;
         let given = Given { problem, axes: &axes, count: data.count, noise: differs, size, most: Some(most) };
         let weighed = self.weighed(&given)?;
@@ -385,9 +385,10 @@ impl Data {
 
 /// The weight that leaves nothing of white noise, in units of its deviation: of the coefficients of an orthonormal transform the largest
 /// of n is about √(2 ln n); sums along a line, which total variation keeps within its weight, are about √n.
-fn even(axes: usize, n: usize) -> f64 {
-    let n = n as f64;
-    if axes == 1 { n.sqrt() } else { (2.0 * n.max(2.0).ln()).sqrt() }
+fn even(extents: &[usize]) -> f64 {
+    let n = extents.iter().product::<usize>() as f64;
+    let line = extents.iter().filter(|n| **n > 1).count() <= 1;
+    if line { n.sqrt() } else { (2.0 * n.max(2.0).ln()).sqrt() }
 }
 
 /// "Ny Nx" for two axes.

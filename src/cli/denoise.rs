@@ -143,7 +143,7 @@ impl Task<'_> {
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
             printer.field(&name, format_args!(" {}", self.outcome(&result)));
             warnings.extend(not_at_rest(result.stop));
-            if result.less_noise {
+            if result.less_noise && self.solving.noise.is_some() {
                 warnings.push(format!(
                     "the noise is given as {}, and there is less of it: the largest weight takes {} rms away",
                     short(result.noise),

@@ -93,6 +93,10 @@ fn basis(problem: &Problem, normal: &Linop, mu: f64) -> Result<Option<Basis>> {
         Ok(linop::dct(shape.clone(), along, TrigOptions::default())?.keep())
     };
     if let (Some(image), Some(along)) = (&problem.image, &problem.bent) {
+        // A frequency of image and field has as many squares of blocks.
+        if shape.len().saturating_mul(along.len() + 1) > MOST {
+            return Ok(None);
+        }
         // Squares of the unknown itself would be of the field as well.
         let Some(Blocks { basis, penalty }) = field::blocks(problem, CURVED.into())?.filter(|_| mu == 0.0) else {
             return Ok(None);

@@ -7,6 +7,9 @@ use crate::shader::{Choices, GpuLimits};
 use std::io;
 use std::path::Path;
 
+/// Which lists of candidates places are of: one more whenever one of them changes within a version of this crate.
+const CANDIDATES: &str = "candidates 2";
+
 /// Where the choices of one device are kept.
 #[derive(Clone, Debug)]
 pub(crate) struct TunedFile {
@@ -20,7 +23,7 @@ impl TunedFile {
     pub fn of(info: &wgpu::AdapterInfo, limits: &GpuLimits, folder: &Folder) -> TunedFile {
         let adapter = format!("{} {:x} {:x}", info.backend, info.vendor, info.device);
         let limits = GpuLimits { choices: None, ..*limits };
-        let key = format!("{}\n{limits:?}", device_key(&adapter, info));
+        let key = format!("{}\n{limits:?}\n{CANDIDATES}", device_key(&adapter, info));
         let name = format!("tuned-{}-{:016x}", info.backend.to_str(), fnv(key.as_bytes()));
         TunedFile { folder: folder.clone(), name, key }
     }

@@ -32,6 +32,9 @@ const SLICES: usize = 3;
 const LONGER: f64 = 1.5;
 const MORE: usize = 5;
 
+/// What falls to no less than this part over half of the iterations falls no more.
+const STANDS: f64 = 0.999;
+
 /// It is looked for up to so many times the iterations that come down to the noise, and a few more.
 const BEYOND: usize = 2;
 
@@ -93,12 +96,22 @@ impl Ct {
     fn parted(&self) -> Result<Option<(Ct, Rest)>> {
         let geometry = self.geometry();
         let count = geometry.angles.len();
-        if count < FEWEST {
+        // Those of which nothing is left tell nothing.
+        let seen = |view: &usize| {
+            let valid = self.defects().valid.as_ref().map(|valid| valid.index_axis(Axis(1), *view));
+            match valid {
+                Some(valid) => valid.iter().any(|v| *v),
+                None => self.views().index_axis(Axis(1), *view).iter().any(|v| v.is_finite()),
+            }
+        };
+        let mut live: Vec<usize> = (0..count).filter(seen).collect();
+        if live.len() < FEWEST || geometry.detectors < 2 {
             return Ok(None);
         }
-        // Evenly over all views, none of the outermost.
-        let held = (count / ONE_OF).max(2);
-        let held: Vec<usize> = (0..held).map(|k| (2 * k + 1) * count / (2 * held)).collect();
+        // Evenly over all angles, none of the outermost.
+        live.sort_by(|a, b| geometry.angles[*a].total_cmp(&geometry.angles[*b]));
+        let held = (live.len() / ONE_OF).max(2);
+        let held: Vec<usize> = (0..held).map(|k| live[(2 * k + 1) * live.len() / (2 * held)]).collect();
         let kept: Vec<usize> = (0..count).filter(|view| !held.contains(view)).collect();
         let [slices, rows, columns] = self.extents();
         let all = self.views().len_of(Axis(0));
@@ -125,7 +138,12 @@ impl Ct {
         if blank(&values) {
             return Ok(None);
         }
-        let kept = Ct::new(values, &seen, [slices, rows, columns])?;
+        let kept = match Ct::new(values, &seen, [slices, rows, columns]) {
+            Ok(kept) => kept,
+            // What there is no room for is not asked.
+            Err(e) if matches!(e.root(), Error::OutOfMemory(_) | Error::TooBig { .. }) => return Ok(None),
+            Err(e) => return Err(e),
+        };
         let (geometry, views) = part(&held);
         Ok(Some((kept, Rest { geometry, views })))
     }
@@ -145,7 +163,7 @@ impl Rest {
             y = y - linop.apply(&start.to(device)?)?.to(&Device::host())?.to_real_array()?;
         }
         let scale = 2f64.powi(-begun.exponent);
-        Ok(Told { linop, y: y.mapv(|v| f64::from(v) * scale) })
+        Ok(Told { linop, y: y.mapv(|v| f64::from(v) * scale), views: Axis(if kept.is_cone() { 0 } else { 1 }) })
     }
 }
 
@@ -154,6 +172,8 @@ struct Told {
     linop: Linop,
     /// In the units of the solver's data.
     y: ArrayD<f64>,
+    /// The axis of the views; slices or rows are another.
+    views: Axis,
 }
 
 impl Told {
@@ -169,7 +189,8 @@ impl Told {
         let of = |lane: ArrayView1<Complex64>| -> f64 {
             lane.iter().enumerate().map(|(k, v)| k.abs_diff(middle) as f64 * v.norm_sqr()).sum()
         };
-        Ok(off.lanes(along).into_iter().map(of).collect())
+        let lines = off.map_axis(along, of);
+        Ok(lines.axis_iter(self.views).map(|view| view.sum()).collect())
     }
 }
 
@@ -182,10 +203,14 @@ struct Readings {
 }
 
 impl Readings {
+    fn least(&self) -> Option<&(usize, f64, f64)> {
+        self.all.iter().filter(|(_, off, _)| off.is_finite()).min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
     /// The first that is as good as the least, within the standard error of that (Breiman, Friedman, Olshen and Stone, Classification
     /// and Regression Trees, 1984, §3.4.3).
     fn first(&self) -> Option<usize> {
-        let least = self.all.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let least = self.least()?;
         let most = least.1 + least.2;
         self.all.iter().find(|(_, off, _)| *off <= most).map(|(k, ..)| *k)
     }
@@ -195,9 +220,14 @@ impl Readings {
         let count = off.len() as f64;
         let mean = off.iter().sum::<f64>() / count;
         let spread = off.iter().map(|o| (o - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-        self.all.push((k, mean, (spread / count).sqrt()));
-        let least = self.all.iter().min_by(|a, b| a.1.total_cmp(&b.1));
-        least.is_some_and(|(best, ..)| past(*best, k)) || self.at_noise.is_some_and(|at| k >= BEYOND * at + MORE)
+        // Of two nobody knows how far such differ.
+        let error = if count > 2.0 { (spread / count).sqrt() } else { 0.0 };
+        self.all.push((k, mean, error));
+        let half = self.all.iter().rev().find(|(at, ..)| *at >= FIRST && 2 * at <= k);
+        let stands = half.is_some_and(|(_, then, _)| mean >= STANDS * then);
+        self.least().is_some_and(|(best, ..)| past(*best, k))
+            || self.at_noise.is_some_and(|at| k >= BEYOND * at + MORE)
+            || stands
     }
 
     /// The best, if it is not the last.
@@ -219,12 +249,13 @@ mod tests {
     fn the_best_is_known_some_iterations_later() {
         let of = |off: &dyn Fn(usize) -> f64, spread: f64| {
             let mut readings = Readings::default();
-            let end = (1..=100).find(|k| readings.take(*k, &[off(*k) - spread, off(*k) + spread]));
+            let views = |k: usize| [off(k) - spread, off(k), off(k) + spread];
+            let end = (1..=100).find(|k| readings.take(*k, &views(*k)));
             (end, readings.best())
         };
         // 1/k + k/100 is the least at 10, and at 6 by less than 0.04 more.
         assert_eq!(of(&|k| 1.0 / k as f64 + k as f64 / 100.0, 0.0), (Some(20), Some(10)));
-        assert_eq!(of(&|k| 1.0 / k as f64 + k as f64 / 100.0, 0.04), (Some(20), Some(6)));
+        assert_eq!(of(&|k| 1.0 / k as f64 + k as f64 / 100.0, 0.04 * 3f64.sqrt()), (Some(20), Some(6)));
         assert_eq!(of(&|k| 1.0 / k as f64, 0.0), (None, None));
         assert_eq!(of(&|_| 0.0, 0.0).1, Some(1));
     }

@@ -161,7 +161,7 @@ impl Ct {
         self.is_cone()
     }
 
-    fn is_cone(&self) -> bool {
+    pub(super) fn is_cone(&self) -> bool {
         matches!(self.geometry.beam, Beam::Cone { .. })
     }
 

@@ -106,7 +106,8 @@ pub(super) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Varian
     let terms = 64;
     for rows in [256, 32, 16, 8] {
         // As many columns as leave the device busy with the widest tiles.
-        let columns = (elements / terms).max(256 * usize::try_from(limits.fill).unwrap_or(usize::MAX).min(1 << 12));
+        let busy = 256 * usize::try_from(limits.fill).unwrap_or(usize::MAX).min(1 << 12);
+        let columns = (elements / rows.max(terms)).max(busy).min(limits.bindable() / rows.max(terms));
         let values = (0..rows * terms).map(|i| (i % 7) as f32 - 3.0).collect();
         let weight = Constant::new(vec![rows, terms], ConstantData::F32(values))?;
         let c = Contract { weight, conj: false, w: vec![0, 1], x: vec![1, 2], y: vec![0, 2] };

@@ -57,7 +57,8 @@ impl Line {
         if outer * n * inner <= limit {
             return self.passes(to, x, None, outer, inner);
         }
-        // Panels: as many whole lines as one binding holds.
+        // Panels: as many whole lines as one binding holds. No weights are fused between those of a pair.
+        let apart = Line { paired: false, ..*self };
         if n > limit {
             let what = format!("one line of a transform of length {n}");
             return Err(Error::TooBig { what, needed: 8 * n as u64, limit: 8 * limit as u64 });
@@ -88,9 +89,9 @@ impl Line {
                     start: o * n * inner + i,
                 };
                 if whole {
-                    self.passes(to, &packed, Some(store), rows, columns)?;
+                    apart.passes(to, &packed, Some(store), rows, columns)?;
                 } else {
-                    let done = self.passes(to, &packed, None, rows, columns)?;
+                    let done = apart.passes(to, &packed, None, rows, columns)?;
                     to.part(self.gpu.kernel(MapKernel::of(done.load())), store);
                 }
             }

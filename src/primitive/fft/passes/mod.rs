@@ -112,7 +112,7 @@ enum Kind {
 /// Whether there are passes for lines of `n`: it is [smooth](is_smooth), or a prime whose convolution fits a workgroup.
 pub fn knows(n: usize, limits: &GpuLimits) -> bool {
     let fits = || limits.shape == KernelShape::Gpu && n <= packing::longest(limits, 1) && prime::is_rader(n);
-    is_smooth(n) || fits()
+    is_smooth(n) || (fits() && one_pass(n, 1, limits).is_some())
 }
 
 /// The passes of a DFT of length `n` with `inner` adjacent columns, in order. Every pass but the last writes an array of the
@@ -134,9 +134,14 @@ pub fn plan(n: usize, inner: usize, paired: bool, limits: &GpuLimits) -> Vec<Fft
             // the four of a pair, or than those of a convolution twice as long.
             let columns = if paired || !is_smooth(n) { 1 } else { inner.min(LINE) };
             let whole = n <= packing::longest(limits, columns);
-            let lengths = if whole { vec![n] } else { lengths(n, packing::longest(limits, LINE)) };
-            let pass = |step| Kind::Workgroup(workgroup(step, inner, limits));
-            Step::chain(&lengths).into_iter().map(pass).collect()
+            match one_pass(n, inner, limits).filter(|_| whole || !is_smooth(n)) {
+                Some(pass) => vec![Kind::Workgroup(pass)],
+                None => {
+                    let lengths = lengths(n, packing::longest(limits, LINE));
+                    let pass = |step| Kind::Workgroup(workgroup(step, inner, limits));
+                    Step::chain(&lengths).into_iter().map(pass).collect()
+                }
+            }
         }
     };
     kinds.into_iter().map(|kind| FftPass { kind }).collect()
@@ -150,6 +155,13 @@ pub fn choice(n: usize, inner: usize, limits: &GpuLimits) -> Option<(String, usi
     let lines = pass.lines(inner);
     let candidates = packing::candidates(&lines, limits).len();
     Some((packing::what(&lines)?, candidates)).filter(|(_, candidates)| *candidates > 1)
+}
+
+/// A line of `n` in one pass, where a workgroup and its invocations hold it.
+fn one_pass(n: usize, inner: usize, limits: &GpuLimits) -> Option<WorkgroupPass> {
+    let step = Step::chain(&[n]).into_iter().next()?;
+    let pass = workgroup(step, inner, limits);
+    pass.tile.fits(&pass.lines(inner), limits).then_some(pass)
 }
 
 /// Whether one butterfly in registers is the whole transform.

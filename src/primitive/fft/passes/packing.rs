@@ -171,17 +171,32 @@ fn each(lines: &Packed, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
                 let tile = Tile { columns, outer, invocations: widest, padded, split };
                 let whole = Tile { padded: false, split: false, ..tile };
                 // Nothing is exchanged around a single stage.
-                let worth = stages.len() > 1 && whole.takes_half(length, limits);
+                let worth = stages.len() > 1 && (whole.takes_half(length, limits) || whole.bytes(length) > most);
                 if tile.bytes(length) > most || split && !worth {
                     continue;
                 }
-                (1..=widest.div_ceil(32)).for_each(|warps| f(Tile { invocations: (32 * warps).min(widest), ..tile }));
+                for warps in 1..=widest.div_ceil(32) {
+                    let tile = Tile { invocations: (32 * warps).min(widest), ..tile };
+                    if tile.held(length, stages) <= HELD {
+                        f(tile);
+                    }
+                }
             }
         }
     }
 }
 
 impl Tile {
+    /// Whether it keeps what a workgroup and an invocation hold, for lines of these stages.
+    pub(super) fn fits(&self, lines: &Packed, limits: &GpuLimits) -> bool {
+        self.bytes(lines.length) <= limits.workgroup_memory as usize && self.held(lines.length, &lines.stages) <= HELD
+    }
+
+    /// Complex values that an invocation holds at once, at most.
+    fn held(&self, length: usize, stages: &[usize]) -> usize {
+        stages.iter().map(|r| self.rounds(length, *r) * r).max().unwrap_or(1)
+    }
+
     /// Whether it takes more than half of a workgroup's memory, so that a core has few of them.
     fn takes_half(&self, length: usize, limits: &GpuLimits) -> bool {
         self.bytes(length) * 2 > limits.workgroup_memory.max(16384) as usize + 2048
@@ -209,7 +224,7 @@ impl Tile {
             _ => 1.0,
         };
         // Values in registers: more than 16 complex ones may spill, few hide little latency.
-        let held = stages.iter().map(|r| self.rounds(length, *r) * r).max().unwrap_or(1);
+        let held = self.held(length, stages);
         let registers = 1.0 + 0.15 * held.saturating_sub(16) as f64 + if held < 8 { 0.1 } else { 0.0 };
         let groups = match self.invocations {
             0..64 => 1.25,
