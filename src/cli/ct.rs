@@ -89,11 +89,16 @@ pub struct Args {
     #[arg(long, value_name = "PART", value_parser = cutoff, allow_hyphen_values = true)]
     cutoff: Option<f64>,
 
-    /// Iterations of sirt and cg at most [default: 500; with --reg 1000]
+    /// Standard deviation of the noise of the projections, at which sirt and cg stop; 0 goes on [default: estimated]
+    #[arg(long, value_name = "σ", value_parser = from_zero, allow_hyphen_values = true)]
+    noise: Option<f32>,
+
+    /// Iterations of sirt and cg at most; given, so many are done whatever the noise [default: 500; with --reg 1000]
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     iterations: Option<NonZeroUsize>,
 
-    /// Stop what iterates when the objective is within this part of its limit, as estimated from its fall; 0 goes on [default: 1e-4]
+    /// Stop what iterates when the objective is within this part of its limit, as estimated from its fall; 0 goes on. Given, sirt and cg go on beyond the
+    /// noise [default: 1e-4]
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
@@ -180,6 +185,9 @@ impl Args {
             None => (&solver, "is for --method sirt and cg, and --reg; fbp does not iterate"),
             Some(_) => (&filter, "is for --method fbp"),
         };
+        if self.noise.is_some() && self.solver().is_none() {
+            return Err("--noise is for --method sirt and cg".into());
+        }
         match without.iter().find(|(_, given)| *given) {
             Some((name, _)) => Err(format!("{name} {what}")),
             None => Ok(()),

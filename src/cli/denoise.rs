@@ -145,7 +145,8 @@ impl Task<'_> {
             warnings.extend(not_at_rest(result.stop));
             if result.less_noise && self.solving.noise.is_some() {
                 warnings.push(format!(
-                    "the noise is given as {}, and there is less of it: the largest weight takes {} rms away",
+                    "the noise is given as {}, and the picture has less of it, or it was cut off: what is taken away has {} rms, no more than \
+                     leaves something of the picture",
                     short(result.noise),
                     short(result.deviation)
                 ));

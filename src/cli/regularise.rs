@@ -54,7 +54,7 @@ impl Regularise {
     pub fn check(&self, series: bool) -> Result<(), String> {
         let has = |kind| self.reg.iter().any(|r| r.kind == kind);
         if has(Kind::Llr) && !series {
-            return Err("llr is for a series of images (frames, contrasts); use tv or l1-wavelet for one image".into());
+            return Err("llr is for a series of images (frames, contrasts); which recon --time takes; use tv or l1-wavelet for one image".into());
         }
         let wavelet = [("--wavelet", self.wavelet.is_some()), ("--levels", self.levels.is_some())];
         let wavelet = [&wavelet[..], &[("--cycle-spin", self.cycle_spin.is_some())]].concat();

@@ -220,6 +220,9 @@ fn repetitions_are_frames_of_a_series() {
     folder.misused("recon scan.h5 --repetition 1 --time --device host -o x.npy", "--repetition all");
     folder.misused("recon scan.h5 --repetition all --time --mask maps.npy -o x.npy", "as they were acquired");
     folder.good("recon scan.h5 --repetition all --time --device host -o x.nii");
+    folder.good("recon scan.h5 --repetition all --time --device host -o x.cfl");
+    let cfl = read_cfl(folder.path("x.cfl")).unwrap();
+    assert_eq!((cfl.dims[0], cfl.dims[1], cfl.dims[2], cfl.dims[10]), (N, N, 1, 3));
     // A frame of which nothing is finite is left out, and said.
     let nan = |mut line: Line| {
         line.data.iter_mut().flatten().for_each(|v| *v = Complex32::new(f32::NAN, 0.0));

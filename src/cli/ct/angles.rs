@@ -20,16 +20,25 @@ pub enum AngleList {
 /// A text file of angles is no longer.
 const MOST_BYTES: u64 = 64 << 20;
 
+/// What is expected.
+const RANGE: &str = "expected a file, or START:STOP:COUNT such as 0:180:360, with STOP not included";
+
 impl AngleList {
     pub fn parse(text: &str) -> Result<AngleList, String> {
         let parts: Vec<&str> = text.split(':').collect();
         let number = |text: &str| text.trim().parse().ok().filter(|v: &f64| v.is_finite());
-        let [start, stop, count] = parts[..] else { return Ok(AngleList::File(text.into())) };
+        let [start, stop, count] = parts[..] else {
+            // Numbers with colons between them are no file.
+            return match parts.len() > 1 && parts.iter().all(|p| number(p).is_some()) {
+                true => Err(RANGE.into()),
+                false => Ok(AngleList::File(text.into())),
+            };
+        };
         match (number(start), number(stop), count.trim().parse().ok().filter(|n| (1..=1_000_000).contains(n))) {
             (Some(start), Some(stop), Some(count)) if start != stop => Ok(AngleList::Range(start, stop, count)),
             // A path with colons, as on Windows.
             (None, _, _) if Path::new(text).exists() => Ok(AngleList::File(text.into())),
-            _ => Err("expected a file, or START:STOP:COUNT such as 0:180:360, with STOP not included".into()),
+            _ => Err(RANGE.into()),
         }
     }
 

@@ -69,7 +69,8 @@ impl Job<'_> {
         }
         // What is asked for is done, whatever the noise.
         let iterates = matches!(Way::of(args), Way::Solve { .. });
-        let noise = (args.iterations.is_some() || args.tol.is_some()).then_some(0.0);
+        let goes_on = args.iterations.is_some() || args.tol.is_some();
+        let noise = args.noise.map(f64::from).or(goes_on.then_some(0.0));
         self.describe();
         let solving = Solving::begin();
         let start = Instant::now();
@@ -113,11 +114,19 @@ impl Job<'_> {
         }
         let path = args.output.display();
         let written = write(self.target, &result, args.look, self.stack, self.image)?;
-        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result)));
+        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result, args.noise.is_some())));
         warnings.iter().for_each(|warning| complain(warning));
         if result.misfit.is_some_and(|m| m > MUCH) && result.stop != Some(Stop::Cancelled) {
+            let views = self.geometry.angles.len();
+            let few = match views * FEW < self.geometry.detectors && matches!(Way::of(args), Way::Fbp) {
+                true => format!(
+                    "{} are few for fbp, of which --method cg or --reg tv make more; else ",
+                    count_of(views, "view")
+                ),
+                false => String::new(),
+            };
             complain(&format!(
-                "the image explains little of the projections (misfit {}): check the angles and their unit, the axis (--center), \
+                "the image explains little of the projections (misfit {}): {few}check the angles and their unit, the axis (--center), \
                  the order of axes, and whether they are transmission (--transmission)",
                 percent(result.misfit.unwrap_or(0.0))
             ));
@@ -250,6 +259,9 @@ fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
 /// A misfit above this is no noise, and a gap above this is none that is known.
 const MUCH: f64 = 0.5;
 
+/// Fewer views than one for so many pixels of the detector leave streaks in fbp.
+const FEW: usize = 8;
+
 /// What ended it of the noise.
 fn ending(result: &CtImage) -> Option<&'static str> {
     match result {
@@ -260,7 +272,7 @@ fn ending(result: &CtImage) -> Option<&'static str> {
 }
 
 /// How it ended, for people.
-fn outcome(result: &CtImage) -> String {
+fn outcome(result: &CtImage, given: bool) -> String {
     let misfit = match result.misfit {
         Some(misfit) => format!("misfit {}", percent(misfit)),
         None => "misfit not known: the image is smaller than what the rays pass".into(),
@@ -268,6 +280,9 @@ fn outcome(result: &CtImage) -> String {
     // An estimate of all that there is says nothing.
     let fall = match (result.gap, result.fell) {
         (Some(gap), _) if gap < MUCH => format!("the objective would fall by another {}", percent(gap)),
+        (_, Some(fell)) if fell > 1.0 => {
+            "the objective still falls, to less than half over the second half of them".into()
+        }
         (_, Some(fell)) => format!("the objective still falls, by {} over the second half of them", percent(fell)),
         _ => "the objective still falls".into(),
     };
@@ -287,8 +302,9 @@ fn outcome(result: &CtImage) -> String {
         Some(Stop::Zero) => "the projections are zero, and so is the image".into(),
         Some(stop) => stop.to_string(),
     };
+    let from = if given { "given" } else { "estimated" };
     let noise = match (result.noise, result.deviation) {
-        (Some(noise), Some(rms)) if noise > 0.0 => format!(", {} rms, noise {} (estimated)", short(rms), short(noise)),
+        (Some(noise), Some(rms)) if noise > 0.0 => format!(", {} rms, noise {} ({from})", short(rms), short(noise)),
         _ => String::new(),
     };
     format!("{} ({why}); {misfit}{noise}", count_of(result.iterations, "iteration"))

@@ -2,6 +2,7 @@
 
 use super::finish::Finish;
 use super::geometry;
+use super::stack::{in_bart, is_bart, writer};
 use super::warnings::Warnings;
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
@@ -13,7 +14,7 @@ use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Stated};
 use linops::app::{Reconstruction, Regularised};
 use linops::convex::ConvexOptions;
-use linops::io::{Format, Output, ScanInfo, Writer};
+use linops::io::{Array, Output, ScanInfo, Writer};
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Error, Result, Shape, Tensor};
 use ndarray::{ArrayD, Dimension, IxDyn};
@@ -44,11 +45,15 @@ impl Target<'_> {
         match self {
             Target::File(output) => {
                 let extents = image.shape().extents();
+                let series = image.shape().dims().first().is_some_and(|dim| dim.base() == "T");
+                if let (true, true, Some(Writer::Array(write))) = (series, is_bart(&output), writer(&output)) {
+                    write(*output, &Array::C32(in_bart(image.to_array()?.into_owned(), &["repetition"])?))?;
+                    return Ok(Written::default());
+                }
                 if let (Some(info), [frames, ny, nx], 2) = (scan, extents, finish.pixels().len()) {
                     // Of each a slice with its place: a volume has the frames' axis behind those of space.
                     let geometry = geometry::placed(info, &finish.pixels(), &[*ny, *nx]);
-                    let writer = Format::of(output.path()).and_then(|format| format.writer);
-                    if matches!(writer, Some(Writer::Volume(_))) {
+                    if matches!(writer(&output), Some(Writer::Volume(_))) {
                         let solid = image.to_array()?.into_shape_with_order(IxDyn(&[*frames, 1, *ny, *nx]));
                         let solid = solid.map_err(|e| Error::Shape(e.to_string()))?;
                         let solid = Tensor::from_array(solid, "T Nz Ny Nx")?;

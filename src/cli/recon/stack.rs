@@ -130,11 +130,11 @@ pub(super) fn run(
     Ok(code)
 }
 
-fn writer(output: &Output) -> Option<Writer> {
+pub(super) fn writer(output: &Output) -> Option<Writer> {
     Format::of(output.path()).and_then(|format| format.writer)
 }
 
-fn is_bart(output: &Output) -> bool {
+pub(super) fn is_bart(output: &Output) -> bool {
     Format::of(output.path()).is_some_and(|format| format.suffixes[0] == "cfl")
 }
 
@@ -225,7 +225,7 @@ fn named(array: ArrayD<Complex32>) -> Result<Tensor> {
 }
 
 /// The same values with the axes at BART's places: in C order, the last dim first.
-fn in_bart(stack: ArrayD<Complex32>, axes: &[&str]) -> Result<ArrayD<Complex32>> {
+pub(super) fn in_bart(stack: ArrayD<Complex32>, axes: &[&str]) -> Result<ArrayD<Complex32>> {
     let own = stack.ndim() - axes.len();
     // The dim of each axis.
     let dims: Vec<usize> = axes.iter().map(|axis| bart_dim(axis).unwrap_or(15)).chain((0..own).rev()).collect();

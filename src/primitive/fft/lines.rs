@@ -20,6 +20,9 @@ const ALIASED: usize = 256;
 /// Blocks up to this many elements are one task each; larger ones are cut along every axis.
 const BLOCK: usize = 1 << 18;
 
+/// So few values take less time than waking another core.
+const ALONE: usize = 1 << 10;
+
 /// Tasks that there are at least, where blocks are small.
 const TASKS: usize = 16;
 
@@ -130,11 +133,16 @@ impl<T: Real> AxisPlans<T> {
             // Small ones go several to a task.
             let several = (CHUNK / self.block).min(dst.len() / (TASKS * self.block)).max(1);
             let task = several * self.block;
-            dst.par_chunks_mut(task).enumerate().for_each_init(workspace, |scratch, (t, blocks)| {
-                reader.read(t * task, blocks);
+            let run = |scratch: &mut Vec<Complex<T>>, first: usize, blocks: &mut [Complex<T>]| {
+                reader.read(first, blocks);
                 self.axes.iter().for_each(|axis| axis.live_lines(blocks, scratch));
-                post.apply(t * task, blocks);
-            });
+                post.apply(first, blocks);
+            };
+            if dst.len() <= ALONE {
+                return run(&mut workspace(), 0, dst);
+            }
+            let tasks = dst.par_chunks_mut(task).enumerate();
+            tasks.for_each_init(workspace, |scratch, (t, blocks)| run(scratch, t * task, blocks));
             return;
         }
         dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(c * CHUNK, part));

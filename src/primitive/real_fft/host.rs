@@ -173,12 +173,14 @@ impl LineKernel {
         };
         if inner == 1 {
             let several = (CHUNK / extent).max(1);
-            dst.par_chunks_mut(count * several).enumerate().for_each_init(scratch, |s, (c, part)| {
-                for (k, y) in part.chunks_exact_mut(count).enumerate() {
-                    self.line(tables, reader, s, c * several + k, y);
-                }
-            });
-            return;
+            let run = |s: &mut Scratch<X, T>, first: usize, part: &mut [E]| {
+                part.chunks_exact_mut(count).enumerate().for_each(|(k, y)| self.line(tables, reader, s, first + k, y));
+            };
+            if outer <= several {
+                return run(&mut scratch(), 0, dst);
+            }
+            let parts = dst.par_chunks_mut(count * several).enumerate();
+            return parts.for_each_init(scratch, |s, (c, part)| run(s, c * several, part));
         }
         let stretch = |s: &mut Scratch<X, T>, o: usize, first: usize, width: usize| {
             for (n, x) in s.x.chunks_exact_mut(width).take(extent).enumerate() {

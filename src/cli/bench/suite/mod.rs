@@ -27,19 +27,19 @@ pub struct SuiteArgs {
     suite: bool,
 
     /// Smaller works and fewer rounds: about a minute where the full suite takes a GPU some minutes
-    #[arg(long, requires = "suite")]
+    #[arg(long, requires = "suite", conflicts_with = "file")]
     quick: bool,
 
     /// Measure only works whose name has this part, ignoring case
-    #[arg(long, value_name = "PART", requires = "suite")]
+    #[arg(long, value_name = "PART", requires = "suite", conflicts_with = "file")]
     only: Option<String>,
 
     /// Write suite.json and roofline.svg into this folder
-    #[arg(long, short, value_name = "DIR", requires = "suite")]
+    #[arg(long, short, value_name = "DIR", requires = "suite", conflicts_with = "file")]
     output: Option<PathBuf>,
 
     /// Replace these files if they exist
-    #[arg(long, requires = "output")]
+    #[arg(long, requires = "output", conflicts_with = "file")]
     force: bool,
 }
 
