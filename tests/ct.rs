@@ -480,6 +480,7 @@ fn by_default_solvers_are_not_worse_than_back_projection() {
     let size = 73;
     let host = Device::host();
     let truth = shepp_logan_image(size, size);
+    let mut worse = Vec::new();
     for count in [100, 36] {
         let g = Geometry::parallel(&turn(count, PI), size).center(Some(36.0));
         let clean = head_of(&g, size as f64);
@@ -502,10 +503,13 @@ fn by_default_solvers_are_not_worse_than_back_projection() {
                 assert!((found.at_noise || found.told_best) && found.stop == Some(Stop::Converged), "{name}: {how}");
                 let part = off(found.image) / direct;
                 println!("{count} views, {name}, {method:?}: {part:.3} of fbp's {direct:.4}; {how}");
-                assert!(part < most, "{count} views, {name}, {method:?}: {part} of {direct}");
+                if part >= most {
+                    worse.push(format!("{count} views, {name}, {method:?}: {part} of {direct}"));
+                }
             }
         }
     }
+    assert!(worse.is_empty(), "{worse:#?}");
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Task<'_> {
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
             printer.field(&name, format_args!(" {}", self.outcome(&result)));
             warnings.extend(not_at_rest(result.stop));
-            if result.less_noise && self.solving.noise.is_some() {
+            if result.less_noise && result.deviation > 0.0 && self.solving.noise.is_some() {
                 warnings.push(format!(
                     "the noise is given as {}, and the picture has less of it, or it was cut off: what is taken away has {} rms, no more than \
                      leaves something of the picture",

@@ -246,7 +246,7 @@ mod tests {
         let blur = linop::convolve(shape, &taps, "Y X", ConvolveOptions::default().mode(ConvolveMode::Full)).unwrap();
         let one = linop::identity(shape).unwrap();
         for (name, a, rho, bent, parts) in [
-            ("views", &views, 1.0, false, 3),
+            ("views", &views, 1.0, false, 2),
             ("blur", &blur, 0.05, false, 4),
             ("tgv of itself", &one, 0.3, true, 2),
             ("tgv of views", &views, 1.0, true, 1),

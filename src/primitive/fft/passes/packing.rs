@@ -8,6 +8,9 @@ const BANKS: usize = 32;
 /// Complex values that one invocation may hold; more would go to memory on every GPU.
 const HELD: usize = 32;
 
+/// The same with what a last round has too much, so that lengths that no radix divides evenly are one pass, too.
+const ROUNDED: usize = 40;
+
 /// Longest line of one workgroup: with the 512 invocations that all large GPUs have, 16 values each. Of longer ones a single
 /// workgroup takes most of a core's registers and memory, so that nothing runs while it waits, and two passes take no longer.
 const WHOLE: usize = 8192;
@@ -177,7 +180,7 @@ fn each(lines: &Packed, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
                 }
                 for warps in 1..=widest.div_ceil(32) {
                     let tile = Tile { invocations: (32 * warps).min(widest), ..tile };
-                    if tile.held(length, stages) <= HELD {
+                    if tile.held(length, stages) <= ROUNDED {
                         f(tile);
                     }
                 }
@@ -189,7 +192,7 @@ fn each(lines: &Packed, limits: &GpuLimits, mut f: impl FnMut(Tile)) {
 impl Tile {
     /// Whether it keeps what a workgroup and an invocation hold, for lines of these stages.
     pub(super) fn fits(&self, lines: &Packed, limits: &GpuLimits) -> bool {
-        self.bytes(lines.length) <= limits.workgroup_memory as usize && self.held(lines.length, &lines.stages) <= HELD
+        self.bytes(lines.length) <= limits.workgroup_memory as usize && self.held(lines.length, &lines.stages) <= ROUNDED
     }
 
     /// Complex values that an invocation holds at once, at most.
