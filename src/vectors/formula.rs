@@ -68,7 +68,7 @@ impl Formula {
         let pair = |p: &[Formula; 2], f: &dyn Fn(String, String) -> String| f(p[0].wgsl(), p[1].wgsl());
         match self {
             Formula::Scalar(s) => format!("s[{}u]", s.0),
-            Formula::Number(x) => format!("{x:?}f"),
+            Formula::Number(x) => literal(*x),
             Formula::Sum(p) => pair(p, &|a, b| format!("({a} + {b})")),
             Formula::Product(p) => pair(p, &|a, b| format!("({a} * {b})")),
             Formula::Quotient(p) => pair(p, &|a, b| format!("quotient({a}, {b})")),
@@ -78,6 +78,15 @@ impl Formula {
                 format!("select({}, {}, {} > 0.0)", f[2].wgsl(), f[1].wgsl(), f[0].wgsl())
             }
         }
+    }
+}
+
+/// A number as WGSL has it. The shortest decimals of the largest one are beyond it, which some compilers refuse.
+#[cfg(feature = "gpu")]
+pub(crate) fn literal(x: f32) -> String {
+    match x.abs() == f32::MAX {
+        true => format!("{}3.4028234e38f", if x < 0.0 { "-" } else { "" }),
+        false => format!("{x:?}f"),
     }
 }
 
@@ -148,6 +157,16 @@ mod tests {
             [(6.0, 2.0, 3.0), (1.0, 0.0, 0.0), (1.0, -2.0, 0.0), (1e30, 1e-20, 0.0), (f64::NAN, 1.0, 0.0)]
         {
             assert_eq!(q.value(&[x, y]), want, "{x} / {y}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "gpu")]
+    fn literals_are_numbers_of_f32() {
+        for x in [f32::MAX, -f32::MAX, 0.0, 1.0, -1e-30, f32::MIN_POSITIVE] {
+            let text = literal(x);
+            let decimal: f64 = text.trim_end_matches('f').parse().unwrap();
+            assert!(decimal.abs() <= f64::from(f32::MAX) && decimal as f32 == x, "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The WGSL of a pass.
 
+use super::formula::literal;
 use super::{Group, Map, Measure, Pass, SUMS, Vector};
 use crate::error::Result;
 use crate::shader::{Defines, expand};
@@ -239,7 +240,7 @@ fn write_update(text: &mut String, update: &super::Update, at: At, t: &str) {
             let _ = writeln!(text, "            {}\n        }}\n    }}", write("sum"));
         }
         Some(Map::Clamp(low, high)) => {
-            let clamped = format!("clamped(sum, {low:?}f, {high:?}f)");
+            let clamped = format!("clamped(sum, {}, {})", literal(*low), literal(*high));
             let _ = writeln!(text, "            {}\n        }}\n    }}", write(&clamped));
         }
         Some(Map::Over(w, factor, u)) => {
