@@ -33,41 +33,27 @@ def named(shape):
     return batch + " x ".join(map(str, shape[1:]))
 
 
-def complex_transforms(shape, axes):
-    x = (RNG.standard_normal(shape) + 1j * RNG.standard_normal(shape)).astype(np.complex64)
-    over = tuple(range(len(shape) - axes, len(shape)))
-    linop = {"op": "fft", "in": extents(shape), "axes": ["Z", "Y", "X"][3 - axes:]}
-    peers = []
-    if FFTW:
-        a, b = (FFTW.empty_aligned(shape, "complex64") for _ in range(2))
-        plan = FFTW.FFTW(a, b, axes=over, threads=THREADS, flags=("FFTW_MEASURE",), planning_timelimit=20)
-        a[:] = x
-        peers.append(("forward", "FFTW", plan.execute))
-    if SCIPY:
-        peers.append(("forward", "scipy.fft", lambda: SCIPY.fftn(x, axes=over, workers=THREADS)))
-    if TORCH:
-        t = TORCH.from_numpy(x)
-        peers.append(("forward", "torch.fft", lambda: TORCH.fft.fftn(t, dim=over)))
-    compare(f"fft {named(shape)}", linop, {}, peers)
-
-
-def real_transforms(shape, axes):
+def transforms(shape, axes, real):
     x = RNG.standard_normal(shape).astype(np.float32)
+    if not real:
+        x = (x + 1j * RNG.standard_normal(shape)).astype(np.complex64)
     over = tuple(range(len(shape) - axes, len(shape)))
-    linop = {"op": "rfft", "in": extents(shape), "axes": ["Z", "Y", "X"][3 - axes:]}
-    half = shape[:-1] + (shape[-1] // 2 + 1,)
+    name = "rfft" if real else "fft"
+    linop = {"op": name, "in": extents(shape), "axes": ["Z", "Y", "X"][3 - axes:]}
+    made = shape[:-1] + (shape[-1] // 2 + 1,) if real else shape
     peers = []
     if FFTW:
-        a, b = FFTW.empty_aligned(shape, "float32"), FFTW.empty_aligned(half, "complex64")
+        a, b = FFTW.empty_aligned(shape, x.dtype), FFTW.empty_aligned(made, "complex64")
         plan = FFTW.FFTW(a, b, axes=over, threads=THREADS, flags=("FFTW_MEASURE",), planning_timelimit=20)
         a[:] = x
         peers.append(("forward", "FFTW", plan.execute))
     if SCIPY:
-        peers.append(("forward", "scipy.fft", lambda: SCIPY.rfftn(x, axes=over, workers=THREADS)))
+        f = SCIPY.rfftn if real else SCIPY.fftn
+        peers.append(("forward", "scipy.fft", lambda: f(x, axes=over, workers=THREADS)))
     if TORCH:
-        t = TORCH.from_numpy(x)
-        peers.append(("forward", "torch.fft", lambda: TORCH.fft.rfftn(t, dim=over)))
-    compare(f"rfft {named(shape)}", linop, {}, peers, real=True)
+        t, g = TORCH.from_numpy(x), TORCH.fft.rfftn if real else TORCH.fft.fftn
+        peers.append(("forward", "torch.fft", lambda: g(t, dim=over)))
+    compare(f"{name} {named(shape)}", linop, {}, peers, real)
 
 
 def sense(coils, size):
@@ -97,8 +83,8 @@ def sense(coils, size):
 
 print(f"{THREADS} threads, medians of {ROUNDS} rounds")
 for shape, axes in COMPLEX:
-    complex_transforms(shape, axes)
+    transforms(shape, axes, False)
 for shape, axes in REAL:
-    real_transforms(shape, axes)
+    transforms(shape, axes, True)
 for coils, size in ((8, 256), (16, 320)):
     sense(coils, size)

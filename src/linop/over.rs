@@ -17,8 +17,10 @@ impl Linop {
     ///
     /// [Splits](Linop::split) along these dims, and along those that A does.
     ///
-    /// Bits are those of applying A to each entry, but where the host chooses by the number of results: it adds up fewer than 64
-    /// sums in another order than more of them, and takes weights of a non-uniform transform of few images from polynomials.
+    /// Bits are those of applying A to each entry, but where the number of results decides: few sums are added up in another order than
+    /// many, on the host and on a GPU, and matrix products of many columns in another than of one; the host takes weights of a
+    /// non-uniform transform of few images from polynomials. (Right-hand sides in lockstep, [`cg_many`](crate::solve::cg_many), are
+    /// planned as one alone is.)
     ///
     /// ```
     /// use linops::{DType, Tensor, linop};
