@@ -182,9 +182,14 @@ impl LineKernel {
             let parts = dst.par_chunks_mut(count * several).enumerate();
             return parts.for_each_init(scratch, |s, (c, part)| run(s, c * several, part));
         }
+        let plain = reader.plain::<X>();
         let stretch = |s: &mut Scratch<X, T>, o: usize, first: usize, width: usize| {
             for (n, x) in s.x.chunks_exact_mut(width).take(extent).enumerate() {
-                reader.read((o * extent + n) * inner + first, x);
+                let at = (o * extent + n) * inner + first;
+                match plain {
+                    Some(plain) => x.copy_from_slice(&plain[at..][..width]),
+                    None => reader.read(at, x),
+                }
             }
             self.made(tables, s, width);
         };
@@ -231,6 +236,12 @@ impl LineKernel {
         }
         reader.read(first, &mut s.x);
         self.made(tables, s, 1);
+        if E::LANES == 2 && self.lanes() == 2 {
+            // Its two parts, side by side.
+            let (re, im) = s.y.split_at((self.count() + GAP) * self.parts());
+            let parts = E::flat_mut(y).chunks_exact_mut(2).zip(re.iter().zip(im));
+            return parts.for_each(|(y, (re, im))| y.copy_from_slice(&[*re, *im]));
+        }
         y.iter_mut().enumerate().for_each(|(k, y)| self.row(s, k, std::slice::from_mut(y)));
     }
 
