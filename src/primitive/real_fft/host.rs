@@ -260,8 +260,10 @@ impl LineKernel {
     fn row<T: Real, X, E: Elem<T>>(&self, s: &mut Scratch<X, T>, k: usize, to: &mut [E]) {
         let (parts, pitch) = (self.parts(), (self.count() + GAP) * self.parts());
         let row = &mut s.row[..to.len() * self.lanes() * parts];
-        let lines = row.chunks_exact_mut(parts).zip(s.y.chunks_exact(pitch));
-        lines.for_each(|(row, y)| row.copy_from_slice(&y[k * parts..][..parts]));
+        for part in 0..parts {
+            let lines = s.y[k * parts + part..].iter().step_by(pitch);
+            row[part..].iter_mut().step_by(parts).zip(lines).for_each(|(row, y)| *row = *y);
+        }
         match to.len() * E::LANES == row.len() {
             true => E::flat_mut(to).copy_from_slice(row),
             false => to.iter_mut().zip(row).for_each(|(to, v)| *to = E::re(*v)),
