@@ -200,11 +200,34 @@ def pictures():
             lambda: timed(lambda: restoration.richardson_lucy(image, psf, num_iter=iterations)),
         )
     noisy = (head(n) + 0.1 * RNG.standard_normal((n, n))).astype(np.float32)
+    weight = 0.1
+
+    def objective(x):
+        steps = [np.diff(x.astype(np.float64), axis=a, append=np.take(x, [-1], a)) for a in (0, 1)]
+        return 0.5 * ((x - noisy.astype(np.float64)) ** 2).sum() + weight * np.sqrt(steps[0] ** 2 + steps[1] ** 2).sum()
+
+    def chambolle(steps):
+        return restoration.denoise_tv_chambolle(noisy, weight=weight, eps=0, max_num_iter=steps)
+
+    def own(*asked):
+        return ours("denoise", path("n.npy", noisy), "--reg", f"tv:={weight}", *asked)
+
+    def own_after(steps):
+        found = own("--tol", "0", "--iterations", str(steps))
+        return objective(np.load(path("out.npy"))), found
+
+    limit = own_after(2000)[0]
+    mine, theirs = (
+        next((k for k in range(step, 2000, step) if after(k) <= limit * (1 + 1e-3)), 2000)
+        for step, after in ((2, lambda k: own_after(k)[0]), (5, lambda k: objective(chambolle(k))))
+    )
+    rest = own()
+    print(f"total variation, {n}x{n}, {rest['parts'][0]['iterations']} iterations to rest {rest['seconds']:8.3f} s", flush=True)
     compare(
-        f"total variation, {n}x{n}, to rest",
-        lambda: ours("denoise", path("n.npy", noisy), "--reg", "tv:=0.1")["seconds"],
-        "skimage denoise_tv_chambolle",
-        lambda: timed(lambda: restoration.denoise_tv_chambolle(noisy, weight=0.1, eps=1e-5, max_num_iter=500)),
+        f"total variation, {n}x{n}, {mine} iterations",
+        lambda: own_after(mine)[1]["seconds"],
+        f"skimage denoise_tv_chambolle, {theirs}",
+        lambda: timed(lambda: chambolle(theirs)),
     )
 
 

@@ -84,6 +84,77 @@ fn convolutions_between_many_channels_are_their_sum() {
     check(&a, &w, &want, "of the kernel");
 }
 
+/// Σⱼ k[j] x[first + stride·p − j] along all axes, around the period where there is one.
+fn convolved(
+    x: &ArrayD<Complex64>,
+    k: &ArrayD<Complex64>,
+    first: &[usize],
+    stride: usize,
+    around: bool,
+    y: &[usize],
+) -> ArrayD<Complex64> {
+    ArrayD::from_shape_fn(IxDyn(y), |p| {
+        let at = |j: &IxDyn| -> Option<Vec<usize>> {
+            let axes = (0..y.len()).map(|a| {
+                let (n, extent) = ((first[a] + stride * p[a]) as i64 - j[a] as i64, x.shape()[a] as i64);
+                let n = if around { n.rem_euclid(extent) } else { n };
+                (0..extent).contains(&n).then_some(n as usize)
+            });
+            axes.collect()
+        };
+        k.indexed_iter().filter_map(|(j, w)| at(&j).map(|n| w * x[&n[..]])).sum()
+    })
+}
+
+#[test]
+fn real_convolutions_of_many_taps_are_their_sum() {
+    use linops::linop::{ConvolveMode, ConvolveOptions};
+    let plain = ConvolveOptions::default();
+    let modes = [
+        plain,
+        plain.mode(ConvolveMode::Full),
+        plain.mode(ConvolveMode::Valid),
+        plain.stride(3),
+        plain.boundary(Boundary::Circular),
+    ];
+    for (extents, taps, axes) in [
+        ("X=811", "X=190", "X"),
+        ("X=512", "X=127", "X"),
+        ("Y=61 X=90", "Y=17 X=22", "Y X"),
+        ("Y=60 X=75", "Y=12 X=31", "Y X"),
+        ("Z=18 Y=15 X=20", "Z=7 Y=8 X=6", "Z Y X"),
+    ] {
+        let (x, k) = (real(extents, 1), real(taps, 2));
+        for options in modes {
+            let a = linop::convolve(x.shape(), &k, axes, options).unwrap();
+            let first: Vec<usize> = match options.mode {
+                ConvolveMode::Same => k.shape().extents().iter().map(|k| k / 2).collect(),
+                ConvolveMode::Full => vec![0; k.shape().rank()],
+                _ => k.shape().extents().iter().map(|k| k - 1).collect(),
+            };
+            let around = options.boundary == Boundary::Circular;
+            let want = convolved(&wide(&x), &wide(&k), &first, options.stride, around, a.output().unwrap().extents());
+            for device in devices() {
+                let y = a.apply(&x.to(&device).unwrap()).unwrap();
+                assert_eq!(y.dtype(), linops::DType::F32);
+                let error = distance(&y.to(&Device::host()).unwrap().to_array().unwrap(), &want);
+                assert!(error < 1e-6, "{extents}, {options:?} on {}: {error}", device.name());
+                let report = linops::check::dot_test(&a, &device, 7).unwrap();
+                assert!(report.passed(), "{extents}, {options:?}: {report}");
+            }
+        }
+    }
+    // Between channels, of several at once, and with a dim behind, where lines are not in one piece.
+    let k = real("O=3 I=2 X=65", 3);
+    for x in [real("B=2 I=2 X=300", 4), real("I=2 X=300 B=2", 4)] {
+        let a = linop::convolve(x.shape(), &k, "X", plain).unwrap();
+        // Complex values go by whole spectra.
+        let complex = linops::Tensor::from_array(x.to_array().unwrap(), x.shape().dims()).unwrap();
+        let (y, want) = (apply_on(&Device::host(), &a, &x).unwrap(), apply_on(&Device::host(), &a, &complex).unwrap());
+        assert!(distance(&y, &want.mapv(|v| Complex64::new(v.re.into(), v.im.into()))) < 1e-6);
+    }
+}
+
 #[test]
 fn ndft_is_its_sum() {
     // Points beyond the band are periodic.

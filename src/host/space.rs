@@ -4,7 +4,7 @@
 use super::kept::{HostPlan, host};
 use crate::dim::Shape;
 use crate::error::{Error, Result};
-use crate::loops::HostBuf;
+use crate::loops::{HostBuf, widest};
 use crate::tensor::{DType, HostArray, Tensor};
 use crate::vectors::columns::{Columns, Which};
 use crate::vectors::{Group, Layout, Map, Measure, Pass, SUMS, Scalar, Vector, expect_sums};
@@ -170,65 +170,63 @@ impl Loop {
     }
 
     /// Goes over one task's parts.
+    #[inline(always)]
     fn run(&self, parts: &mut Parts) -> [f64; SUMS] {
-        let mut sums = [0.0; SUMS];
+        let (mut sums, mut work) = ([0.0; SUMS], [0.0f32; BLOCK]);
         let len = parts.first().and_then(|p| p.first()).map_or(0, |p| p.values().len());
         for first in (0..len).step_by(BLOCK) {
             let block = first..len.min(first + BLOCK);
+            let work = &mut work[..block.len()];
             for update in &self.updates {
-                self.update(update, parts, block.clone());
+                self.update(update, parts, block.clone(), work);
             }
             for (total, sum) in sums.iter_mut().zip(&self.sums) {
-                *total += self.sum(sum, parts, block.clone());
+                *total += self.sum(sum, parts, block.clone(), work);
             }
         }
         sums
     }
 
-    fn update(&self, update: &Updated, parts: &mut Parts, block: Range<usize>) {
-        let mut sum = [0.0f32; BLOCK];
-        let sum = &mut sum[..block.len()];
-        #[allow(clippy::needless_range_loop)] // terms and target are of several vectors
+    /// `work` has room for a block.
+    #[inline(always)]
+    fn update(&self, update: &Updated, parts: &mut Parts, block: Range<usize>, work: &mut [f32]) {
         for m in 0..self.group.members {
-            sum.fill(0.0);
-            for &(c, v) in &update.terms {
-                sum.iter_mut().zip(&parts[v][m].values()[block.clone()]).for_each(|(s, v)| *s += c * v);
-            }
+            combined(&update.terms, |v| &parts[v][m].values()[block.clone()], work);
             if let Some(Mapped::Clamp(low, high)) = update.map {
-                sum.iter_mut().for_each(|s| *s = s.max(low).min(high));
+                work.iter_mut().for_each(|s| *s = s.max(low).min(high));
                 if self.group.complex {
-                    sum.iter_mut().skip(1).step_by(2).for_each(|s| *s = 0.0);
+                    work.iter_mut().skip(1).step_by(2).for_each(|s| *s = 0.0);
                 }
             }
             if let Some(Mapped::Over(w, t, u)) = update.map {
                 let (w, u) = (&parts[w][m].values()[block.clone()], &parts[u][m].values()[block.clone()]);
-                sum.iter_mut().zip(w.iter().zip(u)).for_each(|(s, (w, u))| *s = over(*s, w + t * u));
+                work.iter_mut().zip(w.iter().zip(u)).for_each(|(s, (w, u))| *s = over(*s, w + t * u));
             }
             if let Part::Written(v) = &mut parts[update.to][m] {
-                v[block.clone()].copy_from_slice(sum);
+                v[block.clone()].copy_from_slice(work);
             }
         }
-        let (threshold, weights, factor): (f32, _, fn(f32, f32) -> f32) = match update.map {
-            Some(Mapped::Shrink(t, w)) => (t, w, shrink),
-            Some(Mapped::Ball(t, w)) => (t, w, ball),
+        let weights = |w: Option<usize>| w.map(|w| &parts[w][0].values()[block.clone()]);
+        match update.map {
+            Some(Mapped::Shrink(t, w)) => {
+                self.magnitudes(&parts[update.to], block.clone(), work);
+                factors(work, t, weights(w), shrink);
+            }
+            Some(Mapped::Ball(t, w)) => {
+                self.magnitudes(&parts[update.to], block.clone(), work);
+                factors(work, t, weights(w), ball);
+            }
             _ => return,
-        };
-        self.magnitudes(&parts[update.to], block.clone(), sum);
-        match weights {
-            Some(w) => sum
-                .iter_mut()
-                .zip(&parts[w][0].values()[block.clone()])
-                .for_each(|(m, w)| *m = factor(*m, threshold * w)),
-            None => sum.iter_mut().for_each(|m| *m = factor(*m, threshold)),
         }
         for part in &mut parts[update.to] {
             if let Part::Written(v) = part {
-                v[block.clone()].iter_mut().zip(&*sum).for_each(|(v, f)| *v *= f);
+                v[block.clone()].iter_mut().zip(&*work).for_each(|(v, f)| *v *= f);
             }
         }
     }
 
     /// The magnitudes of groups, at every number that has a part in them.
+    #[inline(always)]
     fn magnitudes(&self, members: &[Part], block: Range<usize>, to: &mut [f32]) {
         to.fill(0.0);
         for part in members {
@@ -242,18 +240,17 @@ impl Loop {
         to.iter_mut().for_each(|s| *s = s.sqrt());
     }
 
-    fn sum(&self, sum: &Summed, parts: &Parts, block: Range<usize>) -> f64 {
+    #[inline(always)]
+    fn sum(&self, sum: &Summed, parts: &Parts, block: Range<usize>, work: &mut [f32]) -> f64 {
         match *sum {
             Summed::Dot(x, y) => {
                 let pairs = parts[x].iter().zip(&parts[y]);
                 pairs.map(|(x, y)| product(&x.values()[block.clone()], &y.values()[block.clone()])).sum()
             }
             Summed::Magnitudes(v, weights) => {
-                let mut size = [0.0f32; BLOCK];
-                let size = &mut size[..block.len()];
-                self.magnitudes(&parts[v], block.clone(), size);
+                self.magnitudes(&parts[v], block.clone(), work);
                 let step = if self.group.complex { 2 } else { 1 };
-                let one = size.iter().step_by(step).map(|m| f64::from(*m));
+                let one = work.iter().step_by(step).map(|m| f64::from(*m));
                 match weights {
                     Some(w) => {
                         let weights = parts[w][0].values()[block].iter().step_by(step);
@@ -266,21 +263,57 @@ impl Loop {
     }
 }
 
+/// 0 + c₁v₁ + c₂v₂ + …, in this order.
+#[inline(always)]
+fn combined<'v>(terms: &[(f32, usize)], values: impl Fn(usize) -> &'v [f32], to: &mut [f32]) {
+    let rest = match *terms {
+        [] => {
+            to.fill(0.0);
+            &[]
+        }
+        [(a, x)] => {
+            to.iter_mut().zip(values(x)).for_each(|(s, x)| *s = 0.0 + a * x);
+            &[]
+        }
+        [(a, x), (b, y), ref rest @ ..] => {
+            let pairs = values(x).iter().zip(values(y));
+            to.iter_mut().zip(pairs).for_each(|(s, (x, y))| *s = 0.0 + a * x + b * y);
+            rest
+        }
+    };
+    for &(c, v) in rest {
+        to.iter_mut().zip(values(v)).for_each(|(s, v)| *s += c * v);
+    }
+}
+
+/// What magnitudes are to be multiplied with, of a threshold that is weighted or not.
+#[inline(always)]
+fn factors(magnitudes: &mut [f32], threshold: f32, weights: Option<&[f32]>, factor: impl Fn(f32, f32) -> f32) {
+    match weights {
+        Some(w) => magnitudes.iter_mut().zip(w).for_each(|(m, w)| *m = factor(*m, threshold * w)),
+        None => magnitudes.iter_mut().for_each(|m| *m = factor(*m, threshold)),
+    }
+}
+
 /// max(0, 1 − t/m).
+#[inline(always)]
 fn shrink(m: f32, t: f32) -> f32 {
     if m > t { 1.0 - t / m } else { 0.0 }
 }
 
 /// min(1, t/m).
+#[inline(always)]
 fn ball(m: f32, t: f32) -> f32 {
     if m > t { t / m } else { 1.0 }
 }
 
 /// v/d, 0 where d is not positive.
+#[inline(always)]
 fn over(v: f32, d: f32) -> f32 {
     if d > 1e-37 { v / d } else { 0.0 }
 }
 
+#[inline(always)]
 fn product(x: &[f32], y: &[f32]) -> f64 {
     let mut sums = [0.0f64; LANES];
     let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
@@ -365,8 +398,18 @@ impl Columns for HostSpace {
             loops.push((c, Loop::of(pass, &column.scalars)));
             tasks.extend(column.parts(pass, members).into_iter().map(|parts| (loops.len() - 1, parts)));
         }
-        let sums: Vec<(usize, [f64; SUMS])> =
-            tasks.par_iter_mut().map(|(at, parts)| (*at, loops[*at].1.run(parts))).collect();
+        let sums: Vec<(usize, [f64; SUMS])> = tasks
+            .par_iter_mut()
+            .map(|(at, parts)| {
+                (
+                    *at,
+                    widest(
+                        #[inline(always)]
+                        || loops[*at].1.run(parts),
+                    ),
+                )
+            })
+            .collect();
         drop(tasks);
         for (at, (c, _)) in loops.iter().enumerate() {
             let total = |d: usize| sums.iter().filter(|(own, _)| *own == at).map(|(_, all)| all[d]).sum();

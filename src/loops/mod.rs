@@ -7,12 +7,14 @@ mod element;
 mod entries;
 mod reader;
 mod taken;
+mod widest;
 
 pub use element::{Elem, HostBuf, Real, Slice};
 pub(crate) use element::{SliceMut, widen};
 pub(crate) use entries::Entries;
 pub(crate) use reader::{Reader, Weights};
 pub(crate) use taken::Taken;
+pub(crate) use widest::widest;
 
 /// Elements that one task of a pointwise kernel handles.
 pub(crate) const CHUNK: usize = 1 << 13;

@@ -172,8 +172,17 @@ fn fetch_row<S: Copy, E: Copy>(
                 at += stride;
             }
         }
+        AxisIndex::Wrapped { num: 1, off, extent, stride: 1 } if !divided => {
+            let (mut at, mut rest) = ((start + off).rem_euclid(extent), row);
+            while !rest.is_empty() {
+                let run = rest.len().min((extent - at) as usize);
+                let (stretch, behind) = rest.split_at_mut(run);
+                stretch.iter_mut().zip(&x[(base + at) as usize..][..run]).for_each(|(r, &s)| *r = make(s));
+                (at, rest) = (0, behind);
+            }
+        }
         _ => {
-            // Strided embeddings and rolls: index by index, zero where the division leaves a remainder.
+            // Strided embeddings and mirrored rolls: index by index, zero where the division leaves a remainder.
             for (i, r) in row.iter_mut().enumerate() {
                 let k = start + i as i64;
                 *r = if holds(k) { make(x[(base + axis.at(k)) as usize]) } else { zero };

@@ -41,15 +41,18 @@ pub(crate) fn load_function(
     debug_assert_eq!(index, "i");
     let body = |f: &mut String, words: &mut Words| {
         let read = format!("{}[i]", source.name);
-        let read = match (complex, source.complex) {
+        // Values that are real but for rounding, times complex weights, are so behind the last of these.
+        let turned = load.scale.im != 0.0 || weights.iter().any(|w| w.complex);
+        let wide = complex || source.complex && turned;
+        let read = match (wide, source.complex) {
             (true, false) => format!("vec2<f32>({read}, 0.0)"),
             // Of values that are real but for rounding.
             (false, true) => format!("{read}.x"),
             _ => read,
         };
         let _ = writeln!(f, "    var v = {read};");
-        weigh(f, &load.factors, weights, load.scale, complex, words);
-        let _ = writeln!(f, "    return v;");
+        weigh(f, &load.factors, weights, load.scale, wide, words);
+        let _ = writeln!(f, "    return {};", if wide && !complex { "v.x" } else { "v" });
     };
     if checks.is_empty() {
         body(&mut f, words);

@@ -146,6 +146,12 @@ impl Run {
         self.n0 as i64 + (self.len as i64 - 1) * self.dn
     }
 
+    /// So many of its pairs, from pair k on.
+    pub fn part(&self, k: usize, len: usize) -> Run {
+        let n0 = (self.n0 as i64 + k as i64 * self.dn).max(0) as usize;
+        Run { m0: self.m0 + k * self.dm, n0, len, ..*self }
+    }
+
     /// The part of it whose results lie in `first..end`.
     pub fn within(&self, first: usize, end: usize) -> Run {
         let skipped = first.saturating_sub(self.m0).div_ceil(self.dm).min(self.len);

@@ -11,26 +11,35 @@ use crate::error::Result;
 use crate::ir::{Builder, Program};
 use crate::primitive::contract::Contract;
 use crate::primitive::fft::{next_smooth, transform};
+use crate::primitive::real_fft::RealLines;
 use num_complex::{Complex32, Complex64};
 
-/// The length of the circle for an axis of `input` indices and so many taps.
-fn circle(axis: &ConvAxis, input: usize, taps: usize) -> usize {
+/// The length of the circle for an axis of `input` indices and so many taps; an even one, where that can be chosen.
+fn circle(axis: &ConvAxis, input: usize, taps: usize, even: bool) -> usize {
     if let Some(period) = axis.period {
         return period;
     }
     let (last, span) = ((axis.up * (input - 1)) as i64, (axis.stride * (axis.extent - 1)) as i64);
     let tap = axis.step * (taps as i64 - 1);
     let (low, high) = (axis.offset + tap.min(0), axis.offset + span + tap.max(0));
-    next_smooth(high.max(last - low).max(last).max(span) as usize + 1)
+    let least = high.max(last - low).max(last).max(span) as usize + 1;
+    if even { 2 * next_smooth(least.div_ceil(2)) } else { next_smooth(least) }
 }
 
-/// Whether it takes fewer operations than tap by tap, where each of those takes `pace` times as long.
-pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool, pace: f64) -> bool {
+/// Whether real values of a real kernel can be made from halves of spectra: along a last axis that lies in one piece.
+pub(super) fn has_half(c: &Convolve, input: &[usize]) -> bool {
+    let period = |axis: &ConvAxis| axis.period.is_none_or(|p| p.is_multiple_of(2));
+    input.last() == Some(&1) && !c.weight.is_complex() && c.axes.last().is_some_and(period)
+}
+
+/// Whether it takes fewer operations than tap by tap, where each of those takes `pace` times as long. `half`: of real values, by
+/// halves of spectra.
+pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool, half: bool, pace: f64) -> bool {
     let first = input.len() - 1 - c.axes.len();
     let (out, channels) = c.channels();
     let (mut results, mut taps, mut grid, mut stages) = (1.0, 1.0, 1.0, 0.0);
     for ((axis, &n), &k) in c.axes.iter().zip(&input[first..]).zip(c.taps()) {
-        let length = circle(axis, n, k) as f64;
+        let length = circle(axis, n, k, false) as f64;
         results *= axis.extent as f64;
         taps *= k as f64;
         grid *= length;
@@ -44,14 +53,18 @@ pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool, pace: f64) -> b
     let (out, channels) = (out as f64, channels as f64);
     // The kernel's transform is held; it is not worth many times what it is applied to.
     let values = input.iter().map(|&n| n as f64).product::<f64>();
-    if out * channels * grid > MOST_HELD * (values + results * out) + SMALL {
+    let part = if half { HALF } else { 1.0 };
+    if out * channels * grid * part > MOST_HELD * (values + results * out) + SMALL {
         return false;
     }
     let direct = results * out * channels * taps * each * pace;
     // A pass over memory costs as much as some operations.
     let passes = (out + channels) * (5.0 * stages + PASS * c.axes.len() as f64);
-    direct > grid * (passes + 8.0 * out * channels)
+    direct > grid * part * (passes + 8.0 * out * channels)
 }
+
+/// What half a spectrum takes of a whole one.
+const HALF: f64 = 0.55;
 
 /// Values of the kernel's transform for each of x and y, at most; and how many are held in any case.
 const MOST_HELD: f64 = 8.0;
@@ -60,36 +73,72 @@ const SMALL: f64 = 65536.0;
 /// Operations in the time that a value is read and written.
 const PASS: f64 = 20.0;
 
+/// The circles of the axes, for an input of these extents; with `half` the last one is even.
+fn circles(c: &Convolve, input: &[usize], half: bool) -> Vec<usize> {
+    let (first, count) = (input.len() - 1 - c.axes.len(), c.axes.len());
+    let axes = c.axes.iter().zip(&input[first..]).zip(c.taps()).enumerate();
+    axes.map(|(a, ((axis, &n), &k))| circle(axis, n, k, half && a + 1 == count)).collect()
+}
+
+/// Axis `at` of x on its circle, and what is kept of it at the end.
+fn spread(b: &mut Builder, x: ValueId, at: usize, axis: &ConvAxis, length: usize) -> Result<ValueId> {
+    let n = b.extents(x)[at];
+    b.map_axis(x, at, AxisMap::affine(1, 0, axis.up as i64, n, length), length)
+}
+
+fn kept(b: &mut Builder, y: ValueId, at: usize, axis: &ConvAxis, length: usize) -> Result<ValueId> {
+    let turned = b.map_axis(y, at, AxisMap::wrapped(1, axis.offset, length), length)?;
+    b.map_axis(turned, at, AxisMap::affine(axis.stride as i64, 0, 1, length, axis.extent), axis.extent)
+}
+
 /// The program, for an input of these extents.
 pub(super) fn program(c: &Convolve, input: &[usize]) -> Result<Program> {
-    let mut b = Builder::new(input);
-    let (count, first) = (c.axes.len(), input.len() - 1 - c.axes.len());
-    let lengths: Vec<usize> =
-        c.axes.iter().zip(&input[first..]).zip(c.taps()).map(|((a, &n), &k)| circle(a, n, k)).collect();
+    let (mut b, lengths) = (Builder::new(input), circles(c, input, false));
+    let first = input.len() - 1 - c.axes.len();
     let mut y = ValueId::INPUT;
     for (k, (axis, &l)) in c.axes.iter().zip(&lengths).enumerate() {
-        let n = input[first + k];
-        y = b.map_axis(y, first + k, AxisMap::affine(1, 0, axis.up as i64, n, l), l)?;
+        y = spread(&mut b, y, first + k, axis, l)?;
     }
-    let axes: Vec<usize> = (first..first + count).collect();
+    let axes: Vec<usize> = (first..first + lengths.len()).collect();
     y = b.fft(y, &axes, false, false, 1.0)?;
-    y = multiplied(&mut b, y, c, &lengths)?;
+    y = multiplied(&mut b, y, c, &spectrum(c, &lengths, false)?)?;
     let size: f64 = lengths.iter().map(|&l| l as f64).product();
     y = b.fft(y, &axes, true, false, 1.0 / size)?;
     for (k, (axis, &l)) in c.axes.iter().zip(&lengths).enumerate() {
-        y = b.map_axis(y, first + k, AxisMap::wrapped(1, axis.offset, l), l)?;
-        y = b.map_axis(y, first + k, AxisMap::affine(axis.stride as i64, 0, 1, l, axis.extent), axis.extent)?;
+        y = kept(&mut b, y, first + k, axis, l)?;
     }
     b.finish(y)
 }
 
+/// The program to the half spectra of the lines of the result, and what makes it of them along the last axis.
+pub(super) fn half_program(c: &Convolve, input: &[usize]) -> Result<(Program, RealLines)> {
+    let (mut b, lengths) = (Builder::new(input), circles(c, input, true));
+    let first = input.len() - 1 - c.axes.len();
+    let last = lengths.len() - 1;
+    let (axis, length) = (&c.axes[last], lengths[last]);
+    let mut y = spread(&mut b, ValueId::INPUT, first + last, axis, length)?;
+    y = b.half_fft(y, first + last)?;
+    for k in 0..last {
+        y = spread(&mut b, y, first + k, &c.axes[k], lengths[k])?;
+    }
+    let others: Vec<usize> = (first..first + last).collect();
+    y = b.fft(y, &others, false, false, 1.0)?;
+    y = multiplied(&mut b, y, c, &spectrum(c, &lengths, true)?)?;
+    let size: f64 = lengths.iter().map(|&l| l as f64).product();
+    y = b.fft(y, &others, true, false, 1.0 / size)?;
+    for k in 0..last {
+        y = kept(&mut b, y, first + k, &c.axes[k], lengths[k])?;
+    }
+    let first = axis.offset.rem_euclid(length as i64) as usize;
+    Ok((b.finish(y)?, RealLines { length, first, step: axis.stride, count: axis.extent }))
+}
+
 /// Times the kernel's transform, summed over the input channels.
-fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, lengths: &[usize]) -> Result<ValueId> {
+fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, spectrum: &Constant) -> Result<ValueId> {
     let (count, rank) = (c.axes.len(), b.extents(x).len());
     let first = rank - 1 - count;
-    let spectrum = spectrum(c, lengths)?;
     if c.channels() == (1, 1) {
-        return b.mul(x, spectrum, (first..first + count).collect(), false);
+        return b.mul(x, spectrum.clone(), (first..first + count).collect(), false);
     }
     // Labels: axes of x by number, the new channels behind them.
     let label = |k: usize| k as u32;
@@ -98,7 +147,7 @@ fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, lengths: &[usize]) -> R
     let (front, behind) = ((0..first - 1).map(label), label(rank - 1));
     let pair = if c.swapped { [channel, made] } else { [made, channel] };
     let contract = Contract {
-        weight: spectrum,
+        weight: spectrum.clone(),
         conj: false,
         w: pair.into_iter().chain(taps.clone()).collect(),
         x: (0..rank).map(label).collect(),
@@ -107,15 +156,20 @@ fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, lengths: &[usize]) -> R
     b.contract(x, contract)
 }
 
-/// The kernel's transform over the circle, channels as the kernel has them: of plans that are alike the same one.
-fn spectrum(c: &Convolve, lengths: &[usize]) -> Result<Constant> {
-    static SPECTRA: Derived<(ConstantKey, bool, Vec<i64>, Vec<usize>)> = Derived::new();
+/// What a kernel's transform is made from: the kernel, whether it is conjugated, the steps and the circles along its axes, and whether
+/// half of it is enough.
+type Recipe = (ConstantKey, bool, Vec<i64>, Vec<usize>, bool);
+
+/// The kernel's transform over the circle, channels as the kernel has them: of plans that are alike the same one. With `half` what
+/// determines that of a real kernel, N/2 + 1 along the last axis.
+fn spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant> {
+    static SPECTRA: Derived<Recipe> = Derived::new();
     let steps = c.axes.iter().map(|a| a.step).collect();
-    let key = (c.weight.key().clone(), c.conj, steps, lengths.to_vec());
-    SPECTRA.get_or(key, || made_spectrum(c, lengths))
+    let key = (c.weight.key().clone(), c.conj, steps, lengths.to_vec(), half);
+    SPECTRA.get_or(key, || made_spectrum(c, lengths, half))
 }
 
-fn made_spectrum(c: &Convolve, lengths: &[usize]) -> Result<Constant> {
+fn made_spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant> {
     let (taps, size): (&[usize], usize) = (c.taps(), lengths.iter().product());
     let pairs = c.weight.extents()[0] * c.weight.extents()[1];
     let kernel: usize = taps.iter().product();
@@ -143,7 +197,12 @@ fn made_spectrum(c: &Convolve, lengths: &[usize]) -> Result<Constant> {
     // Of one channel it is a weight as it is.
     let mut extents = if pairs == 1 { Vec::new() } else { c.weight.extents()[..2].to_vec() };
     extents.extend(lengths);
-    Constant::new(extents, ConstantData::C32(values.iter().map(narrow).collect()))
+    let line = lengths.last().copied().unwrap_or(1);
+    let kept = if half { line / 2 + 1 } else { line };
+    extents.pop();
+    extents.push(kept);
+    let values = values.chunks_exact(line).flat_map(|line| &line[..kept]);
+    Constant::new(extents, ConstantData::C32(values.map(narrow).collect()))
 }
 
 #[cfg(test)]
@@ -155,12 +214,13 @@ mod tests {
         let weight = Constant::new(vec![1, 1, 5], ConstantData::F32(vec![1.0, 2.0, 0.5, -1.0, 3.0])).unwrap();
         let axis = ConvAxis { stride: 1, up: 1, step: -1, offset: 2, extent: 40, period: None };
         let c = Convolve { weight, conj: false, swapped: false, axes: vec![axis] };
-        let first = spectrum(&c, &[48]).unwrap();
-        assert_eq!(spectrum(&c, &[48]).unwrap().key(), first.key());
-        assert_ne!(spectrum(&c, &[50]).unwrap().key(), first.key(), "of another circle");
-        assert_ne!(spectrum(&Convolve { conj: true, ..c.clone() }, &[48]).unwrap().key(), first.key());
+        let first = spectrum(&c, &[48], false).unwrap();
+        assert_eq!(spectrum(&c, &[48], false).unwrap().key(), first.key());
+        assert_ne!(spectrum(&c, &[50], false).unwrap().key(), first.key(), "of another circle");
+        assert_ne!(spectrum(&Convolve { conj: true, ..c.clone() }, &[48], false).unwrap().key(), first.key());
+        assert_ne!(spectrum(&c, &[48], true).unwrap().key(), first.key(), "half of it");
         let key = first.key().clone();
         drop(first);
-        assert_ne!(spectrum(&c, &[48]).unwrap().key(), &key, "nobody had it any more");
+        assert_ne!(spectrum(&c, &[48], false).unwrap().key(), &key, "nobody had it any more");
     }
 }

@@ -1,8 +1,10 @@
-//! Convolutions on the host: rows of results, to which tap after tap adds rows of x; between many channels a product (`product.rs`).
+//! Convolutions on the host: rows of results, to which tap after tap adds rows of x, in registers where weights are real (`rows.rs`);
+//! between many channels a product (`product.rs`).
 
 use super::axis::Run;
 use super::{ConvolveKernel, MOST_AXES};
-use crate::loops::{Elem, Entries, Real, Slice, Taken, widen};
+use super::rows::{Rows, Stretch, Way};
+use crate::loops::{Elem, Entries, Real, Slice, Taken, widen, widest};
 use crate::plan::{HostLoops, Kernel, Place};
 use ndarray::Array2;
 use num_complex::Complex;
@@ -17,6 +19,8 @@ pub(super) struct Taps<T> {
     pub(super) last: Vec<Vec<Run>>,
     /// The weights where it is a product, instead.
     matrix: Option<Array2<T>>,
+    /// The taps along the last axis where rows are made in registers.
+    rows: Option<(Way, Vec<Stretch>)>,
 }
 
 impl HostLoops for ConvolveKernel {
@@ -30,8 +34,8 @@ impl HostLoops for ConvolveKernel {
         let weights: Vec<_> = (0..self.weight.len()).map(weight).collect();
         let last = (0..self.taps[2]).map(|j| self.axes[2].runs(j, self.input()[2])).collect();
         match self.is_product() {
-            true => Taps { matrix: Some(self.matrix(&weights)), weights: Vec::new(), last },
-            false => Taps { weights, last, matrix: None },
+            true => Taps { matrix: Some(self.matrix(&weights)), weights: Vec::new(), last, rows: None },
+            false => Taps { weights, last, matrix: None, rows: self.way().map(|way| (way, self.stretches(way))) },
         }
     }
 
@@ -43,14 +47,15 @@ impl HostLoops for ConvolveKernel {
     }
 
     fn taken(&self, element: usize, same: bool, _: usize) -> Taken {
-        let own = if self.is_product() { self.product_taken() } else { Taken::default() };
+        let own = if self.is_product() { self.product_taken().each } else { self.row_bytes(element) as u64 };
         let read = self.entries().taken(element, same);
-        Taken { each: own.each, shared: read.shared }
+        Taken { each: own, shared: read.shared }
     }
 
     fn table_bytes(&self) -> u64 {
         let runs: usize = (0..self.taps[2]).map(|j| self.axes[2].runs(j, self.input()[2]).len()).sum();
-        (self.weight.len() * size_of::<Complex<f64>>() + runs.max(self.taps[2]) * 4 * size_of::<Run>()) as u64
+        let stretches = self.way().map_or(0, |way| self.stretches(way).len().next_power_of_two() * size_of::<Stretch>());
+        (self.weight.len() * size_of::<Complex<f64>>() + runs.max(self.taps[2]) * 4 * size_of::<Run>() + stretches) as u64
     }
 }
 
@@ -63,14 +68,40 @@ impl ConvolveKernel {
     fn entry<T: Real, E: Elem<T>>(&self, taps: &Taps<T>, x: &[E], d: &mut [E]) {
         let behind = self.behind();
         let row = self.axes[2].extent * behind;
-        let piece = (PIECE / behind).max(1);
-        d.par_chunks_mut(row).enumerate().for_each(|(at, d)| {
+        let step = if let Some((Way::Upsampled(up), _)) = taps.rows { up } else { 1 };
+        let piece = (PIECE / behind / step).max(1) * step;
+        let place = |at: usize| {
             let (m2, rest) = (at % self.axes[1].extent, at / self.axes[1].extent);
-            let (m1, out) = (rest % self.axes[0].extent, rest / self.axes[0].extent);
-            d.par_chunks_mut(piece * behind).enumerate().for_each(|(p, d)| {
-                self.piece(taps, x, out, [m1, m2], p * piece, d);
-            });
-        });
+            (rest / self.axes[0].extent, [rest % self.axes[0].extent, m2])
+        };
+        // Whole rows from `at` on, or a piece of one.
+        let part = |at: usize, first: usize, d: &mut [E]| match &taps.rows {
+            Some((way, stretches)) => widest(
+                #[inline(always)]
+                || {
+                    let rows = Rows { way: *way, weights: &taps.weights, stretches };
+                    let mut lines = self.lines();
+                    for (k, d) in d.chunks_mut(row).enumerate() {
+                        self.row(&rows, x, place(at + k), first, d, &mut lines);
+                    }
+                },
+            ),
+            None => {
+                for (k, d) in d.chunks_mut(row).enumerate() {
+                    let (out, m) = place(at + k);
+                    self.piece(taps, x, out, m, first, d);
+                }
+            }
+        };
+        let several = PIECE / row;
+        match several {
+            // Few results are one task.
+            1.. if d.len() <= PIECE => part(0, 0, d),
+            1.. => d.par_chunks_mut(several * row).enumerate().for_each(|(task, d)| part(task * several, 0, d)),
+            0 => d.par_chunks_mut(row).enumerate().for_each(|(at, d)| {
+                d.par_chunks_mut(piece * behind).enumerate().for_each(|(p, d)| part(at, p * piece, d));
+            }),
+        }
     }
 
     /// The results from `first` on along the last axis, of one output channel and of indices `m` along the first two.
@@ -130,23 +161,10 @@ fn add_each<E: Copy>(run: &Run, first: usize, behind: usize, x: &[E], d: &mut [E
         return;
     }
     let (dm, dn) = (run.dm, run.dn);
-    match (behind, dm, dn) {
-        (_, 1, 1) => {
+    match (dm, dn) {
+        (1, 1) => {
             let len = run.len * behind;
             rows(&mut d[(run.m0 - first) * behind..][..len], &x[run.n0 * behind..][..len]);
-        }
-        // Levels of wavelets along the last axis: of a step that is known the compiler takes several at once.
-        (1, 1, 2) => {
-            let (d, x) = (&mut d[run.m0 - first..][..run.len], &x[run.n0..]);
-            let pairs = run.len - 1;
-            d.iter_mut().zip(x[..2 * pairs].chunks_exact(2)).for_each(|(d, x)| add(d, &x[0]));
-            add(&mut d[pairs], &x[2 * pairs]);
-        }
-        (1, 2, 1) => {
-            let (d, x) = (&mut d[run.m0 - first..], &x[run.n0..][..run.len]);
-            let pairs = run.len - 1;
-            d[..2 * pairs].chunks_exact_mut(2).zip(x).for_each(|(d, x)| add(&mut d[0], x));
-            add(&mut d[2 * pairs], &x[pairs]);
         }
         _ => {
             for k in 0..run.len {

@@ -13,6 +13,7 @@ mod by_fft;
 mod gpu;
 mod host;
 mod product;
+mod rows;
 
 pub use axis::ConvAxis;
 
@@ -20,7 +21,7 @@ use super::{Sample, scale_reads};
 use crate::access::{Constant, ConstantData, Load, Post, ValueId};
 use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
-use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
+use crate::plan::{Held, Kernel, Scratch, Side, StepKernel, Target, Work};
 use crate::primitive::map::MapKernel;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -172,7 +173,17 @@ impl Primitive for Convolve {
         };
         let too_big = self.weight.bytes() > bound;
         let pace = if to.target() == Target::Host { product::pace(self.channels().0) } else { 1.0 };
-        if (too_big || by_fft::pays(self, &x.extents, x.complex, pace))
+        if !complex
+            && by_fft::has_half(self, &x.extents)
+            && by_fft::pays(self, &x.extents, false, true, pace)
+            && let Side::Host(host) = to.target().side()
+        {
+            let (program, lines) = by_fft::half_program(self, &x.extents)?;
+            let spectra = to.program(&program, x)?;
+            let last = spectra.extents.len() - 2;
+            return lines.lower(to, host, &spectra, last);
+        }
+        if (too_big || by_fft::pays(self, &x.extents, x.complex, false, pace))
             && let Ok(program) = by_fft::program(self, &x.extents)
             && to.can_make(&program)
         {

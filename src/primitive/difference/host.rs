@@ -1,7 +1,7 @@
 //! Differences on the host: stretches of a plane whose neighbours lie at one distance.
 
 use super::{Axis, Border, DifferenceKernel, Kind};
-use crate::loops::{Elem, Entries, Real, Slice, Taken};
+use crate::loops::{Elem, Entries, Real, Slice, Taken, widest};
 use crate::plan::{HostLoops, Kernel, Place};
 use rayon::prelude::*;
 
@@ -20,22 +20,10 @@ impl HostLoops for DifferenceKernel {
         self.entries().each(sources[0], to.stretch(self.output_len()), |x: &[E], d: &mut [E]| {
             d.par_chunks_mut(plane).enumerate().for_each(|(direction, d)| {
                 d.par_chunks_mut(PIECE).enumerate().for_each(|(p, d)| {
-                    d.fill(E::null());
-                    let first = p * PIECE;
-                    match self.kind {
-                        Kind::Forward => self.add_difference(x, self.axes[direction], first, false, d, sign),
-                        Kind::Adjoint => {
-                            for (x, &axis) in x.chunks(plane).zip(&self.axes) {
-                                self.add_adjoint(x, axis, first, d, sign);
-                            }
-                        }
-                        Kind::Normal => {
-                            for &axis in &self.axes {
-                                self.add_difference(x, axis, first, false, d, T::one());
-                                self.add_difference(x, axis, first, true, d, -T::one());
-                            }
-                        }
-                    }
+                    widest(
+                        #[inline(always)]
+                        || self.piece(x, plane, direction, p * PIECE, d, sign),
+                    );
                 });
             });
         });
@@ -56,6 +44,26 @@ impl DifferenceKernel {
         Entries { load: &self.load, input: self.load.extents[1] * plane, output: self.written() * plane }
     }
 
+    /// The results of a direction from `first` on.
+    #[inline(always)]
+    fn piece<T: Real, E: Elem<T>>(&self, x: &[E], plane: usize, direction: usize, first: usize, d: &mut [E], sign: T) {
+        d.fill(E::null());
+        match self.kind {
+            Kind::Forward => self.add_difference(x, self.axes[direction], first, false, d, sign),
+            Kind::Adjoint => {
+                for (x, &axis) in x.chunks(plane).zip(&self.axes) {
+                    self.add_adjoint(x, axis, first, d, sign);
+                }
+            }
+            Kind::Normal => {
+                for &axis in &self.axes {
+                    self.add_difference(x, axis, first, false, d, T::one());
+                    self.add_difference(x, axis, first, true, d, -T::one());
+                }
+            }
+        }
+    }
+
     /// Steps to the next entry along an axis, and the place of an entry, counted from the end that the differences start at.
     fn counted(&self, axis: Axis, n: usize) -> (isize, usize) {
         let step = axis.stride as isize;
@@ -64,6 +72,7 @@ impl DifferenceKernel {
 
     /// `d[i] += sign·(x[at] − the entry before it)`, where `at` is result `first + i` or the entry that follows it; after the last
     /// one follows the first, or nothing.
+    #[inline(always)]
     fn add_difference<T: Real, E: Elem<T>>(
         &self,
         x: &[E],
@@ -102,6 +111,7 @@ impl DifferenceKernel {
     }
 
     /// `d[i] += sign·(y[n] − the entry that follows it)` along one axis.
+    #[inline(always)]
     fn add_adjoint<T: Real, E: Elem<T>>(&self, y: &[E], axis: Axis, first: usize, d: &mut [E], sign: T) {
         each_stretch(axis, first, d.len(), |from, len, n| {
             let d = &mut d[from - first..][..len];
@@ -121,6 +131,7 @@ impl DifferenceKernel {
 
 /// Calls `f(from, len, n)` for stretches of `first..first + count` that lie at the start of the axis (n = 0), at its end
 /// (n = extent − 1), or between (any other n).
+#[inline(always)]
 fn each_stretch(axis: Axis, first: usize, count: usize, mut f: impl FnMut(usize, usize, usize)) {
     let (Axis { stride, extent }, end) = (axis, first + count);
     let mut at = first;

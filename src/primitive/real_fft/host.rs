@@ -228,9 +228,16 @@ impl LineKernel {
         y: &mut [E],
     ) {
         let (extent, first) = (self.load.extents[1], line * self.load.extents[1]);
-        // What is real and lies there is neither copied before nor behind.
-        if let (Some(x), 1, true) = (reader.plain::<X>(), self.lanes(), E::LANES == self.parts()) {
-            self.before(tables, X::flat(&x[first..][..extent]), 1, &mut s.z);
+        // What is real is neither turned before nor behind.
+        if self.lanes() == 1 && E::LANES == self.parts() {
+            let x = match reader.plain::<X>() {
+                Some(x) => &x[first..][..extent],
+                None => {
+                    reader.read(first, &mut s.x);
+                    &s.x[..]
+                }
+            };
+            self.before(tables, X::flat(x), 1, &mut s.z);
             self.transformed(tables, &mut s.z, &mut s.fft);
             return self.after(tables, &s.z, E::flat_mut(y));
         }

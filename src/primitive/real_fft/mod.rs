@@ -8,7 +8,9 @@
 //! | `passes` | rows, the Fourier transform, rows: the steps of a GPU |
 //! | `rows`, `gpu` | the kernel before and behind the Fourier transform: few terms for each result |
 //! | `line`, `host` | all three as one kernel of the host, line by line |
+//! | `back` | from half a spectrum to real values, for convolutions on the host |
 
+mod back;
 mod gpu;
 mod half;
 mod host;
@@ -17,6 +19,7 @@ mod passes;
 mod rows;
 mod trig;
 
+pub(crate) use back::RealLines;
 pub(crate) use trig::Trig;
 pub use trig::TrigType;
 
