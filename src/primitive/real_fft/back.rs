@@ -6,7 +6,7 @@ use super::trig::turn;
 use crate::access::{Load, Post};
 use crate::error::{Result, shape_err};
 use crate::ir::{Lowered, Lowering};
-use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken};
+use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken, widest};
 use crate::plan::{Held, HostLoops, HostSide, Kernel, Place, Scratch, Target, Work};
 use crate::primitive::fft::line_bytes;
 use num_complex::Complex;
@@ -135,7 +135,10 @@ impl HostLoops for BackKernel {
         parts.for_each_init(scratch, |[x, z, scratch], (part, lines)| {
             for (line, y) in lines.chunks_exact_mut(self.lines.count).enumerate() {
                 reader.read((part * several + line) * kept, x);
-                joined(x, &tables.turns, z);
+                widest(
+                    #[inline(always)]
+                    || joined(x, &tables.turns, z),
+                );
                 tables.fft.process_with_scratch(z, scratch);
                 self.put(<Complex<T> as Elem<T>>::flat(z), y);
             }
@@ -166,6 +169,7 @@ impl BackKernel {
 }
 
 /// Z[k] = E[k] + iO[k] with E[k] = X[k] + X̄[m − k] and O[k] = (X[k] − X̄[m − k]) exp(2πik/2m): the transform of pairs of values.
+#[inline(always)]
 fn joined<T: Real>(x: &[Complex<T>], turns: &[Complex<T>], z: &mut [Complex<T>]) {
     let m = z.len();
     // Both are real but for rounding.

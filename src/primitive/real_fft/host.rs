@@ -3,7 +3,7 @@
 
 use super::line::{After, Before, LineKernel};
 use super::rows::Rows;
-use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken};
+use crate::loops::{CHUNK, Elem, Reader, Real, Slice, Taken, widest};
 use crate::plan::{HostLoops, Kernel, Place};
 use crate::primitive::fft::{COLUMNS, GAP, line_bytes};
 use num_complex::Complex;
@@ -321,11 +321,16 @@ impl LineKernel {
         match &tables.made {
             Made::Half(turns) => {
                 let m = self.length;
-                for (k, w) in turns.iter().enumerate() {
-                    let (low, high) = half(z[k], z[(m - k) % m], *w);
-                    y[2 * k..2 * k + 2].copy_from_slice(&[low.re, low.im]);
-                    y[2 * (m - k)..2 * (m - k) + 2].copy_from_slice(&[high.re, high.im]);
-                }
+                widest(
+                    #[inline(always)]
+                    || {
+                        for (k, w) in turns.iter().enumerate() {
+                            let (low, high) = half(z[k], z[(m - k) % m], *w);
+                            y[2 * k..2 * k + 2].copy_from_slice(&[low.re, low.im]);
+                            y[2 * (m - k)..2 * (m - k) + 2].copy_from_slice(&[high.re, high.im]);
+                        }
+                    },
+                );
             }
             Made::Sums(1, all) => real_parts::<1, T>(all, z, y),
             Made::Sums(2, all) => real_parts::<2, T>(all, z, y),
