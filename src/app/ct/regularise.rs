@@ -21,8 +21,9 @@ pub struct CtRegularised {
 /// A weight is so many standard deviations of what noise makes of the gradient Aᴴ(A x − y).
 const DEVIATIONS: f64 = 2.0;
 
-/// Without noise there would be no weight: it is at least that of noise of this part of the largest value.
-const LEAST: f64 = 1e-4;
+/// Without noise there would be no weight, and no rest to come to: it is at least that of noise of this part of the largest value, which
+/// no detector is below.
+const LEAST: f64 = 1e-3;
 
 impl Ct {
     /// The standard deviation of the views' noise, estimated from how neighbours differ.
