@@ -1,12 +1,13 @@
 //! MINRES for (N + λI) x = b with a Hermitian N of any signs.
 
 use super::accuracy::{Accuracy, Look};
-use super::many::{Begun, Recurrence, alone};
+use super::many::{Begun, Recurrence, alone, one_space, together};
 use super::monitor::Monitor;
 use super::scale::{ask_norm, near_one, scale, scaling, times_power};
 use super::{Breakdown, Solution, SolveOptions, Stop};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
+use crate::run::Needs;
 use crate::tensor::Tensor;
 use crate::vectors::{Formula, Layout, Pass, Scalar, Space, Vector};
 
@@ -99,6 +100,10 @@ enum Step {
     ScaleOut,
     ScaleBest,
 }
+
+/// The passes that find the norm of b, and of N times it.
+const DATA_NORM: [usize; 2] = [Step::ScaleIn as usize, Step::Norm as usize];
+const IMAGE_NORM: [usize; 2] = [Step::ScaleImage as usize, Step::ImageNorm as usize];
 
 impl Step {
     /// In their order.
@@ -241,16 +246,36 @@ pub(super) fn layout() -> Layout {
 /// λ or tol negative or not finite, b of another shape than N takes and gives, a start that is not like x, values that are not
 /// finite, or the device fails. An operator that is not Hermitian is no error but a [`Stop::Breakdown`].
 pub fn minres(n: &Linop, b: &Tensor, options: SolveOptions) -> Result<Solution> {
+    let needs = needs(n, b, &options)?;
+    alone(Minres::new(one_space(&needs, b)?), b, Monitor::new(options))
+}
+
+/// Solves (N + λI) x = b for several b, as [`minres`] does for one: in lockstep, as [`cg_many`](super::cg_many) does it. Each stops by
+/// itself and is the same bits as alone.
+///
+/// ```
+/// use linops::{linop, solve::{minres_many, SolveOptions}, Tensor};
+/// let n = linop::diagonal("N=2", &Tensor::from_slice("N=2", &[2.0f32, -4.0])?)?;
+/// let bs = [Tensor::from_slice("N=2", &[2.0f32, 4.0])?, Tensor::from_slice("N=2", &[0.0f32, 1.0])?];
+/// let found = minres_many(&n, &bs, SolveOptions::default())?;
+/// assert!((found[1].x.to_real_vec()?[1] + 0.25).abs() < 1e-6);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`minres`], with the number of the right-hand side where it showed.
+pub fn minres_many(n: &Linop, bs: &[Tensor], options: SolveOptions) -> Result<Vec<Solution>> {
+    together(bs, options, |b, options| needs(n, b, options), |space, _| Minres::new(space))
+}
+
+/// What it needs of the device that holds b.
+fn needs(n: &Linop, b: &Tensor, options: &SolveOptions) -> Result<Needs> {
     options.check("minres")?;
     n.input()?.expect(b.shape()).map_err(|e| e.at("minres: b"))?;
     n.output()?.expect(b.shape()).map_err(|e| e.at("minres: the operator's output"))?;
     let vector = (b.shape().clone(), b.dtype());
     options.check_start("minres", &vector, &b.device())?;
-    let space = b.device().space(&[n], &vec![vector; VECTORS], layout()).map_err(|e| e.at("minres"))?;
-    let monitor = Monitor::new(options);
-    let accuracy = Accuracy::new();
-    let one = Minres { space, data: 0, operator: 0, norm: 0.0, reach: 0.0, accuracy, residual: 1.0 };
-    alone(one, b, monitor)
+    Ok(Needs { name: "minres", operators: vec![n.clone()], vectors: vec![vector; VECTORS], layout: layout() })
 }
 
 struct Minres {
@@ -268,15 +293,56 @@ struct Minres {
 }
 
 impl Minres {
+    fn new(space: Box<dyn Space>) -> Minres {
+        let accuracy = Accuracy::new();
+        Minres { space, data: 0, operator: 0, norm: 0.0, reach: 0.0, accuracy, residual: 1.0 }
+    }
+
     fn run(&mut self, step: Step) -> Result<()> {
         self.space.pass(step as usize)
     }
 
-    /// Brings a vector near the norm 1 by the pass that scales it, and the one that totals its square; the exponent and the norm.
-    fn near_one(&mut self, passes: [Step; 2]) -> Result<Option<(i32, f64)>> {
-        let passes = passes.map(|step| step as usize);
-        ask_norm(&mut *self.space, passes, SCALES)?;
-        near_one(&mut *self.space, passes, SCALES, VV)
+    /// From the norm of b: what is kept of it, and N times that; whether it is 0.
+    fn scaled(&mut self) -> Result<bool> {
+        let Some((exponent, norm)) = near_one(&mut *self.space, DATA_NORM, SCALES, VV)? else {
+            self.residual = 0.0;
+            return Ok(true);
+        };
+        (self.data, self.norm) = (exponent, norm);
+        self.run(Step::Keep)?;
+        self.space.apply(0, V, Q)?;
+        ask_norm(&mut *self.space, IMAGE_NORM, SCALES)?;
+        Ok(false)
+    }
+
+    /// From the norm of N times b: the operator's scale; whether b lies in the null space of what is solved.
+    fn measured(&mut self, lambda: f32) -> Result<bool> {
+        let image = near_one(&mut *self.space, IMAGE_NORM, SCALES, VV);
+        match image.map_err(|e| e.at("minres: the operator on b"))? {
+            Some((exponent, _)) => self.operator = exponent.clamp(-126, 126),
+            None if lambda == 0.0 => return Ok(true),
+            None => {}
+        }
+        let scaled = (f64::from(lambda) * f64::from(self.operator).exp2()) as f32;
+        if !scaled.is_finite() {
+            return value_err!(
+                "minres: lambda = {lambda} is beyond f32 beside an operator whose values are near 2^{}; scale it up",
+                -self.operator
+            );
+        }
+        self.space.set_scalar(LAMBDA, scaled)?;
+        self.space.set_scalar(SCALE, (self.operator as f32).exp2())?;
+        Ok(false)
+    }
+
+    /// From a start whose residual was asked for; whether that is small enough.
+    fn started(&mut self, monitor: &Monitor) -> Result<bool> {
+        let (look, _) = self.looked(0, 1.0)?;
+        if !look.residual.is_finite() {
+            return value_err!("minres: the start holds NaN, infinite values, or such that overflow");
+        }
+        self.residual = look.residual;
+        Ok(look.residual <= f64::from(monitor.options().tol))
     }
 
     /// Computes the residual of the iterate from the iterate; whether no x leaves less, and whether N is Hermitian on what came up.
@@ -297,48 +363,28 @@ impl Recurrence for Minres {
     /// Whether no x leaves less, and whether N is Hermitian on what came up.
     type Seen = [bool; 2];
 
-    fn begin(&mut self, _: usize, b: &Tensor, monitor: &mut Monitor) -> Result<Begun> {
-        self.space.set(B, b)?;
-        self.run(Step::Zero)?;
-        let Some((exponent, norm)) = self.near_one([Step::ScaleIn, Step::Norm])? else {
-            self.residual = 0.0;
-            return Ok(Begun::Ended(Stop::Zero));
-        };
-        (self.data, self.norm) = (exponent, norm);
-        self.run(Step::Keep)?;
-        self.space.apply(0, V, Q)?;
-        let image =
-            self.near_one([Step::ScaleImage, Step::ImageNorm]).map_err(|e| e.at("minres: the operator on b"))?;
-        let lambda = monitor.options().lambda;
-        match image {
-            Some((exponent, _)) => self.operator = exponent.clamp(-126, 126),
-            // b lies in the null space.
-            None if lambda == 0.0 => return Ok(Begun::Ended(Stop::LeastResidual)),
-            None => {}
-        }
-        let scaled = (f64::from(lambda) * f64::from(self.operator).exp2()) as f32;
-        if !scaled.is_finite() {
-            return value_err!(
-                "minres: lambda = {lambda} is beyond f32 beside an operator whose values are near 2^{}; scale it up",
-                -self.operator
-            );
-        }
-        self.space.set_scalar(LAMBDA, scaled)?;
-        self.space.set_scalar(SCALE, (self.operator as f32).exp2())?;
-        if let Some(start) = monitor.options().start.clone() {
-            self.space.set(X, &start)?;
-            scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
-            self.run(Step::KeepStart)?;
-            self.ask()?;
-            let (look, _) = self.looked(0, 1.0)?;
-            if !look.residual.is_finite() {
-                return value_err!("minres: the start holds NaN, infinite values, or such that overflow");
+    fn begin(&mut self, stage: usize, b: &Tensor, monitor: &mut Monitor) -> Result<Begun> {
+        match stage {
+            0 => {
+                self.space.set(B, b)?;
+                self.run(Step::Zero)?;
+                ask_norm(&mut *self.space, DATA_NORM, SCALES)?;
+                return Ok(Begun::More);
             }
-            self.residual = look.residual;
-            if look.residual <= f64::from(monitor.options().tol) {
-                return Ok(Begun::Ended(Stop::Converged));
+            1 if self.scaled()? => return Ok(Begun::Ended(Stop::Zero)),
+            1 => return Ok(Begun::More),
+            2 if self.measured(monitor.options().lambda)? => return Ok(Begun::Ended(Stop::LeastResidual)),
+            2 => {
+                if let Some(start) = &monitor.options().start {
+                    self.space.set(X, start)?;
+                    scale(&mut *self.space, Step::ScaleStart as usize, SCALES, self.data - self.operator)?;
+                    self.run(Step::KeepStart)?;
+                    self.ask()?;
+                    return Ok(Begun::More);
+                }
             }
-            self.run(Step::Resume)?;
+            _ if self.started(monitor)? => return Ok(Begun::Ended(Stop::Converged)),
+            _ => self.run(Step::Resume)?,
         }
         self.run(Step::First)?;
         self.run(Step::Begin)?;

@@ -6,7 +6,7 @@
 //! | solver | of | for |
 //! |---|---|---|
 //! | [`cg`](cg()), [`pcg`], [`cg_many`] | (N + λI) x = b | Hermitian positive definite N, such as a normal; with a [preconditioner](precondition); several b |
-//! | [`minres`](minres()) | (N + λI) x = b | Hermitian N of any signs, or singular |
+//! | [`minres`](minres()), [`minres_many`] | (N + λI) x = b | Hermitian N of any signs, or singular; several b |
 //! | [`cgls`], [`lsqr`], [`lsmr`] | ‖A x − y‖² + λ‖x‖² | any A, without its normal: ill-conditioned ones |
 //! | [`Tikhonov`] | ‖A x − y‖² + Σ λ‖L x‖² | any of these, by normal equations or stacked |
 //!
@@ -31,7 +31,7 @@ pub use cg::{cg, cg_many, pcg};
 #[cfg(feature = "app")]
 pub(crate) use gap::{Fall, Gap};
 pub use least_squares::{cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
-pub use minres::minres;
+pub use minres::{minres, minres_many};
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
 pub use sirt::sirt;
@@ -53,9 +53,9 @@ use crate::tensor::Tensor;
 #[cfg(feature = "gpu")]
 pub fn kernels() -> crate::Result<Vec<(String, String)>> {
     use crate::vectors::{Columned, kernels};
-    let mut many = vec![cg::layout(false), cg::layout(true)];
+    let mut many = vec![cg::layout(false), cg::layout(true), minres::layout()];
     many.extend(least_squares::layouts());
-    let mut one = vec![minres::layout(), sirt::layout()];
+    let mut one = vec![sirt::layout()];
     one.extend(spectrum::layouts());
     let mut all = kernels(&many, &[Columned::One, Columned::Whole, Columned::Split])?;
     all.extend(kernels(&one, &[Columned::One])?);

@@ -6,7 +6,8 @@ use crate::common::devices;
 use crate::{dense, image, sense, weights};
 use linops::Tensor;
 use linops::solve::{
-    SolveOptions, Stop, cg, cg_many, cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many, pcg, precondition,
+    SolveOptions, Stop, cg, cg_many, cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many, minres, minres_many, pcg,
+    precondition,
 };
 use num_complex::Complex32;
 use std::cell::RefCell;
@@ -123,6 +124,41 @@ fn least_squares_too() {
         ] {
             for (r, y) in many(&a, &ys, options()).unwrap().iter().zip(&ys) {
                 assert_eq!(bits(&image(r)), bits(&image(&one(&a, y, options()).unwrap())));
+            }
+        }
+    }
+}
+
+/// Of an operator of both signs that has a null space: some are solved, one is 0, one lies beside what the operator gives.
+#[test]
+fn indefinite_ones_too() {
+    for n in [3, 257, 1031] {
+        let values: Vec<f32> = (0..n).map(|i| [2.0, -1.0, 0.5, -3.0, 1.5, 0.0][i % 6]).collect();
+        let operator = weights(&values);
+        let right_hand_side = |k: usize| {
+            let at = |i: usize| if k < 5 && i % 6 <= k || k == 6 { 1.0 + i as f32 / n as f32 } else { 0.0 };
+            let values: Vec<_> = (0..n).map(|i| Complex32::new(at(i), -0.5 * at(i))).collect();
+            Tensor::from_slice(format!("N={n}"), &values).unwrap()
+        };
+        for device in devices() {
+            let bs: Vec<Tensor> = (0..7).map(|k| right_hand_side(k).to(&device).unwrap()).collect();
+            for lambda in [0.0, 0.2] {
+                let options = || SolveOptions::default().lambda(lambda).tol(1e-6).check_every(1).iterations(40);
+                let all = minres_many(&operator, &bs, options()).unwrap();
+                for (k, (r, b)) in all.iter().zip(&bs).enumerate() {
+                    let one = minres(&operator, b, options()).unwrap();
+                    assert_eq!((r.iterations, r.stop, r.residual), (one.iterations, one.stop, one.residual), "{n} {k}");
+                    assert_eq!(bits(&image(r)), bits(&image(&one)), "{n} {k} on {}", device.name());
+                }
+                assert_eq!(all[5].stop, Stop::Zero);
+                let beside = if lambda == 0.0 && n > 5 { Stop::LeastResidual } else { Stop::Converged };
+                assert_eq!((all[4].stop, all[6].stop), (Stop::Converged, beside), "{n} {lambda}");
+                let start = bs[2].clone();
+                let all = minres_many(&operator, &bs, options().start(&start)).unwrap();
+                for (r, b) in all.iter().zip(&bs) {
+                    let one = minres(&operator, b, options().start(&start)).unwrap();
+                    assert_eq!(bits(&image(r)), bits(&image(&one)), "{n} from a start");
+                }
             }
         }
     }
