@@ -9,7 +9,7 @@
 //! 1994): where x differs by less all the same, the picture has less noise than was given, and is not made even for it. To [only fill](Denoising::fill) gaps it is a small one, and what is
 //! known stays within the noise.
 
-use super::noise_level::{Told, estimated, left_of_noise};
+use super::noise_level::{Told, estimated, left_of_noise, reliably};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
 use crate::convex::{ConvexOptions, Method, Problem, Reading, Solved};
 use crate::error::{Result, shape_err, value_err};
@@ -94,6 +94,8 @@ pub struct Denoised {
     pub image: ArrayD<f32>,
     /// The noise that was given or found.
     pub noise: f64,
+    /// The noise that is found where one was given; None where it is not found reliably, or none was given.
+    pub noise_found: Option<f64>,
     /// Whether it was neither, as too few neighbours are known, and was taken for 0.
     pub noise_unknown: bool,
     /// The terms of the objective, with their weights; none where there was no noise to take away.
@@ -170,27 +172,30 @@ impl<'a> Denoising<'a> {
     ) -> Result<Denoised> {
         let data = Data::new(image, known)?;
         let noise = match self.noise {
-            Some(noise) if noise >= 0.0 && noise.is_finite() => Some(noise),
+            Some(noise) if noise >= 0.0 && noise.is_finite() => Some((noise, Told::Given)),
             Some(noise) => return value_err!("the noise is {noise}; expected a finite number from 0 on"),
             None => estimated(data.image.view(), Some(data.known.view()))?,
         };
-        let (noise, noise_unknown) = (noise.unwrap_or(0.0), noise.is_none());
+        let noise_unknown = noise.is_none();
+        // What has no details to tell from is solved all the same.
+        let found = self.noise.map(|_| reliably(data.image.view(), data.known.view()));
+        let noise_found = found.and_then(|found| found.ok().flatten());
+        let (noise, told) = noise.unwrap_or((0.0, Told::Estimated));
         self.check()?;
         let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
         let size = data.largest();
         let (quiet, whole) = (noise <= 1e-7 * size, data.count == data.image.len());
         if size == 0.0 || (open && quiet && whole) {
-            return Ok(Denoised { noise_unknown, ..data.unchanged(noise) });
+            return Ok(Denoised { noise_unknown, noise_found, ..data.unchanged(noise) });
         }
         let axes = dims(data.image.ndim());
         // What the picture differs by is what was not cut off of the noise.
-        let told = if self.noise.is_some() { Told::Given } else { Told::Estimated };
         let differs = TAKEN * noise * left_of_noise(data.image.view(), data.known.view(), told);
         let most = differs * even(data.image.shape());
         let problem = data.problem(device)?;
         let given = Given { problem, axes: &axes, count: data.count, noise: differs, size, most: Some(most) };
         let weighed = self.weighed(&given)?;
-        Ok(Denoised { noise_unknown, ..data.denoised(weighed, noise)? })
+        Ok(Denoised { noise_unknown, noise_found, ..data.denoised(weighed, noise)? })
     }
 
     /// Whether all weights are given or follow from the noise.
@@ -352,6 +357,7 @@ impl Data {
         Ok(Denoised {
             image: solved.x.to(&Device::host())?.to_real_array()?,
             noise,
+            noise_found: None,
             noise_unknown: false,
             terms,
             less_noise,
@@ -369,6 +375,7 @@ impl Data {
         Denoised {
             image: self.image.clone(),
             noise,
+            noise_found: None,
             noise_unknown: false,
             terms: Vec::new(),
             less_noise: false,

@@ -7,10 +7,11 @@
 //! such a choice does not change what is found of it. Where too few details are without gaps, differences of neighbours that are known
 //! take their place.
 
+mod clipped;
+
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Wavelet;
 use ndarray::{ArrayD, ArrayViewD, Axis, Dimension};
-use std::f64::consts::TAU;
 
 /// Median of |z| of a standard normal z.
 const MEDIAN: f64 = 0.674_489_750_196_081_7;
@@ -32,28 +33,28 @@ const MEDIAN: f64 = 0.674_489_750_196_081_7;
 /// # Errors
 /// `known` has other extents than the picture.
 pub fn noise_level(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Result<f64> {
-    Ok(estimated(image, known)?.unwrap_or(0.0))
+    Ok(estimated(image, known)?.map_or(0.0, |(sigma, _)| sigma))
 }
 
 /// Details that are enough to tell.
 const ENOUGH: usize = 32;
 
-/// [`noise_level`]; None where nothing is left to tell from.
-pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Result<Option<f64>> {
-    let mut values = image.mapv(|v| if v.is_finite() { f64::from(v) } else { f64::NAN });
-    if let Some(known) = known {
-        if known.shape() != image.shape() {
-            return shape_err!("noise_level: known has extents {:?}, expected {:?}", known.shape(), image.shape());
-        }
-        values.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f64::NAN } else { *v });
+/// [`noise_level`], and whether that is the deviation before anything was cut off; None where nothing is left to tell from.
+pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Result<Option<(f64, Told)>> {
+    let all = ArrayD::ones(image.raw_dim());
+    let known = known.unwrap_or(all.view());
+    if known.shape() != image.shape() {
+        return shape_err!("noise_level: known has extents {:?}, expected {:?}", known.shape(), image.shape());
     }
-    let finite = || values.iter().copied().filter(|v| v.is_finite());
-    let (least, most) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let mut values = of_known(image, known);
+    let [least, most] = ends(&values);
     // Sums of the filters round.
     let nothing = 1e-12 * least.abs().max(most.abs());
     for end in [least, most] {
         if let Some(rest) = without_cut(&values, end) {
             values = rest;
+        } else if let Some(sigma) = clipped::deviation(&values, end) {
+            return Ok(Some((sigma, Told::Given)));
         }
     }
     let details = finest_details(values.view())?;
@@ -70,13 +71,38 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     }
     if whole < ENOUGH.min(details.values.len()) {
         let found = between_gaps(values.view());
-        return Ok(found.map(|sigma| if sigma <= nothing { 0.0 } else { sigma }));
+        return Ok(found.map(|sigma| (if sigma <= nothing { 0.0 } else { sigma }, Told::Estimated)));
     }
     if sizes.is_empty() {
-        return Ok(Some(0.0));
+        return Ok(Some((0.0, Told::Estimated)));
     }
     let median = median(&mut in_flat_places(sizes));
-    Ok(Some(if median <= nothing { 0.0 } else { median / MEDIAN }))
+    Ok(Some((if median <= nothing { 0.0 } else { median / MEDIAN }, Told::Estimated)))
+}
+
+/// [`noise_level`] where it is that of all noise: not where much was cut off and what is left tells too little; nor where there is none.
+pub(super) fn reliably(image: ArrayViewD<f32>, known: ArrayViewD<f32>) -> Result<Option<f64>> {
+    let Some((sigma, told)) = estimated(image.view(), Some(known.view()))?.filter(|(sigma, _)| *sigma > 0.0) else {
+        return Ok(None);
+    };
+    let values = of_known(image, known);
+    let short = |end: f64| cut_off(&values, end).is_some() && without_cut(&values, end).is_none();
+    let less = told == Told::Estimated && ends(&values).into_iter().any(short);
+    Ok((!less).then_some(sigma))
+}
+
+/// The values, NaN where nothing is known.
+fn of_known(image: ArrayViewD<f32>, known: ArrayViewD<f32>) -> ArrayD<f64> {
+    let mut values = image.mapv(|v| if v.is_finite() { f64::from(v) } else { f64::NAN });
+    values.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f64::NAN } else { *v });
+    values
+}
+
+/// The smallest and the largest of the values that are known.
+fn ends(values: &ArrayD<f64>) -> [f64; 2] {
+    let finite = values.iter().copied().filter(|v| v.is_finite());
+    let (least, most) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    [least, most]
 }
 
 /// So many samples at the smallest or the largest value, as a part of all, are noise that was cut off there, or a mask.
@@ -101,12 +127,12 @@ fn without_cut(values: &ArrayD<f64>, end: f64) -> Option<ArrayD<f64>> {
     (left >= MANY).then_some(rest)
 }
 
-/// Where a deviation comes from.
+/// What a deviation is that of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    /// It is that of the noise before anything was cut off.
+    /// The noise before anything was cut off: it was given, or told from what was cut.
     Given,
-    /// It is an [`estimated`] one, which is that of what is left where nothing else is to be told from.
+    /// What is left of it where nothing else was to be told from.
     Estimated,
 }
 
@@ -114,10 +140,8 @@ pub(super) enum Told {
 /// or largest value: of values of the mean μ and the deviation σ, a part Φ(−μ/σ) is, and the others have less variance. 1 where
 /// nothing was cut off.
 pub(super) fn left_of_noise(image: ArrayViewD<f32>, known: ArrayViewD<f32>, told: Told) -> f64 {
-    let mut values = image.mapv(|v| if v.is_finite() { f64::from(v) } else { f64::NAN });
-    values.zip_mut_with(&known, |v, k| *v = if *k == 0.0 { f64::NAN } else { *v });
-    let finite = || values.iter().copied().filter(|v| v.is_finite());
-    let ends = [finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max)];
+    let values = of_known(image, known);
+    let ends = ends(&values);
     let counted = values.mapv(|v| f64::from(u8::from(v.is_finite())));
     let mut left = counted.clone();
     for end in ends {
@@ -125,42 +149,11 @@ pub(super) fn left_of_noise(image: ArrayViewD<f32>, known: ArrayViewD<f32>, told
         if let Some(cut) = cut_off(&values, end)
             && (told == Told::Given || without_cut(&values, end).is_some())
         {
-            left.zip_mut_with(&local_means(cut), |left, part| *left *= variance_left(*part));
+            left.zip_mut_with(&local_means(cut), |left, part| *left *= clipped::variance_left(*part));
         }
     }
     let left = left.sum() / counted.sum().max(1.0);
     if left > 0.0 { left.sqrt() } else { 1.0 }
-}
-
-/// The variance of max(0, μ + z) for a standard normal z, where it is 0 with this probability.
-fn variance_left(cut: f64) -> f64 {
-    if cut >= 1.0 {
-        return 0.0;
-    }
-    if cut <= 0.0 {
-        return 1.0;
-    }
-    let density = |z: f64| (-0.5 * z * z).exp() / TAU.sqrt();
-    // Φ(−μ) = cut, between eight deviations.
-    let (mut low, mut high) = (-8.0f64, 8.0f64);
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if normal(-middle) > cut { low = middle } else { high = middle }
-    }
-    let mean = 0.5 * (low + high);
-    let first = mean * (1.0 - cut) + density(mean);
-    let second = (1.0 + mean * mean) * (1.0 - cut) + mean * density(mean);
-    (second - first * first).max(0.0)
-}
-
-/// Φ(z), by the error function's approximation 7.1.26 of Abramowitz and Stegun (1964), to 10⁻⁷.
-fn normal(z: f64) -> f64 {
-    let x = z.abs() / 2f64.sqrt();
-    let t = 1.0 / (1.0 + 0.327_591_1 * x);
-    let series = [0.254_829_592, -0.284_496_736, 1.421_413_741, -1.453_152_027, 1.061_405_429];
-    let sum = series.iter().rev().fold(0.0, |sum, a| t * (a + sum));
-    let tail = 0.5 * sum * (-x * x).exp();
-    if z < 0.0 { tail } else { 1.0 - tail }
 }
 
 /// Details of so many places are enough to leave some out.
@@ -311,6 +304,7 @@ mod tests {
     use super::*;
     use crate::app::noise::Generator;
     use ndarray::Array2;
+    use std::f64::consts::TAU;
 
     /// Edges, a slope, and noise of deviation 3.
     fn noisy(seed: u64) -> ArrayD<f32> {
@@ -413,7 +407,7 @@ mod tests {
         let dark = image.mapv(|v| if v > 60.0 { 0.0 } else { v });
         let left = left_of_noise(dark.view(), whole.view(), Told::Given);
         assert!(left < 0.62 && left_of_noise(dark.view(), whole.view(), Told::Estimated) == 1.0, "{left}");
-        assert!((variance_left(0.5) - (0.5 - 1.0 / TAU)).abs() < 1e-4 && variance_left(1e-6) > 0.99);
+        assert!((clipped::variance_left(0.5) - (0.5 - 1.0 / TAU)).abs() < 1e-4 && clipped::variance_left(1e-6) > 0.99);
     }
 
     #[test]

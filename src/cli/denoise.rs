@@ -107,6 +107,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     task.run(target, printer)
 }
 
+/// Noise that is given as so many times what is found, and more, is worth a word.
+const MORE: f64 = 1.25;
+
 /// A picture to be solved for.
 pub struct Task<'a> {
     pub what: &'static str,
@@ -149,6 +152,13 @@ impl Task<'_> {
                      leaves something of the picture",
                     short(result.noise),
                     short(result.deviation)
+                ));
+            } else if let Some(found) = result.noise_found.filter(|found| result.noise >= MORE * found) {
+                warnings.push(format!(
+                    "the noise is given as {}, and {} is found in the picture: what is taken away for more noise than there is are fine \
+                     structures (of noise that neighbours share less is found than there is)",
+                    short(result.noise),
+                    short(found)
                 ));
             }
             results.push(facts(&result));
@@ -240,6 +250,7 @@ fn facts(result: &Denoised) -> Value {
         "stop": stop_name(result.stop),
         "method": result.method.map(|m| m.to_string()),
         "noise": (!result.noise_unknown).then_some(result.noise),
+        "noise_found": result.noise_found,
         "misfit": result.misfit,
         "deviation": result.deviation,
         "objective": result.objective,

@@ -269,6 +269,15 @@ fn noise_is_taken_away() {
     assert!(rms(&real(&folder, "x.npy")) < 0.4 * rms(&noisy));
     let text = folder.good("denoise n.npy -o w.npy --reg l1-wavelet:0.02 --wavelet sym4 --device host");
     assert!(text.contains("l1-wavelet"), "{text}");
+    // Noise that is given as about what is found, and as a quarter more and beyond.
+    let found = part["noise"].as_f64().unwrap();
+    let given = |part: f64| format!("denoise n.npy -o v.npy --noise {} --device host --force", part * found);
+    folder.good(&given(1.2));
+    let out = folder.run(&given(1.5));
+    assert_eq!(out.code, 0);
+    let [told, own] = [1.5 * found, found].map(|n| ((n * 10.0).floor() / 10.0).to_string());
+    let says = |part: &str| out.stderr.contains(part);
+    assert!(says(&format!("the noise is given as {told}")) && says(&format!("and {own}")), "{}", out.stderr);
 }
 
 #[test]
