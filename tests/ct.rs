@@ -4,14 +4,16 @@
 mod common;
 
 use common::devices;
-use linops::app::ct::{Angles, Ct, CtMethod, CtOptions, absorption, find_center};
+use linops::app::ct::{Angles, Ct, CtMethod, CtOptions, CtProgress, absorption, find_center};
 use linops::app::noise::Generator;
 use linops::app::{shepp_logan_image, shepp_logan_projections};
 use linops::linop::{Beam, FbpOptions, Geometry};
 use linops::solve::Stop;
 use linops::{Device, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use std::cell::RefCell;
 use std::f64::consts::PI;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Value, centre from the axis (x to the right, y down), radius.
 type Disk = (f64, f64, f64, f64);
@@ -510,6 +512,47 @@ fn by_default_solvers_are_not_worse_than_back_projection() {
         }
     }
     assert!(worse.is_empty(), "{worse:#?}");
+}
+
+/// The solve without the views that are left out is told, and ends where it is cancelled, with the image that it has come to.
+#[test]
+fn what_is_left_out_is_told_and_cancelled() {
+    let g = Geometry::parallel(&turn(60, PI), 40);
+    let disk = (1.0, 5.0, -3.0, 12.0);
+    let ct = Ct::new(noisy(views(&[disk], &g), 0.02, 12), &g, [1, 40, 40]).unwrap();
+    for (method, at) in [(CtMethod::Cg, 4), (CtMethod::Sirt, 20)] {
+        let (cancel, told) = (AtomicBool::new(false), RefCell::new(Vec::new()));
+        let tell = |p: CtProgress| {
+            told.borrow_mut().push(p);
+            cancel.store(p.iteration >= at, Ordering::Relaxed);
+        };
+        let options = CtOptions::default().cancel(&cancel).progress(tell);
+        let found = ct.solve(method, options, &Device::host()).unwrap();
+        assert_eq!(found.stop, Some(Stop::Cancelled), "{method:?}");
+        assert!((at..=at + 1).contains(&found.iterations), "{method:?}: {}", found.iterations);
+        let told = told.into_inner();
+        assert!(told.iter().all(|p| p.left_out && p.misfit < 1.0) && told.last().unwrap().iteration == at, "{told:?}");
+        // It is no image of one iteration.
+        let misfit = found.misfit.unwrap();
+        assert!(misfit < 0.1 && found.told_best == found.at_noise, "{method:?}: {misfit}");
+        let (mean, _) = inside(found.image.index_axis(Axis(0), 0), disk, 1.0, 4.0);
+        assert!((mean - 1.0).abs() < 0.05, "{method:?}: {mean}");
+        // To its end: both solves are told, this one first.
+        let told = RefCell::new(Vec::new());
+        let options = CtOptions::default().progress(|p: CtProgress| told.borrow_mut().push(p.left_out));
+        let found = ct.solve(method, options, &Device::host()).unwrap();
+        assert_eq!(found.stop, Some(Stop::Converged));
+        let told = told.into_inner();
+        let first = told.iter().take_while(|left_out| **left_out).count();
+        assert!(first > 2 && first < told.len() && !told[first..].contains(&true), "{told:?}");
+    }
+    // Cancelled before anything is done, of a stack of which some slices tell: it ends at once.
+    let both = noisy(views(&[disk], &g), 0.02, 13);
+    let stack = ndarray::concatenate(Axis(0), &[both.view(); 5]).unwrap();
+    let ct = Ct::new(stack, &g, [5, 40, 40]).unwrap();
+    let cancel = AtomicBool::new(true);
+    let found = ct.solve(CtMethod::Sirt, CtOptions::default().cancel(&cancel), &Device::host()).unwrap();
+    assert!(found.stop == Some(Stop::Cancelled) && found.iterations <= 2, "{} {:?}", found.iterations, found.stop);
 }
 
 #[test]

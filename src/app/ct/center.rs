@@ -14,6 +14,7 @@ use super::truncation::truncated;
 use crate::error::{Result, value_err};
 use crate::linop::{Beam, Geometry};
 use ndarray::{Array2, ArrayView3, Axis};
+use std::f64::consts::PI;
 
 /// The axis of rotation, and how it was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,19 +178,43 @@ fn read(row: &[f64], at: f64) -> Option<f64> {
     Some(b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a))))
 }
 
-/// Where a score is least between two places: steps of half a pixel, then a search around the best.
-fn least(from: f64, to: f64, score: impl Fn(f64) -> Option<f64>) -> Option<f64> {
-    const STEP: f64 = 0.5;
+/// Places are looked at in steps of so many pixels at first.
+const STEP: f64 = 0.5;
+
+/// Scores, parts of the energy, that are no more than this are those of views that are alike: 32-bit numbers were rounded.
+const ROUNDING: f64 = 1e-12;
+
+/// What a score is at several places between two.
+fn scores(from: f64, to: f64, score: impl Fn(f64) -> Option<f64>) -> Vec<(f64, f64)> {
     let steps = ((to - from) / STEP).ceil().max(1.0) as usize;
     let places = (0..=steps).map(|k| from + (to - from) * k as f64 / steps as f64);
-    let scored: Vec<(f64, f64)> = places.filter_map(|c| Some((c, score(c)?))).filter(|(_, s)| s.is_finite()).collect();
-    let (best, _) = scored.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    places.filter_map(|c| Some((c, score(c)?))).filter(|(_, s)| s.is_finite()).collect()
+}
+
+/// Where a score is least between two places: steps of half a pixel, then a search around the best.
+fn least(from: f64, to: f64, score: impl Fn(f64) -> Option<f64>) -> Option<f64> {
+    let scored = scores(from, to, &score);
+    let (best, low) = scored.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
     // All alike: nothing tells.
-    let (low, high) = scored.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(s.1), h.max(s.1)));
-    if high - low <= 1e-9 * high.abs() {
+    let high = scored.iter().fold(f64::NEG_INFINITY, |h, s| h.max(s.1));
+    if high <= ROUNDING || high - low <= 1e-9 * high.abs() {
         return None;
     }
     least_between(best - STEP, best + STEP, score)
+}
+
+/// The same of a score over so many detector pixels, where it is less than elsewhere by more than chance: mirror images of an object
+/// differ where the axis is not, those of noise alone differ everywhere, by more or less.
+fn clearly_least(from: f64, to: f64, pixels: usize, score: impl Fn(f64) -> Option<f64>) -> Option<f64> {
+    /// The least of the scores of noise is so many of their deviations below the usual one, at most.
+    const CHANCE: f64 = 5.0;
+    let mut all: Vec<f64> = scores(from, to, &score).into_iter().map(|(_, s)| s).collect();
+    all.sort_by(f64::total_cmp);
+    let (low, usual) = (*all.first()?, *all.get(all.len() / 2)?);
+    // A smoothed pixel shares its noise with as many as have the same energy, 2√π widths of the Gaussian.
+    let independent = (pixels as f64 / (2.0 * PI.sqrt() * WIDTH)).max(1.0);
+    let chance = (CHANCE * (2.0 / independent).sqrt()).exp();
+    if usual < chance * low { None } else { least(from, to, score) }
 }
 
 /// Where a score is least between two places, where it has one valley, by golden sections.
@@ -218,6 +243,8 @@ fn least_between(from: f64, to: f64, score: impl Fn(f64) -> Option<f64>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::noise::Generator;
+    use ndarray::Array3;
 
     #[test]
     fn rows_are_read_between_samples() {
@@ -236,5 +263,30 @@ mod tests {
         let at = least(0.0, 40.0, |c| Some((c - 17.3).powi(2) - 40.0 * (-(c - 31.2f64).powi(2)).exp() * 9.0)).unwrap();
         assert!((at - 31.2).abs() < 0.1, "{at}");
         assert!(least(0.0, 4.0, |_| Some(3.0)).is_none());
+    }
+
+    /// Views that are alike but for rounding or noise say nothing, over half a turn and over a whole one; a faint disk in the noise does.
+    #[test]
+    fn views_without_an_object_have_no_axis() {
+        for (turn, seed) in [(PI, 1), (2.0 * PI, 2), (PI, 3), (2.0 * PI, 4), (PI, 5), (2.0 * PI, 6)] {
+            let angles: Vec<f64> = (0..60).map(|k| f64::from(k) * turn / 60.0).collect();
+            let geometry = Geometry::parallel(&angles, 64);
+            let found = |noise: f64, disk: f64| {
+                let mut generator = Generator::new(seed);
+                let chord = |a: usize, d: usize| {
+                    2.0 * (225.0 - (d as f64 - 34.3 - 6.0 * angles[a].cos()).powi(2)).max(0.0).sqrt()
+                };
+                let views = Array3::from_shape_fn((1, 60, 64), |(_, a, d)| {
+                    (0.1 + disk * chord(a, d) + noise * 2f64.sqrt() * generator.complex_normal().re) as f32
+                });
+                find_center(views.view(), &geometry)
+            };
+            for noise in [0.0, 1e-3, 0.1] {
+                let error = found(noise, 0.0).unwrap_err().to_string();
+                assert!(error.contains("do not tell where the axis is"), "{turn} {noise}: {error}");
+            }
+            let index = found(0.1, 0.03).unwrap().index;
+            assert!((index - 34.3).abs() < 1.0, "{turn}: {index}");
+        }
     }
 }

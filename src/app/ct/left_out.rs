@@ -5,18 +5,16 @@
 //! as the image comes nearer to the object, and rises with what is fitted of the noise (cross-validation: Stone, J. R. Stat. Soc. B
 //! 36:111, 1974; to end iterations Coakley, IEEE Trans. Nucl. Sci. 38:9, 1991).
 
-use super::solve::{Begun, FIRST, READ_EVERY};
-use super::{Ct, CtMethod};
+use super::solve::{Begun, CtProgress, FIRST, READ_EVERY};
+use super::{Ct, CtImage, CtMethod, CtOptions};
 use crate::error::{Error, Result};
 use crate::fourier::centred_dft;
 use crate::linop::{Geometry, Linop};
 use crate::run::Device;
-use crate::solve::{Progress, SolveOptions};
+use crate::solve::{Progress, Solution, SolveOptions, Stop};
 use crate::tensor::Tensor;
 use ndarray::{Array3, ArrayD, ArrayView1, Axis};
 use num_complex::Complex64;
-use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One view of so many is left out.
@@ -38,57 +36,78 @@ const STANDS: f64 = 0.999;
 /// It is looked for up to so many times the iterations that come down to the noise, and a few more.
 const BEYOND: usize = 2;
 
+/// What the views that were left out say.
+pub(super) enum Said {
+    /// So many iterations tell them best.
+    Best(usize),
+    /// They are told better by more than were looked at, or none can be spared.
+    Nothing,
+    /// It was cancelled; what the image of the other views was by then, if it is one of all slices.
+    Cancelled(Option<Box<CtImage>>),
+}
+
 impl Ct {
-    /// The iterations by which views that are left out are told best; None where they are told better up to `most`, or far beyond the
-    /// noise, or no view can be spared.
+    /// The iterations by which views that are left out are told best, up to `most`, and not far beyond the noise. What is told on the way,
+    /// and what cancels it, is that of the options.
     pub(super) fn told_best(
         &self,
         method: CtMethod,
-        most: usize,
         noise: f64,
-        cancel: Option<&AtomicBool>,
+        options: &mut CtOptions,
         device: &Device,
-    ) -> Result<Option<usize>> {
-        let Some((kept, rest)) = self.parted()? else { return Ok(None) };
+    ) -> Result<Said> {
+        let Some((kept, rest)) = self.parted()? else { return Ok(Said::Nothing) };
         let begun = kept.begin(device)?;
         let rest = rest.of(&kept, &begun, device)?;
         let noise = begun.noise(noise);
+        let CtOptions { iterations, cancel, progress, .. } = options;
+        let cancelled = || cancel.is_some_and(|c| c.load(Ordering::Relaxed));
         let end = AtomicBool::new(false);
-        let found: RefCell<(Readings, Option<Error>)> = RefCell::default();
-        let read = |progress: &mut Progress| {
-            let (readings, error) = &mut *found.borrow_mut();
-            let mut look = || -> Result<ControlFlow<()>> {
-                let k = progress.reading().iteration;
-                if !(k.is_multiple_of(READ_EVERY) || k <= FIRST && method == CtMethod::Cg) {
-                    return Ok(ControlFlow::Continue(()));
+        let mut found = (Readings::default(), None);
+        let read = |solver: &mut Progress| {
+            let (readings, error) = &mut found;
+            let mut look = || -> Result<bool> {
+                let reading = solver.reading();
+                let k = reading.iteration;
+                if cancelled() {
+                    return Ok(true);
                 }
-                let x = progress.iterate()?;
-                if noise > 0.0
-                    && readings.at_noise.is_none()
-                    && kept.misfit(&kept.linop().apply(&x)?, &begun.y)? <= noise
-                {
+                if !(k.is_multiple_of(READ_EVERY) || k <= FIRST && method == CtMethod::Cg) {
+                    return Ok(false);
+                }
+                let x = solver.iterate()?;
+                let plain = || -> Result<f64> { kept.misfit(&kept.linop().apply(&x)?, &begun.y) };
+                let unknown = noise > 0.0 && readings.at_noise.is_none();
+                let plain = if unknown || progress.is_some() && method == CtMethod::Cg { Some(plain()?) } else { None };
+                if unknown && plain.is_some_and(|misfit| misfit <= noise) {
                     readings.at_noise = Some(k);
                 }
-                let cancelled = cancel.is_some_and(|c| c.load(Ordering::Relaxed));
-                Ok(if readings.take(k, rest.off(&x)?) || cancelled {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                })
+                if let Some(tell) = progress {
+                    let misfit = if method == CtMethod::Sirt { reading.residual } else { plain.unwrap_or(f64::NAN) };
+                    tell(CtProgress { iteration: k, misfit: begun.part * misfit, left_out: true });
+                }
+                Ok(readings.take(k, rest.off(&x)?) || cancelled())
             };
             match look() {
-                Ok(ControlFlow::Continue(())) => return,
-                Ok(ControlFlow::Break(())) => {}
+                Ok(false) => return,
+                Ok(true) => {}
                 Err(e) => *error = Some(e),
             }
             end.store(true, Ordering::Relaxed);
         };
-        let every = if method == CtMethod::Cg { 1 } else { READ_EVERY };
-        let options = SolveOptions::default().iterations(most).tol(0.0).check_every(every);
-        kept.iterate(method, &begun.y, options.progress(read).cancel(&end))?;
-        match found.into_inner() {
+        // Whatever is read, each iteration may be the last one.
+        let solver = SolveOptions::default().iterations(*iterations).tol(0.0).check_every(1);
+        let solution = kept.iterate(method, &begun.y, solver.progress(read).cancel(&end))?;
+        match found {
             (_, Some(error)) => Err(error),
-            (readings, None) => Ok(readings.best()),
+            _ if cancelled() && kept.extents() == self.extents() => {
+                let Solution { x, iterations, .. } = solution;
+                let misfit = begun.part * kept.misfit(&kept.linop().apply(&x)?, &begun.y)?;
+                let image = CtImage::direct(kept.of_solution(&begun, &x)?, Some(misfit));
+                Ok(Said::Cancelled(Some(Box::new(CtImage { iterations, stop: Some(Stop::Cancelled), ..image }))))
+            }
+            _ if cancelled() => Ok(Said::Cancelled(None)),
+            (readings, None) => Ok(readings.best().map_or(Said::Nothing, Said::Best)),
         }
     }
 

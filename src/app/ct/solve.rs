@@ -1,6 +1,7 @@
 //! SIRT and conjugate gradients on the model, until the objective stands.
 
 use super::Ct;
+use super::left_out::Said;
 use crate::allocate::expect_room;
 use crate::app::scale::{exponent, times_power};
 use crate::error::{Result, value_err};
@@ -36,8 +37,8 @@ pub struct CtOptions<'a> {
     /// principle: Morozov, Soviet Math. Dokl. 7:414, 1966). 0 never stops for that. None at first: [`Ct::noise`] estimates it, and where
     /// a tenth of the views, left out, are told best before, it stops there ([`CtImage::told_best`]), which takes a solve more.
     pub noise: Option<f64>,
-    progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
-    cancel: Option<&'a AtomicBool>,
+    pub(super) progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
+    pub(super) cancel: Option<&'a AtomicBool>,
 }
 
 /// What is told on the way.
@@ -48,6 +49,8 @@ pub struct CtProgress {
     pub iteration: usize,
     /// ‖A x − y‖/‖y‖, weighted by R for SIRT.
     pub misfit: f64,
+    /// Whether it is of the solve before, without the views that are left out.
+    pub left_out: bool,
 }
 
 impl Default for CtOptions<'_> {
@@ -139,7 +142,7 @@ impl Ct {
     ///
     /// # Errors
     /// tol or the noise is negative or not finite, no iterations; or the device fails.
-    pub fn solve(&self, method: CtMethod, options: CtOptions, device: &Device) -> Result<CtImage> {
+    pub fn solve(&self, method: CtMethod, mut options: CtOptions, device: &Device) -> Result<CtImage> {
         if !options.tol.is_finite() || options.tol < 0.0 || options.iterations == 0 {
             return value_err!(
                 "tol is {}, iterations {}; expected a finite tol from 0 on, and at least 1 iteration",
@@ -153,22 +156,22 @@ impl Ct {
         self.expect_memory(device)?;
         let noise = options.noise.unwrap_or_else(|| self.noise());
         let bound = match options.noise {
-            None => self.told_best(method, options.iterations, noise, options.cancel, device)?,
+            None => match self.told_best(method, noise, &mut options, device)? {
+                Said::Best(iterations) => Some(iterations),
+                Said::Cancelled(Some(image)) => return Ok(CtImage { noise: Some(noise), ..*image }),
+                Said::Cancelled(None) | Said::Nothing => None,
+            },
             Some(_) => None,
         };
         let iterations = bound.unwrap_or(options.iterations).min(options.iterations);
         let begun = self.begin(device)?;
-        let Begun { start, y, part, .. } = &begun;
+        let Begun { y, part, .. } = &begun;
         let of_y = Some(begun.noise(noise)).filter(|n| *n > 0.0);
         let watch = Watch::new(self, y, method, CtOptions { iterations, ..options }, *part, of_y)?;
         let Solution { x, iterations, mut stop, .. } = self.iterate(method, y, watch.options())?;
         let own = self.misfit(&self.linop().apply(&x)?, y)?;
         let misfit = part * own;
-        let mut image = self.image(&x)?;
-        image.mapv_inplace(|v| times_power(v, begun.exponent));
-        if let Some(start) = start {
-            image += &self.image(start)?;
-        }
+        let image = self.of_solution(&begun, &x)?;
         let watch = watch.state.into_inner();
         if stop == Stop::Cancelled
             && let Some(own) = watch.ended
@@ -196,6 +199,16 @@ impl Ct {
             fell: watch.fell,
             history: watch.history,
         })
+    }
+
+    /// The image that an iterate is, with what it began from.
+    pub(super) fn of_solution(&self, begun: &Begun, x: &Tensor) -> Result<Array3<f32>> {
+        let mut image = self.image(x)?;
+        image.mapv_inplace(|v| times_power(v, begun.exponent));
+        if let Some(start) = &begun.start {
+            image += &self.image(start)?;
+        }
+        Ok(image)
     }
 
     /// The data as they are solved for on a device.
@@ -256,7 +269,7 @@ pub(super) struct Begun {
     pub y: Tensor,
     pub exponent: i32,
     /// How large it is beside all data.
-    part: f64,
+    pub part: f64,
     /// Its norm.
     size: f64,
     /// Samples that count.
@@ -351,7 +364,7 @@ impl<'a> Watch<'a> {
         };
         state.history.push((reading.iteration, self.part * misfit));
         if let Some(tell) = &mut state.progress {
-            tell(CtProgress { iteration: reading.iteration, misfit: self.part * misfit });
+            tell(CtProgress { iteration: reading.iteration, misfit: self.part * misfit, left_out: false });
         }
         match self.reaches_noise(misfit, progress) {
             Ok(false) => {}

@@ -92,7 +92,8 @@ impl Job<'_> {
                 let options = CtOptions::default().iterations(iterations).tol(tol).noise(noise).cancel(solving.stop());
                 let options = options.progress(|p| {
                     bar.set_position(p.iteration as u64);
-                    bar.set_message(format!("misfit {:.2e}", p.misfit));
+                    let which = if p.left_out { ", to see how many are best" } else { "" };
+                    bar.set_message(format!("misfit {:.2e}{which}", p.misfit));
                 });
                 let result = ct.solve(method, options, self.device)?;
                 bar.finish_and_clear();

@@ -2,7 +2,7 @@
 //! axis. Where they miss that by an angle δ, the object has moved on in between, and the axis seems to be off by an amount that
 //! is linear in δ as long as δ is small; so a line through what several pairs say has the axis at δ = 0.
 
-use super::{Estimate, REACH, least, read};
+use super::{Estimate, REACH, clearly_least, least, read};
 use ndarray::Array2;
 use std::f64::consts::PI;
 
@@ -47,7 +47,7 @@ pub(super) fn find(slices: &[Array2<f64>], angles: &[f64]) -> Option<Estimate> {
     };
     // Roughly from all of them, then from each one beside that.
     let together = |center: f64| pairs.iter().map(|p| score(p, center)).sum::<Option<f64>>();
-    let rough = least(low, high, together)?;
+    let rough = clearly_least(low, high, pairs.len() * rows.len() * n, together)?;
     let beside = 2.0 + 0.3 * pairs.last()?.2.abs() * n as f64;
     let found: Vec<(f64, f64)> = pairs
         .iter()

@@ -1,7 +1,7 @@
 //! The axis from lines that are measured twice: by a ray at angle γ of the view θ, and by that at −γ of the view θ + π − 2γ. Both
 //! are the same integral, if the axis is where it is taken to be.
 
-use super::{REACH, least, read};
+use super::{REACH, clearly_least, read};
 use crate::linop::Geometry;
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -95,5 +95,7 @@ pub(super) fn find(slices: &[Array2<f64>], g: &Geometry, circle: &Circle) -> Opt
         let (off, all) = sums.iter().fold((0.0, 0.0), |(o, a), s| (o + s.0, a + s.1));
         (all > 0.0).then(|| off / all)
     };
-    least(middle - REACH * n as f64, middle + REACH * n as f64, score)
+    // Each line is compared from both sides.
+    let pixels = views.len() * rows.len() * n / 2;
+    clearly_least(middle - REACH * n as f64, middle + REACH * n as f64, pixels, score)
 }
