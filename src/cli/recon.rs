@@ -1,5 +1,6 @@
 //! `linops recon`: an image from multi-coil k-space, Cartesian or not, by CG-SENSE or with other regularisers.
 
+mod along;
 mod choice;
 mod combine;
 mod conventions;
@@ -14,10 +15,12 @@ mod maps;
 mod matrix;
 mod noncartesian;
 mod report;
+mod sampled;
 mod series;
 mod stack;
 mod units;
 mod warnings;
+mod weight;
 
 pub use choice::Args as ScanArgs;
 pub use density::Density;
@@ -76,9 +79,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
-    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: 0.01, or of Cartesian data without a
-    /// whole centre by their noise 1e-4 to 0.01, times the largest sum of squares of the maps over the coils, which is 1 for
-    /// estimated maps (whitened maps are used with a mean one of 1), and for non-Cartesian data times ΣW / pixels]
+    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: what the noise of k-space asks for, 1e-4
+    /// to 0.01 (that where it is not known, and of non-Cartesian data), times the largest sum of squares of the maps over the coils, which is 1 for estimated maps (whitened maps are used
+    /// with a mean one of 1), and for non-Cartesian data times ΣW / pixels]
     #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 
@@ -290,6 +293,7 @@ impl Args {
             ("--conj-maps", self.conventions.conj_maps),
             ("--coil-axis", self.arrays.coil_axis.is_some()),
             ("--axes", self.arrays.axes.is_some()),
+            ("--gridding-only", self.noncartesian.gridding_only),
         ];
         of_one.into_iter().find(|(_, is)| *is).map(|(name, _)| name).or(self.for_grids())
     }
@@ -332,6 +336,13 @@ impl Args {
                 if let Some(name) = self.scan.of_scans() {
                     return Err(format!(
                         "{name} is for scans of HDF5 files (.h5, .mrd); {} is an array",
+                        self.file.display()
+                    ));
+                }
+                if let Some(name) = self.scan.frames().filter(|_| self.time) {
+                    return Err(format!(
+                        "{name} chooses frames of a scan (.h5, .mrd); those of an array, {}, are along its first axis: --time takes all of \
+                         them",
                         self.file.display()
                     ));
                 }

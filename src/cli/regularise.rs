@@ -1,5 +1,7 @@
 //! Options of regularised reconstructions, the same for all verbs that have them.
 
+use super::numbers::from_one;
+use linops::Error;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Stated};
 use linops::convex::{ConvexOptions, Method, WaveletPenalty};
 use linops::linop::Wavelet;
@@ -27,16 +29,17 @@ pub struct Regularise {
     wavelet: Option<Wavelet>,
 
     /// Levels of l1-wavelet at most [default: 3]
-    #[arg(long, value_name = "N", requires = "reg")]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, requires = "reg")]
     levels: Option<NonZeroUsize>,
 
     /// Average l1-wavelet over so many shifts of its grid, which leaves no blocks and costs as many transforms [default: 8 if given
     /// without a number]
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "8", requires = "reg")]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "8", value_parser = from_one,
+          allow_negative_numbers = true, requires = "reg")]
     cycle_spin: Option<NonZeroUsize>,
 
-    /// Extent of the blocks of llr along each axis of the image [default: 8]
-    #[arg(long, value_name = "N", requires = "reg")]
+    /// Extent of the blocks of llr along each axis of the image, up to that of the longest, which makes it one block [default: 8]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, requires = "reg")]
     block: Option<NonZeroUsize>,
 
     /// Keep the image real and not negative
@@ -67,6 +70,17 @@ impl Regularise {
             return Err(format!("--wavelet: {wavelet} is not orthogonal; use haar, db, sym or coif"));
         }
         Ok(())
+    }
+
+    /// Refuses blocks that are larger than an image of these extents.
+    pub fn expect_blocks(&self, image: &[usize]) -> Result<(), Error> {
+        let longest = image.iter().copied().max().unwrap_or(1);
+        match self.block.map(NonZeroUsize::get).filter(|block| *block > longest) {
+            Some(block) => Err(Error::Value(format!(
+                "--block {block} is more than the image has, {image:?}; expected 1 to {longest}, which makes it one block"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// What is asked for, with `default` where no regulariser is given.

@@ -192,3 +192,71 @@ fn eight_lines_say_it() {
         assert!(text.lines().count() <= 8, "{more}: {text}");
     }
 }
+
+/// Repetitions along spokes of their own are frames; one has fewer spokes, another shorter ones.
+#[test]
+fn repetitions_along_spokes_are_frames_of_a_series() {
+    let folder = Folder::new();
+    let all = golden_radial(72, 2 * N, N).unwrap().into_dyn();
+    let options = SampleOptions::default().ny(N).nx(N).coils(4).noise(0.002).seed(2);
+    let scan = sample_scan(all.view(), &options).unwrap();
+    folder.complex("maps.npy", &scan.maps);
+    let whole = spokes(&scan.kspace, &all);
+    // The first and the last samples of a spoke are left out of the shorter ones.
+    let shorter = |line: &Line, by: usize| {
+        let (samples, mut line) = (line.trajectory.len(), line.clone());
+        line.trajectory = line.trajectory[by..samples - by].to_vec();
+        line.data = line.data.iter().map(|row| row[by..samples - by].to_vec()).collect();
+        line
+    };
+    let frame = |t: usize, from: usize, to: usize, by: usize| {
+        let lines = whole[from..to].iter().enumerate();
+        lines.map(|(k, line)| Line { line: k as u16, repetition: t as u16, ..shorter(line, by) }).collect::<Vec<Line>>()
+    };
+    let frames = [frame(0, 0, 24, 0), frame(1, 24, 48, 0), frame(2, 48, 66, 4)];
+    written(&folder, "scan.h5", &header((N, 240.0), (N, 240.0)), "dataset", &frames.concat());
+    let rest = "--maps maps.npy --lambda 0.01 --tol 1e-6 --device host --force";
+    let text = folder.good(&format!("recon scan.h5 --repetition all --time {rest} -o series.npy"));
+    for part in ["3 frames by repetition", "1008 to 1536 samples each", "3 frames of 32 x 32, 240 x 240 mm"] {
+        assert!(text.contains(part), "no \"{part}\" in {text}");
+    }
+    let series = folder.read("series.npy");
+    assert_eq!(series.shape(), [3, N, N]);
+    for t in 0..3 {
+        folder.good(&format!("recon scan.h5 --repetition {t} {rest} -o one.npy"));
+        let apart = distance(&series.index_axis(Axis(0), t).to_owned(), &folder.read("one.npy"));
+        assert!(apart < 2e-3, "{t}: {apart}");
+    }
+    // The same from arrays, where all frames have as many samples.
+    let part =
+        |a: &ArrayD<Complex32>, t: usize| a.slice_axis(Axis(1), ndarray::Slice::from(24 * t..24 * (t + 1))).to_owned();
+    let both = [part(&scan.kspace, 0), part(&scan.kspace, 1)];
+    folder.complex("k.npy", &ndarray::stack(Axis(0), &[both[0].view(), both[1].view()]).unwrap());
+    let split = all.slice_axis(Axis(0), ndarray::Slice::from(..48)).to_owned();
+    folder.array("traj.npy", &Array::F64(split.into_shape_with_order(vec![2, 24, 2 * N, 2]).unwrap()));
+    for reg in ["", "--reg llr:0.01"] {
+        let rest = format!("--maps maps.npy {reg} --tol 1e-5 --device host --force");
+        folder.good(&format!("recon scan.h5 --repetition 0:2 --time {rest} -o x.npy"));
+        folder.good(&format!("recon k.npy --traj traj.npy --time {rest} -o y.npy"));
+        let apart = distance(&folder.read("x.npy"), &folder.read("y.npy"));
+        assert!(apart < 1e-3, "{reg}: {apart}");
+    }
+    // Maps of all frames together.
+    let facts = folder.json("recon scan.h5 --repetition all --time --device host -o own.npy");
+    assert!(facts["maps"].to_string().contains("estimated from all frames"), "{facts}");
+    assert_eq!(facts["lambda_from"], "default");
+    let apart = off(&folder.read("own.npy").index_axis(Axis(0), 1).to_owned(), &scan.reference.clone().into_dyn()).0;
+    assert!(apart < 0.3, "{apart}");
+    // An object beyond the image is solved on the encoded field of view, all frames alike, and cut.
+    written(&folder, "part.h5", &header((N, 240.0), (N / 2, 120.0)), "dataset", &frames.concat());
+    let text = folder.good("recon part.h5 --repetition all --time --device host -o part.npy");
+    assert!(text.contains("solved on 32 x 32 over 240 x 240 mm and cut"), "{text}");
+    assert_eq!(folder.read("part.npy").shape(), [3, N / 2, N / 2]);
+    folder.good("recon part.h5 --repetition 1 --device host -o one.npy --force");
+    let apart = off(&folder.read("part.npy").index_axis(Axis(0), 1).to_owned(), &folder.read("one.npy")).0;
+    assert!(apart < 0.1, "{apart}");
+    // What is not for it is refused.
+    folder.misused("recon scan.h5 --repetition all --time --traj traj.npy -o z.npy", "as they were acquired");
+    folder
+        .refused("recon scan.h5 --repetition all --time --traj-units rad -o z.npy --device host", "told by its header");
+}

@@ -58,6 +58,12 @@ fn wrong_regularisers_are_refused() {
     folder.misused(&format!("{args} --reg tv --wavelet db2"), "--wavelet is for --reg l1-wavelet");
     folder.misused(&format!("{args} --reg tv --block 4"), "--block is for --reg llr");
     folder.misused(&format!("{args} --reg l1-wavelet --wavelet bior4.4"), "not orthogonal");
+    let series = "recon series.npy --time --maps maps.npy -o x.npy --device host";
+    for option in ["--block", "--levels", "--cycle-spin"] {
+        for number in ["0", "-3", "2.5"] {
+            folder.misused(&format!("{series} --reg llr {option} {number}"), "expected a whole number from 1 on");
+        }
+    }
     let out = folder.run(&format!("{args} --reg tv --solver fista"));
     assert!(out.code == 1 && out.stderr.contains("use admm or pdhg"), "{}", out.stderr);
 }
@@ -81,7 +87,10 @@ fn a_series_has_an_image_for_each_frame() {
     let folder = Folder::new();
     series(&folder);
     let args = "recon series.npy --time --maps maps.npy --device host --force";
-    folder.json(&format!("{args} --lambda 0.01 -o frames.npy"));
+    let facts = folder.json(&format!("{args} --lambda 0.01 -o frames.npy"));
+    assert_eq!(facts["image"], serde_json::json!([48, 40]));
+    let text = folder.good(&format!("{args} --lambda 0.01 -o frames.npy"));
+    assert!(text.lines().any(|line| line.starts_with("image") && line.contains("2 frames of 48 x 40")), "{text}");
     let frames = folder.read("frames.npy");
     folder.json("recon kspace.npy --maps maps.npy --lambda 0.01 --device host -o one.npy");
     let one = folder.read("one.npy");
@@ -116,6 +125,17 @@ fn wrong_series_are_refused() {
     ] {
         folder.refused(&format!("{args} -o x.npy --device host"), says);
     }
+    let llr = "recon series.npy --time --maps maps.npy --reg llr:0.01 --tol 1e-2 --device host";
+    folder.refused(
+        &format!("{llr} --block 500 -o x.npy"),
+        "--block 500 is more than the image has, [48, 40]; expected 1 to 48",
+    );
+    folder.json(&format!("{llr} --block 48 -o whole.npy"));
+    for option in ["--repetition all", "--slice 1", "--phase 0:2"] {
+        let says = "chooses frames of a scan (.h5, .mrd); those of an array, series.npy, are along its first axis";
+        folder.misused(&format!("recon series.npy --time --maps maps.npy {option} -o x.npy"), says);
+    }
+    folder.misused("recon series.npy --time --traj t.npy --gridding-only -o x.npy", "--gridding-only is for one image");
     // Without a word of time they are images of their own.
     folder.warned("recon series.npy --maps maps.npy -o own.npy --device host", "of frames --time");
     let out = folder.run("recon series.npy --time --maps maps.npy --subspace mask.npy -o x.npy --device host");

@@ -186,9 +186,23 @@ fn without_a_whole_centre_the_noise_sets_the_weight() {
     };
     let (usual, large) = (error(""), error("--lambda 0.01"));
     assert!(usual.1 < 2e-3 && usual.0 < 0.8 * large.0, "{usual:?} {large:?}");
-    // With one, nothing changes.
-    let whole = folder.scan();
-    assert!(whole.mask.sum() > 0.0);
-    let facts = folder.json(&format!("recon kspace.npy -o x.npy {REST}"));
-    assert_eq!(facts["lambda"], 0.01);
+    // With one likewise: folding of much undersampling with little noise is hindered by 0.01, much noise asks for that.
+    let error = |noise: f64, args: &str| {
+        let options = ScanOptions::default().ny(64).nx(48).coils(6).acceleration(4).noise(noise);
+        let scan = linops::app::scan(&options).unwrap();
+        folder.complex("k.npy", &scan.kspace);
+        let facts = folder.json(&format!("recon k.npy --maps maps64.npy -o x.npy {REST} {args}"));
+        (distance(&folder.read("x.npy"), &scan.reference.into_dyn()), facts)
+    };
+    let options = ScanOptions::default().ny(64).nx(48).coils(6);
+    folder.complex("maps64.npy", &linops::app::scan(&options).unwrap().maps);
+    let scale = folder.read("maps64.npy").map_axis(ndarray::Axis(0), |c| c.iter().map(|v| v.norm_sqr()).sum::<f32>());
+    let most = f64::from(scale.iter().fold(0.0f32, |m, v| m.max(*v)) * 0.01);
+    let ((usual, facts), (large, _)) = (error(5e-4, ""), error(5e-4, &format!("--lambda {most}")));
+    assert!(usual < 0.8 * large, "{usual} {large}");
+    assert!(facts["lambda"].as_f64().unwrap() < 0.05 * most && facts["lambda_from"] == "by the noise", "{facts}");
+    let (_, facts) = error(0.1, "");
+    assert!((facts["lambda"].as_f64().unwrap() / most - 1.0).abs() < 1e-3, "{facts} {most}");
+    let (_, facts) = error(0.1, "--lambda 0.01");
+    assert_eq!((&facts["lambda"], &facts["lambda_from"]), (&serde_json::json!(0.01), &serde_json::json!("given")));
 }

@@ -67,6 +67,19 @@ impl Args {
         counters.into_iter().flatten().any(Pick::is_stack)
     }
 
+    /// A choice of images, if one was given.
+    pub fn frames(&self) -> Option<&'static str> {
+        let all = [
+            ("--slice", &self.slice),
+            ("--repetition", &self.repetition),
+            ("--contrast", &self.contrast),
+            ("--set", &self.set),
+            ("--phase", &self.phase),
+            ("--average", &self.average),
+        ];
+        all.into_iter().find(|(_, given)| given.is_some()).map(|(name, _)| name)
+    }
+
     /// An option that is only for scans, if one was given.
     pub fn of_scans(&self) -> Option<&'static str> {
         let all =

@@ -1,9 +1,10 @@
-//! The frames of a series that a scan holds as its repetitions, phases, contrasts or sets.
+//! The frames of a series that a scan holds as its repetitions, phases, contrasts or sets: on a grid here, along trajectories in `sampled`.
 
 use super::grid::nonzero;
-use super::maps::Maps;
+use super::maps::{Maps, Shading};
 use super::report::Job;
-use super::series::Frames;
+use super::sampled::{self, Frame};
+use super::series::{Frames, weights};
 use crate::cli::common::expect_bytes;
 use crate::cli::grids::read_maps;
 use crate::cli::kspace::{Input, Inputs, Kspace, finite, not_acquired, read_inputs};
@@ -18,17 +19,15 @@ pub(super) const ACQUIRED: &str =
     "--time of a scan takes its frames as they were acquired; leave --traj and --mask out";
 
 /// What a frame is on, and its values (coil, ky, kx).
-struct Frame {
+struct Grid {
     kspace: ArrayD<Complex32>,
     mask: ArrayD<f32>,
 }
 
-/// Reads the frames of a scan on a grid: pre-whitened and cut as its single images are, with the maps that a file gives or that all
-/// frames together show.
+/// Reads the frames of a scan: pre-whitened and cut as its single images are, with the maps that a file gives or that all frames together
+/// show.
 pub(super) fn of_scan(job: &Job) -> Result<Frames> {
     let (args, path) = (job.args, &job.args.file);
-    args.noncartesian.expect_none(path)?;
-    args.units.expect_none(path)?;
     if args.mask.is_some() || args.noncartesian.traj.is_some() {
         return Err(Error::file(path, ACQUIRED));
     }
@@ -50,30 +49,55 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
         return Err(Error::file(path, "slices are no frames of a series; choose one by --slice"));
     }
     let asked = images.len();
+    let (mut grids, mut samples) = (Vec::new(), Vec::new());
+    for image in images.into_iter().flatten() {
+        match image {
+            Input::Grid(kspace) => grids.push(*kspace),
+            Input::Samples(frame) => samples.push(Frame::new(job, *frame)?),
+        }
+    }
+    let said = |left: usize| {
+        if left > 0 && left < asked {
+            let lost = count_of(asked - left, "frame");
+            job.warnings.say(format!("{lost} of {asked} without data: the series has the other {left}"));
+        }
+    };
+    match (grids.is_empty(), samples.is_empty()) {
+        (true, false) => {
+            samples.retain(|frame| !frame.is_empty());
+            said(samples.len());
+            sampled::of_scan(job, samples, axis)
+        }
+        (false, true) => of_grids(job, grids, axis, said),
+        (false, false) => {
+            Err(Error::file(path, "some frames are on a grid and others along trajectories; choose those of one kind"))
+        }
+        (true, true) => Err(Error::file(path, NONE)),
+    }
+}
+
+/// What is wrong where nothing of a scan is left.
+const NONE: &str = "none of the images that are asked for is in the file";
+
+/// Frames on a grid.
+fn of_grids(job: &Job, grids: Vec<Kspace>, axis: &str, said: impl Fn(usize)) -> Result<Frames> {
+    let (args, path) = (job.args, &job.args.file);
+    args.noncartesian.expect_none(path)?;
+    args.units.expect_none(path)?;
     let mut kept: Option<Kspace> = None;
     let (mut frames, mut reference) = (Vec::new(), None);
-    for image in images {
-        let Some(image) = image else { continue };
-        let Input::Grid(mut kspace) = image else {
-            let message = "the frames lie along trajectories; a series of those is read from .npy, with --traj";
-            return Err(Error::file(path, message));
-        };
+    for mut kspace in grids {
         if reference.is_none() {
             reference = kspace.reference(path, args.allow_nan)?;
         }
         let frame = frame(job, &mut kspace)?;
         if frame.mask.iter().any(|m| *m != 0.0) {
             frames.push(frame);
-            kept.get_or_insert(*kspace);
+            kept.get_or_insert(kspace);
         }
     }
-    let (Some(first), Some(own)) = (frames.first(), &mut kept) else {
-        return Err(Error::file(path, "none of the images that are asked for is in the file"));
-    };
-    if frames.len() < asked {
-        let lost = count_of(asked - frames.len(), "frame");
-        job.warnings.say(format!("{lost} of {asked} without data: the series has the other {}", frames.len()));
-    }
+    let (Some(first), Some(own)) = (frames.first(), &mut kept) else { return Err(Error::file(path, NONE)) };
+    said(frames.len());
     let extents = first.kspace.shape().to_vec();
     let [coils, ny, nx] = *extents.as_slice() else {
         return Err(Error::file(path, format!("its frames are volumes of {extents:?}; a series is of slices")));
@@ -120,19 +144,20 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
         ("mask", format!("{sampled} of {} locations, as acquired", masks.len())),
         ("maps", maps.from.clone()),
     ];
-    let (info, shading) = (own.info.clone(), maps.shading);
-    Ok(Frames { kspace, series, axes: "Ny Nx", facts, info, shading })
+    let even = if matches!(maps.shading, Some(Shading::Even(_))) { series.scale() } else { 1.0 };
+    let (info, shading, weights) = (own.info.clone(), maps.shading, weights(&kspace, &masks));
+    Ok(Frames { kspace, series, axes: "Ny Nx", facts, weights, even, info, shading })
 }
 
 /// One frame, without what is not finite.
-fn frame(job: &Job, kspace: &mut Kspace) -> Result<Frame> {
+fn frame(job: &Job, kspace: &mut Kspace) -> Result<Grid> {
     let names = kspace.names();
     let bad = finite(&job.args.file, &mut kspace.values, &names, job.args.allow_nan)?;
     not_acquired(&mut kspace.values, &bad);
     let values = std::mem::replace(&mut kspace.values, ArrayD::zeros(IxDyn(&[0])));
     let mut mask = kspace.sampled.take().unwrap_or_else(|| nonzero(&values));
     bad.iter().for_each(|at| mask[&at[1..]] = 0.0);
-    Ok(Frame { kspace: values, mask })
+    Ok(Grid { kspace: values, mask })
 }
 
 impl Frames {

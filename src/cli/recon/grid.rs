@@ -6,17 +6,18 @@ use super::geometry;
 use super::maps::Maps;
 use super::report::{Job, percent, warn_of_lambda};
 use super::warnings::Warnings;
+use super::weight::Usual;
 use crate::cli::grids::{read_maps, read_mask};
 use crate::cli::input::is_bart;
 use crate::cli::kspace::{Kspace, finite};
 use crate::cli::printer::count_of;
 use linops::app::coils::coil_images;
 use linops::app::maps_doubt::{better_maps, energy_outside};
-use linops::app::{Cartesian, signal_to_noise};
+use linops::app::{Cartesian, noise_weight};
 use linops::io::ScanInfo;
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
 
@@ -66,15 +67,12 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
             Ok(found)
         });
     }
-    let usual = usual_weight(&problem, options.lambda);
-    let lambda = args.lambda.unwrap_or(match args.maps {
-        // Whitened maps are even in the mean.
-        Some(_) if problem.info.as_ref().is_some_and(|info| info.whitening.is_some()) => usual,
-        Some(_) => usual * model.scale(),
-        None => usual, // estimated maps are normalised
+    let (lambda, why) = args.lambda_or(|| {
+        let usual = Usual::of(noise_weight(kspace.view(), problem.mask.view()));
+        let whitened = problem.info.as_ref().is_some_and(|info| info.whitening.is_some());
+        // Estimated maps are normalised, whitened ones even in the mean.
+        if args.maps.is_some() && !whitened { usual.times(model.scale()) } else { usual }
     });
-    let by_noise = args.lambda.is_none() && usual != options.lambda;
-    let why = if by_noise { "default, by the noise, as no centre is acquired whole" } else { "" };
     warn_of_lambda(lambda, model.scale(), warnings);
     job.solve(options.lambda(lambda), why, &dims, facts, |options| {
         let mut found = model.solve(kspace, options, device)?;
@@ -88,27 +86,6 @@ impl Problem {
         if let Some(shading) = &self.maps.shading {
             shading.shade(image);
         }
-    }
-}
-
-/// λ relative to the scale of the model, of which `most` is the usual one. Where the centre of k-space was not acquired whole, all of
-/// the image is unfolded, which that would hinder: then it is what the noise asks for.
-fn usual_weight(problem: &Problem, most: f32) -> f32 {
-    /// What inexact maps ask for without any noise.
-    const LEAST: f64 = 1e-4;
-    /// On either side of the centre.
-    const HALF: usize = 3;
-    let mut centre = problem.mask.view();
-    for axis in 0..centre.ndim() {
-        let n = centre.len_of(Axis(axis));
-        centre.slice_axis_inplace(Axis(axis), Slice::from((n / 2).saturating_sub(HALF)..(n / 2 + HALF).min(n)));
-    }
-    if centre.iter().all(|m| *m != 0.0) {
-        return most;
-    }
-    match signal_to_noise(problem.kspace.view(), problem.mask.view()) {
-        Some(snr) => ((1.0 / (snr * snr)).max(LEAST) as f32).min(most),
-        None => most,
     }
 }
 

@@ -1,10 +1,12 @@
 //! The extents of an image: as an argument, and as the header of a scan asks for them.
 
+use super::field::Encoded;
 use crate::cli::samples::Samples;
 use linops::app::noncartesian::fitting_matrix;
 use linops::io::ScanInfo;
 use linops::{Error, Result};
 use ndarray::Axis;
+use std::path::Path;
 
 /// One extent for all axes, or one each.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +48,31 @@ pub fn matrix(text: &str) -> Result<Matrix, String> {
     let extents: Option<Vec<usize>> = text.split(['x', ',']).map(|n| n.parse().ok().filter(|n| *n > 0)).collect();
     let extents = extents.filter(|e| (1..=3).contains(&e.len()));
     extents.map(Matrix).ok_or_else(|| "expected 1 to 3 extents from 1 on, such as 256, 256x192 or 64x256x256".into())
+}
+
+/// The extents of the image of a scan by the maps that are given, (path, pixels), or else as `asked`, and whether the maps are of its
+/// encoded field of view; `None` where neither says.
+pub(super) fn of_maps_or_asked(
+    samples: &Samples,
+    encoded: Option<&Encoded>,
+    maps: Option<(&Path, &[usize])>,
+    asked: Option<&[usize]>,
+) -> Result<(Option<Vec<usize>>, bool)> {
+    let Some((path, pixels)) = maps else { return Ok((asked.map(<[usize]>::to_vec), false)) };
+    let of_encoded = encoded.map(|encoded| encoded.image_of_maps(samples, pixels, asked)).transpose()?.flatten();
+    let (is_encoded, image) = (of_encoded.is_some(), of_encoded.unwrap_or_else(|| pixels.to_vec()));
+    expect_asked(path, pixels, &image, asked)?;
+    Ok((Some(image), is_encoded))
+}
+
+/// Refuses coil maps of so many pixels, which make an image of other extents than `asked`.
+pub(super) fn expect_asked(path: &Path, pixels: &[usize], image: &[usize], asked: Option<&[usize]>) -> Result<()> {
+    match asked.filter(|asked| *asked != image) {
+        Some(asked) => {
+            Err(Error::file(path, format!("coil maps of {pixels:?} pixels, but --matrix asks for {asked:?}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The extents that the header of a scan asks for, where the trajectory (in cycles per field of view of the image) fits them; else

@@ -5,9 +5,10 @@ use super::field::{Encoded, Scales, expect_size, too_large, widen};
 use super::geometry::{self, by};
 use super::inside::Inside;
 use super::maps::{Shading, evened};
-use super::matrix::{Matrix, header_matrix, matrix};
+use super::matrix::{Matrix, header_matrix, matrix, of_maps_or_asked};
 use super::report::{Job, percent, warn_of_lambda};
 use super::warnings::Warnings;
+use super::weight::Usual;
 use super::{ESTIMATING, default_mark};
 use crate::cli::centre::padded;
 use crate::cli::coil_maps;
@@ -198,7 +199,7 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                 (Some(Shading::Even(_)), Some(maps)) => strongest(maps) / more(problem.image.as_deref(), matrix),
                 _ => 1.0,
             };
-            let lambda = args.lambda.unwrap_or(options.lambda * model.scale() / even);
+            let (lambda, why) = args.lambda_or(|| Usual::default().times(model.scale() / even));
             warn_of_lambda(lambda, model.scale(), warnings);
             for normal in normals {
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
@@ -214,7 +215,7 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                     Ok(found)
                 });
             }
-            job.solve(options.lambda(lambda), "", dims, facts, |options| {
+            job.solve(options.lambda(lambda), why, dims, facts, |options| {
                 let mut found = model.solve(kspace, options, device)?;
                 problem.shade(&mut found.image);
                 Ok(found)
@@ -263,20 +264,11 @@ fn prepare(job: &Job, mut samples: Samples) -> Result<Problem> {
     const MOST: f64 = (1 << 20) as f64;
     let smaller = asked.is_some() && samples.trajectory.iter().all(|k| k.abs() <= MOST);
     let of_maps = maps.as_ref().map(|(_, maps)| maps.shape()[1..].to_vec());
-    let encoded_maps = match (&encoded, &of_maps) {
-        (Some(encoded), Some(pixels)) => encoded.image_of_maps(&samples, pixels, asked.as_deref())?,
-        _ => None,
-    };
-    let image_of_maps = encoded_maps.clone().or_else(|| of_maps.clone());
-    let mut matrix = match (&maps, image_of_maps, &asked) {
-        (Some((path, _)), Some(image), Some(asked)) if image != *asked => {
-            let pixels = of_maps.as_deref().unwrap_or_default();
-            let message = format!("coil maps of {pixels:?} pixels, but --matrix asks for {asked:?}");
-            return Err(Error::file(path, message));
-        }
-        (_, Some(image), _) => image,
-        (_, None, Some(asked)) => asked.clone(),
-        (_, None, None) => {
+    let given = args.maps.as_deref().zip(of_maps.as_deref());
+    let (told, of_encoded) = of_maps_or_asked(&samples, encoded.as_ref(), given, asked.as_deref())?;
+    let mut matrix = match told {
+        Some(matrix) => matrix,
+        None => {
             if samples.info.is_none() || own.traj.is_some() {
                 args.units.expect_steps(&samples.trajectory, &samples.units).map_err(in_trajectory)?;
             }
@@ -325,7 +317,7 @@ fn prepare(job: &Job, mut samples: Samples) -> Result<Problem> {
     let solves = args.solves_samples() && bad.is_empty();
     let needs = |encoded: &Encoded| known_to_need.map_or_else(|| encoded.is_needed(&samples, device), Ok);
     let whole = match (&encoded, &of_maps) {
-        (Some(_), Some(pixels)) if encoded_maps.is_some() => Some((pixels.clone(), "the maps are of that")),
+        (Some(_), Some(pixels)) if of_encoded => Some((pixels.clone(), "the maps are of that")),
         (Some(encoded), _) if solves && needs(encoded)? => {
             let whole = encoded.matrix(&matrix);
             let outside = "what lies outside folds into the image";
@@ -462,13 +454,13 @@ fn image_dims(d: usize) -> &'static str {
 }
 
 /// How many times the pixels of the image those of the solve are.
-fn more(image: Option<&[usize]>, matrix: &[usize]) -> f32 {
+pub(super) fn more(image: Option<&[usize]>, matrix: &[usize]) -> f32 {
     let count = |extents: &[usize]| extents.iter().map(|n| *n as f32).product::<f32>();
     image.map_or(1.0, |image| count(matrix) / count(image))
 }
 
 /// The largest sum of squares over the coils (coil, image…).
-fn strongest(maps: &ArrayD<Complex32>) -> f32 {
+pub(super) fn strongest(maps: &ArrayD<Complex32>) -> f32 {
     maps.map_axis(Axis(0), |coils| coils.iter().map(|v| v.norm_sqr()).sum::<f32>()).fold(0.0, |m, v| m.max(*v))
 }
 

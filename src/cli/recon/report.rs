@@ -141,7 +141,7 @@ impl<'a> Job<'a> {
     }
 
     /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem, `why`
-    /// where λ comes from that is not the usual one.
+    /// where a default λ comes from that is not the usual one.
     pub(super) fn solve<D: Dimension>(
         self,
         options: SolveOptions,
@@ -151,13 +151,22 @@ impl<'a> Job<'a> {
         solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
     ) -> Result<u8> {
         let SolveOptions { lambda, iterations, tol, .. } = options;
+        let from = match (self.args.lambda, why) {
+            (Some(_), _) => "given",
+            (None, "") => "default",
+            (None, why) => why,
+        };
         let Job { args, target, device, printer, warnings, finish, doubt, scan, .. } = self;
         printer.field(
             "lambda",
             format_args!(
                 "{}{}, at most {iterations}{} iterations, tol {}{}; on {}",
                 short(lambda),
-                if why.is_empty() { default_mark(args.lambda.is_some()).to_string() } else { format!(" ({why})") },
+                if why.is_empty() {
+                    default_mark(args.lambda.is_some()).to_string()
+                } else {
+                    format!(" (default, {why})")
+                },
                 default_mark(args.iterations.is_some()),
                 short(tol),
                 default_mark(args.tol.is_some()),
@@ -187,6 +196,7 @@ impl<'a> Job<'a> {
         facts.insert("shown".into(), written.facts);
         facts.extend([
             ("lambda".into(), json!(decimal(lambda))),
+            ("lambda_from".into(), json!(from)),
             ("tol".into(), json!(decimal(tol))),
             ("max_iterations".into(), json!(iterations)),
             ("iterations".into(), json!(result.iterations)),

@@ -1,17 +1,18 @@
 //! `--time`: a series of frames, each from its own samples, with a subspace where one is given.
 
+use super::ESTIMATING;
 use super::frames;
+use super::geometry::{self, by};
 use super::maps::Shading;
 use super::report::{Job, warn_of_lambda};
-use super::{ESTIMATING, density::Density};
+use super::sampled;
+use super::weight::Usual;
 use crate::cli::input::{is_bart, read};
 use crate::cli::kspace::{complex, exact, finite};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
-use crate::cli::samples::read_trajectory;
-use linops::app::noncartesian::fitting_matrix;
 use linops::app::series::Series;
-use linops::app::{calibrate_maps, estimate_maps};
+use linops::app::{estimate_maps, noise_weight};
 use linops::io::{Format, Reader, ScanInfo};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
@@ -28,6 +29,10 @@ pub(super) struct Frames {
     /// Dims of a frame.
     pub axes: &'static str,
     pub facts: Vec<(&'static str, String)>,
+    /// The λ that the noise of each frame asks for; none along trajectories.
+    pub weights: Vec<Option<f32>>,
+    /// What the scale of the model is beside that of maps that are 1 in the mean, where they were made so.
+    pub even: f32,
     /// Of a scan.
     pub info: Option<ScanInfo>,
     pub shading: Option<Shading>,
@@ -43,20 +48,29 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     let mut json_facts =
         Map::from_iter([("device".into(), json!(device.name())), ("lanes".into(), json!(args.common.lanes()))]);
     for (name, value) in &frames.facts {
-        printer.field(name, value);
         json_facts.insert(name.replace('-', "_"), json!(value));
     }
-    let mut front = "T";
+    let (mut front, mut images, mut subspace) = ("T", "frame", None);
     if let Some(path) = &args.subspace {
         let basis = with_rank::<_, Ix2>(path, read(path)?.into_complex(), "the basis", "(time, coefficient)")?;
-        printer.field("subspace", format_args!("{} of {}", count_of(basis.ncols(), "coefficient"), path.display()));
+        subspace = Some(format!("{} of {}", count_of(basis.ncols(), "coefficient"), path.display()));
         series = series.with_subspace(basis.view()).map_err(|e| Error::file(path, e.to_string()))?;
-        front = "B";
+        (front, images) = ("B", "coefficient");
     }
     let extents = series.linop().input()?.extents().to_vec();
     job.expect_start(&extents)?;
+    args.regularise.expect_blocks(&extents[1..])?;
     args.finishing.on_grid(&mut job.finish, &extents[1..], frames.info.as_ref())?;
     let dims = format!("{front} {}", frames.axes);
+    let (pixels, image) = (job.finish.pixels(), job.finish.kept());
+    let said = frames.info.as_ref().map_or_else(|| by(&image), |info| geometry::said(info, &pixels, &image));
+    let said = format!("{} of {said}{}", count_of(extents[0], images), job.finish.said());
+    let first = frames.facts.iter().take(1).map(|(name, value)| (*name, value));
+    let image_line = [("image", &said)].into_iter().chain(subspace.iter().map(|said| ("subspace", said)));
+    let rest = frames.facts.iter().skip(1).map(|(name, value)| (*name, value));
+    first.chain(image_line).chain(rest).for_each(|(name, value)| printer.field(name, value));
+    json_facts.extend(geometry::facts(frames.info.as_ref(), &pixels, &image));
+    json_facts.insert("image".into(), json!(image));
     let kspace = frames.kspace.view();
     job.scan.clone_from(&frames.info);
     if args.regularise.is_asked() {
@@ -69,9 +83,9 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
             Ok(found)
         });
     }
-    let lambda = args.lambda.unwrap_or(options.lambda * series.scale());
+    let (lambda, why) = args.lambda_or(|| Usual::of_frames(&frames.weights).times(series.scale() / frames.even));
     warn_of_lambda(lambda, series.scale(), warnings);
-    job.solve(options.lambda(lambda), "", &dims, json_facts, |o| {
+    job.solve(options.lambda(lambda), why, &dims, json_facts, |o| {
         let mut found = series.solve(kspace, o, device)?;
         frames.shade(&mut found.image);
         Ok(found)
@@ -88,14 +102,14 @@ fn of_arrays(job: &Job) -> Result<Frames> {
         ));
     }
     let mut kspace = complex(&args.file, read(&args.file)?)?;
+    if args.noncartesian.traj.is_some() {
+        return sampled::of_array(job, kspace);
+    }
     let bad = finite(&args.file, &mut kspace, &["time", "coil"], args.allow_nan)?;
     if !bad.is_empty() {
         printer.field("", format_args!("{} NaN or infinite, set to 0", count_of(bad.len(), "value")));
     }
-    match &args.noncartesian.traj {
-        Some(_) => samples(job, kspace),
-        None => grid(job, with_rank(&args.file, kspace, "k-space", "(time, coil, ky, kx)")?),
-    }
+    grid(job, with_rank(&args.file, kspace, "k-space", "(time, coil, ky, kx)")?)
 }
 
 /// Frames on a grid.
@@ -141,92 +155,14 @@ fn grid(job: &Job, kspace: Array<Complex32, Ix4>) -> Result<Frames> {
     ];
     let series = Series::cartesian(maps.view(), masks.view())?;
     let kspace = (&kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1))).into_dyn();
-    Ok(Frames { kspace, series, axes: "Ny Nx", facts, info: None, shading: None })
+    let weights = weights(&kspace, &masks);
+    Ok(Frames { kspace, series, axes: "Ny Nx", facts, weights, even: 1.0, info: None, shading: None })
 }
 
-/// Frames along trajectories (time, …, D).
-fn samples(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
-    let (args, device) = (job.args, job.device);
-    let own = &args.noncartesian;
-    let Some(file) = args.trajectory() else { return Err(Error::Value("no trajectory; give --traj".into())) };
-    let path = file.path;
-    let (mut trajectory, mut units) = read_trajectory(&file, &mut Vec::new())?;
-    let d = trajectory.shape().last().copied().unwrap_or(0);
-    let frames = kspace.shape().first().copied().unwrap_or(0);
-    let fits = trajectory.ndim() >= 3
-        && (1..=3).contains(&d)
-        && kspace.ndim() == trajectory.ndim()
-        && trajectory.shape()[0] == frames
-        && trajectory.shape()[1..trajectory.ndim() - 1] == kspace.shape()[2..];
-    if !fits {
-        let message = format!(
-            "a trajectory of {:?} for k-space of {:?}; expected (time, …, D) and (time, coil, …)",
-            trajectory.shape(),
-            kspace.shape()
-        );
-        return Err(Error::file(path, message));
-    }
-    let to_cycles = |trajectory: &mut ArrayD<f64>, units: &mut String, matrix: Option<&[usize]>| {
-        let done = args.units.to_cycles(trajectory, units, matrix, job.warnings);
-        done.map_err(|e| Error::file(path, e.to_string()))
-    };
-    let matrix = match (own.matrix_for(d)?, &args.maps) {
-        (Some(matrix), _) => matrix,
-        (None, Some(maps)) => read(maps)?.shape()[1..].to_vec(),
-        (None, None) => {
-            to_cycles(&mut trajectory, &mut units, None)?;
-            args.units.expect_steps(&trajectory, &units).map_err(|e| Error::file(path, e.to_string()))?;
-            fitting_matrix(trajectory.view()).map_err(|e| Error::file(path, e.to_string()))?
-        }
-    };
-    if own.matrix_for(d)?.is_some() || args.maps.is_some() {
-        to_cycles(&mut trajectory, &mut units, Some(&matrix))?;
-    }
-    args.units.warn_of_reach(&trajectory, &matrix, job.warnings);
-    let method = own.dcf();
-    let density = match &method {
-        Density::File(_) => method.weights(trajectory.view(), &matrix, device)?,
-        _ => {
-            let each = trajectory.axis_iter(Axis(0)).map(|k| method.weights(k, &matrix, device));
-            let each = each.collect::<Result<Vec<_>>>()?;
-            let views: Vec<_> = each.iter().map(|w| w.view()).collect();
-            ndarray::stack(Axis(0), &views).map_err(|e| Error::Shape(e.to_string()))?
-        }
-    };
-    let coils = kspace.shape()[1];
-    let maps = match &args.maps {
-        Some(file) => read(file)?.into_complex(),
-        None if coils == 1 => ArrayD::from_elem([&[1], matrix.as_slice()].concat(), Complex32::from(1.0)),
-        None => {
-            // All frames as one scan: (coil, time, …).
-            let mut order: Vec<usize> = (0..kspace.ndim()).collect();
-            order.swap(0, 1);
-            let one = kspace.view().permuted_axes(IxDyn(&order)).as_standard_layout().into_owned();
-            let weights = density.mapv(|w| w / frames as f64);
-            let wait = progress::spinner("estimating coil maps");
-            let found = calibrate_maps(one.view(), trajectory.view(), weights.view(), &matrix, own.nufft(), device);
-            wait.finish_and_clear();
-            found.map_err(|e| e.at(ESTIMATING))?.maps.into_dyn()
-        }
-    };
-    let sizes: Vec<String> = matrix.iter().map(ToString::to_string).collect();
-    let facts = vec![
-        (
-            "k-space",
-            format!(
-                "{}, {}, {} samples each",
-                count_of(frames, "frame"),
-                count_of(coils, "coil"),
-                trajectory.len() / d / frames
-            ),
-        ),
-        ("image", sizes.join(" x ")),
-        ("dcf", method.describe()),
-        ("maps", maps_from(job, "from all frames")),
-    ];
-    let series = Series::samples(maps.view(), trajectory.view(), density.view(), own.nufft())?;
-    let axes = ["Nx", "Ny Nx", "Nz Ny Nx"][d - 1];
-    Ok(Frames { kspace, series, axes, facts, info: None, shading: None })
+/// What the noise of each frame asks for, (time, coil, ky, kx), by its mask (time, ky, kx).
+pub(super) fn weights(kspace: &ArrayD<Complex32>, masks: &Array<f32, Ix3>) -> Vec<Option<f32>> {
+    let frames = kspace.outer_iter().zip(masks.outer_iter());
+    frames.map(|(frame, mask)| noise_weight(frame, mask.into_dyn())).collect()
 }
 
 fn maps_from(job: &Job, estimated: &str) -> String {

@@ -1,0 +1,133 @@
+//! The frames of a series whose samples lie along trajectories, each along its own.
+
+use super::along::Along;
+use super::field::{Encoded, any_needs_encoded, expect_size, too_large, widen};
+use super::matrix::{expect_asked, header_matrix, of_maps_or_asked};
+use super::report::Job;
+use super::series::Frames;
+use crate::cli::kspace::finite;
+use crate::cli::samples::{Samples, read_image_maps, read_trajectory};
+use linops::app::noncartesian::fitting_matrix;
+use linops::{Error, Result};
+use ndarray::{ArrayD, Axis};
+use num_complex::Complex32;
+
+/// A frame, and which of its samples do not count.
+pub(super) struct Frame {
+    pub samples: Samples,
+    /// Places (…) of what is not finite.
+    pub bad: Vec<Vec<usize>>,
+}
+
+impl Frame {
+    /// Of samples (coil, …), refusing what is not finite unless that is allowed.
+    pub fn new(job: &Job, mut samples: Samples) -> Result<Frame> {
+        let bad = finite(&job.args.file, &mut samples.values, &["coil"], job.args.allow_nan)?;
+        Ok(Frame { samples, bad: bad.into_iter().map(|at| at[1..].to_vec()).collect() })
+    }
+
+    /// Whether nothing of it counts.
+    pub fn is_empty(&self) -> bool {
+        self.samples.values.iter().all(|v| *v == Complex32::default())
+    }
+}
+
+/// Frames (time, coil, …) of an array, along trajectories (time, …, D).
+pub(super) fn of_array(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
+    let args = job.args;
+    let own = &args.noncartesian;
+    let Some(file) = args.trajectory() else { return Err(Error::Value("no trajectory; give --traj".into())) };
+    let path = file.path;
+    let (mut trajectory, mut units) = read_trajectory(&file, &mut Vec::new())?;
+    let d = trajectory.shape().last().copied().unwrap_or(0);
+    let count = kspace.shape().first().copied().unwrap_or(0);
+    let fits = trajectory.ndim() >= 3
+        && (1..=3).contains(&d)
+        && kspace.ndim() == trajectory.ndim()
+        && trajectory.shape()[0] == count
+        && trajectory.shape()[1..trajectory.ndim() - 1] == kspace.shape()[2..];
+    if !fits {
+        let message = format!(
+            "a trajectory of {:?} for k-space of {:?}; expected (time, …, D) and (time, coil, …)",
+            trajectory.shape(),
+            kspace.shape()
+        );
+        return Err(Error::file(path, message));
+    }
+    let in_trajectory = |e: Error| Error::file(path, e.to_string());
+    let maps = args.maps.as_ref().map(|maps| read_image_maps(maps, kspace.shape()[1], d, None)).transpose()?;
+    let asked = own.matrix_for(d)?;
+    if let (Some(file), Some(maps)) = (&args.maps, &maps) {
+        expect_asked(file, &maps.shape()[1..], &maps.shape()[1..], asked.as_deref())?;
+    }
+    let known = asked.or_else(|| maps.as_ref().map(|maps| maps.shape()[1..].to_vec()));
+    args.units.to_cycles(&mut trajectory, &mut units, known.as_deref(), job.warnings).map_err(in_trajectory)?;
+    let matrix = match known {
+        Some(matrix) => matrix,
+        None => {
+            args.units.expect_steps(&trajectory, &units).map_err(in_trajectory)?;
+            fitting_matrix(trajectory.view()).map_err(in_trajectory)?
+        }
+    };
+    args.units.warn_of_reach(&trajectory, &matrix, job.warnings);
+    let frames = kspace.outer_iter().zip(trajectory.outer_iter()).map(|(values, trajectory)| {
+        let (values, trajectory) = (values.to_owned(), trajectory.to_owned());
+        Frame::new(job, Samples { values, trajectory, units: units.clone(), info: None, notes: Vec::new() })
+    });
+    let frames = frames.collect::<Result<Vec<_>>>()?;
+    Along::new(frames, matrix).model(job, maps, None)
+}
+
+/// Frames of a scan, by one of its counters.
+pub(super) fn of_scan(job: &Job, frames: Vec<Frame>, axis: &str) -> Result<Frames> {
+    let (args, path) = (job.args, &job.args.file);
+    args.units.expect_own(path)?;
+    let Some(first) = frames.first() else { return Err(Error::file(path, "no frame has data")) };
+    let (coils, last) = (first.samples.values.len_of(Axis(0)), Axis(first.samples.trajectory.ndim() - 1));
+    let d = first.samples.trajectory.len_of(last);
+    let kind = |f: &Frame| (f.samples.values.len_of(Axis(0)), f.samples.trajectory.len_of(last));
+    if let Some(other) = frames.iter().map(kind).find(|kind| *kind != (coils, d)) {
+        let message = format!(
+            "its frames are of different kinds: {coils} coils with {d} coordinates for each sample, and {} with {}; choose frames of one \
+             kind",
+            other.0, other.1
+        );
+        return Err(Error::file(path, message));
+    }
+    let maps = args.maps.as_ref().map(|maps| read_image_maps(maps, coils, d, None)).transpose()?;
+    let reach = |f: &Frame| f.samples.trajectory.iter().fold(0.0f64, |r, k| r.max(k.abs()));
+    let Some(widest) = frames.iter().max_by(|a, b| reach(a).total_cmp(&reach(b))) else {
+        return Err(Error::file(path, "no frame has data"));
+    };
+    let (widest, encoded) = (&widest.samples, Encoded::of(&widest.samples));
+    let asked = args.noncartesian.matrix_for(d)?;
+    let given = args.maps.as_deref().zip(maps.as_ref().map(|maps| &maps.shape()[1..]));
+    let (known, of_encoded) = of_maps_or_asked(widest, encoded.as_ref(), given, asked.as_deref())?;
+    let matrix = known.map_or_else(|| header_matrix(widest), Ok).map_err(|e| Error::file(path, e.to_string()))?;
+    expect_size(coils, &matrix)?;
+    args.units.warn_of_reach(&widest.trajectory, &matrix, job.warnings);
+    let sound = frames.iter().all(|frame| frame.bad.is_empty());
+    let needs = || any_needs_encoded(frames.iter().map(|frame| &frame.samples), job.device);
+    let whole = match (&encoded, &maps) {
+        (Some(_), Some(maps)) if of_encoded => Some((maps.shape()[1..].to_vec(), "the maps are of that")),
+        (Some(encoded), None) if sound && needs()? => {
+            let whole = encoded.matrix(&matrix);
+            match expect_size(coils, &whole) {
+                Ok(()) => Some((whole, "the object is larger than the image")),
+                Err(_) => {
+                    job.warnings.say_cause(too_large(&whole));
+                    None
+                }
+            }
+        }
+        _ => None,
+    };
+    let mut along = Along::new(frames, matrix);
+    if let Some((whole, why)) = whole {
+        for frame in &mut along.frames {
+            along.scales = widen(&mut frame.samples, &whole, &along.matrix, why);
+        }
+        along.image = Some(std::mem::replace(&mut along.matrix, whole));
+    }
+    along.model(job, maps, Some(axis))
+}
