@@ -33,6 +33,9 @@ const MORE: usize = 5;
 /// What falls to no less than this part over half of the iterations falls no more.
 const STANDS: f64 = 0.999;
 
+/// A view that is off by so many times the median of all holds a sample that is wrong, and tells nothing.
+const APART: f64 = 5.0;
+
 /// It is looked for up to so many times the iterations that come down to the noise, and a few more.
 const BEYOND: usize = 2;
 
@@ -232,8 +235,9 @@ impl Readings {
     /// that is nearer to the object than the least itself, or than what differs from it view by view. Of two views nobody knows an error.
     fn first(&self) -> Option<usize> {
         let (_, least) = self.least()?;
-        let (count, best) = (least.len() as f64, mean(least));
-        let spread = least.iter().map(|o| (o - best).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+        let (telling, best) = (telling(least), mean(least));
+        let count = telling.len() as f64;
+        let spread = telling.iter().map(|o| (o - best).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
         let error = if count > 2.0 { (spread / count).sqrt() } else { 0.0 };
         self.all.iter().find(|(_, off)| mean(off) <= best + error).map(|(k, _)| *k)
     }
@@ -256,8 +260,18 @@ impl Readings {
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+/// What views are off by, but for those that are off by far more than others.
+fn telling(off: &[f64]) -> Vec<f64> {
+    let mut sorted = off.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get(off.len() / 2).copied().unwrap_or_default();
+    off.iter().copied().filter(|v| v.is_nan() || *v <= APART * median).collect()
+}
+
+/// The mean of what telling views are off by.
+fn mean(off: &[f64]) -> f64 {
+    let telling = telling(off);
+    telling.iter().sum::<f64>() / telling.len() as f64
 }
 
 fn past(best: usize, k: usize) -> bool {
@@ -281,5 +295,18 @@ mod tests {
         assert_eq!(of(&|k| 1.0 / k as f64 + k as f64 / 100.0, 0.04 * 3f64.sqrt()), (Some(20), Some(6)));
         assert_eq!(of(&|k| 1.0 / k as f64, 0.0), (None, None));
         assert_eq!(of(&|_| 0.0, 0.0).1, Some(1));
+    }
+
+    #[test]
+    fn a_view_that_is_wrong_tells_nothing() {
+        let best = |wrong: f64| {
+            let mut readings = Readings::default();
+            let off = |k: usize, view: f64| (1.0 / k as f64 + k as f64 / 100.0) * (1.0 + 0.1 * view);
+            let views = |k: usize| -> Vec<f64> { (0..8).map(|v| off(k, v.into())).chain([wrong * k as f64]).collect() };
+            (1..=100).find(|k| readings.take(*k, views(*k)));
+            readings.best()
+        };
+        assert_eq!(best(1e3), best(1e9));
+        assert!(best(1e3).is_some_and(|k| k > 3), "{:?}", best(1e3));
     }
 }
