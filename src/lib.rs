@@ -83,7 +83,7 @@ pub mod internal {
     #[cfg(feature = "gpu")]
     pub mod queues {
         //! Lanes, below devices.
-        pub use crate::gpu::queues::{LaneOptions, Lanes, SharedBuffer, Ticket};
+        pub use crate::gpu::queues::{LaneOptions, Lanes, MeasuredQueues, SharedBuffer, Ticket, Together, Uses};
     }
     #[cfg(feature = "gpu")]
     pub use crate::convex::kernels as convex_kernels;

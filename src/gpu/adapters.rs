@@ -1,6 +1,7 @@
 //! Which adapters there are, and which one is meant.
 
 use super::queues::{QueuesReport, outlook};
+use super::tuned::measured;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -138,7 +139,7 @@ fn report(label: String, adapter: &wgpu::Adapter) -> AdapterReport {
             ("workgroups per dimension".into(), limits.max_compute_workgroups_per_dimension.into()),
         ],
         features: of_interest.iter().filter(|(_, f)| features.contains(*f)).map(|(n, _)| n.to_string()).collect(),
-        queues: outlook(adapter),
+        queues: outlook(adapter, measured(&adapter.get_info(), None)),
     }
 }
 

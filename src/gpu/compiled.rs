@@ -4,9 +4,10 @@ use super::Gpu;
 use super::buffer::{Block, GpuBuffer, gpu_buffer};
 use super::core::Core;
 use super::pipelines::Pipeline;
+use super::queues::SharedBuffer;
 use super::recorded::{Instance, Recorded, by_several};
 use super::records::Record;
-use super::segments::segments;
+use super::segments::{Segment, segments};
 use crate::access::{Store, ValueId};
 use crate::dim::Shape;
 use crate::error::{Error, Result};
@@ -70,6 +71,9 @@ pub(super) struct Submission {
     pub dispatches: Range<usize>,
     pub reads: Vec<From>,
     pub writes: Vec<From>,
+    /// What it writes parts of while other lanes write the others, and the container that this is the result of.
+    pub parts: Vec<From>,
+    pub region: usize,
     /// What the host does once this is submitted and before the next is: it waits for the values that it reads.
     pub then: Vec<Through>,
 }
@@ -116,7 +120,7 @@ impl CompiledPlan {
     pub fn new(gpu: &Gpu, plan: Plan) -> Result<CompiledPlan> {
         gpu.check()?;
         let core = &gpu.core;
-        let segments = segments(&plan, core.lanes.count());
+        let segments = segments(&plan, core.lanes.count(), core.lanes.shares());
         let drafts = plan.steps.iter().map(|s| s.drafts(&plan)).collect::<Result<Vec<_>>>()?;
         let lanes = segments.iter().flat_map(|s| s.waves.iter().flatten().map(|&step| (s.lane, step)));
         compile(core, lanes.flat_map(|(lane, step)| drafts[step].iter().map(move |d| (lane, d))))?;
@@ -124,7 +128,7 @@ impl CompiledPlan {
         let mut c = Compiler { core, ledger, plan: &plan, words: Vec::new(), dispatches: Vec::new() };
         let mut submissions = Vec::new();
         for segment in segments {
-            c.segment(segment.lane, &segment.waves, &drafts, &mut submissions)?;
+            c.segment(&segment, &drafts, &mut submissions)?;
         }
         let mut words = c.words;
         words.resize(words.len().next_multiple_of(64).max(64), 0);
@@ -165,19 +169,32 @@ impl CompiledPlan {
     pub(super) fn recording(&self) -> Recordable {
         let waits = self.submissions.iter().any(|s| !s.then.is_empty());
         match () {
-            _ if waits || self.submissions.len() > 1 || self.core.lanes.tracked() => Recordable::Not,
+            _ if waits || self.submissions.len() > 1 || !self.on_first_lane() => Recordable::Not,
             _ if by_several(self.dispatches.len()) => Recordable::Apart,
             _ => Recordable::Here,
         }
     }
 
-    /// The command buffers of an apply that is [`Recordable`].
-    pub fn commands(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<Vec<wgpu::CommandBuffer>> {
-        let (input, out) = (self.here(x)?, self.here(y)?);
-        self.leased(gpu.plans.ledger(), |instance| instance.record(self, input, out))
+    /// Whether all of it is for lane 0.
+    pub(super) fn on_first_lane(&self) -> bool {
+        self.submissions.iter().all(|s| s.lane == 0)
     }
 
-    /// Records an apply that is [`Recordable::Here`], in a pass that it leaves open.
+    /// The command buffers of an apply that is [`Recordable`], and its scratch, where lanes ask for what is used.
+    pub fn commands(
+        &self,
+        gpu: &Arc<Gpu>,
+        x: &Tensor,
+        y: &Tensor,
+    ) -> Result<(Vec<wgpu::CommandBuffer>, Vec<SharedBuffer>)> {
+        let (input, out) = (self.here(x)?, self.here(y)?);
+        self.leased(gpu.plans.ledger(), |instance| {
+            let commands = instance.record(self, input, out)?;
+            Ok((commands, instance.scratch()))
+        })
+    }
+
+    /// Records an apply that is [`Recordable::Here`], in a pass that it leaves open; gives its scratch, where lanes ask for it.
     pub fn record_into(
         &self,
         gpu: &Arc<Gpu>,
@@ -185,9 +202,12 @@ impl CompiledPlan {
         y: &Tensor,
         encoder: &mut wgpu::CommandEncoder,
         pass: &mut Option<wgpu::ComputePass<'static>>,
-    ) -> Result<()> {
+    ) -> Result<Vec<SharedBuffer>> {
         let call = (self.here(x)?, self.here(y)?);
-        self.leased(gpu.plans.ledger(), |instance| instance.record_into(self, call, encoder, pass))
+        self.leased(gpu.plans.ledger(), |instance| {
+            instance.record_into(self, call, encoder, pass)?;
+            Ok(instance.scratch())
+        })
     }
 
     /// A copy of what not all lanes see: a caller's own buffer is on lane 0 alone.
@@ -232,16 +252,12 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// The dispatches of a segment, in one submission or, where they take long, several.
-    fn segment(
-        &mut self,
-        lane: usize,
-        waves: &[Vec<usize>],
-        drafts: &[Vec<Draft>],
-        submissions: &mut Vec<Submission>,
-    ) -> Result<()> {
+    fn segment(&mut self, segment: &Segment, drafts: &[Vec<Draft>], submissions: &mut Vec<Submission>) -> Result<()> {
+        let Segment { lane, ref waves, parts } = *segment;
+        let region = parts.map_or(0, |p| p.region);
         let fresh = |at: usize| {
-            let (reads, writes, then) = (vec![From::Params], Vec::new(), Vec::new());
-            Submission { lane, dispatches: at..at, reads, writes, then }
+            let (reads, writes, parts, then) = (vec![From::Params], Vec::new(), Vec::new(), Vec::new());
+            Submission { lane, dispatches: at..at, reads, writes, parts, region, then }
         };
         let mut current = fresh(self.dispatches.len());
         // What this submission has written whole is not read from elsewhere.
@@ -266,8 +282,10 @@ impl Compiler<'_> {
                 // A result that is stored in part, or on top of what it reads, needs what was there.
                 let len = step.kernel.output_len();
                 let partial = step.store != Store::whole(step.store.value, len);
+                // Beside other lanes, it needs only that nobody else stores there.
+                let part = partial && parts.is_some_and(|p| p.value == step.store.value);
                 let mut reads: Vec<From> = step.kernel.loads().iter().map(|l| place(self.plan, l.value)).collect();
-                reads.extend(partial.then(|| dst.clone()));
+                reads.extend((partial && !part).then(|| dst.clone()));
                 let scratch = step.scratch.map(|w| place(self.plan, w));
                 for draft in drafts {
                     bytes += each;
@@ -284,7 +302,8 @@ impl Compiler<'_> {
                     for from in shared.chain(reads.iter().filter(|r| !made.contains(r))) {
                         add(&mut current.reads, from);
                     }
-                    scratch.iter().chain([&dst]).for_each(|w| add(&mut current.writes, w));
+                    scratch.iter().for_each(|w| add(&mut current.writes, w));
+                    add(if part { &mut current.parts } else { &mut current.writes }, &dst);
                     self.dispatches.push(dispatch);
                     current.dispatches.end += 1;
                 }

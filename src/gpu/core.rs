@@ -4,7 +4,7 @@
 use super::groups::Groups;
 use super::pipelines::{Pipeline, Pipelines};
 use super::pool::Pool;
-use super::queues::{Lanes, SharedBuffer};
+use super::queues::{Lanes, SharedBuffer, Uses};
 use super::records::Records;
 use crate::error::Result;
 use crate::kept::Shared;
@@ -55,6 +55,11 @@ impl Core {
         writes: &[&SharedBuffer],
     ) -> Result<()> {
         self.lanes.submit(lane, commands, reads, writes, &[]).map(drop)
+    }
+
+    /// [`submit`](Core::submit) of what may write parts of buffers, beside others.
+    pub fn submit_using(&self, lane: usize, commands: Vec<wgpu::CommandBuffer>, uses: &Uses) -> Result<()> {
+        self.lanes.submit_using(lane, commands, uses, &[]).map(drop)
     }
 
     /// Waits for everything submitted so far.

@@ -7,8 +7,8 @@ use super::driver_cache::{self, DriverCache};
 use super::groups::Groups;
 use super::pipelines::Pipelines;
 use super::pool::{Pool, PoolStats};
-use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport};
-use super::tuned::TunedFile;
+use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport, MeasuredQueues, outlook};
+use super::tuned::{QueuesFile, TunedFile, measured};
 use crate::error::{Result, value_err};
 use crate::kept::{Ledger, Spares, Store};
 use crate::plan::{LaneLimit, Target};
@@ -82,6 +82,7 @@ pub struct Gpu {
     /// The verdict of the self-test.
     tested: Mutex<Option<Result<()>>>,
     weights: Option<Weights>,
+    queues: Option<QueuesFile>,
     tuned: Option<TunedFile>,
 }
 
@@ -102,7 +103,9 @@ impl Gpu {
         if let Some((_, g)) = open.iter().find(|(index, _)| *index == found.index) {
             return Ok(g.clone());
         }
-        let gpu = Gpu::open_adapter(&found, GpuOptions::default())?;
+        // What was measured is for those who ask for nothing.
+        let measured = measured(&found.adapter.get_info(), None);
+        let gpu = Gpu::open_adapter(&found, GpuOptions::default(), measured)?;
         open.push((found.index, gpu.clone()));
         Ok(gpu)
     }
@@ -123,12 +126,12 @@ impl Gpu {
 
     /// Opens an adapter with options, as a device of its own.
     pub(crate) fn open_with(choice: Choice, options: GpuOptions) -> Result<Arc<Gpu>> {
-        Gpu::open_adapter(&find(choice)?, options)
+        Gpu::open_adapter(&find(choice)?, options, None)
     }
 
-    fn open_adapter(found: &Found, options: GpuOptions) -> Result<Arc<Gpu>> {
+    fn open_adapter(found: &Found, options: GpuOptions, measured: Option<MeasuredQueues>) -> Result<Arc<Gpu>> {
         let desc = Gpu::descriptor(std::slice::from_ref(&found.adapter), &options);
-        let lanes = Lanes::open(&found.adapter, &desc, LaneOptions { queues: options.queues })?;
+        let lanes = Lanes::open(&found.adapter, &desc, LaneOptions { queues: options.queues, measured })?;
         Ok(Gpu::around(found.label.clone(), &found.adapter.get_info(), lanes, options))
     }
 
@@ -190,8 +193,8 @@ impl Gpu {
         let limits = GpuLimits { choices: tuned.as_ref().and_then(TunedFile::read), ..limits };
         let ledger = Ledger::default();
         let devices = (0..lanes.count()).map(|lane| lanes.device(lane));
-        let on_disk = match folder {
-            Some(folder) => DriverCache::of(devices, &folder),
+        let on_disk = match &folder {
+            Some(folder) => DriverCache::of(devices, folder),
             None => devices.map(|_| None).collect(),
         };
         let pipelines: Arc<[Pipelines]> =
@@ -214,6 +217,7 @@ impl Gpu {
             lane_limit: LaneLimit::default(),
             tested: Mutex::default(),
             weights: options.weights,
+            queues: folder.as_ref().map(|folder| QueuesFile::of(info, folder)),
             tuned,
         })
     }
@@ -221,6 +225,17 @@ impl Gpu {
     /// Where the choices that were measured on this device are kept; None where nothing is kept.
     pub(crate) fn tuned_file(&self) -> Option<&TunedFile> {
         self.tuned.as_ref()
+    }
+
+    /// Where it is kept how many queues are worth it; None where nothing is kept.
+    pub(crate) fn queues_file(&self) -> Option<&QueuesFile> {
+        self.queues.as_ref()
+    }
+
+    /// How many queues of the adapter that is called as this device can be opened: as many as 4; 1 where it is no such adapter.
+    pub(crate) fn hardware_queues(&self) -> u32 {
+        let found = find(Choice::Named(&self.core.name)).ok();
+        found.map_or(1, |f| outlook(&f.adapter, None).hardware_queues.unwrap_or(4).min(4))
     }
 
     pub(crate) fn weights(&self) -> Option<Weights> {

@@ -61,4 +61,4 @@ pub(crate) use buffer::gpu_buffer;
 pub(crate) use compiled::CompiledPlan;
 pub use roof::kernels as roof_kernels;
 pub(crate) use space::GpuSpace;
-pub(crate) use tuned::TunedFile;
+pub(crate) use tuned::{QueuesFile, TunedFile};

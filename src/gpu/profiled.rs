@@ -4,7 +4,8 @@
 use super::Gpu;
 use super::buffer::GpuBuffer;
 use super::compiled::{CompiledPlan, Dispatch, Submission};
-use super::queues::SharedBuffer;
+use super::ids::new_id;
+use super::queues::Uses;
 use super::recorded::Instance;
 use super::timed::{Pass, Span, Ticks};
 use crate::error::Result;
@@ -44,12 +45,13 @@ impl CompiledPlan {
     fn timed(&self, instance: &mut Instance, x: &GpuBuffer, y: &GpuBuffer) -> Result<Profiled> {
         let groups = instance.all_bound(self, x, y)?;
         let bound = |at: usize| groups.0[at].as_ref().or(groups.1[at].as_ref());
-        let ticks = Ticks::new(&self.core);
+        let ticks = Ticks::new(&self.core, self.on_first_lane());
         let period = ticks.period()?;
         let mut all: Vec<Timed> = Vec::new();
+        let apply = new_id();
         for s in &self.submissions {
-            let (reads, writes) = instance.used(self, s, (x, y));
-            all.extend(self.submission(s, &ticks, &bound, &reads, &writes)?);
+            let uses = instance.used(self, s, (x, y), apply);
+            all.extend(self.submission(s, &ticks, &bound, &uses)?);
             for t in &s.then {
                 let before = ticks.now();
                 instance.through_host(self, t, (x, y))?;
@@ -70,8 +72,7 @@ impl CompiledPlan {
         s: &Submission,
         ticks: &Ticks,
         bound: &(dyn Fn(usize) -> Option<&'g wgpu::BindGroup> + '_),
-        reads: &[&SharedBuffer],
-        writes: &[&SharedBuffer],
+        uses: &Uses,
     ) -> Result<Vec<Timed>> {
         let numbered: Vec<(usize, &Dispatch)> =
             s.dispatches.clone().zip(&self.dispatches[s.dispatches.clone()]).collect();
@@ -89,7 +90,7 @@ impl CompiledPlan {
             })
             .collect();
         let passes: Vec<Pass> = records.iter().map(|r| r as Pass).collect();
-        let spans = ticks.run(s.lane, &passes, reads, writes)?;
+        let spans = ticks.run(s.lane, &passes, uses)?;
         let timed = |(step, span): (&&[(usize, &Dispatch)], Span)| Timed {
             step: step[0].1.step,
             dispatches: step.len(),

@@ -7,7 +7,7 @@ use super::faults::checked;
 use super::groups::{Call, CallGroups};
 use super::ids::new_id;
 use super::pipelines::Pipeline;
-use super::queues::SharedBuffer;
+use super::queues::{SharedBuffer, Together, Uses};
 use crate::error::Result;
 use crate::kept::{Booking, Ledger};
 use rayon::prelude::*;
@@ -146,16 +146,31 @@ impl Instance {
         Ok((self.bound(plan, x, y)?, &self.own))
     }
 
-    /// What a submission reads and writes, where lanes ask for it.
+    /// The scratch, where lanes ask for what is used: it may have been another lane's before.
+    pub fn scratch(&self) -> Vec<SharedBuffer> {
+        match self.core.lanes.tracked() {
+            true => self.slots.iter().map(|s| s.shared().clone()).collect(),
+            false => Vec::new(),
+        }
+    }
+
+    /// What a submission of this apply reads and writes, where lanes ask for it.
     pub fn used<'a>(
         &'a self,
         plan: &'a CompiledPlan,
         s: &'a Submission,
         call: (&'a GpuBuffer, &'a GpuBuffer),
-    ) -> (Vec<&'a SharedBuffer>, Vec<&'a SharedBuffer>) {
-        match plan.core.lanes.tracked() {
-            true => (self.places(plan, &s.reads, Some(call)), self.places(plan, &s.writes, Some(call))),
-            false => Default::default(),
+        apply: u64,
+    ) -> Uses<'a> {
+        if !plan.core.lanes.tracked() {
+            return Uses::default();
+        }
+        let together = Together { apply, part: s.region };
+        let parts = self.places(plan, &s.parts, Some(call));
+        Uses {
+            reads: self.places(plan, &s.reads, Some(call)),
+            writes: self.places(plan, &s.writes, Some(call)),
+            parts: parts.into_iter().map(|b| (b, together)).collect(),
         }
     }
 
@@ -213,20 +228,21 @@ impl Instance {
         }
         .into_iter();
         let mut recorded = Recorded { dispatches: plan.dispatches.len(), ..Recorded::default() };
+        let apply = new_id();
         for s in &plan.submissions {
-            let (reads, writes) = self.used(plan, s, (x, y));
+            let uses = self.used(plan, s, (x, y), apply);
             let stretches = recording.stretches(&s.dispatches);
             if s.dispatches.is_empty() {
                 // The host begins.
             } else if ahead {
                 let commands = finished.by_ref().take(stretches.len()).map(|f| recorded.note(f)).collect();
-                lanes.submit(s.lane, commands, &reads, &writes, &[])?;
+                lanes.submit_using(s.lane, commands, &uses, &[])?;
             } else if late {
                 let record = |_: &wgpu::Device| {
                     let finished = stretches.map(|r| recording.stretch(&r)).collect::<Result<Vec<_>>>()?;
                     Ok(finished.into_iter().map(|f| recorded.note(f)).collect())
                 };
-                lanes.submit_with(s.lane, record, &reads, &writes, &[])?;
+                lanes.submit_with(s.lane, record, &uses)?;
             } else {
                 let record = |device: &wgpu::Device| {
                     let (commands, passes) = recording.encode(device, s.dispatches.clone());

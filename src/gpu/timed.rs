@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::faults::checked;
-use super::queues::SharedBuffer;
+use super::queues::Uses;
 use crate::error::Result;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,10 +25,10 @@ pub(super) struct Ticks<'c> {
 pub(super) type Pass<'p> = &'p dyn Fn(&mut wgpu::ComputePass);
 
 impl<'c> Ticks<'c> {
-    pub fn new(core: &'c Arc<Core>) -> Ticks<'c> {
+    /// Of passes on lane 0, or on several: clocks of several queues or devices have nothing to do with each other.
+    pub fn new(core: &'c Arc<Core>, on_first_lane: bool) -> Ticks<'c> {
         let has = core.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
-        // Clocks of several queues or devices have nothing to do with each other.
-        Ticks { core, start: Instant::now(), by_device: has && !core.lanes.tracked() }
+        Ticks { core, start: Instant::now(), by_device: has && on_first_lane }
     }
 
     /// Whether the device itself tells the time.
@@ -56,19 +56,13 @@ impl<'c> Ticks<'c> {
     ///
     /// # Errors
     /// The device reports one.
-    pub fn run(
-        &self,
-        lane: usize,
-        passes: &[Pass],
-        reads: &[&SharedBuffer],
-        writes: &[&SharedBuffer],
-    ) -> Result<Vec<Span>> {
+    pub fn run(&self, lane: usize, passes: &[Pass], uses: &Uses) -> Result<Vec<Span>> {
         let mut spans = Vec::with_capacity(passes.len());
         if !self.by_device {
             for pass in passes {
                 let begin = self.now();
                 let record = |device: &wgpu::Device| Ok(vec![checked(device, || encoded(device, &[*pass], None))?]);
-                self.core.lanes.submit_with(lane, record, reads, writes, &[])?;
+                self.core.lanes.submit_with(lane, record, uses)?;
                 self.core.wait()?;
                 spans.push([begin, self.now()]);
             }
@@ -83,7 +77,7 @@ impl<'c> Ticks<'c> {
                 let queries = device.create_query_set(&wgpu::QuerySetDescriptor { label: Some("linops"), ty, count });
                 encoded(device, passes, Some((&queries, ticks.on(lane))))
             })?;
-            self.core.submit(lane, vec![commands], reads, writes)?;
+            self.core.submit_using(lane, vec![commands], uses)?;
             let read: Vec<u64> = self.core.lanes.read(&ticks, count as usize)?;
             spans.extend(read.chunks_exact(2).map(|t| [t[0], t[1].max(t[0])]));
         }

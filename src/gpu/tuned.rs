@@ -1,7 +1,8 @@
 //! What was measured to be faster on a device, kept on disk: a file for each adapter, driver, limits and version of this crate.
 //! It is read when a device is opened.
 
-use super::driver_cache::device_key;
+use super::driver_cache::{self, device_key};
+use super::queues::MeasuredQueues;
 use crate::kept::{Folder, fnv};
 use crate::shader::{Choices, GpuLimits};
 use std::io;
@@ -49,6 +50,51 @@ impl TunedFile {
     }
 }
 
+/// Where it is kept how many queues of an adapter are worth it. That is asked before a device is opened, so it is by adapter and
+/// driver alone.
+#[derive(Clone, Debug)]
+pub(crate) struct QueuesFile {
+    folder: Folder,
+    name: String,
+    key: String,
+}
+
+/// What was measured of an adapter's queues, if it is kept; as [`folder`](driver_cache::folder) takes what was asked for.
+pub(super) fn measured(info: &wgpu::AdapterInfo, asked: Option<bool>) -> Option<MeasuredQueues> {
+    QueuesFile::of(info, &driver_cache::folder(asked)?).read()
+}
+
+impl QueuesFile {
+    /// That of an adapter.
+    pub fn of(info: &wgpu::AdapterInfo, folder: &Folder) -> QueuesFile {
+        let adapter = format!("{} {:x} {:x}", info.backend, info.vendor, info.device);
+        let key = format!("{}\nqueues", device_key(&adapter, info));
+        let name = format!("queues-{}-{:016x}", info.backend.to_str(), fnv(key.as_bytes()));
+        QueuesFile { folder: folder.clone(), name, key }
+    }
+
+    /// What was written, if anything was.
+    pub fn read(&self) -> Option<MeasuredQueues> {
+        let kept = self.folder.read(&self.name, &self.key)?;
+        let (queues, least_work) = std::str::from_utf8(kept.bytes()).ok()?.trim_end().split_once(' ')?;
+        Some(MeasuredQueues { queues: queues.parse().ok()?, least_work: least_work.parse().ok()? })
+    }
+
+    /// Replaces it; None: nothing was measured.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be written.
+    pub fn write(&self, measured: Option<MeasuredQueues>) -> io::Result<()> {
+        let text = measured.map_or(String::new(), |m| format!("{} {}\n", m.queues, m.least_work));
+        self.folder.write(&self.name, &self.key, text.as_bytes())
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::adapters::{Choice, find};
@@ -72,6 +118,23 @@ mod tests {
         assert_eq!(TunedFile::of(&info, &GpuLimits { choices: read, ..limits }, &folder).read(), Some(&choices));
         assert_eq!(TunedFile::of(&info, &others, &folder).read(), None);
         file.write(&Choices::default()).unwrap();
+        assert_eq!(file.read(), None);
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+    fn queues_are_kept_by_adapter() {
+        let info = find(Choice::Any).unwrap().adapter.get_info();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temporary.path().to_path_buf());
+        let file = QueuesFile::of(&info, &folder);
+        assert_eq!(file.read(), None);
+        let measured = MeasuredQueues { queues: 2, least_work: 1 << 40 };
+        file.write(Some(measured)).unwrap();
+        assert_eq!(QueuesFile::of(&info, &folder).read(), Some(measured));
+        let other = wgpu::AdapterInfo { driver_info: "another one".into(), ..info };
+        assert_eq!(QueuesFile::of(&other, &folder).read(), None);
+        file.write(None).unwrap();
         assert_eq!(file.read(), None);
     }
 }

@@ -11,6 +11,9 @@ pub struct PlanOptions {
     pub lanes: Option<usize>,
     /// Hardware queues to distribute sub-linops over; with 0 or 1 they share one.
     pub queues: usize,
+    /// Sub-linops share one queue all the same where a queue has less of them to do, in bytes that are moved, or flops that take as
+    /// long.
+    pub queue_work: u64,
     /// Where kernels between grids and points take weights from, wherever both ways are offered; None: the faster one.
     pub weights: Option<Weights>,
     /// Entries along an axis in front that are planned as one of them is alone, so that each has the bits of one; 0 and 1: there is

@@ -54,9 +54,6 @@ fn side_by_side(l: &mut Lowerer, c: &Container, in_flight: usize) -> Result<bool
         (1, _) if p.settings.num_workers == Some(1) => (Schedule::Sequential, "num_workers is 1".into()),
         (1, _) => (Schedule::Sequential, "there is one lane".into()),
         (_, Target::Host) => (Schedule::Tasks, "on the host's threads".into()),
-        (_, Target::Gpu(_)) if l.options.queues > 1 && !l.spread => {
-            (Schedule::Queues, format!("{} queues", l.options.queues))
-        }
         (_, Target::Gpu(_)) => (Schedule::Waves, "the sub-linops differ, or do not fit a binding together".into()),
     };
     let mut this = region(p, schedule, &reason, in_flight, c.result);
@@ -65,8 +62,7 @@ fn side_by_side(l: &mut Lowerer, c: &Container, in_flight: usize) -> Result<bool
     // Listed before those within.
     let at = l.steps.regions.len();
     l.steps.regions.push(this);
-    let (around, body, spread) = (l.scope, l.body, l.spread);
-    l.spread |= schedule == Schedule::Queues;
+    let (around, body) = (l.scope, l.body);
     let mut complex = false;
     let mut children = Vec::with_capacity(p.children.len());
     for (i, child) in p.children.iter().enumerate() {
@@ -81,7 +77,7 @@ fn side_by_side(l: &mut Lowerer, c: &Container, in_flight: usize) -> Result<bool
         let stretch = join(l, c, i, 1, &y.load());
         children.push((own, l.body, stretch));
     }
-    (l.body, l.spread) = (body, spread);
+    l.body = body;
     for (i, (own, join, stretch)) in children.into_iter().enumerate() {
         let name = p.names.get(i).cloned().unwrap_or_default();
         let take = |l: &mut Lowerer, body: usize| std::mem::take(&mut l.steps.bodies[body].1);

@@ -13,8 +13,7 @@ use num_complex::Complex64;
 pub(super) fn lower(p: &Program, target: &Target, complex: bool, options: &PlanOptions) -> Result<Steps> {
     let input = PlanValue { extents: p.input_extents().to_vec(), complex };
     let steps = Steps::new(*target, input.clone());
-    let mut l =
-        Lowerer { steps, options: options.clone(), batch: options.alike.max(1), spread: false, scope: 0, body: 0 };
+    let mut l = Lowerer { steps, options: options.clone(), batch: options.alike.max(1), scope: 0, body: 0 };
     let x = Lowered { value: ValueId::INPUT, extents: input.extents, complex };
     let y = l.nodes(p, x)?;
     // The input itself is nobody's to give away.
@@ -29,8 +28,6 @@ pub(super) struct Lowerer {
     pub options: PlanOptions,
     /// Sub-linops side by side in the kernels that are made now.
     pub batch: usize,
-    /// Within a container that is spread over queues.
-    pub spread: bool,
     /// The sub-linop under way.
     pub scope: usize,
     /// The list of items under way.

@@ -17,9 +17,12 @@ mod fuse;
 mod key;
 mod lower;
 mod memory;
+mod queues;
 mod waves;
 
 pub(crate) use key::PlanKey;
+#[cfg(feature = "gpu")]
+pub(crate) use queues::queue_share;
 
 use crate::error::{Error, Result};
 use crate::ir::{Op, Program};
@@ -75,7 +78,9 @@ impl Program {
         for (_, pass) in STEP_PASSES {
             pass(&mut steps)?;
         }
-        finish::finish(steps)
+        let mut plan = finish::finish(steps)?;
+        queues::spread(&mut plan, options);
+        Ok(plan)
     }
 }
 

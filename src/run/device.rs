@@ -201,12 +201,12 @@ impl Device {
 
     /// What plans for this device may choose.
     pub(crate) fn plan_options(&self) -> PlanOptions {
-        let (queues, weights) = match &self.0 {
-            Kind::Host => (1, None),
+        let (queues, queue_work, weights) = match &self.0 {
+            Kind::Host => (1, 0, None),
             #[cfg(feature = "gpu")]
-            Kind::Gpu(g) => (g.lane_count(), g.weights()),
+            Kind::Gpu(g) => (g.lane_count(), g.lanes().least_work, g.weights()),
         };
-        PlanOptions { lanes: self.lanes(), queues, weights, alike: 0 }
+        PlanOptions { lanes: self.lanes(), queues, queue_work, weights, alike: 0 }
     }
 
     fn lane_limit(&self) -> &LaneLimit {

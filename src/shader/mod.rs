@@ -37,9 +37,9 @@ pub(crate) use read::{Source, load_function, weigh_function};
 pub(crate) use stepper::{Chunk, Listed, PerResult, Read, Stepper, Stored};
 pub(crate) use template::{Defines, expand};
 pub(crate) use text::{KernelFile, StoreTo, Text};
-pub(crate) use time::WORK;
 #[cfg(feature = "gpu")]
-pub(crate) use time::{FLOPS_PER_BYTE, SUBMISSION, work};
+pub(crate) use time::{FLOPS_PER_BYTE, SUBMISSION};
+pub(crate) use time::{WORK, work};
 #[cfg(feature = "gpu")]
 pub(crate) use translate::translate_own;
 #[cfg(feature = "gpu")]

@@ -7,7 +7,6 @@
 pub(crate) const WORK: u64 = 12 << 30;
 
 /// Flops that take as long as moving a byte on such a GPU, at least.
-#[cfg(feature = "gpu")]
 pub(crate) const FLOPS_PER_BYTE: u64 = 16;
 
 /// Work of one submission: half a second.
@@ -15,7 +14,6 @@ pub(crate) const FLOPS_PER_BYTE: u64 = 16;
 pub(crate) const SUBMISSION: u64 = 2 * WORK;
 
 /// The work of so many bytes and flops.
-#[cfg(feature = "gpu")]
 pub(crate) fn work(bytes: u64, flops: u64) -> u64 {
     bytes.max(flops / FLOPS_PER_BYTE)
 }

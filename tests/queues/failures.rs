@@ -3,7 +3,7 @@
 use crate::rig::{self, Kernel, SOON, Step, WORDS, healthy, read, words};
 use crate::table::{Behaviour, Watch};
 use linops::Error;
-use linops::internal::queues::{Lanes, SharedBuffer};
+use linops::internal::queues::{Lanes, SharedBuffer, Uses};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
@@ -108,10 +108,11 @@ fn a_recording_that_fails_or_panics_submits_nothing() {
         let y = words(&lanes);
         let before = lanes.counts(1);
         let failed = |_: &linops::wgpu::Device| Err(linops::Error::Value("nothing to record".into()));
-        let e = lanes.submit_with(1, failed, &[], &[&y], &[]).unwrap_err();
+        let uses = Uses { writes: vec![&y], ..Uses::default() };
+        let e = lanes.submit_with(1, failed, &uses).unwrap_err();
         assert!(e.to_string().contains("nothing to record"));
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            lanes.submit_with(1, |_| panic!("on purpose"), &[], &[&y], &[])
+            lanes.submit_with(1, |_| panic!("on purpose"), &uses)
         }));
         assert!(panicked.is_err());
         assert_eq!(lanes.counts(1), before);

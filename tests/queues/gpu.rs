@@ -70,6 +70,31 @@ fn a_solver_has_the_same_bits_on_any_rung() {
     healthy(&watch);
 }
 
+/// What is all on one lane is timed by its own clock; several have clocks of their own.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn steps_on_one_lane_are_timed_by_the_device() {
+    use linops::profile::{Clock, ProfileOptions};
+    if !adapter().features().contains(linops::wgpu::Features::TIMESTAMP_QUERY) {
+        return;
+    }
+    let (n, x) = model();
+    let (lanes, watch) = rig::queues(2, Behaviour { chaos: Some(5), no_waits: false });
+    let several = device(lanes);
+    let x = x.to(&several).unwrap();
+    let options = ProfileOptions::default().runs(2).warm_up(1);
+    let one = n.profile(&x, &options).unwrap();
+    assert_eq!(one.clock, Clock::Timestamps);
+    assert!(one.steps.iter().all(|s| s.dispatches > 0));
+    let spread = linop::add([&n, &(linop::flip("Y=20 X=24", "Y").unwrap() * &n)]).unwrap();
+    let both = spread.profile(&x, &options).unwrap();
+    assert_eq!(both.clock, Clock::Host);
+    assert!(both.seconds() > 0.0);
+    several.wait().unwrap();
+    drop((x, several));
+    healthy(&watch);
+}
+
 /// Nothing is submitted on a lane while its queue is lent.
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]

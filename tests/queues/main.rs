@@ -16,7 +16,9 @@ mod gpu;
 mod graphs;
 mod memory;
 mod open;
+mod parts;
 mod rig;
+mod submissions;
 mod table;
 mod validation;
 

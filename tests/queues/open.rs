@@ -7,7 +7,7 @@ use linops::internal::queues::{LaneOptions, Lanes};
 use linops::{Device, wgpu};
 
 fn open(queues: Option<u32>) -> linops::Result<Lanes> {
-    Lanes::open(adapter(), &device_descriptor(), LaneOptions { queues })
+    Lanes::open(adapter(), &device_descriptor(), LaneOptions { queues, ..LaneOptions::default() })
 }
 
 #[test]
@@ -72,6 +72,6 @@ fn a_device_tells_its_lanes() {
 fn what_the_adapter_has_not_is_refused() {
     let mut desc: wgpu::DeviceDescriptor = device_descriptor();
     desc.required_limits.max_bind_groups = 1000;
-    assert!(Lanes::open(adapter(), &desc, LaneOptions { queues: Some(2) }).is_err());
+    assert!(Lanes::open(adapter(), &desc, LaneOptions { queues: Some(2), ..LaneOptions::default() }).is_err());
     assert!(Lanes::over(&[], &device_descriptor()).is_err());
 }

@@ -37,7 +37,7 @@ pub fn device_descriptor() -> wgpu::DeviceDescriptor<'static> {
 }
 
 pub fn one_queue() -> Lanes {
-    Lanes::open(adapter(), &device_descriptor(), LaneOptions { queues: Some(1) }).unwrap()
+    Lanes::open(adapter(), &device_descriptor(), LaneOptions { queues: Some(1), ..LaneOptions::default() }).unwrap()
 }
 
 pub fn devices(n: usize) -> Lanes {

@@ -100,7 +100,11 @@ pub fn lanes(adapter: &wgpu::Adapter, n: usize, behaviour: Behaviour) -> (Lanes,
         fail_next: AtomicUsize::new(usize::MAX),
     });
     let hook = |instance: &ash::Instance, real: ash::Device| replace(instance, real, behaviour, watch.clone());
-    let desc = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
+    let desc = wgpu::DeviceDescriptor {
+        required_limits: adapter.limits(),
+        required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+        ..Default::default()
+    };
     // SAFETY: the table below does what Vulkan says, for any number of queues.
     let lanes = unsafe { Lanes::open_through(adapter, &desc, n, &hook) }.expect("a device with virtual queues");
     (lanes, watch)

@@ -53,9 +53,10 @@ mod vulkan;
 
 pub(in crate::gpu) use lane::PATIENCE;
 pub use lane::Ticket;
-pub use open::LaneOptions;
+pub use open::{LaneOptions, MeasuredQueues};
 pub use report::{LaneCounts, LanesReport, QueueFamily, QueuesReport, Rung};
-pub use shared::SharedBuffer;
+pub use shared::{SharedBuffer, Together};
+pub use submit::Uses;
 
 pub(super) use report::outlook;
 

@@ -6,6 +6,7 @@ use super::{Carrier, Inner, Lanes, exit};
 use crate::error::{Error, Result, value_err};
 use crate::gpu::faults::Health;
 use crate::gpu::ids::new_id;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// What lanes to open.
@@ -14,6 +15,17 @@ pub struct LaneOptions {
     /// Hardware queues of one GPU to use; fewer where it has fewer. None: what `LINOPS_QUEUES` says, else 1, which is one
     /// ordinary wgpu device.
     pub queues: Option<u32>,
+    /// What was measured of this adapter: it says how many where nobody else does. None: nothing was, and it is one.
+    pub measured: Option<MeasuredQueues>,
+}
+
+/// How many queues of an adapter are worth it, as `linops tune` has measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct MeasuredQueues {
+    /// So many; 1: several gained nothing.
+    pub queues: u32,
+    /// From so much work of each queue on: bytes that are moved, or flops that take as long.
+    pub least_work: u64,
 }
 
 impl LaneOptions {
@@ -42,19 +54,21 @@ impl Lanes {
     /// The adapter cannot be opened at all, or the number of queues is not one.
     pub fn open(adapter: &wgpu::Adapter, desc: &wgpu::DeviceDescriptor, options: LaneOptions) -> Result<Lanes> {
         let found = find(adapter);
-        let reason = match found.granted(options.asked()?) {
+        let reason = match found.granted(options.asked()?, options.measured) {
             Granted::One { reason } => reason,
-            Granted::Several { queues, reason } => match Lanes::open_native(adapter, desc, queues, reason, &found) {
-                Ok(lanes) => return Ok(lanes),
-                Err(e) => {
-                    tracing::warn!("one queue is used, {queues} were to be: {e}");
-                    format!("{queues} queues were to be used, but {e}")
+            Granted::Several { queues, least_work, reason } => {
+                match Lanes::open_native(adapter, desc, (queues, least_work), reason, &found) {
+                    Ok(lanes) => return Ok(lanes),
+                    Err(e) => {
+                        tracing::warn!("one queue is used, {queues} were to be: {e}");
+                        format!("{queues} queues were to be used, but {e}")
+                    }
                 }
-            },
+            }
         };
         let (device, queue) = request(adapter, desc)?;
-        let report =
-            LanesReport { rung: Rung::OneQueue, reason, queues: 1, family: found.family, families: found.families };
+        let (family, families) = (found.family, found.families);
+        let report = LanesReport { rung: Rung::OneQueue, reason, queues: 1, least_work: 0, family, families };
         Ok(Lanes::of(vec![(device, queue)], Carrier::OneQueue, report))
     }
 
@@ -71,6 +85,7 @@ impl Lanes {
             rung: Rung::Devices,
             reason: format!("{} devices that share no memory were asked for", devices.len()),
             queues: devices.len(),
+            least_work: 0,
             family: None,
             families: Vec::new(),
         };
@@ -83,6 +98,7 @@ impl Lanes {
             rung: Rung::OneQueue,
             reason: "the device is the caller's own".into(),
             queues: 1,
+            least_work: 0,
             family: None,
             families: Vec::new(),
         };
@@ -112,7 +128,13 @@ impl Lanes {
     }
 
     #[cfg(not(feature = "multi-queue"))]
-    fn open_native(_: &wgpu::Adapter, _: &wgpu::DeviceDescriptor, _: u32, _: String, found: &Found) -> Result<Lanes> {
+    fn open_native(
+        _: &wgpu::Adapter,
+        _: &wgpu::DeviceDescriptor,
+        _: (u32, u64),
+        _: String,
+        found: &Found,
+    ) -> Result<Lanes> {
         Err(Error::Device(found.reason.clone()))
     }
 
@@ -120,7 +142,7 @@ impl Lanes {
     fn open_native(
         adapter: &wgpu::Adapter,
         desc: &wgpu::DeviceDescriptor,
-        queues: u32,
+        (queues, least_work): (u32, u64),
         reason: String,
         found: &Found,
     ) -> Result<Lanes> {
@@ -133,16 +155,17 @@ impl Lanes {
             wgpu::Backend::Dx12 => super::dx12::open(adapter, desc, queues as usize)?,
             other => return Err(Error::Device(format!("{other} has no rung 1"))),
         };
-        Ok(Lanes::natively(opened, reason, found.clone()))
+        Ok(Lanes::natively(opened, reason, least_work, found.clone()))
     }
 
     #[cfg(feature = "multi-queue")]
-    fn natively(opened: super::native::Opened, reason: String, found: Found) -> Lanes {
+    fn natively(opened: super::native::Opened, reason: String, least_work: u64, found: Found) -> Lanes {
         let super::native::Opened { devices, native } = opened;
         let report = LanesReport {
             rung: Rung::HardwareQueues,
             reason,
             queues: devices.len(),
+            least_work,
             family: found.family,
             families: found.families,
         };
@@ -167,7 +190,7 @@ impl Lanes {
     ) -> Result<Lanes> {
         let found = find(adapter);
         let opened = super::vulkan::open(adapter, desc, queues, &found, hook)?;
-        Ok(Lanes::natively(opened, "the function table was replaced".into(), found))
+        Ok(Lanes::natively(opened, "the function table was replaced".into(), 0, found))
     }
 }
 

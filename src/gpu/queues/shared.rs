@@ -40,26 +40,81 @@ impl Drop for Shared {
 /// Who used a buffer last. Empty on rung 2, where nobody needs to know.
 #[derive(Debug, Default)]
 pub(super) struct LastUse {
-    pub writer: Option<Ticket>,
+    /// The last writer; those of parts of it, the last one of each lane.
+    pub writers: Vec<Ticket>,
     /// Readers since; the last one of each lane.
     pub readers: Vec<Ticket>,
+    /// Whose parts the writers have written, and what was there before the first of them: each of them comes behind that.
+    parts: Option<(Together, Vec<Ticket>)>,
     /// The last write failed, so the values are undefined.
     pub failed: Option<Error>,
     /// Rung 3: the lanes whose copies are up to date. None before anything was written.
     pub current: Vec<usize>,
 }
 
+/// Which submissions write parts of a buffer side by side: no two of them the same element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Together {
+    /// The apply.
+    pub apply: u64,
+    /// What of it.
+    pub part: usize,
+}
+
+fn add(list: &mut Vec<Ticket>, by: &Ticket) {
+    list.retain(|r| r.lane != by.lane);
+    list.push(by.clone());
+}
+
 impl LastUse {
     pub fn read(&mut self, by: &Ticket) {
-        self.readers.retain(|r| r.lane != by.lane);
-        self.readers.push(by.clone());
+        add(&mut self.readers, by);
     }
 
     pub fn written(&mut self, by: &Ticket) {
-        self.writer = Some(by.clone());
+        self.writers = vec![by.clone()];
         self.readers.clear();
+        self.parts = None;
         self.failed = None;
         self.current = vec![by.lane];
+    }
+
+    /// Writers of parts begin here, if they have not; what was there is no more.
+    pub fn begin(&mut self, together: Together) {
+        if !self.of(together) {
+            let before = self.last_writers().chain(&self.readers).cloned().collect();
+            self.parts = Some((together, before));
+            self.writers.clear();
+            self.readers.clear();
+            self.failed = None;
+        }
+    }
+
+    pub fn part_written(&mut self, by: &Ticket, together: Together) {
+        self.begin(together);
+        add(&mut self.writers, by);
+        self.current = vec![by.lane];
+    }
+
+    /// Those who wrote last: what anybody else comes behind. Where a part failed before any other was written, those before it.
+    pub fn last_writers(&self) -> impl Iterator<Item = &Ticket> {
+        let none = self.writers.is_empty();
+        self.writers.iter().chain(self.before().filter(move |_| none))
+    }
+
+    /// What a writer of a part of it comes behind: not those of other parts.
+    pub fn before_part(&self, together: Together) -> impl Iterator<Item = &Ticket> {
+        let own = self.of(together);
+        let (before, others) = (self.before().filter(move |_| own), self.last_writers().filter(move |_| !own));
+        before.chain(others).chain(&self.readers)
+    }
+
+    fn before(&self) -> impl Iterator<Item = &Ticket> {
+        self.parts.iter().flat_map(|(_, before)| before)
+    }
+
+    fn of(&self, together: Together) -> bool {
+        self.parts.as_ref().is_some_and(|(t, _)| *t == together)
     }
 }
 

@@ -1,11 +1,22 @@
 //! Submitting: waits derived from what is read and written, staged and submitted as one.
 
 use super::lane::{Lane, PATIENCE, Refused, Ticket};
-use super::shared::{LastUse, SharedBuffer};
+use super::shared::{LastUse, SharedBuffer, Together};
 use super::{Carrier, Lanes};
 use crate::error::{Error, Result};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
+
+/// The buffers of a submission.
+#[derive(Clone, Debug, Default)]
+pub struct Uses<'a> {
+    /// What it reads.
+    pub reads: Vec<&'a SharedBuffer>,
+    /// What it writes.
+    pub writes: Vec<&'a SharedBuffer>,
+    /// What it writes parts of, with those who write the others. Nothing of it is kept but these parts.
+    pub parts: Vec<(&'a SharedBuffer, Together)>,
+}
 
 /// A buffer of a submission, its state locked.
 pub(super) struct Used<'a> {
@@ -13,6 +24,26 @@ pub(super) struct Used<'a> {
     pub last: MutexGuard<'a, LastUse>,
     pub read: bool,
     pub written: bool,
+    pub part: Option<Together>,
+}
+
+impl Used<'_> {
+    fn is_changed(&self) -> bool {
+        self.written || self.part.is_some()
+    }
+
+    fn note(&mut self, by: &Ticket) {
+        match self.part {
+            _ if self.written => self.last.written(by),
+            Some(together) => self.last.part_written(by, together),
+            None => self.last.read(by),
+        }
+    }
+
+    fn fail(&mut self, e: &Error) {
+        self.part.filter(|_| !self.written).into_iter().for_each(|together| self.last.begin(together));
+        self.last.failed = Some(e.clone());
+    }
 }
 
 impl Lanes {
@@ -35,13 +66,30 @@ impl Lanes {
         writes: &[&SharedBuffer],
         after: &[Ticket],
     ) -> Result<Ticket> {
+        let uses = Uses { reads: reads.to_vec(), writes: writes.to_vec(), parts: Vec::new() };
+        self.submit_using(lane, commands, &uses, after)
+    }
+
+    /// [`submit`](Lanes::submit) of what may write parts of buffers beside others: it does not wait for these, and who reads or
+    /// writes such a buffer afterwards waits for all of them. Where lanes have copies of a buffer ([`shares`](Lanes::shares) is
+    /// false), they write one after the other.
+    ///
+    /// # Errors
+    /// As `submit`.
+    pub fn submit_using(
+        &self,
+        lane: usize,
+        commands: Vec<wgpu::CommandBuffer>,
+        uses: &Uses,
+        after: &[Ticket],
+    ) -> Result<Ticket> {
         // Metal lets the device wait only for what is finished after the last submission. For other command buffers the host
         // waits: slower, but right.
         let early = self.finishes_under_lock() && !commands.is_empty();
-        self.submit_by(lane, early, |_| Ok(commands), reads, writes, after)
+        self.submit_by(lane, early, |_| Ok(commands), uses, after)
     }
 
-    /// [`submit`](Lanes::submit) with command buffers that are finished inside the lane's critical section: what
+    /// [`submit_using`](Lanes::submit_using) with command buffers that are finished inside the lane's critical section: what
     /// [`finishes_under_lock`](Lanes::finishes_under_lock) asks for. The closure must not come back to these lanes, be it by
     /// reading, writing or allocating.
     ///
@@ -51,11 +99,14 @@ impl Lanes {
         &self,
         lane: usize,
         record: impl FnOnce(&wgpu::Device) -> Result<Vec<wgpu::CommandBuffer>>,
-        reads: &[&SharedBuffer],
-        writes: &[&SharedBuffer],
-        after: &[Ticket],
+        uses: &Uses,
     ) -> Result<Ticket> {
-        self.submit_by(lane, false, |lane| record(&lane.device), reads, writes, after)
+        self.submit_by(lane, false, |lane| record(&lane.device), uses, &[])
+    }
+
+    /// Whether all lanes write the same memory, so that they may write different parts of it at the same time.
+    pub fn shares(&self) -> bool {
+        !matches!(self.0.carrier, Carrier::Devices)
     }
 
     /// Submits a command buffer that is recorded here and now, on one queue (rung 2), where nothing has to be declared: errors of
@@ -91,15 +142,14 @@ impl Lanes {
         lane: usize,
         host_waits: bool,
         record: impl FnOnce(&Lane) -> Result<Vec<wgpu::CommandBuffer>>,
-        reads: &[&SharedBuffer],
-        writes: &[&SharedBuffer],
+        uses: &Uses,
         after: &[Ticket],
     ) -> Result<Ticket> {
         let at = lane % self.count();
         let lane = self.lane(at);
         let (value, index) = if self.tracked() {
             self.reap();
-            self.ordered(at, host_waits, record, reads, writes, after)?
+            self.ordered(at, host_waits, record, uses, after)?
         } else {
             (0, lane.submit(record(lane)?).map_err(|r| r.error)?)
         };
@@ -114,13 +164,12 @@ impl Lanes {
         at: usize,
         host_waits: bool,
         record: impl FnOnce(&Lane) -> Result<Vec<wgpu::CommandBuffer>>,
-        reads: &[&SharedBuffer],
-        writes: &[&SharedBuffer],
+        uses: &Uses,
         after: &[Ticket],
     ) -> Result<(u64, wgpu::SubmissionIndex)> {
         let lane = self.lane(at);
         after.iter().try_for_each(|t| self.own(t))?;
-        let mut used = self.used(at, reads, writes)?;
+        let mut used = self.used(at, uses)?;
         let by_host = host_waits || matches!(self.0.carrier, Carrier::Devices);
         let waits = if by_host {
             // Copies of a buffer on unrelated devices do not get in each other's way.
@@ -137,7 +186,7 @@ impl Lanes {
         }
 
         let fail = |used: &mut [Used], e: &Error| {
-            used.iter_mut().filter(|u| u.written).for_each(|u| u.last.failed = Some(e.clone()));
+            used.iter_mut().filter(|u| u.is_changed()).for_each(|u| u.fail(e));
         };
         let mut last = lane.lock().inspect_err(|e| fail(&mut used, e))?;
         let commands = record(lane)?;
@@ -166,22 +215,23 @@ impl Lanes {
         *last = value;
         lane.waits.fetch_add(waits.len() as u64, Ordering::Relaxed);
         let ticket = Ticket { lanes: self.0.id, lane: at, value, index: index.clone() };
-        for u in &mut used {
-            match u.written {
-                true => u.last.written(&ticket),
-                false => u.last.read(&ticket),
-            }
-        }
+        used.iter_mut().for_each(|u| u.note(&ticket));
         Ok((value, index))
     }
 
     /// The buffers of a submission, each once, locked in the order of their numbers.
-    fn used<'a>(&self, at: usize, reads: &[&'a SharedBuffer], writes: &[&'a SharedBuffer]) -> Result<Vec<Used<'a>>> {
-        let all = reads.iter().map(|&b| (b, true)).chain(writes.iter().map(|&b| (b, false)));
-        let mut all: Vec<(&SharedBuffer, bool)> = all.collect();
-        all.sort_by_key(|(b, _)| b.id());
+    fn used<'a>(&self, at: usize, uses: &Uses<'a>) -> Result<Vec<Used<'a>>> {
+        let mut all: Vec<(&SharedBuffer, bool, Option<Together>)> = Vec::new();
+        all.extend(uses.reads.iter().map(|&b| (b, true, None)));
+        all.extend(uses.writes.iter().map(|&b| (b, false, None)));
+        match self.shares() {
+            true => all.extend(uses.parts.iter().map(|&(b, together)| (b, false, Some(together)))),
+            // Another lane's copy has the other parts.
+            false => all.extend(uses.parts.iter().flat_map(|&(b, _)| [(b, true, None), (b, false, None)])),
+        }
+        all.sort_by_key(|(b, ..)| b.id());
         let mut used: Vec<Used> = Vec::with_capacity(all.len());
-        for (buffer, read) in all {
+        for (buffer, read, part) in all {
             if buffer.lanes() != self.0.id {
                 return Err(Error::Device("a buffer of other lanes; allocate it with these".into()));
             }
@@ -193,9 +243,10 @@ impl Lanes {
             match used.last_mut() {
                 Some(u) if u.buffer.id() == buffer.id() => {
                     u.read |= read;
-                    u.written |= !read;
+                    u.written |= !read && part.is_none();
+                    u.part = u.part.or(part);
                 }
-                _ => used.push(Used { buffer, last: buffer.last(), read, written: !read }),
+                _ => used.push(Used { buffer, last: buffer.last(), read, written: !read && part.is_none(), part }),
             }
         }
         match used.iter().find_map(|u| u.last.failed.as_ref().filter(|_| u.read)) {
@@ -255,9 +306,14 @@ fn depends(at: usize, used: &[Used], after: &[Ticket]) -> Vec<Ticket> {
         None => last.push(t.clone()),
     };
     for u in used {
-        u.last.writer.iter().for_each(&mut add);
-        if u.written {
-            u.last.readers.iter().for_each(&mut add);
+        match u.part {
+            Some(together) if !u.read && !u.written => u.last.before_part(together).for_each(&mut add),
+            _ => {
+                u.last.last_writers().for_each(&mut add);
+                if u.is_changed() {
+                    u.last.readers.iter().for_each(&mut add);
+                }
+            }
         }
     }
     after.iter().for_each(&mut add);

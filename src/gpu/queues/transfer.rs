@@ -3,6 +3,7 @@
 use super::Lanes;
 use super::lane::{Lane, PATIENCE};
 use super::shared::SharedBuffer;
+use super::submit::Uses;
 use crate::allocate::zeroed;
 use crate::error::{Error, Result, value_err};
 use crate::gpu::faults::checked;
@@ -31,7 +32,8 @@ impl Lanes {
         }
         // A lane that has the values already; they are kept where nothing is written.
         let at = buffer.last().current.first().copied().unwrap_or(0);
-        let reads: &[&SharedBuffer] = if len == buffer.size() { &[] } else { &[buffer] };
+        let reads = if len == buffer.size() { Vec::new() } else { vec![buffer] };
+        let uses = Uses { reads, writes: vec![buffer], parts: Vec::new() };
         for (k, part) in bytes.chunks(TRANSFER as usize).enumerate() {
             let record = |lane: &Lane| {
                 checked(&lane.device, || {
@@ -39,7 +41,7 @@ impl Lanes {
                 })?;
                 Ok(Vec::new())
             };
-            self.submit_by(at, self.finishes_under_lock(), record, reads, &[buffer], &[])?;
+            self.submit_by(at, self.finishes_under_lock(), record, &uses, &[])?;
         }
         Ok(())
     }
@@ -63,13 +65,20 @@ impl Lanes {
         if !self.tracked() {
             return self.get(0, buffer.on(0), n);
         }
-        // On the writer's lane nothing has to be waited for, and the held state keeps later writers away until it is read.
-        let last = buffer.last();
-        if let Some(e) = &last.failed {
-            return Err(e.clone().at("a buffer that is read has no values"));
+        loop {
+            // On the writer's lane nothing has to be waited for, and the held state keeps later writers away until it is read.
+            let last = buffer.last();
+            if let Some(e) = &last.failed {
+                return Err(e.clone().at("a buffer that is read has no values"));
+            }
+            let at = last.current.first().copied().unwrap_or(0);
+            if last.writers.iter().all(|w| w.lane == at) {
+                return self.get(at, buffer.on(at), n);
+            }
+            drop(last);
+            // Several lanes have written parts of it: one comes behind them all.
+            self.submit(at, Vec::new(), &[buffer], &[buffer], &[])?;
         }
-        let at = last.current.first().copied().unwrap_or(0);
-        self.get(at, buffer.on(at), n)
     }
 
     /// Writes on one lane, outside of the lanes' order.

@@ -253,6 +253,7 @@ fn native_usage(usage: wgpu::BufferUsages) -> wgpu::BufferUses {
         (wgpu::BufferUsages::COPY_SRC, wgpu::BufferUses::COPY_SRC),
         (wgpu::BufferUsages::COPY_DST, wgpu::BufferUses::COPY_DST),
         (wgpu::BufferUsages::INDIRECT, wgpu::BufferUses::INDIRECT),
+        (wgpu::BufferUsages::QUERY_RESOLVE, wgpu::BufferUses::QUERY_RESOLVE),
     ];
     pairs.iter().filter(|(u, _)| usage.contains(*u)).fold(wgpu::BufferUses::empty(), |all, (_, u)| all | *u)
 }

@@ -3,6 +3,7 @@
 use super::Gpu;
 use super::buffer::Block;
 use super::faults::checked;
+use super::queues::Uses;
 use super::timed::{Pass, Ticks};
 use crate::error::Result;
 use std::sync::Arc;
@@ -41,8 +42,9 @@ impl Gpu {
     pub(crate) fn copies(self: &Arc<Self>, bytes: u64, rounds: usize) -> Result<Vec<(&'static str, Vec<f64>)>> {
         let core = &self.core;
         let (from, to) = (core.alloc(bytes)?, core.alloc(bytes)?);
-        let ticks = Ticks::new(core);
+        let ticks = Ticks::new(core, true);
         let period = ticks.period()?;
+        let uses = Uses { reads: vec![from.shared()], writes: vec![to.shared()], parts: Vec::new() };
         let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); COPIES.len()];
         let prepared = COPIES
             .iter()
@@ -59,7 +61,7 @@ impl Gpu {
                     pass.dispatch_workgroups(groups.0, groups.1, 1);
                 };
                 // The first of two is warmed up by nobody.
-                let spans = ticks.run(0, &[&record as Pass, &record], &[from.shared()], &[to.shared()])?;
+                let spans = ticks.run(0, &[&record as Pass, &record], &uses)?;
                 if round > 0 {
                     seconds.push((spans[1][1] - spans[1][0]) as f64 * period);
                 }
@@ -81,15 +83,16 @@ impl Gpu {
         let factors: Vec<f32> = (0..1024).map(|k| 0.5 + 1e-4 * k as f32).collect();
         core.write(&from, 0, bytemuck::cast_slice(&factors))?;
         let (pipeline, group) = self.bound(include_str!("fma.wgsl"), &from, &to, BYTES)?;
-        let ticks = Ticks::new(core);
+        let ticks = Ticks::new(core, true);
         let period = ticks.period()?;
+        let uses = Uses { reads: vec![from.shared()], writes: vec![to.shared()], parts: Vec::new() };
         let run = |groups: u32| -> Result<f64> {
             let record = |pass: &mut wgpu::ComputePass| {
                 pass.set_pipeline(&pipeline);
                 pass.set_bind_group(0, &group, &[]);
                 pass.dispatch_workgroups(groups, 1, 1);
             };
-            let spans = ticks.run(0, &[&record as Pass], &[from.shared()], &[to.shared()])?;
+            let spans = ticks.run(0, &[&record as Pass], &uses)?;
             Ok((spans[0][1] - spans[0][0]) as f64 * period)
         };
         let mut groups = 16;

@@ -49,6 +49,8 @@ pub(crate) struct GpuSpace {
     encoder: Option<wgpu::CommandEncoder>,
     /// What was recorded and not submitted.
     waiting: Waiting,
+    /// The scratch of operators in it, where lanes ask for what is used.
+    scratch: Vec<SharedBuffer>,
 }
 
 /// How much work waits for its submission.
@@ -110,6 +112,7 @@ impl GpuSpace {
             pass: None,
             encoder: None,
             waiting: Waiting::default(),
+            scratch: Vec::new(),
         };
         space.clear()?;
         Ok(space)
@@ -207,11 +210,14 @@ impl GpuSpace {
         match plan.recording() {
             Recordable::Here => {
                 let encoder = encoder(&self.gpu, &mut self.encoder)?;
-                plan.record_into(&self.gpu, x, y, encoder, &mut self.pass)?;
+                let scratch = plan.record_into(&self.gpu, x, y, encoder, &mut self.pass)?;
+                self.uses(scratch);
             }
             Recordable::Apart => {
                 self.finish()?;
-                self.recorded.extend(plan.commands(&self.gpu, x, y)?);
+                let (commands, scratch) = plan.commands(&self.gpu, x, y)?;
+                self.recorded.extend(commands);
+                self.uses(scratch);
             }
             Recordable::Not => {
                 self.send()?;
@@ -223,8 +229,15 @@ impl GpuSpace {
         Ok(())
     }
 
+    /// Takes down what is used of operators' scratch.
+    fn uses(&mut self, scratch: Vec<SharedBuffer>) {
+        let new = |s: &SharedBuffer| self.scratch.iter().all(|there| there.id() != s.id());
+        let new: Vec<SharedBuffer> = scratch.into_iter().filter(new).collect();
+        self.scratch.extend(new);
+    }
+
     /// Submits what was recorded. All vectors are declared as read and written: which ones were is not kept, and a solver's
-    /// submissions follow one another in any case.
+    /// submissions follow one another in any case. So is the scratch of operators.
     fn flush(&mut self, reads: &[&SharedBuffer], writes: &[&SharedBuffer]) -> Result<()> {
         self.waiting = Waiting::default();
         self.finish()?;
@@ -235,6 +248,7 @@ impl GpuSpace {
         if !self.gpu.core.lanes.tracked() {
             return self.gpu.core.submit(0, recorded, &[], &[]);
         }
+        let scratch = std::mem::take(&mut self.scratch);
         let own: Vec<&SharedBuffer> = self
             .vectors
             .iter()
@@ -242,6 +256,7 @@ impl GpuSpace {
             .filter_map(gpu_buffer)
             .map(GpuBuffer::shared)
             .chain(self.states.iter().map(Block::shared))
+            .chain(&scratch)
             .collect();
         self.gpu.core.submit(0, recorded, &[&own, reads].concat(), &[&own, writes].concat())
     }
