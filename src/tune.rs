@@ -199,7 +199,7 @@ mod measured {
         variant: &Variant,
         options: &TuneOptions,
     ) -> Result<Chosen> {
-        let program = &variant.program;
+        let program = (variant.program)()?;
         let x = arbitrary(program.input_extents())?.to(device)?;
         let output = shape(program.output_extents())?;
         let compiled = |place: usize| -> Result<CompiledPlan> {

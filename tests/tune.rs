@@ -54,6 +54,63 @@ fn tiles_of_products_give_the_same_bits() {
     assert_eq!(text(1000), text(0));
 }
 
+/// So are those of maps, filters, and kernels between grids and points; each candidate is another kernel, but for those that some
+/// device cannot have.
+#[test]
+fn kernels_of_every_kind_have_candidates_of_the_same_bits() {
+    let Some(device) = device(false) else { return };
+    for (what, at_least) in [
+        ("map of 1 in order", 8),
+        ("map of 2 in order", 8),
+        ("map of 3 moved", 5),
+        ("map of 4 and more in order", 8),
+        ("filter tile 32 contiguous", 4),
+        ("filter tile 64 strided", 4),
+        ("spread 2d of 8 and more", 6),
+        ("spread 3d alone", 6),
+        ("interpolate 2d of 8 and more", 4),
+    ] {
+        let tuned = device.tune(&options(what).keep(false), |_| ()).unwrap();
+        let [choice] = &tuned.choices[..] else { panic!("{what}: {tuned:?}") };
+        assert!(choice.what == what && choice.seconds.len() >= at_least, "{choice:?}");
+        assert!(choice.seconds.iter().all(|s| s.is_some_and(|s| s > 0.0)), "{choice:?}");
+    }
+}
+
+/// What is chosen is what an invocation makes.
+#[test]
+fn chosen_maps_and_spreads_are_other_kernels() {
+    use linops::internal::{Choices, GpuLimits};
+    let limits = GpuLimits::rich();
+    let texts = |what: &str, a: &linops::Linop, places: usize| {
+        let text = |place: usize| {
+            let choices = Some(Choices::one(what, place).kept());
+            let plan = a.program().unwrap().schedule(&Target::Gpu(GpuLimits { choices, ..limits }), true).unwrap();
+            let drafts = plan.steps[0].drafts(&plan).unwrap();
+            (drafts[0].text.clone(), drafts[0].groups)
+        };
+        let all: Vec<_> = (0..places).map(text).collect();
+        // What no candidate stands for is as if it were not there.
+        assert_eq!(text(1000), all[0]);
+        all.into_iter().collect::<std::collections::HashSet<_>>().len()
+    };
+    let many = linop::scalar("N=1048576", 2.0).unwrap();
+    assert_eq!(texts("map of 1 in order", &many, 8), 8);
+    let few = linop::scalar("N=1048575", 2.0).unwrap();
+    assert_eq!(texts("map of 1 in order", &few, 8), 1);
+    // What lies in another order has no pairs, nor has an odd number.
+    let odd = linop::scalar("N=1048577", 2.0).unwrap();
+    assert_eq!(texts("map of 1 in order", &odd, 8), 5);
+    let moved = linop::flip("M=1024 N=1024", "N").unwrap();
+    assert_eq!(texts("map of 1 moved", &moved, 8), 5);
+    let locations = ndarray::Array2::from_shape_fn((50, 2), |(m, d)| ((7 * m + 3 * d) % 41) as f64 * 0.47).into_dyn();
+    let grid = linop::interpolate("C=8 Y=20 X=24", &locations, "Y X", &Default::default(), "... M").unwrap();
+    assert_eq!(texts("interpolate 2d of 8 and more", &grid, 4), 4);
+    // The model's own is one of the others.
+    assert_eq!(texts("spread 2d of 8 and more", &grid.h(), 7), 6);
+    assert_eq!(texts("spread 2d alone", &grid.h(), 7), 1);
+}
+
 /// The fastest is taken where it is fast enough, else the planner's own stays.
 #[test]
 fn what_is_taken_is_faster_by_the_least_gain() {

@@ -48,7 +48,11 @@ primitives! {
 /// The choices between kernels that compute the same on a GPU, each with a program of about so many elements that makes it.
 #[cfg(feature = "gpu")]
 pub(crate) fn variants(limits: &crate::shader::GpuLimits, elements: usize) -> Result<Vec<Variant>> {
-    Ok([fft::variants(limits, elements)?, contract::variants(limits, elements)?].into_iter().flatten().collect())
+    let all = [map::variants, fft::variants, contract::variants, interpolate::variants];
+    all.into_iter().try_fold(Vec::new(), |mut found, variants| {
+        found.extend(variants(limits, elements)?);
+        Ok(found)
+    })
 }
 
 /// A scalar on a result goes into the reads, if it is only that and leaves a result real that is.

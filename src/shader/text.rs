@@ -55,6 +55,21 @@ impl Text {
             _ if element == 8 => "vec2<f32>",
             _ => "f32",
         };
+        self.bind_as(number, operand, element, w, access, name, kind);
+    }
+
+    /// The same as an array of another type, several of whose elements make one of these.
+    #[allow(clippy::too_many_arguments)]
+    pub fn bind_as(
+        &mut self,
+        number: u32,
+        operand: Operand,
+        element: u64,
+        w: Window,
+        access: &str,
+        name: &str,
+        kind: &str,
+    ) {
         let _ = writeln!(self.declared, "@group(0) @binding({number}) var<storage, {access}> {name}: array<{kind}>;");
         self.bindings.push(Binding::of(number, operand, element, w));
     }

@@ -115,9 +115,12 @@ pub(super) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Varian
         let Some(tile) = Product::of(&c, &sizes, 1).and_then(|p| Tile::by_model(&p, limits)) else { continue };
         let (what, candidates) = (tile.what(), tile.candidates(limits).len());
         if candidates > 1 && all.iter().all(|v| v.what != what) {
-            let mut b = Builder::new(&[terms, columns]);
-            let y = b.contract(ValueId::INPUT, c)?;
-            all.push(Variant { what, candidates, program: b.finish(y)? });
+            let program = move || {
+                let mut b = Builder::new(&[terms, columns]);
+                let y = b.contract(ValueId::INPUT, c.clone())?;
+                b.finish(y)
+            };
+            all.push(Variant { what, candidates, program: Box::new(program) });
         }
     }
     Ok(all)

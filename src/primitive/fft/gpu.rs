@@ -88,7 +88,8 @@ pub(super) fn filter_pass(s: &Steps, there: usize, back: usize) -> Option<PassKe
     }
     let scale = there.post.scale * back.load.scale;
     let middle = Post { extents: back.load.extents.clone(), factors: weights.clone(), scale };
-    let pass = there.pass.filter()?;
+    let Target::Gpu(limits) = s.target else { return None };
+    let pass = there.pass.filter(there.inner, &limits)?;
     let (post, keep) = (back.post.clone(), back.keep);
     Some(PassKernel { pass, middle: Some(middle), post, keep, ..there.clone() })
 }

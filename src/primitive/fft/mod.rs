@@ -205,17 +205,44 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
 const MEASURED: [usize; 20] =
     [16, 32, 48, 64, 96, 127, 128, 192, 256, 384, 512, 768, 1000, 1021, 1024, 2048, 3072, 4096, 6144, 8192];
 
-/// The choices of tiles on a GPU, each with a transform of about so many elements.
+/// Those of filters, such as the normal of a non-uniform transform on its doubled grid.
+#[cfg(feature = "gpu")]
+const FILTERED: [usize; 11] = [32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096];
+
+/// The choices of tiles on a GPU, each with a transform or a filter of about so many elements.
 #[cfg(feature = "gpu")]
 pub(crate) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Variant>> {
     let mut all = Vec::new();
     for n in MEASURED {
         let rows = (elements / n).max(64);
         for (extents, axis, inner) in [([rows, n], 1, 1), ([n, rows], 0, rows)] {
-            let Some((what, candidates)) = passes::choice(n, inner, limits) else { continue };
-            let mut b = Builder::new(&extents);
-            let y = b.fft(ValueId::INPUT, &[axis], false, false, 1.0)?;
-            all.push(Variant { what, candidates, program: b.finish(y)? });
+            let Some((what, candidates)) = passes::choice(n, inner, false, limits) else { continue };
+            let program = move || {
+                let mut b = Builder::new(&extents);
+                let y = b.fft(ValueId::INPUT, &[axis], false, false, 1.0)?;
+                b.finish(y)
+            };
+            all.push(Variant { what, candidates, program: Box::new(program) });
+        }
+    }
+    for n in FILTERED {
+        let rows = (elements / n).max(64);
+        for (extents, axis, inner) in [([rows, n], 1, 1), ([n, rows], 0, rows)] {
+            let Some((what, candidates)) = passes::choice(n, inner, true, limits) else { continue };
+            // Weights of its own for each coefficient; below the limit of what is bound whole.
+            if rows * n >= limits.bindable() {
+                continue;
+            }
+            let program = move || {
+                let values = (0..rows * n).map(|i| (i % 7) as f32 - 3.0).collect();
+                let weight = Constant::new(extents.to_vec(), ConstantData::F32(values))?;
+                let mut b = Builder::new(&extents);
+                let y = b.fft(ValueId::INPUT, &[axis], false, false, 1.0)?;
+                let y = b.mul(y, weight, vec![0, 1], false)?;
+                let y = b.fft(y, &[axis], true, false, 1.0)?;
+                b.finish(y)
+            };
+            all.push(Variant { what, candidates, program: Box::new(program) });
         }
     }
     Ok(all)

@@ -16,6 +16,9 @@ mod taps;
 mod to_grid;
 mod weights;
 
+#[cfg(feature = "gpu")]
+pub(crate) use gpu::variants;
+
 use super::{Sample, scale_reads};
 use crate::access::{Constant, Load, Post, ValueId};
 use crate::error::{Result, shape_err};

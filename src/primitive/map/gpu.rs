@@ -1,39 +1,166 @@
 //! Pointwise work on a GPU: an invocation makes one result, or a few of many.
 
 use super::MapKernel;
+#[cfg(feature = "gpu")]
+use crate::access::{AxisMap, Constant, ConstantData, ValueId};
 use crate::error::Result;
+#[cfg(feature = "gpu")]
+use crate::ir::Builder;
 use crate::plan::{GpuKernel, Kernel};
-use crate::shader::{Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window};
+#[cfg(feature = "gpu")]
+use crate::primitive::Variant;
+#[cfg(feature = "gpu")]
+use crate::shader::KernelShape;
+use crate::shader::{Chunk, Draft, GpuLimits, KernelFile, Listed, PerResult, Read, Stepper, Text, Window};
+#[cfg(feature = "gpu")]
+use num_complex::Complex64;
 
-const MAP: KernelFile = KernelFile { name: "map", text: include_str!("map.wgsl"), imports: &[] };
+pub(super) const MAP: KernelFile = KernelFile { name: "map", text: include_str!("map.wgsl"), imports: &[] };
 
-/// Results of an invocation, where there are many: so many reads are under way at once.
-const EACH: usize = 4;
-/// What counts as many: a large GPU has work for all its cores.
+/// What counts as many results: a large GPU has work for all its cores.
 const MANY: usize = 1 << 20;
 
+/// The results of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    /// So many: so many reads are under way at once. Of pairs, so many pairs.
+    each: usize,
+    order: Order,
+}
+
+/// How the results of an invocation lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// 256 apart, so that those of its neighbours lie beside each other.
+    Apart,
+    /// One behind the other.
+    Beside,
+    /// Two by two, with one access for each pair, which are 256 apart: of maps in order alone.
+    Pairs,
+}
+
+const fn share(each: usize, order: Order) -> Share {
+    Share { each, order }
+}
+
+/// Of few results.
+const FEW: Share = share(1, Order::Apart);
+
+/// What an invocation may make of many, the model's own first; what only maps in order can have is last.
+const SHARES: [Share; 8] = [
+    share(4, Order::Apart),
+    share(2, Order::Apart),
+    FEW,
+    share(8, Order::Apart),
+    share(2, Order::Beside),
+    share(1, Order::Pairs),
+    share(2, Order::Pairs),
+    share(4, Order::Pairs),
+];
+
+/// The shares of maps that are not in order.
+const MOVED: usize = 5;
+
+/// Operands from which on maps are one choice.
+const OPERANDS: usize = 4;
+
 impl MapKernel {
-    fn each(&self) -> usize {
-        if self.output_len() >= MANY { EACH } else { 1 }
+    /// What is read for a result.
+    fn operands(&self) -> usize {
+        self.loads.iter().map(|l| 1 + l.factors.len()).sum()
     }
+
+    fn share(&self, complex: bool, limits: &GpuLimits) -> Share {
+        if self.output_len() < MANY {
+            return FEW;
+        }
+        let in_order = self.is_in_order();
+        let place = limits.choices.filter(|_| complex).and_then(|c| c.place(&what(self.operands(), in_order)));
+        place.and_then(|place| shares(in_order).get(place)).copied().unwrap_or(SHARES[0])
+    }
+}
+
+fn shares(in_order: bool) -> &'static [Share] {
+    if in_order { &SHARES } else { &SHARES[..MOVED] }
+}
+
+/// What the choice of a share is called, for maps of complex results.
+fn what(operands: usize, in_order: bool) -> String {
+    let order = if in_order { "in order" } else { "moved" };
+    match operands {
+        0..OPERANDS => format!("map of {operands} {order}"),
+        _ => format!("map of {OPERANDS} and more {order}"),
+    }
+}
+
+/// The choices of shares, each with a map of about so many elements, or of as many as there is a choice for.
+#[cfg(feature = "gpu")]
+pub(crate) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Variant>> {
+    // A software adapter gains nothing that would be worth its time.
+    if limits.shape == KernelShape::Cpu || limits.bindable() < MANY {
+        return Ok(Vec::new());
+    }
+    let n = elements.clamp(MANY, limits.bindable()) / 1024;
+    let extents = [n, 1024];
+    let x = ValueId::INPUT;
+    let weight = move |k: usize| {
+        let values = (0..n * 1024).map(|i| ((i + k) % 7) as f32 - 3.0).collect();
+        Constant::new(extents.to_vec(), ConstantData::F32(values))
+    };
+    let program = move |operands: usize, in_order: bool| {
+        let mut b = Builder::new(&extents);
+        let read = match in_order {
+            true => b.scale(x, Complex64::new(2.0, 0.0))?,
+            false => b.map_axis(x, 1, AxisMap::affine(-1, 1023, 1, 1024, 1024), 1024)?,
+        };
+        let y = match operands {
+            0 | 1 => read,
+            2 => b.mul(read, weight(0)?, vec![0, 1], false)?,
+            _ => {
+                let mut terms = [b.mul(read, weight(0)?, vec![0, 1], false)?, b.scale(x, Complex64::new(3.0, 0.0))?];
+                if operands > 3 {
+                    terms[1] = b.mul(terms[1], weight(1)?, vec![0, 1], false)?;
+                }
+                b.add(&terms)?
+            }
+        };
+        b.finish(y)
+    };
+    let variant = |(operands, in_order)| {
+        let program = Box::new(move || program(operands, in_order));
+        Variant { what: what(operands, in_order), candidates: shares(in_order).len(), program }
+    };
+    Ok((1..=OPERANDS).flat_map(|n| [(n, true), (n, false)]).map(variant).collect())
 }
 
 impl GpuKernel for MapKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
-        s.drafts(self)
+        let mut shared = Shared { kernel: self, share: self.share(s.complex, &s.limits) };
+        if shared.share.order == Order::Pairs {
+            if let Some(drafts) = self.pairs(s, &shared.chunks(s), shared.share.each)? {
+                return Ok(drafts);
+            }
+            shared.share = SHARES[0];
+        }
+        s.drafts(&shared)
     }
 }
 
-impl PerResult for MapKernel {
+/// A map, and what an invocation makes of it.
+struct Shared<'a> {
+    kernel: &'a MapKernel,
+    share: Share,
+}
+
+impl PerResult for Shared<'_> {
     fn reads(&self) -> Vec<Read> {
-        self.loads.iter().map(Read::whole).collect()
+        self.kernel.loads.iter().map(Read::whole).collect()
     }
 
     fn chunks(&self, s: &Stepper) -> Vec<Chunk> {
         // Whole rows of the first read.
-        let row = self.loads.first().and_then(|l| l.extents.first()).map_or(1, |n| s.len / n);
-        let operands: usize = self.loads.iter().map(|l| 1 + l.factors.len()).sum();
-        s.by_rows(row, s.most_results(8 * (1 + operands as u64)))
+        let row = self.kernel.loads.first().and_then(|l| l.extents.first()).map_or(1, |n| s.len / n);
+        s.by_rows(row, s.most_results(8 * (1 + self.kernel.operands() as u64)))
     }
 
     fn reach(&self, chunk: Chunk) -> (usize, usize) {
@@ -45,13 +172,17 @@ impl PerResult for MapKernel {
     }
 
     fn assemble(&self, t: &mut Text, reads: usize, _: &[Window]) -> Result<()> {
+        let Share { each, order } = self.share;
         t.value_of(reads);
-        t.defines.set("EACH", format!("{}u", self.each()));
-        t.defines.set("EACH_COUNT", self.each());
+        t.defines.set("EACH", format!("{each}u"));
+        t.defines.set("EACH_COUNT", each);
+        if order == Order::Beside {
+            t.defines.set("BESIDE", "");
+        }
         Ok(())
     }
 
     fn file(&self) -> (KernelFile, u64) {
-        (MAP, 256 * self.each() as u64)
+        (MAP, 256 * self.share.each as u64)
     }
 }

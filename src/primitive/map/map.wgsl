@@ -11,9 +11,18 @@ fn main(
     @builtin(num_workgroups) nwg: vec3<u32>,
     @builtin(local_invocation_index) lid: u32,
 ) {
+#ifdef BESIDE
+    // One behind the other instead.
+    let first = (group_index(wid, nwg) * 256u + lid) * EACH;
+#else
     let first = group_index(wid, nwg) * (256u * EACH) + lid;
+#endif
 #for q in EACH_COUNT
+#ifdef BESIDE
+    let t{q} = first + {q}u;
+#else
     let t{q} = first + {q}u * 256u;
+#endif
     var v{q} = T();
     if (t{q} < p.count) {
         v{q} = value(p.first + t{q});

@@ -2,6 +2,10 @@
 
 mod gpu;
 mod host;
+mod pairs;
+
+#[cfg(feature = "gpu")]
+pub(crate) use gpu::variants;
 
 use super::{Sample, scale_reads};
 use crate::access::{Access, AxisMap, Load, Post, ValueId};

@@ -147,11 +147,13 @@ pub fn plan(n: usize, inner: usize, paired: bool, limits: &GpuLimits) -> Vec<Fft
     kinds.into_iter().map(|kind| FftPass { kind }).collect()
 }
 
-/// The choice of a tile for lines of `n` with `inner` adjacent columns, and its candidates; None where there is none, or where
-/// they take more than one pass.
+/// The choice of a tile for lines of `n` with `inner` adjacent columns, of a transform or of a filter, and its candidates; None where
+/// there is none, or where they take more than one pass.
 #[cfg(feature = "gpu")]
-pub fn choice(n: usize, inner: usize, limits: &GpuLimits) -> Option<(String, usize)> {
-    let [FftPass { kind: Kind::Workgroup(pass) }] = &plan(n, inner, false, limits)[..] else { return None };
+pub fn choice(n: usize, inner: usize, filter: bool, limits: &GpuLimits) -> Option<(String, usize)> {
+    let [pass] = &plan(n, inner, filter, limits)[..] else { return None };
+    let pass = if filter { pass.filter(inner, limits)? } else { pass.clone() };
+    let Kind::Workgroup(pass) = pass.kind else { return None };
     let lines = pass.lines(inner);
     let candidates = packing::candidates(&lines, limits).len();
     Some((packing::what(&lines)?, candidates)).filter(|(_, candidates)| *candidates > 1)
@@ -199,12 +201,14 @@ impl FftPass {
     }
 
     /// The pass that goes on: coefficients times weights, and the transform of the other sign, so that it makes a filter. None
-    /// where the transform takes more than this pass, or is made of two already.
-    pub fn filter(&self) -> Option<FftPass> {
+    /// where the transform takes more than this pass, or is made of two already. Over lines with `inner` adjacent columns.
+    pub fn filter(&self, inner: usize, limits: &GpuLimits) -> Option<FftPass> {
         let kind = match self.kind.clone() {
             Kind::Global(pass) => Kind::Global(GlobalPass { filter: true, ..pass }),
             Kind::Workgroup(pass) if pass.course != Course::Transform => return None,
-            Kind::Workgroup(pass) => Kind::Workgroup(WorkgroupPass { course: Course::Filter, ..pass }),
+            Kind::Workgroup(pass) => {
+                Kind::Workgroup(WorkgroupPass { course: Course::Filter, ..pass }.packed(inner, limits))
+            }
         };
         self.in_place().then_some(FftPass { kind })
     }

@@ -114,20 +114,25 @@ pub(super) struct Packed {
     pub(super) stages: Vec<usize>,
     /// Adjacent columns of such lines.
     pub(super) available: usize,
+    /// Whether they are transformed back in the same pass, behind weights.
+    pub(super) filter: bool,
 }
 
 /// The name of the choice of a tile; None for lines in numbers that no choice is made for.
 pub(super) fn what(lines: &Packed) -> Option<String> {
+    let pass = if lines.filter { "filter" } else { "fft" };
     match lines.available {
-        1 => Some(format!("fft tile {} contiguous", lines.name)),
-        MANY.. => Some(format!("fft tile {} strided", lines.name)),
+        1 => Some(format!("{pass} tile {} contiguous", lines.name)),
+        MANY.. => Some(format!("{pass} tile {} strided", lines.name)),
         _ => None,
     }
 }
 
-/// The tile for some lines: the cheapest, or the one that was measured to be the fastest.
+/// The tile for some lines: the cheapest, or the one that was measured to be the fastest. A filter whose own was not measured takes
+/// that of a transform.
 pub(super) fn tile(lines: &Packed, limits: &GpuLimits) -> Tile {
-    let place = limits.choices.and_then(|c| c.place(&what(lines)?));
+    let place = |lines: &Packed| limits.choices.and_then(|c| c.place(&what(lines)?));
+    let place = place(lines).or_else(|| place(&Packed { filter: false, ..lines.clone() }));
     let chosen = place.filter(|p| *p > 0).map(|p| candidates(lines, limits).into_iter().nth(p));
     chosen.flatten().unwrap_or_else(|| cheapest(lines, limits))
 }
@@ -254,7 +259,7 @@ mod tests {
     use crate::shader::KernelShape;
 
     fn lines(length: usize, stages: &[usize], available: usize) -> Packed {
-        Packed { name: length, length, stages: stages.to_vec(), available }
+        Packed { name: length, length, stages: stages.to_vec(), available, filter: false }
     }
 
     #[test]
@@ -287,6 +292,23 @@ mod tests {
                 let other = super::tests::lines(256, &[16, 16], 8);
                 assert_eq!(tile(&other, &limits), tile(&other, &GpuLimits::rich()));
             }
+        }
+    }
+
+    /// A filter has a tile of its own where one was measured, else that of the transform.
+    #[test]
+    fn filters_have_tiles_of_their_own() {
+        use crate::shader::Choices;
+        let plain = lines(512, &[16, 16, 2], 1);
+        let filter = Packed { filter: true, ..plain.clone() };
+        let all = candidates(&plain, &GpuLimits::rich());
+        assert_eq!(candidates(&filter, &GpuLimits::rich()), all);
+        let mut choices = Choices::one(&what(&plain).unwrap(), 2);
+        let with = |choices: &Choices| GpuLimits { choices: Some(choices.clone().kept()), ..GpuLimits::rich() };
+        assert_eq!([tile(&plain, &with(&choices)), tile(&filter, &with(&choices))], [all[2], all[2]]);
+        for (place, want) in [(3, all[3]), (0, all[0])] {
+            choices.set("filter tile 512 contiguous", place);
+            assert_eq!([tile(&plain, &with(&choices)), tile(&filter, &with(&choices))], [all[2], want]);
         }
     }
 

@@ -137,7 +137,8 @@ impl WorkgroupPass {
             Course::Prime { sorted: true } => [&[1], &self.stages[..]].concat(),
             _ => self.stages.clone(),
         };
-        Packed { name: self.step.radix, length: self.size(), stages, available: self.step.lines() * inner }
+        let (length, available) = (self.size(), self.step.lines() * inner);
+        Packed { name: self.step.radix, length, stages, available, filter: self.course == Course::Filter }
     }
 
     /// The same pass with the tile for these limits.

@@ -1,6 +1,7 @@
 //! From a grid to points: an invocation has one point and a block of the batch.
 
-use super::{BLOCK, GROUP, Job, Segment};
+use super::choice::interpolation_block;
+use super::{GROUP, Job, Segment};
 use crate::error::Result;
 use crate::shader::{Draft, KernelFile, Operand, Text, Window, windows, word};
 
@@ -12,7 +13,8 @@ const INTERPOLATE: KernelFile = KernelFile {
 
 pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
     let s = job.s;
-    let entries = job.entries(0, BLOCK);
+    let block = interpolation_block(job.points, job.batch, &s.limits);
+    let entries = job.entries(0, block);
     let mut all = Vec::new();
     for first in (0..job.batch).step_by(entries) {
         let n = entries.min(job.batch - first);
@@ -22,7 +24,7 @@ pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
             // Each result window is made by itself: its first dispatch stores, the others add.
             for (k, source) in job.sources(first, n).into_iter().enumerate() {
                 for segment in &job.segments {
-                    all.push(dispatch(job, (first, n), dst, source, segment, k > 0)?);
+                    all.push(dispatch(job, (first, n, block), dst, source, segment, k > 0)?);
                 }
             }
         }
@@ -32,7 +34,7 @@ pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
 
 fn dispatch(
     job: &Job,
-    (first, entries): (usize, usize),
+    (first, entries, block): (usize, usize, usize),
     dst: Window,
     source: Window,
     segment: &Segment,
@@ -43,7 +45,7 @@ fn dispatch(
     t.bind(3, Operand::Value(s.store.value), s.element(), dst, "read_write", "dst");
     let number = job.read(&mut t, first, entries, source)?;
     job.bind_points(&mut t, segment, number)?;
-    let block = BLOCK.min(entries);
+    let block = block.min(entries);
     t.defines.set("BLOCK", block);
     t.defines.set("ALL_WEIGHTS", GROUP * job.points.stride());
     if add {

@@ -4,9 +4,13 @@
 //! goes through windows that read as 0 outside and whose results add up; where its results are, a spread is cut along the
 //! grid's first axis, and an interpolation stores what lies in its window.
 
+mod choice;
 mod interpolate;
 mod lists;
 mod spread;
+
+#[cfg(feature = "gpu")]
+pub(crate) use choice::variants;
 
 use super::InterpolateKernel;
 use crate::access::Load;
@@ -15,7 +19,7 @@ use crate::plan::{GpuKernel, Kernel};
 use crate::points::{Parts, Points, Weights};
 use crate::shader::{Draft, GpuLimits, List, Operand, Source, Stepper, Text, WORK, Window, clamp, load_function, windows, word};
 
-/// Batch entries of one invocation.
+/// Batch entries of one invocation, where nothing was measured.
 const BLOCK: usize = 4;
 /// Invocations of one workgroup of the interpolation; cells of a spread's tile.
 const GROUP: usize = 64;

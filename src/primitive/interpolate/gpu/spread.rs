@@ -1,7 +1,8 @@
 //! From points to a grid: a workgroup has one part of a tile's footprints and a block of the batch, each invocation one cell.
 
 use super::lists::{Heavy, Lists, Stretch};
-use super::{BIAS, BLOCK, CELLS, Job, Segment};
+use super::choice::spread_shape;
+use super::{BIAS, CELLS, Job, Segment};
 use crate::access::ValueId;
 use crate::error::{Error, Result};
 use crate::shader::{Draft, KernelFile, Operand, Text, Window, word};
@@ -27,16 +28,18 @@ struct Slab<'a> {
     dst: Window,
     /// Footprints that are staged together; None: each invocation reads for itself.
     staged: Option<usize>,
+    /// Batch entries of an invocation.
+    block: usize,
 }
 
 pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
     let (s, points, lists) = (job.s, job.points, Lists::new(job));
-    let staged = super::staged(points, &s.limits);
+    let (staged, block) = spread_shape(points, job.batch, &s.limits);
     let bindable = s.limits.bindable();
     // What the lists count by is bounded here, once.
     word("the tiles of a grid", job.points.bins().cells() / CELLS)?;
     word("the parts of a grid's tiles", lists.slots() + 1)?;
-    let entries = job.entries(lists.slots() * CELLS, block(staged));
+    let entries = job.entries(lists.slots() * CELLS, block);
     // Rows of tiles whose cells one binding holds.
     let (bins, inner) = (points.bins(), job.row.1 / points.grid()[0]);
     let (tile, rows) = (bins.extents()[0], bins.counts()[0]);
@@ -58,7 +61,7 @@ pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
             let at = s.store.start + first * job.row.1;
             let footprint = ((at + cells.0) as i64, (at + (n - 1) * job.row.1 + cells.1) as i64 - 1);
             let dst = s.one("a spread's result", footprint, s.element())?;
-            let slab = Slab { job, lists: &lists, first, entries: n, dst, staged };
+            let slab = Slab { job, lists: &lists, first, entries: n, dst, staged, block };
             for stretch in &stretches[k] {
                 let mut add = false;
                 for source in job.sources(first, n) {
@@ -74,11 +77,6 @@ pub(super) fn drafts(job: &Job) -> Result<Vec<Draft>> {
         }
     }
     Ok(all)
-}
-
-/// Batch entries of one invocation: where footprints are staged samples come from workgroup memory, so more of them pay.
-fn block(staged: Option<usize>) -> usize {
-    if staged.is_some() { super::super::BLOCK } else { BLOCK }
 }
 
 impl Slab<'_> {
@@ -128,7 +126,7 @@ impl Slab<'_> {
         if let Some(work) = job.s.scratch {
             self.bind_slots(&mut t, number + 2, work, &stretch.slots, "read_write")?;
         }
-        let block = block(self.staged).min(entries);
+        let block = self.block.min(entries);
         t.param("parts", word("the parts of tiles", stretch.count)?);
         t.param("begin", word("the points", segment.first)?);
         t.defines.set("BLOCK", block);
