@@ -102,6 +102,8 @@ pub mod internal {
     pub use crate::shader::{Reflected, Slot, translate, validate};
     #[cfg(feature = "gpu")]
     pub use crate::solve::kernels as solver_kernels;
+    #[cfg(feature = "gpu")]
+    pub use crate::tune::{keep_queues, measured_queues};
 }
 
 pub use arithmetic::Expression;

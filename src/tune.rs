@@ -6,6 +6,9 @@
 //! candidates on it. Devices that are opened from then on, in this process or another, take what was found
 //! ([`set_disk_cache`](crate::gpu::set_disk_cache) says where it is kept, and whether).
 //!
+//! On an adapter with several queues it also times sums of unlike linops on one of them and on several. Where several are faster,
+//! [`Device::gpu`] opens with so many from then on, and containers are spread over them that have as much to do as that takes.
+//!
 //! ```no_run
 //! use linops::tune::TuneOptions;
 //! let device = linops::Device::gpu()?;
@@ -20,6 +23,16 @@ use crate::run::Device;
 use crate::setters::setters;
 use serde::Serialize;
 
+#[cfg(feature = "gpu")]
+mod queues;
+
+#[doc(hidden)]
+#[cfg(feature = "gpu")]
+pub use measured::keep_queues;
+#[doc(hidden)]
+#[cfg(feature = "gpu")]
+pub use queues::measured as measured_queues;
+
 /// How [`Device::tune`] measures.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -30,15 +43,26 @@ pub struct TuneOptions {
     pub rounds: usize,
     /// A candidate is taken that is so much faster than the planner's own choice: 1.03 times.
     pub least_gain: f64,
+    /// Several queues are taken that are so much faster than one, from some work on: 1.1 times. That is measured by the host's clock,
+    /// and more queues take more memory for kernels.
+    pub least_gain_of_queues: f64,
     /// Whether what is found is kept for devices that are opened later; it is at first.
     pub keep: bool,
-    /// Only choices whose name has this part are measured; those that were measured before stay. All at first.
+    /// Only choices whose name has this part are measured; those that were measured before stay. All at first; how many queues are
+    /// worth it is called "queues".
     pub only: Option<String>,
 }
 
 impl Default for TuneOptions {
     fn default() -> TuneOptions {
-        TuneOptions { elements: 1 << 22, rounds: 9, least_gain: 1.03, keep: true, only: None }
+        TuneOptions {
+            elements: 1 << 22,
+            rounds: 9,
+            least_gain: 1.03,
+            least_gain_of_queues: 1.1,
+            keep: true,
+            only: None,
+        }
     }
 }
 
@@ -49,6 +73,8 @@ setters! { TuneOptions {
     rounds: usize,
     /// With candidates that are so much faster.
     least_gain: f64,
+    /// With so many times as fast for several queues.
+    least_gain_of_queues: f64,
     /// With what is found kept, or not.
     keep: bool,
     /// With choices alone whose name has this part.
@@ -63,6 +89,8 @@ pub struct Tuning {
     pub device: String,
     /// Its choices.
     pub choices: Vec<Chosen>,
+    /// Its queues; None where it has one, or they were not asked for.
+    pub queues: Option<QueuesTuned>,
     /// The folder in which they are kept, if they are.
     pub folder: Option<std::path::PathBuf>,
 }
@@ -79,6 +107,43 @@ pub struct Chosen {
     pub taken: usize,
 }
 
+/// What was measured of several queues.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct QueuesTuned {
+    /// Sums of sub-linops, the smallest first.
+    pub sums: Vec<SumTimes>,
+    /// How many queues devices are opened with from then on; 1 where several have gained nothing.
+    pub queues: u32,
+    /// What each queue has to do of a container, at least, for its sub-linops to be spread over them: bytes that are moved, or flops
+    /// that take as long.
+    pub least_work: u64,
+}
+
+/// The times of a sum of unlike sub-linops.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SumTimes {
+    /// Complex elements of its input, and of the result of each sub-linop.
+    pub elements: usize,
+    /// Seconds of an apply on one queue, in waves.
+    pub one_queue: f64,
+    /// On several.
+    pub several: Vec<OnQueues>,
+}
+
+/// An apply on several queues.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OnQueues {
+    /// So many.
+    pub queues: u32,
+    /// What each of them has to do, as in [`QueuesTuned::least_work`].
+    pub work: u64,
+    /// Seconds; none where the bits are others than those of one queue.
+    pub seconds: Option<f64>,
+}
+
 impl Chosen {
     /// How many times as fast the taken candidate is as the planner's own.
     pub fn gain(&self) -> f64 {
@@ -91,14 +156,19 @@ impl Chosen {
 }
 
 impl Device {
-    /// Times the candidates of every choice that plans for this device have, and keeps the fastest. `tell` is called with each.
+    /// Times the candidates of every choice that plans for this device have, and keeps the fastest. `tell` is called with each. Then
+    /// how many of the adapter's queues are worth it, where it has several.
     /// This device itself goes on as it was; one that is opened later takes what was found.
     ///
     /// # Errors
     /// This is the host, which has no such choices; an option is outside of its domain; the device fails; what was found cannot be
     /// written, or is to be kept where nothing is.
     pub fn tune(&self, options: &TuneOptions, tell: impl FnMut(&Chosen)) -> Result<Tuning> {
-        if options.elements == 0 || options.rounds == 0 || options.least_gain.is_nan() {
+        if options.elements == 0
+            || options.rounds == 0
+            || options.least_gain.is_nan()
+            || options.least_gain_of_queues.is_nan()
+        {
             let TuneOptions { elements, rounds, least_gain, .. } = options;
             return Err(Error::Value(format!(
                 "tuning with {elements} elements, {rounds} rounds and a least gain of {least_gain}; expected 1 at least of the \
@@ -115,11 +185,13 @@ impl Device {
     pub fn untune(&self) -> Result<bool> {
         #[cfg(feature = "gpu")]
         if let Some(file) = self.as_gpu().and_then(crate::gpu::Gpu::tuned_file) {
+            let queues = self.as_gpu().and_then(crate::gpu::Gpu::queues_file).filter(|f| f.read().is_some());
             let there = file.read().is_some();
             if there {
                 written(file, &Default::default())?;
             }
-            return Ok(there);
+            queues.map_or(Ok(()), |file| queues_written(file, None))?;
+            return Ok(there || queues.is_some());
         }
         Ok(false)
     }
@@ -135,7 +207,7 @@ fn no_choices() -> Error {
 }
 
 #[cfg(feature = "gpu")]
-use measured::{on_gpu, written};
+use measured::{median, on_gpu, queues_written, same, written};
 
 #[cfg(feature = "gpu")]
 mod measured {
@@ -143,7 +215,8 @@ mod measured {
     use crate::allocate::collected;
     use crate::dim::Shape;
     use crate::error::{Error, Result};
-    use crate::gpu::{CompiledPlan, Gpu, TunedFile};
+    use crate::gpu::queues::MeasuredQueues;
+    use crate::gpu::{CompiledPlan, Gpu, QueuesFile, TunedFile};
     use crate::plan::{PlanOptions, Target};
     use crate::primitive::{Variant, variants};
     use crate::run::{Device, Kind};
@@ -151,6 +224,9 @@ mod measured {
     use crate::tensor::Tensor;
     use num_complex::Complex32;
     use std::sync::Arc;
+
+    /// What [`TuneOptions::only`] calls how many queues are worth it.
+    const QUEUES: &str = "queues";
 
     pub fn on_gpu(device: &Device, options: &TuneOptions, mut tell: impl FnMut(&Chosen)) -> Result<Tuning> {
         let (Kind::Gpu(gpu), Target::Gpu(limits)) = (&device.0, device.target()) else { return Err(no_choices()) };
@@ -162,13 +238,14 @@ mod measured {
         }
         let mut choices = Vec::new();
         let mut all = variants(&limits, options.elements)?;
+        let queues = options.only.as_ref().is_none_or(|part| QUEUES.contains(&part[..]));
         let mut found = Choices::default();
         if let Some(part) = &options.only {
-            let names: Vec<String> = all.iter().map(|v| v.what.clone()).collect();
+            let names: Vec<&str> = all.iter().map(|v| &v.what[..]).chain([QUEUES]).collect();
+            let names = names.join(", ");
             all.retain(|v| v.what.contains(part));
-            if all.is_empty() {
-                let there = if names.is_empty() { "there are none".into() } else { names.join(", ") };
-                return Err(Error::Value(format!("no choice is called \"{part}\"; {there}")));
+            if all.is_empty() && !queues {
+                return Err(Error::Value(format!("no choice is called \"{part}\"; {names}")));
             }
             found = file.and_then(TunedFile::read).cloned().unwrap_or_default();
         }
@@ -182,13 +259,37 @@ mod measured {
         if let Some(file) = file {
             written(file, &found)?;
         }
+        let TuneOptions { elements, rounds, least_gain_of_queues, .. } = *options;
+        let queues = match queues {
+            true => super::queues::tuned(device, elements, rounds, least_gain_of_queues)?,
+            false => None,
+        };
+        if let (Some(q), Some(file)) = (&queues, gpu.queues_file().filter(|_| options.keep)) {
+            queues_written(file, Some(MeasuredQueues { queues: q.queues, least_work: q.least_work }))?;
+        }
         let folder = file.map(|f| f.folder().to_path_buf());
-        Ok(Tuning { device: device.name(), choices, folder })
+        Ok(Tuning { device: device.name(), choices, queues, folder })
     }
 
     /// Writes choices.
     pub fn written(file: &TunedFile, choices: &Choices) -> Result<()> {
         file.write(choices).map_err(|e| Error::file(file.folder(), format!("what was tuned cannot be written: {e}")))
+    }
+
+    /// Keeps how many queues of a device's adapter are worth it, as if it had been measured; None: it was not.
+    ///
+    /// # Errors
+    /// Nothing is kept for this device, or it cannot be written.
+    #[doc(hidden)]
+    pub fn keep_queues(device: &Device, queues: Option<MeasuredQueues>) -> Result<()> {
+        let file = device.as_gpu().and_then(Gpu::queues_file);
+        file.map_or_else(|| Err(no_choices()), |file| queues_written(file, queues))
+    }
+
+    /// Writes how many queues are worth it, or that it is not known.
+    pub fn queues_written(file: &QueuesFile, queues: Option<MeasuredQueues>) -> Result<()> {
+        let unwritten = |e| Error::file(file.folder(), format!("what was measured of queues cannot be written: {e}"));
+        file.write(queues).map_err(unwritten)
     }
 
     /// The candidates of a choice, in turn.
@@ -249,12 +350,12 @@ mod measured {
     }
 
     /// Equal bits; a zero's sign is no part of what is promised.
-    fn same(a: &[[u32; 2]], b: &[[u32; 2]]) -> bool {
+    pub fn same(a: &[[u32; 2]], b: &[[u32; 2]]) -> bool {
         let plain = |bits: u32| if bits == 1 << 31 { 0 } else { bits };
         a.len() == b.len() && a.iter().flatten().zip(b.iter().flatten()).all(|(a, b)| plain(*a) == plain(*b))
     }
 
-    fn median(mut seconds: Vec<f64>) -> Option<f64> {
+    pub fn median(mut seconds: Vec<f64>) -> Option<f64> {
         seconds.sort_by(f64::total_cmp);
         seconds.get(seconds.len() / 2).copied()
     }

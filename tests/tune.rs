@@ -165,6 +165,53 @@ fn what_one_process_finds_the_next_one_takes() {
     }
 }
 
+/// How many queues are worth it is asked for when a device is opened by name or as the best one, and told; until it is forgotten.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn queues_that_are_kept_are_asked_for() {
+    use linops::internal::keep_queues;
+    use linops::internal::queues::MeasuredQueues;
+    const CHILD: &str = "LINOPS_TEST_QUEUES";
+    fn reasons() -> [String; 2] {
+        let reported = linops::gpu::adapters().remove(0).queues.reason;
+        [reported, Device::gpu().unwrap().as_gpu().unwrap().lanes().reason.clone()]
+    }
+    let keep = |queues| keep_queues(&device(true).unwrap(), queues).unwrap();
+    let measured = |queues| Some(MeasuredQueues { queues, least_work: 12345 });
+    let parts: [(&str, &dyn Fn()); 6] = [
+        ("nothing", &|| assert!(reasons().iter().all(|r| r.contains("nor measured")), "{:?}", reasons())),
+        ("one", &|| {
+            keep(measured(1));
+            assert!(reasons().iter().all(|r| r.contains("no faster")), "{:?}", reasons());
+        }),
+        ("two", &|| {
+            keep(measured(2));
+            // Software drivers have one queue; others open with two.
+            let expected = |r: &String| r.contains("2 queues were measured to be faster");
+            assert!(reasons().iter().all(expected), "{:?}", reasons());
+        }),
+        ("two again", &|| assert!(reasons().iter().all(|r| r.contains("2 queues were measured")))),
+        // With options of one's own nothing is taken that was not asked for.
+        ("options", &|| {
+            let device = device(true).unwrap();
+            assert!(device.as_gpu().unwrap().lanes().reason.contains("nor measured"));
+            assert!(device.untune().unwrap());
+        }),
+        ("forgotten", &|| assert!(reasons().iter().all(|r| r.contains("nor measured")))),
+    ];
+    if let Ok(part) = std::env::var(CHILD) {
+        return parts.iter().find(|(name, _)| *name == part).unwrap().1();
+    }
+    let cache = tempfile::tempdir().unwrap();
+    for (part, _) in parts {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "queues_that_are_kept_are_asked_for", "--nocapture"]).env_remove("LINOPS_QUEUES");
+        let out = child.env(CHILD, part).env("LINOPS_CACHE_DIR", cache.path()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(out.status.success(), "{part}: {}{}", text(&out.stdout), text(&out.stderr));
+    }
+}
+
 fn chosen(device: &Device) -> Option<usize> {
     let Target::Gpu(limits) = device.target() else { panic!("a GPU was opened") };
     limits.choices.and_then(|c| c.place(WHAT))

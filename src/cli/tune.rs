@@ -6,7 +6,7 @@ use super::numbers::from_one;
 use super::printer::{Printer, count_of};
 use super::progress;
 use linops::Result;
-use linops::tune::{Chosen, TuneOptions};
+use linops::tune::{Chosen, OnQueues, QueuesTuned, SumTimes, TuneOptions};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 
@@ -53,20 +53,26 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     for c in &tuned.choices {
         printer.line(line(c));
     }
-    match tuned.choices.is_empty() {
-        true => printer.line("plans for this device have no choices that could be tuned"),
-        false => printer.line(format_args!(
+    match (tuned.choices.is_empty(), &tuned.queues) {
+        (true, None) => printer.line("plans for this device have no choices that could be tuned"),
+        (true, Some(_)) => {}
+        _ => printer.line(format_args!(
             "{} measured, {faster} faster than what the planner takes",
             count_of(tuned.choices.len(), "choice")
         )),
     }
-    if let Some(folder) = tuned.folder.as_ref().filter(|_| !tuned.choices.is_empty()) {
+    if let Some(q) = &tuned.queues {
+        lines(q).iter().for_each(|line| printer.line(line));
+    }
+    let anything = !tuned.choices.is_empty() || tuned.queues.is_some();
+    if let Some(folder) = tuned.folder.as_ref().filter(|_| anything) {
         printer.line(format_args!("kept in {} for devices that are opened from now on", folder.display()));
     }
     printer.json(&json!({
         "device": tuned.device,
         "folder": tuned.folder,
         "choices": tuned.choices.iter().map(value).collect::<Vec<_>>(),
+        "queues": tuned.queues,
     }));
     Ok(DONE)
 }
@@ -79,6 +85,25 @@ fn line(c: &Chosen) -> String {
         place => format!("candidate {place}, {:.2} x as fast", c.gain()),
     };
     format!("{:<32} {:>10.1} µs  {taken} (of {run})", c.what, 1e6 * own)
+}
+
+/// What was measured of several queues, and what follows.
+fn lines(q: &QueuesTuned) -> Vec<String> {
+    let one = |s: &SumTimes| {
+        let on = |q: &OnQueues| match q.seconds {
+            Some(t) => format!("{} queues {:.1} µs", q.queues, 1e6 * t),
+            None => format!("{} queues gave other bits", q.queues),
+        };
+        let several: Vec<String> = s.several.iter().map(on).collect();
+        let name = format!("queues, sum over {} elements", s.elements);
+        format!("{name:<32} {:>10.1} µs  {}", 1e6 * s.one_queue, several.join(", "))
+    };
+    let mut lines: Vec<String> = q.sums.iter().map(one).collect();
+    lines.push(match q.queues {
+        0 | 1 => "several queues gain nothing; one is used".to_string(),
+        n => format!("{n} queues are used for containers that have {} bytes to move on each, or more", q.least_work),
+    });
+    lines
 }
 
 fn value(c: &Chosen) -> Value {

@@ -20,6 +20,7 @@ mod parts;
 mod rig;
 mod submissions;
 mod table;
+mod tune;
 mod validation;
 
 /// Whether sweeps that take minutes run too: `LINOPS_FULL=1`.
