@@ -2,15 +2,16 @@
 //! between them.
 //!
 //! One API over a ladder of three rungs, chosen when the lanes are opened and told by [`Lanes::report`]:
-//! 1. [`Rung::HardwareQueues`] (feature `multi-queue`, asked for by [`LaneOptions::queues`] or `LINOPS_QUEUES`): N queues of one
-//!    GPU. On Vulkan one native device with N wgpu devices around it, buffers imported into all of them, one timeline semaphore
+//! 1. [`Rung::HardwareQueues`] (feature `multi-queue`, asked for by [`LaneOptions::queues`] or `LINOPS_QUEUES`, or measured to be
+//!    faster): N queues of one GPU. On Vulkan one native device with N wgpu devices around it, buffers imported into all of them, one timeline semaphore
 //!    per lane; on Metal and DX12 N wgpu devices over the one native device, with shared events or fences.
 //! 2. [`Rung::OneQueue`]: one wgpu device and queue. All lanes are the same one; the order of submission is the order of work.
 //! 3. [`Rung::Devices`]: unrelated devices. A buffer has a copy per lane, brought up to date through the host when a lane reads.
 //!
 //! A submission declares the buffers it reads and writes. From the last writer of each buffer and its readers since follow the
 //! submissions of other lanes that it has to wait for (read after write, write after read, write after write); the caller cannot
-//! forget one. The wait is the device's, not the host's, except on rung 3. A [`Ticket`] exists only once its submission is made,
+//! forget one. Submissions that write [parts](Uses::parts) of a buffer [together](Together) wait for what was there before and not
+//! for each other; whoever comes next waits for all of them. The wait is the device's, not the host's, except on rung 3. A [`Ticket`] exists only once its submission is made,
 //! so a consumer cannot be submitted before its producer, and no rung can deadlock.
 //!
 //! # Invariants
@@ -21,6 +22,8 @@
 //!   out by this room; staging and submitting are one critical section.
 //! - **Buffers first, then the lane.** A submission locks the state of its buffers in the order of their numbers, then its lane,
 //!   and holds both until it is made: two submissions that share a buffer agree on who came first.
+//! - **Who writes together writes apart.** Submissions of several lanes that name the same [`Together`] for a buffer store different
+//!   elements of it and read none: the sub-linops of a container, each of which owns its part of the result.
 //! - **No shared buffer is made by wgpu's `create_buffer`.** wgpu clears what it believes uninitialised at a lane's first use,
 //!   after another lane has written. Shared memory is allocated through hal and cleared here, once, before anybody sees it.
 //! - **One owner.** Lane 0 owns the `VkBuffer`; the other lanes hold aliases that destroy nothing. Every alias keeps the owner

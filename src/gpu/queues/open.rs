@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// What lanes to open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LaneOptions {
-    /// Hardware queues of one GPU to use; fewer where it has fewer. None: what `LINOPS_QUEUES` says, else 1, which is one
-    /// ordinary wgpu device.
+    /// Hardware queues of one GPU to use; fewer where it has fewer. None: what `LINOPS_QUEUES` says, else what was measured, else 1,
+    /// which is one ordinary wgpu device.
     pub queues: Option<u32>,
     /// What was measured of this adapter: it says how many where nobody else does. None: nothing was, and it is one.
     pub measured: Option<MeasuredQueues>,

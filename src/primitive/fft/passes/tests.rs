@@ -36,7 +36,7 @@ fn kernels() -> HashMap<String, FftPass> {
         for (n, paired) in sweep().into_iter().map(|n| (n, false)).chain(paired).chain(primes) {
             for inner in [1, 3, 8, 200] {
                 let passes = plan(n, inner, paired, &limits(shape));
-                let filters: Vec<FftPass> = passes.iter().filter_map(FftPass::filter).collect();
+                let filters: Vec<FftPass> = passes.iter().filter_map(|p| p.filter(inner, &limits(shape))).collect();
                 let once: Vec<FftPass> = passes.into_iter().chain(filters).collect();
                 let folding: Vec<FftPass> = once.iter().filter_map(FftPass::folding).collect();
                 all.extend(once.into_iter().chain(folding).map(|pass| (pass.key(), pass)));
