@@ -90,9 +90,9 @@ impl Splitter<'_> {
         let joins: Vec<Vec<usize>> = region.children.iter().map(|c| steps(self.plan, &c.join)).collect();
         let bodies: Vec<Vec<usize>> = region.children.iter().map(|c| steps(self.plan, &c.body)).collect();
         // Without joins nothing is waited for: what follows in the same room is on the same lane.
-        let joined = joins.iter().any(|j| !j.is_empty()) || !self.shared && bodies.iter().flatten().any(|s| stored(s));
+        let joined = joins.iter().any(|j| !j.is_empty()) || !self.shared && bodies.iter().flatten().any(&stored);
         let round = if joined { region.in_flight } else { region.children.len() };
-        let parts = self.shared && bodies.iter().flatten().any(|s| stored(s));
+        let parts = self.shared && bodies.iter().flatten().any(&stored);
         let parts = parts.then_some(Parts { region: r, value: region.result });
         for first in (0..bodies.len()).step_by(round) {
             let round = first..bodies.len().min(first + round);
