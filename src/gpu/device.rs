@@ -7,7 +7,7 @@ use super::driver_cache::{self, DriverCache};
 use super::groups::Groups;
 use super::pipelines::Pipelines;
 use super::pool::{Pool, PoolStats};
-use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport, MeasuredQueues, outlook};
+use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport, outlook};
 use super::tuned::{QueuesFile, TunedFile, measured};
 use crate::error::{Result, value_err};
 use crate::kept::{Ledger, Spares, Store};
@@ -103,9 +103,8 @@ impl Gpu {
         if let Some((_, g)) = open.iter().find(|(index, _)| *index == found.index) {
             return Ok(g.clone());
         }
-        // What was measured is for those who ask for nothing.
-        let measured = measured(&found.adapter.get_info(), None);
-        let gpu = Gpu::open_adapter(&found, GpuOptions::default(), measured)?;
+        // What was measured of its queues is for those who ask for nothing.
+        let gpu = Gpu::open_adapter(&found, GpuOptions::default(), true)?;
         open.push((found.index, gpu.clone()));
         Ok(gpu)
     }
@@ -126,13 +125,16 @@ impl Gpu {
 
     /// Opens an adapter with options, as a device of its own.
     pub(crate) fn open_with(choice: Choice, options: GpuOptions) -> Result<Arc<Gpu>> {
-        Gpu::open_adapter(&find(choice)?, options, None)
+        Gpu::open_adapter(&find(choice)?, options, false)
     }
 
-    fn open_adapter(found: &Found, options: GpuOptions, measured: Option<MeasuredQueues>) -> Result<Arc<Gpu>> {
+    /// With as many queues as the options say, else as were measured to be worth it, if that is heard.
+    fn open_adapter(found: &Found, options: GpuOptions, by_measure: bool) -> Result<Arc<Gpu>> {
         let desc = Gpu::descriptor(std::slice::from_ref(&found.adapter), &options);
+        let info = found.adapter.get_info();
+        let measured = by_measure.then(|| measured(&info, options.disk_cache)).flatten();
         let lanes = Lanes::open(&found.adapter, &desc, LaneOptions { queues: options.queues, measured })?;
-        Ok(Gpu::around(found.label.clone(), &found.adapter.get_info(), lanes, options))
+        Ok(Gpu::around(found.label.clone(), &info, lanes, options))
     }
 
     /// A device that spreads containers over several adapters (rung 3): what all of them can do, values through the host.
