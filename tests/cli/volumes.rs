@@ -188,15 +188,15 @@ fn without_a_whole_centre_the_noise_sets_the_weight() {
     assert!(usual.1 < 2e-3 && usual.0 < 0.8 * large.0, "{usual:?} {large:?}");
     // With one likewise: folding of much undersampling with little noise is hindered by 0.01, much noise asks for that.
     let error = |noise: f64, args: &str| {
-        let options = ScanOptions::default().ny(64).nx(48).coils(6).acceleration(4).noise(noise);
+        let options = ScanOptions::default().ny(96).nx(96).coils(8).acceleration(4).noise(noise);
         let scan = linops::app::scan(&options).unwrap();
         folder.complex("k.npy", &scan.kspace);
-        let facts = folder.json(&format!("recon k.npy --maps maps64.npy -o x.npy {REST} {args}"));
+        let facts = folder.json(&format!("recon k.npy --maps maps96.npy -o x.npy {REST} {args}"));
         (distance(&folder.read("x.npy"), &scan.reference.into_dyn()), facts)
     };
-    let options = ScanOptions::default().ny(64).nx(48).coils(6);
-    folder.complex("maps64.npy", &linops::app::scan(&options).unwrap().maps);
-    let scale = folder.read("maps64.npy").map_axis(ndarray::Axis(0), |c| c.iter().map(|v| v.norm_sqr()).sum::<f32>());
+    let options = ScanOptions::default().ny(96).nx(96).coils(8);
+    folder.complex("maps96.npy", &linops::app::scan(&options).unwrap().maps);
+    let scale = folder.read("maps96.npy").map_axis(ndarray::Axis(0), |c| c.iter().map(|v| v.norm_sqr()).sum::<f32>());
     let most = f64::from(scale.iter().fold(0.0f32, |m, v| m.max(*v)) * 0.01);
     let ((usual, facts), (large, _)) = (error(5e-4, ""), error(5e-4, &format!("--lambda {most}")));
     assert!(usual < 0.8 * large, "{usual} {large}");
