@@ -511,3 +511,54 @@ fn what_makes_no_sense_is_an_error() {
     assert!(Blur::new(&h, &[8], None, Outside::Zero).unwrap_err().to_string().contains("2 axes, expected 1"));
     assert!(Psf::new(arr1(&[1.0f32, -2.0]).into_dyn().view(), PsfCenter::Half, false).is_err());
 }
+
+/// Even and sloping pictures, of which the scene is known outside of them, too.
+#[test]
+fn even_and_sloping_pictures_are_at_rest_at_themselves() {
+    let even = ArrayD::from_elem(IxDyn(&[64, 64]), 7.0f32);
+    let slope = ArrayD::from_shape_fn(IxDyn(&[64, 64]), |at| 7.0 + 0.1 * at[1] as f32 + 0.05 * at[0] as f32);
+    for (y, off) in [(&even, 1e-5), (&slope, 0.03)] {
+        for h in [gaussian(9, 1.5), gaussian(15, 2.0)] {
+            for outside in OUTSIDES.into_iter().take(if y == slope { 1 } else { 4 }) {
+                if outside == Outside::Zero {
+                    continue;
+                }
+                for device in devices() {
+                    let blur = Blur::new(&psf(&h), y.shape(), None, outside).unwrap();
+                    let options = || SolveOptions::default().lambda(1e-7).iterations(1000).tol(1e-4);
+                    for (name, found) in [
+                        ("wiener", blur.wiener(y.view(), options(), &device).unwrap()),
+                        ("cg", blur.damped(y.view(), options(), &device).unwrap()),
+                    ] {
+                        let largest = (&found.image - y).iter().fold(0.0f32, |m, v| m.max(v.abs())) / 7.0;
+                        let stop = found.stop;
+                        assert!(largest <= off, "{name}, {outside:?}: off by {largest:.1e}, {stop:?}");
+                        let rest = matches!(stop, Stop::Converged | Stop::Attained);
+                        assert!(rest, "{name}, {outside:?}: {stop:?} after {}", found.iterations);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is stated of the stop: the objective against that of many more iterations.
+#[test]
+fn quadratic_penalties_end_where_the_objective_is_at_rest() {
+    let device = Device::host();
+    for noise in [0.0, 2.0] {
+        let h = gaussian(9, 1.5);
+        let x = scene();
+        let mut random = Generator::new(3);
+        let y = inner(&seen(&x, &h, Outside::Mirror), 4).mapv(|v| v + (noise * std::f64::consts::SQRT_2 * random.complex_normal().re) as f32);
+        let blur = Blur::new(&psf(&h), y.shape(), None, Outside::Unknown).unwrap();
+        let lambda = if noise > 0.0 { 4e-3 } else { 1e-5 };
+        let options = |iterations, tol| SolveOptions::default().lambda(lambda).iterations(iterations).tol(tol);
+        let solve = |iterations, tol| blur.damped(y.view(), options(iterations, tol), &device).unwrap();
+        let (found, long) = (solve(1000, 1e-4), solve(3000, 0.0));
+        assert_eq!(found.stop, Stop::Converged, "noise {noise}: {} iterations", found.iterations);
+        let off = error(&found.image, &long.image);
+        assert!(off < 0.01, "noise {noise}: off by {off:.1e} after {}", found.iterations);
+        assert!(found.misfit <= long.misfit + 1e-4, "{} for {}", found.misfit, long.misfit);
+    }
+}

@@ -67,12 +67,12 @@ pub struct Args {
     #[arg(long, value_name = "σ", value_parser = from_zero, allow_hyphen_values = true)]
     noise: Option<f32>,
 
-    /// Iterations at most; of rl, so many whatever the noise [default: 100 of rl, 300 of the others]
+    /// Iterations at most; of rl, so many whatever the noise [default: 100 of rl, 1000 of the others]
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true)]
     iterations: Option<NonZeroUsize>,
 
-    /// Stop when an iteration of rl lowers the divergence of the likelihood by less than this part of it, or when the relative
-    /// residual of the others is below [default: 1e-3 of rl, 1e-4 of the others]
+    /// Stop when an iteration of rl lowers the divergence of the likelihood by less than this part of it, or when the
+    /// objective of the others is within this part of it of its limit [default: 1e-3 of rl, 1e-4 of the others]
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 

@@ -75,6 +75,11 @@ impl Fall {
         self.agreed >= AGREED
     }
 
+    /// Whether an objective that cannot fall below 0 is so small a part of the start that a gap of it is none.
+    pub fn exact(&self, objective: f64) -> bool {
+        objective <= EXACT * self.start()
+    }
+
     /// The objective of the start.
     pub fn start(&self) -> f64 {
         self.readings.first().map_or(0.0, |(_, f)| *f)

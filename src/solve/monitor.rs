@@ -46,6 +46,15 @@ impl Progress<'_> {
     }
 }
 
+#[cfg(feature = "app")]
+impl Progress<'_> {
+    /// Tells the same reading of an iterate that is made of this one.
+    pub(crate) fn retold(&mut self, tell: &mut dyn FnMut(&mut Progress), of: &dyn Fn(Tensor) -> Result<Tensor>) {
+        let iterate = &mut *self.iterate;
+        tell(&mut Progress { reading: self.reading, number: self.number, iterate: &mut || of(iterate()?) });
+    }
+}
+
 /// When to look at a solve, and what was seen.
 pub(super) struct Monitor<'a> {
     options: SolveOptions<'a>,

@@ -36,7 +36,7 @@ pub struct SolveOptions<'a> {
 }
 
 /// Who is told of readings.
-pub(super) type Tell<'a> = Box<dyn FnMut(&mut Progress) + 'a>;
+pub(crate) type Tell<'a> = Box<dyn FnMut(&mut Progress) + 'a>;
 
 impl Default for SolveOptions<'_> {
     fn default() -> Self {
@@ -85,9 +85,15 @@ impl<'a> SolveOptions<'a> {
         self
     }
 
+    /// Who is told and who cancels, for solvers made of others.
+    #[cfg(feature = "app")]
+    pub(crate) fn told(self) -> (Option<Tell<'a>>, Option<&'a AtomicBool>) {
+        (self.progress, self.cancel)
+    }
+
     /// # Errors
     /// A number makes no sense.
-    pub(super) fn check(&self, solver: &str) -> Result<()> {
+    pub(crate) fn check(&self, solver: &str) -> Result<()> {
         for (name, v) in [("lambda", self.lambda), ("tol", self.tol)] {
             if !v.is_finite() || v < 0.0 {
                 return value_err!("{solver}: {name} is {v}; expected a finite number from 0 on");

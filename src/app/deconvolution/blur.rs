@@ -40,7 +40,7 @@ pub struct Blur {
     pub(super) psf: Psf,
     pub(super) extents: Vec<usize>,
     /// Where the picture begins in the canvas.
-    first: Vec<usize>,
+    pub(super) first: Vec<usize>,
     pub(super) outside: Outside,
     /// 1 where the picture counts; None if it does everywhere.
     pub(super) known: Option<ArrayD<f32>>,
@@ -149,6 +149,13 @@ impl Blur {
             )));
         }
         Tensor::from_array(image, dims(self.extents.len()).as_str())
+    }
+
+    /// The mean of the samples that count; 0 where none does.
+    pub(super) fn mean(&self, image: &ArrayD<f32>) -> f64 {
+        let counts = |at: &IxDyn| self.known.as_ref().is_none_or(|k| k[at] != 0.0);
+        let sum: f64 = image.indexed_iter().filter(|(at, _)| counts(at)).map(|(_, v)| f64::from(*v)).sum();
+        sum / self.counted().max(1) as f64
     }
 
     /// Samples that count.

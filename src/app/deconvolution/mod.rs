@@ -12,6 +12,7 @@
 //! | `psf` | the PSF: where its centre is, what it sums to, what of it is zero |
 //! | `blur` | the linop A on its canvas |
 //! | `spectrum` | noise and signal from the picture's own spectrum |
+//! | `quadratic` | where a quadratic objective begins, and when it is at rest |
 //! | `tikhonov` | quadratic penalties: Wiener's filter and plain damping |
 //! | `richardson_lucy` | the maximum of the Poisson likelihood |
 //! | `regularised` | the regularisers of all applications |
@@ -19,6 +20,7 @@
 mod blur;
 mod counts;
 mod psf;
+mod quadratic;
 mod regularised;
 mod richardson_lucy;
 mod spectrum;

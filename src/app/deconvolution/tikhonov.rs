@@ -2,11 +2,12 @@
 //! ‖A x − y‖² + λ‖x − m‖² for a white one of the mean m.
 
 use super::blur::{dims, wrapped};
+use super::quadratic::Quadratic;
 use super::{Blur, Deconvolved, Outside};
 use crate::error::{Result, value_err};
-use crate::linop::{self, Border, FftOptions, GradientOptions, Linop};
+use crate::linop::{self, Border, FftOptions, GradientOptions};
 use crate::run::Device;
-use crate::solve::{Solution, SolveOptions, Stop, cg};
+use crate::solve::{SolveOptions, Stop};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, ArrayViewD, Dimension};
 use num_complex::Complex32;
@@ -18,7 +19,9 @@ impl Blur {
     /// λ = σ²/P, as [`NoiseToSignal`](super::NoiseToSignal) gives it (Wiener, "Extrapolation, interpolation and smoothing of
     /// stationary time series", 1949; Hunt, IEEE Trans. Comput. C-22:805, 1973).
     ///
-    /// A periodic scene that is known everywhere takes one filter; any other is solved by conjugate gradients.
+    /// A periodic scene that is known everywhere takes one filter; any other is solved by conjugate gradients, from the picture
+    /// continued by its outermost samples (or the options' start), until the objective is within the options' `tol` of its limit,
+    /// as a part of it.
     ///
     /// # Errors
     /// The picture has other extents or is not finite, the options make no sense, or the device fails.
@@ -32,53 +35,24 @@ impl Blur {
         let canvas = self.linop.input()?;
         let border = if self.outside == Outside::Periodic { Border::Circular } else { Border::Neumann };
         let gradient = linop::gradient(canvas, dims(canvas.rank()), GradientOptions::default().border(border))?;
-        let lambda = options.lambda;
-        let normal = match lambda > 0.0 {
-            true => linop::add_weighted([self.linop.n(), gradient.n()], &[1.0, lambda])?,
-            false => self.linop.n(),
-        };
-        self.minimise(&normal, image, options.lambda(0.0), device)
+        let y = self.data(image)?.to(device)?;
+        Quadratic::new(self, y, &gradient, options.lambda, 0.0).minimise(options, device)
     }
 
     /// Minimises ‖A x − y‖² + λ‖x − m‖² over the canvas by conjugate gradients, where m is an even scene as bright as the picture:
-    /// a weight that holds back noise does not make the picture darker.
+    /// a weight that holds back noise does not make the picture darker. Start and stop are those of [`wiener`](Blur::wiener).
     ///
     /// # Errors
     /// As for [`wiener`](Blur::wiener).
     pub fn damped(&self, image: ArrayViewD<f32>, options: SolveOptions, device: &Device) -> Result<Deconvolved> {
-        let y = self.data(image)?.to_real_array()?;
-        let even = ArrayD::<f32>::ones(self.linop.input()?.extents());
-        let even = Tensor::from_array(even, dims(self.extents.len()).as_str())?;
-        let seen = self.linop.apply(&even.to(device)?)?.to(&Device::host())?.to_real_array()?;
-        let (mut product, mut square) = (0.0, 0.0);
-        for (y, s) in y.iter().zip(&seen) {
-            product += f64::from(*y) * f64::from(*s);
-            square += f64::from(*s).powi(2);
-        }
+        let y = self.data(image)?.to(device)?;
+        let canvas = self.linop.input()?;
+        let even = Tensor::from_array(ArrayD::<f32>::ones(canvas.extents()), dims(self.extents.len()).as_str())?;
+        let seen = self.linop.apply(&even.to(device)?)?;
+        let (product, square) = (seen.dot(&y)?.re, seen.norm_squared()?);
         let m = if square > 0.0 { (product / square) as f32 } else { 0.0 };
-        let rest = &y - &(seen * m);
-        let mut result = self.minimise(&self.linop.n(), rest.view(), options, device)?;
-        result.image += m;
-        let size = y.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        let distance = result.deviation * (self.counted().max(1) as f64).sqrt();
-        result.misfit = if distance == 0.0 { 0.0 } else { distance / size };
-        Ok(result)
-    }
-
-    fn minimise(
-        &self,
-        normal: &Linop,
-        image: ArrayViewD<f32>,
-        options: SolveOptions,
-        device: &Device,
-    ) -> Result<Deconvolved> {
-        if options.iterations == 0 {
-            return value_err!("the number of iterations is 0; expected at least 1");
-        }
-        let y = self.data(image)?;
-        let b = self.linop.h().apply(&y.to(device)?)?;
-        let Solution { x, iterations, history, stop, .. } = cg(normal, &b, options)?;
-        self.deconvolved(&y, &x, iterations, history, stop)
+        let penalty = linop::identity(canvas.clone())?;
+        Quadratic::new(self, y, &penalty, options.lambda, m).minimise(options, device)
     }
 
     /// conj(H)·Y/(|H|² + λ|D|²), with the transfer functions H of the blur and D of the gradient.

@@ -107,7 +107,7 @@ impl Job<'_> {
             None if self.method == Method::Cg => NoiseToSignal::damping(ratio, self.psf, part.shape())? as f32,
             None => ratio as f32,
         };
-        let iterations = most(300);
+        let iterations = most(1000);
         let bar = progress::iterations(iterations);
         let options = SolveOptions::default()
             .lambda(lambda)
