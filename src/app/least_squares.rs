@@ -3,7 +3,7 @@
 use super::noise::Generator;
 use super::regularise::{Kind, Regularisation, Stated, Weight};
 use crate::allocate::expect_room;
-use crate::convex::{ConvexOptions, Problem, Solved};
+use crate::convex::{ConvexOptions, Method, Problem, Solved};
 use crate::error::{Result, value_err};
 use crate::linop::Linop;
 use crate::run::{Device, MemoryUse};
@@ -56,6 +56,9 @@ pub struct Regularised<D: Dimension = Ix2> {
     pub image: Array<Complex32, D>,
     /// The terms with their weights, as they stand in the objective.
     pub terms: Vec<Stated>,
+    /// Samples that no coil sees and that are not held at 0, though there is a wavelet term: beside `tgv`, and where ISTA, FISTA or
+    /// POGM was asked for. They are what the terms make of them.
+    pub free: usize,
     /// How it was solved; its x is empty here.
     pub solved: Solved,
 }
@@ -66,9 +69,9 @@ impl<D: Dimension> Regularised<D> {
     /// # Errors
     /// The image has another number of axes.
     pub fn with_rank<E: Dimension>(self) -> Result<Regularised<E>> {
-        let Regularised { image, terms, solved } = self;
+        let Regularised { image, terms, free, solved } = self;
         let image = image.into_dimensionality::<E>().map_err(|e| crate::Error::Shape(e.to_string()))?;
-        Ok(Regularised { image, terms, solved })
+        Ok(Regularised { image, terms, free, solved })
     }
 }
 
@@ -103,13 +106,18 @@ pub(super) fn regularised(
     expect_memory(a, &a.n(), y.len(), device)?;
     let y = Tensor::from_array(y.to_owned(), asked.dims)?.to(device)?;
     let mut problem = Problem::new(a, &y)?;
-    // The coarsest approximation is free, so nothing holds what no coil sees.
-    let kinds = || regularisation.terms.iter().map(|t| t.kind);
-    if kinds().any(|k| k == Kind::L1Wavelet)
-        && kinds().all(|k| k != Kind::Tgv)
+    // The coarsest approximation is free, so nothing holds what no coil sees. Proximal gradient steps leave what holds nothing where
+    // it was, and take wavelets of a whole image alone.
+    let has = |kind| regularisation.terms.iter().any(|t| t.kind == kind);
+    let gradient = matches!(options.method, Some(Method::Ista | Method::Fista | Method::Pogm));
+    let mut free = 0;
+    if has(Kind::L1Wavelet)
         && let Some(seen) = seen(a, &y)?
     {
-        problem = problem.supported(&seen)?;
+        match has(Kind::Tgv) || gradient {
+            true => free = seen.to_real_vec()?.iter().filter(|s| **s == 0.0).count(),
+            false => problem = problem.supported(&seen)?,
+        }
     }
     let (with, terms) = regularisation.add(problem, asked.axes, asked.series, &recon_weight)?;
     problem = with;
@@ -121,7 +129,7 @@ pub(super) fn regularised(
     let mut solved = problem.solve(options)?;
     let image = solved.x.to(&Device::host())?.to_array()?;
     solved.x = Tensor::zeros("", DType::Complex32)?;
-    Ok(Regularised { image, terms, solved })
+    Ok(Regularised { image, terms, free, solved })
 }
 
 /// 1 where A sees x and 0 elsewhere; None where it sees all. Of data without order only what is not seen comes back as 0.
