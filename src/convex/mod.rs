@@ -14,6 +14,7 @@
 mod admm;
 mod backtracking;
 mod balance;
+mod begin;
 #[cfg(test)]
 mod counts;
 mod even;
@@ -23,12 +24,14 @@ mod fista;
 mod irls;
 mod options;
 mod pdhg;
+mod ratio;
 mod regularise;
 mod spectrum;
 mod split;
 mod stage;
 mod watch;
 
+pub use begin::Begun;
 pub use options::{ConvexOptions, Method, Progress, Reading};
 pub use regularise::WaveletPenalty;
 
@@ -130,6 +133,8 @@ pub struct Solved {
     pub history: Vec<Reading>,
     /// Why it stopped.
     pub stop: Stop,
+    /// Where it began.
+    pub begun: Begun,
     /// The duals of the terms of other linops, in order, from [`Method::Fgp`]; of other methods none.
     pub duals: Vec<Tensor>,
 }
@@ -269,15 +274,16 @@ impl Problem {
         Ok(sum)
     }
 
-    /// Minimises F, from the [`start`](Problem::start) or from 0, on the device that holds y.
+    /// Minimises F, from the [`start`](Problem::start) or from 0, on the device that holds y. A start whose objective is above that of 0
+    /// is scaled, or left ([`Solved::begun`]).
     ///
     /// # Errors
     /// Options that make no sense, a method that cannot have these terms, data that are not finite, or the device fails. An
     /// objective that does not come to rest is no error but a [`Stop`].
     pub fn solve(&self, options: ConvexOptions) -> Result<Solved> {
         options.check()?;
-        let scaled = self.scaled()?;
-        let Some((problem, exponent)) = scaled else { return self.nothing() };
+        let (own, begun) = begin::chosen(self)?;
+        let Some((problem, exponent)) = own.scaled()? else { return self.nothing() };
         let unscale = |x: Tensor| -> Result<Tensor> {
             let x = times_power(&x, -exponent)?;
             match &self.image {
@@ -304,6 +310,7 @@ impl Problem {
         let duals = solved.duals.iter().map(|p| times_power(p, -exponent)).collect::<Result<_>>()?;
         Ok(Solved {
             duals,
+            begun,
             x: unscale(solved.x)?,
             objective: factor * solved.objective,
             data_term: factor * solved.data_term,

@@ -1,5 +1,6 @@
 //! What all methods share: the space of a problem while it is drafted, the objective as passes, and ‖AᴴA‖.
 
+use super::begin::Begun;
 use super::options::Reading;
 use super::{Method, Problem, Solved, Term, dtype};
 use crate::dim::Shape;
@@ -274,6 +275,7 @@ impl Looked {
             halved: 0,
             history: Vec::new(),
             stop,
+            begun: Begun::Zero,
             duals: Vec::new(),
         }
     }

@@ -13,7 +13,7 @@ use crate::cli::shown::{Shown, Written};
 use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Stated};
 use linops::app::{Reconstruction, Regularised};
-use linops::convex::ConvexOptions;
+use linops::convex::{Begun, ConvexOptions};
 use linops::io::{Array, Output, ScanInfo, Writer};
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Error, Result, Shape, Tensor};
@@ -248,7 +248,7 @@ impl<'a> Job<'a> {
         let bar = progress::iterations(iterations);
         let start = Instant::now();
         let options = options.progress(|p| progress::objective(&bar, p.reading())).cancel(solving.stop());
-        let Regularised { image, terms, solved, .. } = solver(options)?;
+        let Regularised { image, terms, free, solved, .. } = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
         let written = target.put(
@@ -261,6 +261,13 @@ impl<'a> Job<'a> {
         let path = args.output.display();
         if !terms.is_empty() {
             printer.field("reg", terms.iter().map(describe).collect::<Vec<_>>().join("; "));
+        }
+        if free > 0 {
+            let samples = count_of(free, "pixel");
+            printer.field("", format_args!("{samples} that no coil sees: not held at 0, but what the regularisers make of them"));
+        }
+        if let Some(text) = began(solved.begun) {
+            printer.field("", &text);
         }
         let n = count_of(solved.iterations, "iteration");
         let halved = match solved.halved {
@@ -298,6 +305,9 @@ impl<'a> Job<'a> {
             ("data_term".into(), json!(solved.data_term)),
             ("misfit".into(), json!(solved.misfit)),
             ("steps_halved".into(), json!(solved.halved)),
+            ("free".into(), json!(free)),
+            ("start_scaled".into(), json!(if let Begun::Scaled(by) = solved.begun { Some(by) } else { None })),
+            ("start_refused".into(), json!(solved.begun == Begun::Refused)),
             ("stop".into(), json!(stop_name(solved.stop))),
             ("history".into(), solved.history.iter().map(|p| json!([p.iteration, p.objective])).collect()),
             ("seconds".into(), json!(seconds)),
@@ -433,5 +443,14 @@ pub fn stop_name(stop: Stop) -> &'static str {
         Stop::Cancelled => "cancelled",
         Stop::Zero => "zero",
         _ => "other",
+    }
+}
+
+/// What became of the start that was given, where it was not taken as it is.
+fn began(begun: Begun) -> Option<String> {
+    match begun {
+        Begun::Scaled(by) => Some(format!("the start's objective is above that of 0: begun from {} times it", short(by))),
+        Begun::Refused => Some("the start's objective is above that of 0, at any scale: begun from 0".into()),
+        _ => None,
     }
 }
