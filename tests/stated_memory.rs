@@ -345,6 +345,40 @@ fn iterations_of_a_solver_take_no_memory() {
     none_made("minres", &|options| drop(minres(&n, &b, options).unwrap()));
 }
 
+/// Between two readings no convex method makes anything. IRLS makes its system anew each time, and gives the last one back.
+#[test]
+fn iterations_of_convex_methods_take_no_memory() {
+    use linops::convex::{ConvexOptions, Method, Problem};
+    let _alone = alone();
+    let vector = 8 * 96 * 100;
+    let y = complex(sense().output().unwrap(), 4);
+    let scan = || Problem::new(&sense(), &y).unwrap();
+    let picture = Problem::new(&linop::identity("Y=96 X=100").unwrap(), &complex("Y=96 X=100", 5)).unwrap();
+    let tv = scan().tv(0.1, "Y X").unwrap();
+    let l1 = scan().l1(0.1).unwrap();
+    let flat = picture.tv(0.1, "Y X").unwrap();
+    for (method, problem) in [
+        (Method::Ista, &l1),
+        (Method::Fista, &l1),
+        (Method::Pogm, &l1),
+        (Method::Admm, &tv),
+        (Method::Pdhg, &tv),
+        (Method::Fgp, &flat),
+        (Method::Irls, &tv),
+    ] {
+        let peak = |iterations: usize| {
+            let before = heap();
+            HEAP.reset_peak_usage();
+            let options = ConvexOptions::default().method(Some(method)).tol(0.0).norm(Some(1.0));
+            drop(problem.solve(options.iterations(iterations).check_every(1000)).unwrap());
+            HEAP.peak_usage() as u64 - before
+        };
+        peak(2);
+        let (few, many) = (peak(4), peak(25));
+        assert!(many <= few + vector / 4, "{method}: {few} for 4 iterations, {many} for 25");
+    }
+}
+
 /// Of many tiles one is there at a time, with its weights.
 #[test]
 fn tiles_are_made_one_at_a_time() {

@@ -86,3 +86,34 @@ fn an_apply_makes_no_memory_bind_groups_or_kernels() {
     (0..100).for_each(again);
     assert_eq!(before, (gpu.memory().made, gpu.bind_groups(), gpu.kernels()));
 }
+
+/// Between two readings a convex method asks neither the driver nor wgpu for anything.
+#[test]
+fn iterations_of_convex_methods_make_no_memory_bind_groups_or_kernels() {
+    use linops::convex::{ConvexOptions, Method, Problem};
+    use linops::linop;
+    let Some(device) = own() else { return };
+    let gpu = device.as_gpu().unwrap();
+    let y = complex("Y=12 X=10", 1).to(&device).unwrap();
+    let problem = || Problem::new(&linop::identity("Y=12 X=10").unwrap(), &y).unwrap();
+    let (tv, l1) = (problem().tv(0.1, "Y X").unwrap(), problem().l1(0.1).unwrap());
+    for (method, problem) in [
+        (Method::Ista, &l1),
+        (Method::Fista, &l1),
+        (Method::Pogm, &l1),
+        (Method::Admm, &tv),
+        (Method::Pdhg, &tv),
+        (Method::Fgp, &tv),
+    ] {
+        let made = |iterations: usize| {
+            let before = (gpu.memory().made, gpu.bind_groups());
+            let options = ConvexOptions::default().method(Some(method)).tol(0.0).norm(Some(1.0)).inner(1);
+            problem.solve(options.iterations(iterations).check_every(1000)).unwrap();
+            device.wait().unwrap();
+            (gpu.memory().made - before.0, gpu.bind_groups() - before.1, gpu.kernels())
+        };
+        made(2);
+        made(5);
+        assert_eq!(made(40), made(8), "{method}");
+    }
+}
