@@ -39,7 +39,8 @@ fn main() -> Result<()> {
     let picture = seen.mapv(|v| v + (NOISE * std::f64::consts::SQRT_2 * random.complex_normal().re) as f32);
 
     let ratio = NoiseToSignal::of(picture.view(), &psf, Scene::Natural)?.ratio as f32;
-    let wiener = blur.wiener(picture.view(), SolveOptions::default().lambda(ratio).iterations(500).tol(1e-4), &device)?;
+    let wiener =
+        blur.wiener(picture.view(), SolveOptions::default().lambda(ratio).iterations(500).tol(1e-4), &device)?;
     // The weight is the one by which the misfit is that of the noise.
     let terms = Regularisation::default().terms(vec![Regulariser::new(Kind::Tv, None)]);
     let task = Denoising::default().regularisation(terms).noise(Some(NOISE));

@@ -24,7 +24,8 @@ fn sense() -> Linop {
         })
         .collect();
     let maps = linop::diagonal(format!("Y={N} X={N}"), &Tensor::from_vec(shape.clone(), maps).unwrap()).unwrap();
-    let lines: Vec<f32> = (0..N * N).map(|i| f32::from(u8::from((i / N) % 3 != 1 || (16..24).contains(&(i / N))))).collect();
+    let lines: Vec<f32> =
+        (0..N * N).map(|i| f32::from(u8::from((i / N) % 3 != 1 || (16..24).contains(&(i / N))))).collect();
     let mask = Tensor::from_vec(format!("Y={N} X={N}"), lines).unwrap();
     let f = linop::fft(shape.clone(), "Y X", FftOptions::default().centered(true)).unwrap().keep();
     linop::diagonal(shape, &mask).unwrap() * f * maps

@@ -550,7 +550,8 @@ fn quadratic_penalties_end_where_the_objective_is_at_rest() {
         let h = gaussian(9, 1.5);
         let x = scene();
         let mut random = Generator::new(3);
-        let y = inner(&seen(&x, &h, Outside::Mirror), 4).mapv(|v| v + (noise * std::f64::consts::SQRT_2 * random.complex_normal().re) as f32);
+        let y = inner(&seen(&x, &h, Outside::Mirror), 4)
+            .mapv(|v| v + (noise * std::f64::consts::SQRT_2 * random.complex_normal().re) as f32);
         let blur = Blur::new(&psf(&h), y.shape(), None, Outside::Unknown).unwrap();
         let lambda = if noise > 0.0 { 4e-3 } else { 1e-5 };
         let options = |iterations, tol| SolveOptions::default().lambda(lambda).iterations(iterations).tol(tol);

@@ -212,13 +212,7 @@ fn ratios(terms: &[Stated], direct: Option<usize>) -> Vec<f32> {
 const LEAST_RATIO: f64 = 1e-2;
 
 impl Dual {
-    fn draft(
-        draft: &mut Draft,
-        smooth: &Smooth,
-        term: Stated,
-        of: Option<Linop>,
-        sigma: Formula,
-    ) -> Result<Dual> {
+    fn draft(draft: &mut Draft, smooth: &Smooth, term: Stated, of: Option<Linop>, sigma: Formula) -> Result<Dual> {
         let [p, t] = std::array::from_fn(|_| term.vector(draft));
         let back = smooth.vector(draft);
         let Some(map) = term.dual_map() else {

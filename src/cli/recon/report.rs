@@ -264,7 +264,10 @@ impl<'a> Job<'a> {
         }
         if free > 0 {
             let samples = count_of(free, "pixel");
-            printer.field("", format_args!("{samples} that no coil sees: not held at 0, but what the regularisers make of them"));
+            printer.field(
+                "",
+                format_args!("{samples} that no coil sees: not held at 0, but what the regularisers make of them"),
+            );
         }
         if let Some(text) = began(solved.begun) {
             printer.field("", &text);
@@ -449,7 +452,9 @@ pub fn stop_name(stop: Stop) -> &'static str {
 /// What became of the start that was given, where it was not taken as it is.
 fn began(begun: Begun) -> Option<String> {
     match begun {
-        Begun::Scaled(by) => Some(format!("the start's objective is above that of 0: begun from {} times it", short(by))),
+        Begun::Scaled(by) => {
+            Some(format!("the start's objective is above that of 0: begun from {} times it", short(by)))
+        }
         Begun::Refused => Some("the start's objective is above that of 0, at any scale: begun from 0".into()),
         _ => None,
     }
