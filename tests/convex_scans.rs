@@ -352,7 +352,7 @@ fn wavelets_by_proximal_gradients_over_maps_with_an_empty_background() {
         }
     }
     let model = Sense::new(maps.view(), found.mask.view()).unwrap();
-    let kspace = found.kspace.view().into_dyn();
+    let kspace = found.kspace.view();
     let asked = |kinds: &[Kind]| {
         let terms = kinds.iter().map(|k| Regulariser::new(*k, Some(Weight::Relative(0.005)))).collect();
         Regularisation::default().terms(terms)
@@ -360,7 +360,7 @@ fn wavelets_by_proximal_gradients_over_maps_with_an_empty_background() {
     for device in devices() {
         let solve = |kinds: &[Kind], method| {
             let options = ConvexOptions::default().method(method).tol(1e-5).iterations(3000);
-            model.regularised(kspace.view(), &asked(kinds), None, options, &device).unwrap()
+            model.regularised(kspace, &asked(kinds), None, options, &device).unwrap()
         };
         let held = solve(&[Kind::L1Wavelet], None);
         assert_eq!((held.solved.method, held.free), (Method::Admm, 0));
