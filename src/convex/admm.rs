@@ -20,7 +20,7 @@ use super::spectrum::Spectrum;
 use super::split::Split;
 use super::stage::{Draft, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::{CALM, Watch};
-use super::{Method, Problem, Solved, begin, dtype};
+use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
 use crate::functional::{Kind, number};
 use crate::linop::{self, Linop};
@@ -319,13 +319,9 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let mut rho = teller.options().balance * first_penalty(&admm, problem, norm)?;
     let set_rho = |space: &mut dyn Space, rho: f64| space.set_scalar(admm.rho, number(rho));
     set_rho(space, rho)?;
-    let duals = begin::duals(problem)?;
-    for (k, s) in admm.splits.iter().enumerate() {
+    for s in &admm.splits {
         s.transformed(space, admm.x)?;
         space.copy(s.t, s.z)?;
-        if let Some(p) = duals.as_ref().map(|d| &d[k]) {
-            space.set(s.u, &crate::functional::combined(&[(1.0 / rho, p)])?)?;
-        }
         space.pass(s.renew)?;
     }
     let mut watch = Watch::new(true);

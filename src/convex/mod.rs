@@ -24,7 +24,6 @@ mod fista;
 mod irls;
 mod options;
 mod pdhg;
-mod ratio;
 mod regularise;
 mod spectrum;
 mod split;
@@ -275,7 +274,7 @@ impl Problem {
     }
 
     /// Minimises F, from the [`start`](Problem::start) or from 0, on the device that holds y. A start whose objective is above that of 0
-    /// is scaled, or left ([`Solved::begun`]).
+    /// is scaled, or left ([`Solved::begun`]), unless there are constraints or functionals of one's own.
     ///
     /// # Errors
     /// Options that make no sense, a method that cannot have these terms, data that are not finite, or the device fails. An

@@ -6,14 +6,13 @@
 //!
 //! with θ = 1. Squares of x itself, μ/2 ‖x‖², make the objective strongly convex, and the steps follow: θ = 1/√(1 + μτ), τ ← θτ,
 //! σ ← σ/θ (Chambolle and Pock, Math. Program. 159:253, 2016). A data term with AᴴA = 1 is such a square: it is taken out of N, whose
-//! norm falls by as much, and into μ. Of other objectives the ratio of σ to τ follows from what they leave (`ratio`). A start comes with the duals that belong to it (`begin`). The rᵢ are as the sizes that the duals may have: steps for each block
-//! of duals, preconditioning after Pock and Chambolle (ICCV 2011, 1762) with blocks in the place of single numbers.
+//! norm falls by as much, and into μ. The rᵢ are as the sizes that the duals may have: steps for each block of duals, preconditioning
+//! after Pock and Chambolle (ICCV 2011, 1762) with blocks in the place of single numbers.
 
 use super::options::Teller;
-use super::ratio::{Point, Ratio};
 use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
-use super::{Method, Problem, Solved, begin, dtype};
+use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
 use crate::functional::{Kind, number};
 use crate::linop::{self, Linop};
@@ -31,8 +30,6 @@ fn one() -> Formula {
 /// A term by its dual.
 struct Dual {
     term: Stated,
-    /// K.
-    of: Option<Linop>,
     /// p, K x̄, Kᴴp.
     p: Vector,
     t: Vector,
@@ -56,8 +53,6 @@ struct Pdhg {
     sigma: Scalar,
     /// The part of N that is 1 in all directions: it counts as squares of x.
     even: f64,
-    /// The term that x itself obeys, among those that are no squares.
-    direct: Option<usize>,
     descend: usize,
     keep: usize,
     restart: usize,
@@ -75,14 +70,13 @@ impl Pdhg {
         let mut direct_term = None;
         let mut duals = Vec::new();
         let mut scratch = Vec::new();
-        let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t)).map(|t| t.linop.clone());
-        for ((k, term), of) in terms.into_iter().enumerate().zip(hard) {
+        for (k, term) in terms.into_iter().enumerate() {
             if Some(k) == direct {
                 scratch.push((term.clone(), None));
                 direct_term = Some(term);
                 continue;
             }
-            let dual = Dual::draft(draft, &smooth, term, of, Formula::from(sigma) * ratios[k])?;
+            let dual = Dual::draft(draft, &smooth, term, Formula::from(sigma) * ratios[k])?;
             scratch.push((dual.term.clone(), dual.term.linop.map(|_| dual.t)));
             duals.push(dual);
         }
@@ -147,18 +141,10 @@ impl Pdhg {
             tau,
             sigma,
             even,
-            direct,
             descend,
             keep,
             restart,
         })
-    }
-
-    /// x and the duals as they are.
-    fn point(&self, space: &mut dyn Space) -> Result<Point<'_>> {
-        let x = space.get(self.x)?;
-        let duals = self.duals.iter().map(|d| Ok((d.of.as_ref(), space.get(d.p)?))).collect::<Result<_>>()?;
-        Ok(Point { x, duals })
     }
 
     fn iterate(&self, space: &mut dyn Space) -> Result<()> {
@@ -212,7 +198,7 @@ fn ratios(terms: &[Stated], direct: Option<usize>) -> Vec<f32> {
 const LEAST_RATIO: f64 = 1e-2;
 
 impl Dual {
-    fn draft(draft: &mut Draft, smooth: &Smooth, term: Stated, of: Option<Linop>, sigma: Formula) -> Result<Dual> {
+    fn draft(draft: &mut Draft, smooth: &Smooth, term: Stated, sigma: Formula) -> Result<Dual> {
         let [p, t] = std::array::from_fn(|_| term.vector(draft));
         let back = smooth.vector(draft);
         let Some(map) = term.dual_map() else {
@@ -224,7 +210,7 @@ impl Dual {
         let step = term.pass("dual")?.update(p, [(one(), p), (sigma, t)]).map(map);
         let step = draft.pass(step);
         let gap = Gap::draft(draft, &term, p, t, None)?;
-        Ok(Dual { term, of, p, t, back, step, gap })
+        Ok(Dual { term, p, t, back, step, gap })
     }
 
     fn transformed(&self, space: &mut dyn Space, x: Vector) -> Result<()> {
@@ -256,8 +242,8 @@ fn steps(pdhg: &Pdhg, problem: &Problem, norm: f64, dual_norm: f64, balance: f64
     Ok([1.0 / (part + sigma * dual_norm), sigma])
 }
 
-/// What the ratio is times at first: images of scans have hardly any edges beside what they could have.
-const RATIO: f64 = 1.0;
+/// Of what a dual is at most a part is there.
+const RATIO: f64 = 0.3;
 
 pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let device = problem.y.device();
@@ -278,20 +264,12 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         space.set_scalar(pdhg.tau, number(tau))?;
         space.set_scalar(pdhg.sigma, number(sigma))
     };
-    let mut balance = teller.options().balance;
-    let mut now = steps(&pdhg, problem, norm, dual_norm, balance)?;
-    set(space, now)?;
+    set(space, steps(&pdhg, problem, norm, dual_norm, teller.options().balance)?)?;
     let start = match &problem.start {
         Some(x) => x.clone(),
         None => Tensor::zeros(shape, dtype)?.to(&device)?,
     };
     space.set(pdhg.x, &start)?;
-    if let Some(duals) = begin::duals(problem)? {
-        let of = duals.iter().enumerate().filter(|(k, _)| Some(*k) != pdhg.direct);
-        for (dual, (_, p)) in pdhg.duals.iter().zip(of) {
-            space.set(dual.p, p)?;
-        }
-    }
     let mut watch = Watch::new(true);
     let mut best = pdhg.objective.look(space)?;
     space.pass(pdhg.keep)?;
@@ -302,10 +280,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         |space: &mut dyn Space, best: Looked, iterations: usize, halved: usize, stop: Stop| -> Result<Solved> {
             Ok(Solved { halved, ..best.solved(space.get(pdhg.best)?, Method::Pdhg, iterations, stop) })
         };
-    let mut ratio = Ratio::new();
-    let adapts = pdhg.smooth.mu + pdhg.even == 0.0 && !pdhg.duals.is_empty() && tol > 0.0;
     for k in 1..=iterations {
-        let before = if adapts && teller.reads(k) { Some(pdhg.point(space)?) } else { None };
         pdhg.iterate(space)?;
         let cancelled = teller.cancelled();
         if !cancelled && !teller.reads(k) {
@@ -323,18 +298,9 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
                 return value_err!("pdhg: the objective grows with every step; is the linop linear and finite?");
             }
             norm *= 2.0;
-            now = steps(&pdhg, problem, norm, dual_norm, balance)?;
-            set(space, now)?;
+            set(space, steps(&pdhg, problem, norm, dual_norm, teller.options().balance)?)?;
             space.pass(pdhg.restart)?;
             watch.restart();
-        } else if let Some(before) = before {
-            let after = pdhg.point(space)?;
-            let left = before.left(&after, &pdhg.smooth.linop, now)?;
-            if let Some(by) = ratio.look(left, norm, dual_norm) {
-                balance *= by;
-                now = steps(&pdhg, problem, norm, dual_norm, balance)?;
-                set(space, now)?;
-            }
         }
         let mut gap = 0.0;
         for d in &pdhg.duals {

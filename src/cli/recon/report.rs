@@ -455,7 +455,9 @@ fn began(begun: Begun) -> Option<String> {
         Begun::Scaled(by) => {
             Some(format!("the start's objective is above that of 0: begun from {} times it", short(by)))
         }
-        Begun::Refused => Some("the start's objective is above that of 0, at any scale: begun from 0".into()),
+        Begun::Refused => Some(
+            "the start's objective is above that of 0, and so is that of every positive multiple: begun from 0".into(),
+        ),
         _ => None,
     }
 }
