@@ -141,7 +141,7 @@ fn only_file_and_output_are_needed() {
     let folder = Folder::new();
     folder.scan();
     let text = folder.good("recon kspace.npy -o x.npy --device host");
-    assert!(text.contains("ESPIRiT") && text.contains("0.01 (default)"), "{text}");
+    assert!(text.contains("ESPIRiT") && text.contains("(default, by the noise)"), "{text}");
     assert_eq!(folder.read("x.npy").shape(), [48, 40]);
 }
 

@@ -6,7 +6,7 @@
 //!
 //! A canvas is hardly held where the picture does not reach, so where the iterations begin shows for long. They begin at x₀, the
 //! picture, continued by its outermost samples: an even scene is found at once. They end when the objective is within the tolerance
-//! of its limit, estimated from its fall: a small residual says nothing of that where the blur takes much away.
+//! of its limit, estimated from its fall, or, where that is next to nothing, when the gradient is down to that part of what it was.
 
 use super::{Blur, Deconvolved};
 use crate::arithmetic::Expression;
@@ -58,8 +58,8 @@ impl<'a> Quadratic<'a> {
         Ok((normal, (left + *lambda * Expression::from(&bent)).eval()?))
     }
 
-    /// Minimises it from the options' start, or from the picture, until it is within their tol of its limit, as a part of it; 0 does
-    /// all iterations that 32-bit numbers can use.
+    /// Minimises it from the options' start, or from the picture, until it is within their tol of its limit, as a part of it, or the
+    /// gradient is down to that part of what it was; 0 does all iterations that 32-bit numbers can use.
     pub fn minimise(&self, mut options: SolveOptions, device: &Device) -> Result<Deconvolved> {
         if options.iterations == 0 {
             return value_err!("the number of iterations is 0; expected at least 1");
@@ -103,7 +103,7 @@ impl<'a> Quadratic<'a> {
                 end.store(true, Ordering::Relaxed);
             }
         };
-        let own = SolveOptions::default().iterations(iterations).tol(0.0).check_every(READ_EVERY);
+        let own = SolveOptions::default().iterations(iterations).tol(options.tol).check_every(READ_EVERY);
         let solution = cg(&normal, &b, own.progress(watch).cancel(&end))?;
         if let Some(e) = failed {
             return Err(e);
