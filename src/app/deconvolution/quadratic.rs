@@ -70,7 +70,8 @@ impl<'a> Quadratic<'a> {
             Some(start) => start.to(device)?,
             None => self.picture(&y.to_real_array()?, device)?,
         };
-        let (tol, iterations) = (f64::from(options.tol), options.iterations);
+        let (part, iterations) = (options.tol, options.iterations);
+        let tol = f64::from(part);
         let (mut told, cancel) = options.told();
         let first = self.value(&start)?;
         let mut fall = Fall::from(self.unevenness(&y.to_real_array()?)?);
@@ -103,7 +104,7 @@ impl<'a> Quadratic<'a> {
                 end.store(true, Ordering::Relaxed);
             }
         };
-        let own = SolveOptions::default().iterations(iterations).tol(options.tol).check_every(READ_EVERY);
+        let own = SolveOptions::default().iterations(iterations).tol(part).check_every(READ_EVERY);
         let solution = cg(&normal, &b, own.progress(watch).cancel(&end))?;
         if let Some(e) = failed {
             return Err(e);
