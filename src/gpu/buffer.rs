@@ -74,6 +74,9 @@ impl Core {
         };
         self.unbind(dropped);
         let (buffer, class) = taken?;
+        if self.lanes.tracked() {
+            buffer.renew();
+        }
         buffer.set_used(bytes);
         Ok(Block::new(self, buffer, Some(class)))
     }

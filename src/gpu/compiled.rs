@@ -4,8 +4,7 @@ use super::Gpu;
 use super::buffer::{Block, GpuBuffer, gpu_buffer};
 use super::core::Core;
 use super::pipelines::Pipeline;
-use super::queues::SharedBuffer;
-use super::recorded::{Instance, Recorded, by_several};
+use super::recorded::{Beside, Instance, Recorded, by_several};
 use super::records::Record;
 use super::segments::{Segment, segments};
 use crate::access::{Store, ValueId};
@@ -180,33 +179,28 @@ impl CompiledPlan {
         self.submissions.iter().all(|s| s.lane == 0)
     }
 
-    /// The command buffers of an apply that is [`Recordable`], and its scratch, where lanes ask for what is used.
-    pub fn commands(
-        &self,
-        gpu: &Arc<Gpu>,
-        x: &Tensor,
-        y: &Tensor,
-    ) -> Result<(Vec<wgpu::CommandBuffer>, Vec<SharedBuffer>)> {
+    /// The command buffers of an apply that is [`Recordable`], and what it uses beside x and y.
+    pub(super) fn commands(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<(Vec<wgpu::CommandBuffer>, Beside)> {
         let (input, out) = (self.here(x)?, self.here(y)?);
         self.leased(gpu.plans.ledger(), |instance| {
             let commands = instance.record(self, input, out)?;
-            Ok((commands, instance.scratch()))
+            Ok((commands, instance.beside(self)))
         })
     }
 
-    /// Records an apply that is [`Recordable::Here`], in a pass that it leaves open; gives its scratch, where lanes ask for it.
-    pub fn record_into(
+    /// Records an apply that is [`Recordable::Here`], in a pass that it leaves open; gives what it uses beside x and y.
+    pub(super) fn record_into(
         &self,
         gpu: &Arc<Gpu>,
         x: &Tensor,
         y: &Tensor,
         encoder: &mut wgpu::CommandEncoder,
         pass: &mut Option<wgpu::ComputePass<'static>>,
-    ) -> Result<Vec<SharedBuffer>> {
+    ) -> Result<Beside> {
         let call = (self.here(x)?, self.here(y)?);
         self.leased(gpu.plans.ledger(), |instance| {
             instance.record_into(self, call, encoder, pass)?;
-            Ok(instance.scratch())
+            Ok(instance.beside(self))
         })
     }
 
@@ -227,6 +221,7 @@ impl CompiledPlan {
             Some(instance) => instance,
             None => Instance::new(self, ledger)?,
         };
+        instance.renew();
         let done = f(&mut instance);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
         done

@@ -45,6 +45,8 @@ mod records;
 mod roof;
 mod segments;
 mod space;
+#[cfg(test)]
+mod tests;
 mod timed;
 mod tuned;
 

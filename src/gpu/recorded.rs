@@ -65,6 +65,28 @@ impl Drop for Instance {
     }
 }
 
+/// What applies that are recorded among other work use beside the buffers of the call.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// Parameters, constants, lists and tables.
+    pub reads: Vec<SharedBuffer>,
+    /// Scratch, of which nothing is read that the apply has not written.
+    pub writes: Vec<SharedBuffer>,
+}
+
+impl Beside {
+    /// Takes in what others use, each buffer once.
+    pub fn add(&mut self, other: Beside) {
+        for (list, more) in [(&mut self.reads, other.reads), (&mut self.writes, other.writes)] {
+            for buffer in more {
+                if list.iter().all(|there| there.id() != buffer.id()) {
+                    list.push(buffer);
+                }
+            }
+        }
+    }
+}
+
 /// A finished command buffer, its passes, and the thread that made it.
 type Finished = (wgpu::CommandBuffer, usize, Thread);
 
@@ -146,11 +168,24 @@ impl Instance {
         Ok((self.bound(plan, x, y)?, &self.own))
     }
 
-    /// The scratch, where lanes ask for what is used: it may have been another lane's before.
-    pub fn scratch(&self) -> Vec<SharedBuffer> {
-        match self.core.lanes.tracked() {
-            true => self.slots.iter().map(|s| s.shared().clone()).collect(),
-            false => Vec::new(),
+    /// What an apply that is recorded among other work uses beside the call's own buffers, where lanes ask for it: any of it may
+    /// have been another lane's before.
+    pub fn beside(&self, plan: &CompiledPlan) -> Beside {
+        if !self.core.lanes.tracked() {
+            return Beside::default();
+        }
+        let read = plan.submissions.iter().flat_map(|s| &s.reads);
+        let read = read.filter(|f| matches!(f, From::Params | From::Record(_)));
+        Beside {
+            reads: read.map(|f| self.place(plan, f, None).clone()).collect(),
+            writes: self.slots.iter().map(|s| s.shared().clone()).collect(),
+        }
+    }
+
+    /// Nothing that scratch holds is needed any more, be it of an apply that failed.
+    pub fn renew(&self) {
+        if self.core.lanes.tracked() {
+            self.slots.iter().for_each(|s| s.shared().renew());
         }
     }
 

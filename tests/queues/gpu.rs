@@ -70,6 +70,38 @@ fn a_solver_has_the_same_bits_on_any_rung() {
     healthy(&watch);
 }
 
+/// Weights of an operator lie in memory that another lane has written last, a container's result before.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn a_solver_waits_for_what_its_operator_binds() {
+    let (half, whole) = ("Y=20 X=24", "Y=40 X=24");
+    let fft = |shape: &str| linop::fft(shape, "Y X", FftOptions::default()).unwrap().out("Y X").unwrap();
+    let rolled = |k: i64| fft(half) * linop::roll(half, &[("X", k)]).unwrap() * fft(half);
+    let rows = linop::concat([rolled(1), rolled(2)], None, Some("Y")).unwrap();
+    let value = |k: usize| Complex32::new((k * 7 % 13) as f32 - 6.0, (k * 5 % 11) as f32 - 5.0);
+    let values = |rows: usize, seed: usize| {
+        Tensor::from_array(Array2::from_shape_fn((rows, 24), |(y, x)| value(31 * y + x + seed)), "Y X").unwrap()
+    };
+    let run = |device: &Device, seed: usize| {
+        let (x, rhs) = (values(20, 0).to(device).unwrap(), values(40, 1).to(device).unwrap());
+        let results: Vec<Tensor> = (0..16).map(|_| rows.apply(&x).unwrap()).collect();
+        drop(results);
+        let n = (fft(whole) * linop::diagonal(whole, &values(40, seed)).unwrap()).n();
+        bits(&linops::solve::cg(&n, &rhs, linops::solve::SolveOptions::default().iterations(3)).unwrap().x)
+    };
+    let one = device(rig::one_queue());
+    let (lanes, watch) = rig::queues(2, Behaviour { chaos: Some(9), no_waits: false });
+    let (several, copies) = (device(lanes), device(rig::devices(2)));
+    for seed in 2..10 {
+        let want = run(&one, seed);
+        assert!(run(&several, seed) == want, "on queues, {seed}");
+        assert!(run(&copies, seed) == want, "on devices, {seed}");
+    }
+    several.wait().unwrap();
+    drop(several);
+    healthy(&watch);
+}
+
 /// What is all on one lane is timed by its own clock; several have clocks of their own.
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]

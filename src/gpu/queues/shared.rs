@@ -158,6 +158,14 @@ impl SharedBuffer {
         self.0.used.store(bytes.min(self.size()), Ordering::Relaxed);
     }
 
+    /// Says that nothing of it is needed any more: whether it has values, and which lane has them, is as if it were new. Work on it
+    /// that is still queued is waited for as before.
+    pub(in crate::gpu) fn renew(&self) {
+        let mut last = self.last();
+        last.failed = None;
+        last.current.clear();
+    }
+
     pub(super) fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT).min(self.size())
     }

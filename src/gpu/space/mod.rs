@@ -8,6 +8,7 @@ use super::buffer::{Block, GpuBuffer, gpu_buffer};
 use super::compiled::{CompiledPlan, Recordable};
 use super::faults::checked;
 use super::queues::SharedBuffer;
+use super::recorded::Beside;
 use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::shader::SUBMISSION;
@@ -49,8 +50,8 @@ pub(crate) struct GpuSpace {
     encoder: Option<wgpu::CommandEncoder>,
     /// What was recorded and not submitted.
     waiting: Waiting,
-    /// The scratch of operators in it, where lanes ask for what is used.
-    scratch: Vec<SharedBuffer>,
+    /// What the operators in it use beside vectors.
+    beside: Beside,
 }
 
 /// How much work waits for its submission.
@@ -112,7 +113,7 @@ impl GpuSpace {
             pass: None,
             encoder: None,
             waiting: Waiting::default(),
-            scratch: Vec::new(),
+            beside: Beside::default(),
         };
         space.clear()?;
         Ok(space)
@@ -210,14 +211,13 @@ impl GpuSpace {
         match plan.recording() {
             Recordable::Here => {
                 let encoder = encoder(&self.gpu, &mut self.encoder)?;
-                let scratch = plan.record_into(&self.gpu, x, y, encoder, &mut self.pass)?;
-                self.uses(scratch);
+                self.beside.add(plan.record_into(&self.gpu, x, y, encoder, &mut self.pass)?);
             }
             Recordable::Apart => {
                 self.finish()?;
-                let (commands, scratch) = plan.commands(&self.gpu, x, y)?;
+                let (commands, beside) = plan.commands(&self.gpu, x, y)?;
                 self.recorded.extend(commands);
-                self.uses(scratch);
+                self.beside.add(beside);
             }
             Recordable::Not => {
                 self.send()?;
@@ -229,15 +229,8 @@ impl GpuSpace {
         Ok(())
     }
 
-    /// Takes down what is used of operators' scratch.
-    fn uses(&mut self, scratch: Vec<SharedBuffer>) {
-        let new = |s: &SharedBuffer| self.scratch.iter().all(|there| there.id() != s.id());
-        let new: Vec<SharedBuffer> = scratch.into_iter().filter(new).collect();
-        self.scratch.extend(new);
-    }
-
     /// Submits what was recorded. All vectors are declared as read and written: which ones were is not kept, and a solver's
-    /// submissions follow one another in any case. So is the scratch of operators.
+    /// submissions follow one another in any case. What operators use beside them, they say.
     fn flush(&mut self, reads: &[&SharedBuffer], writes: &[&SharedBuffer]) -> Result<()> {
         self.waiting = Waiting::default();
         self.finish()?;
@@ -248,17 +241,18 @@ impl GpuSpace {
         if !self.gpu.core.lanes.tracked() {
             return self.gpu.core.submit(0, recorded, &[], &[]);
         }
-        let scratch = std::mem::take(&mut self.scratch);
+        let beside = std::mem::take(&mut self.beside);
         let own: Vec<&SharedBuffer> = self
             .vectors
             .iter()
             .chain(&self.spares)
             .filter_map(gpu_buffer)
             .map(GpuBuffer::shared)
-            .chain(self.states.iter().map(Block::shared))
-            .chain(&scratch)
+            .chain(self.states.iter().chain([&self.params]).map(Block::shared))
             .collect();
-        self.gpu.core.submit(0, recorded, &[&own, reads].concat(), &[&own, writes].concat())
+        let reads = [&own, reads, &beside.reads.iter().collect::<Vec<_>>()].concat();
+        let writes = [&own, writes, &beside.writes.iter().collect::<Vec<_>>()].concat();
+        self.gpu.core.submit(0, recorded, &reads, &writes)
     }
 }
 
