@@ -28,7 +28,7 @@ pub(super) struct Parts {
 /// The segments of a plan over so many lanes. With one lane there is one: the order within a queue is all that is needed.
 /// With several the sub-linops of outermost containers go to the lanes in turn; joins and all else stay on lane 0. Which
 /// lane waits for which follows from what the segments read and write. `shared`: lanes may store different parts of a value at the
-/// same time; else they do so one after the other, in segments of their own.
+/// same time; else they do so one after the other, in segments of their own, and other lanes begin before lane 0.
 pub(super) fn segments(plan: &Plan, lanes: usize, shared: bool) -> Vec<Segment> {
     if lanes < 2 || !plan.regions.iter().any(|r| r.schedule == Schedule::Queues) {
         return vec![Segment { lane: 0, waves: plan.waves.clone(), parts: None }];
@@ -111,8 +111,14 @@ impl Splitter<'_> {
             self.push(0, before, None);
             let behind = std::mem::take(&mut self.open);
             of[0].splice(..0, behind);
-            of.into_iter().enumerate().for_each(|(lane, steps)| self.push(lane, steps, parts));
-            storing.into_iter().enumerate().for_each(|(lane, steps)| self.push(lane, steps, None));
+            // Where lanes have copies, what the others read is brought from lane 0, behind all that is submitted there by then.
+            let first = usize::from(!self.shared);
+            for lane in (0..lanes).map(|k| (k + first) % lanes) {
+                self.push(lane, std::mem::take(&mut of[lane]), parts);
+            }
+            for lane in (0..lanes).map(|k| (k + first) % lanes) {
+                self.push(lane, std::mem::take(&mut storing[lane]), None);
+            }
             self.open.extend(joins[round].iter().flatten());
         }
     }

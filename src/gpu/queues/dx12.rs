@@ -60,6 +60,11 @@ impl fmt::Debug for Dx12 {
 }
 
 impl Native for Dx12 {
+    /// Whether a resource may be an unordered access view of two queues at once has not been seen on a machine yet.
+    fn writes_together(&self) -> bool {
+        false
+    }
+
     fn alloc(&self, lanes: &[Lane], desc: &wgpu::BufferDescriptor, _: &Arc<Reaper>) -> Result<Vec<wgpu::Buffer>> {
         let [first, ..] = lanes else { return Ok(Vec::new()) };
         // A resource with memory of its own. hal would take a part of a heap of lane 0, and give the part to somebody else while

@@ -23,7 +23,8 @@
 //! - **Buffers first, then the lane.** A submission locks the state of its buffers in the order of their numbers, then its lane,
 //!   and holds both until it is made: two submissions that share a buffer agree on who came first.
 //! - **Who writes together writes apart.** Submissions of several lanes that name the same [`Together`] for a buffer store different
-//!   elements of it and read none: the sub-linops of a container, each of which owns its part of the result.
+//!   elements of it and read none: the sub-linops of a container, each of which owns its part of the result. On DX12, where that
+//!   has not been run, and on rung 3 they write one after the other.
 //! - **No shared buffer is made by wgpu's `create_buffer`.** wgpu clears what it believes uninitialised at a lane's first use,
 //!   after another lane has written. Shared memory is allocated through hal and cleared here, once, before anybody sees it.
 //! - **One owner.** Lane 0 owns the `VkBuffer`; the other lanes hold aliases that destroy nothing. Every alias keeps the owner

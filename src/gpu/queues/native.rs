@@ -30,4 +30,9 @@ pub(super) trait Native: Debug + Send + Sync {
     fn finishes_under_lock(&self) -> bool {
         false
     }
+
+    /// Whether several queues may write different parts of a buffer at the same time.
+    fn writes_together(&self) -> bool {
+        true
+    }
 }

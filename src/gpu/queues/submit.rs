@@ -71,8 +71,8 @@ impl Lanes {
     }
 
     /// [`submit`](Lanes::submit) of what may write parts of buffers beside others: it does not wait for these, and who reads or
-    /// writes such a buffer afterwards waits for all of them. Where lanes have copies of a buffer ([`shares`](Lanes::shares) is
-    /// false), they write one after the other.
+    /// writes such a buffer afterwards waits for all of them. Where lanes have copies of a buffer, or may not write one at the same
+    /// time ([`shares`](Lanes::shares) is false), they write one after the other.
     ///
     /// # Errors
     /// As `submit`.
@@ -104,9 +104,14 @@ impl Lanes {
         self.submit_by(lane, false, |lane| record(&lane.device), uses, &[])
     }
 
-    /// Whether all lanes write the same memory, so that they may write different parts of it at the same time.
+    /// Whether all lanes write the same memory, and may write different parts of it at the same time.
     pub fn shares(&self) -> bool {
-        !matches!(self.0.carrier, Carrier::Devices)
+        match &self.0.carrier {
+            Carrier::OneQueue => true,
+            #[cfg(feature = "multi-queue")]
+            Carrier::Native(n) => n.writes_together(),
+            Carrier::Devices => false,
+        }
     }
 
     /// Submits a command buffer that is recorded here and now, on one queue (rung 2), where nothing has to be declared: errors of
@@ -226,7 +231,7 @@ impl Lanes {
         all.extend(uses.writes.iter().map(|&b| (b, false, None)));
         match self.shares() {
             true => all.extend(uses.parts.iter().map(|&(b, together)| (b, false, Some(together)))),
-            // Another lane's copy has the other parts.
+            // Another lane's copy has the other parts, or they are not written at the same time.
             false => all.extend(uses.parts.iter().flat_map(|&(b, _)| [(b, true, None), (b, false, None)])),
         }
         all.sort_by_key(|(b, ..)| b.id());
