@@ -152,6 +152,23 @@ pub(super) struct Found {
     pub adapter: wgpu::Adapter,
 }
 
+/// The adapter at a place among all: what opens one again, as names may be parts of others.
+///
+/// # Errors
+/// There is none.
+pub(super) fn at(index: usize) -> Result<Found> {
+    let names = || all().iter().map(|a| a.get_info().name);
+    let labels: Vec<String> = labelled().into_iter().map(|(label, _)| label).collect();
+    let adapter = all().get(index).ok_or_else(|| Error::Device(format!("there is no adapter {index} any more")))?;
+    Ok(Found { index, label: called(&names().collect::<Vec<_>>(), &labels, index), adapter: adapter.clone() })
+}
+
+/// What a device on an adapter is called: its name, or its label where others have the same name.
+fn called(names: &[String], labels: &[String], index: usize) -> String {
+    let alone = names.iter().filter(|n| **n == names[index]).count() == 1;
+    if alone { names[index].clone() } else { labels[index].clone() }
+}
+
 /// The adapter that is meant.
 ///
 /// # Errors
@@ -172,24 +189,19 @@ pub(super) fn find(choice: Choice) -> Result<Found> {
         Choice::Software => all.iter().position(is_software),
         Choice::Named(part) => named(&labels, part),
     };
-    let found = found.map(|index| {
-        let name = all[index].get_info().name;
-        let alone = all.iter().filter(|a| a.get_info().name == name).count() == 1;
-        let label = if alone { name } else { labels[index].clone() };
-        Found { index, label, adapter: all[index].clone() }
-    });
-    found.ok_or_else(|| {
-        let install = "install a Vulkan driver: for your GPU from its vendor or Mesa, or for software rendering \
-                       `apt-get install mesa-vulkan-drivers libvulkan1`; or use the host";
-        Error::Device(match choice {
-            Choice::Named(part) if !names.is_empty() => format!("no adapter is called \"{part}\"; there are {names}"),
-            Choice::Hardware if !names.is_empty() => {
-                format!("no hardware GPU, only {names}; ask for it by name, or use the host")
-            }
-            Choice::Software if !names.is_empty() => format!("no software adapter, only {names}; {install}"),
-            _ => format!("no GPU adapter was found; {install}"),
-        })
-    })
+    if let Some(index) = found {
+        return at(index);
+    }
+    let install = "install a Vulkan driver: for your GPU from its vendor or Mesa, or for software rendering \
+                   `apt-get install mesa-vulkan-drivers libvulkan1`; or use the host";
+    Err(Error::Device(match choice {
+        Choice::Named(part) if !names.is_empty() => format!("no adapter is called \"{part}\"; there are {names}"),
+        Choice::Hardware if !names.is_empty() => {
+            format!("no hardware GPU, only {names}; ask for it by name, or use the host")
+        }
+        Choice::Software if !names.is_empty() => format!("no software adapter, only {names}; {install}"),
+        _ => format!("no GPU adapter was found; {install}"),
+    }))
 }
 
 /// The wgpu adapter that is meant: to open a device of your own on, for [`Device::from_wgpu`](crate::Device::from_wgpu).
@@ -203,6 +215,15 @@ pub fn adapter(choice: Choice) -> Result<wgpu::Adapter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a device is called may be a part of another's name, so it is opened again by its place.
+    #[test]
+    fn a_name_may_be_a_part_of_another() {
+        let names = ["NVIDIA L40S".to_string(), "NVIDIA L4".to_string()];
+        let labels = labels(names.iter().map(|n| format!("{n} (vulkan)")));
+        let name = called(&names, &labels, 1);
+        assert_eq!((&name[..], named(&labels, &name)), ("NVIDIA L4", Some(0)));
+    }
 
     #[test]
     fn equal_adapters_are_told_apart() {

@@ -1,6 +1,6 @@
 //! One opened GPU: its core, and what is kept for its plans.
 
-use super::adapters::{Choice, Found, find};
+use super::adapters::{self, Choice, Found, find};
 use super::compiled::CompiledPlan;
 use super::core::Core;
 use super::driver_cache::{self, DriverCache};
@@ -78,6 +78,8 @@ pub struct Gpu {
     /// What is kept for plans, which lean on the core alone: they go with the device.
     pub(crate) plans: Store<PlanKey, CompiledPlan>,
     pub(super) core: Arc<Core>,
+    /// The place of its adapter among all; None of a caller's own device, and of one over several adapters.
+    adapter: Option<usize>,
     pub(crate) lane_limit: LaneLimit,
     /// The verdict of the self-test.
     tested: Mutex<Option<Result<()>>>,
@@ -134,7 +136,7 @@ impl Gpu {
         let info = found.adapter.get_info();
         let measured = by_measure.then(|| measured(&info, options.disk_cache)).flatten();
         let lanes = Lanes::open(&found.adapter, &desc, LaneOptions { queues: options.queues, measured })?;
-        Ok(Gpu::around(found.label.clone(), &info, lanes, options))
+        Ok(Gpu::of_adapter(Some(found.index), found.label.clone(), &info, lanes, options))
     }
 
     /// A device that spreads containers over several adapters (rung 3): what all of them can do, values through the host.
@@ -167,6 +169,16 @@ impl Gpu {
     }
 
     pub(crate) fn around(name: String, info: &wgpu::AdapterInfo, lanes: Lanes, options: GpuOptions) -> Arc<Gpu> {
+        Gpu::of_adapter(None, name, info, lanes, options)
+    }
+
+    fn of_adapter(
+        adapter: Option<usize>,
+        name: String,
+        info: &wgpu::AdapterInfo,
+        lanes: Lanes,
+        options: GpuOptions,
+    ) -> Arc<Gpu> {
         let device = lanes.device(0).clone();
         let l = device.limits();
         let software = info.device_type == wgpu::DeviceType::Cpu;
@@ -216,10 +228,11 @@ impl Gpu {
         Arc::new(Gpu {
             plans: Store::new(BUDGET, ledger, Spares::new(move || spares.iter().any(Pipelines::give_up))),
             core: Arc::new(core),
+            adapter,
             lane_limit: LaneLimit::default(),
             tested: Mutex::default(),
             weights: options.weights,
-            queues: folder.as_ref().map(|folder| QueuesFile::of(info, folder)),
+            queues: folder.as_ref().filter(|_| adapter.is_some()).map(|folder| QueuesFile::of(info, folder)),
             tuned,
         })
     }
@@ -229,15 +242,27 @@ impl Gpu {
         self.tuned.as_ref()
     }
 
-    /// Where it is kept how many queues are worth it; None where nothing is kept.
+    /// Where it is kept how many queues are worth it; None where nothing is kept, and where it is not the device of one adapter.
     pub(crate) fn queues_file(&self) -> Option<&QueuesFile> {
         self.queues.as_ref()
     }
 
-    /// How many queues of the adapter that is called as this device can be opened: as many as 4; 1 where it is no such adapter.
+    /// How many queues of this device's adapter can be opened: as many as 4; 1 of a caller's own device, and of one over several
+    /// adapters.
     pub(crate) fn hardware_queues(&self) -> u32 {
-        let found = find(Choice::Named(&self.core.name)).ok();
+        let found = self.adapter.and_then(|index| adapters::at(index).ok());
         found.map_or(1, |f| outlook(&f.adapter, None).hardware_queues.unwrap_or(4).min(4))
+    }
+
+    /// Opens the same adapter once more, with options, as a device of its own.
+    ///
+    /// # Errors
+    /// It cannot be opened, or this is a caller's own device or one over several adapters.
+    pub(crate) fn again(&self, options: GpuOptions) -> Result<Arc<Gpu>> {
+        match self.adapter {
+            Some(index) => Gpu::open_adapter(&adapters::at(index)?, options, false),
+            None => Err(crate::error::Error::Device(format!("{} is not the device of one adapter", self.name()))),
+        }
     }
 
     pub(crate) fn weights(&self) -> Option<Weights> {
