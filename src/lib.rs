@@ -103,7 +103,7 @@ pub mod internal {
     #[cfg(feature = "gpu")]
     pub use crate::solve::kernels as solver_kernels;
     #[cfg(feature = "gpu")]
-    pub use crate::tune::{keep_queues, measured_queues};
+    pub use crate::tune::{Bar as QueuesBar, keep_queues, measured_queues};
 }
 
 pub use arithmetic::Expression;

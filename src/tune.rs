@@ -31,7 +31,7 @@ mod queues;
 pub use measured::keep_queues;
 #[doc(hidden)]
 #[cfg(feature = "gpu")]
-pub use queues::measured as measured_queues;
+pub use queues::{Bar, measured as measured_queues};
 
 /// How [`Device::tune`] measures.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +46,8 @@ pub struct TuneOptions {
     /// Several queues are taken that are so much faster than one, from some work on: 1.1 times. That is measured by the host's clock,
     /// and more queues take more memory for kernels.
     pub least_gain_of_queues: f64,
+    /// And on which nothing else takes more than so many times as long as on one, be it one kernel or a container in waves: 1.05 times.
+    pub most_cost_of_queues: f64,
     /// Whether what is found is kept for devices that are opened later; it is at first.
     pub keep: bool,
     /// Only choices whose name has this part are measured; those that were measured before stay. All at first; how many queues are
@@ -60,6 +62,7 @@ impl Default for TuneOptions {
             rounds: 9,
             least_gain: 1.03,
             least_gain_of_queues: 1.1,
+            most_cost_of_queues: 1.05,
             keep: true,
             only: None,
         }
@@ -75,6 +78,8 @@ setters! { TuneOptions {
     least_gain: f64,
     /// With so many times as fast for several queues.
     least_gain_of_queues: f64,
+    /// With so many times as long for all else on several queues.
+    most_cost_of_queues: f64,
     /// With what is found kept, or not.
     keep: bool,
     /// With choices alone whose name has this part.
@@ -128,6 +133,8 @@ pub struct SumTimes {
     pub elements: usize,
     /// Seconds of an apply on one queue, in waves.
     pub one_queue: f64,
+    /// Seconds of an apply of one kernel.
+    pub one_kernel: f64,
     /// On several.
     pub several: Vec<OnQueues>,
 }
@@ -142,6 +149,17 @@ pub struct OnQueues {
     pub work: u64,
     /// Seconds; none where the bits are others than those of one queue.
     pub seconds: Option<f64>,
+    /// Seconds of the sum in waves on one of them: what containers take that have too little to do to be spread.
+    pub waves: f64,
+    /// Seconds of an apply of one kernel.
+    pub one_kernel: f64,
+}
+
+impl SumTimes {
+    /// How many times as long as on one queue what is not spread takes on several, at worst.
+    pub fn cost(&self, on: &OnQueues) -> f64 {
+        (on.waves / self.one_queue).max(on.one_kernel / self.one_kernel)
+    }
 }
 
 impl Chosen {
@@ -168,6 +186,7 @@ impl Device {
             || options.rounds == 0
             || options.least_gain.is_nan()
             || options.least_gain_of_queues.is_nan()
+            || options.most_cost_of_queues.is_nan()
         {
             let TuneOptions { elements, rounds, least_gain, .. } = options;
             return Err(Error::Value(format!(
@@ -259,9 +278,9 @@ mod measured {
         if let Some(file) = file {
             written(file, &found)?;
         }
-        let TuneOptions { elements, rounds, least_gain_of_queues, .. } = *options;
+        let TuneOptions { elements, rounds, least_gain_of_queues: gain, most_cost_of_queues: cost, .. } = *options;
         let queues = match queues {
-            true => super::queues::tuned(device, elements, rounds, least_gain_of_queues)?,
+            true => super::queues::tuned(device, elements, rounds, super::Bar { gain, cost })?,
             false => None,
         };
         if let (Some(q), Some(file)) = (&queues, gpu.queues_file().filter(|_| options.keep)) {

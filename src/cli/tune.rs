@@ -91,7 +91,7 @@ fn line(c: &Chosen) -> String {
 fn lines(q: &QueuesTuned) -> Vec<String> {
     let one = |s: &SumTimes| {
         let on = |q: &OnQueues| match q.seconds {
-            Some(t) => format!("{} queues {:.1} µs", q.queues, 1e6 * t),
+            Some(t) => format!("{} queues {:.1} µs (all else × {:.2})", q.queues, 1e6 * t, s.cost(q)),
             None => format!("{} queues gave other bits", q.queues),
         };
         let several: Vec<String> = s.several.iter().map(on).collect();
@@ -100,7 +100,7 @@ fn lines(q: &QueuesTuned) -> Vec<String> {
     };
     let mut lines: Vec<String> = q.sums.iter().map(one).collect();
     lines.push(match q.queues {
-        0 | 1 => "several queues gain nothing; one is used".to_string(),
+        0 | 1 => "several queues gain nothing, or slow down all else; one is used".to_string(),
         n => format!("{n} queues are used for containers that have {} bytes to move on each, or more", q.least_work),
     });
     lines

@@ -43,11 +43,11 @@ fn outermost(plan: &Plan, items: &[Item], found: &mut Vec<usize>) {
     }
 }
 
-/// What each of so many queues has to do of a plan's first container that goes over several.
+/// What each of so many queues has to do of a plan's first container that goes over several; None where no container does.
 #[cfg(feature = "gpu")]
-pub(crate) fn queue_share(plan: &Plan, queues: usize) -> u64 {
-    let spread = plan.regions.iter().find(|r| r.schedule == Schedule::Queues);
-    spread.map_or(0, |region| share(plan, region, queues))
+pub(crate) fn queue_share(plan: &Plan, queues: usize) -> Option<u64> {
+    let spread = plan.regions.iter().find(|r| r.schedule == Schedule::Queues)?;
+    Some(share(plan, spread, queues))
 }
 
 /// The work of a submission of a queue, on average: in each round as many sub-linops as may be in flight.

@@ -4,12 +4,14 @@ use super::{OnQueues, QueuesTuned, SumTimes, median, same};
 use crate::allocate::collected;
 use crate::error::{Error, Result};
 use crate::gpu::queues::MeasuredQueues;
-use crate::gpu::{Choice, GpuOptions, Rung};
+use crate::gpu::{CompiledPlan, Gpu, GpuOptions, Rung};
 use crate::linop::{self, FftOptions, Linop};
+use crate::plan::PlanOptions;
 use crate::planner::queue_share;
-use crate::run::Device;
+use crate::run::{Device, Kind};
 use crate::tensor::{DType, Tensor};
 use num_complex::Complex32;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Sub-linops of the sums: a whole number for each queue.
@@ -20,20 +22,29 @@ const APPLIES: usize = 8;
 const STEP: usize = 8;
 const SIZES: u32 = 3;
 
-/// The queues of the adapter that is called as this device; None where it has one.
-pub(super) fn tuned(device: &Device, elements: usize, rounds: usize, gain: f64) -> Result<Option<QueuesTuned>> {
+/// What several queues have to reach to be taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bar {
+    /// From some size on, a sum that is spread over them is so many times as fast.
+    pub gain: f64,
+    /// At no size does anything else take more than so many times as long: a sum in waves, one kernel.
+    pub cost: f64,
+}
+
+/// The queues of this device's adapter; None where it has one.
+pub(super) fn tuned(device: &Device, elements: usize, rounds: usize, bar: Bar) -> Result<Option<QueuesTuned>> {
     let Some(gpu) = device.as_gpu() else { return Ok(None) };
     let most = gpu.hardware_queues();
     let open = |queues: u32| {
         let options = GpuOptions::default().queues(Some(queues));
-        Device::gpu_with(Choice::Named(gpu.name()), options)
+        Ok(Device(Kind::Gpu(gpu.again(options)?)))
     };
-    let all: Vec<Device> = [2, 4].into_iter().filter(|n| *n <= most).map(open).collect::<Result<_>>()?;
+    let all = [2, 4].into_iter().filter(|n| *n <= most).map(open).collect::<Result<Vec<Device>>>()?;
     let several: Vec<&Device> = all.iter().filter(|d| lanes(d).is_some()).collect();
     if several.is_empty() {
         return Ok(None);
     }
-    measured(&open(1)?, &several, elements, rounds, gain).map(Some)
+    measured(&open(1)?, &several, elements, rounds, bar).map(Some)
 }
 
 /// How many queues a device is over, where that is more than one.
@@ -42,30 +53,32 @@ fn lanes(device: &Device) -> Option<u32> {
     (report.rung == Rung::HardwareQueues).then_some(report.queues as u32)
 }
 
-/// Sums on a device of one queue and on those of several of the same adapter: of about `elements`, and of less. Several are taken that
-/// are `gain` times as fast from some size on.
+/// Sums on a device of one queue and on those of several of the same adapter: of about `elements`, and of less.
 ///
 /// # Errors
-/// A device fails; one of `several` is not over several queues.
+/// A device fails; one of `several` is not over several queues, or may not have several sub-linops in flight.
 #[doc(hidden)]
-pub fn measured(one: &Device, several: &[&Device], elements: usize, rounds: usize, gain: f64) -> Result<QueuesTuned> {
+pub fn measured(one: &Device, several: &[&Device], elements: usize, rounds: usize, bar: Bar) -> Result<QueuesTuned> {
     let sizes = (0..SIZES).rev().map(|k| (elements / STEP.pow(k)).max(4));
     let sums = sizes.map(|n| times(one, several, n, rounds)).collect::<Result<Vec<_>>>()?;
-    let MeasuredQueues { queues, least_work } = taken(&sums, gain);
+    let MeasuredQueues { queues, least_work } = taken(&sums, bar);
     Ok(QueuesTuned { sums, queues, least_work })
 }
 
-/// The number of queues that gains the most where there is the most to do, and what it gains from.
-fn taken(sums: &[SumTimes], gain: f64) -> MeasuredQueues {
+/// The number of queues that gains the most where there is the most to do, of those that cost other work nothing, and what it gains
+/// from.
+fn taken(sums: &[SumTimes], bar: Bar) -> MeasuredQueues {
     let mut best = MeasuredQueues { queues: 1, least_work: 0 };
     let mut most = 0.0;
     for (at, largest) in sums.last().iter().flat_map(|s| s.several.iter().enumerate()) {
         let gain_of = |s: &SumTimes| s.several.get(at).and_then(|q| q.seconds).map_or(0.0, |t| s.one_queue / t);
         // From the largest down, as far as it gains.
-        let gaining = sums.iter().rev().take_while(|s| gain_of(s) >= gain).last();
+        let gaining = sums.iter().rev().take_while(|s| gain_of(s) >= bar.gain).last();
         let largest_gain = sums.last().map_or(0.0, gain_of);
+        let cost_of = |s: &SumTimes| s.several.get(at).map_or(f64::INFINITY, |q| s.cost(q));
         if let Some(first) = gaining
             && largest_gain > most
+            && sums.iter().all(|s| cost_of(s) <= bar.cost)
         {
             most = largest_gain;
             best = MeasuredQueues { queues: largest.queues, least_work: first.several[at].work };
@@ -74,39 +87,93 @@ fn taken(sums: &[SumTimes], gain: f64) -> MeasuredQueues {
     best
 }
 
+/// A sum on a device: spread over its queues, in waves on one of them, and one kernel.
+struct On<'a> {
+    gpu: &'a Arc<Gpu>,
+    sum: &'a Linop,
+    kernel: &'a Linop,
+    waves: Arc<CompiledPlan>,
+    x: Tensor,
+}
+
+impl On<'_> {
+    fn new<'a>(device: &'a Device, sum: &'a Linop, kernel: &'a Linop, x: &Tensor) -> Result<On<'a>> {
+        let Kind::Gpu(gpu) = &device.0 else { return Err(not_several(device)) };
+        let options = PlanOptions { queue_work: u64::MAX, ..device.plan_options() };
+        let waves = sum.compiled_with(device, DType::Complex32, options)?;
+        let waves = waves.into_gpu().ok_or_else(|| not_several(device))?;
+        Ok(On { gpu, sum, kernel, waves, x: x.to(device)? })
+    }
+
+    /// Seconds of an apply of each.
+    fn seconds(&self) -> Result<[f64; 3]> {
+        let timed = |apply: &dyn Fn() -> Result<()>| -> Result<f64> {
+            let begin = Instant::now();
+            (0..APPLIES).try_for_each(|_| apply())?;
+            self.x.device().wait()?;
+            Ok(begin.elapsed().as_secs_f64() / APPLIES as f64)
+        };
+        Ok([
+            timed(&|| self.sum.apply(&self.x).map(drop))?,
+            timed(&|| self.waves.apply(self.gpu, &self.x, self.x.shape().clone()).map(drop))?,
+            timed(&|| self.kernel.apply(&self.x).map(drop))?,
+        ])
+    }
+}
+
+fn not_several(device: &Device) -> Error {
+    Error::Device(format!("{device} is not over several queues"))
+}
+
+/// A sum that was not spread has not been measured.
+fn not_spread(device: &Device, queues: u32) -> Error {
+    let why = match device.lanes() {
+        Some(n) => format!(
+            "at most {n} sub-linops may be in flight on {device} (--lanes, LINOPS_LANES, Device::set_lanes); let at least 2 be"
+        ),
+        None => format!("{device} keeps it on one"),
+    };
+    Error::Value(format!("a sum that was to be timed on {queues} queues is not spread over them: {why}"))
+}
+
 fn times(one: &Device, several: &[&Device], elements: usize, rounds: usize) -> Result<SumTimes> {
     let (a, x) = sum(elements)?;
-    let on = |device: &Device| x.to(device);
-    let want = bits(&a.apply(&on(one)?)?)?;
-    let mut all = vec![on(one)?];
+    let kernel = linop::diagonal(x.shape().to_string(), &x)?;
+    let want = bits(&a.apply(&x.to(one)?)?)?;
+    let mut all = vec![On::new(one, &a, &kernel, &x)?];
     let mut made = Vec::new();
     for device in several {
-        let queues = lanes(device).ok_or_else(|| Error::Device(format!("{device} is not over several queues")))?;
+        let queues = lanes(device).ok_or_else(|| not_several(device))?;
         let plan = a.plan(device, DType::Complex32)?;
-        let x = on(device)?;
-        let right = (0..2).map(|_| bits(&a.apply(&x)?)).collect::<Result<Vec<_>>>()?.iter().all(|b| same(b, &want));
-        made.push((OnQueues { queues, work: queue_share(&plan, queues as usize), seconds: None }, right));
-        all.push(x);
+        let work = queue_share(&plan, queues as usize).ok_or_else(|| not_spread(device, queues))?;
+        let on = On::new(device, &a, &kernel, &x)?;
+        let right = (0..2).map(|_| bits(&a.apply(&on.x)?)).collect::<Result<Vec<_>>>()?.iter().all(|b| same(b, &want));
+        made.push((queues, work, right));
+        all.push(on);
     }
     drop(want);
-    let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
+    let mut seconds = vec![[Vec::new(), Vec::new(), Vec::new()]; all.len()];
     for round in 0..=rounds {
-        for (x, seconds) in all.iter().zip(&mut seconds) {
-            let device = x.device();
-            let begin = Instant::now();
-            (0..APPLIES).try_for_each(|_| a.apply(x).map(drop))?;
-            device.wait()?;
+        for (on, seconds) in all.iter().zip(&mut seconds) {
+            let of = on.seconds()?;
             // The first round warms up.
             if round > 0 {
-                seconds.push(begin.elapsed().as_secs_f64() / APPLIES as f64);
+                seconds.iter_mut().zip(of).for_each(|(list, s)| list.push(s));
             }
         }
     }
-    let mut medians = seconds.into_iter().map(|s| median(s).unwrap_or(f64::INFINITY));
-    let one_queue = medians.next().unwrap_or(f64::INFINITY);
-    let several =
-        made.into_iter().zip(medians).map(|((q, right), s)| OnQueues { seconds: right.then_some(s), ..q }).collect();
-    Ok(SumTimes { elements, one_queue, several })
+    let medians = |s: [Vec<f64>; 3]| s.map(|s| median(s).unwrap_or(f64::INFINITY));
+    let mut medians = seconds.into_iter().map(medians);
+    // On one queue the sum is in waves.
+    let [one_queue, _, one_kernel] = medians.next().unwrap_or([f64::INFINITY; 3]);
+    let on = |((queues, work, right), [spread, waves, one_kernel]): ((u32, u64, bool), [f64; 3])| OnQueues {
+        queues,
+        work,
+        seconds: right.then_some(spread),
+        waves,
+        one_kernel,
+    };
+    Ok(SumTimes { elements, one_queue, one_kernel, several: made.into_iter().zip(medians).map(on).collect() })
 }
 
 /// A sum of transforms that differ, so that none of them share a dispatch, and what it is applied to.
@@ -142,11 +209,34 @@ mod tests {
         let sum = |(work, one, several): &(u64, f64, [Option<f64>; 2])| {
             let on = |(k, s): (usize, &Option<f64>)| {
                 let queues = [2, 4][k];
-                OnQueues { queues, work: work / u64::from(queues), seconds: *s }
+                OnQueues { queues, work: work / u64::from(queues), seconds: *s, waves: *one, one_kernel: 0.1 }
             };
-            SumTimes { elements: 1, one_queue: *one, several: several.iter().enumerate().map(on).collect() }
+            let several = several.iter().enumerate().map(on).collect();
+            SumTimes { elements: 1, one_queue: *one, one_kernel: 0.1, several }
         };
         times.iter().map(sum).collect()
+    }
+
+    const BAR: Bar = Bar { gain: 1.1, cost: 1.05 };
+
+    /// Queues that slow down what is not spread over them are not taken, whatever they gain.
+    #[test]
+    fn queues_that_cost_other_work_are_not_taken() {
+        let times = [(100, 1.0, [Some(3.0), Some(4.0)]), (800, 4.0, [Some(2.0), Some(1.0)])];
+        let taken = |change: &dyn Fn(&mut [SumTimes])| {
+            let mut sums = sums(&times);
+            change(&mut sums);
+            taken(&sums, BAR)
+        };
+        let (two, four) =
+            (MeasuredQueues { queues: 2, least_work: 400 }, MeasuredQueues { queues: 4, least_work: 200 });
+        assert_eq!(taken(&|_| ()), four);
+        // One kernel, or a sum in waves, at either size.
+        assert_eq!(taken(&|s| s[0].several[1].one_kernel = 0.104), four);
+        assert_eq!(taken(&|s| s[0].several[1].one_kernel = 0.106), two);
+        assert_eq!(taken(&|s| s[1].several[1].waves = 4.3), two);
+        let both = |s: &mut [SumTimes]| s[0].several.iter_mut().for_each(|q| q.waves = 1.1);
+        assert_eq!(taken(&both), MeasuredQueues { queues: 1, least_work: 0 });
     }
 
     /// The number of queues that gains the most at the largest size, from where on it gains without a gap.
@@ -178,7 +268,7 @@ mod tests {
             (vec![(100, 1.0, [none, none])], 1, 0),
             (vec![], 1, 0),
         ] {
-            assert_eq!(taken(&sums(&times), 1.1), MeasuredQueues { queues, least_work }, "{times:?}");
+            assert_eq!(taken(&sums(&times), BAR), MeasuredQueues { queues, least_work }, "{times:?}");
         }
     }
 }
