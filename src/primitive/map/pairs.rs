@@ -19,11 +19,25 @@ impl MapKernel {
         })
     }
 
+    /// Whether this is a map of the kinds that tuning compares with one by one, bit by bit: real weights and scales, one chunk, a result
+    /// of its own from its first element on. Others are not made in pairs.
+    fn is_compared(&self, s: &Stepper, chunks: &[Chunk]) -> bool {
+        let alone = self.loads.len() == 1;
+        let real = |l: &Load| l.scale.im == 0.0 && l.factors.iter().all(|f| !f.weight.is_complex());
+        chunks.len() == 1
+            && s.store.start == 0
+            && s.sources.iter().all(|source| !source.overwritten)
+            && self.loads.iter().all(|l| real(l) && (alone || !l.factors.is_empty()))
+    }
+
     /// The dispatches over these chunks, with so many pairs for each invocation; None where operands are not in order or not complex,
-    /// not all of a chunk is bound at once, or a pair would be cut.
+    /// not all of a chunk is bound at once, a pair would be cut, or it is not a map that tuning compares.
     pub(super) fn pairs(&self, s: &Stepper, chunks: &[Chunk], each: usize) -> Result<Option<Vec<Draft>>> {
         let even = |n: usize| n.is_multiple_of(2);
         let whole = s.store.is_contiguous(s.len) && even(s.store.start);
+        if !self.is_compared(s, chunks) {
+            return Ok(None);
+        }
         let complex = s.complex && s.sources.iter().all(|source| source.complex);
         if !whole || !complex || !self.is_in_order() || chunks.iter().any(|c| !even(c.first) || !even(c.count)) {
             return Ok(None);
