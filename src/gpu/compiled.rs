@@ -180,7 +180,12 @@ impl CompiledPlan {
     }
 
     /// The command buffers of an apply that is [`Recordable`], and what it uses beside x and y.
-    pub(super) fn commands(&self, gpu: &Arc<Gpu>, x: &Tensor, y: &Tensor) -> Result<(Vec<wgpu::CommandBuffer>, Beside)> {
+    pub(super) fn commands(
+        &self,
+        gpu: &Arc<Gpu>,
+        x: &Tensor,
+        y: &Tensor,
+    ) -> Result<(Vec<wgpu::CommandBuffer>, Beside)> {
         let (input, out) = (self.here(x)?, self.here(y)?);
         self.leased(gpu.plans.ledger(), |instance| {
             let commands = instance.record(self, input, out)?;

@@ -85,9 +85,15 @@ impl MapKernel {
                 let _ = writeln!(f, "    let {weight} = {name}[q + {at}];");
                 let _ = match (complex, factor.conj) {
                     (false, _) => writeln!(f, "    v{k} = v{k} * {weight}.xxyy;"),
-                    (true, false) => writeln!(f, "    v{k} = {};", both("cmul", k, &format!("{weight}.xy"), &format!("{weight}.zw"))),
+                    (true, false) => {
+                        writeln!(f, "    v{k} = {};", both("cmul", k, &format!("{weight}.xy"), &format!("{weight}.zw")))
+                    }
                     (true, true) => {
-                        writeln!(f, "    v{k} = {};", both("cmul_conj", k, &format!("{weight}.xy"), &format!("{weight}.zw")))
+                        writeln!(
+                            f,
+                            "    v{k} = {};",
+                            both("cmul_conj", k, &format!("{weight}.xy"), &format!("{weight}.zw"))
+                        )
                     }
                 };
             }

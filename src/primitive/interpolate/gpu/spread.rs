@@ -1,7 +1,7 @@
 //! From points to a grid: a workgroup has one part of a tile's footprints and a block of the batch, each invocation one cell.
 
-use super::lists::{Heavy, Lists, Stretch};
 use super::choice::spread_shape;
+use super::lists::{Heavy, Lists, Stretch};
 use super::{BIAS, CELLS, Job, Segment};
 use crate::access::ValueId;
 use crate::error::{Error, Result};
