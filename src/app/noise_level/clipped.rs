@@ -13,8 +13,12 @@ const TOGETHER: f64 = 0.2;
 /// First and second moments of noise say the same; those of few bright things do not. So far may they be apart.
 const APART: f64 = 0.1;
 
+/// The same of values in steps that are no smaller than a hundredth of the deviation: counts of a few photons have other moments.
+const APART_IN_STEPS: f64 = 0.05;
+
 /// The deviation that noise of dark places had before it was cut off at this end of the values. What is left of it there is max(0, μ + σz):
-/// the part that is 0 tells μ/σ, the mean of all, or of their squares, tells σ. None where few places are dark, or what lies there is not
+/// the part that is 0 tells μ/σ, the mean of all, or of their squares, tells σ. Where it was rounded to steps it was cut half a step above
+/// the end, and squares have the mean square of rounding more. None where few places are dark, or what lies there is not
 /// noise.
 pub(super) fn deviation(values: &ArrayD<f64>, end: f64) -> Option<f64> {
     let cut = cut_off(values, end)?;
@@ -22,8 +26,9 @@ pub(super) fn deviation(values: &ArrayD<f64>, end: f64) -> Option<f64> {
     let mut dark = cut.clone();
     dark.zip_mut_with(&part, |c, part| *c = if (DARK[0]..=DARK[1]).contains(part) { *c } else { f64::NAN });
     let (mut count, mut zeros, mut first, mut second) = (0usize, 0.0, 0.0, 0.0);
+    let step = step(values, end).unwrap_or(0.0);
     for (c, v) in dark.iter().zip(values).filter(|(c, _)| c.is_finite()) {
-        let size = (v - end).abs();
+        let size = ((v - end).abs() - 0.5 * step).max(0.0);
         (count, zeros, first, second) = (count + 1, zeros + c, first + size, second + size * size);
     }
     if count < MANY {
@@ -31,12 +36,37 @@ pub(super) fn deviation(values: &ArrayD<f64>, end: f64) -> Option<f64> {
     }
     let n = count as f64;
     let (zeros, first, second) = (zeros / n, first / n, second / n);
+    let second = second - step * step / 12.0 * (1.0 - zeros);
     if together(&dark, zeros) > TOGETHER {
         return None;
     }
     let [mean, square] = moments(quantile(1.0 - zeros), zeros);
     let [by_mean, by_square] = [first / mean, (second / square).sqrt()];
-    ((by_mean / by_square - 1.0).abs() <= APART).then_some(by_mean)
+    let apart = if step > 0.01 * by_mean { APART_IN_STEPS } else { APART };
+    ((by_mean / by_square - 1.0).abs() <= apart).then_some(by_mean)
+}
+
+/// The step that all values are whole multiples of from this end; None where there is none.
+fn step(values: &ArrayD<f64>, end: f64) -> Option<f64> {
+    /// Of a step, so far may a value be from a multiple.
+    const NEAR: f64 = 0.05;
+    let mut sizes: Vec<f64> = values.iter().filter(|v| v.is_finite()).map(|v| (v - end).abs()).collect();
+    sizes.sort_unstable_by(f64::total_cmp);
+    // Values that were divided differ by roundings.
+    let least = 1e-6 * sizes.last()?;
+    let gaps = sizes.windows(2).map(|pair| pair[1] - pair[0]);
+    let mut step = gaps.filter(|gap| *gap > least).min_by(f64::total_cmp)?;
+    for size in sizes {
+        let times = (size / step).round();
+        if (size / step - times).abs() > NEAR {
+            return None;
+        }
+        if times > 0.0 {
+            // The larger ones tell it more exactly.
+            step = size / times;
+        }
+    }
+    Some(step)
 }
 
 /// The correlation of neighbours, where a sample is cut or not with this probability.
@@ -70,7 +100,7 @@ pub(super) fn variance_left(cut: f64) -> f64 {
 }
 
 /// The z with Φ(z) = `below`, between eight deviations.
-fn quantile(below: f64) -> f64 {
+pub(in crate::app) fn quantile(below: f64) -> f64 {
     let (mut low, mut high) = (-8.0f64, 8.0f64);
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
@@ -126,6 +156,35 @@ mod tests {
         let (noise, known) = (noise.into_dyn(), ArrayD::ones(vec![128, 128]));
         let left = left_of_noise(noise.view(), known.view(), Told::Given);
         assert!((left / (0.5f64 - 1.0 / TAU).sqrt() - 1.0).abs() < 0.05, "{left}");
+    }
+
+    /// Rounded noise is cut at half a step; photons are counted, or not told at all.
+    #[test]
+    fn whole_numbers_are_cut_at_a_half() {
+        for unit in [1.0, 1.0 / 255.0, 1.0 / 65535.0] {
+            for sigma in [2.5, 3.0, 5.0, 8.0] {
+                let mut generator = Generator::new(4);
+                let image = Array2::from_shape_simple_fn((160, 160), || {
+                    ((sigma * 2f64.sqrt() * generator.complex_normal().re).max(0.0).round() * unit) as f32
+                });
+                let (found, told) = estimated(image.into_dyn().view(), None).unwrap().unwrap();
+                assert!((found / (sigma * unit) - 1.0).abs() < 0.05, "{found} of {sigma} in {unit}");
+                assert_eq!(told, Told::Given);
+            }
+        }
+        for photons in [0.95, 1.0, 1.05, 1.1, 1.15, 1.2] {
+            let mut generator = Generator::new(6);
+            // By products of uniform numbers (Knuth).
+            let counts = ArrayD::from_shape_simple_fn(vec![160, 160], || {
+                let (mut product, mut count) = (generator.uniform(), 0.0);
+                while product > f64::exp(-photons) {
+                    (product, count) = (product * generator.uniform(), count + 1.0);
+                }
+                count
+            });
+            let found = deviation(&counts, 0.0);
+            assert!(found.is_none_or(|found| (found / photons.sqrt() - 1.0).abs() < 0.15), "{found:?} of {photons}");
+        }
     }
 
     /// Shapes on black, and few bright things, are no noise.
