@@ -528,7 +528,7 @@ fn what_is_left_out_is_told_and_cancelled() {
         };
         let options = CtOptions::default().cancel(&cancel).progress(tell);
         let found = ct.solve(method, options, &Device::host()).unwrap();
-        assert_eq!(found.stop, Some(Stop::Cancelled), "{method:?}");
+        assert_eq!((found.stop, found.left_out), (Some(Stop::Cancelled), 6), "{method:?}");
         assert!((at..=at + 1).contains(&found.iterations), "{method:?}: {}", found.iterations);
         let told = told.into_inner();
         assert!(told.iter().all(|p| p.left_out && p.misfit < 1.0) && told.last().unwrap().iteration == at, "{told:?}");
@@ -541,7 +541,7 @@ fn what_is_left_out_is_told_and_cancelled() {
         let told = RefCell::new(Vec::new());
         let options = CtOptions::default().progress(|p: CtProgress| told.borrow_mut().push(p.left_out));
         let found = ct.solve(method, options, &Device::host()).unwrap();
-        assert_eq!(found.stop, Some(Stop::Converged));
+        assert_eq!((found.stop, found.left_out), (Some(Stop::Converged), 0));
         let told = told.into_inner();
         let first = told.iter().take_while(|left_out| **left_out).count();
         assert!(first > 2 && first < told.len() && !told[first..].contains(&true), "{told:?}");

@@ -98,8 +98,9 @@ impl Ct {
             }
             end.store(true, Ordering::Relaxed);
         };
-        // Whatever is read, each iteration may be the last one.
-        let solver = SolveOptions::default().iterations(*iterations).tol(0.0).check_every(1);
+        // Of conjugate gradients each of the first iterations may be the last one.
+        let every = if method == CtMethod::Sirt { READ_EVERY } else { 1 };
+        let solver = SolveOptions::default().iterations(*iterations).tol(0.0).check_every(every);
         let solution = kept.iterate(method, &begun.y, solver.progress(read).cancel(&end))?;
         match found {
             (_, Some(error)) => Err(error),
@@ -107,7 +108,9 @@ impl Ct {
                 let Solution { x, iterations, .. } = solution;
                 let misfit = begun.part * kept.misfit(&kept.linop().apply(&x)?, &begun.y)?;
                 let image = CtImage::direct(kept.of_solution(&begun, &x)?, Some(misfit));
-                Ok(Said::Cancelled(Some(Box::new(CtImage { iterations, stop: Some(Stop::Cancelled), ..image }))))
+                let left_out = self.geometry().angles.len() - kept.geometry().angles.len();
+                let image = CtImage { iterations, stop: Some(Stop::Cancelled), left_out, ..image };
+                Ok(Said::Cancelled(Some(Box::new(image))))
             }
             _ if cancelled() => Ok(Said::Cancelled(None)),
             (readings, None) => Ok(readings.best().map_or(Said::Nothing, Said::Best)),

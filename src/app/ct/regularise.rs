@@ -65,6 +65,7 @@ impl Ct {
             noise: Some(sigma),
             at_noise: false,
             told_best: false,
+            left_out: 0,
             deviation: None,
             gap: None,
             fell: None,

@@ -100,6 +100,8 @@ pub struct CtImage {
     pub at_noise: bool,
     /// Whether they ended since that many iterations tell views best that were left out for it; more fit what is not the object.
     pub told_best: bool,
+    /// Views that are not in it: it was cancelled while some were left out to tell how many iterations are best.
+    pub left_out: usize,
     /// Root mean square of A x − y over the samples that count, where it is known: to be compared with the noise.
     pub deviation: Option<f64>,
     /// The last estimate of what the objective is above its limit, as a part of it.
@@ -120,6 +122,7 @@ impl CtImage {
             noise: None,
             at_noise: false,
             told_best: false,
+            left_out: 0,
             deviation: None,
             gap: None,
             fell: None,
@@ -194,6 +197,7 @@ impl Ct {
             noise: Some(noise),
             at_noise,
             told_best,
+            left_out: 0,
             deviation: Some(own * begun.size / begun.counted.max(1.0).sqrt()),
             gap: watch.gap,
             fell: watch.fell,

@@ -136,8 +136,12 @@ impl Job<'_> {
         facts.insert("shown".into(), written.facts);
         printer.json(&Value::Object(facts));
         if solving.interrupted() {
-            let n = count_of(result.iterations, "iteration");
-            complain(&format!("interrupted after {n}; the image so far was written to {path}"));
+            let (n, all) = (count_of(result.iterations, "iteration"), self.geometry.angles.len());
+            let of = match result.left_out {
+                0 => String::new(),
+                left_out => format!(" of {} of {all} views, while it was seen how many are best", all - left_out),
+            };
+            complain(&format!("interrupted after {n}{of}; the image so far was written to {path}"));
             return Ok(INTERRUPTED);
         }
         Ok(DONE)
@@ -199,6 +203,7 @@ impl Job<'_> {
             facts.extend([
                 ("iterations".into(), json!(result.iterations)),
                 ("stop".into(), json!(ending(result).unwrap_or(stop_name(stop)))),
+                ("left_out".into(), json!(result.left_out)),
                 ("gap".into(), json!(result.gap)),
                 ("fell".into(), json!(result.fell)),
                 ("history".into(), result.history.iter().map(|(k, m)| json!([k, m])).collect()),
