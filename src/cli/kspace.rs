@@ -14,6 +14,7 @@ use num_complex::Complex32;
 use std::path::Path;
 
 /// Measured k-space on a grid of 2 or 3 axes.
+#[derive(Clone)]
 pub struct Kspace {
     /// Values (coil, ky, kx) or (coil, kz, ky, kx).
     pub values: ArrayD<Complex32>,
@@ -382,13 +383,29 @@ pub fn finite<D: Dimension>(
     dims: &[&str],
     allow: bool,
 ) -> Result<Vec<Vec<usize>>> {
+    finite_within(path, values, None, dims, allow)
+}
+
+/// The same of the part of an array at this index of an axis in front.
+pub fn finite_within<D: Dimension>(
+    path: &Path,
+    values: &mut Array<Complex32, D>,
+    part: Option<(&str, usize)>,
+    dims: &[&str],
+    allow: bool,
+) -> Result<Vec<Vec<usize>>> {
     let mut found = Vec::new();
     let extents = values.shape().to_vec();
     for (index, v) in values.iter_mut().enumerate().filter(|(_, v)| !v.is_finite()) {
         let at = unravel(index, &extents);
         if !allow {
-            let name = |axis: usize| dims.get(axis).map_or_else(|| format!("axis {axis}"), |name| name.to_string());
-            let place: Vec<String> = at.iter().enumerate().map(|(axis, n)| format!("{}={n}", name(axis))).collect();
+            let name = |axis: usize| {
+                dims.get(axis)
+                    .map_or_else(|| format!("axis {}", axis + usize::from(part.is_some())), |name| name.to_string())
+            };
+            let front = part.iter().map(|(name, n)| format!("{name}={n}"));
+            let place = front.chain(at.iter().enumerate().map(|(axis, n)| format!("{}={n}", name(axis))));
+            let place: Vec<String> = place.collect();
             let message = format!("NaN or infinity at [{}]; correct the data, or give --allow-nan", place.join(", "));
             return Err(Error::file(path, message));
         }

@@ -70,18 +70,20 @@ pub struct Args {
     output: PathBuf,
 
     /// Coil maps (coil, ny, nx) or (coil, nz, ny, nx), .npy, .npz or .cfl; of Cartesian data also several sets, (coil, set, …) or
-    /// BART's (x, y, z, coil, set), for soft SENSE; of a stack also those of each image, (slice, coil, …) [default: estimated from the centre of k-space]
+    /// BART's (x, y, z, coil, set), for soft SENSE; of a stack also those of each image, (slice, coil, …) [default: estimated from
+    /// the centre of k-space]
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky), .npy, .npz, .cfl, .png or .tif [default: where the data
-    /// are not zero]
+    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky), .npy, .npz, .cfl, .png or .tif
+    /// [default: where the data are not zero]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
-    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: what the noise of k-space asks for, 1e-4
-    /// to 0.01 (that where it is not known, and of non-Cartesian data), times the largest sum of squares of the maps over the coils, which is 1 for estimated maps (whitened maps are used
-    /// with a mean one of 1), and for non-Cartesian data times ΣW / pixels]
+    /// Weight λ of ‖x‖², used as it is; it does not depend on the scale of the data [default: of Cartesian data 1e-4 to 0.01, as the
+    /// noise of k-space asks for, one for all images of a stack or a series; 0.01 where the noise is not known, and of non-Cartesian
+    /// data. Either is multiplied by the largest sum of squares of the maps over the coils, which is 1 for estimated and for whitened
+    /// maps; of non-Cartesian data by ΣW / pixels too]
     #[arg(long, value_name = "λ", value_parser = from_zero, allow_hyphen_values = true)]
     lambda: Option<f32>,
 

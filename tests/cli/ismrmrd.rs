@@ -227,6 +227,13 @@ fn repetitions_along_spokes_are_frames_of_a_series() {
         let apart = distance(&series.index_axis(Axis(0), t).to_owned(), &folder.read("one.npy"));
         assert!(apart < 2e-3, "{t}: {apart}");
     }
+    // Weights from a file count for the samples that a frame has, and for no others.
+    folder.real("ones.npy", &ArrayD::<f32>::ones(vec![3, 24, 2 * N]));
+    for (dcf, image) in [("none", "plain.npy"), ("ones.npy", "ones-image.npy")] {
+        folder.good(&format!("recon scan.h5 --repetition all --time --dcf {dcf} {rest} -o {image}"));
+    }
+    let apart = distance(&folder.read("ones-image.npy"), &folder.read("plain.npy"));
+    assert!(apart < 1e-5, "{apart}");
     // The same from arrays, where all frames have as many samples.
     let part =
         |a: &ArrayD<Complex32>, t: usize| a.slice_axis(Axis(1), ndarray::Slice::from(24 * t..24 * (t + 1))).to_owned();

@@ -335,6 +335,25 @@ fn a_series_of_spokes_has_an_image_for_each_frame() {
     for frame in s.outer_iter() {
         assert!(distance(&frame.to_owned(), &one) < 1e-3);
     }
+    // What is not finite is refused at its place, or counted.
+    let mut wrong = twice(&k);
+    for coil in 0..2 {
+        wrong[[1, coil, 3, 5]] = Complex32::new(f32::NAN, 0.0);
+    }
+    folder.complex("wrong.npy", &wrong);
+    let args = "recon wrong.npy --time --traj trajs.npy --maps maps.npy --device host --lambda 0.01 -o w.npy";
+    folder.refused(args, "NaN or infinity at [time=1, coil=0, axis 2=3, axis 3=5]");
+    let text = folder.good(&format!("{args} --allow-nan"));
+    assert!(text.contains("2 values NaN or infinite, set to 0"), "{text}");
+    assert!(
+        text.contains(&format!(
+            "{} to {} samples each",
+            k.len() / k.len_of(ndarray::Axis(0)) - 1,
+            k.len() / k.len_of(ndarray::Axis(0))
+        )),
+        "{text}"
+    );
+    assert!(distance(&folder.read("w.npy").index_axis(ndarray::Axis(0), 1).to_owned(), &one) < 0.05);
 }
 
 #[test]

@@ -186,6 +186,11 @@ fn without_a_whole_centre_the_noise_sets_the_weight() {
     };
     let (usual, large) = (error(""), error("--lambda 0.01"));
     assert!(usual.1 < 2e-3 && usual.0 < 0.8 * large.0, "{usual:?} {large:?}");
+    // A weight that is given stays what it is.
+    let whole = folder.scan();
+    assert!(whole.mask.sum() > 0.0);
+    let facts = folder.json(&format!("recon kspace.npy -o x.npy {REST} --lambda 0.01"));
+    assert_eq!(facts["lambda"], 0.01);
     // With one likewise: folding of much undersampling with little noise is hindered by 0.01, much noise asks for that.
     let error = |noise: f64, args: &str| {
         let options = ScanOptions::default().ny(96).nx(96).coils(8).acceleration(4).noise(noise);
@@ -200,9 +205,39 @@ fn without_a_whole_centre_the_noise_sets_the_weight() {
     let most = f64::from(scale.iter().fold(0.0f32, |m, v| m.max(*v)) * 0.01);
     let ((usual, facts), (large, _)) = (error(5e-4, ""), error(5e-4, &format!("--lambda {most}")));
     assert!(usual < 0.8 * large, "{usual} {large}");
-    assert!(facts["lambda"].as_f64().unwrap() < 0.05 * most && facts["lambda_from"] == "by the noise", "{facts}");
+    assert!(facts["lambda"].as_f64().unwrap() < 0.05 * most && facts["lambda_from"] == "noise", "{facts}");
     let (_, facts) = error(0.1, "");
     assert!((facts["lambda"].as_f64().unwrap() / most - 1.0).abs() < 1e-3, "{facts} {most}");
     let (_, facts) = error(0.1, "--lambda 0.01");
     assert_eq!((&facts["lambda"], &facts["lambda_from"]), (&serde_json::json!(0.01), &serde_json::json!("given")));
+}
+
+/// Slices of unequal signal with the same noise: what is left of aliasing and of noise is weighed alike in all.
+#[test]
+fn a_stack_has_one_weight() {
+    let folder = Folder::new();
+    let of = |noise: f64, seed: u64| {
+        scan(&ScanOptions::default().ny(60).nx(48).coils(4).acceleration(3).centre_lines(16).noise(noise).seed(seed))
+            .unwrap()
+    };
+    let bright = of(0.01, 1);
+    // The same with half of the signal.
+    let dim = of(0.01, 2).kspace - of(0.0, 2).kspace.mapv(|v| v * 0.5);
+    folder.complex("maps.npy", &bright.maps);
+    folder.complex("stack.npy", &ndarray::stack![Axis(0), bright.kspace, dim]);
+    let both = format!("recon stack.npy --axes slice,coil,ky,kx --maps maps.npy -o x.npy {REST}");
+    let alone = |slice: usize| folder.json(&format!("{both} --slice {slice}"))["lambda"].as_f64().unwrap();
+    let (least, most) = (alone(0), alone(1));
+    assert!(most > 2.0 * least, "{least} {most}");
+    let facts = folder.json(&both);
+    let images = facts["images"].as_array().unwrap();
+    let lambda = images[0]["lambda"].as_f64().unwrap();
+    assert_eq!(images[1]["lambda"], images[0]["lambda"], "{facts}");
+    assert_eq!((images.len(), &images[1]["lambda_from"]), (2, &serde_json::json!("noise")));
+    assert!(lambda > 1.2 * least && lambda < 0.8 * most, "{least} {lambda} {most}");
+    let text = folder.good(&both);
+    assert!(text.lines().any(|line| line.starts_with("lambda") && line.contains("by the noise")), "{text}");
+    // Frames likewise.
+    let facts = folder.json(&format!("recon stack.npy --time --maps maps.npy -o x.npy {REST}"));
+    assert_eq!((&facts["lambda"], &facts["lambda_from"]), (&images[0]["lambda"], &serde_json::json!("noise")));
 }

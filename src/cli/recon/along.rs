@@ -8,6 +8,7 @@ use super::noncartesian::{more, strongest};
 use super::report::Job;
 use super::sampled::Frame;
 use super::series::Frames;
+use super::weight::Usual;
 use crate::cli::coil_maps;
 use crate::cli::common::expect_bytes;
 use crate::cli::kspace::finite;
@@ -62,6 +63,10 @@ impl Along {
             return Err(Error::Value("the series has no frames".into()));
         };
         let (info, mut notes) = (first.info.clone(), first.notes.clone());
+        let bad: usize = self.frames.iter().map(|frame| frame.values_lost).sum();
+        if bad > 0 {
+            notes.push(format!("{} NaN or infinite, set to 0", count_of(bad, "value")));
+        }
         let whitening = info.as_ref().and_then(|info| info.whitening.as_ref());
         let maps = match maps {
             Some(maps) => self.given(job, maps, whitening, &mut notes)?,
@@ -86,7 +91,7 @@ impl Along {
         let series = Series::samples(values.view(), trajectory.view(), density.view(), own.nufft())?;
         let axes = ["Nx", "Ny Nx", "Nz Ny Nx"][self.matrix.len() - 1];
         let (even, shading) = (maps.even, maps.shading);
-        Ok(Frames { kspace: packed.kspace, series, axes, facts, weights: Vec::new(), even, info, shading })
+        Ok(Frames { kspace: packed.kspace, series, axes, facts, usual: Usual::default(), even, info, shading })
     }
 
     fn given(
@@ -170,6 +175,10 @@ impl Along {
             }
         };
         for (mut weights, frame) in density.outer_iter_mut().zip(&self.frames) {
+            // What a file says of samples that a frame does not have counts for nothing.
+            for (axis, n) in frame.samples.values.shape()[1..].iter().enumerate() {
+                weights.slice_axis_mut(Axis(axis), Slice::from(*n..)).fill(0.0);
+            }
             frame.bad.iter().for_each(|at| weights[IxDyn(at)] = 0.0);
         }
         Ok(Packed { kspace, trajectory, density })

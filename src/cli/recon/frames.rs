@@ -4,7 +4,7 @@ use super::grid::nonzero;
 use super::maps::{Maps, Shading};
 use super::report::Job;
 use super::sampled::{self, Frame};
-use super::series::{Frames, weights};
+use super::series::{Frames, usual};
 use crate::cli::common::expect_bytes;
 use crate::cli::grids::read_maps;
 use crate::cli::kspace::{Input, Inputs, Kspace, finite, not_acquired, read_inputs};
@@ -50,10 +50,10 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
     }
     let asked = images.len();
     let (mut grids, mut samples) = (Vec::new(), Vec::new());
-    for image in images.into_iter().flatten() {
+    for (t, image) in images.into_iter().enumerate().filter_map(|(t, image)| Some((t, image?))) {
         match image {
             Input::Grid(kspace) => grids.push(*kspace),
-            Input::Samples(frame) => samples.push(Frame::new(job, *frame)?),
+            Input::Samples(frame) => samples.push(Frame::new(job, *frame, (*axis, t))?),
         }
     }
     let said = |left: usize| {
@@ -145,8 +145,8 @@ fn of_grids(job: &Job, grids: Vec<Kspace>, axis: &str, said: impl Fn(usize)) -> 
         ("maps", maps.from.clone()),
     ];
     let even = if matches!(maps.shading, Some(Shading::Even(_))) { series.scale() } else { 1.0 };
-    let (info, shading, weights) = (own.info.clone(), maps.shading, weights(&kspace, &masks));
-    Ok(Frames { kspace, series, axes: "Ny Nx", facts, weights, even, info, shading })
+    let (info, shading, usual) = (own.info.clone(), maps.shading, usual(&kspace, &masks));
+    Ok(Frames { kspace, series, axes: "Ny Nx", facts, usual, even, info, shading })
 }
 
 /// One frame, without what is not finite.

@@ -13,7 +13,7 @@ use crate::cli::kspace::{Kspace, finite};
 use crate::cli::printer::count_of;
 use linops::app::coils::coil_images;
 use linops::app::maps_doubt::{better_maps, energy_outside};
-use linops::app::{Cartesian, noise_weight};
+use linops::app::{Cartesian, KspaceNoise, noise_weight};
 use linops::io::ScanInfo;
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
@@ -67,14 +67,15 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
             Ok(found)
         });
     }
-    let (lambda, why) = args.lambda_or(|| {
-        let usual = Usual::of(noise_weight(kspace.view(), problem.mask.view()));
+    let (lambda, from) = args.lambda_or(|| {
+        let of_this = || Usual::of(noise_weight(kspace.view(), problem.mask.view()));
+        let usual = job.usual.unwrap_or_else(of_this);
         let whitened = problem.info.as_ref().is_some_and(|info| info.whitening.is_some());
         // Estimated maps are normalised, whitened ones even in the mean.
         if args.maps.is_some() && !whitened { usual.times(model.scale()) } else { usual }
     });
     warn_of_lambda(lambda, model.scale(), warnings);
-    job.solve(options.lambda(lambda), why, &dims, facts, |options| {
+    job.solve(options.lambda(lambda), from, &dims, facts, |options| {
         let mut found = model.solve(kspace, options, device)?;
         problem.shade(&mut found.image);
         Ok(found)
@@ -153,11 +154,55 @@ fn described(job: &Job, problem: &Problem, sets: usize) -> Map<String, Value> {
     facts
 }
 
+/// The noise of an image of a stack; None where it is not known, or nothing was acquired.
+pub(super) fn noise(args: &Args, mut input: Kspace) -> Option<KspaceNoise> {
+    let mut notes = Vec::new();
+    let given = args.mask.as_ref().map(|path| read_mask(path, &input, &mut notes)).transpose().ok()?;
+    let Acquired { kspace, mask, .. } = acquired(args, &mut input, given, &mut notes, None).ok()?;
+    KspaceNoise::of(kspace.view(), mask.view())
+}
+
 fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Problem> {
     let mut notes = std::mem::take(&mut input.notes);
     let given = args.mask.as_ref().map(|path| read_mask(path, &input, &mut notes)).transpose()?;
     let maps = args.maps.as_ref().map(|path| Ok((path, read_maps(path, &input, &args.arrays, &mut notes)?)));
     let maps = maps.transpose()?;
+    let Acquired { mut kspace, mask, mask_from } = acquired(args, &mut input, given, &mut notes, Some(warnings))?;
+    let compression = args.combine.grid(kspace.view(), mask.view(), &mut notes)?;
+    let reference = input.reference(&args.file, args.allow_nan)?;
+    let whitening = input.info.as_ref().and_then(|info| info.whitening.as_ref());
+    let mut maps = match maps {
+        Some((path, maps)) => Maps::given(args, path, maps, whitening, &mut notes)?,
+        None => Maps::found(args, &kspace, &mask, reference, whitening)?,
+    };
+    if let Some(compression) = &compression {
+        // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.
+        if let Some(values) = &mut maps.values {
+            let sets = values.axis_iter(Axis(1)).map(|set| compression.maps(set)).collect::<Result<Vec<_>>>()?;
+            let views: Vec<_> = sets.iter().map(|set| set.view()).collect();
+            *values = ndarray::stack(Axis(1), &views).map_err(|e| Error::Shape(e.to_string()))?;
+        }
+        kspace = compression.kspace(kspace.view())? * &mask.mapv(Complex32::from);
+    }
+    Ok(Problem { kspace, maps, mask, mask_from, info: input.info, notes })
+}
+
+/// What was acquired.
+struct Acquired {
+    /// (coil, image…), 0 elsewhere.
+    kspace: ArrayD<Complex32>,
+    mask: ArrayD<f32>,
+    mask_from: String,
+}
+
+/// Takes the values of k-space, as the arguments say that it lies, by the mask if one is given.
+fn acquired(
+    args: &Args,
+    input: &mut Kspace,
+    given: Option<ArrayD<f32>>,
+    notes: &mut Vec<String>,
+    warnings: Option<&Warnings>,
+) -> Result<Acquired> {
     let names = input.names();
     let bad = finite(&args.file, &mut input.values, &names, args.allow_nan)?;
     let seen = Seen::of(&input.values);
@@ -181,7 +226,7 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
         shifted = Some(Seen::of(&input.values));
     }
     mask.zip_mut_with(&nonzero(&dropped), |m, d| *m *= 1.0 - d);
-    if args.mask.is_some() {
+    if let (true, Some(warnings)) = (args.mask.is_some(), warnings) {
         warn_of_mask(&mask, &nonzero(&input.values), warnings);
     }
     if !bad.is_empty() {
@@ -191,25 +236,11 @@ fn prepare(args: &Args, mut input: Kspace, warnings: &Warnings) -> Result<Proble
         let message = "no k-space location is sampled: the data or the mask are 0 everywhere";
         return Err(Error::file(args.mask.as_ref().unwrap_or(&args.file), message));
     }
-    let mut kspace = std::mem::take(&mut input.values) * &mask.mapv(Complex32::from);
-    seen.warn(shifted.as_ref(), input.info.is_none(), &kspace, warnings);
-    let compression = args.combine.grid(kspace.view(), mask.view(), &mut notes)?;
-    let reference = input.reference(&args.file, args.allow_nan)?;
-    let whitening = input.info.as_ref().and_then(|info| info.whitening.as_ref());
-    let mut maps = match maps {
-        Some((path, maps)) => Maps::given(args, path, maps, whitening, &mut notes)?,
-        None => Maps::found(args, &kspace, &mask, reference, whitening)?,
-    };
-    if let Some(compression) = &compression {
-        // Maps are those of the coils themselves, whose noise is known, and are combined as k-space is.
-        if let Some(values) = &mut maps.values {
-            let sets = values.axis_iter(Axis(1)).map(|set| compression.maps(set)).collect::<Result<Vec<_>>>()?;
-            let views: Vec<_> = sets.iter().map(|set| set.view()).collect();
-            *values = ndarray::stack(Axis(1), &views).map_err(|e| Error::Shape(e.to_string()))?;
-        }
-        kspace = compression.kspace(kspace.view())? * &mask.mapv(Complex32::from);
+    let kspace = std::mem::take(&mut input.values) * &mask.mapv(Complex32::from);
+    if let Some(warnings) = warnings {
+        seen.warn(shifted.as_ref(), input.info.is_none(), &kspace, warnings);
     }
-    Ok(Problem { kspace, maps, mask, mask_from, info: input.info, notes })
+    Ok(Acquired { kspace, mask, mask_from })
 }
 
 /// 1 where any coil has data.

@@ -199,7 +199,7 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                 (Some(Shading::Even(_)), Some(maps)) => strongest(maps) / more(problem.image.as_deref(), matrix),
                 _ => 1.0,
             };
-            let (lambda, why) = args.lambda_or(|| Usual::default().times(model.scale() / even));
+            let (lambda, from) = args.lambda_or(|| Usual::default().times(model.scale() / even));
             warn_of_lambda(lambda, model.scale(), warnings);
             for normal in normals {
                 facts.insert("toeplitz".into(), json!(normal.toeplitz));
@@ -215,7 +215,7 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                     Ok(found)
                 });
             }
-            job.solve(options.lambda(lambda), why, dims, facts, |options| {
+            job.solve(options.lambda(lambda), from, dims, facts, |options| {
                 let mut found = model.solve(kspace, options, device)?;
                 problem.shade(&mut found.image);
                 Ok(found)

@@ -4,6 +4,7 @@ use super::finish::Finish;
 use super::geometry;
 use super::stack::{in_bart, is_bart, writer};
 use super::warnings::Warnings;
+use super::weight::{Origin, Usual};
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
 use crate::cli::kspace::Place;
@@ -102,6 +103,8 @@ pub(super) struct Job<'a> {
     pub encoded: Option<bool>,
     /// Which image of a stack it is.
     pub place: Option<Place>,
+    /// The usual λ of all images of the stack, relative to the scale of the model.
+    pub usual: Option<Usual>,
 }
 
 impl<'a> Job<'a> {
@@ -129,6 +132,7 @@ impl<'a> Job<'a> {
             scan: None,
             encoded: None,
             place: None,
+            usual: None,
         })
     }
 
@@ -140,33 +144,24 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem, `why`
-    /// where a default λ comes from that is not the usual one.
+    /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem, `from`
+    /// where λ is from.
     pub(super) fn solve<D: Dimension>(
         self,
         options: SolveOptions,
-        why: &str,
+        from: Origin,
         dims: &str,
         mut facts: Map<String, Value>,
         solver: impl FnOnce(SolveOptions) -> Result<Reconstruction<D>>,
     ) -> Result<u8> {
         let SolveOptions { lambda, iterations, tol, .. } = options;
-        let from = match (self.args.lambda, why) {
-            (Some(_), _) => "given",
-            (None, "") => "default",
-            (None, why) => why,
-        };
         let Job { args, target, device, printer, warnings, finish, doubt, scan, .. } = self;
         printer.field(
             "lambda",
             format_args!(
                 "{}{}, at most {iterations}{} iterations, tol {}{}; on {}",
                 short(lambda),
-                if why.is_empty() {
-                    default_mark(args.lambda.is_some()).to_string()
-                } else {
-                    format!(" (default, {why})")
-                },
+                from.mark(),
                 default_mark(args.iterations.is_some()),
                 short(tol),
                 default_mark(args.tol.is_some()),
@@ -196,7 +191,7 @@ impl<'a> Job<'a> {
         facts.insert("shown".into(), written.facts);
         facts.extend([
             ("lambda".into(), json!(decimal(lambda))),
-            ("lambda_from".into(), json!(from)),
+            ("lambda_from".into(), json!(from.word())),
             ("tol".into(), json!(decimal(tol))),
             ("max_iterations".into(), json!(iterations)),
             ("iterations".into(), json!(result.iterations)),

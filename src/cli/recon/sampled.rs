@@ -5,7 +5,7 @@ use super::field::{Encoded, any_needs_encoded, expect_size, too_large, widen};
 use super::matrix::{expect_asked, header_matrix, of_maps_or_asked};
 use super::report::Job;
 use super::series::Frames;
-use crate::cli::kspace::finite;
+use crate::cli::kspace::finite_within;
 use crate::cli::samples::{Samples, read_image_maps, read_trajectory};
 use linops::app::noncartesian::fitting_matrix;
 use linops::{Error, Result};
@@ -17,13 +17,19 @@ pub(super) struct Frame {
     pub samples: Samples,
     /// Places (…) of what is not finite.
     pub bad: Vec<Vec<usize>>,
+    /// Values of all coils that are not finite.
+    pub values_lost: usize,
 }
 
 impl Frame {
-    /// Of samples (coil, …), refusing what is not finite unless that is allowed.
-    pub fn new(job: &Job, mut samples: Samples) -> Result<Frame> {
-        let bad = finite(&job.args.file, &mut samples.values, &["coil"], job.args.allow_nan)?;
-        Ok(Frame { samples, bad: bad.into_iter().map(|at| at[1..].to_vec()).collect() })
+    /// Of samples (coil, …), which are at this index of this axis of a series, refusing what is not finite unless that is allowed.
+    pub fn new(job: &Job, mut samples: Samples, place: (&str, usize)) -> Result<Frame> {
+        let bad = finite_within(&job.args.file, &mut samples.values, Some(place), &["coil"], job.args.allow_nan)?;
+        let values_lost = bad.len();
+        let mut bad: Vec<Vec<usize>> = bad.into_iter().map(|at| at[1..].to_vec()).collect();
+        bad.sort();
+        bad.dedup();
+        Ok(Frame { samples, bad, values_lost })
     }
 
     /// Whether nothing of it counts.
@@ -70,9 +76,13 @@ pub(super) fn of_array(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
         }
     };
     args.units.warn_of_reach(&trajectory, &matrix, job.warnings);
-    let frames = kspace.outer_iter().zip(trajectory.outer_iter()).map(|(values, trajectory)| {
+    let frames = kspace.outer_iter().zip(trajectory.outer_iter()).enumerate().map(|(t, (values, trajectory))| {
         let (values, trajectory) = (values.to_owned(), trajectory.to_owned());
-        Frame::new(job, Samples { values, trajectory, units: units.clone(), info: None, notes: Vec::new() })
+        Frame::new(
+            job,
+            Samples { values, trajectory, units: units.clone(), info: None, notes: Vec::new() },
+            ("time", t),
+        )
     });
     let frames = frames.collect::<Result<Vec<_>>>()?;
     Along::new(frames, matrix).model(job, maps, None)

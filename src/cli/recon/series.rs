@@ -12,7 +12,7 @@ use crate::cli::kspace::{complex, exact, finite};
 use crate::cli::printer::count_of;
 use crate::cli::progress;
 use linops::app::series::Series;
-use linops::app::{estimate_maps, noise_weight};
+use linops::app::{KspaceNoise, estimate_maps};
 use linops::io::{Format, Reader, ScanInfo};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
@@ -29,8 +29,8 @@ pub(super) struct Frames {
     /// Dims of a frame.
     pub axes: &'static str,
     pub facts: Vec<(&'static str, String)>,
-    /// The λ that the noise of each frame asks for; none along trajectories.
-    pub weights: Vec<Option<f32>>,
+    /// The λ where none is given, relative to the scale of the model.
+    pub usual: Usual,
     /// What the scale of the model is beside that of maps that are 1 in the mean, where they were made so.
     pub even: f32,
     /// Of a scan.
@@ -83,9 +83,9 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
             Ok(found)
         });
     }
-    let (lambda, why) = args.lambda_or(|| Usual::of_frames(&frames.weights).times(series.scale() / frames.even));
+    let (lambda, from) = args.lambda_or(|| frames.usual.times(series.scale() / frames.even));
     warn_of_lambda(lambda, series.scale(), warnings);
-    job.solve(options.lambda(lambda), why, &dims, json_facts, |o| {
+    job.solve(options.lambda(lambda), from, &dims, json_facts, |o| {
         let mut found = series.solve(kspace, o, device)?;
         frames.shade(&mut found.image);
         Ok(found)
@@ -155,14 +155,15 @@ fn grid(job: &Job, kspace: Array<Complex32, Ix4>) -> Result<Frames> {
     ];
     let series = Series::cartesian(maps.view(), masks.view())?;
     let kspace = (&kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1))).into_dyn();
-    let weights = weights(&kspace, &masks);
-    Ok(Frames { kspace, series, axes: "Ny Nx", facts, weights, even: 1.0, info: None, shading: None })
+    let usual = usual(&kspace, &masks);
+    Ok(Frames { kspace, series, axes: "Ny Nx", facts, usual, even: 1.0, info: None, shading: None })
 }
 
-/// What the noise of each frame asks for, (time, coil, ky, kx), by its mask (time, ky, kx).
-pub(super) fn weights(kspace: &ArrayD<Complex32>, masks: &Array<f32, Ix3>) -> Vec<Option<f32>> {
+/// What the noise of all frames asks for, (time, coil, ky, kx), by their masks (time, ky, kx).
+pub(super) fn usual(kspace: &ArrayD<Complex32>, masks: &Array<f32, Ix3>) -> Usual {
     let frames = kspace.outer_iter().zip(masks.outer_iter());
-    frames.map(|(frame, mask)| noise_weight(frame, mask.into_dyn())).collect()
+    let noise: Vec<_> = frames.filter_map(|(frame, mask)| KspaceNoise::of(frame, mask.into_dyn())).collect();
+    Usual::of(KspaceNoise::weight(&noise))
 }
 
 fn maps_from(job: &Job, estimated: &str) -> String {

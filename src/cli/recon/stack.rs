@@ -4,13 +4,15 @@ use super::field::any_needs_encoded;
 use super::geometry;
 use super::report::{Job, Part, Target};
 use super::warnings::Warnings;
-use super::{Args, one};
+use super::weight::Usual;
+use super::{Args, grid, one};
 use crate::cli::axes::bart_dim;
 use crate::cli::common::expect_bytes;
 use crate::cli::kspace::{Input, Inputs, Place};
 use crate::cli::printer::{Kept, Printer, count_of};
 use crate::cli::shown::Written;
 use crate::cli::{DONE, recon::percent};
+use linops::app::KspaceNoise;
 use linops::io::{Array, Format, Output, ScanInfo, Writer};
 use linops::solve::SolveOptions;
 use linops::{Device, Error, Result, Tensor};
@@ -58,6 +60,14 @@ pub(super) fn run(
         Input::Grid(_) => None,
     });
     let encoded = if args.solves_samples() { Some(any_needs_encoded(samples, device)?) } else { None };
+    // One for all: what a slice holds little of is no reason to smooth it more than its neighbours.
+    let usual = args.takes_usual_lambda().then(|| {
+        let grids = images.iter().flatten().filter_map(|input| match input {
+            Input::Grid(kspace) => Some((**kspace).clone()),
+            Input::Samples(_) => None,
+        });
+        Usual::of(KspaceNoise::weight(&grids.filter_map(|kspace| grid::noise(args, kspace)).collect::<Vec<_>>()))
+    });
     let (mut parts, mut reports): (Vec<Option<Part>>, Vec<Kept>) = (Vec::new(), Vec::new());
     let (start, mut code, mut failed) = (Instant::now(), DONE, Vec::new());
     for input in images {
@@ -69,7 +79,7 @@ pub(super) fn run(
         let place = Some(Place { index: parts.len(), extents: extents.clone() });
         let (image, kept) = (RefCell::new(None), Printer::keeping());
         let job = Job::new(args, Target::Kept(&image), device, &kept, warnings)?;
-        let job = Job { encoded, place, ..job };
+        let job = Job { encoded, place, usual, ..job };
         match one(job, input, options()) {
             Ok(done) => {
                 code = done;

@@ -3,17 +3,50 @@
 use super::Args;
 use linops::app::recon_options;
 
-/// What is taken then.
+/// Where λ is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Given,
+    /// What the noise asks for.
+    Noise,
+    /// The usual one, as the noise is not known.
+    Unknown,
+    /// The usual one.
+    Usual,
+}
+
+impl Origin {
+    /// For programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Given => "given",
+            Origin::Noise => "noise",
+            Origin::Unknown | Origin::Usual => "default",
+        }
+    }
+
+    /// For people, behind the number.
+    pub fn mark(self) -> &'static str {
+        match self {
+            Origin::Given => "",
+            Origin::Noise => " (default, by the noise)",
+            Origin::Unknown => " (default, as the noise is not known)",
+            Origin::Usual => " (default)",
+        }
+    }
+}
+
+/// What is taken where none is given.
+#[derive(Clone, Copy)]
 pub(super) struct Usual {
     weight: f32,
-    /// Why it is that and not the usual one, for people.
-    why: &'static str,
+    from: Origin,
 }
 
 /// Along trajectories noise asks for no less: what is beyond the reach of the samples is held by λ, and folds little.
 impl Default for Usual {
     fn default() -> Usual {
-        Usual { weight: recon_options().lambda, why: "" }
+        Usual { weight: recon_options().lambda, from: Origin::Usual }
     }
 }
 
@@ -21,18 +54,8 @@ impl Usual {
     /// What the noise asks for, relative to the scale of the model, where it is known.
     pub fn of(by_noise: Option<f32>) -> Usual {
         match by_noise {
-            Some(weight) => Usual { weight, why: "by the noise" },
-            None => Usual { why: "as the noise is not known", ..Usual::default() },
-        }
-    }
-
-    /// The mean over those frames of a series of which it is known.
-    pub fn of_frames(by_noise: &[Option<f32>]) -> Usual {
-        let known: Vec<f32> = by_noise.iter().flatten().copied().collect();
-        match (by_noise.is_empty(), known.is_empty()) {
-            (true, _) => Usual::default(),
-            (_, true) => Usual::of(None),
-            (_, false) => Usual::of(Some(known.iter().sum::<f32>() / known.len() as f32)),
+            Some(weight) => Usual { weight, from: Origin::Noise },
+            None => Usual { from: Origin::Unknown, ..Usual::default() },
         }
     }
 
@@ -43,14 +66,19 @@ impl Usual {
 }
 
 impl Args {
-    /// λ, what was given or else the usual one, and why it is that.
-    pub(super) fn lambda_or(&self, usual: impl FnOnce() -> Usual) -> (f32, &'static str) {
+    /// λ, what was given or else the usual one, and where it is from.
+    pub(super) fn lambda_or(&self, usual: impl FnOnce() -> Usual) -> (f32, Origin) {
         match self.lambda {
-            Some(lambda) => (lambda, ""),
+            Some(lambda) => (lambda, Origin::Given),
             None => {
-                let Usual { weight, why } = usual();
-                (weight, why)
+                let Usual { weight, from } = usual();
+                (weight, from)
             }
         }
+    }
+
+    /// Whether the usual λ is asked for.
+    pub(super) fn takes_usual_lambda(&self) -> bool {
+        self.lambda.is_none() && !self.regularise.is_asked() && self.solves_samples()
     }
 }
