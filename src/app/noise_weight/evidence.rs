@@ -12,7 +12,8 @@ use rayon::prelude::*;
 fn lines(acceleration: usize, random: bool) -> Array1<f32> {
     let mut generator = Generator::new(3);
     Array1::from_shape_fn(64, |ky| {
-        let other = if random { generator.uniform() < 1.0 / acceleration as f64 } else { ky.is_multiple_of(acceleration) };
+        let other =
+            if random { generator.uniform() < 1.0 / acceleration as f64 } else { ky.is_multiple_of(acceleration) };
         f32::from(other || ky.abs_diff(32) < 6)
     })
 }
