@@ -13,8 +13,11 @@ const TOGETHER: f64 = 0.2;
 /// First and second moments of noise say the same; those of few bright things do not. So far may they be apart.
 const APART: f64 = 0.1;
 
-/// The same of values in steps that are no smaller than a hundredth of the deviation: counts of a few photons have other moments.
+/// The same of values in steps that are no smaller than a hundredth of the deviation.
 const APART_IN_STEPS: f64 = 0.05;
+
+/// A deviation of fewer steps is not told.
+const STEPS: f64 = 2.0;
 
 /// The deviation that noise of dark places had before it was cut off at this end of the values. What is left of it there is max(0, μ + σz):
 /// the part that is 0 tells μ/σ, the mean of all, or of their squares, tells σ. Where it was rounded to steps it was cut half a step above
@@ -42,6 +45,10 @@ pub(super) fn deviation(values: &ArrayD<f64>, end: f64) -> Option<f64> {
     }
     let [mean, square] = moments(quantile(1.0 - zeros), zeros);
     let [by_mean, by_square] = [first / mean, (second / square).sqrt()];
+    // Counts of a few photons have other moments.
+    if by_mean < STEPS * step {
+        return None;
+    }
     let apart = if step > 0.01 * by_mean { APART_IN_STEPS } else { APART };
     ((by_mean / by_square - 1.0).abs() <= apart).then_some(by_mean)
 }
