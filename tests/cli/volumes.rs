@@ -220,9 +220,9 @@ fn a_stack_has_one_weight() {
         scan(&ScanOptions::default().ny(60).nx(48).coils(4).acceleration(3).centre_lines(16).noise(noise).seed(seed))
             .unwrap()
     };
-    let bright = of(0.01, 1);
+    let bright = of(0.003, 1);
     // The same with half of the signal.
-    let dim = of(0.01, 2).kspace - of(0.0, 2).kspace.mapv(|v| v * 0.5);
+    let dim = of(0.003, 2).kspace - of(0.0, 2).kspace.mapv(|v| v * 0.5);
     folder.complex("maps.npy", &bright.maps);
     folder.complex("stack.npy", &ndarray::stack![Axis(0), bright.kspace, dim]);
     let both = format!("recon stack.npy --axes slice,coil,ky,kx --maps maps.npy -o x.npy {REST}");
