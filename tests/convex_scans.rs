@@ -368,7 +368,8 @@ fn wavelets_by_proximal_gradients_over_maps_with_an_empty_background() {
             let free = solve(&[Kind::L1Wavelet], Some(method));
             let off = free.solved.objective / held.solved.objective - 1.0;
             println!("{method}: {off:.1e}, {} iterations", free.solved.iterations);
-            assert!(off.abs() < 1e-3 && free.free > 300, "{method}: {off:.1e} above, {} free", free.free);
+            // What may be anything in the background has an objective that is no larger.
+            assert!(off < 1e-3 && free.free > 300, "{method}: {off:.1e} above, {} free", free.free);
         }
         assert!(solve(&[Kind::L1Wavelet, Kind::Tgv], None).free > 300);
         assert_eq!(solve(&[Kind::L1Wavelet, Kind::Tv], None).free, 0);

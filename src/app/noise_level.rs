@@ -9,8 +9,6 @@
 
 mod clipped;
 
-pub(super) use clipped::quantile;
-
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Wavelet;
 use ndarray::{ArrayD, ArrayViewD, Axis, Dimension};

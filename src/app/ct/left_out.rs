@@ -34,7 +34,7 @@ const MORE: usize = 5;
 const STANDS: f64 = 0.999;
 
 /// A view that is off by so many times the median of all holds a sample that is wrong, and tells nothing.
-const APART: f64 = 5.0;
+const APART: f64 = 30.0;
 
 /// It is looked for up to so many times the iterations that come down to the noise, and a few more.
 const BEYOND: usize = 2;
