@@ -190,6 +190,7 @@ impl Loop {
     /// `work` has room for a block.
     #[inline(always)]
     fn update(&self, update: &Updated, parts: &mut Parts, block: Range<usize>, work: &mut [f32]) {
+        #[allow(clippy::needless_range_loop)] // terms and target are of several vectors
         for m in 0..self.group.members {
             combined(&update.terms, |v| &parts[v][m].values()[block.clone()], work);
             if let Some(Mapped::Clamp(low, high)) = update.map {

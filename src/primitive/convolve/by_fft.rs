@@ -118,16 +118,17 @@ pub(super) fn half_program(c: &Convolve, input: &[usize]) -> Result<(Program, Re
     let (axis, length) = (&c.axes[last], lengths[last]);
     let mut y = spread(&mut b, ValueId::INPUT, first + last, axis, length)?;
     y = b.half_fft(y, first + last)?;
-    for k in 0..last {
-        y = spread(&mut b, y, first + k, &c.axes[k], lengths[k])?;
+    let others = || c.axes.iter().zip(&lengths).take(last).enumerate();
+    for (k, (axis, &l)) in others() {
+        y = spread(&mut b, y, first + k, axis, l)?;
     }
-    let others: Vec<usize> = (first..first + last).collect();
-    y = b.fft(y, &others, false, false, 1.0)?;
+    let along: Vec<usize> = (first..first + last).collect();
+    y = b.fft(y, &along, false, false, 1.0)?;
     y = multiplied(&mut b, y, c, &spectrum(c, &lengths, true)?)?;
     let size: f64 = lengths.iter().map(|&l| l as f64).product();
-    y = b.fft(y, &others, true, false, 1.0 / size)?;
-    for k in 0..last {
-        y = kept(&mut b, y, first + k, &c.axes[k], lengths[k])?;
+    y = b.fft(y, &along, true, false, 1.0 / size)?;
+    for (k, (axis, &l)) in others() {
+        y = kept(&mut b, y, first + k, axis, l)?;
     }
     let first = axis.offset.rem_euclid(length as i64) as usize;
     Ok((b.finish(y)?, RealLines { length, first, step: axis.stride, count: axis.extent }))
