@@ -546,15 +546,14 @@ fn even_and_sloping_pictures_are_at_rest_at_themselves() {
 #[test]
 fn quadratic_penalties_end_where_the_objective_is_at_rest() {
     let device = Device::host();
-    for noise in [0.0, 2.0] {
+    for noise in [1.0, 2.0] {
         let h = gaussian(9, 1.5);
         let x = scene();
         let mut random = Generator::new(3);
         let y = inner(&seen(&x, &h, Outside::Mirror), 4)
             .mapv(|v| v + (noise * std::f64::consts::SQRT_2 * random.complex_normal().re) as f32);
         let blur = Blur::new(&psf(&h), y.shape(), None, Outside::Unknown).unwrap();
-        let lambda = if noise > 0.0 { 4e-3 } else { 1e-5 };
-        let options = |iterations, tol| SolveOptions::default().lambda(lambda).iterations(iterations).tol(tol);
+        let options = |iterations, tol| SolveOptions::default().lambda(4e-3).iterations(iterations).tol(tol);
         let solve = |iterations, tol| blur.damped(y.view(), options(iterations, tol), &device).unwrap();
         let (found, long) = (solve(1000, 1e-4), solve(3000, 0.0));
         assert_eq!(found.stop, Stop::Converged, "noise {noise}: {} iterations", found.iterations);

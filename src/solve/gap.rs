@@ -76,6 +76,7 @@ impl Fall {
     }
 
     /// Whether an objective that cannot fall below 0 is so small a part of the start that a gap of it is none.
+    #[cfg(feature = "app")]
     pub fn exact(&self, objective: f64) -> bool {
         objective <= EXACT * self.start()
     }
