@@ -43,7 +43,7 @@ pub(super) struct Usual {
     from: Origin,
 }
 
-/// Along trajectories noise asks for no less: what is beyond the reach of the samples is held by λ, and folds little.
+/// Along trajectories: a smaller one made images of 48 and 150 spokes of a phantom worse.
 impl Default for Usual {
     fn default() -> Usual {
         Usual { weight: recon_options().lambda, from: Origin::Usual }

@@ -137,8 +137,8 @@ impl GpuKernel for MapKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
         let mut shared = Shared { kernel: self, share: self.share(s.complex, &s.limits) };
         if shared.share.order == Order::Pairs {
-            if let Some(drafts) = self.pairs(s, &shared.chunks(s), shared.share.each)? {
-                return Ok(drafts);
+            if let Some(draft) = self.pairs(s, &shared.chunks(s), shared.share.each)? {
+                return Ok(vec![draft]);
             }
             shared.share = SHARES[0];
         }
