@@ -530,26 +530,6 @@ fn outcomes_have_names() {
 }
 
 #[test]
-fn two_solves_agree_bit_for_bit() {
-    let (a, y) = pieces();
-    for device in devices() {
-        let solve = || {
-            let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
-            let x = problem
-                .tgv(0.3, "Y X")
-                .unwrap()
-                .l1(0.1)
-                .unwrap()
-                .solve(ConvexOptions::default().iterations(40))
-                .unwrap()
-                .x;
-            x.to(&Device::host()).unwrap().to_vec().unwrap()
-        };
-        assert_eq!(solve(), solve());
-    }
-}
-
-#[test]
 fn low_rank_series_and_constraints_run_between_passes() {
     // Frames of one image under a few factors: of rank one.
     let a = linop::diagonal("T=4 Y=6 X=5", &mask("T=4 Y=6 X=5", 0.6, 31)).unwrap();

@@ -83,6 +83,10 @@ fn an_iteration_is_a_few_passes() {
     }
     assert_eq!(counted(&|space| pdhg::iterated(&tv, space)), (2, 3, 0));
     assert_eq!(counted(&|space| fgp::iterated(&tv, space)), (2, 2, 0));
+    // A pass for the image, and one for the dual of each term.
+    let two = problem().tv(1.0, "Ny Nx").unwrap().l1_wavelet(1.0, "Ny Nx", &wavelet).unwrap();
+    assert_eq!(counted(&|space| pdhg::iterated(&two, space)), (3, 5, 0));
+    assert_eq!(counted(&|space| fgp::iterated(&two, space)), (3, 4, 0));
     // Three passes a step of conjugate gradients, but for the last, whose direction nobody needs.
     for inner in [1, 6] {
         assert_eq!(counted(&|space| admm::iterated(&tv, inner, space)), (3 + 3 * inner - 1, 3 + 2 * inner, 0));

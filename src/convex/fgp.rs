@@ -8,7 +8,7 @@
 //! limit, so it alone ends the solve.
 
 use super::options::Teller;
-use super::stage::{Draft, Gap, LEAST_GAP, Looked, Objective, Smooth, Stated, penalty_norm};
+use super::stage::{Draft, Gap, Gathered, Looked, Objective, Smooth, Stated, penalty_norm};
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
 use crate::functional::number;
@@ -18,6 +18,9 @@ use crate::vectors::{Formula, Pass, Scalar, Space, Vector};
 fn one() -> Formula {
     Formula::from(1.0f32)
 }
+
+/// The gap of the dual is told as exactly as this.
+const LEAST: f64 = 1e-6;
 
 struct Dual {
     term: Stated,
@@ -80,20 +83,24 @@ impl Fgp {
             scratch.push((dual.term.clone(), Some(dual.t)));
             duals.push(dual);
         }
-        let Some(first) = duals.first().map(|d| d.back) else {
+        if duals.is_empty() {
             return value_err!("fgp: the objective has no term of another linop; use fista");
-        };
+        }
         let (stated, scratch): (Vec<Stated>, Vec<Option<Vector>>) = scratch.into_iter().unzip();
         let objective = Objective::draft(draft, problem, &smooth, &stated, x, &scratch)?;
-        let gather = duals[1..].iter().map(|d| Pass::new("gather").update(first, [(one(), first), (one(), d.back)]));
-        let gather: Vec<Pass> = gather.collect();
-        let gather = gather.into_iter().map(|p| draft.pass(p)).collect();
+        // Beside x, b and weights.
+        let bound = 2 + direct_term.iter().filter(|t| t.weights.is_some()).count();
+        let backs: Vec<Vector> = duals.iter().map(|d| d.back).collect();
+        let gathered = Gathered::draft(draft, &backs, bound);
         let named = |name| match &direct_term {
             Some(t) => t.pass(name),
             None => Ok(Pass::new(name)),
         };
         let map = direct_term.as_ref().and_then(|t| t.map(part.clone()));
-        let image = |pass: Pass| pass.update(x, [(part.clone(), smooth.b), (-part.clone(), first)]).map(map.clone());
+        let image = |pass: Pass| {
+            let pass = pass.update(x, [(part.clone(), smooth.b)]);
+            gathered.add_to(pass, &-part.clone()).map(map.clone())
+        };
         let advance = named("image")?
             .formula(next, (one() + (one() + momentum * momentum * 4.0f32).root()) * 0.5f32)
             .formula(beta, (momentum - 1.0f32) / next)
@@ -102,7 +109,7 @@ impl Fgp {
         let primal = draft.pass(image(named("primal")?));
         let restart = draft.pass(Pass::new("restart").formula(momentum, 1.0f32));
         let keep = draft.pass(Pass::new("keep").update(best, [(one(), x)]));
-        Ok(Fgp { x, best, smooth, duals, gather, objective, sigma, advance, primal, restart, keep })
+        Ok(Fgp { x, best, smooth, duals, gather: gathered.before, objective, sigma, advance, primal, restart, keep })
     }
 
     /// ΣKᴴ of the momentum points, or of the duals themselves.
@@ -233,7 +240,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             ended = (k, Stop::Cancelled);
             break;
         }
-        if tol > 0.0 && gap <= tol.max(LEAST_GAP) {
+        if tol > 0.0 && gap <= tol.max(LEAST) {
             ended = (k, Stop::Converged);
             break;
         }

@@ -28,17 +28,18 @@ mod regularise;
 mod spectrum;
 mod split;
 mod stage;
+mod variation;
 mod watch;
 
 pub use begin::Begun;
 pub use options::{ConvexOptions, Method, Progress, Reading};
 pub use regularise::WaveletPenalty;
+pub use variation::{tgv, tv};
 
 use crate::dim::{Dim, Shape};
 use crate::error::{Result, value_err};
 use crate::functional::Functional;
 use crate::linop::{self, Linop};
-use crate::run::Device;
 use crate::solve::Stop;
 use crate::tensor::{DType, HostArray, Tensor};
 use options::Teller;
@@ -376,15 +377,14 @@ impl Problem {
     }
 }
 
-/// The largest magnitude of a part of a number.
+/// The largest magnitude.
 fn largest(v: &Tensor) -> Result<f64> {
-    let host = v.to(&Device::host())?;
-    let largest = match host.host_array() {
+    let largest = match v.host_array() {
         Some(HostArray::F32(a)) => a.iter().fold(0.0f64, |m, v| m.max(finite(f64::from(v.abs())))),
         Some(HostArray::Complex32(a)) => {
             a.iter().fold(0.0f64, |m, v| m.max(finite(f64::from(v.re).hypot(v.im.into()))))
         }
-        None => 0.0,
+        None => finite(v.max_abs()?),
     };
     match largest.is_finite() {
         true => Ok(largest),

@@ -10,7 +10,7 @@
 //! after Pock and Chambolle (ICCV 2011, 1762) with blocks in the place of single numbers.
 
 use super::options::Teller;
-use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
+use super::stage::{Draft, Gap, Gathered, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
@@ -90,12 +90,10 @@ impl Pdhg {
                 Some(Norm::draft(draft, penalty, bar, q))
             }
         };
-        let gather = duals.iter().skip(1).map(|d| {
-            let first = duals[0].back;
-            Pass::new("gather").update(first, [(one(), first), (one(), d.back)])
-        });
-        let gather: Vec<Pass> = gather.collect();
-        let gather = gather.into_iter().map(|p| draft.pass(p)).collect();
+        // Beside x, x̄, q, b and weights.
+        let bound = 4 + direct_term.iter().filter(|t| t.weights.is_some()).count();
+        let backs: Vec<Vector> = duals.iter().map(|d| d.back).collect();
+        let gathered = Gathered::draft(draft, &backs, bound);
         let step = match &direct_term {
             Some(t) => t.pass("descend")?,
             None => Pass::new("descend"),
@@ -118,9 +116,7 @@ impl Pdhg {
         let by = part.clone() * used;
         let kept = if even > 0.0 { part + by.clone() * Formula::from(even) } else { part };
         let mut step = step.update(bar, [(one(), x)]).update(x, [(kept, x), (-by.clone(), q), (by.clone(), smooth.b)]);
-        if let Some(first) = duals.first() {
-            step = step.term(-by.clone(), first.back);
-        }
+        step = gathered.add_to(step, &-by.clone());
         if let Some(t) = &direct_term {
             step = step.map(t.map(by));
         }
@@ -134,7 +130,7 @@ impl Pdhg {
             best,
             smooth,
             duals,
-            gather,
+            gather: gathered.before,
             objective,
             norm,
             dual_norm,

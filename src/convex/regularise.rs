@@ -34,6 +34,16 @@ crate::setters::setters! { WaveletPenalty {
     shifts: usize,
 } }
 
+impl WaveletPenalty {
+    /// The same with as many levels and shifts as there are over these extents: none is halved below 1, and of 2^levels shifts the
+    /// next is the first again.
+    pub fn over(&self, extents: &[usize]) -> WaveletPenalty {
+        let least = extents.iter().copied().filter(|n| *n > 1).min().unwrap_or(1);
+        let levels = self.levels.min(least.ilog2() as usize).max(1);
+        WaveletPenalty { levels, shifts: self.shifts.min(1 << levels), ..self.clone() }
+    }
+}
+
 /// What the second differences of TGV are times, and their weight over, so that one penalty suits both of its terms: SENSE comes to rest in
 /// half of the iterations.
 pub(super) const CURVED: f32 = 3.0;
@@ -139,8 +149,7 @@ impl Problem {
         }
         let shape = self.shape()?.clone();
         let extents = named.iter().map(|d| Ok(shape.extents()[shape.require(*d)?])).collect::<Result<Vec<_>>>()?;
-        let least = extents.iter().copied().filter(|n| *n > 1).min().unwrap_or(1);
-        let levels = penalty.levels.min(least.ilog2() as usize).max(1);
+        let WaveletPenalty { levels, shifts, .. } = penalty.over(&extents);
         let multiple = 1usize << levels;
         let mut k = linop::identity(shape.clone())?;
         let padded: Vec<String> = named
@@ -149,7 +158,7 @@ impl Problem {
             .filter(|(_, n)| **n > 1 && !n.is_multiple_of(multiple))
             .map(|(d, n)| format!("{d}={}", n.next_multiple_of(multiple)))
             .collect();
-        let orthonormal = padded.is_empty() && penalty.shifts == 1;
+        let orthonormal = padded.is_empty() && shifts == 1;
         let names: Vec<Dim> = named.iter().zip(&extents).filter(|(_, n)| **n > 1).map(|(d, _)| *d).collect();
         if !padded.is_empty() {
             k = linop::pad(k.output()?, padded.join(" "), Align::Start)?.keep();
@@ -165,14 +174,13 @@ impl Problem {
             return Ok(self.term_of_orthonormal(f, &wavelet));
         }
         let mut problem = self;
-        let count = penalty.shifts.min(multiple);
-        for s in 0..count {
+        for s in 0..shifts {
             // Diagonal shifts, over all phases of the coarsest grid.
-            let by = i64::try_from(s * multiple / count).unwrap_or(0);
+            let by = i64::try_from(s * multiple / shifts).unwrap_or(0);
             let moves: Vec<String> = names.iter().map(ToString::to_string).collect();
             let moves: Vec<(&str, i64)> = moves.iter().map(|d| (d.as_str(), by)).collect();
             let moved = if s == 0 { k.clone() } else { linop::roll(k.output()?, &moves)? * &k };
-            let f = weighted_l1(weight / count as f64, &details)?;
+            let f = weighted_l1(weight / shifts as f64, &details)?;
             problem = problem.with(f, Some(&(&wavelet * moved)), Of { onto: false, isometric: true, norm: Some(1.0) });
         }
         Ok(problem)
@@ -233,7 +241,7 @@ impl Problem {
 const GRADIENT: f64 = 4.0;
 
 /// The name of a linop's first output dim.
-fn first(linop: &Linop) -> Result<String> {
+pub(super) fn first(linop: &Linop) -> Result<String> {
     Ok(linop.output()?.dims()[0].to_string())
 }
 

@@ -1,6 +1,6 @@
 //! Functionals made of functionals: conjugates, shifts, scales, orthonormal transforms, stacks; and norms of everything.
 
-use super::{Functional, Kind, Proximal, combined, eager, expect_weight, squared_norm};
+use super::{Functional, Kind, Proximal, combined, eager, expect_weight, number, squared_norm};
 use crate::error::{Result, shape_err, value_err};
 use crate::linop::{self, Linop};
 use crate::tensor::Tensor;
@@ -27,6 +27,14 @@ impl Proximal for Norm {
     fn rescaled(&self, s: f64) -> Option<Functional> {
         Some(Functional::own(Norm { weight: self.weight * s }))
     }
+
+    fn is_norm(&self) -> bool {
+        true
+    }
+
+    fn conjugate(&self) -> Option<Functional> {
+        Some(Functional::own(Ball { radius: self.weight }))
+    }
 }
 
 /// ‖v‖ ≤ r.
@@ -51,6 +59,10 @@ impl Proximal for Ball {
     fn rescaled(&self, s: f64) -> Option<Functional> {
         Some(Functional::own(Ball { radius: self.radius * s }))
     }
+
+    fn conjugate(&self) -> Option<Functional> {
+        Some(Functional::own(Norm { weight: self.radius }))
+    }
 }
 
 /// f*(v) = sup_u Re⟨u, v⟩ − f(u), by Moreau's identity: prox_{t f*}(v) = v − t·prox_{f/t}(v/t).
@@ -61,8 +73,13 @@ impl Proximal for Conjugate {
         format!("the conjugate of {}", self.0)
     }
 
-    fn value(&self, _: &Tensor) -> Result<f64> {
-        value_err!("the value of {} is not known in closed form; its prox is", self.name())
+    fn value(&self, v: &Tensor) -> Result<f64> {
+        match &self.0.0 {
+            Kind::Box { low, high } => support(v, *low, *high),
+            // What shrinks to nothing is within the bounds.
+            _ if self.0.is_norm() => eager::indicator(v, &self.prox(v, 1.0)?),
+            _ => value_err!("the value of {} is not known in closed form; its prox is", self.name()),
+        }
     }
 
     fn prox(&self, v: &Tensor, step: f64) -> Result<Tensor> {
@@ -77,6 +94,17 @@ impl Proximal for Conjugate {
         // (s² f(·/s))* = s² f*(·/s).
         Some(self.0.rescaled(s).conjugate())
     }
+}
+
+/// The most that Re⟨u, v⟩ is for real u between the two.
+fn support(v: &Tensor, low: f64, high: f64) -> Result<f64> {
+    let v = v.real()?;
+    let [up, down] = [v.max()?, v.min()?];
+    if (high.is_infinite() && up > 0.0) || (low.is_infinite() && down < 0.0) {
+        return Ok(f64::INFINITY);
+    }
+    let [low, high] = [low, high].map(|b| if b.is_finite() { number(b) } else { 0.0 });
+    Ok((&v * low).maximum(&v * high).sum()?.re)
 }
 
 /// f(v − b).
@@ -161,6 +189,10 @@ impl Proximal for Of {
         self.transform.h().apply(&self.inner.prox(&self.transform.apply(v)?, step)?)
     }
 
+    fn is_norm(&self) -> bool {
+        self.inner.is_norm()
+    }
+
     fn rescaled(&self, s: f64) -> Option<Functional> {
         Some(Functional::own(Of { inner: self.inner.rescaled(s), transform: self.transform.clone() }))
     }
@@ -237,12 +269,13 @@ pub fn stacked(parts: impl IntoIterator<Item = (usize, Functional)>) -> Function
 
 impl Functional {
     /// The convex conjugate f*, whose prox follows from that of f by Moreau's identity. The conjugate of an l1 norm is the constraint
-    /// that no magnitude exceeds its weight.
+    /// that no magnitude exceeds its weight; the value is known of the conjugates of norms, balls, boxes and squares.
     pub fn conjugate(&self) -> Functional {
         match &self.0 {
             Kind::L1 { weight, dims, weights: None } => Functional(Kind::Bound { radius: *weight, dims: dims.clone() }),
             Kind::Bound { radius, dims } => Functional(Kind::L1 { weight: *radius, dims: dims.clone(), weights: None }),
             Kind::Squared { weight } if *weight > 0.0 => Functional(Kind::Squared { weight: 1.0 / weight }),
+            Kind::Own(own) => own.conjugate().unwrap_or_else(|| Functional::own(Conjugate(self.clone()))),
             _ => Functional::own(Conjugate(self.clone())),
         }
     }

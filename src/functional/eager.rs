@@ -2,13 +2,14 @@
 
 use super::number;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::run::Device;
+use crate::tensor::{DType, Tensor};
 use crate::vectors::{Formula, Group, Layout, Map, Measure, Pass, Scalar, Space, Update, Vector};
 
 /// Relative distance to a constraint that is rounding.
 const ROUNDING: f64 = 1e-6;
 
-/// A space that holds these tensors, and as many more vectors like the first.
+/// A space that holds these tensors, and as many more vectors like the first; real ones beside a complex first are weights.
 fn space(tensors: &[&Tensor], more: usize, layout: Layout) -> Result<Box<dyn Space>> {
     let first = tensors[0];
     for t in tensors {
@@ -26,7 +27,7 @@ fn space(tensors: &[&Tensor], more: usize, layout: Layout) -> Result<Box<dyn Spa
 
 /// Real weights for complex numbers: in both parts.
 pub(crate) fn alike(weights: &Tensor) -> Result<Tensor> {
-    let values = weights.to_real_vec()?;
+    let values = weights.to(&Device::host())?.to_real_vec()?;
     let doubled: Vec<num_complex::Complex32> = values.into_iter().map(|w| num_complex::Complex32::new(w, w)).collect();
     Tensor::from_vec(weights.shape().clone(), doubled)
 }
@@ -60,7 +61,7 @@ pub(super) fn indicator(v: &Tensor, nearest: &Tensor) -> Result<f64> {
     Ok(if off <= ROUNDING * ROUNDING * squared_norm(v)? { 0.0 } else { f64::INFINITY })
 }
 
-/// Σ c·v; the factors must not be more than a pass binds.
+/// Σ c·v, complex if any of them is; the factors must not be more than a pass binds.
 pub(crate) fn combined(terms: &[(f64, &Tensor)]) -> Result<Tensor> {
     let to = Vector(terms.len());
     let update = Update {
@@ -70,7 +71,10 @@ pub(crate) fn combined(terms: &[(f64, &Tensor)]) -> Result<Tensor> {
     };
     let mut pass = Pass::new("combine");
     pass.updates.push(update);
-    let all: Vec<&Tensor> = terms.iter().map(|(_, v)| *v).collect();
+    let complex = terms.iter().any(|(_, v)| v.dtype() == DType::Complex32);
+    let all = terms.iter().map(|(_, v)| if complex { v.to_dtype(DType::Complex32) } else { Ok((*v).clone()) });
+    let all = all.collect::<Result<Vec<Tensor>>>()?;
+    let all: Vec<&Tensor> = all.iter().collect();
     let mut space = space(&all, 1, Layout { scalars: 1, passes: vec![pass] })?;
     space.pass(0)?;
     space.get(to)

@@ -201,6 +201,11 @@ impl Proximal for LowRank {
         made.to(&v.device())
     }
 
+    /// With other blocks each time it is none that a value could be of.
+    fn is_norm(&self) -> bool {
+        matches!(self.offset, Offset::At(_))
+    }
+
     fn rescaled(&self, s: f64) -> Option<Functional> {
         let offset = match &self.offset {
             Offset::At(at) => Offset::At(at.clone()),

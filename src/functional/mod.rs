@@ -19,6 +19,7 @@ pub use low_rank::{locally_low_rank, nuclear};
 
 use crate::dim::{Dim, Shape, ToDims, join};
 use crate::error::{Result, shape_err, value_err};
+use crate::run::Device;
 use crate::tensor::{DType, Tensor};
 use crate::vectors::{Formula, Group, Map, Vector};
 use std::fmt;
@@ -43,6 +44,14 @@ pub trait Proximal: Send + Sync {
     /// s²·f(v/s) as a functional of v: what f becomes where all data are times s > 0.
     fn rescaled(&self, s: f64) -> Option<Functional> {
         let _ = s;
+        None
+    }
+    /// Whether f(c·v) = |c|·f(v): the value of its conjugate is then that of a constraint, 0 or infinite.
+    fn is_norm(&self) -> bool {
+        false
+    }
+    /// The conjugate, where it is known as a functional of its own.
+    fn conjugate(&self) -> Option<Functional> {
         None
     }
 }
@@ -130,9 +139,10 @@ pub fn l1(weight: f64) -> Result<Functional> {
 /// ```
 ///
 /// # Errors
-/// λ is negative or not finite; the weights are complex, not on the host, negative or not finite.
+/// λ is negative or not finite; the weights are complex, negative or not finite.
 pub fn weighted_l1(weight: f64, weights: &Tensor) -> Result<Functional> {
-    let values = weights.to_real_vec().map_err(|e| e.at("weighted_l1: the weights"))?;
+    let values =
+        weights.to(&Device::host()).and_then(|w| w.to_real_vec()).map_err(|e| e.at("weighted_l1: the weights"))?;
     if let Some(w) = values.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
         return value_err!("weighted_l1: a weight is {w}; expected finite numbers from 0 on");
     }
@@ -250,6 +260,14 @@ impl Functional {
                 eager::mapped(v, self.group(v)?, weights.as_ref(), &|w| self.map(step.into(), w))
             }
             _ => eager::mapped(v, self.group(v)?, None, &|w| self.map(step.into(), w)),
+        }
+    }
+
+    fn is_norm(&self) -> bool {
+        match &self.0 {
+            Kind::L1 { .. } => true,
+            Kind::Own(own) => own.is_norm(),
+            Kind::Bound { .. } | Kind::Squared { .. } | Kind::Box { .. } => false,
         }
     }
 
