@@ -5,10 +5,10 @@ mod common;
 use common::data::{Random, as_complex, complex, distance, inner, mask, real, wide, widened};
 use common::devices;
 use common::matrix::Matrix;
-use linops::derivative::{least_squares_vjp, of_convolve, of_dense, of_diagonal, of_nufft, solve_vjp};
+use linops::derivative::{least_squares_vjp, of_convolve, of_dense, of_diagonal, of_nufft, solve_vjp, tikhonov_vjp};
 use linops::linop::{self, Accuracy, Boundary, ConvolveMode, ConvolveOptions, FftOptions, NufftOptions};
 use linops::num_complex::{Complex32, Complex64};
-use linops::solve::{SolveOptions, cg};
+use linops::solve::{SolveOptions, Tikhonov, cg};
 use linops::{DType, Device, Linop, Result, Tensor, apply_f64};
 use ndarray::{ArrayD, IxDyn};
 
@@ -262,6 +262,40 @@ fn solutions_of_least_squares() {
             gradient.lambda,
             along(&gradient.through(with_maps).unwrap(), &wide(&of_maps)),
         ];
+        for (k, (got, want)) in got.into_iter().zip(want).enumerate() {
+            assert!((got - want).abs() < 3e-4 * want.abs(), "{k} on {device}: {got}, expected {want}");
+        }
+    }
+}
+
+#[test]
+fn minimisers_with_operators() {
+    let a = scan(&complex("C=3 Y=5 X=6", 1));
+    let (y, t) = (complex(a.output().unwrap(), 3), target());
+    let gradient = linop::gradient("Y=5 X=6", "Y X", linop::GradientOptions::default()).unwrap();
+    let of_x = linop::gradient("Y=5 X=6", "X", linop::GradientOptions::default()).unwrap();
+    let lambdas = [0.3f32, 0.7];
+    let problem = |l: [f64; 2]| Tikhonov::new(&a).term(l[0] as f32, &gradient).term(l[1] as f32, &of_x);
+    let [wide_a, wide_g, wide_x] = [&a, &gradient, &of_x].map(Matrix::of);
+    // In f64: the normal matrix of all rows, scaled by √λ.
+    let solved = |y: &Tensor, l: [f64; 2]| {
+        let all = wide_a.above(&wide_g, l[0].sqrt()).above(&wide_x, l[1].sqrt());
+        loss(&all.solve_normal(0.0, &wide_a.adjoint(&wide(y))), &wide(&t))
+    };
+    let own = lambdas.map(f64::from);
+    let of_y = complex(y.shape(), 4);
+    let want = [
+        slope(|h| solved(&(&y + h * &of_y).eval().unwrap(), own), 0.25),
+        slope(|h| solved(&y, [own[0] + f64::from(h), own[1]]), 1e-4),
+        slope(|h| solved(&y, [own[0], own[1] + f64::from(h)]), 1e-4),
+    ];
+    for device in devices() {
+        let [y, t] = [&y, &t].map(|t| t.to(&device).unwrap());
+        let problem = problem(own);
+        let x = cg(&problem.normal().unwrap(), &problem.rhs(&y).unwrap(), options(0.0)).unwrap().x;
+        let g = (&x - &t).eval().unwrap();
+        let found = tikhonov_vjp(&problem, &x, &g, options(0.0)).unwrap();
+        let got = [along(&found.y, &wide(&of_y)), found.lambdas[0], found.lambdas[1]];
         for (k, (got, want)) in got.into_iter().zip(want).enumerate() {
             assert!((got - want).abs() < 3e-4 * want.abs(), "{k} on {device}: {got}, expected {want}");
         }

@@ -3,7 +3,7 @@
 use super::as_dtype;
 use crate::error::Result;
 use crate::linop::Linop;
-use crate::solve::{SolveOptions, Stop, cg};
+use crate::solve::{SolveOptions, Stop, Tikhonov, cg};
 use crate::tensor::Tensor;
 
 /// Gradients of a loss with regard to what x = (N + λI)⁻¹b is made of.
@@ -30,6 +30,18 @@ pub struct LeastSquaresGradient {
     pub stop: Stop,
     /// Inputs of A, each with the gradient of the loss with regard to what A makes of it.
     terms: [(Tensor, Tensor); 2],
+}
+
+/// Gradients of a loss with regard to what the minimiser x of ‖A x − y‖² + Σ λᵢ‖Lᵢ x‖² is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TikhonovGradient {
+    /// With regard to y.
+    pub y: Tensor,
+    /// With regard to each λᵢ.
+    pub lambdas: Vec<f64>,
+    /// How the solve ended: gradients are as accurate as it was.
+    pub stop: Stop,
 }
 
 /// Gradients through x = (N + λI)⁻¹b, where the gradient with regard to x is `g`: with w = (N + λI)⁻¹g, one more solve, they are w with
@@ -93,6 +105,35 @@ pub fn least_squares_vjp(
     // Re⟨w, dAᴴ(y − A x)⟩ − Re⟨w, Aᴴ dA x⟩, for a change dA of A.
     let terms = [(solved.b, misfit), (x.clone(), (-&of_y).eval()?)];
     Ok(LeastSquaresGradient { y: as_dtype(of_y, y.dtype())?, lambda: solved.lambda, stop: solved.stop, terms })
+}
+
+/// Gradients through the minimiser x of ‖A x − y‖² + Σ λᵢ‖Lᵢ x‖², where the gradient with regard to x is `g`: with
+/// w = (AᴴA + Σ λᵢLᵢᴴLᵢ)⁻¹g, one more solve, they are A·w with regard to y and −Re⟨Lᵢ w, Lᵢ x⟩ with regard to λᵢ. The options' λ is one
+/// more of the identity, as it was for x.
+///
+/// ```
+/// use linops::derivative::tikhonov_vjp;
+/// use linops::solve::{SolveOptions, Tikhonov, cg};
+/// use linops::{Tensor, linop};
+/// // x = y/(1 + 4λ) for A = 1 and L = 2.
+/// let a = linop::identity("N=1")?;
+/// let problem = Tikhonov::new(&a).term(0.25, &(&a * 2.0));
+/// let y = Tensor::from_slice("N=1", &[6.0f32])?;
+/// let x = cg(&problem.normal()?, &problem.rhs(&y)?, SolveOptions::default())?.x;
+/// let g = Tensor::from_slice("N=1", &[1.0f32])?;
+/// let gradient = tikhonov_vjp(&problem, &x, &g, SolveOptions::default())?;
+/// assert!((gradient.lambdas[0] + 4.0 * 6.0 / 4.0).abs() < 1e-4 && (gradient.y.to_real_vec()?[0] - 0.5).abs() < 1e-5);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// As for [`cg`] and [`Tikhonov::normal`]; x and g differ in shape or device.
+pub fn tikhonov_vjp(problem: &Tikhonov, x: &Tensor, g: &Tensor, options: SolveOptions) -> Result<TikhonovGradient> {
+    let SolveGradient { b: w, stop, .. } =
+        solve_vjp(&problem.normal()?, x, g, options).map_err(|e| e.at("tikhonov_vjp"))?;
+    let (a, terms) = problem.parts();
+    let slope = |(_, l): &(f32, Linop)| Ok(-l.apply(&w)?.dot(&l.apply(x)?)?.re);
+    Ok(TikhonovGradient { y: a.apply(&w)?, lambdas: terms.iter().map(slope).collect::<Result<_>>()?, stop })
 }
 
 impl LeastSquaresGradient {

@@ -36,7 +36,7 @@ mod implicit;
 mod weights;
 
 pub use coordinates::of_nufft;
-pub use implicit::{LeastSquaresGradient, SolveGradient, least_squares_vjp, solve_vjp};
+pub use implicit::{LeastSquaresGradient, SolveGradient, TikhonovGradient, least_squares_vjp, solve_vjp, tikhonov_vjp};
 pub use weights::{of_convolve, of_dense, of_diagonal};
 
 use crate::error::Result;

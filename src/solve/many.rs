@@ -4,7 +4,7 @@ use super::accuracy::Look;
 use super::monitor::Monitor;
 use super::options::Tell;
 use super::{Progress, Solution, SolveOptions, Stop};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, value_err};
 use crate::run::Needs;
 use crate::tensor::Tensor;
 use crate::vectors::Space;
@@ -123,14 +123,20 @@ pub(super) fn together<R: Recurrence>(
     make: impl Fn(Box<dyn Space>, &Needs) -> R,
 ) -> Result<Vec<Solution>> {
     let at = |n: usize| move |e: Error| e.at(format!("right-hand side {n} of {}", data.len()));
-    let spaces = spaces(data, |n, one| needs(one, &options).map_err(at(n)))?;
-    let SolveOptions { lambda, iterations, tol, check_every, start, progress, cancel } = options;
+    let SolveOptions { lambda, iterations, tol, check_every, start, starts, progress, cancel } = options;
+    if !starts.is_empty() && starts.len() != data.len() {
+        return value_err!("{} starts for {} right-hand sides; expected one each", starts.len(), data.len());
+    }
     let progress = progress.map(RefCell::new);
+    let own = |n: usize| {
+        let tell = progress.as_ref().map(|tell| -> Tell<'_> { Box::new(move |p: &mut Progress| tell.borrow_mut()(p)) });
+        let start = starts.get(n).or(start.as_ref()).cloned();
+        SolveOptions { lambda, iterations, tol, check_every, start, starts: Vec::new(), progress: tell, cancel }
+    };
+    let spaces = spaces(data, |n, one| needs(one, &own(n)).map_err(at(n)))?;
     let mut running: Vec<Running<R>> = Vec::new();
     for (number, (space, needs)) in spaces.into_iter().enumerate() {
-        let tell = progress.as_ref().map(|tell| -> Tell<'_> { Box::new(move |p: &mut Progress| tell.borrow_mut()(p)) });
-        let own = SolveOptions { lambda, iterations, tol, check_every, start: start.clone(), progress: tell, cancel };
-        let mut monitor = Monitor::new(own);
+        let mut monitor = Monitor::new(own(number));
         monitor.number = number;
         running.push(Running { number, one: make(space, &needs), monitor, asked: None });
     }

@@ -29,6 +29,8 @@ pub struct SolveOptions<'a> {
     pub check_every: usize,
     /// Where to start from; from 0 at first.
     pub start: Option<Tensor>,
+    /// Where to start each of several right-hand sides from; all from `start` at first.
+    pub starts: Vec<Tensor>,
     /// Called after every reading.
     pub(super) progress: Option<Tell<'a>>,
     /// Set from elsewhere to stop.
@@ -46,6 +48,7 @@ impl Default for SolveOptions<'_> {
             tol: 1e-5,
             check_every: 5,
             start: None,
+            starts: Vec::new(),
             progress: None,
             cancel: None,
         }
@@ -69,6 +72,13 @@ impl<'a> SolveOptions<'a> {
     #[must_use]
     pub fn start(mut self, x: &Tensor) -> Self {
         self.start = Some(x.clone());
+        self
+    }
+
+    /// Starts several right-hand sides from an x each, in their order, as [`start`](SolveOptions::start) does all of them.
+    #[must_use]
+    pub fn starts(mut self, xs: &[Tensor]) -> Self {
+        self.starts = xs.to_vec();
         self
     }
 
@@ -99,7 +109,10 @@ impl<'a> SolveOptions<'a> {
                 return value_err!("{solver}: {name} is {v}; expected a finite number from 0 on");
             }
         }
-        Ok(())
+        match self.starts.len() {
+            0 => Ok(()),
+            n => value_err!("{solver}: {n} starts are for as many right-hand sides; give one by `start`"),
+        }
     }
 
     /// # Errors
@@ -135,6 +148,7 @@ impl fmt::Debug for SolveOptions<'_> {
             .field("tol", &self.tol)
             .field("check_every", &self.check_every)
             .field("start", &self.start.is_some())
+            .field("starts", &self.starts.len())
             .field("progress", &self.progress.is_some())
             .field("cancel", &self.cancel.is_some())
             .finish()

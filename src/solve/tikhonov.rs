@@ -93,6 +93,11 @@ impl Tikhonov {
         concat(parts, None, Some("Row"))?.apply(y)
     }
 
+    /// A, and the terms λ and L.
+    pub(crate) fn parts(&self) -> (&Linop, &[(f32, Linop)]) {
+        (&self.a, &self.terms)
+    }
+
     fn check(&self) -> Result<()> {
         let input = self.a.input()?;
         for (n, (lambda, l)) in self.terms.iter().enumerate() {

@@ -26,6 +26,12 @@ impl Matrix {
         Matrix { values, input, output }
     }
 
+    /// The rows of this above those of another times a factor, as of one flat result.
+    pub fn above(&self, other: &Matrix, factor: f64) -> Matrix {
+        let values = ndarray::concatenate![ndarray::Axis(0), self.values, other.values.mapv(|v| v * factor)];
+        Matrix { output: vec![values.nrows()], values, input: self.input.clone() }
+    }
+
     /// A x.
     pub fn forward(&self, x: &ArrayD<Complex64>) -> ArrayD<Complex64> {
         let y = self.values.dot(&Array1::from_iter(x.iter().copied()));

@@ -77,6 +77,13 @@ fn columns_of_any_length_end_when_they_end() {
                 for (r, b) in cg_many(&normal, m, &bs, options().start(&start)).unwrap().iter().zip(&bs) {
                     assert_eq!(bits(&image(r)), bits(&image(&one(b, options().start(&start)))), "{n} from a start");
                 }
+                // Each from its own.
+                let starts: Vec<Tensor> = bs.iter().rev().cloned().collect();
+                let found = cg_many(&normal, m, &bs, options().starts(&starts)).unwrap();
+                for ((r, b), start) in found.iter().zip(&bs).zip(&starts) {
+                    let one = one(b, options().start(start));
+                    assert_eq!(bits(&image(r)), bits(&image(&one)), "{n} from a start of its own");
+                }
             }
         }
     }
@@ -169,6 +176,12 @@ fn a_fault_tells_which_one() {
     let bad = Tensor::from_slice("N=1", &[1.0f32]).unwrap();
     let e = cg_many(&n, None, &[complex(n.input().unwrap(), 1), bad], SolveOptions::default()).unwrap_err();
     assert!(e.to_string().contains("right-hand side 1 of 2"), "{e}");
+    let b = complex(n.input().unwrap(), 1);
+    let starts = || SolveOptions::default().starts(std::slice::from_ref(&b));
+    let e = cg_many(&n, None, &[b.clone(), b.clone()], starts()).unwrap_err().to_string();
+    assert!(e.contains("1 starts for 2 right-hand sides"), "{e}");
+    let e = cg(&n, &b, starts()).unwrap_err().to_string();
+    assert!(e.contains("give one by `start`"), "{e}");
     assert!(cg_many(&n, None, &[], SolveOptions::default()).unwrap().is_empty());
 }
 
