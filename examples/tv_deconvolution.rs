@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     let [blurred, filtered, flat] = [&picture, &wiener.image, &tv.deconvolved.image].map(error);
     println!(
         "errors: blurred {blurred:.4}, Wiener {filtered:.4}, total variation {flat:.4} (lambda {:.3}, {} solves by {})",
-        tv.terms[0].absolute, tv.solves, tv.method
+        tv.terms[0].absolute, tv.solves, tv.solved.method
     );
     assert!(filtered < 0.9 * blurred && flat < 0.6 * filtered);
     assert!((tv.deconvolved.deviation / NOISE - 1.0).abs() < 0.05);

@@ -638,7 +638,7 @@ fn total_variation_makes_more_of_a_quarter_of_the_views() {
     let want = fbp(views(&disks, &all), &all, 48);
     let direct = ct.fbp(FbpOptions::default(), &Device::host()).unwrap().image.index_axis_move(Axis(0), 0);
     let tv = Regularisation::default().terms(vec![Regulariser::new(Kind::Tv, None)]).non_negative(true);
-    let found = ct.regularise(&tv, ConvexOptions::default().tol(1e-3), &Device::host()).unwrap();
+    let found = ct.regularise(&tv, None, ConvexOptions::default().tol(1e-3), &Device::host()).unwrap();
     assert!(found.terms[0].default && found.solved.stop == Stop::Converged, "{:?}", found.solved.stop);
     let image = found.image.image.index_axis_move(Axis(0), 0);
     let (tv, direct) = (distance(&image, &want), distance(&direct, &want));

@@ -8,7 +8,7 @@ use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise
 use super::regularise::Regularisation;
 use crate::allocate::expect_room;
 use crate::convex::ConvexOptions;
-use crate::error::{Result, shape_err, value_err};
+use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, FftOptions, Linop};
 use crate::run::Device;
 use crate::solve::SolveOptions;
@@ -40,6 +40,8 @@ const K_AXES: [&str; 3] = ["Kz", "Ky", "Kx"];
 #[derive(Clone, Debug)]
 pub struct Cartesian {
     linop: Linop,
+    /// Without the mask.
+    unmasked: Linop,
     /// Σ|S|² over the coils, (image…) or (set, image…).
     power: ArrayD<f32>,
     /// Dims of k-space, "C Kz Ky Kx".
@@ -75,24 +77,33 @@ impl Cartesian {
         }
     }
 
+    /// Models that differ in their masks (time, …) alone: the maps (coil, image…) are the same values of all.
+    ///
+    /// # Errors
+    /// Those of [`Cartesian::new`], of any mask; or there is none.
+    pub(super) fn frames(maps: ArrayViewD<Complex32>, masks: ArrayViewD<f32>) -> Result<Vec<Cartesian>> {
+        let mut of = masks.outer_iter().enumerate();
+        let Some((_, mask)) = of.next() else { return shape_err!("the series has no frames") };
+        let at = |t: usize| move |e: Error| e.at(format!("frame {t}"));
+        let first = Cartesian::new(maps, mask).map_err(at(0))?;
+        let rest = of.map(|(t, mask)| first.with_mask(mask).map_err(at(t)));
+        std::iter::once(Ok(first.clone())).chain(rest).collect()
+    }
+
+    /// The same with another mask.
+    fn with_mask(&self, mask: ArrayViewD<f32>) -> Result<Cartesian> {
+        let k_axes: Vec<&str> = self.kspace.split(' ').skip(1).collect();
+        let extents = &self.unmasked.output()?.extents()[1..];
+        expect_mask(&mask, &k_axes, extents)?;
+        let mask = Tensor::from_array(mask.to_owned(), &k_axes[..mask.ndim()].join(" "))?;
+        let m = linop::diagonal(self.unmasked.output()?, &mask)?.named("mask");
+        Ok(Cartesian { linop: linop::chain(vec![self.unmasked.clone(), m])?, ..self.clone() })
+    }
+
     fn build(maps: ArrayViewD<Complex32>, sets: bool, mask: ArrayViewD<f32>) -> Result<Cartesian> {
         let extents = &maps.shape()[1 + usize::from(sets)..];
         let (axes, k_axes) = (&AXES[3 - extents.len()..], &K_AXES[3 - extents.len()..]);
-        if mask.ndim() == 0 || mask.ndim() > extents.len() {
-            return shape_err!("a mask with {} axes, expected ({})", mask.ndim(), k_axes.join(", "));
-        }
-        for ((dim, came), want) in k_axes.iter().zip(mask.shape()).zip(extents) {
-            if came != want {
-                return shape_err!("dim {dim} of the mask has extent {came}, expected {want} from the maps");
-            }
-        }
-        if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-            let at = ndarray::Dimension::slice(&at);
-            return value_err!("the mask is {v:?} at {at:?}; expected 0 (not sampled) or 1 (sampled)");
-        }
-        if mask.iter().all(|v| *v == 0.0) {
-            return value_err!("the mask is 0 everywhere; at least one k-space location must be sampled");
-        }
+        expect_mask(&mask, k_axes, extents)?;
         let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
         if let Some((at, _)) = power.indexed_iter().find(|(_, v)| !v.is_finite()) {
             let at = &ndarray::Dimension::slice(&at)[usize::from(sets)..];
@@ -110,9 +121,8 @@ impl Cartesian {
         let sized = sized.join(" ");
         let front = if sets { "C S" } else { "C" };
         let maps = Tensor::from_array(maps.to_owned(), &format!("{front} {image}"))?;
-        let mask = Tensor::from_array(mask.to_owned(), &k_axes[..mask.ndim()].join(" "))?;
         let centred = || FftOptions::default().centered(true);
-        let model = if sets {
+        let unmasked = if sets {
             let f = linop::fft(sized, image.as_str(), centred())?.out(k_axes.join(" "))?;
             linop::sense(&maps, &f, "C")?
         } else {
@@ -120,8 +130,7 @@ impl Cartesian {
             let f = linop::fft(s.output()?, image.as_str(), centred())?.out(kspace.as_str())?;
             linop::chain(vec![s, f])?
         };
-        let m = linop::diagonal(model.output()?, &mask)?.named("mask");
-        Ok(Cartesian { linop: linop::chain(vec![model, m])?, power, kspace, image })
+        Cartesian { linop: unmasked.clone(), unmasked, power, kspace, image }.with_mask(mask)
     }
 
     /// The linop, from ((S), (Nz), Ny, Nx) to (C, (Kz), Ky, Kx).
@@ -180,6 +189,26 @@ impl Cartesian {
     ) -> Result<Regularised<IxDyn>> {
         let asked = Asked { dims: &self.kspace, axes: &self.image, series: None, start };
         regularised(&self.linop, kspace, asked, regularisation, options, device)
+    }
+}
+
+/// Refuses a mask that is none of these extents.
+fn expect_mask(mask: &ArrayViewD<f32>, k_axes: &[&str], extents: &[usize]) -> Result<()> {
+    if mask.ndim() == 0 || mask.ndim() > extents.len() {
+        return shape_err!("a mask with {} axes, expected ({})", mask.ndim(), k_axes.join(", "));
+    }
+    for ((dim, came), want) in k_axes.iter().zip(mask.shape()).zip(extents) {
+        if came != want {
+            return shape_err!("dim {dim} of the mask has extent {came}, expected {want} from the maps");
+        }
+    }
+    if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
+        let at = ndarray::Dimension::slice(&at);
+        return value_err!("the mask is {v:?} at {at:?}; expected 0 (not sampled) or 1 (sampled)");
+    }
+    match mask.iter().all(|v| *v == 0.0) {
+        true => value_err!("the mask is 0 everywhere; at least one k-space location must be sampled"),
+        false => Ok(()),
     }
 }
 

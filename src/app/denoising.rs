@@ -106,14 +106,10 @@ pub struct Denoised {
     pub deviation: f64,
     /// ‖x − y‖/‖y‖ where it is known.
     pub misfit: f64,
-    /// The objective.
-    pub objective: f64,
-    /// Iterations of the last solve, and the solves that the weight took.
-    pub iterations: usize,
-    /// Solves.
+    /// How it was solved the last time; None where there was nothing to solve.
+    pub solved: Option<Solved>,
+    /// Solves that the weights took.
     pub solves: usize,
-    /// By which method; None where nothing was solved.
-    pub method: Option<Method>,
     /// Why the last solve stopped.
     pub stop: Stop,
 }
@@ -363,11 +359,9 @@ impl Data {
             less_noise,
             deviation,
             misfit: solved.misfit,
-            objective: solved.objective,
-            iterations: solved.iterations,
-            solves,
-            method: Some(solved.method),
             stop: solved.stop,
+            solved: Some(solved),
+            solves,
         })
     }
 
@@ -381,10 +375,8 @@ impl Data {
             less_noise: false,
             deviation: 0.0,
             misfit: 0.0,
-            objective: 0.0,
-            iterations: 0,
+            solved: None,
             solves: 0,
-            method: None,
             stop: if self.largest() == 0.0 { Stop::Zero } else { Stop::Converged },
         }
     }

@@ -15,6 +15,7 @@
 //! Relative weights mean the same image, scaled, for data of any scale, and about the same smoothness for any number of samples.
 
 use crate::convex::{Problem, WaveletPenalty};
+use crate::dim::Shape;
 use crate::error::{Error, Result, value_err};
 use std::fmt;
 use std::str::FromStr;
@@ -135,6 +136,8 @@ pub struct Stated {
     pub relative: f64,
     /// Whether the application has chosen it.
     pub default: bool,
+    /// Levels and shifts of `l1-wavelet`, which are at most those that the extents allow.
+    pub wavelet: Option<[usize; 2]>,
 }
 
 crate::setters::setters! { Regularisation {
@@ -196,13 +199,25 @@ impl Regularisation {
                 }
             };
             let relative = if scale > 0.0 { absolute / scale } else { 0.0 };
-            stated.push(Stated { kind: term.kind, absolute, relative, default: term.weight.is_none() });
+            let wavelet = match term.kind {
+                Kind::L1Wavelet => {
+                    let WaveletPenalty { levels, shifts, .. } = self.wavelet.over(&extents(problem.shape()?, axes)?);
+                    Some([levels, shifts])
+                }
+                _ => None,
+            };
+            stated.push(Stated { kind: term.kind, absolute, relative, default: term.weight.is_none(), wavelet });
         }
         if self.non_negative {
             problem = problem.non_negative();
         }
         Ok((problem, stated))
     }
+}
+
+/// The extents of some dims.
+fn extents(shape: &Shape, axes: &str) -> Result<Vec<usize>> {
+    crate::dim::parse_dims(axes)?.into_iter().map(|d| Ok(shape.extents()[shape.require(d)?])).collect()
 }
 
 /// Extents of the blocks of `llr`.

@@ -5,7 +5,7 @@
 
 use super::least_squares::{Asked, Reconstruction, Regularised, minimise, regularised};
 use super::regularise::Regularisation;
-use super::{NonCartesian, Sense};
+use super::{Cartesian, NonCartesian};
 use crate::convex::ConvexOptions;
 use crate::dim::{Shape, join};
 use crate::error::{Result, shape_err};
@@ -13,7 +13,7 @@ use crate::linop::{self, Linop, NufftOptions};
 use crate::run::Device;
 use crate::solve::SolveOptions;
 use crate::tensor::Tensor;
-use ndarray::{ArrayD, ArrayView2, ArrayView3, ArrayViewD, Axis, IxDyn, stack};
+use ndarray::{ArrayD, ArrayView2, ArrayViewD, Axis, IxDyn, stack};
 use num_complex::Complex32;
 
 /// The model of a series.
@@ -24,7 +24,7 @@ use num_complex::Complex32;
 /// let scan = scan(&ScanOptions::default().ny(24).nx(20).coils(3).acceleration(2))?;
 /// let masks = stack![Axis(0), scan.mask, scan.mask];
 /// let kspace = stack![Axis(0), scan.kspace, scan.kspace];
-/// let series = Series::cartesian(scan.maps.view(), masks.view())?;
+/// let series = Series::cartesian(scan.maps.view().into_dyn(), masks.view().into_dyn())?;
 /// let images = series.solve(kspace.view().into_dyn(), recon_options(), &Device::host())?.image;
 /// assert_eq!(images.shape(), [2, 24, 20]);
 /// # Ok::<(), linops::Error>(())
@@ -41,22 +41,20 @@ pub struct Series {
     /// The dim of frames or coefficients.
     front: &'static str,
     /// Dims of the data.
-    data: &'static str,
+    data: String,
 }
 
 impl Series {
-    /// Frames on a grid: maps (coil, y, x), a mask (time, ky, kx) for each frame.
+    /// Frames on a grid: maps (coil, y, x) or (coil, z, y, x), and a mask for each frame, (time, ky, kx) or (time, kz, ky, kx), or
+    /// over the first axes of these only.
     ///
     /// # Errors
-    /// As for [`Sense::new`], of any frame.
-    pub fn cartesian(maps: ArrayView3<Complex32>, masks: ArrayView3<f32>) -> Result<Series> {
-        let frames = masks.axis_iter(Axis(0)).enumerate();
-        let frames = frames
-            .map(|(t, mask)| Sense::new(maps, mask).map_err(|e| e.at(format!("frame {t}"))))
-            .collect::<Result<Vec<_>>>()?;
+    /// As for [`Cartesian::new`], of any frame.
+    pub fn cartesian(maps: ArrayViewD<Complex32>, masks: ArrayViewD<f32>) -> Result<Series> {
+        let frames = Cartesian::frames(maps, masks)?;
         let scale = frames.iter().fold(0.0f32, |m, f| m.max(f.scale()));
-        let linops: Vec<&Linop> = frames.iter().map(Sense::linop).collect();
-        Series::of(&linops, Vec::new(), scale, "T C Ky Kx")
+        let linops: Vec<&Linop> = frames.iter().map(Cartesian::linop).collect();
+        Series::of(&linops, Vec::new(), scale)
     }
 
     /// Frames along trajectories (time, …, D), with weights (time, …), and maps (coil, image…).
@@ -82,13 +80,14 @@ impl Series {
             .collect::<Result<Vec<_>>>()?;
         let scale = frames.iter().fold(0.0f32, |m, f| m.max(f.scale()));
         let linops: Vec<Linop> = frames.iter().map(|f| f.linop().clone()).collect();
-        Series::of(&linops.iter().collect::<Vec<_>>(), frames, scale, "T C K")
+        Series::of(&linops.iter().collect::<Vec<_>>(), frames, scale)
     }
 
-    fn of(frames: &[&Linop], weighing: Vec<NonCartesian>, scale: f32, data: &'static str) -> Result<Series> {
+    fn of(frames: &[&Linop], weighing: Vec<NonCartesian>, scale: f32) -> Result<Series> {
         let Some(first) = frames.first() else { return shape_err!("the series has no frames") };
         let axes = join(first.input()?.dims());
         let linop = linop::stack(frames, Some(("T", 0)), Some(("T", 0)))?;
+        let data = join(linop.output()?.dims());
         Ok(Series { linop, weighing, scale, axes, front: "T", data })
     }
 
@@ -132,7 +131,7 @@ impl Series {
         options: SolveOptions,
         device: &Device,
     ) -> Result<Reconstruction<IxDyn>> {
-        minimise(&self.linop, self.weighted(kspace)?.view(), self.data, options, device)
+        minimise(&self.linop, self.weighted(kspace)?.view(), &self.data, options, device)
     }
 
     /// Minimises the regularised objective: `llr` goes along the frames or coefficients, all others along the axes of an image.
@@ -147,7 +146,7 @@ impl Series {
         options: ConvexOptions,
         device: &Device,
     ) -> Result<Regularised<IxDyn>> {
-        let asked = Asked { dims: self.data, axes: &self.axes, series: Some(self.front), start };
+        let asked = Asked { dims: &self.data, axes: &self.axes, series: Some(self.front), start };
         regularised(&self.linop, self.weighted(kspace)?.view(), asked, regularisation, options, device)
     }
 

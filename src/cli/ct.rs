@@ -8,9 +8,10 @@ mod views;
 
 use super::common::Common;
 use super::numbers::{from_one, from_zero};
-use super::printer::{Printer, complain, short};
+use super::printer::{Printer, short};
 use super::regularise::Regularise;
 use super::shown::Look;
+use super::warnings::Warnings;
 use super::{output, progress};
 use angles::AngleList;
 use linops::app::ct::{AngleUnit, Ct, CtMethod, find_center};
@@ -89,7 +90,8 @@ pub struct Args {
     #[arg(long, value_name = "PART", value_parser = cutoff, allow_hyphen_values = true)]
     cutoff: Option<f64>,
 
-    /// Standard deviation of the noise of the projections, at which sirt and cg stop; 0 goes on [default: estimated]
+    /// Standard deviation of the noise of the projections, at which sirt and cg stop, and from which --reg has its weights; 0 goes on
+    /// [default: estimated]
     #[arg(long, value_name = "σ", value_parser = from_zero, allow_hyphen_values = true)]
     noise: Option<f32>,
 
@@ -185,8 +187,8 @@ impl Args {
             None => (&solver, "is for --method sirt and cg, and --reg; fbp does not iterate"),
             Some(_) => (&filter, "is for --method fbp"),
         };
-        if self.noise.is_some() && self.solver().is_none() {
-            return Err("--noise is for --method sirt and cg".into());
+        if self.noise.is_some() && self.is_direct() {
+            return Err("--noise is for --method sirt and cg, and --reg; fbp takes none of it".into());
         }
         match without.iter().find(|(_, given)| *given) {
             Some((name, _)) => Err(format!("{name} {what}")),
@@ -222,12 +224,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let inputs = [Some(args.file.as_path()), args.angles.file(), flat, dark];
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
-    let mut notes = Vec::new();
-    let angles = angles::read(args, &mut notes)?;
-    let views = views::read(args, angles.radians.len(), &mut notes)?;
+    let (mut notes, warnings) = (Vec::new(), Warnings::default());
+    let angles = angles::read(args, &mut notes, &warnings)?;
+    let views = views::read(args, angles.radians.len(), &mut notes, &warnings)?;
     let mut geometry = args.scan.geometry(&angles.radians, &views);
-    let mut warnings = Vec::new();
-    let axis = axis(args, &views.values, &mut geometry, &mut warnings)?;
+    let axis = axis(args, &views.values, &mut geometry, &warnings)?;
     let image = args.scan.image(&geometry, &views, args.size.map(NonZeroUsize::get));
     output::check_shape(&target, &views.shape_of(image)?)?;
     // Before the work, so that a scan that fbp refuses costs nothing.
@@ -246,29 +247,22 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         axis,
         angles: shown,
         notes,
-        warnings,
+        warnings: &warnings,
     };
     job.run(&ct)
 }
 
 /// Puts the axis where it was asked for, and says where that is.
-fn axis(
-    args: &Args,
-    views: &ndarray::Array3<f32>,
-    geometry: &mut Geometry,
-    warnings: &mut Vec<String>,
-) -> Result<String> {
+fn axis(args: &Args, views: &ndarray::Array3<f32>, geometry: &mut Geometry, warnings: &Warnings) -> Result<String> {
     let middle = 0.5 * (geometry.detectors as f64 - 1.0);
     match args.center {
         None => {
             if let Some(index) = center::elsewhere(views, geometry) {
-                let warning = format!(
+                warnings.say(format!(
                     "the projections say that the axis of rotation is at detector index {index:.1}, not in the middle at {}: give --center \
                      auto, or --center PIXEL",
                     short(middle)
-                );
-                complain(&format!("warning: {warning}"));
-                warnings.push(warning);
+                ));
             }
             Ok(format!("{} (default, the middle of the detector)", short(middle)))
         }
@@ -293,7 +287,7 @@ fn axis(
             let sure = found.deviation.map(|d| format!(", ±{}", short(d.max(0.01)))).unwrap_or_default();
             let off = (found.index - middle).abs();
             if off > 0.13 * geometry.detectors as f64 {
-                complain(&format!(
+                warnings.say(format!(
                     "the axis is found at detector index {}, near the end of where it is looked for; look at the image, and give \
                      --center if it is wrong",
                     short(found.index)

@@ -9,6 +9,7 @@ use super::numbers::{from_one, from_zero};
 use super::pictures::{Image, PictureArgs};
 use super::printer::{Printer, complain, short};
 use super::regularise::Regularise;
+use super::warnings::Warnings;
 use super::{DONE, INTERRUPTED, output};
 use clap::ValueEnum;
 use job::Job;
@@ -43,7 +44,7 @@ pub struct Args {
 
     /// How it is solved [default: with --reg, ½‖A x − y‖² + Σ λᵢRᵢ(x); else rl, or wiener where more than 1 % of the picture's or
     /// the PSF's light is negative]
-    #[arg(long, conflicts_with = "reg")]
+    #[arg(long, conflicts_with_all = ["reg", "non_negative"])]
     method: Option<Method>,
 
     /// What lies outside of the picture
@@ -198,7 +199,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let solving = Solving::begin();
     let start = Instant::now();
     let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
-    let mut warnings = Vec::new();
+    let warnings = Warnings::default();
     for (k, part) in parts.iter().enumerate() {
         let psf = &psfs[image.channel_of(k, parts.len()).min(psfs.len() - 1)];
         let job = Job { args, method, psf, device: &device, solving: &solving };
@@ -206,7 +207,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let name = if parts.len() > 1 { format!("part {}", k + 1) } else { "solved".into() };
         printer.field(&name, job.outcome(&result, &how));
         results.push(job.facts(&result, &how));
-        warnings.extend(job.warning(&result));
+        job.warning(&result).into_iter().for_each(|text| warnings.say(text));
         done.push(result.image);
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -222,11 +223,9 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         ("seconds".into(), json!(seconds)),
         ("interrupted".into(), json!(solving.interrupted())),
     ]);
-    warnings.dedup();
-    facts.insert("warnings".into(), json!(warnings));
+    facts.insert("warnings".into(), warnings.json());
     image.write(target, image.joined(&done)?, &args.picture, printer, &mut facts)?;
     printer.json(&Value::Object(facts));
-    warnings.iter().for_each(|warning| complain(warning));
     if solving.interrupted() {
         complain(&format!("interrupted; the picture so far was written to {}", args.picture.output.display()));
         return Ok(INTERRUPTED);

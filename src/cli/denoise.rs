@@ -6,16 +6,16 @@ use super::numbers::{from_one, from_zero};
 use super::pictures::{Image, PictureArgs};
 use super::printer::{Printer, complain, count_of, not_at_rest, short};
 use super::recon::stop_name;
-use super::regularise::{Regularise, describe};
+use super::regularise::{Regularise, add_facts, describe, ending};
+use super::warnings::Warnings;
 use super::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Regulariser};
 use linops::app::{Denoised, Denoising};
 use linops::convex::ConvexOptions;
 use linops::io::Output;
-use linops::solve::Stop;
 use linops::{Device, Error, Result};
 use ndarray::ArrayD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -101,6 +101,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         regularise: &args.regularise,
         common: &args.common,
         device: &device,
+        warnings: &Warnings::default(),
     };
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
@@ -123,6 +124,7 @@ pub struct Task<'a> {
     pub regularise: &'a Regularise,
     pub common: &'a Common,
     pub device: &'a Device,
+    pub warnings: &'a Warnings,
 }
 
 impl Task<'_> {
@@ -140,21 +142,21 @@ impl Task<'_> {
         let parts = image.parts(axes)?;
         let known = image.like(self.known.clone()).parts(axes)?;
         let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
-        let mut warnings = Vec::new();
+        let warnings = self.warnings;
         for (k, (part, known)) in parts.iter().zip(&known).enumerate() {
             let result = self.solve(part, known, &solving)?;
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
             printer.field(&name, format_args!(" {}", self.outcome(&result)));
-            warnings.extend(not_at_rest(result.stop));
+            not_at_rest(result.stop).into_iter().for_each(|text| warnings.say(text));
             if let Some(found) = result.noise_found.filter(|found| result.noise >= MORE * found) {
-                warnings.push(format!(
+                warnings.say(format!(
                     "the noise is given as {}, and {} is found in the picture: what is taken away for more noise than there is are fine \
                      structures (of noise that neighbours share less is found than there is)",
                     short(result.noise),
                     short(found)
                 ));
             } else if result.less_noise && result.deviation > 0.0 && self.solving.noise.is_some() {
-                warnings.push(format!(
+                warnings.say(format!(
                     "the noise is given as {}, and the picture has less of it, or it was cut off: what is taken away has {} rms, no more than \
                      leaves something of the picture",
                     short(result.noise),
@@ -177,15 +179,15 @@ impl Task<'_> {
         facts.extend([
             ("device".into(), json!(device.name())),
             ("lanes".into(), json!(self.common.lanes())),
+            ("tol".into(), json!(self.tol())),
+            ("max_iterations".into(), json!(self.iterations())),
             ("parts".into(), Value::Array(results)),
             ("seconds".into(), json!(seconds)),
             ("interrupted".into(), json!(solving.interrupted())),
         ]);
-        warnings.dedup();
-        facts.insert("warnings".into(), json!(warnings));
+        facts.insert("warnings".into(), warnings.json());
         image.write(target, image.joined(&done)?, self.picture, printer, &mut facts)?;
         printer.json(&Value::Object(facts));
-        warnings.iter().for_each(|warning| complain(warning));
         if solving.interrupted() {
             complain(&format!("interrupted; the picture so far was written to {}", self.picture.output.display()));
             return Ok(INTERRUPTED);
@@ -194,16 +196,14 @@ impl Task<'_> {
     }
 
     fn solve(&self, part: &ArrayD<f32>, known: &ArrayD<f32>, solving: &Solving) -> Result<Denoised> {
-        let SolvingArgs { noise, iterations, tol } = self.solving;
-        let iterations = iterations.map_or(1000, NonZeroUsize::get);
-        let bar = progress::iterations(iterations);
+        let bar = progress::iterations(self.iterations());
         let method = self.regularise.options(ConvexOptions::default()).method;
         let result = Denoising::default()
             .regularisation(self.regularise.regularisation(&[Regulariser::new(Kind::Tv, None)]))
-            .noise(noise.map(f64::from))
+            .noise(self.solving.noise.map(f64::from))
             .method(method)
-            .iterations(iterations)
-            .tol(tol.map_or(1e-4, f64::from))
+            .iterations(self.iterations())
+            .tol(self.tol())
             .progress(|r| {
                 bar.set_position(r.iteration as u64);
                 bar.set_message(format!("objective {:.4e}", r.objective));
@@ -214,46 +214,49 @@ impl Task<'_> {
         Ok(result)
     }
 
+    fn iterations(&self) -> usize {
+        self.solving.iterations.map_or(1000, NonZeroUsize::get)
+    }
+
+    fn tol(&self) -> f64 {
+        self.solving.tol.map_or(1e-4, f64::from)
+    }
+
     fn outcome(&self, result: &Denoised) -> String {
         let from = if self.solving.noise.is_some() { "given" } else { "estimated" };
         let noise = match result.noise_unknown {
             true => "noise not known (too few neighbours are known to tell it from; --noise gives it)".to_string(),
             false => format!("noise {} ({from})", short(result.noise)),
         };
-        if result.terms.is_empty() && result.method.is_none() {
+        let Some(solved) = &result.solved else {
             return format!("{noise}: there is nothing to take away, the picture is unchanged");
-        }
-        let why = match result.stop {
-            Stop::Cancelled => "interrupted".into(),
-            stop => stop.to_string(),
         };
         let solves =
             if result.solves > 1 { format!(", {} solves for the weight", result.solves) } else { String::new() };
         let terms: Vec<String> = result.terms.iter().map(describe).collect();
-        let method = result.method.map(|m| m.to_string()).unwrap_or_default();
         format!(
-            "{} of {method} ({why}){solves}; misfit {:.2} %, {} rms, {noise}; {}; objective {}",
-            count_of(result.iterations, "iteration"),
+            "{} of {} ({}){solves}; misfit {:.2} %, {} rms, {noise}; {}; objective {}",
+            count_of(solved.iterations, "iteration"),
+            solved.method,
+            ending(solved),
             100.0 * result.misfit,
             short(result.deviation),
             terms.join(", "),
-            short(result.objective)
+            short(solved.objective)
         )
     }
 }
 
 fn facts(result: &Denoised) -> Value {
-    let term = |t: &linops::app::regularise::Stated| json!({ "name": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default });
-    json!({
-        "iterations": result.iterations,
-        "solves": result.solves,
-        "stop": stop_name(result.stop),
-        "method": result.method.map(|m| m.to_string()),
-        "noise": (!result.noise_unknown).then_some(result.noise),
-        "noise_found": result.noise_found,
-        "misfit": result.misfit,
-        "deviation": result.deviation,
-        "objective": result.objective,
-        "reg": result.terms.iter().map(term).collect::<Vec<_>>(),
-    })
+    let mut facts = Map::from_iter([
+        ("iterations".into(), json!(result.solved.as_ref().map_or(0, |s| s.iterations))),
+        ("solves".into(), json!(result.solves)),
+        ("stop".into(), json!(stop_name(result.stop))),
+        ("noise".into(), json!((!result.noise_unknown).then_some(result.noise))),
+        ("noise_found".into(), json!(result.noise_found)),
+        ("misfit".into(), json!(result.misfit)),
+        ("deviation".into(), json!(result.deviation)),
+    ]);
+    add_facts(&mut facts, &result.terms, result.solved.as_ref());
+    Value::Object(facts)
 }

@@ -12,9 +12,30 @@ use std::path::Path;
 /// Reads a mask of zeros and ones, of any dtype, that fits the k-space: of all its axes, or of lines: (kz, ky) of a volume, (ky) or
 /// else (kx) of a slice. Axes of 1 repeat.
 pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
-    let grid = kspace.grid();
+    fitted(path, exact(read(path)?), kspace.grid(), notes)
+}
+
+/// Reads the masks (time, …) of so many frames on this grid: one for each, (time, …), or one for all; each as of [`read_mask`].
+pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
+    let array = exact(read(path)?);
+    let whole = array.shape() == grid || array.ndim() < 2;
+    if whole || array.shape()[0] != frames || array.ndim() > 1 + grid.len() {
+        let one = fitted(path, array, grid, notes)?;
+        let views = vec![one.view(); frames];
+        return ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()));
+    }
+    let mut said = Vec::new();
+    let each = array.outer_iter().map(|mask| fitted(path, mask.to_owned(), grid, &mut said));
+    let each = each.collect::<Result<Vec<_>>>()?;
+    said.dedup();
+    notes.append(&mut said);
+    let views: Vec<_> = each.iter().map(|mask| mask.view()).collect();
+    ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()))
+}
+
+/// A mask of zeros and ones over the grid, from one of fewer axes or of axes of 1.
+fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
     let axes = &["kz", "ky", "kx"][3 - grid.len()..];
-    let mut mask = exact(read(path)?);
     let came = mask.shape().to_vec();
     if is_bart(path) {
         // Trailing dims of 1, which come first here, are left out.

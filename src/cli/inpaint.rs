@@ -4,8 +4,9 @@ use super::common::Common;
 use super::denoise::{SolvingArgs, Task, expect_weights};
 use super::output;
 use super::pictures::{Image, PictureArgs};
-use super::printer::{Printer, complain};
+use super::printer::Printer;
 use super::regularise::Regularise;
+use super::warnings::Warnings;
 use clap::ValueEnum;
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis};
@@ -84,14 +85,17 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         return Err(Error::file(&args.image, message));
     }
     let device = args.common.device()?;
+    let warnings = Warnings::default();
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
     printer.field("known", format_args!("{count} of {all} samples, {:.1} %", 100.0 * count as f64 / all as f64));
     if 10 * count < all {
-        complain("less than a tenth is known; --mask-marks missing is for masks that mark the gaps");
+        warnings.say("less than a tenth is known; --mask-marks missing is for masks that mark the gaps".into());
     }
     if image.values().iter().zip(&known).all(|(v, k)| *k == 0.0 || *v == 0.0) {
-        complain("every known sample is 0, and so is what fills the gaps; --mask-marks says what the mask marks");
+        warnings.say(
+            "every known sample is 0, and so is what fills the gaps; --mask-marks says what the mask marks".into(),
+        );
     }
     let task = Task {
         what: "filled",
@@ -103,6 +107,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         regularise: &args.regularise,
         common: &args.common,
         device: &device,
+        warnings: &warnings,
     };
     task.run(target, printer)
 }

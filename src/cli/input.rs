@@ -3,6 +3,7 @@
 use super::common::expect_bytes;
 use linops::io::{Array, Format, Reader, read_array};
 use linops::{Dim, Error, HostArray, Linop, Result, Shape, Tensor};
+use ndarray::ArrayD;
 use std::path::{Path, PathBuf};
 
 /// Whether the axes of a file have BART's meanings.
@@ -19,6 +20,24 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 pub fn read(path: &Path) -> Result<Array> {
     expect_readable(path)?;
     read_array(path)
+}
+
+/// Real values in single precision, or complex ones, as BART has them all, whose imaginary parts are 0.
+pub fn real(path: &Path, array: Array) -> Result<ArrayD<f32>> {
+    match array.into_numeric() {
+        Array::F32(values) => Ok(values),
+        other => {
+            let name = other.dtype_name();
+            let values = other.into_complex();
+            match values.iter().any(|v| v.im != 0.0 && v.is_finite()) {
+                true => Err(Error::file(
+                    path,
+                    format!("holds complex values ({name}), expected real ones; take their magnitude or real part"),
+                )),
+                false => Ok(values.mapv(|v| if v.is_finite() { v.re } else { f32::NAN })),
+            }
+        }
+    }
 }
 
 /// Checks that a file can be held, and once more in the widest type that it may be turned into.

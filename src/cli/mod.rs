@@ -45,6 +45,7 @@ mod save;
 mod shown;
 mod threads;
 mod tune;
+mod warnings;
 
 use clap::{Parser, Subcommand};
 use linops::Result;

@@ -2,7 +2,7 @@
 //! colours that are no axis of space.
 
 use super::common::expect_bytes;
-use super::input::expect_readable;
+use super::input::{expect_readable, real};
 use super::output;
 use super::printer::{Printer, count_of, short};
 use super::shown::{Bits, Look, UNIT_VOXELS, finite};
@@ -227,6 +227,8 @@ impl Image {
         let mut shown_as = String::new();
         let writer = Format::of(target.path()).and_then(|f| f.writer);
         finite(&Array::F32(values.clone()))?;
+        // Null of what is no picture to look at.
+        facts.insert("shown".into(), serde_json::Value::Null);
         let depth = args.depth.map(Bits::depth);
         let coloured = self.channels.filter(|_| self.channels() > 1);
         let last = |values: ArrayD<f32>| match self.channels {
@@ -254,7 +256,7 @@ impl Image {
                 let shown = args.look.samples(&values, (black, white));
                 write_raster(target, last(shown).view(), coloured.is_some(), args.look.depth())?;
                 shown_as = format!(": from {} (black) to {} (white), {window}", short(black), short(white));
-                facts.insert("shown".into(), json!([black, white]));
+                facts.insert("shown".into(), json!({ "part": "real", "black": black, "white": white }));
             }
             (Some(Writer::Picture(_) | Writer::Raster(_)), Some(depth)) => {
                 let count = values.len();
@@ -268,18 +270,6 @@ impl Image {
         printer.field("wrote", format_args!("{path}{shown_as}"));
         facts.insert("file".into(), json!(path));
         Ok(())
-    }
-}
-
-/// Real values in single precision.
-fn real(path: &Path, array: Array) -> Result<ArrayD<f32>> {
-    match array.into_numeric() {
-        Array::F32(values) => Ok(values),
-        other => {
-            let message =
-                format!("holds complex values ({}), expected real ones; take their magnitude", other.dtype_name());
-            Err(Error::file(path, message))
-        }
     }
 }
 

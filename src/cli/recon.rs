@@ -19,7 +19,6 @@ mod sampled;
 mod series;
 mod stack;
 mod units;
-mod warnings;
 mod weight;
 
 pub use choice::Args as ScanArgs;
@@ -42,6 +41,7 @@ use super::printer::Printer;
 use super::regularise::Regularise;
 use super::samples::Trajectory;
 use super::shown::Shown;
+use super::warnings::Warnings;
 use linops::app::recon_options;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::io::{Format, Reader};
@@ -51,7 +51,6 @@ use num_complex::Complex32;
 use report::{Job, Target};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use warnings::Warnings;
 
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
 /// sampling mask M and the k-space y; or, for non-Cartesian data, ‖W^½(N S x − y)‖² + λ‖x‖² over images of 2 or 3 axes, with the
@@ -96,17 +95,17 @@ pub struct Args {
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
-    /// Start from this image instead of from 0, with --reg: .npy, .npz or .cfl of the image's extents
-    #[arg(long, value_name = "FILE", requires = "reg")]
+    /// Start from this image instead of from 0: .npy, .npz or .cfl of the image's extents
+    #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
 
-    /// The first axis of the k-space is time: a series of frames, (time, coil, ky, kx), or with --traj of (time, …, D) the samples
-    /// (time, coil, …); of a scan (.h5) the repetitions, phases, contrasts or sets that are chosen. The output is (time, y, x), solved
-    /// for together; llr goes along time
+    /// The first axis of the k-space is time: a series of frames, (time, coil, ky, kx) or (time, coil, kz, ky, kx), or with --traj of
+    /// (time, …, D) the samples (time, coil, …); of a scan (.h5) the repetitions, phases, contrasts or sets that are chosen; of a
+    /// .cfl BART's dim 5, 10 or 11. The output is (time, y, x) or (time, z, y, x), solved for together; llr goes along time
     #[arg(long)]
     time: bool,
 
-    /// A temporal basis (time, coefficient): the output are images of coefficients, (coefficient, y, x)
+    /// A temporal basis (time, coefficient), or BART's in dims 5 and 6: the output are images of coefficients, (coefficient, y, x)
     #[arg(long, value_name = "FILE", requires = "time")]
     subspace: Option<PathBuf>,
 
@@ -341,7 +340,8 @@ impl Args {
                         self.file.display()
                     ));
                 }
-                if let Some(name) = self.scan.frames().filter(|_| self.time) {
+                let plain = self.time && !matches!(reader, Reader::Bart(_));
+                if let Some(name) = self.scan.frames().filter(|_| plain) {
                     return Err(format!(
                         "{name} chooses frames of a scan (.h5, .mrd); those of an array, {}, are along its first axis: --time takes all of \
                          them",

@@ -1,11 +1,14 @@
 //! Options of regularised reconstructions, the same for all verbs that have them.
 
 use super::numbers::from_one;
+use super::printer::{count_of, short};
+use super::recon::percent;
 use linops::Error;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Stated};
-use linops::convex::{ConvexOptions, Method, WaveletPenalty};
+use linops::convex::{ConvexOptions, Method, Reading, Solved, WaveletPenalty};
 use linops::linop::Wavelet;
 use linops::solve::Stop;
+use serde_json::{Map, Value, json};
 use std::num::NonZeroUsize;
 
 /// Regularisation: the objective is ½‖A x − y‖² + Σ λᵢRᵢ(x), the same for all solvers and scales of the data.
@@ -28,12 +31,12 @@ pub struct Regularise {
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Wavelet>().map_err(|e| e.to_string()), requires = "reg")]
     wavelet: Option<Wavelet>,
 
-    /// Levels of l1-wavelet at most [default: 3]
+    /// Levels of l1-wavelet at most, while the extents can be halved [default: 3]
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, requires = "reg")]
     levels: Option<NonZeroUsize>,
 
-    /// Average l1-wavelet over so many shifts of its grid, which leaves no blocks and costs as many transforms [default: 8 if given
-    /// without a number]
+    /// Average l1-wavelet over so many shifts of its grid, at most 2^levels, which leaves no blocks and costs as many transforms
+    /// [default: 8 if given without a number]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "8", value_parser = from_one,
           allow_negative_numbers = true, requires = "reg")]
     cycle_spin: Option<NonZeroUsize>,
@@ -112,21 +115,66 @@ impl Regularise {
     }
 }
 
-/// How a regularised solve ended, for people.
-pub fn ending(stop: Stop) -> String {
-    match stop {
-        Stop::Converged => "the objective is at rest".into(),
-        Stop::Cancelled => "interrupted".into(),
-        stop => stop.to_string(),
-    }
+/// A regularised solve as facts, the same fields of all verbs: nulls where there was nothing to solve.
+pub fn add_facts(facts: &mut Map<String, Value>, terms: &[Stated], solved: Option<&Solved>) {
+    let term = |t: &Stated| {
+        let mut facts = json!({
+            "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default
+        });
+        if let Some([levels, shifts]) = t.wavelet {
+            (facts["levels"], facts["shifts"]) = (levels.into(), shifts.into());
+        }
+        facts
+    };
+    let last = solved.and_then(|s| s.history.last());
+    let history = solved.map(|s| s.history.iter().map(|r| json!([r.iteration, r.objective])).collect::<Vec<_>>());
+    facts.extend([
+        ("regularisers".into(), terms.iter().map(term).collect()),
+        ("solver".into(), json!(solved.map(|s| s.method.to_string()))),
+        ("objective".into(), json!(solved.map(|s| s.objective))),
+        ("data_term".into(), json!(solved.map(|s| s.data_term))),
+        ("gap".into(), json!(last.and_then(|r| r.gap))),
+        ("change".into(), json!(last.map(|r| r.change).filter(|c| c.is_finite()))),
+        ("steps_halved".into(), json!(solved.map_or(0, |s| s.halved))),
+        ("history".into(), json!(history.unwrap_or_default())),
+    ]);
 }
 
-/// A weight for people: "tv 0.01 of max|Aᴴy|, λ = 3.1e-3".
+/// How a regularised solve ended, for people, and by what that is known.
+pub fn ending(solved: &Solved) -> String {
+    let halved = match solved.halved {
+        0 => String::new(),
+        times => format!("; the step was halved {}, as the objective grew", count_of(times, "time")),
+    };
+    let why = match (solved.stop, solved.history.last()) {
+        (Stop::Converged, Some(Reading { gap: Some(gap), .. })) => {
+            format!("the objective is within {} of its limit, by the gap to its dual", percent(gap.max(0.0)))
+        }
+        (Stop::Converged, Some(last)) => {
+            format!("the objective is at rest: the second half of them lowered it by {}", percent(last.change.max(0.0)))
+        }
+        (Stop::Converged, None) => "the objective is at rest".into(),
+        (Stop::Cancelled, _) => "interrupted".into(),
+        (Stop::Iterations, Some(Reading { gap: Some(gap), .. })) if gap.is_finite() => {
+            format!("all iterations done, the objective within {} of its limit", percent(gap.max(0.0)))
+        }
+        (stop, _) => stop.to_string(),
+    };
+    why + &halved
+}
+
+/// A weight for people: "tv 0.01 of max|Aᴴy|, λ = 3.1e-3"; of wavelets the levels and shifts that there are.
 pub fn describe(stated: &Stated) -> String {
-    use super::printer::short;
     let mark = if stated.default { " (default)" } else { "" };
     match stated.kind {
         Kind::L2 => format!("l2, lambda {}{mark}", short(stated.absolute)),
-        kind => format!("{kind}, {} of max|Ah y|{mark}: lambda {}", short(stated.relative), short(stated.absolute)),
+        kind => {
+            let over = match stated.wavelet {
+                Some([levels, 1]) => format!(", {}", count_of(levels, "level")),
+                Some([levels, shifts]) => format!(", {}, {shifts} shifts", count_of(levels, "level")),
+                None => String::new(),
+            };
+            format!("{kind}, {} of max|Ah y|{mark}: lambda {}{over}", short(stated.relative), short(stated.absolute))
+        }
     }
 }

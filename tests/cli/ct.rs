@@ -5,6 +5,7 @@ use linops::app::shepp_logan_projections;
 use linops::io::Array;
 use linops::linop::Geometry;
 use ndarray::{Array1, Array2, ArrayD, Axis, s};
+use num_complex::Complex32;
 
 const N: usize = 65;
 const VIEWS: usize = 60;
@@ -297,7 +298,7 @@ fn wrong_arguments_are_told() {
     ] {
         folder.misused(&format!("ct sino.npy {args}"), part);
     }
-    folder.complex("complex.npy", &folder.read("sino.npy"));
+    folder.complex("complex.npy", &folder.read("sino.npy").mapv(|v| v * Complex32::new(1.0, 0.1)));
     folder.text("words.txt", "0 1 two");
     folder.text("empty.txt", "# none\n");
     folder.real("square.npy", &Array2::<f32>::zeros((4, 4)));

@@ -185,7 +185,7 @@ fn psfs_are_checked() {
 #[test]
 fn bad_pictures_are_refused() {
     let folder = folder();
-    folder.complex("c.npy", &Array2::<Complex32>::ones((8, 8)));
+    folder.complex("c.npy", &Array2::from_elem((8, 8), Complex32::new(1.0, 0.5)));
     let mut hole = scene();
     hole[[3, 4]] = f32::NAN;
     folder.real("hole.npy", &hole);
@@ -263,7 +263,7 @@ fn noise_is_taken_away() {
     let facts = folder.json("denoise n.npy -o x.npy --device host");
     let part = &facts["parts"][0];
     assert!((part["noise"].as_f64().unwrap() / 2.9 - 1.0).abs() < 0.25, "{part}");
-    assert_eq!((&part["reg"][0]["name"], &part["reg"][0]["default"]), (&"tv".into(), &true.into()));
+    assert_eq!((&part["regularisers"][0]["kind"], &part["regularisers"][0]["default"]), (&"tv".into(), &true.into()));
     let clean = ArrayD::from_shape_fn(IxDyn(&[64, 64]), |at| 100.0 * (at[0] / 32) as f32);
     let rms = |a: &ArrayD<f32>| (a - &clean).iter().map(|v| v * v).sum::<f32>().sqrt();
     assert!(rms(&real(&folder, "x.npy")) < 0.4 * rms(&noisy));

@@ -152,6 +152,48 @@ fn the_demo_of_few_samples() {
     assert_eq!(facts["stop"], "converged");
     assert!(folder.path("demo.png").exists());
     assert!(facts["iterations"].as_u64().unwrap() <= 200, "{facts}");
-    assert!(folder.good("demo --cs --device host").contains("(the objective is at rest)"));
+    assert!(folder.good("demo --cs --device host").contains("of its limit, by the gap to its dual)"));
     folder.misused("demo --cs --ct", "cannot be used");
+}
+
+/// What a regularised solve was has the same names in all verbs.
+#[test]
+fn verbs_tell_a_solve_by_the_same_names() {
+    let folder = Folder::new();
+    folder.scan();
+    let picture = ndarray::Array2::from_shape_fn((24, 20), |(y, x)| {
+        10.0 * f32::from(y > 9 && x > 6) + ((y * 7 + x * 13) % 5) as f32 * 0.4
+    });
+    folder.real("p.npy", &picture);
+    folder.real("psf.npy", &ndarray::Array2::<f32>::ones((3, 3)));
+    folder.real("known.npy", &ndarray::Array2::from_shape_fn((24, 20), |(y, x)| f32::from((y + x) % 3 != 0)));
+    let angles = ndarray::Array1::from_shape_fn(12, |k| 15.0 * k as f32);
+    folder.real("a.npy", &angles);
+    let sinogram = ndarray::Array2::from_shape_fn((12, 20), |(_, x)| f32::from(x > 6 && x < 14) * 5.0);
+    folder.real("s.npy", &sinogram);
+    let rest = "--reg l1-wavelet:0.01 --levels 20 --cycle-spin 100 -o x.npy --device host --force";
+    for (verb, in_parts, levels) in [
+        ("recon kspace.npy --maps maps.npy", false, 5),
+        ("ct s.npy --angles a.npy", false, 4),
+        ("deconv p.npy --psf psf.npy", true, 4),
+        ("denoise p.npy", true, 4),
+        ("inpaint p.npy --mask known.npy", true, 4),
+    ] {
+        let facts = folder.json(&format!("{verb} {rest}"));
+        let part = if in_parts { &facts["parts"][0] } else { &facts };
+        let reg = &part["regularisers"][0];
+        assert_eq!((&reg["kind"], &reg["default"]), (&"l1-wavelet".into(), &false.into()), "{verb}: {facts}");
+        // As many as the extents allow, and said.
+        assert_eq!((&reg["levels"], &reg["shifts"]), (&levels.into(), &(1 << levels).into()), "{verb}");
+        for number in ["objective", "data_term", "misfit"] {
+            assert!(part[number].as_f64().is_some_and(|v| v >= 0.0), "{verb}: {number} of {part}");
+        }
+        assert!(part["solver"].is_string() && part["gap"].is_number(), "{verb}: {part}");
+        let last = part["history"].as_array().unwrap().last().unwrap();
+        assert!(part["stop"] == "converged" && last[1].as_f64().unwrap() > 0.0, "{verb}: {part}");
+        assert!(part["iterations"].as_u64().unwrap() > 0 && part["steps_halved"] == 0, "{verb}: {part}");
+        let text = folder.good(&format!("{verb} {rest}"));
+        assert!(text.contains(&format!("{levels} levels, {} shifts", 1 << levels)), "{verb}: {text}");
+        assert!(text.contains("of its limit, by the gap to its dual"), "{verb}: {text}");
+    }
 }

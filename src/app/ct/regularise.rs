@@ -3,7 +3,7 @@
 use super::{Ct, CtImage, noise};
 use crate::app::regularise::{Kind, Regularisation, Stated, Weight};
 use crate::convex::{ConvexOptions, Problem, Solved};
-use crate::error::Result;
+use crate::error::{Result, value_err};
 use crate::run::Device;
 
 /// A regularised image, and what was minimised for it.
@@ -32,21 +32,26 @@ impl Ct {
     }
 
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) on a device, of a stack slice by slice, of a cone over the volume. Weights that are not
-    /// given are 2σ√n times the size of a pixel, for n views with noise σ, as [estimated](Ct::noise): what noise makes of the data
-    /// term's gradient.
+    /// given are 2σ√n times the size of a pixel, for n views with noise σ: what noise makes of the data term's gradient. σ is as given,
+    /// or [estimated](Ct::noise); it counts as 1e-3 of the largest value at least.
     ///
     /// # Errors
-    /// `llr` is asked for, which is for series; a number of the options makes no sense; or the device fails.
+    /// The noise is negative or not finite; `llr` is asked for, which is for series; a number of the options makes no sense; or the device fails.
     pub fn regularise(
         &self,
         regularisation: &Regularisation,
+        noise: Option<f64>,
         options: ConvexOptions,
         device: &Device,
     ) -> Result<CtRegularised> {
+        if let Some(noise) = noise.filter(|n| !(n.is_finite() && *n >= 0.0)) {
+            return value_err!("the noise is {noise}; expected a finite number from 0 on");
+        }
+        let noise = noise.unwrap_or_else(|| self.noise());
         let y = self.data()?;
         let largest = y.to_real_vec()?.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
         let (views, pixel) = (self.geometry().angles.len() as f64, self.geometry().pixel_size);
-        let sigma = self.noise().max(LEAST * largest);
+        let sigma = noise.max(LEAST * largest);
         let default = |kind: Kind| match kind {
             // Of the largest eigenvalues of the normal, which are about those of a column of length n in every view.
             Kind::L2 => Weight::Absolute(1e-2 * views * pixel * pixel),
@@ -62,11 +67,11 @@ impl Ct {
             misfit: Some(solved.misfit),
             iterations: solved.iterations,
             stop: Some(solved.stop),
-            noise: Some(sigma),
+            noise: Some(noise),
             at_noise: false,
             told_best: false,
             left_out: 0,
-            deviation: None,
+            deviation: Some((2.0 * solved.data_term / y.shape().len() as f64).sqrt()),
             gap: None,
             fell: None,
             history,

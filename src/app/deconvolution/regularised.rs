@@ -4,7 +4,7 @@ use super::blur::dims;
 use super::{Blur, Deconvolved};
 use crate::app::denoising::{Denoising, Given, Weighed};
 use crate::app::regularise::Stated;
-use crate::convex::{Method, Problem};
+use crate::convex::{Problem, Solved};
 use crate::error::{Result, value_err};
 use crate::run::Device;
 use crate::solve::Stop;
@@ -14,16 +14,14 @@ use ndarray::ArrayViewD;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RegularisedDeconvolution {
-    /// The picture; its history is empty, as what was read is told by the progress.
+    /// The picture.
     pub deconvolved: Deconvolved,
     /// The terms of the objective, with their weights.
     pub terms: Vec<Stated>,
-    /// The objective.
-    pub objective: f64,
+    /// How it was solved the last time; x is on the canvas.
+    pub solved: Solved,
     /// Solves that the weights took.
     pub solves: usize,
-    /// By which method.
-    pub method: Method,
 }
 
 impl Blur {
@@ -65,7 +63,6 @@ impl Blur {
         let Weighed { solved, terms, deviation, solves, .. } = task.weighed(&given)?;
         let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
         result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;
-        let (objective, method) = (solved.objective, solved.method);
-        Ok(RegularisedDeconvolution { deconvolved: result, terms, objective, solves, method })
+        Ok(RegularisedDeconvolution { deconvolved: result, terms, solved, solves })
     }
 }

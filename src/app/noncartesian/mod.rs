@@ -106,6 +106,14 @@ impl NonCartesian {
         self.scale
     }
 
+    /// W^½ y, as [`linop`](NonCartesian::linop) gives it: what a solver of one's own takes beside that.
+    ///
+    /// # Errors
+    /// The k-space (coil, …) has other extents than the model.
+    pub fn data(&self, kspace: ArrayViewD<Complex32>) -> Result<Tensor> {
+        Tensor::from_array(self.weighted(kspace)?, "C K")
+    }
+
     /// The density-compensated adjoint Sᴴ Nᴴ W y.
     ///
     /// # Errors

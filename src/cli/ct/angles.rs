@@ -3,7 +3,8 @@
 use super::{Args, unit};
 use crate::cli::input;
 use crate::cli::kspace::exact;
-use crate::cli::printer::{complain, short};
+use crate::cli::printer::short;
+use crate::cli::warnings::Warnings;
 use linops::app::ct::{AngleUnit, Angles};
 use linops::io::Format;
 use linops::{Error, Result};
@@ -115,13 +116,13 @@ pub struct Given {
     pub radians: Vec<f64>,
 }
 
-pub fn read(args: &Args, notes: &mut Vec<String>) -> Result<Given> {
+pub fn read(args: &Args, notes: &mut Vec<String>, warnings: &Warnings) -> Result<Given> {
     let values = args.angles.values()?;
     let told = AngleUnit::told_by(&values);
     let unit = unit(args).unwrap_or(told);
     if told == AngleUnit::Radians && args.angle_units.is_none() {
         let what = "the angles lie within ±2π and are taken for radians; --angle-units degrees if they are not";
-        complain(what);
+        warnings.say(what.into());
         notes.push(what.into());
     }
     Ok(Given { radians: unit.radians(&values), values, unit })

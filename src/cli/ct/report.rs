@@ -6,8 +6,9 @@ use crate::cli::interrupt::Solving;
 use crate::cli::printer::not_at_rest;
 use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::recon::{percent, stop_name};
-use crate::cli::regularise::describe;
+use crate::cli::regularise::{add_facts, describe, ending as ending_of};
 use crate::cli::shown::{Look, Shown, Written};
+use crate::cli::warnings::Warnings;
 use crate::cli::{DONE, INTERRUPTED, progress};
 use linops::app::ct::{Ct, CtImage, CtOptions, CtRegularised};
 use linops::convex::ConvexOptions;
@@ -32,8 +33,7 @@ pub(super) struct Job<'a> {
     pub axis: String,
     pub angles: String,
     pub notes: Vec<String>,
-    /// What was complained of before the work.
-    pub warnings: Vec<String>,
+    pub warnings: &'a Warnings,
 }
 
 /// What there is to say of the views.
@@ -80,7 +80,8 @@ impl Job<'_> {
                 let bar = progress::iterations(iterations);
                 let options = args.regularise.options(ConvexOptions::default().iterations(iterations).tol(tol));
                 let options = options.progress(|p| progress::objective(&bar, p.reading())).cancel(solving.stop());
-                let found = ct.regularise(&args.regularise.regularisation(&[]), options, self.device)?;
+                let asked = args.regularise.regularisation(&[]);
+                let found = ct.regularise(&asked, args.noise.map(f64::from), options, self.device)?;
                 bar.finish_and_clear();
                 let image = found.image.clone();
                 regularised = Some(found);
@@ -102,21 +103,24 @@ impl Job<'_> {
         };
         let seconds = start.elapsed().as_secs_f64();
         let mut facts = self.facts(&result, seconds, solving.interrupted());
-        if iterates {
-            let noise = result.noise.filter(|_| noise.is_none());
-            facts.extend([("noise".into(), json!(noise)), ("deviation".into(), json!(result.deviation))]);
+        if result.stop.is_some() {
+            let known = result.noise.filter(|_| regularised.is_some() || noise.is_none());
+            facts.extend([("noise".into(), json!(known)), ("deviation".into(), json!(result.deviation))]);
         }
         // So many iterations of what is stopped early are no fault.
         let asked = iterates && args.iterations.is_some();
-        let warnings: Vec<String> = result.stop.filter(|_| !asked).and_then(not_at_rest).into_iter().collect();
-        facts.insert("warnings".into(), json!([&self.warnings[..], &warnings].concat()));
+        let unfinished = result.stop.filter(|_| !asked).and_then(not_at_rest);
+        unfinished.into_iter().for_each(|text| self.warnings.say(text));
         if let Some(found) = &regularised {
-            facts.extend(objective(found, printer));
+            objective(found, printer);
+            add_facts(&mut facts, &found.terms, Some(&found.solved));
         }
         let path = args.output.display();
         let written = write(self.target, &result, args.look, self.stack, self.image)?;
-        printer.field("done", format_args!("{seconds:.3} s, {}", outcome(&result, args.noise.is_some())));
-        warnings.iter().for_each(|warning| complain(warning));
+        printer.field(
+            "done",
+            format_args!("{seconds:.3} s, {}", outcome(&result, args.noise.is_some(), regularised.as_ref())),
+        );
         if result.misfit.is_some_and(|m| m > MUCH) && result.stop != Some(Stop::Cancelled) {
             let views = self.geometry.angles.len();
             let few = match views * FEW < self.geometry.detectors && matches!(Way::of(args), Way::Fbp) {
@@ -126,7 +130,7 @@ impl Job<'_> {
                 ),
                 false => String::new(),
             };
-            complain(&format!(
+            self.warnings.say(format!(
                 "the image explains little of the projections (misfit {}): {few}check the angles and their unit, the axis (--center), \
                  the order of axes, and whether they are transmission (--transmission)",
                 percent(result.misfit.unwrap_or(0.0))
@@ -134,6 +138,7 @@ impl Job<'_> {
         }
         written.say(printer, &path);
         facts.insert("shown".into(), written.facts);
+        facts.insert("warnings".into(), self.warnings.json());
         printer.json(&Value::Object(facts));
         if solving.interrupted() {
             let (n, all) = (count_of(result.iterations, "iteration"), self.geometry.angles.len());
@@ -199,6 +204,9 @@ impl Job<'_> {
             ("method".into(), json!(self.method())),
             ("misfit".into(), json!(result.misfit)),
         ]);
+        if let Way::Regularise { iterations, tol } | Way::Solve { iterations, tol, .. } = Way::of(args) {
+            facts.extend([("tol".into(), json!(tol)), ("max_iterations".into(), json!(iterations))]);
+        }
         if let Some(stop) = result.stop {
             facts.extend([
                 ("iterations".into(), json!(result.iterations)),
@@ -246,20 +254,11 @@ impl Way {
     }
 }
 
-/// The objective in words, and as facts.
-fn objective(found: &CtRegularised, printer: &Printer) -> Vec<(String, Value)> {
+/// The objective in words.
+fn objective(found: &CtRegularised, printer: &Printer) {
     let CtRegularised { terms, solved, .. } = found;
     terms.iter().for_each(|term| printer.field("reg", describe(term)));
     printer.field("objective", format_args!("{}, of it data {}", short(solved.objective), short(solved.data_term)));
-    let terms = terms.iter().map(
-        |t| json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default }),
-    );
-    vec![
-        ("regularisers".into(), terms.collect()),
-        ("solver".into(), json!(solved.method.to_string())),
-        ("objective".into(), json!(solved.objective)),
-        ("data_term".into(), json!(solved.data_term)),
-    ]
 }
 
 /// A misfit above this is no noise, and a gap above this is none that is known.
@@ -278,7 +277,7 @@ fn ending(result: &CtImage) -> Option<&'static str> {
 }
 
 /// How it ended, for people.
-fn outcome(result: &CtImage, given: bool) -> String {
+fn outcome(result: &CtImage, given: bool, regularised: Option<&CtRegularised>) -> String {
     let misfit = match result.misfit {
         Some(misfit) => format!("misfit {}", percent(misfit)),
         None => "misfit not known: the image is smaller than what the rays pass".into(),
@@ -294,6 +293,9 @@ fn outcome(result: &CtImage, given: bool) -> String {
     };
     let why = match result.stop {
         None => return misfit,
+        Some(stop) if stop != Stop::Zero && regularised.is_some() => {
+            regularised.map(|found| ending_of(&found.solved)).unwrap_or_default()
+        }
         _ if result.at_noise => "the misfit is that of the noise".into(),
         _ if result.told_best => "so many tell views best that were left out: more fit what is not the object".into(),
         Some(Stop::Converged) => match (result.gap, result.fell) {

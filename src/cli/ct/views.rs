@@ -3,9 +3,9 @@
 use super::Args;
 use super::scan::Rays;
 use crate::cli::input;
-use crate::cli::printer::{complain, count_of};
+use crate::cli::printer::count_of;
+use crate::cli::warnings::Warnings;
 use linops::app::ct::{Defects, absorption, looks_like_transmission};
-use linops::io::Array;
 use linops::{Error, Result, Shape};
 use ndarray::{Array3, ArrayD, Axis, arr1};
 use std::path::{Path, PathBuf};
@@ -144,10 +144,7 @@ impl Order {
 
 /// Real values of a file in single precision.
 fn real(path: &Path) -> Result<ArrayD<f32>> {
-    match input::read(path)?.into_numeric() {
-        Array::F32(values) => Ok(values),
-        other => Err(Error::file(path, format!("holds values of dtype {}; expected real ones", other.dtype_name()))),
-    }
+    input::real(path, input::read(path)?)
 }
 
 /// Reads the projections in the model's order; whether they are a stack, and in which order they were.
@@ -187,7 +184,7 @@ fn read_turned(args: &Args, angles: usize) -> Result<(Array3<f32>, bool, Order)>
 }
 
 /// Reads the projections and makes absorption of them.
-pub fn read(args: &Args, angles: usize, notes: &mut Vec<String>) -> Result<Views> {
+pub fn read(args: &Args, angles: usize, notes: &mut Vec<String>, warnings: &Warnings) -> Result<Views> {
     let (mut values, stack, order) = read_turned(args, angles)?;
     if args.scan.rays() == Rays::Cone && !stack {
         return Err(Error::file(&args.file, "a cone needs projections of three axes, (row, angle, detector)"));
@@ -209,7 +206,7 @@ pub fn read(args: &Args, angles: usize, notes: &mut Vec<String>) -> Result<Views
         }
     } else if looks_like_transmission(values.view()) {
         let what = "the projections look like transmission: their background is near the maximum; give --transmission if they are";
-        complain(what);
+        warnings.say(what.into());
         notes.push(what.into());
     }
     Ok(Views { values, stack })

@@ -5,14 +5,14 @@ use crate::cli::interrupt::Solving;
 use crate::cli::printer::{count_of, decimal, not_at_rest, short};
 use crate::cli::progress;
 use crate::cli::recon::stop_name;
-use crate::cli::regularise::describe;
+use crate::cli::regularise::{add_facts, describe, ending};
 use linops::app::regularise::{Kind, Regulariser, Stated};
 use linops::app::{Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts};
-use linops::convex::ConvexOptions;
+use linops::convex::{ConvexOptions, Solved};
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Result};
 use ndarray::ArrayViewD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::num::NonZeroUsize;
 
 /// The mean of what is finite.
@@ -30,19 +30,19 @@ pub(super) struct Job<'a> {
     pub solving: &'a Solving,
 }
 
-/// What was taken of the noise, and the objective.
+/// What was taken of the noise, and with regularisers how it was solved.
 pub(super) struct How {
     noise: f64,
     lambda: Option<f32>,
     clipped: usize,
     terms: Vec<Stated>,
-    objective: Option<f64>,
+    solved: Option<Solved>,
     solves: usize,
 }
 
 impl How {
     fn of(noise: f64) -> How {
-        How { noise, lambda: None, clipped: 0, terms: Vec::new(), objective: None, solves: 1 }
+        How { noise, lambda: None, clipped: 0, terms: Vec::new(), solved: None, solves: 1 }
     }
 }
 
@@ -96,8 +96,8 @@ impl Job<'_> {
                 .cancel(self.solving.stop());
             let found = blur.regularised(part.view(), task, self.device)?;
             bar.finish_and_clear();
-            let (terms, objective, solves) = (found.terms, Some(found.objective), found.solves);
-            return Ok((found.deconvolved, How { terms, objective, solves, ..How::of(noise) }));
+            let (terms, solved, solves) = (found.terms, Some(found.solved), found.solves);
+            return Ok((found.deconvolved, How { terms, solved, solves, ..How::of(noise) }));
         }
         let point = self.psf.is_point();
         // Of a point nothing is blurred, so there is nothing to hold back.
@@ -128,13 +128,13 @@ impl Job<'_> {
             _ if result.at_noise => "the misfit is that of the noise".into(),
             Stop::Cancelled => "interrupted".into(),
             Stop::Zero => "the picture is zero, and so is the scene".into(),
-            stop => stop.to_string(),
+            stop => how.solved.as_ref().map_or_else(|| stop.to_string(), ending),
         };
         let from = if self.args.noise.is_some() { "given" } else { "estimated" };
         let lambda = how.lambda.map(|l| format!(", lambda {}", short(l))).unwrap_or_default();
         let terms: String = how.terms.iter().map(|t| format!("; {}", describe(t))).collect();
         let solves = if how.solves > 1 { format!(", {} solves for the weight", how.solves) } else { String::new() };
-        let objective = how.objective.map(|f| format!("; objective {}", short(f))).unwrap_or_default();
+        let objective = how.solved.as_ref().map(|s| format!("; objective {}", short(s.objective))).unwrap_or_default();
         let clipped = match how.clipped {
             0 => String::new(),
             n => format!(", {} below 0 taken for 0", count_of(n, "sample")),
@@ -157,19 +157,20 @@ impl Job<'_> {
     }
 
     pub fn facts(&self, result: &Deconvolved, how: &How) -> Value {
-        let term = |t: &Stated| json!({ "name": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default });
-        json!({
-            "iterations": result.iterations,
-            "stop": if result.at_noise { "noise" } else { stop_name(result.stop) },
-            "misfit": result.misfit,
-            "deviation": result.deviation,
-            "noise": how.noise,
-            "lambda": how.lambda.map(decimal),
-            "negative": how.clipped,
-            "solves": how.solves,
-            "objective": how.objective,
-            "reg": how.terms.iter().map(term).collect::<Vec<_>>(),
-            "history": result.history.iter().map(|p| json!([p.iteration, p.residual])).collect::<Vec<_>>(),
-        })
+        let mut facts = Map::from_iter([
+            ("iterations".into(), json!(result.iterations)),
+            ("stop".into(), json!(if result.at_noise { "noise" } else { stop_name(result.stop) })),
+            ("misfit".into(), json!(result.misfit)),
+            ("deviation".into(), json!(result.deviation)),
+            ("noise".into(), json!(how.noise)),
+            ("lambda".into(), json!(how.lambda.map(decimal))),
+            ("negative".into(), json!(how.clipped)),
+            ("solves".into(), json!(how.solves)),
+            ("history".into(), result.history.iter().map(|p| json!([p.iteration, p.residual])).collect()),
+        ]);
+        if let Some(solved) = &how.solved {
+            add_facts(&mut facts, &how.terms, Some(solved));
+        }
+        Value::Object(facts)
     }
 }

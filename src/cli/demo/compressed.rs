@@ -77,7 +77,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     picture::write(target, &sheet)?;
     let file = path.display().to_string();
     let iterations = count_of(found.solved.iterations, "iteration");
-    let why = ending(found.solved.stop);
+    let why = ending(&found.solved);
     printer.field("solved", format_args!("{seconds:.3} s, {iterations} of {} ({why})", found.solved.method));
     printer.field("NRMSE", format_args!("SENSE {:.4}, total variation {:.4}", errors.0, errors.1));
     printer.field("weight", format_args!("{} of max|AᴴWy|", short(WEIGHT as f32)));

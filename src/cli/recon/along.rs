@@ -7,7 +7,7 @@ use super::maps::{Shading, evened};
 use super::noncartesian::{more, strongest};
 use super::report::Job;
 use super::sampled::Frame;
-use super::series::Frames;
+use super::series::{Frames, axes_of};
 use super::weight::Usual;
 use crate::cli::coil_maps;
 use crate::cli::common::expect_bytes;
@@ -89,7 +89,7 @@ impl Along {
         ];
         let values = if self.image.is_none() { maps.values } else { maps.values * Complex32::from(self.scales.maps) };
         let series = Series::samples(values.view(), trajectory.view(), density.view(), own.nufft())?;
-        let axes = ["Nx", "Ny Nx", "Nz Ny Nx"][self.matrix.len() - 1];
+        let axes = axes_of(self.matrix.len());
         let (even, shading) = (maps.even, maps.shading);
         Ok(Frames { kspace: packed.kspace, series, axes, facts, usual: Usual::default(), even, info, shading })
     }

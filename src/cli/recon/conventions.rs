@@ -1,6 +1,6 @@
 //! FFT conventions: what is shifted when asked, and what is said when it seems to be needed.
 
-use super::warnings::Warnings;
+use crate::cli::warnings::Warnings;
 use linops::app::axes_doubt::lines_through_centre;
 use linops::app::coils::coil_images;
 use linops::app::conventions::{

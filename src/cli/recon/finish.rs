@@ -2,8 +2,8 @@
 
 use super::geometry::{self, by};
 use super::matrix::{Matrix, matrix};
-use super::warnings::Warnings;
 use crate::cli::centre::central;
+use crate::cli::warnings::Warnings;
 use linops::app::partial_fourier::{Band, one_sided};
 use linops::app::{PartialFourier, fill_partial, zero_fill};
 use linops::io::ScanInfo;

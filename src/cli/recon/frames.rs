@@ -4,15 +4,18 @@ use super::grid::nonzero;
 use super::maps::{Maps, Shading};
 use super::report::Job;
 use super::sampled::{self, Frame};
-use super::series::{Frames, usual};
+use super::series::{Frames, axes_of, mean, one_set, usual};
+use crate::cli::axes::{Split, bart_split};
 use crate::cli::common::expect_bytes;
 use crate::cli::grids::read_maps;
 use crate::cli::kspace::{Input, Inputs, Kspace, finite, not_acquired, read_inputs};
 use crate::cli::printer::count_of;
 use linops::app::series::Series;
+use linops::io::read_cfl;
 use linops::{Error, Result};
-use ndarray::{Array3, ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
+use std::path::Path;
 
 /// What is wrong with a mask or a trajectory beside a scan.
 pub(super) const ACQUIRED: &str =
@@ -31,29 +34,57 @@ pub(super) fn of_scan(job: &Job) -> Result<Frames> {
     if args.mask.is_some() || args.noncartesian.traj.is_some() {
         return Err(Error::file(path, ACQUIRED));
     }
+    by_counter(job)
+}
+
+/// Reads the frames of BART's dims: echoes (5) or times (10, 11); with a trajectory of its dims.
+pub(super) fn of_bart(job: &Job) -> Result<Frames> {
+    let (args, path) = (job.args, &job.args.file);
+    if args.mask.is_some() {
+        return Err(Error::file(path, "a BART series is sampled where its data are not zero; leave --mask out"));
+    }
+    if args.noncartesian.traj.is_none() {
+        return by_counter(job);
+    }
+    let Split { axes, images } = bart_split(path, read_cfl(path)?, &args.scan.choice(false))?;
+    frames_along(path, &axes)?;
+    let views: Vec<_> = images.iter().map(|image| image.view()).collect();
+    let kspace = ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()))?;
+    sampled::of_array(job, kspace)
+}
+
+/// The axis that the frames of a series are along, of those that number its images.
+fn frames_along<'a>(path: &Path, axes: &[(&'a str, Vec<usize>)]) -> Result<&'a str> {
+    let several: Vec<_> = axes.iter().filter(|(_, values)| values.len() > 1).collect();
+    match several.as_slice() {
+        [("slice", _)] => Err(Error::file(path, "slices are no frames of a series; choose one by --slice")),
+        [(axis, _)] => Ok(axis),
+        [] => Err(Error::file(
+            path,
+            "holds one image of these counters (repetition, phase, contrast, set), and a series is of several",
+        )),
+        several => {
+            let several = several.iter().map(|(name, values)| format!("{} of {name}", values.len()));
+            let several = several.collect::<Vec<_>>().join(", ");
+            let message = format!("a series has one axis of frames, and this is {several}; choose one of the others");
+            Err(Error::file(path, message))
+        }
+    }
+}
+
+/// The frames that one of the counters of a file tells apart.
+fn by_counter(job: &Job) -> Result<Frames> {
+    let (args, path) = (job.args, &job.args.file);
     let inputs = read_inputs(path, None, &args.arrays, &args.scan.choice(false))?;
     inputs.warnings().into_iter().for_each(|warning| job.warnings.say(warning));
-    let Inputs { mut axes, images, .. } = inputs;
-    axes.retain(|(_, values)| values.len() > 1);
-    let [(axis, _)] = axes.as_slice() else {
-        let several = axes.iter().map(|(name, values)| format!("{} of {name}", values.len())).collect::<Vec<_>>();
-        let message = match several.is_empty() {
-            true => "holds one image of these counters, and a series is of several".to_string(),
-            false => {
-                format!("a series has one axis of frames, and this is {}; choose one of the others", several.join(", "))
-            }
-        };
-        return Err(Error::file(path, message));
-    };
-    if *axis == "slice" {
-        return Err(Error::file(path, "slices are no frames of a series; choose one by --slice"));
-    }
+    let Inputs { axes, images, .. } = inputs;
+    let axis = frames_along(path, &axes)?;
     let asked = images.len();
     let (mut grids, mut samples) = (Vec::new(), Vec::new());
     for (t, image) in images.into_iter().enumerate().filter_map(|(t, image)| Some((t, image?))) {
         match image {
             Input::Grid(kspace) => grids.push(*kspace),
-            Input::Samples(frame) => samples.push(Frame::new(job, *frame, (*axis, t))?),
+            Input::Samples(frame) => samples.push(Frame::new(job, *frame, (axis, t))?),
         }
     }
     let said = |left: usize| {
@@ -99,54 +130,45 @@ fn of_grids(job: &Job, grids: Vec<Kspace>, axis: &str, said: impl Fn(usize)) -> 
     let (Some(first), Some(own)) = (frames.first(), &mut kept) else { return Err(Error::file(path, NONE)) };
     said(frames.len());
     let extents = first.kspace.shape().to_vec();
-    let [coils, ny, nx] = *extents.as_slice() else {
-        return Err(Error::file(path, format!("its frames are volumes of {extents:?}; a series is of slices")));
-    };
     if let Some(other) = frames.iter().find(|f| f.kspace.shape() != extents) {
         let message = format!("its frames have different extents, {extents:?} and {:?}", other.kspace.shape());
         return Err(Error::file(path, message));
     }
     // Maps are those of all frames.
     (own.values, own.place) = (first.kspace.clone(), None);
-    let shape = [frames.len(), coils, ny, nx];
+    let image = &extents[1..];
+    let shape = [&[frames.len()], extents.as_slice()].concat();
     let bytes = shape.iter().fold(8u64, |n, e| n.saturating_mul(*e as u64));
     expect_bytes(bytes, || format!("a series of {}", count_of(frames.len(), "frame")))?;
     let mut kspace = ArrayD::<Complex32>::zeros(IxDyn(&shape));
-    let mut masks = Array3::<f32>::zeros((frames.len(), ny, nx));
+    let mut masks = ArrayD::<f32>::zeros([&[frames.len()], image].concat());
     for (t, frame) in frames.into_iter().enumerate() {
         kspace.index_axis_mut(Axis(0), t).assign(&frame.kspace);
         masks.index_axis_mut(Axis(0), t).assign(&frame.mask);
     }
     let mut notes = std::mem::take(&mut own.notes);
     let whitening = own.info.as_ref().and_then(|info| info.whitening.as_ref());
-    let maps = match &args.maps {
+    let mut maps = match &args.maps {
         Some(file) => Maps::given(args, file, read_maps(file, own, &args.arrays, &mut notes)?, whitening, &mut notes)?,
         None => {
-            // The mean of what was sampled: the frames together see more of k-space than one.
-            let count = masks.sum_axis(Axis(0)).into_dyn();
-            let mean = kspace.sum_axis(Axis(0)) / &count.mapv(|n| Complex32::from(n.max(1.0)));
-            Maps::found(args, &mean, &count.mapv(|n| n.min(1.0)), reference, whitening)?
+            let (mean, seen) = mean(&kspace, &masks);
+            Maps::found(args, &mean, &seen, reference, whitening)?
         }
     };
-    let Some(values) = &maps.values else { return Err(Error::Value("a series takes coil maps".into())) };
-    let sets = values.len_of(Axis(1));
-    if sets > 1 {
-        return Err(Error::Value(format!("{sets} sets of coil maps; a series takes one")));
-    }
-    let values = values.index_axis(Axis(1), 0);
-    let maps3 = values.into_dimensionality().map_err(|e| Error::Shape(e.to_string()))?;
-    let series = Series::cartesian(maps3, masks.view())?;
+    let shading = maps.shading.take();
+    let (maps, from) = one_set(maps)?;
+    let series = Series::cartesian(maps.view(), masks.view())?;
     let sampled = masks.iter().filter(|v| **v != 0.0).count();
     let summary = own.info.as_ref().map(|info| info.summary.clone()).unwrap_or_default();
     let said = [vec![format!("{summary}; {} by {axis}", count_of(masks.len_of(Axis(0)), "frame"))], notes].concat();
     let facts = vec![
         ("k-space", said.join("; ")),
         ("mask", format!("{sampled} of {} locations, as acquired", masks.len())),
-        ("maps", maps.from.clone()),
+        ("maps", from),
     ];
-    let even = if matches!(maps.shading, Some(Shading::Even(_))) { series.scale() } else { 1.0 };
-    let (info, shading, usual) = (own.info.clone(), maps.shading, usual(&kspace, &masks));
-    Ok(Frames { kspace, series, axes: "Ny Nx", facts, usual, even, info, shading })
+    let even = if matches!(shading, Some(Shading::Even(_))) { series.scale() } else { 1.0 };
+    let (info, usual, axes) = (own.info.clone(), usual(&kspace, &masks), axes_of(image.len()));
+    Ok(Frames { kspace, series, axes, facts, usual, even, info, shading })
 }
 
 /// One frame, without what is not finite.

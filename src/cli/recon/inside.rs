@@ -1,8 +1,8 @@
 //! Samples that lie within the k-space of a smaller image.
 
-use super::warnings::Warnings;
 use crate::cli::printer::short;
 use crate::cli::samples::Samples;
+use crate::cli::warnings::Warnings;
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 

@@ -7,7 +7,6 @@ use super::inside::Inside;
 use super::maps::{Shading, evened};
 use super::matrix::{Matrix, header_matrix, matrix, of_maps_or_asked};
 use super::report::{Job, percent, warn_of_lambda};
-use super::warnings::Warnings;
 use super::weight::Usual;
 use super::{ESTIMATING, default_mark};
 use crate::cli::centre::padded;
@@ -17,6 +16,7 @@ use crate::cli::numbers::relative_error;
 use crate::cli::printer::{count_of, short};
 use crate::cli::progress;
 use crate::cli::samples::{Samples, read_image_maps};
+use crate::cli::warnings::Warnings;
 use linops::app::maps_doubt::better_maps_of_samples;
 use linops::app::noncartesian::check_extent;
 use linops::app::{NonCartesian, grid_coils};
@@ -57,7 +57,7 @@ pub struct Args {
     toeplitz: Option<Toeplitz>,
 
     /// Only grid: write the density-compensated adjoint Sᴴ Nᴴ W y, or without maps the root of the sum of squares of the coils
-    #[arg(long, conflicts_with_all = ["lambda", "iterations", "tol", "toeplitz"])]
+    #[arg(long, conflicts_with_all = ["lambda", "iterations", "tol", "toeplitz", "init"])]
     pub(super) gridding_only: bool,
 }
 

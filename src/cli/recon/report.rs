@@ -3,14 +3,14 @@
 use super::finish::Finish;
 use super::geometry;
 use super::stack::{in_bart, is_bart, writer};
-use super::warnings::Warnings;
 use super::weight::{Origin, Usual};
 use super::{Args, default_mark};
 use crate::cli::interrupt::Solving;
 use crate::cli::kspace::Place;
 use crate::cli::printer::{Printer, complain, count_of, decimal, not_at_rest, short};
-use crate::cli::regularise::{describe, ending};
+use crate::cli::regularise::{add_facts, describe, ending};
 use crate::cli::shown::{Shown, Written};
+use crate::cli::warnings::Warnings;
 use crate::cli::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Stated};
 use linops::app::{Reconstruction, Regularised};
@@ -172,6 +172,10 @@ impl<'a> Job<'a> {
         let bar = progress::iterations(iterations);
         let start = Instant::now();
         let options = options.progress(|p| progress::reading(&bar, p.reading())).cancel(solving.stop());
+        let options = match &self.start {
+            Some(x) => options.start(&Tensor::from_array(x.clone(), dims)?),
+            None => options,
+        };
         let result = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
@@ -268,16 +272,12 @@ impl<'a> Job<'a> {
             printer.field("", &text);
         }
         let n = count_of(solved.iterations, "iteration");
-        let halved = match solved.halved {
-            0 => String::new(),
-            times => format!("; the step was halved {}, as the objective grew", count_of(times, "time")),
-        };
         printer.field(
             "solved",
             format_args!(
-                "{seconds:.3} s, {n} of {} ({}); objective {}, of it data {}; misfit {}{halved}",
+                "{seconds:.3} s, {n} of {} ({}); objective {}, of it data {}; misfit {}",
                 solved.method,
-                ending(solved.stop),
+                ending(&solved),
                 short(solved.objective),
                 short(solved.data_term),
                 percent(solved.misfit)
@@ -290,35 +290,23 @@ impl<'a> Job<'a> {
         finish.facts(&mut facts);
         written.say(printer, &path);
         facts.insert("shown".into(), written.facts);
-        let terms = terms.iter().map(|t| {
-            json!({ "kind": t.kind.to_string(), "lambda": t.absolute, "relative": t.relative, "default": t.default })
-        });
+        add_facts(&mut facts, &terms, Some(&solved));
         facts.extend([
-            ("regularisers".into(), terms.collect()),
-            ("solver".into(), json!(solved.method.to_string())),
             ("tol".into(), json!(tol)),
             ("max_iterations".into(), json!(iterations)),
             ("iterations".into(), json!(solved.iterations)),
-            ("objective".into(), json!(solved.objective)),
-            ("data_term".into(), json!(solved.data_term)),
             ("misfit".into(), json!(solved.misfit)),
-            ("steps_halved".into(), json!(solved.halved)),
             ("free".into(), json!(free)),
             ("start_scaled".into(), json!(if let Begun::Scaled(by) = solved.begun { Some(by) } else { None })),
             ("start_refused".into(), json!(solved.begun == Begun::Refused)),
             ("stop".into(), json!(stop_name(solved.stop))),
-            ("history".into(), solved.history.iter().map(|p| json!([p.iteration, p.objective])).collect()),
             ("seconds".into(), json!(seconds)),
             ("interrupted".into(), json!(solving.interrupted())),
             ("file".into(), json!(path.to_string())),
-            ("warnings".into(), warnings.json()),
         ]);
-        let warning = not_at_rest(solved.stop);
-        facts.insert("warnings".into(), warnings.list().into_iter().chain(warning.clone()).collect());
+        not_at_rest(solved.stop).into_iter().for_each(|text| warnings.say(text));
+        facts.insert("warnings".into(), warnings.json());
         printer.json(&Value::Object(facts));
-        if let Some(warning) = warning {
-            complain(&warning);
-        }
         if solving.interrupted() {
             complain(&format!("interrupted after {n}; the best image so far was written to {path}"));
             return Ok(INTERRUPTED);

@@ -44,22 +44,10 @@ pub(super) fn of_array(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
     let own = &args.noncartesian;
     let Some(file) = args.trajectory() else { return Err(Error::Value("no trajectory; give --traj".into())) };
     let path = file.path;
-    let (mut trajectory, mut units) = read_trajectory(&file, &mut Vec::new())?;
+    let mut notes = Vec::new();
+    let (trajectory, mut units) = read_trajectory(&file, &mut notes)?;
     let d = trajectory.shape().last().copied().unwrap_or(0);
-    let count = kspace.shape().first().copied().unwrap_or(0);
-    let fits = trajectory.ndim() >= 3
-        && (1..=3).contains(&d)
-        && kspace.ndim() == trajectory.ndim()
-        && trajectory.shape()[0] == count
-        && trajectory.shape()[1..trajectory.ndim() - 1] == kspace.shape()[2..];
-    if !fits {
-        let message = format!(
-            "a trajectory of {:?} for k-space of {:?}; expected (time, …, D) and (time, coil, …)",
-            trajectory.shape(),
-            kspace.shape()
-        );
-        return Err(Error::file(path, message));
-    }
+    let (kspace, mut trajectory) = aligned(kspace, trajectory, &mut notes).map_err(|e| Error::file(path, e))?;
     let in_trajectory = |e: Error| Error::file(path, e.to_string());
     let maps = args.maps.as_ref().map(|maps| read_image_maps(maps, kspace.shape()[1], d, None)).transpose()?;
     let asked = own.matrix_for(d)?;
@@ -80,12 +68,53 @@ pub(super) fn of_array(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
         let (values, trajectory) = (values.to_owned(), trajectory.to_owned());
         Frame::new(
             job,
-            Samples { values, trajectory, units: units.clone(), info: None, notes: Vec::new() },
+            Samples { values, trajectory, units: units.clone(), info: None, notes: notes.clone() },
             ("time", t),
         )
     });
     let frames = frames.collect::<Result<Vec<_>>>()?;
     Along::new(frames, matrix).model(job, maps, None)
+}
+
+/// k-space (time, coil, …) and trajectories (time, …, D) with the same axes; those of 1, which BART adds, do not count. One trajectory
+/// (…, D) is that of all frames.
+fn aligned(
+    kspace: ArrayD<Complex32>,
+    trajectory: ArrayD<f64>,
+    notes: &mut Vec<String>,
+) -> std::result::Result<(ArrayD<Complex32>, ArrayD<f64>), String> {
+    let several = |extents: &[usize]| extents.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    let wrong = || {
+        let (of, for_these) = (trajectory.shape(), kspace.shape());
+        format!("a trajectory of {of:?} for k-space of {for_these:?}; expected (time, …, D) and (time, coil, …)")
+    };
+    let ([count, coils, samples @ ..], [places @ .., d]) = (kspace.shape(), trajectory.shape()) else {
+        return Err(wrong());
+    };
+    let (count, coils, d) = (*count, *coils, *d);
+    if places.first() == Some(&count) && places[1..] == *samples && !samples.is_empty() {
+        return Ok((kspace, trajectory));
+    }
+    let mut own = several(samples);
+    if own.is_empty() {
+        own.push(1);
+    }
+    let each = several(places) == several(&[&[count], own.as_slice()].concat());
+    if !each && several(places) != several(&own) {
+        return Err(wrong());
+    }
+    let (of_values, of_places) = ([&[count, coils], own.as_slice()].concat(), [own.as_slice(), &[d]].concat());
+    let all = [&[count], of_places.as_slice()].concat();
+    let shaped = |e: ndarray::ShapeError| e.to_string();
+    let trajectory = match each {
+        true => trajectory.into_shape_with_order(all).map_err(shaped)?,
+        false => {
+            notes.push("the same trajectory for all frames".into());
+            let one = trajectory.into_shape_with_order(of_places).map_err(shaped)?;
+            one.broadcast(all).map(|t| t.to_owned()).ok_or_else(|| "the trajectory does not fit".to_string())?
+        }
+    };
+    Ok((kspace.into_shape_with_order(of_values).map_err(shaped)?, trajectory))
 }
 
 /// Frames of a scan, by one of its counters.

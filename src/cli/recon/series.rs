@@ -1,22 +1,21 @@
 //! `--time`: a series of frames, each from its own samples, with a subspace where one is given.
 
-use super::ESTIMATING;
 use super::frames;
 use super::geometry::{self, by};
-use super::maps::Shading;
+use super::maps::{Maps, Shading};
 use super::report::{Job, warn_of_lambda};
 use super::sampled;
 use super::weight::Usual;
+use crate::cli::grids::read_masks;
 use crate::cli::input::{is_bart, read};
-use crate::cli::kspace::{complex, exact, finite};
+use crate::cli::kspace::{complex, finite};
 use crate::cli::printer::count_of;
-use crate::cli::progress;
+use linops::app::KspaceNoise;
 use linops::app::series::Series;
-use linops::app::{KspaceNoise, estimate_maps};
 use linops::io::{Format, Reader, ScanInfo};
 use linops::solve::SolveOptions;
 use linops::{Error, Result};
-use ndarray::{Array, ArrayD, Axis, Dimension, Ix2, Ix3, Ix4, IxDyn};
+use ndarray::{Array2, ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, json};
 use std::path::Path;
@@ -41,6 +40,7 @@ pub(super) struct Frames {
 pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     let frames = match Format::of_input(&job.args.file).and_then(|format| format.reader) {
         Some(Reader::Scan(_)) => frames::of_scan(&job)?,
+        Some(Reader::Bart(_)) => frames::of_bart(&job)?,
         _ => of_arrays(&job)?,
     };
     let Job { args, device, printer, warnings, .. } = job;
@@ -52,7 +52,7 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     }
     let (mut front, mut images, mut subspace) = ("T", "frame", None);
     if let Some(path) = &args.subspace {
-        let basis = with_rank::<_, Ix2>(path, read(path)?.into_complex(), "the basis", "(time, coefficient)")?;
+        let basis = basis(path)?;
         subspace = Some(format!("{} of {}", count_of(basis.ncols(), "coefficient"), path.display()));
         series = series.with_subspace(basis.view()).map_err(|e| Error::file(path, e.to_string()))?;
         (front, images) = ("B", "coefficient");
@@ -94,84 +94,111 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
 
 /// Frames of arrays.
 fn of_arrays(job: &Job) -> Result<Frames> {
-    let Job { args, printer, .. } = job;
-    if is_bart(&args.file) {
-        return Err(Error::file(
-            &args.file,
-            "a series is read from .npy: (time, coil, ky, kx), or (time, coil, …) with --traj; or from the scan of an HDF5 file",
-        ));
-    }
-    let mut kspace = complex(&args.file, read(&args.file)?)?;
+    let args = job.args;
+    let kspace = complex(&args.file, read(&args.file)?)?;
     if args.noncartesian.traj.is_some() {
         return sampled::of_array(job, kspace);
     }
-    let bad = finite(&args.file, &mut kspace, &["time", "coil"], args.allow_nan)?;
-    if !bad.is_empty() {
-        printer.field("", format_args!("{} NaN or infinite, set to 0", count_of(bad.len(), "value")));
-    }
-    grid(job, with_rank(&args.file, kspace, "k-space", "(time, coil, ky, kx)")?)
+    grid(job, kspace)
 }
 
 /// Frames on a grid.
-fn grid(job: &Job, kspace: Array<Complex32, Ix4>) -> Result<Frames> {
+fn grid(job: &Job, mut kspace: ArrayD<Complex32>) -> Result<Frames> {
+    const EXPECTED: &str = "(time, coil, ky, kx) or (time, coil, kz, ky, kx)";
     let args = job.args;
     args.noncartesian.expect_none(&args.file)?;
-    let (frames, coils, ny, nx) = kspace.dim();
-    let masks: Array<f32, Ix3> = match &args.mask {
-        Some(path) => {
-            let mask = exact(read(path)?).mapv(|v| v as f32);
-            let shape = [frames, ny, nx];
-            let whole = mask.broadcast(IxDyn(&shape)).map(|m| m.to_owned());
-            let Some(whole) = whole else {
-                let message =
-                    format!("a mask of {:?}, expected (ky, kx) or (time, ky, kx) with {shape:?}", mask.shape());
-                return Err(Error::file(path, message));
-            };
-            with_rank(path, whole, "the mask", "(time, ky, kx)")?
-        }
+    let (frames, coils, image) = match kspace.shape() {
+        [frames, coils, image @ ..] if (2..=3).contains(&image.len()) => (*frames, *coils, image.to_vec()),
+        other => return Err(Error::file(&args.file, format!("k-space with axes {other:?}, expected {EXPECTED}"))),
+    };
+    let mut notes = Vec::new();
+    let bad = finite(&args.file, &mut kspace, &["time", "coil"], args.allow_nan)?;
+    let mut masks = match &args.mask {
+        Some(path) => read_masks(path, frames, &image, &mut notes)?,
         None => kspace.map_axis(Axis(1), |coils| f32::from(coils.iter().any(|v| *v != Complex32::default()))),
     };
-    let maps = match &args.maps {
-        Some(path) => with_rank::<_, Ix3>(path, read(path)?.into_complex(), "coil maps", "(coil, y, x)")?,
+    for at in &bad {
+        masks[IxDyn(&[&at[..1], &at[2..]].concat())] = 0.0;
+    }
+    if !bad.is_empty() {
+        let values = count_of(bad.len(), "value");
+        notes.push(format!("{values} NaN or infinite; their locations count as not acquired"));
+    }
+    let (maps, from) = match &args.maps {
+        Some(path) => {
+            let maps = read(path)?.into_complex();
+            let want = [&[coils], image.as_slice()].concat();
+            if maps.shape() != want {
+                let message = format!("coil maps of {:?}, expected {want:?} from the k-space", maps.shape());
+                return Err(Error::file(path, message));
+            }
+            (maps, format!("from {}", path.display()))
+        }
         None => {
-            // The mean of what was sampled: the frames together see more of k-space than one.
-            let count = masks.sum_axis(Axis(0)).mapv(|n| n.max(1.0));
-            let mean = kspace.sum_axis(Axis(0)) / &count.mapv(Complex32::from);
-            let wait = progress::spinner("estimating coil maps");
-            let found = estimate_maps(mean.view(), None);
-            wait.finish_and_clear();
-            found.map_err(|e| e.at(ESTIMATING))?.maps
+            let (mean, seen) = mean(&kspace, &masks);
+            one_set(Maps::found(args, &mean, &seen, None, None)?)?
         }
     };
-    if maps.dim() != (coils, ny, nx) {
-        let message = format!("coil maps of {:?}, expected {:?} from the k-space", maps.shape(), [coils, ny, nx]);
-        return Err(args.maps.as_ref().map_or(Error::Shape(message.clone()), |path| Error::file(path, message)));
-    }
     let sampled = masks.iter().filter(|v| **v != 0.0).count();
+    let said = format!("{}, {}, {}", count_of(frames, "frame"), count_of(coils, "coil"), by(&image));
     let facts = vec![
-        ("k-space", format!("{}, {}, {ny} x {nx}", count_of(frames, "frame"), count_of(coils, "coil"))),
+        ("k-space", [vec![said], notes].concat().join("; ")),
         ("mask", format!("{sampled} of {} locations", masks.len())),
-        ("maps", maps_from(job, "from the mean of the frames")),
+        ("maps", from),
     ];
     let series = Series::cartesian(maps.view(), masks.view())?;
-    let kspace = (&kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1))).into_dyn();
+    let kspace = &kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1));
     let usual = usual(&kspace, &masks);
-    Ok(Frames { kspace, series, axes: "Ny Nx", facts, usual, even: 1.0, info: None, shading: None })
+    let axes = axes_of(image.len());
+    Ok(Frames { kspace, series, axes, facts, usual, even: 1.0, info: None, shading: None })
 }
 
-/// What the noise of all frames asks for, (time, coil, ky, kx), by their masks (time, ky, kx).
-pub(super) fn usual(kspace: &ArrayD<Complex32>, masks: &Array<f32, Ix3>) -> Usual {
+/// Dims of a frame of so many axes.
+pub(super) fn axes_of(count: usize) -> &'static str {
+    ["Nx", "Ny Nx", "Nz Ny Nx"][count.clamp(1, 3) - 1]
+}
+
+/// The mean of what was sampled of frames (time, coil, …), which together see more of k-space than one; and where there is any of it.
+pub(super) fn mean(kspace: &ArrayD<Complex32>, masks: &ArrayD<f32>) -> (ArrayD<Complex32>, ArrayD<f32>) {
+    let count = masks.sum_axis(Axis(0));
+    (kspace.sum_axis(Axis(0)) / &count.mapv(|n| Complex32::from(n.max(1.0))), count.mapv(|n| n.min(1.0)))
+}
+
+/// The one set of maps (coil, image…) that a series takes, and what it is from.
+pub(super) fn one_set(maps: Maps) -> Result<(ArrayD<Complex32>, String)> {
+    let Some(values) = maps.values else { return Err(Error::Value("a series takes coil maps".into())) };
+    match values.len_of(Axis(1)) {
+        1 => Ok((values.index_axis_move(Axis(1), 0), maps.from)),
+        sets => Err(Error::Value(format!("{sets} sets of coil maps; a series takes one"))),
+    }
+}
+
+/// What the noise of all frames asks for, (time, coil, …), by their masks (time, …).
+pub(super) fn usual(kspace: &ArrayD<Complex32>, masks: &ArrayD<f32>) -> Usual {
     let frames = kspace.outer_iter().zip(masks.outer_iter());
-    let noise: Vec<_> = frames.filter_map(|(frame, mask)| KspaceNoise::of(frame, mask.into_dyn())).collect();
+    let noise: Vec<_> = frames.filter_map(|(frame, mask)| KspaceNoise::of(frame, mask)).collect();
     Usual::of(KspaceNoise::weight(&noise))
 }
 
-fn maps_from(job: &Job, estimated: &str) -> String {
-    job.args.maps.as_ref().map_or_else(|| format!("estimated {estimated}"), |path| format!("from {}", path.display()))
-}
-
-fn with_rank<T, D: Dimension>(path: &Path, array: ArrayD<T>, what: &str, dims: &str) -> Result<Array<T, D>> {
-    let extents = array.shape().to_vec();
-    let wrong = |_| Error::file(path, format!("{what} with axes {extents:?}, expected {dims}"));
-    array.into_dimensionality::<D>().map_err(wrong)
+/// A temporal basis (time, coefficient), or BART's, with the times along dim 5 and the coefficients along dim 6.
+fn basis(path: &Path) -> Result<Array2<Complex32>> {
+    let mut array = read(path)?.into_complex();
+    let came = array.shape().to_vec();
+    if is_bart(path) {
+        // The dims reversed, without those of 1 behind.
+        const TIME: usize = 5;
+        const COEFFICIENT: usize = 6;
+        while array.ndim() <= COEFFICIENT {
+            array = array.insert_axis(Axis(0));
+        }
+        let last = array.ndim() - 1;
+        let others = (0..=last).filter(|dim| ![TIME, COEFFICIENT].contains(dim)).map(|dim| array.shape()[last - dim]);
+        if others.into_iter().all(|n| n == 1) {
+            let extents = [array.shape()[last - COEFFICIENT], array.shape()[last - TIME]];
+            array = array.into_shape_with_order(IxDyn(&extents)).map_err(|e| Error::file(path, e.to_string()))?;
+            array = array.reversed_axes();
+        }
+    }
+    let expected = "expected (time, coefficient), or BART's dims (1, 1, 1, 1, 1, time, coefficient)";
+    array.into_dimensionality().map_err(|_| Error::file(path, format!("the basis with axes {came:?}, {expected}")))
 }

@@ -3,7 +3,6 @@
 use super::field::any_needs_encoded;
 use super::geometry;
 use super::report::{Job, Part, Target};
-use super::warnings::Warnings;
 use super::weight::Usual;
 use super::{Args, grid, one};
 use crate::cli::axes::bart_dim;
@@ -11,6 +10,7 @@ use crate::cli::common::expect_bytes;
 use crate::cli::kspace::{Input, Inputs, Place};
 use crate::cli::printer::{Kept, Printer, count_of};
 use crate::cli::shown::Written;
+use crate::cli::warnings::Warnings;
 use crate::cli::{DONE, recon::percent};
 use linops::app::KspaceNoise;
 use linops::io::{Array, Format, Output, ScanInfo, Writer};

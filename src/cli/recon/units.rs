@@ -1,7 +1,7 @@
 //! Units and order of trajectories.
 
-use super::warnings::Warnings;
 use crate::cli::printer::short;
+use crate::cli::warnings::Warnings;
 use linops::app::noncartesian::{TrajectoryUnits, recognised_units};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis};

@@ -37,10 +37,6 @@ impl Warnings {
         self.explained.get()
     }
 
-    pub fn list(&self) -> Vec<String> {
-        self.said.borrow().clone()
-    }
-
     pub fn json(&self) -> Value {
         json!(*self.said.borrow())
     }
