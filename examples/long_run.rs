@@ -1,0 +1,242 @@
+//! How near single precision comes to the answer: the same problem solved as usual, and by a long run in f64.
+//!
+//! `cargo run --release --example long_run` takes a phantom. Measured data, as .npy:
+//! `-- scan KSPACE MAPS R` (coil, ky, kx), of which every R-th line and the centre are kept; `-- radial KSPACE TRAJECTORY MAPS R`, every
+//! R-th spoke; `-- ct SINOGRAM DEGREES AXIS R`, every R-th view, with the axis of rotation at that detector. `-o picture.png` behind
+//! them writes both images side by side. For total variation and (of scans) wavelets it prints by how much the objective of the one
+//! is above that of the other, and how far the images are apart.
+
+use linops::app::ct::Ct;
+use linops::app::density::pipe_density;
+use linops::app::{Cartesian, NonCartesian, ScanOptions, scan};
+use linops::convex::{ConvexOptions, Problem, WaveletPenalty};
+use linops::io::{Output, Window, panels, read_npy, write_picture};
+use linops::linop::{self, Geometry, GradientOptions, NufftOptions, WaveletBoundary, WaveletOptions};
+use linops::{Device, Error, Linop, Result, Tensor, apply_f64};
+use ndarray::{Array2, ArrayD, Axis, Slice};
+use num_complex::{Complex32, Complex64};
+use std::time::Instant;
+
+type Wide = ArrayD<Complex64>;
+
+/// ½‖A x − y‖² and what it is regularised by, over the dims "Ny Nx".
+struct Data {
+    a: Linop,
+    y: Tensor,
+    /// λ relative to max|Aᴴy|.
+    weight: f64,
+    /// Iterations in f64.
+    long: usize,
+    real: bool,
+}
+
+fn wide(t: &Tensor) -> Result<Wide> {
+    Ok(t.to(&Device::host())?.to_array()?.mapv(|v| Complex64::new(v.re.into(), v.im.into())))
+}
+
+fn norm(x: &Wide) -> f64 {
+    x.iter().map(|v| v.norm_sqr()).sum::<f64>().sqrt()
+}
+
+/// ‖A‖², from above, by power iteration.
+fn squared_norm(a: &Linop) -> Result<f64> {
+    let mut x = Wide::from_shape_fn(a.input()?.extents(), |at| {
+        let n: usize = ndarray::Dimension::slice(&at).iter().fold(7, |n, i| n * 31 + i);
+        Complex64::new(((n * 37) % 101) as f64 / 50.0 - 1.0, 0.0)
+    });
+    let mut largest = 0.0;
+    for _ in 0..30 {
+        x /= Complex64::from(norm(&x));
+        x = apply_f64(&a.n(), &x)?;
+        largest = norm(&x);
+    }
+    Ok(1.02 * largest)
+}
+
+/// Total variation: its gradient, whose first dim has the directions.
+fn directions(shape: &linops::Shape) -> Result<Linop> {
+    linop::gradient(shape.clone(), "Ny Nx", GradientOptions::default())
+}
+
+/// |v| over the directions.
+fn lengths(v: &Wide) -> ArrayD<f64> {
+    v.map_axis(Axis(0), |d| d.iter().map(|v| v.norm_sqr()).sum::<f64>().sqrt())
+}
+
+/// Primal and dual steps (Condat, J. Optim. Theory Appl. 158:460, 2013) for total variation: the objective, and x.
+fn by_duals(data: &Data, weight: f64) -> Result<(f64, Wide)> {
+    let (a, y, k) = (&data.a, wide(&data.y)?, directions(data.a.input()?)?);
+    let (curved, bent) = (squared_norm(a)?, 8.0);
+    let value = |x: &Wide| -> Result<f64> {
+        Ok(0.5 * norm(&(apply_f64(a, x)? - &y)).powi(2) + weight * lengths(&apply_f64(&k, x)?).sum())
+    };
+    let b = apply_f64(&a.h(), &y)?;
+    // Duals are as large as the weight, and x as b over the norm.
+    let size = norm(&b) / curved;
+    let sigma = 3.0 * weight * (b.len() as f64).sqrt() / (size * f64::sqrt(bent));
+    let tau = 1.0 / (curved / 2.0 + sigma * bent);
+    let mut x = Wide::zeros(b.raw_dim());
+    let mut p = apply_f64(&k, &x)?;
+    for _ in 0..data.long {
+        let slope = apply_f64(&a.n(), &x)? - &b + apply_f64(&k.h(), &p)?;
+        let next = &x - slope * Complex64::from(tau);
+        p = p + apply_f64(&k, &(&next * Complex64::from(2.0) - &x))? * Complex64::from(sigma);
+        let over = lengths(&p).mapv(|v| Complex64::from((v / weight).max(1.0)));
+        p /= &over.insert_axis(Axis(0));
+        x = next;
+    }
+    Ok((value(&x)?, x))
+}
+
+/// FISTA (Beck and Teboulle, SIAM J. Imaging Sci. 2:183, 2009) for the details of an orthonormal wavelet transform.
+fn by_shrinking(data: &Data, weight: f64, penalty: &WaveletPenalty) -> Result<(f64, Wide)> {
+    let (a, y, shape) = (&data.a, wide(&data.y)?, data.a.input()?.clone());
+    let options = WaveletOptions::default().wavelet(penalty.wavelet.clone()).levels(Some(penalty.levels));
+    let w = linop::wavelet(shape.clone(), "Ny Nx", &options.boundary(WaveletBoundary::Periodization))?;
+    // The coarsest approximation, in the corner, is free.
+    let corner: Vec<usize> = shape.extents().iter().map(|n| n >> penalty.levels).collect();
+    let shrunk = |c: Wide, t: f64| -> (Wide, f64) {
+        let (mut c, mut sum) = (c, 0.0);
+        for (at, v) in c.indexed_iter_mut() {
+            if ndarray::Dimension::slice(&at).iter().zip(&corner).any(|(i, n)| i >= n) {
+                *v *= (1.0 - t / v.norm().max(f64::MIN_POSITIVE)).max(0.0);
+                sum += v.norm();
+            }
+        }
+        (c, sum)
+    };
+    let step = 1.0 / squared_norm(a)?;
+    let b = apply_f64(&a.h(), &y)?;
+    let (mut x, mut z, mut t) = (Wide::zeros(b.raw_dim()), Wide::zeros(b.raw_dim()), 1.0f64);
+    let mut details = 0.0;
+    for _ in 0..data.long {
+        let down = &z - (apply_f64(&a.n(), &z)? - &b) * Complex64::from(step);
+        let (c, sum) = shrunk(apply_f64(&w, &down)?, step * weight);
+        let next = apply_f64(&w.h(), &c)?;
+        let t_next = 0.5 * (1.0 + (1.0 + 4.0 * t * t).sqrt());
+        // Momentum that leads uphill is dropped.
+        let uphill = (&z - &next).iter().zip((&next - &x).iter()).map(|(a, b)| (a.conj() * b).re).sum::<f64>() > 0.0;
+        let beta = if uphill { 0.0 } else { (t - 1.0) / t_next };
+        z = &next + (&next - &x) * Complex64::from(beta);
+        (x, t, details) = (next, if uphill { 1.0 } else { t_next }, sum);
+    }
+    Ok((0.5 * norm(&(apply_f64(a, &x)? - &y)).powi(2) + weight * details, x))
+}
+
+/// A picture of magnitudes.
+fn shown(x: &Wide) -> Array2<f32> {
+    let (ny, nx) = (x.shape()[x.ndim() - 2], x.shape()[x.ndim() - 1]);
+    Array2::from_shape_fn((ny, nx), |(i, j)| {
+        x.as_standard_layout().as_slice().map_or(0.0, |s| s[i * nx + j].norm()) as f32
+    })
+}
+
+fn compare(data: &Data, picture: &mut Vec<(String, Array2<f32>)>) -> Result<f64> {
+    let device = Device::auto();
+    let problem = || Problem::new(&data.a, &data.y.to(&device)?);
+    let (weight, extents) = (data.weight * problem()?.scale()?, data.a.input()?.extents().to_vec());
+    let penalty = WaveletPenalty::default().over(&extents);
+    let mut worst = 0.0f64;
+    for name in ["tv", "l1-wavelet"].into_iter().take(if data.real { 1 } else { 2 }) {
+        let with = |p: Problem| match name {
+            "tv" => p.tv(weight, "Ny Nx"),
+            _ => p.l1_wavelet(weight, "Ny Nx", &penalty),
+        };
+        let start = Instant::now();
+        let solved = with(problem()?)?.solve(ConvexOptions::default())?;
+        let (quick, start) = (start.elapsed().as_secs_f64(), Instant::now());
+        let (least, want) = match name {
+            "tv" => by_duals(data, weight)?,
+            _ => by_shrinking(data, weight, &penalty)?,
+        };
+        let x = wide(&solved.x)?;
+        let (above, apart) = (solved.objective / least - 1.0, norm(&(&x - &want)) / norm(&want));
+        println!(
+            "{name}: {} after {} iterations of {} ({quick:.2} s) has an objective above that of {} in f64 ({:.1} s) by {above:.1e}; \
+             the images are {apart:.1e} apart",
+            solved.stop,
+            solved.iterations,
+            solved.method,
+            data.long,
+            start.elapsed().as_secs_f64()
+        );
+        picture.push((format!("{name}, f32"), shown(&x)));
+        picture.push((format!("{name}, f64"), shown(&want)));
+        worst = worst.max(above);
+    }
+    Ok(worst)
+}
+
+/// Every R-th place of an axis; of lines the centre too.
+fn lines(n: usize, r: usize, centre: usize) -> Vec<bool> {
+    (0..n).map(|k| k % r == 0 || k.abs_diff(n / 2) <= centre / 2).collect()
+}
+
+fn numbers(path: &str) -> Result<ArrayD<f64>> {
+    Ok(read_npy(path)?.into_complex().mapv(|v| v.re.into()))
+}
+
+fn cartesian(kspace: ArrayD<Complex32>, maps: ArrayD<Complex32>, mask: Array2<f32>) -> Result<Data> {
+    let y = kspace * &mask.mapv(Complex32::from).insert_axis(Axis(0));
+    let a = Cartesian::new(maps.view(), mask.view().into_dyn())?.linop().clone();
+    Ok(Data { a, y: Tensor::from_array(y, "C Ky Kx")?, weight: 0.002, long: 3000, real: false })
+}
+
+fn read(words: &[String]) -> Result<Data> {
+    let factor = |text: &String| text.parse::<usize>().map_err(|e| Error::Value(format!("R is {text}: {e}")));
+    let every = |n: usize| Slice::new(0, None, n as isize);
+    match words {
+        [] => {
+            let scan = scan(&ScanOptions::default().ny(48).nx(40).coils(4).acceleration(3))?;
+            let data = cartesian(scan.kspace.into_dyn(), scan.maps.into_dyn(), scan.mask)?;
+            Ok(Data { long: 800, ..data })
+        }
+        [kind, k, m, r] if kind == "scan" => {
+            let (kspace, maps) = (read_npy(k)?.into_complex(), read_npy(m)?.into_complex());
+            let kept = lines(kspace.shape()[1], factor(r)?, kspace.shape()[1] / 8);
+            let mask = Array2::from_shape_fn((kspace.shape()[1], kspace.shape()[2]), |(y, _)| f32::from(kept[y]));
+            cartesian(kspace, maps, mask)
+        }
+        [kind, k, t, m, r] if kind == "radial" => {
+            let r = factor(r)?;
+            let mut trajectory = numbers(t)?.slice_axis(Axis(0), every(r)).to_owned();
+            // Files have (x, y), images (y, x).
+            trajectory.invert_axis(Axis(2));
+            let kspace = read_npy(k)?.into_complex().slice_axis(Axis(1), every(r)).to_owned();
+            let maps = read_npy(m)?.into_complex();
+            let density = pipe_density(trajectory.view(), &maps.shape()[1..], 30, &Device::host())?;
+            let model = NonCartesian::new(maps.view(), trajectory.view(), density.view(), NufftOptions::default())?;
+            let y = model.data(kspace.view())?;
+            Ok(Data { a: model.linop().clone(), y, weight: 0.002, long: 1500, real: false })
+        }
+        [kind, s, t, axis, r] if kind == "ct" => {
+            let r = factor(r)?;
+            let views = numbers(s)?.slice_axis(Axis(0), every(r)).mapv(|v| v as f32).insert_axis(Axis(0));
+            let angles: Vec<f64> = numbers(t)?.iter().step_by(r).map(|d| d.to_radians()).collect();
+            let mut geometry = Geometry::parallel(&angles, views.shape()[2]);
+            geometry.center = Some(axis.parse().map_err(|e| Error::Value(format!("the axis is {axis}: {e}")))?);
+            let n = views.shape()[2];
+            let views = views.into_dimensionality().map_err(|e| Error::Shape(e.to_string()))?;
+            let ct = Ct::new(views, &geometry, [1, n, n])?;
+            Ok(Data { a: ct.linop().clone(), y: ct.data()?, weight: 3e-4, long: 1500, real: true })
+        }
+        _ => Err(Error::Value(
+            "expected scan KSPACE MAPS R, radial KSPACE TRAJECTORY MAPS R, or ct SINOGRAM DEGREES AXIS R".into(),
+        )),
+    }
+}
+
+fn main() -> Result<()> {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let output = words.iter().position(|w| w == "-o").map(|at| words.split_off(at));
+    let data = read(&words)?;
+    let mut picture = Vec::new();
+    let above = compare(&data, &mut picture)?;
+    if let Some(path) = output.as_ref().and_then(|o| o.get(1)) {
+        let items: Vec<_> = picture.iter().map(|(name, x)| (name.as_str(), x.clone(), Window::default())).collect();
+        write_picture(Output::create(path, &["png"], true)?, &panels(&items))?;
+        println!("wrote {path}");
+    }
+    assert!(above < 1e-3, "the objective is above its limit by {above:.1e}");
+    Ok(())
+}
