@@ -12,8 +12,8 @@ use linops::app::{Cartesian, NonCartesian, ScanOptions, scan};
 use linops::convex::{ConvexOptions, Problem, WaveletPenalty};
 use linops::io::{Output, Window, panels, read_npy, write_picture};
 use linops::linop::{self, Geometry, GradientOptions, NufftOptions, WaveletBoundary, WaveletOptions};
-use linops::{Device, Error, Linop, Result, Tensor, apply_f64};
-use ndarray::{Array2, ArrayD, Axis, Slice};
+use linops::{Device, Error, Linop, Result, Shape, Tensor, apply_f64};
+use ndarray::{Array2, ArrayD, Axis, Slice, Zip};
 use num_complex::{Complex32, Complex64};
 use std::time::Instant;
 
@@ -27,7 +27,8 @@ struct Data {
     weight: f64,
     /// Iterations in f64.
     long: usize,
-    real: bool,
+    /// 1 where a coil sees a pixel; None where there are none.
+    seen: Option<Tensor>,
 }
 
 fn wide(t: &Tensor) -> Result<Wide> {
@@ -53,74 +54,76 @@ fn squared_norm(a: &Linop) -> Result<f64> {
     Ok(1.02 * largest)
 }
 
-/// Total variation: its gradient, whose first dim has the directions.
-fn directions(shape: &linops::Shape) -> Result<Linop> {
-    linop::gradient(shape.clone(), "Ny Nx", GradientOptions::default())
+/// λ Σ w|K x| over groups, which are the first dim of K x where there is one.
+struct Penalty {
+    k: Linop,
+    grouped: bool,
+    /// Over the groups; 0 of what is free.
+    weights: ArrayD<f64>,
+    /// ‖K‖², at most.
+    norm: f64,
 }
 
-/// |v| over the directions.
-fn lengths(v: &Wide) -> ArrayD<f64> {
-    v.map_axis(Axis(0), |d| d.iter().map(|v| v.norm_sqr()).sum::<f64>().sqrt())
+impl Penalty {
+    /// Total variation.
+    fn tv(shape: &Shape, weight: f64) -> Result<Penalty> {
+        let k = linop::gradient(shape.clone(), "Ny Nx", GradientOptions::default())?;
+        Ok(Penalty { k, grouped: true, weights: ArrayD::from_elem(shape.extents(), weight), norm: 8.0 })
+    }
+
+    /// Details of an orthonormal wavelet transform: the coarsest approximation, in the corner, is free.
+    fn details(shape: &Shape, weight: f64, penalty: &WaveletPenalty) -> Result<Penalty> {
+        let options = WaveletOptions::default().wavelet(penalty.wavelet.clone()).levels(Some(penalty.levels));
+        let k = linop::wavelet(shape.clone(), "Ny Nx", &options.boundary(WaveletBoundary::Periodization))?;
+        let corner: Vec<usize> = shape.extents().iter().map(|n| n >> penalty.levels).collect();
+        let weights = ArrayD::from_shape_fn(k.output()?.extents(), |at| {
+            let inside = ndarray::Dimension::slice(&at).iter().zip(&corner).all(|(i, n)| i < n);
+            if inside { 0.0 } else { weight }
+        });
+        Ok(Penalty { k, grouped: false, weights, norm: 1.0 })
+    }
+
+    fn lengths(&self, v: &Wide) -> ArrayD<f64> {
+        match self.grouped {
+            true => v.map_axis(Axis(0), |d| d.iter().map(|v| v.norm_sqr()).sum::<f64>().sqrt()),
+            false => v.mapv(|v| v.norm()),
+        }
+    }
+
+    /// The nearest dual that is no longer than the weights.
+    fn within(&self, mut p: Wide) -> Wide {
+        let lengths = self.lengths(&p);
+        let part = |l: f64, w: f64| Complex64::from(if l > w { w / l } else { 1.0 });
+        let part = Zip::from(&lengths).and(&self.weights).map_collect(|l, w| part(*l, *w));
+        p *= &if self.grouped { part.insert_axis(Axis(0)) } else { part };
+        p
+    }
 }
 
-/// Primal and dual steps (Condat, J. Optim. Theory Appl. 158:460, 2013) for total variation: the objective, and x.
-fn by_duals(data: &Data, weight: f64) -> Result<(f64, Wide)> {
-    let (a, y, k) = (&data.a, wide(&data.y)?, directions(data.a.input()?)?);
-    let (curved, bent) = (squared_norm(a)?, 8.0);
-    let value = |x: &Wide| -> Result<f64> {
-        Ok(0.5 * norm(&(apply_f64(a, x)? - &y)).powi(2) + weight * lengths(&apply_f64(&k, x)?).sum())
-    };
+/// Primal and dual steps (Condat, J. Optim. Theory Appl. 158:460, 2013) over x that are 0 where `seen` is: the objective, and x.
+fn by_duals(data: &Data, penalty: &Penalty, seen: Option<&Wide>) -> Result<(f64, Wide)> {
+    let (a, y, k) = (&data.a, wide(&data.y)?, &penalty.k);
     let b = apply_f64(&a.h(), &y)?;
-    // Duals are as large as the weight, and x as b over the norm.
-    let size = norm(&b) / curved;
-    let sigma = 3.0 * weight * (b.len() as f64).sqrt() / (size * f64::sqrt(bent));
-    let tau = 1.0 / (curved / 2.0 + sigma * bent);
+    let curved = squared_norm(a)?;
+    // Duals are as large as the weights, x as b over the norm; and as `Method::Pdhg` has it.
+    let sizes = penalty.weights.iter().map(|w| w * w).sum::<f64>().sqrt() * curved / norm(&b);
+    let sigma = 10.0 * sizes / penalty.norm.sqrt();
+    let tau = 1.0 / (curved / 2.0 + sigma * penalty.norm);
     let mut x = Wide::zeros(b.raw_dim());
-    let mut p = apply_f64(&k, &x)?;
+    let mut p = apply_f64(k, &x)?;
     for _ in 0..data.long {
         let slope = apply_f64(&a.n(), &x)? - &b + apply_f64(&k.h(), &p)?;
-        let next = &x - slope * Complex64::from(tau);
-        p = p + apply_f64(&k, &(&next * Complex64::from(2.0) - &x))? * Complex64::from(sigma);
-        let over = lengths(&p).mapv(|v| Complex64::from((v / weight).max(1.0)));
-        p /= &over.insert_axis(Axis(0));
+        let mut next = &x - slope * Complex64::from(tau);
+        if let Some(seen) = seen {
+            next *= seen;
+        }
+        let ahead = &next * Complex64::from(2.0) - &x;
+        p = penalty.within(p + apply_f64(k, &ahead)? * Complex64::from(sigma));
         x = next;
     }
-    Ok((value(&x)?, x))
-}
-
-/// FISTA (Beck and Teboulle, SIAM J. Imaging Sci. 2:183, 2009) for the details of an orthonormal wavelet transform.
-fn by_shrinking(data: &Data, weight: f64, penalty: &WaveletPenalty) -> Result<(f64, Wide)> {
-    let (a, y, shape) = (&data.a, wide(&data.y)?, data.a.input()?.clone());
-    let options = WaveletOptions::default().wavelet(penalty.wavelet.clone()).levels(Some(penalty.levels));
-    let w = linop::wavelet(shape.clone(), "Ny Nx", &options.boundary(WaveletBoundary::Periodization))?;
-    // The coarsest approximation, in the corner, is free.
-    let corner: Vec<usize> = shape.extents().iter().map(|n| n >> penalty.levels).collect();
-    let shrunk = |c: Wide, t: f64| -> (Wide, f64) {
-        let (mut c, mut sum) = (c, 0.0);
-        for (at, v) in c.indexed_iter_mut() {
-            if ndarray::Dimension::slice(&at).iter().zip(&corner).any(|(i, n)| i >= n) {
-                *v *= (1.0 - t / v.norm().max(f64::MIN_POSITIVE)).max(0.0);
-                sum += v.norm();
-            }
-        }
-        (c, sum)
-    };
-    let step = 1.0 / squared_norm(a)?;
-    let b = apply_f64(&a.h(), &y)?;
-    let (mut x, mut z, mut t) = (Wide::zeros(b.raw_dim()), Wide::zeros(b.raw_dim()), 1.0f64);
-    let mut details = 0.0;
-    for _ in 0..data.long {
-        let down = &z - (apply_f64(&a.n(), &z)? - &b) * Complex64::from(step);
-        let (c, sum) = shrunk(apply_f64(&w, &down)?, step * weight);
-        let next = apply_f64(&w.h(), &c)?;
-        let t_next = 0.5 * (1.0 + (1.0 + 4.0 * t * t).sqrt());
-        // Momentum that leads uphill is dropped.
-        let uphill = (&z - &next).iter().zip((&next - &x).iter()).map(|(a, b)| (a.conj() * b).re).sum::<f64>() > 0.0;
-        let beta = if uphill { 0.0 } else { (t - 1.0) / t_next };
-        z = &next + (&next - &x) * Complex64::from(beta);
-        (x, t, details) = (next, if uphill { 1.0 } else { t_next }, sum);
-    }
-    Ok((0.5 * norm(&(apply_f64(a, &x)? - &y)).powi(2) + weight * details, x))
+    let lengths = penalty.lengths(&apply_f64(k, &x)?);
+    let regular: f64 = lengths.iter().zip(&penalty.weights).map(|(l, w)| l * w).sum();
+    Ok((0.5 * norm(&(apply_f64(a, &x)? - &y)).powi(2) + regular, x))
 }
 
 /// A picture of magnitudes.
@@ -133,22 +136,25 @@ fn shown(x: &Wide) -> Array2<f32> {
 
 fn compare(data: &Data, picture: &mut Vec<(String, Array2<f32>)>) -> Result<f64> {
     let device = Device::auto();
+    let shape = data.a.input()?;
     let problem = || Problem::new(&data.a, &data.y.to(&device)?);
-    let (weight, extents) = (data.weight * problem()?.scale()?, data.a.input()?.extents().to_vec());
-    let penalty = WaveletPenalty::default().over(&extents);
+    let weight = data.weight * problem()?.scale()?;
+    let levels = WaveletPenalty::default().over(shape.extents());
     let mut worst = 0.0f64;
-    for name in ["tv", "l1-wavelet"].into_iter().take(if data.real { 1 } else { 2 }) {
-        let with = |p: Problem| match name {
-            "tv" => p.tv(weight, "Ny Nx"),
-            _ => p.l1_wavelet(weight, "Ny Nx", &penalty),
+    for name in ["tv", "l1-wavelet"].into_iter().take(if data.seen.is_some() { 2 } else { 1 }) {
+        // Details of pixels that no coil sees would be free.
+        let seen = data.seen.as_ref().filter(|_| name == "l1-wavelet");
+        let (with, penalty) = match seen {
+            None => (problem()?.tv(weight, "Ny Nx")?, Penalty::tv(shape, weight)?),
+            Some(seen) => {
+                let problem = problem()?.supported(&seen.to(&device)?)?;
+                (problem.l1_wavelet(weight, "Ny Nx", &levels)?, Penalty::details(shape, weight, &levels)?)
+            }
         };
         let start = Instant::now();
-        let solved = with(problem()?)?.solve(ConvexOptions::default())?;
+        let solved = with.solve(ConvexOptions::default())?;
         let (quick, start) = (start.elapsed().as_secs_f64(), Instant::now());
-        let (least, want) = match name {
-            "tv" => by_duals(data, weight)?,
-            _ => by_shrinking(data, weight, &penalty)?,
-        };
+        let (least, want) = by_duals(data, &penalty, seen.map(wide).transpose()?.as_ref())?;
         let x = wide(&solved.x)?;
         let (above, apart) = (solved.objective / least - 1.0, norm(&(&x - &want)) / norm(&want));
         println!(
@@ -179,7 +185,12 @@ fn numbers(path: &str) -> Result<ArrayD<f64>> {
 fn cartesian(kspace: ArrayD<Complex32>, maps: ArrayD<Complex32>, mask: Array2<f32>) -> Result<Data> {
     let y = kspace * &mask.mapv(Complex32::from).insert_axis(Axis(0));
     let a = Cartesian::new(maps.view(), mask.view().into_dyn())?.linop().clone();
-    Ok(Data { a, y: Tensor::from_array(y, "C Ky Kx")?, weight: 0.002, long: 3000, real: false })
+    Ok(Data { a, y: Tensor::from_array(y, "C Ky Kx")?, weight: 0.002, long: 3000, seen: Some(seen(&maps)?) })
+}
+
+fn seen(maps: &ArrayD<Complex32>) -> Result<Tensor> {
+    let power = maps.map_axis(Axis(0), |coils| coils.iter().map(|v| v.norm_sqr()).sum::<f32>());
+    Tensor::from_array(power.mapv(|p| f32::from(p > 0.0)), "Ny Nx")
 }
 
 fn read(words: &[String]) -> Result<Data> {
@@ -189,7 +200,7 @@ fn read(words: &[String]) -> Result<Data> {
         [] => {
             let scan = scan(&ScanOptions::default().ny(48).nx(40).coils(4).acceleration(3))?;
             let data = cartesian(scan.kspace.into_dyn(), scan.maps.into_dyn(), scan.mask)?;
-            Ok(Data { long: 800, ..data })
+            Ok(Data { long: 1000, ..data })
         }
         [kind, k, m, r] if kind == "scan" => {
             let (kspace, maps) = (read_npy(k)?.into_complex(), read_npy(m)?.into_complex());
@@ -207,7 +218,7 @@ fn read(words: &[String]) -> Result<Data> {
             let density = pipe_density(trajectory.view(), &maps.shape()[1..], 30, &Device::host())?;
             let model = NonCartesian::new(maps.view(), trajectory.view(), density.view(), NufftOptions::default())?;
             let y = model.data(kspace.view())?;
-            Ok(Data { a: model.linop().clone(), y, weight: 0.002, long: 1500, real: false })
+            Ok(Data { a: model.linop().clone(), y, weight: 0.002, long: 1500, seen: Some(seen(&maps)?) })
         }
         [kind, s, t, axis, r] if kind == "ct" => {
             let r = factor(r)?;
@@ -218,7 +229,7 @@ fn read(words: &[String]) -> Result<Data> {
             let n = views.shape()[2];
             let views = views.into_dimensionality().map_err(|e| Error::Shape(e.to_string()))?;
             let ct = Ct::new(views, &geometry, [1, n, n])?;
-            Ok(Data { a: ct.linop().clone(), y: ct.data()?, weight: 3e-4, long: 1500, real: true })
+            Ok(Data { a: ct.linop().clone(), y: ct.data()?, weight: 3e-4, long: 6000, seen: None })
         }
         _ => Err(Error::Value(
             "expected scan KSPACE MAPS R, radial KSPACE TRAJECTORY MAPS R, or ct SINOGRAM DEGREES AXIS R".into(),
