@@ -144,6 +144,15 @@ impl Cartesian {
         self.power.iter().fold(0.0, |a, &b| a.max(b))
     }
 
+    /// ‖AᴴA‖, at most: of one set the largest Σ|S|² of all pixels, as F and the mask lengthen nothing; of several the sum over them.
+    pub(super) fn norm(&self) -> f64 {
+        let largest = |power: ArrayViewD<f32>| f64::from(power.iter().fold(0.0f32, |a, &b| a.max(b)));
+        match self.power.ndim() == self.image.split(' ').count() {
+            true => largest(self.power.view()),
+            false => self.power.outer_iter().map(largest).sum(),
+        }
+    }
+
     /// The images without any solving: SᴴFᴴM y, divided by Σ|S|² where that is not 0.
     ///
     /// # Errors
@@ -187,7 +196,7 @@ impl Cartesian {
         options: ConvexOptions,
         device: &Device,
     ) -> Result<Regularised<IxDyn>> {
-        let asked = Asked { dims: &self.kspace, axes: &self.image, series: None, start };
+        let asked = Asked { dims: &self.kspace, axes: &self.image, series: None, norm: Some(self.norm()), start };
         regularised(&self.linop, kspace, asked, regularisation, options, device)
     }
 }

@@ -189,7 +189,8 @@ impl<'a> Denoising<'a> {
         let differs = TAKEN * noise * left_of_noise(data.image.view(), data.known.view(), told);
         let most = differs * even(data.image.shape());
         let problem = data.problem(device)?;
-        let given = Given { problem, axes: &axes, count: data.count, noise: differs, size, most: Some(most) };
+        let given =
+            Given { problem, axes: &axes, count: data.count, noise: differs, size, most: Some(most), norm: Some(1.0) };
         let weighed = self.weighed(&given)?;
         Ok(Denoised { noise_unknown, noise_found, ..data.denoised(weighed, noise)? })
     }
@@ -259,7 +260,8 @@ impl<'a> Denoising<'a> {
             }
             None => problem,
         };
-        let mut options = ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method);
+        let mut options =
+            ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method).norm(given.norm);
         if let Some(progress) = &mut self.progress {
             options = options.progress(|p| progress(p.reading()));
         }
@@ -291,6 +293,8 @@ pub(super) struct Given<'a> {
     pub size: f64,
     /// The largest weight.
     pub most: Option<f64>,
+    /// ‖AᴴA‖ at most, where it is known.
+    pub norm: Option<f64>,
 }
 
 /// What came of it.

@@ -91,6 +91,8 @@ pub(super) struct Asked<'a> {
     /// Dims of the image that differences and wavelets go along, and those of a series.
     pub axes: &'a str,
     pub series: Option<&'a str>,
+    /// ‖AᴴA‖ at most, where that is known: else it takes as many applies as many a solve.
+    pub norm: Option<f64>,
     pub start: Option<ArrayViewD<'a, Complex32>>,
 }
 
@@ -126,7 +128,8 @@ pub(super) fn regularised(
         let start = Tensor::from_array(start.to_owned(), shape.dims().to_vec())?;
         problem = problem.start(&start.to(device)?)?;
     }
-    let mut solved = problem.solve(options)?;
+    let norm = options.norm.or(asked.norm);
+    let mut solved = problem.solve(options.norm(norm))?;
     let image = solved.x.to(&Device::host())?.to_array()?;
     solved.x = Tensor::zeros("", DType::Complex32)?;
     Ok(Regularised { image, terms, free, solved })

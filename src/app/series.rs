@@ -36,6 +36,8 @@ pub struct Series {
     weighing: Vec<NonCartesian>,
     /// The largest diagonal entry of a frame's normal.
     scale: f32,
+    /// The norm of the normal, at most, where it is known.
+    norm: Option<f64>,
     /// Dims of an image.
     axes: String,
     /// The dim of frames or coefficients.
@@ -54,7 +56,9 @@ impl Series {
         let frames = Cartesian::frames(maps, masks)?;
         let scale = frames.iter().fold(0.0f32, |m, f| m.max(f.scale()));
         let linops: Vec<&Linop> = frames.iter().map(Cartesian::linop).collect();
-        Series::of(&linops, Vec::new(), scale)
+        // Frames are beside each other: the largest norm of one.
+        let norm = frames.iter().fold(0.0f64, |m, f| m.max(f.norm()));
+        Ok(Series { norm: Some(norm), ..Series::of(&linops, Vec::new(), scale)? })
     }
 
     /// Frames along trajectories (time, …, D), with weights (time, …), and maps (coil, image…).
@@ -88,7 +92,7 @@ impl Series {
         let axes = join(first.input()?.dims());
         let linop = linop::stack(frames, Some(("T", 0)), Some(("T", 0)))?;
         let data = join(linop.output()?.dims());
-        Ok(Series { linop, weighing, scale, axes, front: "T", data })
+        Ok(Series { linop, weighing, scale, norm: None, axes, front: "T", data })
     }
 
     /// With images of a temporal basis (time, k): the unknown are coefficients (k, …).
@@ -107,7 +111,7 @@ impl Series {
             [&[basis.ncols()], &input.extents()[1..]].concat(),
         )?;
         let phi = linop::subspace(input, &basis_tensor)?;
-        Ok(Series { linop: &self.linop * &phi, front: "B", ..self })
+        Ok(Series { linop: &self.linop * &phi, norm: None, front: "B", ..self })
     }
 
     /// The linop, from images (T, …), or coefficients (B, …), to the data.
@@ -146,7 +150,7 @@ impl Series {
         options: ConvexOptions,
         device: &Device,
     ) -> Result<Regularised<IxDyn>> {
-        let asked = Asked { dims: &self.data, axes: &self.axes, series: Some(self.front), start };
+        let asked = Asked { dims: &self.data, axes: &self.axes, series: Some(self.front), norm: self.norm, start };
         regularised(&self.linop, self.weighted(kspace)?.view(), asked, regularisation, options, device)
     }
 

@@ -1,7 +1,7 @@
 //! Deconvolution with the regularisers of all applications.
 
 use super::blur::dims;
-use super::{Blur, Deconvolved};
+use super::{Blur, Deconvolved, Outside};
 use crate::app::denoising::{Denoising, Given, Weighed};
 use crate::app::regularise::Stated;
 use crate::convex::{Problem, Solved};
@@ -25,6 +25,12 @@ pub struct RegularisedDeconvolution {
 }
 
 impl Blur {
+    /// ‖AᴴA‖, at most: that of a convolution is the square of Σ|taps|; mirrored samples count more than once.
+    fn norm(&self) -> Option<f64> {
+        let sum: f64 = self.psf.values().iter().map(|v| f64::from(v.abs())).sum();
+        (!matches!(self.outside, Outside::Mirror) && sum > 0.0).then_some(sum * sum)
+    }
+
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) over the canvas. Weights that are not given are those by which the misfit is that of the
     /// noise, which the task has to give.
     ///
@@ -59,7 +65,7 @@ impl Blur {
         let size = y.to_real_array()?.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())));
         let axes = dims(self.extents.len());
         let problem = Problem::new(&self.linop, &y.to(device)?)?;
-        let given = Given { problem, axes: &axes, count: self.counted(), noise, size, most: None };
+        let given = Given { problem, axes: &axes, count: self.counted(), noise, size, most: None, norm: self.norm() };
         let Weighed { solved, terms, deviation, solves, .. } = task.weighed(&given)?;
         let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
         result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;

@@ -50,6 +50,7 @@ impl NoiseToSignal {
     pub fn of(image: ArrayViewD<f32>, psf: &Psf, scene: Scene) -> Result<NoiseToSignal> {
         let power = windowed_power(image.view())?;
         let (transfer, largest) = transfer(psf, power.shape())?;
+        let gradient = gradient(power.shape());
         let mut pairs = Vec::with_capacity(power.len());
         for ((at, &i), h) in power.indexed_iter().zip(&transfer) {
             let steps = at.slice().iter().zip(power.shape());
@@ -59,7 +60,7 @@ impl NoiseToSignal {
                 continue;
             }
             let gradient = match scene {
-                Scene::Natural => gradient(at.slice(), power.shape()),
+                Scene::Natural => gradient.at(at.slice()).sum(),
                 Scene::White => 1.0,
             };
             pairs.push((i, h / largest / gradient));
@@ -77,10 +78,11 @@ impl NoiseToSignal {
     pub fn damping(ratio: f64, psf: &Psf, extents: &[usize]) -> Result<f64> {
         let (transfer, largest) = transfer(psf, extents)?;
         let ratio = ratio / largest;
+        let gradient = gradient(extents);
         let pairs: Vec<(f64, f64)> = transfer
             .indexed_iter()
             .filter(|(at, _)| at.slice().iter().any(|k| *k > 0))
-            .map(|(at, h)| (h / largest, gradient(at.slice(), extents)))
+            .map(|(at, h)| (h / largest, gradient.at(at.slice()).sum()))
             .collect();
         let wrong = |weight: f64| -> f64 {
             let at = |(h, gradient): &(f64, f64)| (weight * weight / gradient + h * ratio) / (h + weight).powi(2);
@@ -103,9 +105,23 @@ fn transfer(psf: &Psf, extents: &[usize]) -> Result<(ArrayD<f64>, f64)> {
     Ok((power, if largest > 0.0 { largest } else { 1.0 }))
 }
 
-/// |D|² of the gradient at a frequency.
-fn gradient(at: &[usize], extents: &[usize]) -> f64 {
-    at.iter().zip(extents).map(|(&k, &n)| 4.0 * (PI * k as f64 / n as f64).sin().powi(2)).sum()
+/// A function of place and extent, for each place of each axis.
+struct Axes(Vec<Vec<f64>>);
+
+impl Axes {
+    fn new(extents: &[usize], of: impl Fn(usize, usize) -> f64) -> Axes {
+        Axes(extents.iter().map(|&n| (0..n).map(|k| of(k, n)).collect()).collect())
+    }
+
+    /// Its values at a place.
+    fn at<'a>(&'a self, place: &'a [usize]) -> impl Iterator<Item = f64> + 'a {
+        place.iter().zip(&self.0).map(|(&k, axis)| axis[k])
+    }
+}
+
+/// What |D|² of the gradient at a frequency is the sum of.
+fn gradient(extents: &[usize]) -> Axes {
+    Axes::new(extents, |k, n| 4.0 * (PI * k as f64 / n as f64).sin().powi(2))
 }
 
 fn ratios() -> impl Iterator<Item = f64> {
@@ -170,10 +186,14 @@ fn binned(pairs: &[(f64, f64)]) -> Vec<Bin> {
 fn unevenness(image: ArrayViewD<f32>) -> f64 {
     let Ok(details) = finest_details(image.mapv(f64::from).view()) else { return 1.0 };
     let (mut plain, mut count, mut windowed, mut weights) = (0.0, 0usize, 0.0, 0.0);
+    let places = details.strides.iter().zip(image.shape()).zip(details.values.shape());
+    let window = places.map(|((&s, &n), &count)| {
+        let center = |k: usize| if s > 1 { k * s + details.taps / 2 } else { k };
+        (0..count).map(|k| hann(center(k), n).powi(2)).collect()
+    });
+    let window = Axes(window.collect());
     for (at, d) in details.values.indexed_iter().filter(|(_, d)| d.is_finite()) {
-        let center = |(&k, s): (&usize, &usize)| if *s > 1 { k * s + details.taps / 2 } else { k };
-        let places = at.slice().iter().zip(&details.strides).map(center);
-        let w: f64 = places.zip(image.shape()).map(|(p, &n)| hann(p, n).powi(2)).product();
+        let w: f64 = window.at(at.slice()).product();
         plain += d * d;
         count += 1;
         windowed += w * d * d;
@@ -197,12 +217,13 @@ fn windowed_power(image: ArrayViewD<f32>) -> Result<ArrayD<f64>> {
     }
     let mean = sum / count.max(1) as f64;
     let mut weight = 0.0;
+    let window = Axes::new(image.shape(), hann);
     let mut windowed = ArrayD::<f32>::zeros(image.raw_dim());
     // In units of the largest value, so that squares stay in the range of 32 bits.
     let unit = image.iter().filter(|v| v.is_finite()).fold(0.0f64, |a, v| a.max((f64::from(*v) - mean).abs()));
     let unit = if unit > 0.0 { unit } else { 1.0 };
     for ((at, to), v) in windowed.indexed_iter_mut().zip(&image) {
-        let w: f64 = at.slice().iter().zip(image.shape()).map(|(&k, &n)| hann(k, n)).product();
+        let w: f64 = window.at(at.slice()).product();
         weight += w * w;
         *to = if v.is_finite() { ((f64::from(*v) - mean) / unit * w) as f32 } else { 0.0 };
     }

@@ -30,9 +30,10 @@ pub(super) struct Job<'a> {
     pub solving: &'a Solving,
 }
 
-/// What was taken of the noise, and with regularisers how it was solved.
+/// What was taken of the noise, where it was asked for, and with regularisers how it was solved.
+#[derive(Default)]
 pub(super) struct How {
-    noise: f64,
+    noise: Option<f64>,
     lambda: Option<f32>,
     clipped: usize,
     terms: Vec<Stated>,
@@ -42,7 +43,7 @@ pub(super) struct How {
 
 impl How {
     fn of(noise: f64) -> How {
-        How { noise, lambda: None, clipped: 0, terms: Vec::new(), solved: None, solves: 1 }
+        How { noise: Some(noise), solves: 1, ..How::default() }
     }
 }
 
@@ -51,6 +52,12 @@ impl Job<'_> {
         let args = self.args;
         let known = part.iter().any(|v| !v.is_finite()).then(|| part.mapv(|v| f32::from(v.is_finite())));
         let blur = Blur::new(self.psf, part.shape(), known.as_ref().map(|k| k.view()), args.outside())?;
+        let most = |default: usize| args.iterations.map_or(default, NonZeroUsize::get);
+        if self.method == Method::Rl && args.iterations.is_some() {
+            // Whatever the noise is, so many are done.
+            let options = RichardsonLucyOptions::default().iterations(most(0)).tol(args.tol.unwrap_or(0.0));
+            return self.richardson_lucy(&blur, part, options, args.noise.map(f64::from));
+        }
         let found = NoiseToSignal::of(part.view(), self.psf, Scene::Natural)?;
         let noise = args.noise.map_or(found.noise, f64::from);
         // Of the same signal with another noise.
@@ -58,27 +65,16 @@ impl Job<'_> {
             Some(_) if found.noise > 0.0 => found.ratio * (noise / found.noise).powi(2),
             _ => found.ratio,
         };
-        let most = |default: usize| args.iterations.map_or(default, NonZeroUsize::get);
         if self.method == Method::Rl {
-            let iterations = most(100);
-            let tol = args.tol.unwrap_or(if args.iterations.is_some() { 0.0 } else { 1e-3 });
-            let bar = progress::iterations(iterations);
-            let stops = args.iterations.is_none() && args.noise.is_none();
-            let counts = are_counts(part.view()).unwrap_or(false);
+            let counts = args.noise.is_none() && are_counts(part.view()).unwrap_or(false);
             let options = RichardsonLucyOptions::default()
-                .iterations(iterations)
-                .tol(tol)
-                .noise(args.iterations.is_none().then_some(noise))
-                .gain((stops && counts).then_some(1.0))
+                .tol(args.tol.unwrap_or(1e-3))
+                .noise(Some(noise))
+                .gain(counts.then_some(1.0))
                 // Half-way between all of the noise, and what the best linear estimate leaves.
-                .left(0.5 * (1.0 + found.left))
-                .progress(|r| progress::reading(&bar, r))
-                .cancel(self.solving.stop());
-            let result = blur.richardson_lucy(part.view(), options, self.device)?;
-            bar.finish_and_clear();
-            let clipped = part.iter().filter(|v| **v < 0.0).count();
-            let noise = if stops && counts { mean_of(part.view()).sqrt() } else { noise };
-            return Ok((result, How { clipped, ..How::of(noise) }));
+                .left(0.5 * (1.0 + found.left));
+            let noise = if counts { mean_of(part.view()).sqrt() } else { noise };
+            return self.richardson_lucy(&blur, part, options, Some(noise));
         }
         if self.method == Method::Regularised {
             let iterations = most(1000);
@@ -123,6 +119,21 @@ impl Job<'_> {
         Ok((result, How { lambda: Some(lambda), ..How::of(noise) }))
     }
 
+    fn richardson_lucy(
+        &self,
+        blur: &Blur,
+        part: ArrayViewD<f32>,
+        options: RichardsonLucyOptions,
+        noise: Option<f64>,
+    ) -> Result<(Deconvolved, How)> {
+        let bar = progress::iterations(options.iterations);
+        let options = options.progress(|r| progress::reading(&bar, r)).cancel(self.solving.stop());
+        let result = blur.richardson_lucy(part.view(), options, self.device)?;
+        bar.finish_and_clear();
+        let clipped = part.iter().filter(|v| **v < 0.0).count();
+        Ok((result, How { clipped, noise, solves: 1, ..How::default() }))
+    }
+
     pub fn outcome(&self, result: &Deconvolved, how: &How) -> String {
         let why = match result.stop {
             _ if result.at_noise => "the misfit is that of the noise".into(),
@@ -139,12 +150,12 @@ impl Job<'_> {
             0 => String::new(),
             n => format!(", {} below 0 taken for 0", count_of(n, "sample")),
         };
+        let noise = how.noise.map(|noise| format!(", noise {} ({from})", short(noise))).unwrap_or_default();
         format!(
-            "{} ({why}){solves}; misfit {:.2} %, {} rms, noise {} ({from}){lambda}{clipped}{terms}{objective}",
+            "{} ({why}){solves}; misfit {:.2} %, {} rms{noise}{lambda}{clipped}{terms}{objective}",
             count_of(result.iterations, "iteration"),
             100.0 * result.misfit,
-            short(result.deviation),
-            short(how.noise)
+            short(result.deviation)
         )
     }
 
