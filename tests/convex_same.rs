@@ -43,6 +43,16 @@ fn cases() -> Vec<Case> {
         ("tv and l1", a.clone(), y.clone(), |p| p.tv(0.3, "Y X").unwrap().l1(0.1).unwrap(), split.clone()),
         ("tgv and l1", a, y, |p| p.tgv(0.3, "Y X").unwrap().l1(0.1).unwrap(), split.clone()),
         (
+            "many duals",
+            one.clone(),
+            picture.clone(),
+            |p| {
+                let waves = WaveletPenalty::default().levels(3).shifts(8);
+                p.l1_wavelet(0.2, "Y X", &waves).unwrap().tv(0.1, "Y X").unwrap()
+            },
+            vec![Method::Pdhg, Method::Fgp],
+        ),
+        (
             "tv of a picture",
             one,
             picture,

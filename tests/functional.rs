@@ -31,6 +31,8 @@ fn all() -> Vec<(&'static str, Functional)> {
         ("ball", ball(2.0).unwrap()),
         ("boxed", boxed(-0.25, 0.5).unwrap()),
         ("non-negative", non_negative()),
+        ("boxed from above 0 on", boxed(0.3, f64::INFINITY).unwrap()),
+        ("boxed up to below 0", boxed(f64::NEG_INFINITY, -0.2).unwrap()),
         ("nuclear", nuclear(0.8, "T").unwrap()),
         ("tall nuclear", nuclear(0.8, "T Y").unwrap()),
         ("locally low rank", locally_low_rank(0.5, "T", &[2, 3], Some(&[1, 2])).unwrap()),
@@ -230,7 +232,7 @@ fn total_generalised_variation_has_a_prox() {
         let energy = |u: &[Complex32]| f.value(&like(&v, u.to_vec())).unwrap() + 0.5 * distance(u, &v_list);
         let least = energy(&p);
         assert!(least < 0.9 * energy(&v_list));
-        for size in [0.3f32, 0.1] {
+        for size in [0.3f32] {
             let near: Vec<Complex32> =
                 p.iter().map(|p| p + Complex32::new(random.uniform(), random.uniform()) * size).collect();
             let near = list(&like(&v, near));
@@ -264,8 +266,8 @@ fn values_of_conjugates_are_the_most_that_there_is() {
             }
         }
     }
-    // All but shifts, scales, stacks and what is a norm of none.
-    assert!(known >= 14 * values().len(), "{known}");
+    // All but what is shifted, stacked with a constraint, or a total variation.
+    assert!(known >= 20 * values().len(), "{known}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::solve::SolveOptions;
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use num_complex::Complex32;
+use std::sync::Arc;
 
 /// Dims of the image, the last ones of them.
 const AXES: [&str; 3] = ["Nz", "Ny", "Nx"];
@@ -43,7 +44,7 @@ pub struct Cartesian {
     /// Without the mask.
     unmasked: Linop,
     /// Σ|S|² over the coils, (image…) or (set, image…).
-    power: ArrayD<f32>,
+    power: Arc<ArrayD<f32>>,
     /// Dims of k-space, "C Kz Ky Kx".
     kspace: String,
     /// Dims of an image, "Nz Ny Nx".
@@ -130,7 +131,7 @@ impl Cartesian {
             let f = linop::fft(s.output()?, image.as_str(), centred())?.out(kspace.as_str())?;
             linop::chain(vec![s, f])?
         };
-        Cartesian { linop: unmasked.clone(), unmasked, power, kspace, image }.with_mask(mask)
+        Cartesian { linop: unmasked.clone(), unmasked, power: Arc::new(power), kspace, image }.with_mask(mask)
     }
 
     /// The linop, from ((S), (Nz), Ny, Nx) to (C, (Kz), Ky, Kx).
@@ -159,7 +160,7 @@ impl Cartesian {
     /// The k-space (coil, …) has other extents than the model, or the device fails.
     pub fn zero_filled(&self, kspace: ArrayViewD<Complex32>, device: &Device) -> Result<ArrayD<Complex32>> {
         let mut image = adjoint(&self.linop, kspace, &self.kspace, device)?;
-        image.zip_mut_with(&self.power, |v, &p| {
+        image.zip_mut_with(&*self.power, |v, &p| {
             if p > 0.0 {
                 *v /= p;
             }
@@ -167,7 +168,7 @@ impl Cartesian {
         Ok(image)
     }
 
-    /// Minimises the objective by conjugate gradients on a device, from x = 0.
+    /// Minimises the objective by conjugate gradients on a device, from the options' start or x = 0.
     ///
     /// # Errors
     /// The k-space (coil, …) has other extents than the model, or is not finite; λ or tol is negative or not finite; no

@@ -174,6 +174,11 @@ pub fn bart_dim(axis: &str) -> Option<usize> {
     BART_COUNTERS.iter().find(|(name, _)| *name == axis).map(|(_, dim)| *dim)
 }
 
+/// Whether a BART array has several images.
+pub fn is_several(cfl: &Cfl) -> bool {
+    BART_COUNTERS.iter().any(|(_, dim)| cfl.dims.get(*dim).is_some_and(|n| *n > 1))
+}
+
 /// The images (coil, z, y, x) of a BART array: echoes (dim 5), time (10, 11), slices (13), averages (14) and batches (15) are several.
 pub fn bart_split(path: &Path, cfl: Cfl, choice: &ScanChoice) -> Result<Split> {
     let extent = |dim: usize| cfl.dims.get(dim).copied().unwrap_or(1);

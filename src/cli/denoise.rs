@@ -4,7 +4,7 @@ use super::common::Common;
 use super::interrupt::Solving;
 use super::numbers::{from_one, from_zero};
 use super::pictures::{Image, PictureArgs};
-use super::printer::{Printer, complain, count_of, not_at_rest, short};
+use super::printer::{Printer, complain, count_of, decimal, not_at_rest, short};
 use super::recon::stop_name;
 use super::regularise::{Regularise, add_facts, describe, ending};
 use super::warnings::Warnings;
@@ -219,7 +219,7 @@ impl Task<'_> {
     }
 
     fn tol(&self) -> f64 {
-        self.solving.tol.map_or(1e-4, f64::from)
+        self.solving.tol.map_or(1e-4, decimal)
     }
 
     fn outcome(&self, result: &Denoised) -> String {

@@ -15,12 +15,19 @@ pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Resul
     fitted(path, exact(read(path)?), kspace.grid(), notes)
 }
 
-/// Reads the masks (time, …) of so many frames on this grid: one for each, (time, …), or one for all; each as of [`read_mask`].
+/// Reads the masks (time, …) of so many frames on this grid: one for all, as of [`read_mask`], or where it is none of these one for
+/// each, (time, …).
 pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
     let array = exact(read(path)?);
-    let whole = array.shape() == grid || array.ndim() < 2;
-    if whole || array.shape()[0] != frames || array.ndim() > 1 + grid.len() {
-        let one = fitted(path, array, grid, notes)?;
+    let mut said = Vec::new();
+    let one = fitted(path, array.clone(), grid, &mut said);
+    let each = array.ndim() > 1 && array.shape()[0] == frames;
+    if one.is_ok() || !each {
+        let one = one?;
+        notes.append(&mut said);
+        if each {
+            notes.push("the mask is that of every frame".into());
+        }
         let views = vec![one.view(); frames];
         return ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()));
     }

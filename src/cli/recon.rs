@@ -95,7 +95,8 @@ pub struct Args {
     #[arg(long, value_name = "TOL", value_parser = from_zero, allow_hyphen_values = true)]
     tol: Option<f32>,
 
-    /// Start from this image instead of from 0: .npy, .npz or .cfl of the image's extents
+    /// Start from this image instead of from 0: .npy, .npz or .cfl, of the extents that are solved for (those of the image before it
+    /// is cut or zero-filled), in the units of the result
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
 
@@ -303,7 +304,7 @@ impl Args {
     pub fn check(&self) -> Result<(), String> {
         self.shown.check(&self.output)?;
         let has_trajectory = self.noncartesian.traj.is_some();
-        if has_trajectory && self.mask.is_some() && !self.time {
+        if has_trajectory && self.mask.is_some() {
             return Err(MASKED.into());
         }
         if let Some(name) = self.of_one_image().filter(|_| self.time) {

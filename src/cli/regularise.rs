@@ -146,8 +146,10 @@ pub fn ending(solved: &Solved) -> String {
         0 => String::new(),
         times => format!("; the step was halved {}, as the objective grew", count_of(times, "time")),
     };
+    // That of PDHG leaves out the slope, and bounds nothing.
+    let bounded = solved.method != Method::Pdhg;
     let why = match (solved.stop, solved.history.last()) {
-        (Stop::Converged, Some(Reading { gap: Some(gap), .. })) => {
+        (Stop::Converged, Some(Reading { gap: Some(gap), .. })) if bounded => {
             format!("the objective is within {} of its limit, by the gap to its dual", percent(gap.max(0.0)))
         }
         (Stop::Converged, Some(last)) => {
@@ -155,7 +157,7 @@ pub fn ending(solved: &Solved) -> String {
         }
         (Stop::Converged, None) => "the objective is at rest".into(),
         (Stop::Cancelled, _) => "interrupted".into(),
-        (Stop::Iterations, Some(Reading { gap: Some(gap), .. })) if gap.is_finite() => {
+        (Stop::Iterations, Some(Reading { gap: Some(gap), .. })) if bounded && gap.is_finite() => {
             format!("all iterations done, the objective within {} of its limit", percent(gap.max(0.0)))
         }
         (stop, _) => stop.to_string(),

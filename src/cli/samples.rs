@@ -71,9 +71,13 @@ pub fn samples_of(
 
 /// A trajectory (…, D) in the order of the image's axes, and what it was in the file.
 pub fn read_trajectory(file: &Trajectory, notes: &mut Vec<String>) -> Result<(ArrayD<f64>, String)> {
+    oriented(file, exact(read(file.path)?), notes)
+}
+
+/// The same of values that were read.
+pub fn oriented(file: &Trajectory, mut values: ArrayD<f64>, notes: &mut Vec<String>) -> Result<(ArrayD<f64>, String)> {
     let Trajectory { path, order } = *file;
     let bart = is_bart(path);
-    let mut values = exact(read(path)?);
     if let (false, Some((2 | 3, rest)), Some(last)) =
         (bart, values.shape().split_first().map(|(d, r)| (*d, r)), values.shape().last())
         && !rest.is_empty()

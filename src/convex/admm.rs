@@ -402,7 +402,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
                 part(gap)
             }
         };
-        let reading = looked.reading((k, iterations), seen.change, Some(gap));
+        let reading = looked.reading((k, iterations), seen.change, doubt.is_some().then_some(gap));
         teller.tell(reading, &mut || space.get(admm.candidate));
         if cancelled {
             return solved(space, best, k, Stop::Cancelled);

@@ -7,8 +7,9 @@
 //! with AᴴA + μ = c and g the one term of x itself. The gap between F(x(p)) and the dual objective bounds how far F is from its
 //! limit, so it alone ends the solve.
 
+use super::gathered::Gathered;
 use super::options::Teller;
-use super::stage::{Draft, Gap, Gathered, Looked, Objective, Smooth, Stated, penalty_norm};
+use super::stage::{Draft, Gap, Looked, Objective, Smooth, Stated, penalty_norm};
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
 use crate::functional::number;

@@ -21,6 +21,7 @@ mod even;
 mod fgp;
 mod field;
 mod fista;
+mod gathered;
 mod irls;
 mod options;
 mod pdhg;
@@ -38,7 +39,7 @@ pub use variation::{tgv, tv};
 
 use crate::dim::{Dim, Shape};
 use crate::error::{Result, value_err};
-use crate::functional::Functional;
+use crate::functional::{Functional, Kind};
 use crate::linop::{self, Linop};
 use crate::solve::Stop;
 use crate::tensor::{DType, HostArray, Tensor};
@@ -173,9 +174,11 @@ impl Problem {
             (None, k) => (k.cloned(), None),
         };
         let isometry = isometry.filter(|_| of.isometric).cloned();
+        // A part of the unknown is no longer than the whole.
+        let norm = of.norm.or((whole && self.bent.is_some()).then_some(1.0));
         let orthonormal = of.onto && self.image.is_none();
         let pixels = self.bent.is_some() && (of.isometric || whole);
-        self.terms.push(Term { functional, linop, orthonormal, isometry, norm: of.norm, even: None, pixels });
+        self.terms.push(Term { functional, linop, orthonormal, isometry, norm, even: None, pixels });
         self
     }
 
@@ -291,7 +294,8 @@ impl Problem {
                 None => Ok(x),
             }
         };
-        let mut teller = Teller::new(options, (2.0 * f64::from(-exponent)).exp2(), &unscale);
+        let norm = options.norm.and_then(|norm| problem.norm_of_squares(norm));
+        let mut teller = Teller::new(options.norm(norm), (2.0 * f64::from(-exponent)).exp2(), &unscale);
         let method = problem.method(teller.options().method)?;
         let even = match method {
             Method::Admm | Method::Pdhg if teller.options().tol > 0.0 => even::solve(&problem, method)?,
@@ -316,6 +320,14 @@ impl Problem {
             data_term: factor * solved.data_term,
             history: teller.history,
             ..solved
+        })
+    }
+
+    /// ‖AᴴA‖ and what squares of linops add to it in the solver's normal, at most; None where one of them is not known.
+    fn norm_of_squares(&self, norm: f64) -> Option<f64> {
+        self.terms.iter().try_fold(norm, |sum, term| match (&term.functional.0, &term.linop) {
+            (Kind::Squared { weight }, Some(_)) if *weight > 0.0 => Some(sum + weight * term.norm?),
+            _ => Some(sum),
         })
     }
 
@@ -443,6 +455,8 @@ fn samples(dtype: DType) -> Result<Vec<crate::vectors::Layout>> {
         problem()?.tv(1.0, "Nx")?.non_negative(),
         problem()?.tgv(1.0, "Ny Nx")?,
         problem()?.llr(1.0, "Ny", &[2])?,
+        // More duals than a pass has room for.
+        problem()?.l1_wavelet(1.0, "Ny Nx", &WaveletPenalty::default().levels(2).shifts(4))?.tv(1.0, "Ny Nx")?,
     ];
     let mut all = Vec::new();
     for problem in problems {

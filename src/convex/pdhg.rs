@@ -9,8 +9,9 @@
 //! norm falls by as much, and into μ. The rᵢ are as the sizes that the duals may have: steps for each block of duals, preconditioning
 //! after Pock and Chambolle (ICCV 2011, 1762) with blocks in the place of single numbers.
 
+use super::gathered::Gathered;
 use super::options::Teller;
-use super::stage::{Draft, Gap, Gathered, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
+use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};

@@ -17,6 +17,8 @@ const MOST: usize = 2000;
 const EXACT: f64 = 1e-6;
 /// The same of the value of total generalised variation.
 const NEAR: f64 = 1e-4;
+/// A value below this part of total variation is none.
+const NOTHING: f64 = 1e-5;
 /// Iterations of a value between two looks.
 const LOOK_EVERY: usize = 20;
 
@@ -108,7 +110,7 @@ impl Proximal for Total {
             false => problem.tv(self.weight * step, &self.axes)?,
             true => problem.tgv(self.weight * step, &self.axes)?,
         };
-        Ok(problem.solve(ConvexOptions::default().iterations(MOST).tol(EXACT))?.x)
+        Ok(problem.solve(ConvexOptions::default().iterations(MOST).tol(EXACT).norm(Some(1.0)))?.x)
     }
 
     fn rescaled(&self, s: f64) -> Option<Functional> {
@@ -129,7 +131,8 @@ fn bent(g: &Tensor, strain: &Linop) -> Result<f64> {
     let mut ahead = w.clone();
     let mut p = Tensor::zeros(g.shape(), g.dtype())?.to(&g.device())?;
     let mut q = strain.apply(&p)?;
-    // Fields that are 0, and that follow the gradient.
+    // Fields that are 0, and that follow the gradient. What is as good as even is.
+    let nothing = NOTHING * near.value(g)?;
     let mut least = near.value(g)?.min(curved.value(&strain.apply(g)?)?);
     for k in 1..=MOST {
         p = within.prox(&combined(&[(1.0, &p), (-step, g), (step, &ahead)])?, 1.0)?;
@@ -142,11 +145,11 @@ fn bent(g: &Tensor, strain: &Linop) -> Result<f64> {
             continue;
         }
         let value = near.value(&combined(&[(1.0, g), (-1.0, &w)])?)? + curved.value(&strain.apply(&w)?)?;
-        least = least.min(value);
+        least = if value.is_finite() { least.min(value) } else { value };
         // The dual, as long as it may be.
         let longest = longest(&back)?;
         let below = back.dot(g)?.re.abs() / longest.max(1.0);
-        if least - below <= NEAR * least.max(f64::MIN_POSITIVE) {
+        if !value.is_finite() || least - below <= (NEAR * least).max(nothing) {
             break;
         }
     }

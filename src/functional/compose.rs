@@ -1,6 +1,7 @@
 //! Functionals made of functionals: conjugates, shifts, scales, orthonormal transforms, stacks; and norms of everything.
 
-use super::{Functional, Kind, Proximal, combined, eager, expect_weight, number, squared_norm};
+use super::{Functional, Kind, Proximal, combined, eager, expect_weight, squared_norm};
+use crate::arithmetic::Expression;
 use crate::error::{Result, shape_err, value_err};
 use crate::linop::{self, Linop};
 use crate::tensor::Tensor;
@@ -103,8 +104,11 @@ fn support(v: &Tensor, low: f64, high: f64) -> Result<f64> {
     if (high.is_infinite() && up > 0.0) || (low.is_infinite() && down < 0.0) {
         return Ok(f64::INFINITY);
     }
-    let [low, high] = [low, high].map(|b| if b.is_finite() { number(b) } else { 0.0 });
-    Ok((&v * low).maximum(&v * high).sum()?.re)
+    // Each half by its own bound; a half of nothing may be without one.
+    let half = |bound: f64, sum: f64| if sum == 0.0 { 0.0 } else { bound * sum };
+    let above = Expression::from(&v).maximum(0.0f32).sum()?.re;
+    let below = Expression::from(&v).minimum(0.0f32).sum()?.re;
+    Ok(half(high, above) + half(low, below))
 }
 
 /// f(v − b).
@@ -146,6 +150,10 @@ impl Proximal for Scaled {
     fn prox(&self, v: &Tensor, step: f64) -> Result<Tensor> {
         let inner = self.inner.prox(&combined(&[(self.factor, v)])?, step * self.factor * self.factor)?;
         combined(&[(1.0 / self.factor, &inner)])
+    }
+
+    fn is_norm(&self) -> bool {
+        self.inner.is_norm()
     }
 }
 
@@ -252,6 +260,10 @@ impl Proximal for Stacked {
         let parts = self.parts.iter().map(|(n, f)| (*n, f.rescaled(s))).collect();
         Some(Functional::own(Stacked { parts }))
     }
+
+    fn is_norm(&self) -> bool {
+        self.parts.iter().all(|(_, f)| f.is_norm())
+    }
 }
 
 /// Σ fᵢ(vᵢ), where vᵢ are so many entries each along the first dim of v, in order.
@@ -269,7 +281,8 @@ pub fn stacked(parts: impl IntoIterator<Item = (usize, Functional)>) -> Function
 
 impl Functional {
     /// The convex conjugate f*, whose prox follows from that of f by Moreau's identity. The conjugate of an l1 norm is the constraint
-    /// that no magnitude exceeds its weight; the value is known of the conjugates of norms, balls, boxes and squares.
+    /// that no magnitude exceeds its weight; the value is known of the conjugates of norms, balls, boxes and squares, and not
+    /// of total variations, whose prox is not exact enough to tell.
     pub fn conjugate(&self) -> Functional {
         match &self.0 {
             Kind::L1 { weight, dims, weights: None } => Functional(Kind::Bound { radius: *weight, dims: dims.clone() }),
@@ -345,6 +358,10 @@ impl Proximal for Times {
 
     fn prox(&self, v: &Tensor, step: f64) -> Result<Tensor> {
         self.inner.prox(v, step * self.factor)
+    }
+
+    fn is_norm(&self) -> bool {
+        self.inner.is_norm()
     }
 
     fn rescaled(&self, s: f64) -> Option<Functional> {

@@ -133,7 +133,7 @@ impl<'a> SolveOptions<'a> {
     /// # Errors
     /// There is a start and damping, which this solver does not do together.
     pub(super) fn check_damping(&self, solver: &str, instead: &str) -> Result<()> {
-        match self.start.is_some() && self.lambda > 0.0 {
+        match (self.start.is_some() || !self.starts.is_empty()) && self.lambda > 0.0 {
             true => value_err!("{solver}: takes no start with lambda = {}; use {instead}", self.lambda),
             false => Ok(()),
         }

@@ -167,3 +167,31 @@ fn values_of_a_series_that_are_not_finite_were_not_acquired() {
     folder.good(&format!("{args} --mask masks.npy"));
     assert_eq!(folder.read("x.npy"), folder.read("y.npy"));
 }
+
+/// A solution is where a solve from it ends at once: of an image, of one for each set of maps, and of a series.
+#[test]
+fn solutions_are_starts() {
+    let folder = Folder::new();
+    let scan = scan(&ScanOptions::default().ny(40).nx(36).coils(4).acceleration(2)).unwrap();
+    let k = scan.kspace.clone().into_dyn();
+    folder.complex("k.npy", &k);
+    folder.complex("maps.npy", &scan.maps);
+    folder.complex("series.npy", &stack(Axis(0), &[k.view(), k.mapv(|v| v * 0.5).view()]).unwrap());
+    // A second set with a fifth of the first, turned.
+    let second = scan.maps.mapv(|v| v * Complex32::new(0.0, 0.2)).slice_move(ndarray::s![..;-1, .., ..]);
+    folder.complex("sets.npy", &stack(Axis(1), &[scan.maps.view(), second.view()]).unwrap());
+    folder.real("basis.npy", &Array2::from_elem((2, 1), 1.0f32));
+    for args in [
+        "k.npy --maps maps.npy",
+        "k.npy --maps sets.npy --all-sets",
+        "series.npy --maps maps.npy --time",
+        "series.npy --maps maps.npy --time --subspace basis.npy",
+    ] {
+        let first = folder.json(&format!("recon {args} -o x.npy {REST}"));
+        let again = folder.json(&format!("recon {args} --init x.npy -o y.npy {REST}"));
+        let [first, again] = [first, again].map(|facts| facts["iterations"].as_u64().unwrap());
+        assert!(first > 8 && again <= 2, "{args}: {first} and {again}");
+        assert!(distance(&folder.read("y.npy"), &folder.read("x.npy")) < 1e-4, "{args}");
+    }
+    folder.misused("recon k.npy --rss --init x.npy -o y.npy", "cannot be used with");
+}

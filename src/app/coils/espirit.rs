@@ -17,7 +17,7 @@ use crate::Result;
 use crate::allocate::expect_room;
 use crate::error::value_err;
 use crate::setters::setters;
-use ndarray::{Array, Array5, ArrayView2, ArrayViewD, Axis, RemoveAxis};
+use ndarray::{Array, Array2, Array3, Array5, ArrayView2, ArrayViewD, Axis, RemoveAxis};
 use num_complex::{Complex32, Complex64};
 use std::f64::consts::TAU;
 
@@ -116,7 +116,7 @@ pub fn espirit(kspace: ArrayViewD<Complex32>, options: &EspiritOptions) -> Resul
         let plane = transform(&lags, z, nz);
         maps.fill_plane(z, |y| {
             let row = transform(&plane, y, ny);
-            (0..nx).map(move |x| (transform(&row, x, nx), 1.0))
+            (0..nx).map(move |x| (hermitian(&row, x, nx), 1.0))
         });
     }
     if maps.is_empty() {
@@ -160,6 +160,17 @@ fn average_over_patch(projector: ArrayView2<Complex64>, kernel: [usize; 3]) -> A
         out[[lag[0], lag[1], lag[2], row / patch, column / patch]] += value * scale;
     }
     out
+}
+
+/// The same of matrices of which that at −lag is the adjoint of that at lag: half of the lags, and the adjoint of their sum.
+fn hermitian(lags: &Array3<Complex64>, n: usize, extent: usize) -> Array2<Complex64> {
+    let position = (n as f64 - (extent / 2) as f64) / extent as f64;
+    let zero = lags.len_of(Axis(0)) / 2;
+    let mut half = lags.index_axis(Axis(0), zero).mapv(|v| v * 0.5);
+    for (lag, matrix) in lags.axis_iter(Axis(0)).skip(zero + 1).enumerate() {
+        half.scaled_add(Complex64::cis(TAU * (lag + 1) as f64 * position), &matrix);
+    }
+    Array2::from_shape_fn(half.dim(), |(i, j)| half[[i, j]] + half[[j, i]].conj())
 }
 
 /// Sums the first axis, the lags −(L−1)/2…(L−1)/2, with exp(2πi lag·(n − c)/N).

@@ -41,7 +41,9 @@ impl Sizes {
     }
 
     pub(super) fn side(&self) -> Side {
-        if self.patches <= 2 * self.rows { Side::Patches } else { Side::Rows }
+        // The one takes an inverse and 18 products of its size, the other an inverse and 12.
+        let cube = |n: u64| (n as f64).powi(3);
+        if 19.0 * cube(self.patches) <= 13.0 * cube(self.rows) { Side::Patches } else { Side::Rows }
     }
 
     /// Bytes of the largest matrices that are held at once.

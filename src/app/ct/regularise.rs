@@ -71,7 +71,7 @@ impl Ct {
             at_noise: false,
             told_best: false,
             left_out: 0,
-            deviation: Some((2.0 * solved.data_term / y.shape().len() as f64).sqrt()),
+            deviation: Some((2.0 * solved.data_term / self.counted().max(1) as f64).sqrt()),
             gap: None,
             fell: None,
             history,

@@ -247,7 +247,7 @@ impl Ct {
     }
 
     /// Samples that count.
-    fn counted(&self) -> usize {
+    pub(super) fn counted(&self) -> usize {
         let valid = self.defects().valid.as_ref();
         valid.map_or(self.views().len(), |valid| valid.iter().filter(|v| **v).count())
     }

@@ -25,10 +25,15 @@ pub struct RegularisedDeconvolution {
 }
 
 impl Blur {
-    /// ‖AᴴA‖, at most: that of a convolution is the square of Σ|taps|; mirrored samples count more than once.
+    /// ‖AᴴA‖, at most: that of a convolution is the square of Σ|taps|, which says little where many are negative; mirrored samples count
+    /// more than once.
     fn norm(&self) -> Option<f64> {
+        /// Of the light.
+        const LITTLE: f64 = 0.05;
         let sum: f64 = self.psf.values().iter().map(|v| f64::from(v.abs())).sum();
-        (!matches!(self.outside, Outside::Mirror) && sum > 0.0).then_some(sum * sum)
+        let weighed = self.known.as_ref().is_some_and(|k| k.iter().any(|k| *k > 1.0));
+        let tight = self.psf.negative() < LITTLE && !weighed && !matches!(self.outside, Outside::Mirror);
+        (tight && sum > 0.0).then_some(sum * sum)
     }
 
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) over the canvas. Weights that are not given are those by which the misfit is that of the

@@ -122,7 +122,7 @@ impl NonCartesian {
         adjoint(&self.linop, self.weighted(kspace)?.view().into_dyn(), "C K", device)
     }
 
-    /// Minimises the objective by conjugate gradients on a device, from x = 0.
+    /// Minimises the objective by conjugate gradients on a device, from the options' start or x = 0.
     ///
     /// # Errors
     /// The k-space (coil, …) has other extents than the model, or is not finite; λ or tol is negative or not finite; no

@@ -4,7 +4,7 @@ use super::views::shape_of;
 use super::{Args, Method};
 use crate::cli::interrupt::Solving;
 use crate::cli::printer::not_at_rest;
-use crate::cli::printer::{Printer, complain, count_of, short};
+use crate::cli::printer::{Printer, complain, count_of, decimal, short};
 use crate::cli::recon::{percent, stop_name};
 use crate::cli::regularise::{add_facts, describe, ending as ending_of};
 use crate::cli::shown::{Look, Shown, Written};
@@ -66,6 +66,10 @@ impl Job<'_> {
                 let advice = if e.to_string().contains("views over") { "; --method sirt or cg takes them" } else { "" };
                 Error::file(&args.file, format!("{e}{advice}"))
             })?;
+        }
+        let open = args.regularise.reg.iter().any(|r| r.weight.is_none());
+        if args.noise.is_some() && args.regularise.is_asked() && !open {
+            self.warnings.say("--noise makes weights of --reg that are not given, and all are".into());
         }
         // What is asked for is done, whatever the noise.
         let iterates = matches!(Way::of(args), Way::Solve { .. });
@@ -241,14 +245,14 @@ impl Way {
                 let defaults = ConvexOptions::default();
                 Way::Regularise {
                     iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
-                    tol: args.tol.map_or(defaults.tol, f64::from),
+                    tol: args.tol.map_or(defaults.tol, decimal),
                 }
             }
             None => Way::Fbp,
             Some(method) => Way::Solve {
                 method,
                 iterations: args.iterations.map_or(defaults.iterations, NonZeroUsize::get),
-                tol: args.tol.map_or(defaults.tol, f64::from),
+                tol: args.tol.map_or(defaults.tol, decimal),
             },
         }
     }

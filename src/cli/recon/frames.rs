@@ -5,13 +5,15 @@ use super::maps::{Maps, Shading};
 use super::report::Job;
 use super::sampled::{self, Frame};
 use super::series::{Frames, axes_of, mean, one_set, usual};
-use crate::cli::axes::{Split, bart_split};
+use crate::cli::axes::{Split, bart_split, cut_short, is_several};
 use crate::cli::common::expect_bytes;
 use crate::cli::grids::read_maps;
-use crate::cli::kspace::{Input, Inputs, Kspace, finite, not_acquired, read_inputs};
+use crate::cli::input::{expect_readable, is_bart};
+use crate::cli::kspace::{Input, Inputs, Kspace, exact, finite, not_acquired, read_inputs};
 use crate::cli::printer::count_of;
+use crate::cli::samples::oriented;
 use linops::app::series::Series;
-use linops::io::read_cfl;
+use linops::io::{Array, ScanChoice, read_cfl};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
@@ -46,11 +48,38 @@ pub(super) fn of_bart(job: &Job) -> Result<Frames> {
     if args.noncartesian.traj.is_none() {
         return by_counter(job);
     }
-    let Split { axes, images } = bart_split(path, read_cfl(path)?, &args.scan.choice(false))?;
-    frames_along(path, &axes)?;
+    let choice = args.scan.choice(false);
+    expect_readable(path)?;
+    let Split { axes, images } = bart_split(path, read_cfl(path)?, &choice)?;
+    cut_short(&axes, &choice).into_iter().for_each(|text| job.warnings.say(text));
+    let along = frames_along(path, &axes)?;
+    let kspace = stacked(path, &images)?;
+    let Some(file) = args.trajectory().filter(|file| is_bart(file.path)) else {
+        return sampled::of_array(job, kspace);
+    };
+    // Of the same frames, or one for all of them.
+    expect_readable(file.path)?;
+    let cfl = read_cfl(file.path)?;
+    let several = is_several(&cfl);
+    let choice = if several { choice } else { ScanChoice::default() };
+    let Split { axes: own, images } = bart_split(file.path, cfl, &choice)?;
+    if several && frames_along(file.path, &own)? != along {
+        let message = format!("its trajectories are of each {}, the k-space of each {along}", own[0].0);
+        return Err(Error::file(file.path, message));
+    }
+    let values = match images.as_slice() {
+        [one] => one.clone(),
+        all => stacked(file.path, all)?,
+    };
+    let mut notes = Vec::new();
+    let (trajectory, units) = oriented(&file, exact(Array::C32(values)), &mut notes)?;
+    sampled::along(job, kspace, trajectory, units, notes)
+}
+
+/// Images beside each other, along an axis in front.
+fn stacked(path: &Path, images: &[ArrayD<Complex32>]) -> Result<ArrayD<Complex32>> {
     let views: Vec<_> = images.iter().map(|image| image.view()).collect();
-    let kspace = ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()))?;
-    sampled::of_array(job, kspace)
+    ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()))
 }
 
 /// The axis that the frames of a series are along, of those that number its images.

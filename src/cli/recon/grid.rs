@@ -43,6 +43,9 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
     job.target.check_shape(&job.finish.shape()?)?;
     let unknowns = if sets == 1 { grid } else { [vec![sets], grid].concat() };
     job.expect_start(&unknowns)?;
+    if let (Some(start), Some(shading)) = (&mut job.start, &problem.maps.shading) {
+        shading.undo(start);
+    }
     job.scan.clone_from(&problem.info);
     let facts = described(&job, &problem, sets);
     let dims = job.finish.dims();
@@ -75,7 +78,8 @@ pub(super) fn run(mut job: Job, kspace: Kspace, options: SolveOptions) -> Result
         if args.maps.is_some() && !whitened { usual.times(model.scale()) } else { usual }
     });
     warn_of_lambda(lambda, model.scale(), warnings);
-    job.solve(options.lambda(lambda), from, &dims, facts, |options| {
+    let options = job.started(options.lambda(lambda), model.linop())?;
+    job.solve(options, from, &dims, facts, |options| {
         let mut found = model.solve(kspace, options, device)?;
         problem.shade(&mut found.image);
         Ok(found)

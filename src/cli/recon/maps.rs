@@ -96,10 +96,39 @@ pub(super) enum Shading {
 }
 
 impl Shading {
+    /// What an image was before it was shaded; 0 where nothing is left of it.
+    pub fn undo(&self, image: &mut ArrayD<Complex32>) {
+        let less = |v: Complex32, s: f32| if s == 0.0 { Complex32::default() } else { v / s };
+        match self {
+            Shading::Even(s) => image.mapv_inplace(|v| less(v, *s)),
+            Shading::At(shading) => image.zip_mut_with(shading, |v, s| *v = less(*v, *s)),
+        }
+    }
+
     pub fn shade(&self, image: &mut ArrayD<Complex32>) {
         match self {
             Shading::Even(s) => image.mapv_inplace(|v| v * *s),
             Shading::At(shading) => image.zip_mut_with(shading, |v, s| *v *= *s),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shaded_is_found_again() {
+        let image = ArrayD::from_shape_fn(vec![2, 3], |at| Complex32::new(1.0 + at[1] as f32, at[0] as f32));
+        let at = ArrayD::from_shape_fn(vec![2, 3], |at| 0.5 * at[1] as f32);
+        for shading in [Shading::Even(0.25), Shading::At(at.clone())] {
+            let mut turned = image.clone();
+            shading.shade(&mut turned);
+            shading.undo(&mut turned);
+            for (at_, v) in turned.indexed_iter() {
+                let lost = matches!(shading, Shading::At(_)) && at[&at_] == 0.0;
+                assert_eq!(*v, if lost { Complex32::default() } else { image[&at_] });
+            }
         }
     }
 }

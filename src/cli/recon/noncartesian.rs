@@ -169,6 +169,9 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
         (start, _) => start,
     };
     job.expect_start(&problem.matrix)?;
+    if let (Some(start), Some(shading)) = (&mut job.start, &problem.shading) {
+        shading.undo(start);
+    }
     job.scan = info.cloned();
     let Problem { samples, matrix, density, maps, .. } = &problem;
     let (kspace, trajectory, density) = (samples.values.view(), samples.trajectory.view(), density.view());
@@ -215,7 +218,8 @@ pub(super) fn run(mut job: Job, samples: Samples, options: SolveOptions) -> Resu
                     Ok(found)
                 });
             }
-            job.solve(options.lambda(lambda), from, dims, facts, |options| {
+            let options = job.started(options.lambda(lambda), model.linop())?;
+            job.solve(options, from, dims, facts, |options| {
                 let mut found = model.solve(kspace, options, device)?;
                 problem.shade(&mut found.image);
                 Ok(found)

@@ -17,7 +17,7 @@ use linops::app::{Reconstruction, Regularised};
 use linops::convex::{Begun, ConvexOptions};
 use linops::io::{Array, Output, ScanInfo, Writer};
 use linops::solve::{SolveOptions, Stop};
-use linops::{Device, Error, Result, Shape, Tensor};
+use linops::{Device, Error, Linop, Result, Shape, Tensor};
 use ndarray::{ArrayD, Dimension, IxDyn};
 use num_complex::Complex32;
 use serde_json::{Map, Value, json};
@@ -144,6 +144,14 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// The options with the start, if there is one, as an input of this linop.
+    pub(super) fn started<'o>(&self, options: SolveOptions<'o>, model: &Linop) -> Result<SolveOptions<'o>> {
+        Ok(match &self.start {
+            Some(x) => options.start(&Tensor::from_array(x.clone(), model.input()?.dims().to_vec())?),
+            None => options,
+        })
+    }
+
     /// Solves with a bar, writes the image (dims `dims`) and prints how it went; `facts` are what the JSON says of the problem, `from`
     /// where λ is from.
     pub(super) fn solve<D: Dimension>(
@@ -172,10 +180,6 @@ impl<'a> Job<'a> {
         let bar = progress::iterations(iterations);
         let start = Instant::now();
         let options = options.progress(|p| progress::reading(&bar, p.reading())).cancel(solving.stop());
-        let options = match &self.start {
-            Some(x) => options.start(&Tensor::from_array(x.clone(), dims)?),
-            None => options,
-        };
         let result = solver(options)?;
         let seconds = start.elapsed().as_secs_f64();
         bar.finish_and_clear();
@@ -230,7 +234,7 @@ impl<'a> Job<'a> {
         let Job { args, target, device, printer, warnings, finish, doubt, scan, .. } = self;
         let options = ConvexOptions::default();
         let iterations = args.iterations.map_or(options.iterations, NonZeroUsize::get);
-        let tol = args.tol.map_or(options.tol, f64::from);
+        let tol = args.tol.map_or(options.tol, decimal);
         let options = args.regularise.options(options.iterations(iterations).tol(tol));
         let rule = "the objective within this part of it of its limit";
         printer.field(

@@ -40,12 +40,23 @@ impl Frame {
 
 /// Frames (time, coil, …) of an array, along trajectories (time, …, D).
 pub(super) fn of_array(job: &Job, kspace: ArrayD<Complex32>) -> Result<Frames> {
+    let Some(file) = job.args.trajectory() else { return Err(Error::Value("no trajectory; give --traj".into())) };
+    let mut notes = Vec::new();
+    let (trajectory, units) = read_trajectory(&file, &mut notes)?;
+    along(job, kspace, trajectory, units, notes)
+}
+
+/// The same along a trajectory that was read, in these units.
+pub(super) fn along(
+    job: &Job,
+    kspace: ArrayD<Complex32>,
+    trajectory: ArrayD<f64>,
+    mut units: String,
+    mut notes: Vec<String>,
+) -> Result<Frames> {
     let args = job.args;
     let own = &args.noncartesian;
-    let Some(file) = args.trajectory() else { return Err(Error::Value("no trajectory; give --traj".into())) };
-    let path = file.path;
-    let mut notes = Vec::new();
-    let (trajectory, mut units) = read_trajectory(&file, &mut notes)?;
+    let Some(path) = own.traj.as_deref() else { return Err(Error::Value("no trajectory; give --traj".into())) };
     let d = trajectory.shape().last().copied().unwrap_or(0);
     let (kspace, mut trajectory) = aligned(kspace, trajectory, &mut notes).map_err(|e| Error::file(path, e))?;
     let in_trajectory = |e: Error| Error::file(path, e.to_string());

@@ -59,6 +59,9 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     }
     let extents = series.linop().input()?.extents().to_vec();
     job.expect_start(&extents)?;
+    if let (Some(start), Some(shading)) = (&mut job.start, &frames.shading) {
+        shading.undo(start);
+    }
     args.regularise.expect_blocks(&extents[1..])?;
     args.finishing.on_grid(&mut job.finish, &extents[1..], frames.info.as_ref())?;
     let dims = format!("{front} {}", frames.axes);
@@ -85,7 +88,8 @@ pub(super) fn run(mut job: Job, options: SolveOptions) -> Result<u8> {
     }
     let (lambda, from) = args.lambda_or(|| frames.usual.times(series.scale() / frames.even));
     warn_of_lambda(lambda, series.scale(), warnings);
-    job.solve(options.lambda(lambda), from, &dims, json_facts, |o| {
+    let options = job.started(options.lambda(lambda), series.linop())?;
+    job.solve(options, from, &dims, json_facts, |o| {
         let mut found = series.solve(kspace, o, device)?;
         frames.shade(&mut found.image);
         Ok(found)
@@ -124,6 +128,7 @@ fn grid(job: &Job, mut kspace: ArrayD<Complex32>) -> Result<Frames> {
         let values = count_of(bad.len(), "value");
         notes.push(format!("{values} NaN or infinite; their locations count as not acquired"));
     }
+    let kspace = kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1));
     let (maps, from) = match &args.maps {
         Some(path) => {
             let maps = read(path)?.into_complex();
@@ -147,7 +152,6 @@ fn grid(job: &Job, mut kspace: ArrayD<Complex32>) -> Result<Frames> {
         ("maps", from),
     ];
     let series = Series::cartesian(maps.view(), masks.view())?;
-    let kspace = &kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1));
     let usual = usual(&kspace, &masks);
     let axes = axes_of(image.len());
     Ok(Frames { kspace, series, axes, facts, usual, even: 1.0, info: None, shading: None })
