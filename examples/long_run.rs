@@ -2,16 +2,15 @@
 //!
 //! `cargo run --release --example long_run` takes a phantom. Measured data, as .npy:
 //! `-- scan KSPACE MAPS R` (coil, ky, kx), of which every R-th line and the centre are kept; `-- radial KSPACE TRAJECTORY MAPS R`, every
-//! R-th spoke; `-- ct SINOGRAM DEGREES AXIS R`, every R-th view, with the axis of rotation at that detector. `-o picture.png` behind
-//! them writes both images side by side. For total variation and (of scans) wavelets it prints by how much the objective of the one
-//! is above that of the other, and how far the images are apart.
+//! R-th spoke of (spoke, sample, 2), in cycles per field of view along the image's axes. `-o picture.png` behind them writes both
+//! images side by side. For total variation and wavelets it prints by how much the objective of the one is above that of the other,
+//! and how far the images are apart.
 
-use linops::app::ct::Ct;
 use linops::app::density::pipe_density;
 use linops::app::{Cartesian, NonCartesian, ScanOptions, scan};
 use linops::convex::{ConvexOptions, Problem, WaveletPenalty};
 use linops::io::{Output, Window, panels, read_npy, write_picture};
-use linops::linop::{self, Geometry, GradientOptions, NufftOptions, WaveletBoundary, WaveletOptions};
+use linops::linop::{self, GradientOptions, NufftOptions, WaveletBoundary, WaveletOptions};
 use linops::{Device, Error, Linop, Result, Shape, Tensor, apply_f64};
 use ndarray::{Array2, ArrayD, Axis, Slice, Zip};
 use num_complex::{Complex32, Complex64};
@@ -27,8 +26,8 @@ struct Data {
     weight: f64,
     /// Iterations in f64.
     long: usize,
-    /// 1 where a coil sees a pixel; None where there are none.
-    seen: Option<Tensor>,
+    /// 1 where a coil sees a pixel.
+    seen: Tensor,
 }
 
 fn wide(t: &Tensor) -> Result<Wide> {
@@ -145,9 +144,9 @@ fn compare(data: &Data, picture: &mut Vec<(String, Array2<f32>)>) -> Result<f64>
     let weight = data.weight * problem()?.scale()?;
     let levels = WaveletPenalty::default().over(shape.extents());
     let mut worst = 0.0f64;
-    for name in ["tv", "l1-wavelet"].into_iter().take(if data.seen.is_some() { 2 } else { 1 }) {
+    for name in ["tv", "l1-wavelet"] {
         // Details of pixels that no coil sees would be free.
-        let seen = data.seen.as_ref().filter(|_| name == "l1-wavelet");
+        let seen = Some(&data.seen).filter(|_| name == "l1-wavelet");
         let (with, penalty) = match seen {
             None => (problem()?.tv(weight, "Ny Nx")?, Penalty::tv(shape, weight)?),
             Some(seen) => {
@@ -190,7 +189,7 @@ fn numbers(path: &str) -> Result<ArrayD<f64>> {
 fn cartesian(kspace: ArrayD<Complex32>, maps: ArrayD<Complex32>, mask: Array2<f32>) -> Result<Data> {
     let y = kspace * &mask.mapv(Complex32::from).insert_axis(Axis(0));
     let a = Cartesian::new(maps.view(), mask.view().into_dyn())?.linop().clone();
-    Ok(Data { a, y: Tensor::from_array(y, "C Ky Kx")?, weight: 0.002, long: 3000, seen: Some(seen(&maps)?) })
+    Ok(Data { a, y: Tensor::from_array(y, "C Ky Kx")?, weight: 0.002, long: 3000, seen: seen(&maps)? })
 }
 
 fn seen(maps: &ArrayD<Complex32>) -> Result<Tensor> {
@@ -215,30 +214,15 @@ fn read(words: &[String]) -> Result<Data> {
         }
         [kind, k, t, m, r] if kind == "radial" => {
             let r = factor(r)?;
-            let mut trajectory = numbers(t)?.slice_axis(Axis(0), every(r)).to_owned();
-            // Files have (x, y), images (y, x).
-            trajectory.invert_axis(Axis(2));
+            let trajectory = numbers(t)?.slice_axis(Axis(0), every(r)).to_owned();
             let kspace = read_npy(k)?.into_complex().slice_axis(Axis(1), every(r)).to_owned();
             let maps = read_npy(m)?.into_complex();
             let density = pipe_density(trajectory.view(), &maps.shape()[1..], 30, &Device::host())?;
             let model = NonCartesian::new(maps.view(), trajectory.view(), density.view(), NufftOptions::default())?;
             let y = model.data(kspace.view())?;
-            Ok(Data { a: model.linop().clone(), y, weight: 0.002, long: 1500, seen: Some(seen(&maps)?) })
+            Ok(Data { a: model.linop().clone(), y, weight: 0.002, long: 1500, seen: seen(&maps)? })
         }
-        [kind, s, t, axis, r] if kind == "ct" => {
-            let r = factor(r)?;
-            let views = numbers(s)?.slice_axis(Axis(0), every(r)).mapv(|v| v as f32).insert_axis(Axis(0));
-            let angles: Vec<f64> = numbers(t)?.iter().step_by(r).map(|d| d.to_radians()).collect();
-            let mut geometry = Geometry::parallel(&angles, views.shape()[2]);
-            geometry.center = Some(axis.parse().map_err(|e| Error::Value(format!("the axis is {axis}: {e}")))?);
-            let n = views.shape()[2];
-            let views = views.into_dimensionality().map_err(|e| Error::Shape(e.to_string()))?;
-            let ct = Ct::new(views, &geometry, [1, n, n])?;
-            Ok(Data { a: ct.linop().clone(), y: ct.data()?, weight: 3e-4, long: 6000, seen: None })
-        }
-        _ => Err(Error::Value(
-            "expected scan KSPACE MAPS R, radial KSPACE TRAJECTORY MAPS R, or ct SINOGRAM DEGREES AXIS R".into(),
-        )),
+        _ => Err(Error::Value("expected scan KSPACE MAPS R, or radial KSPACE TRAJECTORY MAPS R".into())),
     }
 }
 
