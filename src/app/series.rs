@@ -141,7 +141,7 @@ impl Series {
     /// Minimises the regularised objective: `llr` goes along the frames or coefficients, all others along the axes of an image.
     ///
     /// # Errors
-    /// As for [`Sense::regularised`].
+    /// As for [`Cartesian::regularised`].
     pub fn regularised(
         &self,
         kspace: ArrayViewD<Complex32>,

@@ -146,7 +146,7 @@ impl Task<'_> {
         for (k, (part, known)) in parts.iter().zip(&known).enumerate() {
             let result = self.solve(part, known, &solving)?;
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
-            printer.field(&name, format_args!(" {}", self.outcome(&result)));
+            printer.field(&name, self.outcome(&result));
             not_at_rest(result.stop).into_iter().for_each(|text| warnings.say(text));
             if let Some(found) = result.noise_found.filter(|found| result.noise >= MORE * found) {
                 warnings.say(format!(

@@ -31,7 +31,7 @@ pub struct Regularise {
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Wavelet>().map_err(|e| e.to_string()), requires = "reg")]
     wavelet: Option<Wavelet>,
 
-    /// Levels of l1-wavelet at most, while the extents can be halved [default: 3]
+    /// Levels of l1-wavelet at most, as many as the binary logarithm of the shortest extent allows [default: 3]
     #[arg(long, value_name = "N", value_parser = from_one, allow_negative_numbers = true, requires = "reg")]
     levels: Option<NonZeroUsize>,
 
@@ -60,7 +60,7 @@ impl Regularise {
     pub fn check(&self, series: bool) -> Result<(), String> {
         let has = |kind| self.reg.iter().any(|r| r.kind == kind);
         if has(Kind::Llr) && !series {
-            return Err("llr is for a series of images (frames, contrasts); which recon --time takes; use tv or l1-wavelet for one image".into());
+            return Err("llr is for a series of images (frames, contrasts), as recon --time takes them; use tv or l1-wavelet for one image".into());
         }
         let wavelet = [("--wavelet", self.wavelet.is_some()), ("--levels", self.levels.is_some())];
         let wavelet = [&wavelet[..], &[("--cycle-spin", self.cycle_spin.is_some())]].concat();

@@ -159,8 +159,8 @@ fn values_of_a_series_that_are_not_finite_were_not_acquired() {
     wrong[[1, 2, 20, 18]] = Complex32::new(f32::NAN, 0.0);
     folder.complex("maps.npy", &scan.maps);
     folder.complex("series.npy", &wrong);
-    let args = format!("recon series.npy --time --maps maps.npy --device host --lambda 1e-4 -o x.npy");
-    folder.refused(&args, "NaN or infinity at [time=1, coil=2");
+    let args = "recon series.npy --time --maps maps.npy --device host --lambda 1e-4 -o x.npy";
+    folder.refused(args, "NaN or infinity at [time=1, coil=2");
     let text = folder.good(&format!("{args} --allow-nan"));
     assert!(text.contains("1 value NaN or infinite; their locations count as not acquired"), "{text}");
     let mut masks = ArrayD::<f32>::ones(vec![2, 40, 36]);

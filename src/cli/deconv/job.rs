@@ -134,6 +134,17 @@ impl Job<'_> {
         Ok((result, How { clipped, noise, solves: 1, ..How::default() }))
     }
 
+    /// Iterations at most, and the tolerance.
+    fn limits(&self) -> (usize, f64) {
+        let Args { iterations, tol, .. } = self.args;
+        let (most, near) = match self.method {
+            Method::Rl if iterations.is_some() => (100, 0.0),
+            Method::Rl => (100, 1e-3),
+            _ => (1000, 1e-4),
+        };
+        (iterations.map_or(most, NonZeroUsize::get), tol.map_or(near, decimal))
+    }
+
     pub fn outcome(&self, result: &Deconvolved, how: &How) -> String {
         let why = match result.stop {
             _ if result.at_noise => "the misfit is that of the noise".into(),
@@ -168,7 +179,10 @@ impl Job<'_> {
     }
 
     pub fn facts(&self, result: &Deconvolved, how: &How) -> Value {
+        let (most, tol) = self.limits();
         let mut facts = Map::from_iter([
+            ("tol".into(), json!(tol)),
+            ("max_iterations".into(), json!(most)),
             ("iterations".into(), json!(result.iterations)),
             ("stop".into(), json!(if result.at_noise { "noise" } else { stop_name(result.stop) })),
             ("misfit".into(), json!(result.misfit)),

@@ -1,5 +1,6 @@
 //! The frames of a series that a scan holds as its repetitions, phases, contrasts or sets: on a grid here, along trajectories in `sampled`.
 
+use super::geometry::by;
 use super::grid::nonzero;
 use super::maps::{Maps, Shading};
 use super::report::Job;
@@ -188,7 +189,8 @@ fn of_grids(job: &Job, grids: Vec<Kspace>, axis: &str, said: impl Fn(usize)) -> 
     let (maps, from) = one_set(maps)?;
     let series = Series::cartesian(maps.view(), masks.view())?;
     let sampled = masks.iter().filter(|v| **v != 0.0).count();
-    let summary = own.info.as_ref().map(|info| info.summary.clone()).unwrap_or_default();
+    let plain = || format!("{}, {}", count_of(kspace.len_of(Axis(1)), "coil"), by(image));
+    let summary = own.info.as_ref().map_or_else(plain, |info| info.summary.clone());
     let said = [vec![format!("{summary}; {} by {axis}", count_of(masks.len_of(Axis(0)), "frame"))], notes].concat();
     let facts = vec![
         ("k-space", said.join("; ")),

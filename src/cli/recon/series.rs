@@ -1,7 +1,9 @@
 //! `--time`: a series of frames, each from its own samples, with a subspace where one is given.
 
+use super::conventions::warn_of_mask;
 use super::frames;
 use super::geometry::{self, by};
+use super::grid::nonzero;
 use super::maps::{Maps, Shading};
 use super::report::{Job, warn_of_lambda};
 use super::sampled;
@@ -11,6 +13,7 @@ use crate::cli::input::{is_bart, read};
 use crate::cli::kspace::{complex, finite};
 use crate::cli::printer::count_of;
 use linops::app::KspaceNoise;
+use linops::app::conventions::mask_disagreement;
 use linops::app::series::Series;
 use linops::io::{Format, Reader, ScanInfo};
 use linops::solve::SolveOptions;
@@ -116,9 +119,19 @@ fn grid(job: &Job, mut kspace: ArrayD<Complex32>) -> Result<Frames> {
         other => return Err(Error::file(&args.file, format!("k-space with axes {other:?}, expected {EXPECTED}"))),
     };
     let mut notes = Vec::new();
-    let bad = finite(&args.file, &mut kspace, &["time", "coil"], args.allow_nan)?;
+    let names = [&["time", "coil"], &["kz", "ky", "kx"][3 - image.len()..]].concat();
+    let bad = finite(&args.file, &mut kspace, &names, args.allow_nan)?;
     let mut masks = match &args.mask {
-        Some(path) => read_masks(path, frames, &image, &mut notes)?,
+        Some(path) => {
+            let masks = read_masks(path, frames, &image, &mut notes)?;
+            // Once is enough.
+            let there = |frame: usize| nonzero(&kspace.index_axis(Axis(0), frame).to_owned());
+            let of = |frame: usize| masks.index_axis(Axis(0), frame);
+            if let Some(frame) = (0..frames).find(|f| mask_disagreement(of(*f), there(*f).view()).is_some()) {
+                warn_of_mask(&of(frame).to_owned(), &there(frame), job.warnings);
+            }
+            masks
+        }
         None => kspace.map_axis(Axis(1), |coils| f32::from(coils.iter().any(|v| *v != Complex32::default()))),
     };
     for at in &bad {
