@@ -145,6 +145,14 @@ fn masks_of_series_are_of_lines_too() {
         folder.good(&format!("{args} --mask {mask}.npy -o y.npy"));
         assert_eq!(folder.read("y.npy"), folder.read("x.npy"), "{mask}");
     }
+    // Lines of the mask that a frame has not were not measured as 0.
+    let mut fewer = k.clone();
+    for mut line in fewer.axis_iter_mut(Axis(1)).step_by(4) {
+        line.fill(Complex32::default());
+    }
+    folder.complex("fewer.npy", &stack(Axis(0), &[k.view(), fewer.view()]).unwrap());
+    let of_fewer = args.replace("series.npy", "fewer.npy");
+    folder.warned(&format!("{of_fewer} --mask lines.npy -o z.npy"), "mask and data disagree");
     folder.real("half.npy", &plane.mapv(|v| 0.5 * v));
     folder.refused(&format!("{args} --mask half.npy -o z.npy"), "expected 0 (not sampled) or 1");
 }
