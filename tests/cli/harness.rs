@@ -2,7 +2,7 @@
 
 use linops::app::{Scan, ScanOptions, scan};
 use linops::io::{Array, Output, read_npy, write_npy};
-use ndarray::{ArrayD, Dimension};
+use ndarray::{Array2, ArrayD, Dimension};
 use num_complex::Complex32;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -133,4 +133,30 @@ pub fn distance(a: &ArrayD<Complex32>, b: &ArrayD<Complex32>) -> f32 {
     let norm = |a: &ArrayD<Complex32>| a.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt();
     assert_eq!(a.shape(), b.shape());
     norm(&(a - b)) / norm(b)
+}
+
+/// Two blobs of light on a pedestal, in counts.
+pub fn scene() -> ArrayD<f32> {
+    let blob = |i: usize, j: usize, y: f32, x: f32| (-((i as f32 - y).powi(2) + (j as f32 - x).powi(2)) / 12.0).exp();
+    Array2::from_shape_fn((32, 36), |(i, j)| 20.0 + 200.0 * blob(i, j, 9.0, 11.0) + 150.0 * blob(i, j, 20.0, 25.0))
+        .into_dyn()
+}
+
+/// Noise that is the same each time, of a deviation of about 0.29.
+pub fn speckle(i: usize) -> f32 {
+    linops::app::noise::Generator::new(i as u64).uniform() as f32 - 0.5
+}
+
+/// The values of a file of real ones.
+pub fn real(folder: &Folder, name: &str) -> ArrayD<f32> {
+    match read_npy(folder.path(name)).unwrap() {
+        Array::F32(values) => values,
+        other => panic!("{name} is {}", other.dtype_name()),
+    }
+}
+
+/// The largest difference.
+pub fn far(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
+    assert_eq!(a.shape(), b.shape());
+    (a - b).iter().fold(0.0f32, |m, v| m.max(v.abs()))
 }

@@ -1,21 +1,9 @@
 //! Pictures: `deconv`, `denoise` and `inpaint` as a user runs them.
 
-use crate::harness::Folder;
-use linops::io::{Array, Depth, Output, read_npy, read_picture, write_raster};
+use crate::harness::{Folder, far, real, scene, speckle};
+use linops::io::{Array, Depth, Output, read_picture, write_raster};
 use linops::num_complex::Complex32;
 use ndarray::{Array2, ArrayD, IxDyn};
-
-/// Two blobs of light on a pedestal, in counts.
-fn scene() -> ArrayD<f32> {
-    let blob = |i: usize, j: usize, y: f32, x: f32| (-((i as f32 - y).powi(2) + (j as f32 - x).powi(2)) / 12.0).exp();
-    Array2::from_shape_fn((32, 36), |(i, j)| 20.0 + 200.0 * blob(i, j, 9.0, 11.0) + 150.0 * blob(i, j, 20.0, 25.0))
-        .into_dyn()
-}
-
-/// Noise that is the same each time, of a deviation of about 0.29.
-fn speckle(i: usize) -> f32 {
-    linops::app::noise::Generator::new(i as u64).uniform() as f32 - 0.5
-}
 
 fn picture(folder: &Folder, name: &str, values: &ArrayD<f32>, coloured: bool, depth: Depth) {
     let output = Output::create(folder.path(name), &["png", "tif"], true).unwrap();
@@ -30,18 +18,6 @@ fn folder() -> Folder {
     picture(&folder, "psf.png", &psf, false, Depth::Eight);
     folder.real("y.npy", &scene());
     folder
-}
-
-fn real(folder: &Folder, name: &str) -> ArrayD<f32> {
-    match read_npy(folder.path(name)).unwrap() {
-        Array::F32(values) => values,
-        other => panic!("{name} is {}", other.dtype_name()),
-    }
-}
-
-fn far(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
-    assert_eq!(a.shape(), b.shape());
-    (a - b).iter().fold(0.0f32, |m, v| m.max(v.abs()))
 }
 
 #[test]

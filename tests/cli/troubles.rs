@@ -1,41 +1,16 @@
 //! What users of other programs trip over, by command: centres of PSFs, volumes and colours, BART's real values, noise
 //! that is given.
 
-use crate::harness::Folder;
+use crate::harness::{Folder, far, real, scene, speckle};
 use linops::Tensor;
 use linops::app::{Blur, Outside, Psf, PsfCenter, shepp_logan_projections};
-use linops::io::{Array, Depth, Output, read_npy, write_cfl, write_raster};
+use linops::io::{Array, Depth, Output, write_cfl, write_raster};
 use linops::linop::Geometry;
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use serde_json::json;
 
 const HOST: &str = "--device host --force";
-
-/// Two blobs of light on a pedestal, in whole counts.
-fn scene() -> ArrayD<f32> {
-    let blob = |i: usize, j: usize, y: f32, x: f32| (-((i as f32 - y).powi(2) + (j as f32 - x).powi(2)) / 12.0).exp();
-    let value = |i: usize, j: usize| 20.0 + 200.0 * blob(i, j, 9.0, 11.0) + 150.0 * blob(i, j, 20.0, 25.0);
-    Array2::from_shape_fn((32, 36), |(i, j)| value(i, j).round()).into_dyn()
-}
-
-/// Noise that is the same each time, of a deviation of about 2.9.
-fn speckle(i: usize) -> f32 {
-    10.0 * (linops::app::noise::Generator::new(i as u64).uniform() as f32 - 0.5)
-}
-
-fn real(folder: &Folder, name: &str) -> ArrayD<f32> {
-    match read_npy(folder.path(name)).unwrap() {
-        Array::F32(values) => values,
-        other => panic!("{name} is {}", other.dtype_name()),
-    }
-}
-
-/// The largest difference.
-fn far(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
-    assert_eq!(a.shape(), b.shape());
-    (a - b).iter().fold(0.0f32, |m, v| m.max(v.abs()))
-}
 
 /// ‖a − b‖
 fn off(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
@@ -58,7 +33,7 @@ fn streak(extents: [usize; 2], [row, first]: [usize; 2], values: &[f32]) -> Arra
 #[test]
 fn the_centre_of_a_psf_is_where_it_is_said_to_be() {
     let folder = Folder::new();
-    folder.real("y.npy", &scene());
+    folder.real("y.npy", &scene().mapv(f32::round));
     // Its largest sample is the first, and its centroid 22/12 behind that.
     let values = [5.0, 1.0, 1.0, 1.0, 4.0];
     let off_centre = || streak([6, 9], [3, 3], &values);
@@ -129,7 +104,7 @@ fn a_step_is_found_again() {
     let truth = blur.cropped(scene.view()).unwrap();
     let y = blur.linop().apply(&Tensor::from_array(scene, canvas.dims()).unwrap()).unwrap();
     let mut y = y.to_real_array().unwrap();
-    y.indexed_iter_mut().for_each(|(at, v)| *v += speckle(36 * at[0] + at[1]));
+    y.indexed_iter_mut().for_each(|(at, v)| *v += 10.0 * speckle(36 * at[0] + at[1]));
     folder.real("y.npy", &y);
     folder.real("psf.npy", &h);
     let facts = folder.json(&format!("deconv y.npy --psf psf.npy --reg tv --tol 1e-3 -o x.npy {HOST}"));
@@ -145,7 +120,7 @@ fn a_step_is_found_again() {
 #[test]
 fn gaps_of_colours_are_filled_by_channel() {
     let folder = Folder::new();
-    let (grey, known) = (scene(), |i: usize, j: usize| !(i * 5 + j * 3).is_multiple_of(7));
+    let (grey, known) = (scene().mapv(f32::round), |i: usize, j: usize| !(i * 5 + j * 3).is_multiple_of(7));
     let colours = ArrayD::from_shape_fn(IxDyn(&[32, 36, 3]), |at| {
         let grey = grey[[at[0], at[1]]].min(255.0);
         if known(at[0], at[1]) { [grey, 255.0 - grey, 60.0][at[2]] } else { 255.0 }

@@ -3,11 +3,12 @@
 use super::ESTIMATING;
 use super::density::Density;
 use super::field::Scales;
+use super::geometry::image_dims;
 use super::maps::{Shading, evened};
 use super::noncartesian::{more, strongest};
 use super::report::Job;
 use super::sampled::Frame;
-use super::series::{Frames, axes_of};
+use super::series::Frames;
 use super::weight::Usual;
 use crate::cli::coil_maps;
 use crate::cli::common::expect_bytes;
@@ -89,7 +90,7 @@ impl Along {
         ];
         let values = if self.image.is_none() { maps.values } else { maps.values * Complex32::from(self.scales.maps) };
         let series = Series::samples(values.view(), trajectory.view(), density.view(), own.nufft())?;
-        let axes = axes_of(self.matrix.len());
+        let axes = image_dims(self.matrix.len());
         let (even, shading) = (maps.even, maps.shading);
         Ok(Frames { kspace: packed.kspace, series, axes, facts, usual: Usual::default(), even, info, shading })
     }

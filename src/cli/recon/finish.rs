@@ -1,6 +1,6 @@
 //! What becomes of an image after the solve: the missing side of k-space, and a finer grid.
 
-use super::geometry::{self, by};
+use super::geometry::{self, by, image_dims};
 use super::matrix::{Matrix, matrix};
 use crate::cli::centre::central;
 use crate::cli::warnings::Warnings;
@@ -161,7 +161,7 @@ impl Finish {
 
     /// The dims of what is written.
     pub fn dims(&self) -> String {
-        let axes = ["Nz", "Ny", "Nx"][3 - self.grid.len()..].join(" ");
+        let axes = image_dims(self.grid.len()).to_string();
         match self.sets {
             Sets::One | Sets::Combined => axes,
             Sets::Each(_) => format!("S {axes}"),

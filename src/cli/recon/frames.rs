@@ -1,11 +1,11 @@
 //! The frames of a series that a scan holds as its repetitions, phases, contrasts or sets: on a grid here, along trajectories in `sampled`.
 
-use super::geometry::by;
+use super::geometry::{by, image_dims};
 use super::grid::nonzero;
 use super::maps::{Maps, Shading};
 use super::report::Job;
 use super::sampled::{self, Frame};
-use super::series::{Frames, axes_of, mean, one_set, usual};
+use super::series::{Frames, mean, one_set, usual};
 use crate::cli::axes::{Split, bart_split, cut_short, is_several};
 use crate::cli::common::expect_bytes;
 use crate::cli::grids::read_maps;
@@ -198,7 +198,7 @@ fn of_grids(job: &Job, grids: Vec<Kspace>, axis: &str, said: impl Fn(usize)) -> 
         ("maps", from),
     ];
     let even = if matches!(shading, Some(Shading::Even(_))) { series.scale() } else { 1.0 };
-    let (info, usual, axes) = (own.info.clone(), usual(&kspace, &masks), axes_of(image.len()));
+    let (info, usual, axes) = (own.info.clone(), usual(&kspace, &masks), image_dims(image.len()));
     Ok(Frames { kspace, series, axes, facts, usual, even, info, shading })
 }
 

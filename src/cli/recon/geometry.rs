@@ -8,6 +8,11 @@ pub fn by(extents: &[usize]) -> String {
     extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
+/// Dims of an image of so many axes, 1 to 3.
+pub fn image_dims(count: usize) -> &'static str {
+    ["Nx", "Ny Nx", "Nz Ny Nx"][count.clamp(1, 3) - 1]
+}
+
 /// (z, y, x) of an image of fewer axes.
 fn solid(extents: &[usize]) -> [usize; 3] {
     let at = |axis: usize| (axis + extents.len()).checked_sub(3).map_or(1, |axis| extents[axis]);

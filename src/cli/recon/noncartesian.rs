@@ -2,7 +2,7 @@
 
 use super::density::Density;
 use super::field::{Encoded, Scales, expect_size, too_large, widen};
-use super::geometry::{self, by};
+use super::geometry::{self, by, image_dims};
 use super::inside::Inside;
 use super::maps::{Shading, evened};
 use super::matrix::{Matrix, header_matrix, matrix, of_maps_or_asked};
@@ -451,10 +451,6 @@ fn warn_of_strongest(samples: &Samples, matrix: &[usize], warnings: &Warnings) {
             k.join(", ")
         ));
     }
-}
-
-fn image_dims(d: usize) -> &'static str {
-    ["Nx", "Ny Nx", "Nz Ny Nx"][d - 1]
 }
 
 /// How many times the pixels of the image those of the solve are.

@@ -2,7 +2,7 @@
 
 use super::conventions::warn_of_mask;
 use super::frames;
-use super::geometry::{self, by};
+use super::geometry::{self, by, image_dims};
 use super::grid::nonzero;
 use super::maps::{Maps, Shading};
 use super::report::{Job, warn_of_lambda};
@@ -166,13 +166,8 @@ fn grid(job: &Job, mut kspace: ArrayD<Complex32>) -> Result<Frames> {
     ];
     let series = Series::cartesian(maps.view(), masks.view())?;
     let usual = usual(&kspace, &masks);
-    let axes = axes_of(image.len());
+    let axes = image_dims(image.len());
     Ok(Frames { kspace, series, axes, facts, usual, even: 1.0, info: None, shading: None })
-}
-
-/// Dims of a frame of so many axes.
-pub(super) fn axes_of(count: usize) -> &'static str {
-    ["Nx", "Ny Nx", "Nz Ny Nx"][count.clamp(1, 3) - 1]
 }
 
 /// The mean of what was sampled of frames (time, coil, …), which together see more of k-space than one; and where there is any of it.
