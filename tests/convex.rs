@@ -498,6 +498,52 @@ fn readings_tell_and_a_cancelled_solve_gives_its_best() {
     }
 }
 
+/// What a reading calls its residual bounds the distance of 0 from the subgradients at its iterate, and goes to 0.
+#[test]
+fn residuals_bound_what_is_left_of_the_condition() {
+    let a = sense();
+    let y = complex(a.output().unwrap(), 3);
+    let weight = 0.1 * Problem::new(&a, &y).unwrap().scale().unwrap();
+    let (dense, data) = (dense(&a), vector(&y));
+    let size = (dense.adjoint() * &data).norm();
+    let far = |x: &DVector<Complex64>| {
+        let slope = dense.adjoint() * (&dense * x - &data);
+        let each = slope.iter().zip(x).map(|(g, x)| match x.norm() {
+            0.0 => (g.norm() - weight).max(0.0).powi(2),
+            norm => (g + x * (weight / norm)).norm_sqr(),
+        });
+        each.sum::<f64>().sqrt() / size
+    };
+    for device in devices() {
+        for (method, backtracking) in
+            [(Method::Ista, false), (Method::Fista, false), (Method::Ista, true), (Method::Fista, true)]
+        {
+            let what = format!("{method} {device} {backtracking}");
+            let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap().l1(weight).unwrap();
+            let mut told = Vec::new();
+            let options = ConvexOptions::default().method(Some(method)).backtracking(backtracking).tol(0.0);
+            let options = options.iterations(400).check_every(7).progress(|p| {
+                told.push((p.reading().residual.unwrap(), vector(&p.iterate().unwrap())));
+            });
+            problem.solve(options).unwrap();
+            for (residual, x) in &told {
+                let far = far(x);
+                assert!(far <= residual * 1.001 + 2e-6, "{what}: {far} above {residual}");
+            }
+            let (first, last) = (told[0].0, told[told.len() - 1].0);
+            assert!(first < 1.0 && last < 1e-4 * first.max(0.02), "{what}: from {first} to {last}");
+        }
+        let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap().tv(weight, "Y X").unwrap();
+        let mut told = Vec::new();
+        let options = ConvexOptions::default().method(Some(Method::Admm)).tol(0.0).iterations(200);
+        problem.solve(options.progress(|p| told.push(p.reading().residual.unwrap()))).unwrap();
+        assert!(told[0] > 0.0 && told[told.len() - 1] < 0.01 * told[0].min(1.0), "admm {device}: {told:?}");
+        let options = ConvexOptions::default().method(Some(Method::Pdhg)).iterations(20).tol(0.0);
+        let history = problem.solve(options).unwrap().history;
+        assert!(history.iter().all(|r| r.residual.is_none() && r.gap.is_some()), "{device}");
+    }
+}
+
 #[test]
 fn outcomes_have_names() {
     let (a, y) = pieces();

@@ -514,6 +514,26 @@ fn by_default_solvers_are_not_worse_than_back_projection() {
     assert!(worse.is_empty(), "{worse:#?}");
 }
 
+/// The iterate of a reading is the image so far, in units of the result.
+#[test]
+fn what_is_told_is_the_image_so_far() {
+    let g = Geometry::parallel(&turn(60, PI), 40);
+    for device in devices() {
+        for (method, unit) in [(CtMethod::Cg, 1.0), (CtMethod::Sirt, 1.0), (CtMethod::Cg, 1e5)] {
+            let views = views(&[(1.0, 5.0, -3.0, 12.0)], &g).mapv(|v| v * unit);
+            let ct = Ct::new(views, &g, [1, 40, 40]).unwrap();
+            let mut told = Vec::new();
+            let options = CtOptions::default().noise(Some(0.0)).iterations(10).tol(0.0).progress(|p| {
+                told.push((p.reading(), p.iterate().unwrap().to(&Device::host()).unwrap().to_real_vec().unwrap()));
+            });
+            let found = ct.solve(method, options, &device).unwrap();
+            let (last, x) = told.last().unwrap();
+            assert_eq!((last.iteration, last.left_out), (10, false));
+            assert!(found.image.iter().eq(x), "{method:?} {unit} on {}", device.name());
+        }
+    }
+}
+
 /// The solve without the views that are left out is told, and ends where it is cancelled, with the image that it has come to.
 #[test]
 fn what_is_left_out_is_told_and_cancelled() {
@@ -522,7 +542,8 @@ fn what_is_left_out_is_told_and_cancelled() {
     let ct = Ct::new(noisy(views(&[disk], &g), 0.02, 12), &g, [1, 40, 40]).unwrap();
     for (method, at) in [(CtMethod::Cg, 4), (CtMethod::Sirt, 20)] {
         let (cancel, told) = (AtomicBool::new(false), RefCell::new(Vec::new()));
-        let tell = |p: CtProgress| {
+        let tell = |p: &mut CtProgress| {
+            let p = p.reading();
             told.borrow_mut().push(p);
             cancel.store(p.iteration >= at, Ordering::Relaxed);
         };
@@ -539,7 +560,7 @@ fn what_is_left_out_is_told_and_cancelled() {
         assert!((mean - 1.0).abs() < 0.05, "{method:?}: {mean}");
         // To its end: both solves are told, this one first.
         let told = RefCell::new(Vec::new());
-        let options = CtOptions::default().progress(|p: CtProgress| told.borrow_mut().push(p.left_out));
+        let options = CtOptions::default().progress(|p: &mut CtProgress| told.borrow_mut().push(p.reading().left_out));
         let found = ct.solve(method, options, &Device::host()).unwrap();
         assert_eq!((found.stop, found.left_out), (Some(Stop::Converged), 0));
         let told = told.into_inner();

@@ -92,6 +92,26 @@ fn lucy(blur: &Blur, y: &ArrayD<f32>, iterations: usize, device: &Device) -> Dec
     blur.richardson_lucy(y.view(), options, device).unwrap()
 }
 
+/// The iterate of a reading is the scene so far in its units, on the whole canvas.
+#[test]
+fn what_is_told_of_richardson_and_lucy_is_the_scene_so_far() {
+    let blur = Blur::new(&psf(&motion()), &[72, 64], None, Outside::Unknown).unwrap();
+    for device in devices() {
+        for unit in [1.0, 3e4] {
+            let y = scene() * unit;
+            let mut told = Vec::new();
+            let options = RichardsonLucyOptions::default().iterations(7).tol(0.0).progress(|p| {
+                let x = p.iterate().unwrap().to(&Device::host()).unwrap().to_real_array().unwrap();
+                told.push((p.reading().iteration, blur.cropped(x.view()).unwrap()));
+            });
+            let found = blur.richardson_lucy(y.view(), options, &device).unwrap();
+            assert_eq!(told.iter().map(|(k, _)| *k).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 7]);
+            assert_eq!(told[5].1, found.image, "{unit} on {}", device.name());
+            assert_eq!(told[2].1, lucy(&blur, &y, 3, &device).image);
+        }
+    }
+}
+
 fn options(lambda: f32) -> SolveOptions<'static> {
     SolveOptions::default().lambda(lambda).iterations(400).tol(1e-5)
 }

@@ -6,8 +6,8 @@ mod common;
 use common::data::{Random, complex, distance, real, wide};
 use common::{apply_on, devices};
 use linops::linop::{
-    self, Accuracy, Boundary, InterpolateOptions, InterpolationKernel, Norm, NufftOptions, NufftType3Options,
-    RfftOptions, TrigOptions, TrigType, WarpKernel, WarpOptions,
+    self, Accuracy, Boundary, ConvolveMode, ConvolveOptions, InterpolateOptions, InterpolationKernel, Norm,
+    NufftOptions, NufftType3Options, RfftOptions, TrigOptions, TrigType, WarpKernel, WarpOptions,
 };
 use linops::{Device, Linop};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -106,17 +106,43 @@ fn convolved(
     })
 }
 
-#[test]
-fn real_convolutions_of_many_taps_are_their_sum() {
-    use linops::linop::{ConvolveMode, ConvolveOptions};
+/// All modes, a stride, and a period.
+fn convolve_modes() -> [ConvolveOptions; 5] {
     let plain = ConvolveOptions::default();
-    let modes = [
+    [
         plain,
         plain.mode(ConvolveMode::Full),
         plain.mode(ConvolveMode::Valid),
         plain.stride(3),
         plain.boundary(Boundary::Circular),
-    ];
+    ]
+}
+
+/// On every device the sum that defines it, with an exact adjoint.
+fn check_convolution(x: &linops::Tensor, k: &linops::Tensor, axes: &str, options: ConvolveOptions) -> Linop {
+    let a = linop::convolve(x.shape(), k, axes, options).unwrap();
+    let first: Vec<usize> = match options.mode {
+        ConvolveMode::Same => k.shape().extents().iter().map(|k| k / 2).collect(),
+        ConvolveMode::Full => vec![0; k.shape().rank()],
+        _ => k.shape().extents().iter().map(|k| k - 1).collect(),
+    };
+    let around = options.boundary == Boundary::Circular;
+    let want = convolved(&wide(x), &wide(k), &first, options.stride, around, a.output().unwrap().extents());
+    let real = [x, k].iter().all(|t| t.dtype() == linops::DType::F32);
+    for device in devices() {
+        let y = a.apply(&x.to(&device).unwrap()).unwrap();
+        assert_eq!(y.dtype() == linops::DType::F32, real);
+        let error = distance(&y.to(&Device::host()).unwrap().to_array().unwrap(), &want);
+        assert!(error < 1e-6, "{}, {options:?} on {}: {error}", x.shape(), device.name());
+        let report = linops::check::dot_test(&a, &device, 7).unwrap();
+        assert!(report.passed(), "{}, {options:?}: {report}", x.shape());
+    }
+    a
+}
+
+#[test]
+fn real_convolutions_of_many_taps_are_their_sum() {
+    let plain = ConvolveOptions::default();
     for (extents, taps, axes) in [
         ("X=811", "X=190", "X"),
         ("X=512", "X=127", "X"),
@@ -125,23 +151,8 @@ fn real_convolutions_of_many_taps_are_their_sum() {
         ("Z=18 Y=15 X=20", "Z=7 Y=8 X=6", "Z Y X"),
     ] {
         let (x, k) = (real(extents, 1), real(taps, 2));
-        for options in modes {
-            let a = linop::convolve(x.shape(), &k, axes, options).unwrap();
-            let first: Vec<usize> = match options.mode {
-                ConvolveMode::Same => k.shape().extents().iter().map(|k| k / 2).collect(),
-                ConvolveMode::Full => vec![0; k.shape().rank()],
-                _ => k.shape().extents().iter().map(|k| k - 1).collect(),
-            };
-            let around = options.boundary == Boundary::Circular;
-            let want = convolved(&wide(&x), &wide(&k), &first, options.stride, around, a.output().unwrap().extents());
-            for device in devices() {
-                let y = a.apply(&x.to(&device).unwrap()).unwrap();
-                assert_eq!(y.dtype(), linops::DType::F32);
-                let error = distance(&y.to(&Device::host()).unwrap().to_array().unwrap(), &want);
-                assert!(error < 1e-6, "{extents}, {options:?} on {}: {error}", device.name());
-                let report = linops::check::dot_test(&a, &device, 7).unwrap();
-                assert!(report.passed(), "{extents}, {options:?}: {report}");
-            }
+        for options in convolve_modes() {
+            check_convolution(&x, &k, axes, options);
         }
     }
     // Between channels, of several at once, and with a dim behind, where lines are not in one piece.
@@ -153,6 +164,68 @@ fn real_convolutions_of_many_taps_are_their_sum() {
         let (y, want) = (apply_on(&Device::host(), &a, &x).unwrap(), apply_on(&Device::host(), &a, &complex).unwrap());
         assert!(distance(&y, &want.mapv(|v| Complex64::new(v.re.into(), v.im.into()))) < 1e-6);
     }
+}
+
+/// Kernels that are products are convolved with along one axis after the other, where that takes fewer operations.
+#[test]
+fn convolutions_with_a_product_go_axis_by_axis() {
+    let kernel = |shape: &str, weight: fn(f64, usize, usize) -> Complex64| {
+        let extents: Vec<usize> = shape.split(' ').map(|d| d.split_once('=').unwrap().1.parse().unwrap()).collect();
+        let each = |at: IxDyn| -> Complex64 {
+            let axes = (0..extents.len()).map(|a| weight(at[a] as f64 - 0.45 * extents[a] as f64, at[a], a));
+            axes.product()
+        };
+        ArrayD::from_shape_fn(IxDyn(&extents), each)
+    };
+    let gauss: fn(f64, usize, usize) -> Complex64 = |d, _, a| (-0.05 * (a + 1) as f64 * d * d).exp().into();
+    // A wave of one axis, with a gap in another.
+    let wave: fn(f64, usize, usize) -> Complex64 =
+        |d, j, a| if a == 0 && j == 2 { Complex64::default() } else { Complex64::from_polar(0.3 + 0.05 * d.abs(), d) };
+    for (extents, taps, axes) in [
+        ("C=2 Y=41 X=39", "Y=9 X=13", "Y X"),
+        ("Y=40 C=2 X=37", "Y=11 X=8", "Y X"),
+        ("Z=13 Y=16 X=19", "Z=5 Y=7 X=6", "Z Y X"),
+        ("Z=12 Y=30 X=31", "Z=1 Y=9 X=10", "Z Y X"),
+    ] {
+        let real_kernel = linops::Tensor::from_array(kernel(taps, gauss).mapv(|v| v.re as f32), axes).unwrap();
+        let complex_kernel = kernel(taps, wave).mapv(|v| num_complex::Complex32::new(v.re as f32, v.im as f32));
+        let complex_kernel = linops::Tensor::from_array(complex_kernel, axes).unwrap();
+        let alone = !extents.contains('C');
+        for options in convolve_modes() {
+            for (x, k) in [
+                (real(extents, 1), &real_kernel),
+                (complex(extents, 2), &real_kernel),
+                (complex(extents, 3), &complex_kernel),
+            ] {
+                // The sum by its definition has no batch.
+                let a = match alone {
+                    true => check_convolution(&x, k, axes, options),
+                    false => {
+                        let a = linop::convolve(x.shape(), k, axes, options).unwrap();
+                        for device in devices() {
+                            let report = linops::check::dot_test(&a, &device, 7).unwrap();
+                            assert!(report.passed(), "{extents}, {options:?}: {report}");
+                            let y = apply_on(&device, &a, &x).unwrap();
+                            let want = linops::apply_f64(&a, &wide(&x)).unwrap();
+                            assert!(distance(&y, &want) < 1e-6, "{extents}, {options:?} on {}", device.name());
+                        }
+                        a
+                    }
+                };
+                if options == ConvolveOptions::default() {
+                    let plan = a.program().unwrap().schedule(&linops::internal::Target::Host, true).unwrap();
+                    let names: Vec<&str> = plan.steps.iter().map(|s| s.name()).collect();
+                    let count = names.iter().filter(|n| **n == "convolve").count();
+                    assert!(count > 1 && count == names.len(), "{extents} with {taps}: {names:?}");
+                }
+            }
+        }
+    }
+    // Of nine taps one pass is less.
+    let ones = linops::Tensor::from_array(ArrayD::<f32>::ones(IxDyn(&[3, 3])), "Y X").unwrap();
+    let a = linop::convolve("Y=40 X=40", &ones, "Y X", ConvolveOptions::default()).unwrap();
+    let plan = a.program().unwrap().schedule(&linops::internal::Target::Host, true).unwrap();
+    assert_eq!(plan.steps.len(), 1);
 }
 
 #[test]

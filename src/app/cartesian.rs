@@ -12,7 +12,7 @@ use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, FftOptions, Linop};
 use crate::run::Device;
 use crate::solve::SolveOptions;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, first_where};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use num_complex::Complex32;
 use std::sync::Arc;
@@ -106,10 +106,10 @@ impl Cartesian {
         let (axes, k_axes) = (&AXES[3 - extents.len()..], &K_AXES[3 - extents.len()..]);
         expect_mask(&mask, k_axes, extents)?;
         let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
-        if let Some((at, _)) = power.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            let at = &ndarray::Dimension::slice(&at)[usize::from(sets)..];
+        if let Some((at, _)) = first_where(&power.view(), |v| !v.is_finite()) {
             let names = axes.iter().map(|name| name[1..].to_string());
-            let place: Vec<String> = names.zip(at).map(|(name, i)| format!("{name}={i}")).collect();
+            let place: Vec<String> =
+                names.zip(&at[usize::from(sets)..]).map(|(name, i)| format!("{name}={i}")).collect();
             return value_err!("the coil maps are NaN or infinite at [{}]", place.join(", "));
         }
         if power.iter().all(|v| *v == 0.0) {
@@ -212,8 +212,7 @@ fn expect_mask(mask: &ArrayViewD<f32>, k_axes: &[&str], extents: &[usize]) -> Re
             return shape_err!("dim {dim} of the mask has extent {came}, expected {want} from the maps");
         }
     }
-    if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
-        let at = ndarray::Dimension::slice(&at);
+    if let Some((at, v)) = first_where(&mask.view(), |v| *v != 0.0 && *v != 1.0) {
         return value_err!("the mask is {v:?} at {at:?}; expected 0 (not sampled) or 1 (sampled)");
     }
     match mask.iter().all(|v| *v == 0.0) {

@@ -9,9 +9,10 @@
 //! 1994): where x differs by less all the same, the picture has less noise than was given, and is not made even for it. To [only fill](Denoising::fill) gaps it is a small one, and what is
 //! known stays within the noise.
 
+use super::neighbours::filled;
 use super::noise_level::{Told, estimated, left_of_noise, reliably};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
-use crate::convex::{ConvexOptions, Method, Problem, Reading, Solved};
+use crate::convex::{ConvexOptions, Method, Problem, Progress, Solved};
 use crate::error::{Result, shape_err, value_err};
 use crate::linop;
 use crate::run::Device;
@@ -38,7 +39,7 @@ pub struct Denoising<'a> {
     pub iterations: usize,
     /// Stop when the objective is within this part of it of its limit; 1e-4 at first.
     pub tol: f64,
-    progress: Option<Box<dyn FnMut(Reading) + 'a>>,
+    progress: Option<Box<dyn FnMut(&mut Progress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 
@@ -132,8 +133,8 @@ const FILL: f64 = 0.25;
 const LEAST: f64 = 2e-4;
 
 impl<'a> Denoising<'a> {
-    /// Calls this after every reading.
-    pub fn progress(mut self, progress: impl FnMut(Reading) + 'a) -> Self {
+    /// Calls this after every reading, of each solve for a weight.
+    pub fn progress(mut self, progress: impl FnMut(&mut Progress) + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
@@ -186,7 +187,8 @@ impl<'a> Denoising<'a> {
         }
         let axes = dims(data.image.ndim());
         // What the picture differs by is what was not cut off of the noise.
-        let differs = TAKEN * noise * left_of_noise(data.image.view(), data.known.view(), told);
+        let left = if open { left_of_noise(data.image.view(), data.known.view(), told) } else { 1.0 };
+        let differs = TAKEN * noise * left;
         let most = differs * even(data.image.shape());
         let problem = data.problem(device)?;
         let given =
@@ -263,7 +265,7 @@ impl<'a> Denoising<'a> {
         let mut options =
             ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method).norm(given.norm);
         if let Some(progress) = &mut self.progress {
-            options = options.progress(|p| progress(p.reading()));
+            options = options.progress(progress);
         }
         if let Some(cancel) = self.cancel {
             options = options.cancel(cancel);
@@ -349,7 +351,12 @@ impl Data {
                 linop::diagonal(y.shape().clone(), &mask)?.named("mask")
             }
         };
-        Problem::new(&a, &y.to(device)?)
+        let problem = Problem::new(&a, &y.to(device)?)?;
+        if self.count == self.image.len() {
+            return Ok(problem);
+        }
+        let start = Tensor::from_array(filled(&self.image, &self.known), y.shape().dims())?;
+        problem.start(&start.to(device)?)
     }
 
     fn denoised(&self, weighed: Weighed, noise: f64) -> Result<Denoised> {

@@ -9,9 +9,10 @@
 
 mod clipped;
 
+use super::neighbours::{self, local_means};
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Wavelet;
-use ndarray::{ArrayD, ArrayViewD, Axis, Dimension};
+use ndarray::{ArrayD, ArrayViewD, Slice, Zip};
 
 /// Median of |z| of a standard normal z.
 const MEDIAN: f64 = 0.674_489_750_196_081_7;
@@ -61,16 +62,15 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     let mut sizes: Vec<(f64, f64)> = Vec::with_capacity(details.values.len());
     let mut whole = 0;
     let structure = structure(values.view(), &details)?;
-    for ((at, &d), &s) in details.values.indexed_iter().zip(&structure) {
-        let corner: Vec<usize> = at.slice().iter().zip(&details.strides).map(|(k, s)| k * s).collect();
-        let flat = d.abs() <= nothing && [least, most].contains(&values[&corner[..]]);
+    Zip::from(&details.values).and(&structure).and(details.corners(&values)).for_each(|&d, &s, corner| {
+        let flat = d.abs() <= nothing && [least, most].contains(corner);
         whole += usize::from(d.is_finite());
         if d.is_finite() && !flat {
             sizes.push((s, d.abs()));
         }
-    }
+    });
     if whole < ENOUGH.min(details.values.len()) {
-        let found = between_gaps(values.view());
+        let found = between_gaps(&values);
         return Ok(found.map(|sigma| (if sigma <= nothing { 0.0 } else { sigma }, Told::Estimated)));
     }
     if sizes.is_empty() {
@@ -122,7 +122,7 @@ fn without_cut(values: &ArrayD<f64>, end: f64) -> Option<ArrayD<f64>> {
     const MUCH: f64 = 0.3;
     let cut = cut_off(values, end)?;
     let mut rest = values.clone();
-    rest.zip_mut_with(&local_means(cut), |v, part| *v = if *part > MUCH { f64::NAN } else { *v });
+    rest.zip_mut_with(&local_means(&cut), |v, part| *v = if *part > MUCH { f64::NAN } else { *v });
     let left = finest_details(rest.view()).ok()?.values.iter().filter(|d| d.is_finite()).count();
     (left >= MANY).then_some(rest)
 }
@@ -149,7 +149,7 @@ pub(super) fn left_of_noise(image: ArrayViewD<f32>, known: ArrayViewD<f32>, told
         if let Some(cut) = cut_off(&values, end)
             && (told == Told::Given || without_cut(&values, end).is_some())
         {
-            left.zip_mut_with(&local_means(cut), |left, part| *left *= clipped::variance_left(*part));
+            left.zip_mut_with(&local_means(&cut), |left, part| *left *= clipped::variance_left(*part));
         }
     }
     let left = left.sum() / counted.sum().max(1.0);
@@ -172,9 +172,6 @@ fn in_flat_places(mut sizes: Vec<(f64, f64)>) -> Vec<f64> {
     sizes.into_iter().map(|(_, size)| size).collect()
 }
 
-/// Half the width of the places that structure is told in, in details.
-const REACH: usize = 2;
-
 /// The power of the finest details along all axes but one, around each of the diagonal ones; the same everywhere for a line.
 fn structure(values: ArrayViewD<f64>, details: &Details) -> Result<ArrayD<f64>> {
     let mut power = ArrayD::<f64>::zeros(details.values.raw_dim());
@@ -185,31 +182,7 @@ fn structure(values: ArrayViewD<f64>, details: &Details) -> Result<ArrayD<f64>> 
     for axis in long {
         power += &filtered(values.view(), Some(axis))?.values.mapv(|d| d * d);
     }
-    Ok(local_means(power))
-}
-
-/// The means over the neighbours of each value, of those that are finite; 0 where none is.
-pub(super) fn local_means(values: ArrayD<f64>) -> ArrayD<f64> {
-    let mut count = values.mapv(|v| f64::from(u8::from(v.is_finite())));
-    let mut sum = values.mapv(|v| if v.is_finite() { v } else { 0.0 });
-    for axis in 0..sum.ndim() {
-        sum = summed(&sum, axis);
-        count = summed(&count, axis);
-    }
-    sum.zip_mut_with(&count, |s, n| *s /= n.max(1.0));
-    sum
-}
-
-/// Sums over neighbours along an axis.
-fn summed(values: &ArrayD<f64>, axis: usize) -> ArrayD<f64> {
-    let mut sums = ArrayD::<f64>::zeros(values.raw_dim());
-    for (from, mut to) in values.lanes(Axis(axis)).into_iter().zip(sums.lanes_mut(Axis(axis))) {
-        let n = from.len();
-        for (k, t) in to.iter_mut().enumerate() {
-            *t = (k.saturating_sub(REACH)..(k + REACH + 1).min(n)).map(|j| from[j]).sum();
-        }
-    }
-    sums
+    Ok(local_means(&power))
 }
 
 fn median(sizes: &mut [f64]) -> f64 {
@@ -219,24 +192,16 @@ fn median(sizes: &mut [f64]) -> f64 {
 
 /// From second and fourth differences along the axes, and from those of differences across two, where all samples that one reads are
 /// known. They have the deviation of one sample for white noise; a picture adds to them, to each another part: so it is the least.
-fn between_gaps(values: ArrayViewD<f64>) -> Option<f64> {
+fn between_gaps(values: &ArrayD<f64>) -> Option<f64> {
     let along = |taps: &[f64]| -> Vec<f64> {
-        let lines = (0..values.ndim()).flat_map(|axis| values.lanes(Axis(axis)));
-        let sums = lines.flat_map(|line| {
-            let sum = |w: ndarray::ArrayView1<f64>| w.iter().zip(taps).map(|(v, t)| v * t).sum::<f64>();
-            line.windows(taps.len()).into_iter().map(sum).collect::<Vec<f64>>()
-        });
-        scaled(sums, taps)
+        let axes = 0..values.ndim();
+        axes.flat_map(|axis| scaled(&neighbours::filtered(values, axis, taps, 1), taps)).collect()
     };
-    let step = |a: ArrayViewD<f64>, axis: usize| -> ArrayD<f64> {
-        let from = |range: ndarray::Slice| a.slice_axis(Axis(axis), range).to_owned();
-        from(ndarray::Slice::from(1..)) - from(ndarray::Slice::from(..-1))
-    };
+    let step = |a: &ArrayD<f64>, axis: usize| neighbours::filtered(a, axis, &[-1.0, 1.0], 1);
     let mut across = Vec::new();
     for first in 0..values.ndim() {
         for second in first + 1..values.ndim() {
-            let steps = step(step(values.view(), first).view(), second);
-            across.extend(scaled(steps, &[1.0; 4]));
+            across.extend(scaled(&step(&step(values, first), second), &[1.0; 4]));
         }
     }
     let all = [along(&[1.0, -2.0, 1.0]), along(&[1.0, -4.0, 6.0, -4.0, 1.0]), across];
@@ -245,9 +210,9 @@ fn between_gaps(values: ArrayViewD<f64>) -> Option<f64> {
 }
 
 /// Magnitudes of sums with these taps, of the deviation of one sample; without those that read a gap.
-fn scaled(sums: impl IntoIterator<Item = f64>, taps: &[f64]) -> Vec<f64> {
+fn scaled(sums: &ArrayD<f64>, taps: &[f64]) -> Vec<f64> {
     let norm = taps.iter().map(|t| t * t).sum::<f64>().sqrt();
-    sums.into_iter().filter(|d| d.is_finite()).map(|d| d.abs() / norm).collect()
+    sums.iter().filter(|d| d.is_finite()).map(|d| d.abs() / norm).collect()
 }
 
 /// The finest diagonal coefficients of a picture; NaN where a sample that they read is.
@@ -257,6 +222,16 @@ pub(super) struct Details {
     pub strides: Vec<usize>,
     /// Samples that one reads.
     pub taps: usize,
+}
+
+impl Details {
+    /// The first sample that each reads.
+    fn corners<'a>(&self, image: &'a ArrayD<f64>) -> ArrayViewD<'a, f64> {
+        image.slice_each_axis(|axis| {
+            let (step, count) = (self.strides[axis.axis.index()], self.values.shape()[axis.axis.index()]);
+            Slice::new(0, Some(((count - 1) * step + 1) as isize), step as isize)
+        })
+    }
 }
 
 /// Highpass filtered along every axis, without what would read beyond the ends. By db2, which does not see slopes.
@@ -278,17 +253,8 @@ fn filtered(image: ArrayViewD<f64>, lowpass_along: Option<usize>) -> Result<Deta
             continue;
         }
         strides.push(2);
-        let count = (n - highpass.len()) / 2 + 1;
-        let mut extents = values.shape().to_vec();
-        extents[axis] = count;
-        let mut filtered = ArrayD::<f64>::zeros(extents);
         let taps = if lowpass_along == Some(axis) { lowpass } else { highpass };
-        for (from, mut to) in values.lanes(Axis(axis)).into_iter().zip(filtered.lanes_mut(Axis(axis))) {
-            for (k, t) in to.iter_mut().enumerate() {
-                *t = taps.iter().enumerate().map(|(j, h)| h * from[2 * k + j]).sum();
-            }
-        }
-        values = filtered;
+        values = neighbours::filtered(&values, axis, taps, 2);
     }
     if strides.iter().all(|s| *s == 1) {
         return Err(Error::Value(format!(

@@ -204,10 +204,7 @@ impl Task<'_> {
             .method(method)
             .iterations(self.iterations())
             .tol(self.tol())
-            .progress(|r| {
-                bar.set_position(r.iteration as u64);
-                bar.set_message(format!("objective {:.4e}", r.objective));
-            })
+            .progress(|p| progress::objective(&bar, p.reading()))
             .cancel(solving.stop())
             .solve(part.view(), Some(known.view()), self.device)?;
         bar.finish_and_clear();

@@ -153,6 +153,10 @@ impl Image {
 
     /// The index of the first value that is NaN or infinite.
     pub fn first_non_finite(&self) -> Option<Vec<usize>> {
+        // A scan with indices takes ten times as long, and nearly always finds nothing.
+        if self.values.iter().all(|v| v.is_finite()) {
+            return None;
+        }
         let (at, _) = self.values.indexed_iter().find(|(_, v)| !v.is_finite())?;
         Some(ndarray::Dimension::slice(&at).to_vec())
     }

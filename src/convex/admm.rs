@@ -15,7 +15,7 @@
 //! Functionals that are called have no such bound: their ρ balances residuals.
 
 use super::balance::{Balance, Doubt};
-use super::options::Teller;
+use super::options::{Reading, Teller};
 use super::spectrum::Spectrum;
 use super::split::Split;
 use super::stage::{Draft, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
@@ -402,7 +402,9 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
                 part(gap)
             }
         };
-        let reading = looked.reading((k, iterations), seen.change, doubt.is_some().then_some(gap));
+        let residual = doubt.as_ref().and_then(|doubt| admm.smooth.part(doubt.slope));
+        let gap_known = doubt.is_some().then_some(gap);
+        let reading = Reading { gap: gap_known, residual, ..looked.reading((k, iterations), seen.change) };
         teller.tell(reading, &mut || space.get(admm.candidate));
         if cancelled {
             return solved(space, best, k, Stop::Cancelled);

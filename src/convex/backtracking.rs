@@ -16,7 +16,7 @@
 //!
 //! N x is carried along, so that N y is a sum of what is there, and a step costs one N, as without all this.
 
-use super::options::Teller;
+use super::options::{Reading, Teller};
 use super::stage::{Draft, Looked, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
@@ -213,21 +213,21 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
     };
     for k in 1..=iterations {
         let mut doublings = 0;
-        loop {
+        let moved = loop {
             let next = 0.5 * (1.0 + (1.0 + 4.0 * t * t * bound / taken).sqrt());
             let momentum = if method == Method::Ista { 0.0 } else { (t - 1.0) / next };
             let [dd, curvature, uphill] = own.attempt(space, bound, momentum)?;
             if curvature <= bound * dd * (1.0 + ROUNDING) {
                 // A momentum that points uphill is dropped.
                 t = if uphill > 0.0 { 1.0 } else { next };
-                break;
+                break dd.sqrt();
             }
             doublings += 1;
             if doublings > DOUBLINGS || !curvature.is_finite() {
                 return value_err!("{method}: no step is short enough; is the linop linear and finite?");
             }
             bound *= 2.0;
-        }
+        };
         halved += doublings;
         taken = bound;
         bound *= LOWER;
@@ -244,7 +244,8 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
             space.pass(own.keep)?;
             best = looked;
         }
-        let reading = looked.reading((k, iterations), seen.change, None);
+        let residual = own.smooth.part(moved * taken);
+        let reading = Reading { residual, ..looked.reading((k, iterations), seen.change) };
         teller.tell(reading, &mut || space.get(own.x));
         if cancelled {
             return ended(space, best, k, halved, Stop::Cancelled);

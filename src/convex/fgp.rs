@@ -8,7 +8,7 @@
 //! limit, so it alone ends the solve.
 
 use super::gathered::Gathered;
-use super::options::Teller;
+use super::options::{Reading, Teller};
 use super::stage::{Draft, Gap, Looked, Objective, Smooth, Stated, penalty_norm};
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
@@ -235,7 +235,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         }
         highest = dual;
         let gap = gap / looked.objective.abs().max(f64::MIN_POSITIVE);
-        let reading = looked.reading((k, iterations), change, Some(gap));
+        let reading = Reading { gap: Some(gap), ..looked.reading((k, iterations), change) };
         teller.tell(reading, &mut || space.get(fgp.x));
         if cancelled {
             ended = (k, Stop::Cancelled);

@@ -1,6 +1,6 @@
 //! Proximal gradient methods: ISTA, FISTA with restart, POGM.
 
-use super::options::Teller;
+use super::options::{Reading, Teller};
 use super::stage::{Draft, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
@@ -32,6 +32,9 @@ pub(super) struct Fista {
     shrink: Option<usize>,
     advance: usize,
     take: usize,
+    /// ‖z − x‖² of the last step, and its sum.
+    moved: [usize; 2],
+    square: Scalar,
     begin: usize,
     restart: usize,
     keep: usize,
@@ -49,7 +52,7 @@ impl Fista {
         let coefficients = terms.first().and_then(|t| t.linop.map(|_| t.vector(draft)));
         let objective = Objective::draft(draft, problem, &smooth, &terms, x, &vec![coefficients; terms.len()])?;
         let norm = Norm::draft(draft, smooth.normal, v, best);
-        let [step, momentum, next, beta, uphill] = std::array::from_fn(|_| draft.scalar());
+        let [step, momentum, next, beta, uphill, square] = std::array::from_fn(|_| draft.scalar());
 
         // The step of the prox: of POGM it is longer than that of the gradient.
         let [gamma, before] = std::array::from_fn(|_| draft.scalar());
@@ -113,7 +116,11 @@ impl Fista {
         };
         // e = x' − x, then v = z − x', whose product with e is positive where the momentum points uphill.
         let advance = match method {
-            Method::Ista => Pass::new("advance").update(z, [(one(), v)]).update(x, [(one(), v)]).dot(x, x),
+            Method::Ista => Pass::new("advance")
+                .update(x, [(one(), v)])
+                .update(v, [(one(), z), (-one(), x)])
+                .update(z, [(one(), x)])
+                .dot(x, x),
             Method::Pogm => Pass::new("advance")
                 .formula(momentum, next)
                 .update(e, [(one(), v), (-one(), x)])
@@ -131,6 +138,7 @@ impl Fista {
         };
         let advance = draft.pass(advance);
         let take = draft.pass(Pass::new("take").totals([uphill]));
+        let moved = [Pass::new("step").dot(v, v), Pass::new("stepped").totals([square])].map(|pass| draft.pass(pass));
         let reset = |pass: Pass| {
             pass.formula(momentum, 1.0f32).formula(uphill, 0.0f32).formula(gamma, step).formula(before, step)
         };
@@ -160,6 +168,8 @@ impl Fista {
             shrink,
             advance,
             take,
+            moved,
+            square,
             begin,
             restart,
             keep,
@@ -188,6 +198,11 @@ impl Fista {
         }
         space.pass(self.advance)?;
         space.submit()
+    }
+
+    /// ‖z − x‖/(τ‖b‖) of a step of ‖z − x‖/τ, where that bounds how far x is from a minimum.
+    fn residual(&self, moved: f64) -> Option<f64> {
+        if self.method == Method::Pogm { None } else { self.smooth.part(moved) }
     }
 
     /// A functional that is called between passes.
@@ -237,7 +252,9 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
             continue;
         }
         space.pass(fista.take)?;
-        let looked = fista.objective.look(space)?;
+        fista.moved.iter().try_for_each(|pass| space.pass(*pass))?;
+        let (looked, scalars) = fista.objective.look_with(space)?;
+        let residual = fista.residual(scalars[fista.square.0].sqrt() / step);
         fresh = true;
         let seen = run.watch.see(k, looked.objective);
         if seen.best {
@@ -254,7 +271,7 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
             space.pass(fista.restart)?;
             run.watch.restart();
         }
-        let reading = looked.reading((k, iterations), seen.change, None);
+        let reading = Reading { residual, ..looked.reading((k, iterations), seen.change) };
         teller.tell(reading, &mut || space.get(fista.x));
         if cancelled {
             return run.solved(space, k, Stop::Cancelled);

@@ -9,7 +9,7 @@
 //! next (Daubechies, DeVore, Fornasier and Güntürk, Comm. Pure Appl. Math. 63:1, 2010). It ends once ε is 10⁻⁵ of max|K x| and the
 //! objective has fallen by less than half of the tolerance over the last half of the iterations.
 
-use super::options::{Reading, Teller};
+use super::options::Teller;
 use super::stage::Looked;
 use super::watch::Watch;
 use super::{Method, Problem, Solved, Term, dtype};
@@ -135,7 +135,8 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             best = Some((x.clone(), objective));
         }
         let data_term = problem.data_term(&x)?;
-        let reading = Reading { iteration: k, of: iterations, objective, data_term, change: seen.change, gap: None };
+        let looked = Looked { data: data_term, objective, ..Looked::default() };
+        let reading = looked.reading((k, iterations), seen.change);
         teller.tell(reading, &mut || Ok(x.clone()));
         if teller.cancelled() {
             ended = (k, Stop::Cancelled);

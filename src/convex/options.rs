@@ -194,6 +194,10 @@ pub struct Reading {
     pub change: f64,
     /// How far F is from its limit, as a part of it, where the method can tell: by how far primal and dual are from each other.
     pub gap: Option<f64>,
+    /// How far the condition of a minimum is from being met, where the method can tell: ‖AᴴA x − b + ΣKᵢᴴpᵢ‖/‖b‖ with b = Aᴴy and a
+    /// subgradient pᵢ of each term. ADMM's are its duals. Of a proximal gradient step from z to x it is at most ‖z − x‖/(τ‖b‖), and that
+    /// is what [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell.
+    pub residual: Option<f64>,
 }
 
 /// A reading, and a way to the iterate.

@@ -10,7 +10,7 @@
 //! after Pock and Chambolle (ICCV 2011, 1762) with blocks in the place of single numbers.
 
 use super::gathered::Gathered;
-use super::options::Teller;
+use super::options::{Reading, Teller};
 use super::stage::{Draft, Gap, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
 use super::watch::Watch;
 use super::{Method, Problem, Solved, dtype};
@@ -306,7 +306,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             gap += d.gap(space, pdhg.x)?;
         }
         let gap = gap / looked.objective.abs().max(f64::MIN_POSITIVE);
-        let reading = looked.reading((k, iterations), seen.change, Some(gap));
+        let reading = Reading { gap: Some(gap), ..looked.reading((k, iterations), seen.change) };
         teller.tell(reading, &mut || space.get(pdhg.x));
         if cancelled {
             return solved(space, best, k, halved, Stop::Cancelled);

@@ -81,6 +81,7 @@ pub(super) struct Smooth {
     pub mu: f64,
     /// Aᴴy.
     pub b: Vector,
+    size: f64,
     pub shape: Shape,
     pub dtype: DType,
 }
@@ -110,9 +111,15 @@ impl Smooth {
                 b.dtype()
             );
         }
+        let size = crate::functional::squared_norm(&b)?.sqrt();
         let linop = normal;
         let normal = draft.operator(&linop);
-        Ok(Smooth { normal, linop, mu, b: draft.given(&b), shape, dtype })
+        Ok(Smooth { normal, linop, mu, b: draft.given(&b), size, shape, dtype })
+    }
+
+    /// A length as a part of ‖b‖; None of no data.
+    pub fn part(&self, length: f64) -> Option<f64> {
+        (self.size > 0.0).then(|| length / self.size)
     }
 
     pub fn vector(&self, draft: &mut Draft) -> Vector {
@@ -259,8 +266,9 @@ pub(super) struct Looked {
 
 impl Looked {
     /// What is told of it, at iteration k of so many at most.
-    pub fn reading(&self, (iteration, of): (usize, usize), change: f64, gap: Option<f64>) -> Reading {
-        Reading { iteration, of, objective: self.objective, data_term: self.data, change, gap }
+    pub fn reading(&self, (iteration, of): (usize, usize), change: f64) -> Reading {
+        let Looked { objective, data, .. } = *self;
+        Reading { iteration, of, objective, data_term: data, change, gap: None, residual: None }
     }
 
     /// What comes of an iterate that was looked at.
@@ -324,6 +332,11 @@ impl Objective {
 
     /// Computes it from x.
     pub fn look(&self, space: &mut dyn Space) -> Result<Looked> {
+        self.look_with(space).map(|(looked, _)| looked)
+    }
+
+    /// The same, and all scalars: what was summed before comes with it, in one reading of the device.
+    pub fn look_with(&self, space: &mut dyn Space) -> Result<(Looked, Vec<f64>)> {
         space.apply(self.a, self.x, self.r)?;
         space.pass(self.misfit)?;
         let mut called = 0.0;
@@ -352,7 +365,7 @@ impl Objective {
         debug_assert!(self.mu == 0.0 || scalars[self.squares.0] >= 0.0);
         let data = 0.5 * scalars[self.data.0];
         let misfit = if self.size > 0.0 { (2.0 * data).sqrt() / self.size } else { 0.0 };
-        Ok(Looked { data, objective: data + rest, misfit })
+        Ok((Looked { data, objective: data + rest, misfit }, scalars))
     }
 }
 

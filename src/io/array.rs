@@ -1,6 +1,7 @@
 //! An array whose element type is known only when its file has been read.
 
-use ndarray::{ArrayD, Dimension};
+use crate::tensor::first_where;
+use ndarray::ArrayD;
 use num_complex::{Complex32, Complex64};
 
 /// An array from a file, in C order, with the element type the file had.
@@ -85,22 +86,13 @@ impl Array {
     /// The index, in C order, of the first NaN or infinity; `None` when all values are finite.
     pub fn first_non_finite(&self) -> Option<Vec<usize>> {
         match self {
-            Array::F32(a) => first_where(a, |v| !v.is_finite()),
-            Array::C32(a) => first_where(a, |v| !v.is_finite()),
-            Array::F64(a) => first_where(a, |v| !v.is_finite()),
-            Array::C64(a) => first_where(a, |v| !v.is_finite()),
+            Array::F32(a) => first_where(&a.view(), |v| !v.is_finite()).map(|(at, _)| at),
+            Array::C32(a) => first_where(&a.view(), |v| !v.is_finite()).map(|(at, _)| at),
+            Array::F64(a) => first_where(&a.view(), |v| !v.is_finite()).map(|(at, _)| at),
+            Array::C64(a) => first_where(&a.view(), |v| !v.is_finite()).map(|(at, _)| at),
             Array::I64(_) | Array::U8(_) => None,
         }
     }
-}
-
-fn first_where<T>(array: &ArrayD<T>, bad: impl Fn(&T) -> bool) -> Option<Vec<usize>> {
-    // The plain scan is much faster than an indexed one, and nearly always finds nothing.
-    if !array.iter().any(&bad) {
-        return None;
-    }
-    let (index, _) = array.indexed_iter().find(|(_, v)| bad(v))?;
-    Some(index.slice().to_vec())
 }
 
 #[cfg(test)]

@@ -48,6 +48,15 @@ impl Progress<'_> {
 
 #[cfg(feature = "app")]
 impl Progress<'_> {
+    /// Tells a reading of a method that is none of these solvers.
+    pub(crate) fn tell(
+        reading: Reading,
+        iterate: &mut dyn FnMut() -> Result<Tensor>,
+        tell: &mut dyn FnMut(&mut Progress),
+    ) {
+        tell(&mut Progress { reading, number: 0, iterate });
+    }
+
     /// Tells the same reading of an iterate that is made of this one.
     pub(crate) fn retold(&mut self, tell: &mut dyn FnMut(&mut Progress), of: &dyn Fn(Tensor) -> Result<Tensor>) {
         let iterate = &mut *self.iterate;

@@ -5,9 +5,11 @@
 
 mod display;
 mod element;
+mod search;
 mod values;
 
 pub use element::{Element, ToElement};
+pub(crate) use search::first_where;
 
 use crate::allocate::{collected, spare, zeroed};
 use crate::dim::{Dim, Shape, ToDims, ToShape, called};
@@ -142,7 +144,11 @@ fn in_order<T>(extents: &[usize], values: Vec<T>) -> Result<ArrayD<T>> {
 
 /// Each value through `f`, in C order.
 fn copied<T: Copy, V>(a: &ArcArray<T, IxDyn>, f: impl Fn(T) -> V) -> Result<ArrayD<V>> {
-    in_order(a.shape(), collected(a.iter().map(|&x| f(x)), a.len())?)
+    let values = match a.as_slice() {
+        Some(all) => collected(all.iter().map(|&x| f(x)), all.len()),
+        None => collected(a.iter().map(|&x| f(x)), a.len()),
+    };
+    in_order(a.shape(), values?)
 }
 
 impl Tensor {
@@ -287,12 +293,9 @@ impl Tensor {
 
     /// The index of the first value that is NaN or infinite, if any; only for host tensors.
     pub fn first_non_finite(&self) -> Option<Vec<usize>> {
-        fn find<T>(a: &ArcArray<T, IxDyn>, bad: impl Fn(&T) -> bool) -> Option<Vec<usize>> {
-            a.indexed_iter().find(|(_, x)| bad(x)).map(|(i, _)| ndarray::Dimension::slice(&i).to_vec())
-        }
         match self.host_array()? {
-            HostArray::F32(a) => find(a, |x| !x.is_finite()),
-            HostArray::Complex32(a) => find(a, |x| !x.is_finite()),
+            HostArray::F32(a) => first_where(&a.view(), |x| !x.is_finite()).map(|(at, _)| at),
+            HostArray::Complex32(a) => first_where(&a.view(), |x| !x.is_finite()).map(|(at, _)| at),
         }
     }
 }

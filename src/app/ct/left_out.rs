@@ -5,7 +5,7 @@
 //! as the image comes nearer to the object, and rises with what is fitted of the noise (cross-validation: Stone, J. R. Stat. Soc. B
 //! 36:111, 1974; to end iterations Coakley, IEEE Trans. Nucl. Sci. 38:9, 1991).
 
-use super::solve::{Begun, CtProgress, FIRST, READ_EVERY};
+use super::solve::{Begun, CtProgress, CtReading, FIRST, READ_EVERY};
 use super::{Ct, CtImage, CtMethod, CtOptions};
 use crate::error::{Error, Result};
 use crate::fourier::centred_dft;
@@ -87,7 +87,8 @@ impl Ct {
                 }
                 if let Some(tell) = progress {
                     let misfit = if method == CtMethod::Sirt { reading.residual } else { plain.unwrap_or(f64::NAN) };
-                    tell(CtProgress { iteration: k, misfit: begun.part * misfit, left_out: true });
+                    let reading = CtReading { iteration: k, misfit: begun.part * misfit, left_out: true };
+                    tell(&mut CtProgress { reading, iterate: &mut || begun.in_units(&x) });
                 }
                 Ok(readings.take(k, rest.off(&x)?) || cancelled())
             };

@@ -31,5 +31,5 @@ pub use center::{Center, find_center};
 pub use defects::Defects;
 pub use model::Ct;
 pub use regularise::CtRegularised;
-pub use solve::{CtImage, CtMethod, CtOptions, CtProgress};
+pub use solve::{CtImage, CtMethod, CtOptions, CtProgress, CtReading};
 pub use transmission::{Absorption, absorption, looks_like_transmission};

@@ -37,20 +37,42 @@ pub struct CtOptions<'a> {
     /// principle: Morozov, Soviet Math. Dokl. 7:414, 1966). 0 never stops for that. None at first: [`Ct::noise`] estimates it, and where
     /// a tenth of the views, left out, are told best before, it stops there ([`CtImage::told_best`]), which takes a solve more.
     pub noise: Option<f64>,
-    pub(super) progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
+    pub(super) progress: Option<Box<dyn FnMut(&mut CtProgress) + 'a>>,
     pub(super) cancel: Option<&'a AtomicBool>,
 }
 
-/// What is told on the way.
+/// What is read on the way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct CtProgress {
+pub struct CtReading {
     /// Iterations done.
     pub iteration: usize,
     /// ‖A x − y‖/‖y‖, weighted by R for SIRT.
     pub misfit: f64,
     /// Whether it is of the solve before, without the views that are left out.
     pub left_out: bool,
+}
+
+/// A reading, and a way to the iterate.
+pub struct CtProgress<'a> {
+    pub(super) reading: CtReading,
+    pub(super) iterate: &'a mut dyn FnMut() -> Result<Tensor>,
+}
+
+impl CtProgress<'_> {
+    /// What was read.
+    pub fn reading(&self) -> CtReading {
+        self.reading
+    }
+
+    /// The iterate so far in the units of the result, a copy on the device: over the input of [`Ct::linop`], of the slices that the
+    /// solve takes.
+    ///
+    /// # Errors
+    /// There is no memory for it, or the device fails.
+    pub fn iterate(&mut self) -> Result<Tensor> {
+        (self.iterate)()
+    }
 }
 
 impl Default for CtOptions<'_> {
@@ -70,7 +92,7 @@ setters! { CtOptions<'_> {
 
 impl<'a> CtOptions<'a> {
     /// Calls this now and then.
-    pub fn progress(mut self, progress: impl FnMut(CtProgress) + 'a) -> Self {
+    pub fn progress(mut self, progress: impl FnMut(&mut CtProgress) + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
@@ -168,12 +190,11 @@ impl Ct {
         };
         let iterations = bound.unwrap_or(options.iterations).min(options.iterations);
         let begun = self.begin(device)?;
-        let Begun { y, part, .. } = &begun;
         let of_y = Some(begun.noise(noise)).filter(|n| *n > 0.0);
-        let watch = Watch::new(self, y, method, CtOptions { iterations, ..options }, *part, of_y)?;
-        let Solution { x, iterations, mut stop, .. } = self.iterate(method, y, watch.options())?;
-        let own = self.misfit(&self.linop().apply(&x)?, y)?;
-        let misfit = part * own;
+        let watch = Watch::new(self, &begun, method, CtOptions { iterations, ..options }, of_y)?;
+        let Solution { x, iterations, mut stop, .. } = self.iterate(method, &begun.y, watch.options())?;
+        let own = self.misfit(&self.linop().apply(&x)?, &begun.y)?;
+        let misfit = begun.part * own;
         let image = self.of_solution(&begun, &x)?;
         let watch = watch.state.into_inner();
         if stop == Stop::Cancelled
@@ -285,17 +306,24 @@ impl Begun {
     pub fn noise(&self, deviation: f64) -> f64 {
         if self.size > 0.0 { deviation * self.counted.sqrt() / self.size } else { 0.0 }
     }
+
+    /// An iterate in the units of the views, with what it began from.
+    pub fn in_units(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x * times_power(1.0, self.exponent);
+        match &self.start {
+            Some(start) => (x + &start.to(&self.y.device())?).eval(),
+            None => x.eval(),
+        }
+    }
 }
 
 /// Looks at the objective while a solver runs, and ends it.
 struct Watch<'a> {
     ct: &'a Ct,
-    y: &'a Tensor,
+    begun: &'a Begun,
     method: CtMethod,
     iterations: usize,
     tol: f64,
-    /// ‖y‖ over that of all data.
-    part: f64,
     /// The misfit of the noise, as a part of ‖y‖.
     noise: Option<f64>,
     /// What the solver looks at.
@@ -311,17 +339,16 @@ struct State<'a> {
     at_noise: bool,
     error: Option<crate::error::Error>,
     history: Vec<(usize, f64)>,
-    progress: Option<Box<dyn FnMut(CtProgress) + 'a>>,
+    progress: Option<Box<dyn FnMut(&mut CtProgress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 
 impl<'a> Watch<'a> {
     fn new(
         ct: &'a Ct,
-        y: &'a Tensor,
+        begun: &'a Begun,
         method: CtMethod,
         options: CtOptions<'a>,
-        part: f64,
         noise: Option<f64>,
     ) -> Result<Watch<'a>> {
         let CtOptions { iterations, tol, progress, cancel, .. } = options;
@@ -338,7 +365,7 @@ impl<'a> Watch<'a> {
             cancel,
         };
         let (end, state) = (AtomicBool::new(false), RefCell::new(state));
-        Ok(Watch { ct, y, method, iterations, tol, part, noise, end, state })
+        Ok(Watch { ct, begun, method, iterations, tol, noise, end, state })
     }
 
     fn options(&self) -> SolveOptions<'_> {
@@ -366,9 +393,11 @@ impl<'a> Watch<'a> {
                 return self.end.store(true, Ordering::Relaxed);
             }
         };
-        state.history.push((reading.iteration, self.part * misfit));
+        let part = self.begun.part * misfit;
+        state.history.push((k, part));
         if let Some(tell) = &mut state.progress {
-            tell(CtProgress { iteration: reading.iteration, misfit: self.part * misfit, left_out: false });
+            let reading = CtReading { iteration: k, misfit: part, left_out: false };
+            tell(&mut CtProgress { reading, iterate: &mut || self.begun.in_units(&progress.iterate()?) });
         }
         match self.reaches_noise(misfit, progress) {
             Ok(false) => {}
@@ -405,7 +434,7 @@ impl<'a> Watch<'a> {
         let Some(noise) = self.noise else { return Ok(false) };
         let plain = match self.method {
             CtMethod::Cg => misfit,
-            CtMethod::Sirt => self.ct.misfit(&self.ct.linop().apply(&progress.iterate()?)?, self.y)?,
+            CtMethod::Sirt => self.ct.misfit(&self.ct.linop().apply(&progress.iterate()?)?, &self.begun.y)?,
         };
         Ok(plain <= noise)
     }
@@ -414,7 +443,7 @@ impl<'a> Watch<'a> {
     fn objective(&self, reading: Reading, progress: &mut Progress) -> Result<f64> {
         match self.method {
             CtMethod::Sirt => Ok(reading.residual),
-            CtMethod::Cg => self.ct.misfit(&self.ct.linop().apply(&progress.iterate()?)?, self.y),
+            CtMethod::Cg => self.ct.misfit(&self.ct.linop().apply(&progress.iterate()?)?, &self.begun.y),
         }
     }
 }

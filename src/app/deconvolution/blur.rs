@@ -3,7 +3,7 @@
 use super::Psf;
 use crate::error::{Error, Result, shape_err};
 use crate::linop::{self, Boundary, ConvolveMode, ConvolveOptions, Linop};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, first_where};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 
 /// What is said of the scene outside of the picture.
@@ -142,8 +142,7 @@ impl Blur {
         if let Some(known) = &self.known {
             image.zip_mut_with(known, |v, k| *v = if *k == 0.0 { 0.0 } else { *v });
         }
-        if let Some((at, v)) = image.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            let at = ndarray::Dimension::slice(&at);
+        if let Some((at, v)) = first_where(&image.view(), |v| !v.is_finite()) {
             return Err(Error::Value(format!(
                 "the picture is {v} at {at:?}; correct it, or leave it out as not known"
             )));

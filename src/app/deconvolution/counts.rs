@@ -1,6 +1,7 @@
 //! Counts of photons: how they are told from other numbers, and how far from their expectation they are to be.
 
-use crate::app::noise_level::{local_means, noise_level};
+use crate::app::neighbours::local_means;
+use crate::app::noise_level::noise_level;
 use crate::error::Result;
 use ndarray::ArrayViewD;
 
@@ -22,7 +23,7 @@ pub fn are_counts(image: ArrayViewD<f32>) -> Result<bool> {
     if image.iter().any(|v| v.is_finite() && (*v < 0.0 || v.fract() != 0.0)) {
         return Ok(false);
     }
-    let lit = local_means(image.mapv(f64::from)).mapv(|mean| f32::from(mean >= FEW));
+    let lit = local_means(&image.mapv(f64::from)).mapv(|mean| f32::from(mean >= FEW));
     if lit.iter().all(|l| *l == 0.0) {
         return Ok(false);
     }

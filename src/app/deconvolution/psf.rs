@@ -1,6 +1,7 @@
 //! The point-spread function: its centre, its sum, its support.
 
 use crate::error::{Result, value_err};
+use crate::tensor::first_where;
 use ndarray::{Array, ArrayD, ArrayViewD, Axis, Dimension, IxDyn, Slice};
 
 /// Which sample of a point-spread function is its centre: what a point there is seen at.
@@ -47,8 +48,8 @@ impl Psf {
         if values.is_empty() || !(1..=3).contains(&values.ndim()) {
             return value_err!("a point-spread function of shape {:?}, expected one to three axes", values.shape());
         }
-        if let Some((at, v)) = values.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            return value_err!("the point-spread function is {v} at {:?}; expected finite values", at.slice());
+        if let Some((at, v)) = first_where(&values.view(), |v| !v.is_finite()) {
+            return value_err!("the point-spread function is {v} at {at:?}; expected finite values");
         }
         let sum: f64 = values.iter().map(|&v| f64::from(v)).sum();
         if sum <= 0.0 {

@@ -11,7 +11,7 @@ use crate::arithmetic::Expression;
 use crate::error::{Result, value_err};
 use crate::run::Device;
 use crate::setters::setters;
-use crate::solve::{Reading, Stop};
+use crate::solve::{Progress, Reading, Stop};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, ArrayViewD};
 use rayon::prelude::*;
@@ -39,7 +39,7 @@ pub struct RichardsonLucyOptions<'a> {
     pub left: f64,
     /// The scene on the canvas to start from; None at first, which is an even one as bright as the picture. What is 0 stays 0.
     pub start: Option<ArrayD<f32>>,
-    progress: Option<Box<dyn FnMut(Reading) + 'a>>,
+    progress: Option<Box<dyn FnMut(&mut Progress) + 'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 
@@ -74,8 +74,9 @@ setters! { RichardsonLucyOptions<'_> {
 } }
 
 impl<'a> RichardsonLucyOptions<'a> {
-    /// Calls this after every reading, with the relative change of the divergence over an iteration as its residual.
-    pub fn progress(mut self, progress: impl FnMut(Reading) + 'a) -> Self {
+    /// Calls this after every reading, with the relative change of the divergence over an iteration as its residual. Its iterate is the
+    /// scene on the whole canvas.
+    pub fn progress(mut self, progress: impl FnMut(&mut Progress) + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
@@ -154,7 +155,8 @@ impl Blur {
             return blur.richardson_lucy(image, options, device);
         }
         let y = self.data(image)?;
-        let exponent = exponent(&y.to_real_array()?);
+        let data = y.to_real_array()?;
+        let exponent = exponent(&data);
         if exponent != 0 {
             // Products of light and its back-projection leave the range of 32 bits else.
             let unit = |a: ArrayD<f32>| a.mapv(|v| times_power(v, -exponent));
@@ -162,7 +164,11 @@ impl Blur {
             options.noise = noise.map(|n| n / power);
             options.gain = gain.map(|g| g / power);
             options.start = options.start.take().map(unit);
-            let mut result = self.richardson_lucy(unit(y.to_real_array()?).view(), options, device)?;
+            if let Some(mut told) = options.progress.take() {
+                let to_units = times_power(1.0, exponent);
+                options.progress = Some(Box::new(move |p| p.retold(&mut told, &|x| (x * to_units).eval())));
+            }
+            let mut result = self.richardson_lucy(unit(data).view(), options, device)?;
             result.image.mapv_inplace(|v| times_power(v, exponent));
             result.deviation *= power;
             return match result.image.iter().all(|v| v.is_finite()) {
@@ -172,7 +178,7 @@ impl Blur {
                 ),
             };
         }
-        let counts = y.to_real_array()?.mapv(|v| v.max(0.0));
+        let counts = data.mapv(|v| v.max(0.0));
         let largest = counts.iter().fold(0.0f32, |a, &b| a.max(b));
         let canvas = self.linop.input()?.clone();
         if largest == 0.0 {
@@ -182,7 +188,6 @@ impl Blur {
         let mean = counts.iter().map(|&v| f64::from(v)).sum::<f64>() / self.counted().max(1) as f64;
         let square = noise.map(|n| left * self.counted() as f64 * n * n);
         let least = square.map(|square| 0.5 * square / mean);
-        let data = y.to_real_array()?;
         let counts_of = gain.map(|gain| (gain, Divergence::new()));
         let step = Step::new(self, counts, largest * DARK, device)?;
         let mut x = match options.start.take() {
@@ -213,7 +218,7 @@ impl Blur {
                     let reading = Reading { iteration: k, of: iterations, residual: change, true_residual: None };
                     history.push(reading);
                     if let Some(progress) = &mut options.progress {
-                        progress(reading);
+                        Progress::tell(reading, &mut || Ok(x.clone()), progress);
                     }
                     let fits = least.is_some_and(|least| least > 0.0 && divergence <= least);
                     // Noise that is none of light leaves more divergence where it is dark than that expects.

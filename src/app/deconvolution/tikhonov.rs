@@ -9,7 +9,7 @@ use crate::linop::{self, Border, FftOptions, GradientOptions};
 use crate::run::Device;
 use crate::solve::{SolveOptions, Stop};
 use crate::tensor::Tensor;
-use ndarray::{ArrayD, ArrayViewD, Dimension};
+use ndarray::{ArrayD, ArrayViewD, Dimension, Zip};
 use num_complex::Complex32;
 use std::f64::consts::PI;
 
@@ -99,10 +99,10 @@ impl Blur {
         let host = Device::host();
         let blurred = self.linop.apply(x)?.to(&host)?.to_real_array()?;
         let (mut distance, mut size) = (0.0, 0.0);
-        for (a, y) in blurred.iter().zip(&y.to_real_array()?) {
+        Zip::from(&blurred).and(&y.to_real_array()?).for_each(|a, y| {
             distance += (f64::from(*a) - f64::from(*y)).powi(2);
             size += f64::from(*y).powi(2);
-        }
+        });
         let misfit = if distance == 0.0 { 0.0 } else { (distance / size).sqrt() };
         let deviation = (distance / self.counted().max(1) as f64).sqrt();
         let image = self.cropped(x.to(&host)?.to_real_array()?.view())?;

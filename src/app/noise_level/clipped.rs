@@ -1,6 +1,7 @@
 //! Normal noise that was cut off at an end of the values: what is left of it, and what its deviation was.
 
-use super::{MANY, cut_off, local_means};
+use super::{MANY, cut_off};
+use crate::app::neighbours::local_means;
 use ndarray::{ArrayD, Axis, Slice};
 use std::f64::consts::TAU;
 
@@ -25,7 +26,7 @@ const STEPS: f64 = 2.0;
 /// noise.
 pub(super) fn deviation(values: &ArrayD<f64>, end: f64) -> Option<f64> {
     let cut = cut_off(values, end)?;
-    let part = local_means(cut.clone());
+    let part = local_means(&cut);
     let mut dark = cut.clone();
     dark.zip_mut_with(&part, |c, part| *c = if (DARK[0]..=DARK[1]).contains(part) { *c } else { f64::NAN });
     let (mut count, mut zeros, mut first, mut second) = (0usize, 0.0, 0.0, 0.0);

@@ -21,7 +21,7 @@ use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Linop, NufftOptions};
 use crate::run::Device;
 use crate::solve::SolveOptions;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, first_where};
 use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, IxDyn};
 use num_complex::Complex32;
 
@@ -77,8 +77,8 @@ impl NonCartesian {
         expect_room(bytes.saturating_add(8 * (2 * trajectory.len() + density.len()) as u64), "the model of the scan")?;
         let root = root(&trajectory, &density)?;
         let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
-        if let Some((at, _)) = power.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            return value_err!("the coil maps are NaN or infinite at pixel {:?}", ndarray::Dimension::slice(&at));
+        if let Some((at, _)) = first_where(&power.view(), |v| !v.is_finite()) {
+            return value_err!("the coil maps are NaN or infinite at pixel {at:?}");
         }
         let strongest = power.iter().fold(0.0f32, |a, &b| a.max(b));
         if strongest == 0.0 {
@@ -210,8 +210,7 @@ fn root(trajectory: &ArrayViewD<f64>, density: &ArrayViewD<f64>) -> Result<Array
             density.shape()
         );
     }
-    if let Some((at, w)) = density.indexed_iter().find(|(_, w)| !w.is_finite() || **w < 0.0) {
-        let at = ndarray::Dimension::slice(&at).to_vec();
+    if let Some((at, w)) = first_where(&density.view(), |w| !w.is_finite() || *w < 0.0) {
         return value_err!("the density compensation is {w:?} at {at:?}, expected a finite number from 0 on");
     }
     if density.iter().all(|w| *w == 0.0) {

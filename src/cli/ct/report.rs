@@ -96,6 +96,7 @@ impl Job<'_> {
                 let bar = progress::iterations(iterations);
                 let options = CtOptions::default().iterations(iterations).tol(tol).noise(noise).cancel(solving.stop());
                 let options = options.progress(|p| {
+                    let p = p.reading();
                     bar.set_position(p.iteration as u64);
                     let which = if p.left_out { ", to see how many are best" } else { "" };
                     bar.set_message(format!("misfit {:.2e}{which}", p.misfit));

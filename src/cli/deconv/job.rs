@@ -85,10 +85,7 @@ impl Job<'_> {
                 .method(args.regularise.options(ConvexOptions::default()).method)
                 .iterations(iterations)
                 .tol(args.tol.map_or(1e-4, f64::from))
-                .progress(|r| {
-                    bar.set_position(r.iteration as u64);
-                    bar.set_message(format!("objective {:.4e}", r.objective));
-                })
+                .progress(|p| progress::objective(&bar, p.reading()))
                 .cancel(self.solving.stop());
             let found = blur.regularised(part.view(), task, self.device)?;
             bar.finish_and_clear();
@@ -127,7 +124,7 @@ impl Job<'_> {
         noise: Option<f64>,
     ) -> Result<(Deconvolved, How)> {
         let bar = progress::iterations(options.iterations);
-        let options = options.progress(|r| progress::reading(&bar, r)).cancel(self.solving.stop());
+        let options = options.progress(|p| progress::reading(&bar, p.reading())).cancel(self.solving.stop());
         let result = blur.richardson_lucy(part.view(), options, self.device)?;
         bar.finish_and_clear();
         let clipped = part.iter().filter(|v| **v < 0.0).count();

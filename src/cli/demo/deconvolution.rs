@@ -51,7 +51,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         .iterations(ITERATIONS)
         .noise(Some(noise))
         .left(0.5 * (1.0 + found.left))
-        .progress(|r| progress::reading(&bar, r))
+        .progress(|p| progress::reading(&bar, p.reading()))
         .cancel(solving.stop());
     let start = Instant::now();
     let blur = Blur::new(&psf, &[SEEN, SEEN], None, Outside::Unknown)?;

@@ -47,7 +47,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let bar = progress::iterations(ITERATIONS);
     let options = CtOptions::default().iterations(ITERATIONS).noise(Some(0.0)).cancel(solving.stop());
     let start = Instant::now();
-    let solved = ct.solve(CtMethod::Cg, options.progress(|p| bar.set_position(p.iteration as u64)), &device)?;
+    let solved =
+        ct.solve(CtMethod::Cg, options.progress(|p| bar.set_position(p.reading().iteration as u64)), &device)?;
     let seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
 

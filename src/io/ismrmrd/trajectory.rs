@@ -9,6 +9,7 @@ use super::records::Acquisition;
 use super::select::{Image, count_of};
 use super::whiten::Whitening;
 use crate::allocate::expect_room;
+use crate::tensor::first_where;
 use ndarray::Array3;
 use num_complex::Complex32;
 
@@ -133,8 +134,8 @@ fn coordinates(
     // What the file itself says, x first.
     let given = held.min(d);
     let raw = Array3::from_shape_fn((lines.len(), samples, given), |(line, sample, dim)| first(line, sample, dim));
-    if let Some((at, _)) = raw.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        return Err(format!("the trajectory is NaN or infinite at line {}, sample {}", at.0, at.1));
+    if let Some((at, _)) = first_where(&raw.view().into_dyn(), |v| !v.is_finite()) {
+        return Err(format!("the trajectory is NaN or infinite at line {}, sample {}", at[0], at[1]));
     }
     if held > given {
         notes.push(format!("used {given} of {held} trajectory dimensions"));

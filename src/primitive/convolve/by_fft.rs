@@ -5,7 +5,7 @@
 //! ```
 //! So Z = H·S with H[k] = Σⱼ w[j] exp(2πi·step·jk/L). L is chosen so that no two positions that meet differ by a multiple of it.
 
-use super::{ConvAxis, Convolve};
+use super::{ConvAxis, Convolve, PASS};
 use crate::access::{AxisMap, Constant, ConstantData, ConstantKey, Derived, ValueId};
 use crate::error::Result;
 use crate::ir::{Builder, Program};
@@ -32,35 +32,27 @@ pub(super) fn has_half(c: &Convolve, input: &[usize]) -> bool {
     input.last() == Some(&1) && !c.weight.is_complex() && c.axes.last().is_some_and(period)
 }
 
-/// Whether it takes fewer operations than tap by tap, where each of those takes `pace` times as long. `half`: of real values, by
-/// halves of spectra.
-pub(super) fn pays(c: &Convolve, input: &[usize], complex: bool, half: bool, pace: f64) -> bool {
+/// Operations in units of those of [`Convolve::operations`]; infinite where what is held would be many times what it is applied to.
+/// `half`: of real values, by halves of spectra.
+pub(super) fn operations(c: &Convolve, input: &[usize], half: bool) -> f64 {
     let first = input.len() - 1 - c.axes.len();
     let (out, channels) = c.channels();
-    let (mut results, mut taps, mut grid, mut stages) = (1.0, 1.0, 1.0, 0.0);
+    let (mut results, mut grid, mut stages) = (1.0, 1.0, 0.0);
     for ((axis, &n), &k) in c.axes.iter().zip(&input[first..]).zip(c.taps()) {
         let length = circle(axis, n, k, false) as f64;
         results *= axis.extent as f64;
-        taps *= k as f64;
         grid *= length;
         stages += length.log2();
     }
-    let each = match (complex, c.weight.is_complex()) {
-        (true, true) => 8.0,
-        (false, false) => 2.0,
-        _ => 4.0,
-    };
     let (out, channels) = (out as f64, channels as f64);
     // The kernel's transform is held; it is not worth many times what it is applied to.
     let values = input.iter().map(|&n| n as f64).product::<f64>();
     let part = if half { HALF } else { 1.0 };
     if out * channels * grid * part > MOST_HELD * (values + results * out) + SMALL {
-        return false;
+        return f64::INFINITY;
     }
-    let direct = results * out * channels * taps * each * pace;
-    // A pass over memory costs as much as some operations.
     let passes = (out + channels) * (5.0 * stages + PASS * c.axes.len() as f64);
-    direct > grid * part * (passes + 8.0 * out * channels)
+    grid * part * (passes + 8.0 * out * channels)
 }
 
 /// What half a spectrum takes of a whole one.
@@ -69,9 +61,6 @@ const HALF: f64 = 0.55;
 /// Values of the kernel's transform for each of x and y, at most; and how many are held in any case.
 const MOST_HELD: f64 = 8.0;
 const SMALL: f64 = 65536.0;
-
-/// Operations in the time that a value is read and written.
-const PASS: f64 = 20.0;
 
 /// The circles of the axes, for an input of these extents; with `half` the last one is even.
 fn circles(c: &Convolve, input: &[usize], half: bool) -> Vec<usize> {
@@ -171,39 +160,44 @@ fn spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant> {
 }
 
 fn made_spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant> {
-    let (taps, size): (&[usize], usize) = (c.taps(), lengths.iter().product());
-    let pairs = c.weight.extents()[0] * c.weight.extents()[1];
+    let (taps, pairs) = (c.taps(), c.weight.extents()[0] * c.weight.extents()[1]);
     let kernel: usize = taps.iter().product();
-    let mut values = crate::allocate::zeroed::<Complex64>(pairs * size)?;
-    for pair in 0..pairs {
-        for k in 0..kernel {
-            // Tap by tap at −step·j, modulo the circle.
-            let (mut rest, mut at, mut stride) = (k, 0, 1);
-            for (axis, (&n, &l)) in taps.iter().zip(lengths).enumerate().rev() {
-                let j = (rest % n) as i64 * -c.axes[axis].step;
-                rest /= n;
-                at += j.rem_euclid(l as i64) as usize * stride;
-                stride *= l;
+    let weight = |k: usize| {
+        let w = c.weight.get(k);
+        Complex64::new(w.re.into(), if c.conj { -w.im } else { w.im }.into())
+    };
+    let mut values: Vec<Complex64> = (0..pairs * kernel).map(weight).collect();
+    // Axis by axis, the last first: what lies along those before it is still as short as the kernel.
+    let mut inner = 1;
+    for (axis, (&n, &length)) in taps.iter().zip(lengths).enumerate().rev() {
+        let outer = values.len() / (n * inner);
+        let mut lines = crate::allocate::zeroed::<Complex64>(outer * length * inner)?;
+        for (from, to) in values.chunks_exact(n * inner).zip(lines.chunks_exact_mut(length * inner)) {
+            for (j, from) in from.chunks_exact(inner).enumerate() {
+                // A tap stands at -step·j, modulo the circle.
+                let at = (j as i64 * -c.axes[axis].step).rem_euclid(length as i64) as usize * inner;
+                to[at..at + inner].iter_mut().zip(from).for_each(|(sum, v)| *sum += v);
             }
-            let w = c.weight.get(pair * kernel + k);
-            let w = Complex64::new(w.re.into(), if c.conj { -w.im } else { w.im }.into());
-            values[pair * size + at] += w;
         }
+        transform(&mut lines, &[outer, length, inner], &[1], false, false);
+        if half && axis + 1 == taps.len() {
+            let kept = length / 2 + 1;
+            lines = lines.chunks_exact(length).flat_map(|line| &line[..kept]).copied().collect();
+            inner = kept;
+        } else {
+            inner *= length;
+        }
+        values = lines;
     }
-    let mut extents = vec![pairs];
-    extents.extend(lengths);
-    transform(&mut values, &extents, &(1..extents.len()).collect::<Vec<_>>(), false, false);
-    #[allow(clippy::cast_possible_truncation)]
-    let narrow = |v: &Complex64| Complex32::new(v.re as f32, v.im as f32);
     // Of one channel it is a weight as it is.
     let mut extents = if pairs == 1 { Vec::new() } else { c.weight.extents()[..2].to_vec() };
     extents.extend(lengths);
-    let line = lengths.last().copied().unwrap_or(1);
-    let kept = if half { line / 2 + 1 } else { line };
-    extents.pop();
-    extents.push(kept);
-    let values = values.chunks_exact(line).flat_map(|line| &line[..kept]);
-    Constant::new(extents, ConstantData::C32(values.map(narrow).collect()))
+    if let Some(last) = extents.last_mut().filter(|_| half) {
+        *last = *last / 2 + 1;
+    }
+    #[allow(clippy::cast_possible_truncation)]
+    let narrow = |v: &Complex64| Complex32::new(v.re as f32, v.im as f32);
+    Constant::new(extents, ConstantData::C32(values.iter().map(narrow).collect()))
 }
 
 #[cfg(test)]

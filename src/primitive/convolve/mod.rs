@@ -6,7 +6,8 @@
 //!
 //! Of x the first axes are a batch; then come the channels, the axes of the convolution, and one axis behind them all along which
 //! results lie beside each other. The transpose is of the same kind: it exchanges channels, stride and upsampling. A plan makes it
-//! tap by tap, or by Fourier transforms (`by_fft.rs`) where that takes fewer operations.
+//! tap by tap, along one axis after the other where the kernel is a product (`separable.rs`), or by Fourier transforms (`by_fft.rs`):
+//! whichever takes the fewest operations.
 
 mod axis;
 mod by_fft;
@@ -14,6 +15,7 @@ mod gpu;
 mod host;
 mod product;
 mod rows;
+mod separable;
 
 pub use axis::ConvAxis;
 
@@ -23,12 +25,16 @@ use crate::error::{Error, Result, shape_err};
 use crate::ir::{Builder, Lowered, Lowering, Narrowed, Part, Primitive, Stack, Sweep};
 use crate::plan::{Held, Kernel, Scratch, Side, StepKernel, Target, Work};
 use crate::primitive::map::MapKernel;
+use separable::Separable;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Most axes that a convolution runs along.
 pub(crate) const MOST_AXES: usize = 3;
+
+/// Operations in the time that a value is read and written.
+const PASS: f64 = 20.0;
 
 /// What is convolved with, and how along each axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +68,23 @@ impl Convolve {
 
     fn taps(&self) -> &[usize] {
         &self.weight.extents()[2..]
+    }
+
+    /// Operations of a tap.
+    fn each(&self, complex: bool) -> f64 {
+        match (complex, self.weight.is_complex()) {
+            (true, true) => 8.0,
+            (false, false) => 2.0,
+            _ => 4.0,
+        }
+    }
+
+    /// Operations of a batch entry, tap by tap.
+    fn operations(&self, complex: bool) -> f64 {
+        let results: f64 = self.axes.iter().map(|a| a.extent as f64).product();
+        let taps: f64 = self.taps().iter().map(|k| *k as f64).product();
+        let (out, channels) = self.channels();
+        results * taps * (out * channels) as f64 * self.each(complex)
     }
 }
 
@@ -164,7 +187,7 @@ impl Primitive for Convolve {
         0.0
     }
 
-    /// Tap by tap, or by Fourier transforms where these cost less and the target can make them.
+    /// Tap by tap, axis by axis, or by Fourier transforms: what costs least and the target can make.
     fn lower(&self, to: &mut dyn Lowering, x: &Lowered) -> Result<Lowered> {
         let complex = x.complex || self.weight.is_complex();
         let bound = match to.target() {
@@ -173,9 +196,16 @@ impl Primitive for Convolve {
         };
         let too_big = self.weight.bytes() > bound;
         let pace = if to.target() == Target::Host { product::pace(self.channels().0) } else { 1.0 };
-        if !complex
-            && by_fft::has_half(self, &x.extents)
-            && by_fft::pays(self, &x.extents, false, true, pace)
+        let direct = if too_big { f64::INFINITY } else { self.operations(x.complex) * pace };
+        let half = !complex && to.target() == Target::Host && by_fft::has_half(self, &x.extents);
+        let by_fft = by_fft::operations(self, &x.extents, half);
+        if let Some(product) = Separable::of(self)
+            && product.operations(self, &x.extents, x.complex) < direct.min(by_fft)
+        {
+            return to.program(&product.program(self, &x.extents)?, x);
+        }
+        if half
+            && by_fft < direct
             && let Side::Host(host) = to.target().side()
         {
             let (program, lines) = by_fft::half_program(self, &x.extents)?;
@@ -183,7 +213,7 @@ impl Primitive for Convolve {
             let last = spectra.extents.len() - 2;
             return lines.lower(to, host, &spectra, last);
         }
-        if (too_big || by_fft::pays(self, &x.extents, x.complex, false, pace))
+        if (too_big || by_fft < direct)
             && let Ok(program) = by_fft::program(self, &x.extents)
             && to.can_make(&program)
         {
