@@ -207,7 +207,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         let name = if parts.len() > 1 { format!("part {}", k + 1) } else { "solved".into() };
         printer.field(&name, job.outcome(&result, &how));
         results.push(job.facts(&result, &how));
-        job.warning(&result).into_iter().for_each(|text| warnings.say(text));
+        job.warnings(&result, &how).into_iter().for_each(|text| warnings.say(text));
         done.push(result.image);
     }
     let seconds = start.elapsed().as_secs_f64();

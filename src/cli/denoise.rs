@@ -7,7 +7,7 @@ use super::pictures::{Image, PictureArgs};
 use super::printer::{Printer, complain, count_of, decimal, not_at_rest, short};
 use super::recon::stop_name;
 use super::regularise::{Regularise, add_facts, describe, ending};
-use super::warnings::Warnings;
+use super::warnings::{Warnings, more_noise_than_found};
 use super::{DONE, INTERRUPTED, output, progress};
 use linops::app::regularise::{Kind, Regulariser};
 use linops::app::{Denoised, Denoising};
@@ -108,9 +108,6 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     task.run(target, printer)
 }
 
-/// Noise that is given as so many times what is found, and more, is worth a word.
-const MORE: f64 = 1.25;
-
 /// A picture to be solved for.
 pub struct Task<'a> {
     pub what: &'static str,
@@ -148,13 +145,9 @@ impl Task<'_> {
             let name = if parts.len() > 1 { format!("part {}", k + 1) } else { (*what).to_string() };
             printer.field(&name, self.outcome(&result));
             not_at_rest(result.stop).into_iter().for_each(|text| warnings.say(text));
-            if let Some(found) = result.noise_found.filter(|found| result.noise >= MORE * found) {
-                warnings.say(format!(
-                    "the noise is given as {}, and {} is found in the picture: what is taken away for more noise than there is are fine \
-                     structures (of noise that neighbours share less is found than there is)",
-                    short(result.noise),
-                    short(found)
-                ));
+            let more = result.noise_found.and_then(|found| more_noise_than_found(result.noise, found));
+            if let Some(text) = more {
+                warnings.say(text);
             } else if result.less_noise && result.deviation > 0.0 && self.solving.noise.is_some() {
                 warnings.say(format!(
                     "the noise is given as {}, and the picture has less of it, or it was cut off: what is taken away has {} rms, no more than \

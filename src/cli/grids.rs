@@ -53,24 +53,8 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
     if mask.ndim() > grid.len() {
         mask = without_ones(mask, grid.len());
     }
-    if let ([ny, nx], true) = (grid, mask.shape() != grid) {
-        mask = without_ones(mask, 1);
-        if let &[n] = mask.shape() {
-            let axis = match n {
-                n if n == *ny => "ky",
-                n if n == *nx => "kx",
-                n => {
-                    let message = format!("mask of {n} values, expected (ky, kx) of {grid:?}, or {ny} along ky");
-                    return Err(Error::file(path, message));
-                }
-            };
-            notes.push(format!("the mask is along {axis}"));
-            mask = mask.insert_axis(Axis(usize::from(axis == "ky")));
-        }
-    }
-    while mask.ndim() < grid.len() {
-        let last = Axis(mask.ndim());
-        mask = mask.insert_axis(last);
+    if mask.shape() != grid && !(mask.ndim() == grid.len() && mask.broadcast(IxDyn(grid)).is_some()) {
+        mask = along(path, without_ones(mask, 1), grid, notes)?;
     }
     let Some(mask) = mask.broadcast(IxDyn(grid)) else {
         let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space", axes.join(", "));
@@ -83,6 +67,37 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
         return Err(Error::file(path, message));
     }
     Ok(mask.mapv(|v| v as f32))
+}
+
+/// A mask along some axes of the grid, with an extent of 1 along the others: those that have its extents, the slower ones where several
+/// have. Lines of a volume are not guessed.
+fn along(path: &Path, mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f64>> {
+    let axes = &["kz", "ky", "kx"][3 - grid.len()..];
+    let named = |of: &[usize]| of.iter().map(|a| axes[*a]).collect::<Vec<_>>().join(", ");
+    let some: Vec<Vec<usize>> = match (grid.len(), mask.ndim()) {
+        (n, 1) => (0..n).map(|a| vec![a]).collect(),
+        (3, 2) => vec![vec![0, 1], vec![1, 2], vec![0, 2]],
+        _ => Vec::new(),
+    };
+    let fits = |of: &&Vec<usize>| of.iter().map(|a| grid[*a]).eq(mask.shape().iter().copied());
+    let fitting: Vec<&Vec<usize>> = some.iter().filter(fits).collect();
+    let (Some(of), [n, ..]) = (fitting.first(), mask.shape()) else {
+        let each: Vec<String> = axes.iter().zip(grid).map(|(axis, n)| format!("{n} along {axis}")).collect();
+        let (came, each) = (mask.shape(), each.join(", "));
+        let message = match came {
+            [n] => format!("mask of {n} values, expected ({}) of {grid:?}, or {each}", axes.join(", ")),
+            _ => format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space, or {each}", axes.join(", ")),
+        };
+        return Err(Error::file(path, message));
+    };
+    if grid.len() == 3 && of.len() == 1 && fitting.len() > 1 {
+        let which: Vec<String> = fitting.iter().map(|of| named(of)).collect();
+        let message = format!("mask of {n} values, which {} have; give the others an extent of 1", which.join(" and "));
+        return Err(Error::file(path, message));
+    }
+    notes.push(format!("the mask is along {}", named(of)));
+    let extents: Vec<usize> = (0..grid.len()).map(|a| if of.contains(&a) { grid[a] } else { 1 }).collect();
+    mask.into_shape_with_order(IxDyn(&extents)).map_err(|e| Error::file(path, e.to_string()))
 }
 
 /// Reads coil maps that fit the k-space as (coil, set, image…): (coil, image…), (coil, set, image…), or BART's (x, y, z, coil, set).

@@ -56,6 +56,11 @@ impl Regularise {
         !self.reg.is_empty() || self.non_negative
     }
 
+    /// Whether no weight follows from the noise.
+    pub fn has_all_weights(&self) -> bool {
+        !self.reg.is_empty() && self.reg.iter().all(|r| r.weight.is_some())
+    }
+
     /// What shows without a look at any file; whether there is a series.
     pub fn check(&self, series: bool) -> Result<(), String> {
         let has = |kind| self.reg.iter().any(|r| r.kind == kind);

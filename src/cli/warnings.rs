@@ -1,8 +1,23 @@
 //! What looks wrong, though it can be computed.
 
-use crate::cli::printer::complain;
+use crate::cli::printer::{complain, short};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
+
+/// Noise that is given as so many times what is found, and more, is worth a word.
+const MORE: f64 = 1.25;
+
+/// That the noise of a picture is given as more than is found in it.
+pub fn more_noise_than_found(given: f64, found: f64) -> Option<String> {
+    (given >= MORE * found).then(|| {
+        format!(
+            "the noise is given as {}, and {} is found in the picture: what is taken away for more noise than there is are fine \
+             structures (of noise that neighbours share less is found than there is)",
+            short(given),
+            short(found)
+        )
+    })
+}
 
 /// Warnings: each on stderr at once, all of them under `warnings` of the JSON.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use crate::cli::printer::{count_of, decimal, not_at_rest, short};
 use crate::cli::progress;
 use crate::cli::recon::stop_name;
 use crate::cli::regularise::{add_facts, describe, ending};
+use crate::cli::warnings::more_noise_than_found;
 use linops::app::regularise::{Kind, Regulariser, Stated};
 use linops::app::{Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts};
 use linops::convex::{ConvexOptions, Solved};
@@ -34,6 +35,8 @@ pub(super) struct Job<'a> {
 #[derive(Default)]
 pub(super) struct How {
     noise: Option<f64>,
+    /// What is found where it is given, and counts.
+    noise_found: Option<f64>,
     lambda: Option<f32>,
     clipped: usize,
     terms: Vec<Stated>,
@@ -42,8 +45,8 @@ pub(super) struct How {
 }
 
 impl How {
-    fn of(noise: f64) -> How {
-        How { noise: Some(noise), solves: 1, ..How::default() }
+    fn of(noise: f64, noise_found: Option<f64>) -> How {
+        How { noise: Some(noise), noise_found, solves: 1, ..How::default() }
     }
 }
 
@@ -60,6 +63,8 @@ impl Job<'_> {
         }
         let found = NoiseToSignal::of(part.view(), self.psf, Scene::Natural)?;
         let noise = args.noise.map_or(found.noise, f64::from);
+        let weighed = args.lambda.is_some() || self.method == Method::Regularised && args.regularise.has_all_weights();
+        let noise_found = args.noise.map(|_| found.noise).filter(|found| *found > 0.0 && !weighed);
         // Of the same signal with another noise.
         let ratio = match args.noise {
             Some(_) if found.noise > 0.0 => found.ratio * (noise / found.noise).powi(2),
@@ -74,7 +79,8 @@ impl Job<'_> {
                 // Half-way between all of the noise, and what the best linear estimate leaves.
                 .left(0.5 * (1.0 + found.left));
             let noise = if counts { mean_of(part.view()).sqrt() } else { noise };
-            return self.richardson_lucy(&blur, part, options, Some(noise));
+            let (result, how) = self.richardson_lucy(&blur, part, options, Some(noise))?;
+            return Ok((result, How { noise_found, ..how }));
         }
         if self.method == Method::Regularised {
             let iterations = most(1000);
@@ -90,7 +96,7 @@ impl Job<'_> {
             let found = blur.regularised(part.view(), task, self.device)?;
             bar.finish_and_clear();
             let (terms, solved, solves) = (found.terms, Some(found.solved), found.solves);
-            return Ok((found.deconvolved, How { terms, solved, solves, ..How::of(noise) }));
+            return Ok((found.deconvolved, How { terms, solved, solves, ..How::of(noise, noise_found) }));
         }
         let point = self.psf.is_point();
         // Of a point nothing is blurred, so there is nothing to hold back.
@@ -113,7 +119,7 @@ impl Job<'_> {
             _ => blur.wiener(part, options, self.device)?,
         };
         bar.finish_and_clear();
-        Ok((result, How { lambda: Some(lambda), ..How::of(noise) }))
+        Ok((result, How { lambda: Some(lambda), ..How::of(noise, noise_found) }))
     }
 
     fn richardson_lucy(
@@ -159,8 +165,9 @@ impl Job<'_> {
             n => format!(", {} below 0 taken for 0", count_of(n, "sample")),
         };
         let noise = how.noise.map(|noise| format!(", noise {} ({from})", short(noise))).unwrap_or_default();
+        let by = how.solved.as_ref().map(|s| format!(" of {}", s.method)).unwrap_or_default();
         format!(
-            "{} ({why}){solves}; misfit {:.2} %, {} rms{noise}{lambda}{clipped}{terms}{objective}",
+            "{}{by} ({why}){solves}; misfit {:.2} %, {} rms{noise}{lambda}{clipped}{terms}{objective}",
             count_of(result.iterations, "iteration"),
             100.0 * result.misfit,
             short(result.deviation)
@@ -168,11 +175,10 @@ impl Job<'_> {
     }
 
     /// What is to be said of it. The iterations of rl are what holds noise back: their end is no fault.
-    pub fn warning(&self, result: &Deconvolved) -> Option<String> {
-        match self.method {
-            Method::Rl => None,
-            _ => not_at_rest(result.stop),
-        }
+    pub fn warnings(&self, result: &Deconvolved, how: &How) -> Vec<String> {
+        let unfinished = not_at_rest(result.stop).filter(|_| self.method != Method::Rl);
+        let more = how.noise.zip(how.noise_found).and_then(|(given, found)| more_noise_than_found(given, found));
+        unfinished.into_iter().chain(more).collect()
     }
 
     pub fn facts(&self, result: &Deconvolved, how: &How) -> Value {
@@ -185,6 +191,7 @@ impl Job<'_> {
             ("misfit".into(), json!(result.misfit)),
             ("deviation".into(), json!(result.deviation)),
             ("noise".into(), json!(how.noise)),
+            ("noise_found".into(), json!(how.noise_found)),
             ("lambda".into(), json!(how.lambda.map(decimal))),
             ("negative".into(), json!(how.clipped)),
             ("solves".into(), json!(how.solves)),
