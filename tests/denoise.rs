@@ -169,7 +169,7 @@ fn gaps_are_filled_and_the_known_stays() {
     }
 }
 
-/// Gaps begin with the means of what is known around them: from 0 it took 30 iterations to come so near.
+/// Gaps begin with the means of what is known around them: from 0 it takes some 27 iterations to come so near.
 #[test]
 fn gaps_begin_with_what_is_around_them() {
     let truth = clean(96, 90);
@@ -177,22 +177,19 @@ fn gaps_begin_with_what_is_around_them() {
     let known = truth.mapv(|_| f32::from(generator.uniform() > 0.5));
     let image = noisy(&truth, 0.05, 6);
     for device in devices() {
-        for (kind, iterations) in [(Kind::L1Wavelet, 17), (Kind::Tv, 30)] {
-            let solved = |iterations: usize, told: &mut Vec<ArrayD<f32>>| {
-                let task = Denoising::default().regularisation(of(kind, Some(Weight::Absolute(0.03)))).tol(0.0);
-                let task = task.iterations(iterations).progress(|p| {
-                    let x = p.iterate().unwrap().to(&Device::host()).unwrap();
-                    told.push(x.to_real_array().unwrap());
-                });
-                task.solve(image.view(), Some(known.view()), &device).unwrap()
-            };
-            let mut told = Vec::new();
-            let short = solved(iterations, &mut told);
-            let (f, least) = (short.solved.unwrap().objective, solved(600, &mut Vec::new()).solved.unwrap().objective);
-            assert!(f < least * 1.001, "{kind} on {}: {f} above {least}", device.name());
-            // The last that was told is what came of it.
-            assert!(error(told.last().unwrap(), &short.image) < 0.01, "{kind} on {}", device.name());
-        }
+        let solved = |iterations: usize, told: &mut Vec<ArrayD<f32>>| {
+            let task = Denoising::default().regularisation(of(Kind::L1Wavelet, Some(Weight::Absolute(0.03)))).tol(0.0);
+            let task = task.iterations(iterations).progress(|p| {
+                told.push(p.iterate().unwrap().to(&Device::host()).unwrap().to_real_array().unwrap());
+            });
+            task.solve(image.view(), Some(known.view()), &device).unwrap()
+        };
+        let mut told = Vec::new();
+        let short = solved(17, &mut told);
+        let (f, least) = (short.solved.unwrap().objective, solved(600, &mut Vec::new()).solved.unwrap().objective);
+        assert!(f < least * 1.001, "{}: {f} above {least}", device.name());
+        // The last that was told is what came of it.
+        assert!(error(told.last().unwrap(), &short.image) < 0.01, "{}", device.name());
     }
 }
 

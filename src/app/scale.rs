@@ -1,9 +1,18 @@
 //! Powers of two that bring data to the middle of the range of 32-bit numbers, and back: they change no digit.
 
+use crate::arithmetic::Expression;
+use crate::tensor::Tensor;
+
 /// The exponent by which 2^−exponent brings the largest magnitude between ½ and 1; 0 of nothing, or of what is not finite.
 pub(super) fn exponent<'a>(values: impl IntoIterator<Item = &'a f32>) -> i32 {
     let largest = values.into_iter().fold(0.0f32, |a, v| a.max(v.abs()));
     if largest > 0.0 && largest.is_finite() { largest.log2().floor() as i32 + 1 } else { 0 }
+}
+
+/// x·2^exponent on its device, in two steps.
+pub(super) fn scaled_by_power(x: &Tensor, exponent: i32) -> Expression {
+    let half = exponent / 2;
+    x * 2f32.powi(half) * 2f32.powi(exponent - half)
 }
 
 /// v·2^exponent, in two steps, as 2^±140 is no normal f32.

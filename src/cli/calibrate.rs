@@ -69,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", value_parser = output::name())]
     eigenvalues: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx) of zeros and ones, or (kz, ky, kx), (kz, ky) [default: where the data are not zero]
+    /// Sampling mask (ky, kx) of zeros and ones, or (kz, ky, kx), (kz, ky) or another part of these [default: where the data are not zero]
     #[arg(long, value_name = "FILE", conflicts_with = "traj")]
     mask: Option<PathBuf>,
 

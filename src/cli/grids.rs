@@ -9,8 +9,8 @@ use ndarray::{ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
 use std::path::Path;
 
-/// Reads a mask of zeros and ones, of any dtype, that fits the k-space: of all its axes, or of lines: (kz, ky) of a volume, (ky) or
-/// else (kx) of a slice. Axes of 1 repeat.
+/// Reads a mask of zeros and ones, of any dtype, that fits the k-space: of all its axes, or of lines: (kz, ky) of a volume, or what of
+/// its axes fits alone, (ky) or else (kx) of a slice. Axes of 1 repeat.
 pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
     fitted(path, exact(read(path)?), kspace.grid(), notes)
 }
@@ -22,6 +22,16 @@ pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<St
     let mut said = Vec::new();
     let one = fitted(path, array.clone(), grid, &mut said);
     let each = array.ndim() > 1 && array.shape()[0] == frames;
+    if let (Ok(_), true, true) = (&one, each, array.ndim() < grid.len())
+        && array.outer_iter().all(|mask| fitted(path, mask.to_owned(), grid, &mut Vec::new()).is_ok())
+    {
+        let (came, as_one) = (array.shape(), said.join(", "));
+        let message = format!(
+            "a mask of {came:?} is one for all frames ({as_one}), or one for each of {frames}; give all axes, with an extent of 1 \
+             along those that it is the same along"
+        );
+        return Err(Error::file(path, message));
+    }
     if one.is_ok() || !each {
         let one = one?;
         notes.append(&mut said);
@@ -53,8 +63,24 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
     if mask.ndim() > grid.len() {
         mask = without_ones(mask, grid.len());
     }
-    if mask.shape() != grid && !(mask.ndim() == grid.len() && mask.broadcast(IxDyn(grid)).is_some()) {
-        mask = along(path, without_ones(mask, 1), grid, notes)?;
+    match *grid {
+        [ny, nx] if mask.shape() != grid => {
+            mask = without_ones(mask, 1);
+            if let &[n] = mask.shape() {
+                let axis = match n {
+                    n if n == ny => "ky",
+                    n if n == nx => "kx",
+                    n => {
+                        let message = format!("mask of {n} values, expected (ky, kx) of {grid:?}, or {ny} along ky");
+                        return Err(Error::file(path, message));
+                    }
+                };
+                notes.push(format!("the mask is along {axis}"));
+                mask = mask.insert_axis(Axis(usize::from(axis == "ky")));
+            }
+        }
+        [nz, ny, nx] if mask.ndim() < 3 => mask = of_volume(path, mask, [nz, ny, nx], notes)?,
+        _ => {}
     }
     let Some(mask) = mask.broadcast(IxDyn(grid)) else {
         let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space", axes.join(", "));
@@ -69,34 +95,40 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
     Ok(mask.mapv(|v| v as f32))
 }
 
-/// A mask along some axes of the grid, with an extent of 1 along the others: those that have its extents, the slower ones where several
-/// have. Lines of a volume are not guessed.
-fn along(path: &Path, mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f64>> {
-    let axes = &["kz", "ky", "kx"][3 - grid.len()..];
-    let named = |of: &[usize]| of.iter().map(|a| axes[*a]).collect::<Vec<_>>().join(", ");
-    let some: Vec<Vec<usize>> = match (grid.len(), mask.ndim()) {
-        (n, 1) => (0..n).map(|a| vec![a]).collect(),
-        (3, 2) => vec![vec![0, 1], vec![1, 2], vec![0, 2]],
-        _ => Vec::new(),
+/// A mask of a volume along one axis or two, with an extent of 1 along the others: (kz, ky) where that fits, else what alone does.
+fn of_volume(path: &Path, mask: ArrayD<f64>, grid: [usize; 3], notes: &mut Vec<String>) -> Result<ArrayD<f64>> {
+    const NAMES: [&str; 3] = ["kz", "ky", "kx"];
+    let some: &[&[usize]] = match mask.ndim() {
+        1 => &[&[0], &[1], &[2]],
+        2 => &[&[0, 1], &[1, 2], &[0, 2]],
+        _ => &[],
     };
-    let fits = |of: &&Vec<usize>| of.iter().map(|a| grid[*a]).eq(mask.shape().iter().copied());
-    let fitting: Vec<&Vec<usize>> = some.iter().filter(fits).collect();
-    let (Some(of), [n, ..]) = (fitting.first(), mask.shape()) else {
-        let each: Vec<String> = axes.iter().zip(grid).map(|(axis, n)| format!("{n} along {axis}")).collect();
-        let (came, each) = (mask.shape(), each.join(", "));
-        let message = match came {
-            [n] => format!("mask of {n} values, expected ({}) of {grid:?}, or {each}", axes.join(", ")),
-            _ => format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space, or {each}", axes.join(", ")),
-        };
-        return Err(Error::file(path, message));
+    let named = |of: &[usize]| of.iter().map(|a| NAMES[*a]).collect::<Vec<_>>().join(", ");
+    let fits = |of: &&&[usize]| of.iter().zip(mask.shape()).all(|(a, n)| grid[*a] == *n);
+    let fitting: Vec<&[usize]> = some.iter().filter(fits).copied().collect();
+    let came = mask.shape();
+    let of = match fitting[..] {
+        [] => {
+            let each: Vec<String> = some.iter().map(|of| format!("({})", named(of))).collect();
+            let message = format!(
+                "a mask of {came:?}, expected (kz, ky, kx) with {grid:?} from the k-space, or one of {}",
+                each.join(", ")
+            );
+            return Err(Error::file(path, message));
+        }
+        [of] => of,
+        [of, ..] if *of == [0, 1] => of,
+        _ => {
+            let which: Vec<String> = fitting.iter().map(|of| format!("({})", named(of))).collect();
+            let message = format!(
+                "a mask of {came:?}, which fits {}; give all three axes, with an extent of 1 along those that it is the same along",
+                which.join(" and ")
+            );
+            return Err(Error::file(path, message));
+        }
     };
-    if grid.len() == 3 && of.len() == 1 && fitting.len() > 1 {
-        let which: Vec<String> = fitting.iter().map(|of| named(of)).collect();
-        let message = format!("mask of {n} values, which {} have; give the others an extent of 1", which.join(" and "));
-        return Err(Error::file(path, message));
-    }
     notes.push(format!("the mask is along {}", named(of)));
-    let extents: Vec<usize> = (0..grid.len()).map(|a| if of.contains(&a) { grid[a] } else { 1 }).collect();
+    let extents: Vec<usize> = (0..3).map(|a| if of.contains(&a) { grid[a] } else { 1 }).collect();
     mask.into_shape_with_order(IxDyn(&extents)).map_err(|e| Error::file(path, e.to_string()))
 }
 

@@ -74,7 +74,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
 
-    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky), .npy, .npz, .cfl, .png or .tif
+    /// Sampling mask (ky, kx), or of lines (ky), of zeros and ones, or (kz, ky, kx), (kz, ky) or another part of these, .npy, .npz, .cfl, .png or .tif
     /// [default: where the data are not zero]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,

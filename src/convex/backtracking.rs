@@ -59,6 +59,9 @@ struct Backtracking {
     shrink: Option<usize>,
     compare: usize,
     taken: usize,
+    /// ‖(N + μ − L) d‖² of the step that was taken, and its sum.
+    left: [usize; 2],
+    square: Scalar,
     accept: usize,
     begin: usize,
     keep: usize,
@@ -71,7 +74,7 @@ impl Backtracking {
         let [x, before, y, v, nx, nbefore, ny, nv, best] = std::array::from_fn(|_| smooth.vector(draft));
         let coefficients = terms.first().and_then(|t| t.linop.map(|_| t.vector(draft)));
         let objective = Objective::draft(draft, problem, &smooth, &terms, x, &vec![coefficients; terms.len()])?;
-        let [step, momentum] = std::array::from_fn(|_| draft.scalar());
+        let [step, momentum, square] = std::array::from_fn(|_| draft.scalar());
         let products = std::array::from_fn(|_| draft.scalar());
         let term = terms.pop();
         let map = term.as_ref().and_then(|t| t.map(step.into()));
@@ -102,6 +105,9 @@ impl Backtracking {
             .dot(y, x);
         let compare = draft.pass(compare);
         let taken = draft.pass(Pass::new("taken").totals(products));
+        let by = Formula::from(smooth.mu) - one() / Formula::from(step);
+        let left = Pass::new("step").update(ny, [(one(), ny), (by, y)]).dot(ny, ny);
+        let left = [left, Pass::new("stepped").totals([square])].map(|pass| draft.pass(pass));
         let accept = Pass::new("accept")
             .update(before, [(one(), x)])
             .update(x, [(one(), v)])
@@ -130,6 +136,8 @@ impl Backtracking {
             shrink,
             compare,
             taken,
+            left,
+            square,
             accept,
             begin,
             keep,
@@ -213,21 +221,21 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
     };
     for k in 1..=iterations {
         let mut doublings = 0;
-        let moved = loop {
+        loop {
             let next = 0.5 * (1.0 + (1.0 + 4.0 * t * t * bound / taken).sqrt());
             let momentum = if method == Method::Ista { 0.0 } else { (t - 1.0) / next };
             let [dd, curvature, uphill] = own.attempt(space, bound, momentum)?;
             if curvature <= bound * dd * (1.0 + ROUNDING) {
                 // A momentum that points uphill is dropped.
                 t = if uphill > 0.0 { 1.0 } else { next };
-                break dd.sqrt();
+                break;
             }
             doublings += 1;
             if doublings > DOUBLINGS || !curvature.is_finite() {
                 return value_err!("{method}: no step is short enough; is the linop linear and finite?");
             }
             bound *= 2.0;
-        };
+        }
         halved += doublings;
         taken = bound;
         bound *= LOWER;
@@ -238,13 +246,14 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
         }
         // What is carried along gathers rounding.
         space.apply(own.smooth.normal, own.x, own.nx)?;
-        let looked = own.objective.look(space)?;
+        own.left.iter().try_for_each(|pass| space.pass(*pass))?;
+        let (looked, scalars) = own.objective.look_with(space)?;
         let seen = watch.see(k, looked.objective);
         if seen.best {
             space.pass(own.keep)?;
             best = looked;
         }
-        let residual = own.smooth.part(moved * taken);
+        let residual = own.smooth.part(scalars[own.square.0].sqrt());
         let reading = Reading { residual, ..looked.reading((k, iterations), seen.change) };
         teller.tell(reading, &mut || space.get(own.x));
         if cancelled {

@@ -200,11 +200,6 @@ impl Fista {
         space.submit()
     }
 
-    /// ‖z − x‖/(τ‖b‖) of a step of ‖z − x‖/τ, where that bounds how far x is from a minimum.
-    fn residual(&self, moved: f64) -> Option<f64> {
-        if self.method == Method::Pogm { None } else { self.smooth.part(moved) }
-    }
-
     /// A functional that is called between passes.
     fn call(&self, space: &mut dyn Space, v: Vector, step: f64) -> Result<()> {
         let Some(term) = &self.term else { return Ok(()) };
@@ -252,11 +247,15 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
             continue;
         }
         space.pass(fista.take)?;
-        fista.moved.iter().try_for_each(|pass| space.pass(*pass))?;
+        if method != Method::Pogm {
+            fista.moved.iter().try_for_each(|pass| space.pass(*pass))?;
+        }
         let (looked, scalars) = fista.objective.look_with(space)?;
-        let residual = fista.residual(scalars[fista.square.0].sqrt() / step);
         fresh = true;
         let seen = run.watch.see(k, looked.objective);
+        // What grows is left for the best, of which this is not.
+        let told = method != Method::Pogm && !seen.grows;
+        let residual = fista.smooth.part(scalars[fista.square.0].sqrt() / step).filter(|_| told);
         if seen.best {
             space.pass(fista.keep)?;
             run.best = looked;

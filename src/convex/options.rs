@@ -194,9 +194,10 @@ pub struct Reading {
     pub change: f64,
     /// How far F is from its limit, as a part of it, where the method can tell: by how far primal and dual are from each other.
     pub gap: Option<f64>,
-    /// How far the condition of a minimum is from being met, where the method can tell: ‖AᴴA x − b + ΣKᵢᴴpᵢ‖/‖b‖ with b = Aᴴy and a
-    /// subgradient pᵢ of each term. ADMM's are its duals. Of a proximal gradient step from z to x it is at most ‖z − x‖/(τ‖b‖), and that
-    /// is what [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell.
+    /// The norm of a subgradient of F at the iterate, AᴴA x − b + ΣKᵢᴴpᵢ, as a part of ‖b‖ with b = Aᴴy, where the method has one: 0 at a
+    /// minimum. [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell ‖z − x‖/(τ‖b‖) of the last step from z to x, which
+    /// is no less for a norm that is at least half of the true one, and exact proximal operators; with backtracking they tell it itself.
+    /// That of [`Admm`](super::Method::Admm) is of its duals, which are ε-subgradients, ε being `gap` times F: both are to be small.
     pub residual: Option<f64>,
 }
 

@@ -256,6 +256,27 @@ fn noise_is_taken_away() {
     assert!(says(&format!("the noise is given as {told}")) && says(&format!("and {own}")), "{}", out.stderr);
 }
 
+/// More noise given than there is is said of deconvolution, where the weight follows from it.
+#[test]
+fn noise_that_is_given_as_too_much_is_said() {
+    let folder = folder();
+    let noisy = scene() + ArrayD::from_shape_fn(IxDyn(&[32, 36]), |at| 8.0 * speckle(36 * at[0] + at[1]));
+    folder.real("n.npy", &noisy);
+    for (way, weighed) in
+        [("--method wiener", false), ("--method rl", false), ("--reg tv", false), ("--reg tv:0.01", true)]
+    {
+        let run =
+            |noise: f64| format!("deconv n.npy --psf psf.npy {way} --noise {noise} -o x.npy --device host --force");
+        let facts = folder.json(&run(0.5));
+        let part = &facts["parts"][0];
+        assert_eq!(part["noise_found"].is_null(), weighed, "{way}: {part}");
+        assert_eq!(facts["warnings"].to_string().contains("is found in the picture"), false, "{way}");
+        let found = if weighed { 3.0 } else { part["noise_found"].as_f64().unwrap() };
+        let out = folder.run(&run(1.5 * found));
+        assert_eq!(out.stderr.contains("is found in the picture"), !weighed, "{way}: {}", out.stderr);
+    }
+}
+
 #[test]
 fn the_demo_deconvolves() {
     let folder = Folder::new();

@@ -241,3 +241,44 @@ fn a_stack_has_one_weight() {
     let facts = folder.json(&format!("recon stack.npy --time --maps maps.npy -o x.npy {REST}"));
     assert_eq!((&facts["lambda"], &facts["lambda_from"]), (&images[0]["lambda"], &serde_json::json!("noise")));
 }
+
+/// A mask along some axes of a volume is the whole one that repeats it.
+#[test]
+fn masks_of_volumes_are_along_what_they_fit() {
+    let folder = Folder::new();
+    full(&folder);
+    let ones = |of: &dyn Fn(usize, usize, usize) -> bool| {
+        ArrayD::from_shape_fn(vec![12, 24, 20], |at| f32::from(of(at[0], at[1], at[2])))
+    };
+    let (z, y, x) = (|z: usize| z % 3 != 1, |y: usize| y % 2 == 0, |x: usize| x % 4 != 3);
+    let run = |name: &str, out: &str| {
+        folder.good(&format!("recon k.npy --maps maps.npy --mask {name} --lambda 1e-3 --iterations 5 -o {out} {REST}"))
+    };
+    let cases: [(&str, ArrayD<f32>, ArrayD<f32>); 5] = [
+        ("kz, ky", ones(&|i, j, _| z(i) && y(j)), ones(&|i, j, _| z(i) && y(j)).index_axis(Axis(2), 0).to_owned()),
+        ("ky, kx", ones(&|_, j, k| y(j) && x(k)), ones(&|_, j, k| y(j) && x(k)).index_axis(Axis(0), 0).to_owned()),
+        ("kz, kx", ones(&|i, _, k| z(i) && x(k)), ones(&|i, _, k| z(i) && x(k)).index_axis(Axis(1), 0).to_owned()),
+        ("ky", ones(&|_, j, _| y(j)), ArrayD::from_shape_fn(vec![24], |at| f32::from(y(at[0])))),
+        ("kx", ones(&|_, _, k| x(k)), ArrayD::from_shape_fn(vec![20], |at| f32::from(x(at[0])))),
+    ];
+    for (axes, whole, part) in cases {
+        folder.real("whole.npy", &whole);
+        folder.real("part.npy", &part);
+        run("whole.npy", "x.npy");
+        let text = run("part.npy", "y.npy");
+        assert!(text.contains(&format!("the mask is along {axes}")), "{axes}: {text}");
+        assert_eq!(folder.read("y.npy"), folder.read("x.npy"), "{axes}");
+    }
+    // Three axes say what they are along; what fits none, or two, is refused.
+    folder.real("turned.npy", &ArrayD::<f32>::ones(vec![1, 12, 24]));
+    let refused = |name: &str, message: &str| {
+        folder.refused(&format!("recon k.npy --maps maps.npy --mask {name} -o z.npy {REST}"), message);
+    };
+    refused("turned.npy", "expected (kz, ky, kx) with [12, 24, 20]");
+    folder.real("other.npy", &ArrayD::<f32>::ones(vec![12, 23]));
+    refused("other.npy", "or one of (kz, ky), (ky, kx), (kz, kx)");
+    let cube = volume_scan(&VolumeScanOptions::default().matrix([12, 24, 12]).coils(2).centre_lines(8)).unwrap();
+    folder.complex("cube.npy", &cube.kspace);
+    folder.real("short.npy", &ArrayD::<f32>::ones(vec![12]));
+    folder.refused(&format!("recon cube.npy --mask short.npy -o z.npy {REST}"), "which fits (kz) and (kx)");
+}

@@ -3,7 +3,7 @@
 use super::Ct;
 use super::left_out::Said;
 use crate::allocate::expect_room;
-use crate::app::scale::{exponent, times_power};
+use crate::app::scale::{exponent, scaled_by_power, times_power};
 use crate::error::{Result, value_err};
 use crate::linop::FbpOptions;
 use crate::run::{Device, MemoryUse};
@@ -309,7 +309,7 @@ impl Begun {
 
     /// An iterate in the units of the views, with what it began from.
     pub fn in_units(&self, x: &Tensor) -> Result<Tensor> {
-        let x = x * times_power(1.0, self.exponent);
+        let x = scaled_by_power(x, self.exponent);
         match &self.start {
             Some(start) => (x + &start.to(&self.y.device())?).eval(),
             None => x.eval(),

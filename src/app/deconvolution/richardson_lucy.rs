@@ -6,7 +6,7 @@
 
 use super::counts::Divergence;
 use super::{Blur, Deconvolved};
-use crate::app::scale::{exponent, times_power};
+use crate::app::scale::{exponent, scaled_by_power, times_power};
 use crate::arithmetic::Expression;
 use crate::error::{Result, value_err};
 use crate::run::Device;
@@ -165,8 +165,8 @@ impl Blur {
             options.gain = gain.map(|g| g / power);
             options.start = options.start.take().map(unit);
             if let Some(mut told) = options.progress.take() {
-                let to_units = times_power(1.0, exponent);
-                options.progress = Some(Box::new(move |p| p.retold(&mut told, &|x| (x * to_units).eval())));
+                let in_units = move |x: Tensor| scaled_by_power(&x, exponent).eval();
+                options.progress = Some(Box::new(move |p| p.retold(&mut told, &in_units)));
             }
             let mut result = self.richardson_lucy(unit(data).view(), options, device)?;
             result.image.mapv_inplace(|v| times_power(v, exponent));

@@ -8,7 +8,9 @@ use crate::cli::recon::stop_name;
 use crate::cli::regularise::{add_facts, describe, ending};
 use crate::cli::warnings::more_noise_than_found;
 use linops::app::regularise::{Kind, Regulariser, Stated};
-use linops::app::{Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts};
+use linops::app::{
+    Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts, noise_level,
+};
 use linops::convex::{ConvexOptions, Solved};
 use linops::solve::{SolveOptions, Stop};
 use linops::{Device, Result};
@@ -64,7 +66,11 @@ impl Job<'_> {
         let found = NoiseToSignal::of(part.view(), self.psf, Scene::Natural)?;
         let noise = args.noise.map_or(found.noise, f64::from);
         let weighed = args.lambda.is_some() || self.method == Method::Regularised && args.regularise.has_all_weights();
-        let noise_found = args.noise.map(|_| found.noise).filter(|found| *found > 0.0 && !weighed);
+        let noise_found = match args.noise.filter(|_| !weighed) {
+            // Where samples are not known, or cut off, one of them is told too small.
+            Some(_) => noise_level(part.view(), None).ok().map(|level| level.max(found.noise)).filter(|n| *n > 0.0),
+            None => None,
+        };
         // Of the same signal with another noise.
         let ratio = match args.noise {
             Some(_) if found.noise > 0.0 => found.ratio * (noise / found.noise).powi(2),

@@ -69,6 +69,11 @@ impl ConvAxis {
         (at >= 0 && at % up == 0 && at / up < input as i64).then_some((at / up) as usize)
     }
 
+    /// Taps of so many that a result reads x by: of an upsampled x every so manieth.
+    pub(super) fn terms(&self, taps: usize) -> f64 {
+        (taps as f64 / self.up as f64).max(1.0)
+    }
+
     /// Whole periods that lift the lowest position of so many taps to 0 or above.
     pub(super) fn turns(&self, taps: usize) -> usize {
         let lowest = self.offset + (self.step * (taps as i64 - 1)).min(0);

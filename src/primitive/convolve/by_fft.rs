@@ -7,6 +7,7 @@
 
 use super::{ConvAxis, Convolve, PASS};
 use crate::access::{AxisMap, Constant, ConstantData, ConstantKey, Derived, ValueId};
+use crate::allocate::{collected, zeroed};
 use crate::error::Result;
 use crate::ir::{Builder, Program};
 use crate::primitive::contract::Contract;
@@ -166,12 +167,12 @@ fn made_spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant
         let w = c.weight.get(k);
         Complex64::new(w.re.into(), if c.conj { -w.im } else { w.im }.into())
     };
-    let mut values: Vec<Complex64> = (0..pairs * kernel).map(weight).collect();
+    let mut values: Vec<Complex64> = collected((0..pairs * kernel).map(weight), pairs * kernel)?;
     // Axis by axis, the last first: what lies along those before it is still as short as the kernel.
     let mut inner = 1;
     for (axis, (&n, &length)) in taps.iter().zip(lengths).enumerate().rev() {
         let outer = values.len() / (n * inner);
-        let mut lines = crate::allocate::zeroed::<Complex64>(outer * length * inner)?;
+        let mut lines = zeroed::<Complex64>(outer * length * inner)?;
         for (from, to) in values.chunks_exact(n * inner).zip(lines.chunks_exact_mut(length * inner)) {
             for (j, from) in from.chunks_exact(inner).enumerate() {
                 // A tap stands at -step·j, modulo the circle.
@@ -182,7 +183,8 @@ fn made_spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant
         transform(&mut lines, &[outer, length, inner], &[1], false, false);
         if half && axis + 1 == taps.len() {
             let kept = length / 2 + 1;
-            lines = lines.chunks_exact(length).flat_map(|line| &line[..kept]).copied().collect();
+            let halves = lines.chunks_exact(length).flat_map(|line| &line[..kept]).copied();
+            lines = collected(halves, outer * kept)?;
             inner = kept;
         } else {
             inner *= length;
@@ -197,7 +199,7 @@ fn made_spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant
     }
     #[allow(clippy::cast_possible_truncation)]
     let narrow = |v: &Complex64| Complex32::new(v.re as f32, v.im as f32);
-    Constant::new(extents, ConstantData::C32(values.iter().map(narrow).collect()))
+    Constant::new(extents, ConstantData::C32(collected(values.iter().map(narrow), values.len())?))
 }
 
 #[cfg(test)]

@@ -81,10 +81,9 @@ impl Convolve {
 
     /// Operations of a batch entry, tap by tap.
     fn operations(&self, complex: bool) -> f64 {
-        let results: f64 = self.axes.iter().map(|a| a.extent as f64).product();
-        let taps: f64 = self.taps().iter().map(|k| *k as f64).product();
+        let each = self.axes.iter().zip(self.taps()).map(|(axis, &taps)| axis.extent as f64 * axis.terms(taps));
         let (out, channels) = self.channels();
-        results * taps * (out * channels) as f64 * self.each(complex)
+        each.product::<f64>() * (out * channels) as f64 * self.each(complex)
     }
 }
 
@@ -199,9 +198,9 @@ impl Primitive for Convolve {
         let direct = if too_big { f64::INFINITY } else { self.operations(x.complex) * pace };
         let half = !complex && to.target() == Target::Host && by_fft::has_half(self, &x.extents);
         let by_fft = by_fft::operations(self, &x.extents, half);
-        if let Some(product) = Separable::of(self)
-            && product.operations(self, &x.extents, x.complex) < direct.min(by_fft)
-        {
+        let axis_by_axis = separable::operations(self, &x.extents, x.complex);
+        let product = if axis_by_axis < direct { Separable::of(self) } else { None };
+        if let Some(product) = product.as_ref().filter(|_| axis_by_axis < by_fft) {
             return to.program(&product.program(self, &x.extents)?, x);
         }
         if half
@@ -224,6 +223,10 @@ impl Primitive for Convolve {
                 to.step(kernel, &y.extents, false)
             };
             return Ok(if complex { y } else { real(to) });
+        }
+        // Transforms were cheaper, and the target cannot make them.
+        if let Some(product) = product {
+            return to.program(&product.program(self, &x.extents)?, x);
         }
         if too_big {
             let what = format!("the kernel {:?} of a convolution", self.weight.extents());

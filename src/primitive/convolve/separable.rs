@@ -10,8 +10,25 @@ use num_complex::{Complex32, Complex64};
 /// By how much of it a value of the product may differ from the kernel's: roundings of that, and of the factors.
 const NEAR: f64 = 4e-7;
 
-/// The same as a part of the kernel's largest value.
-const TINY: f64 = 1e-13;
+/// The same as a part of the kernel's largest value: those far from it are as exact as the formula was that made them in 32-bit numbers.
+const TINY: f64 = 1e-7;
+
+/// Operations in units of those of [`Convolve::operations`], with the passes over memory; infinite where it has one axis, or channels.
+pub(super) fn operations(c: &Convolve, input: &[usize], complex: bool) -> f64 {
+    if c.channels() != (1, 1) || c.taps().iter().filter(|k| **k > 1).count() < 2 {
+        return f64::INFINITY;
+    }
+    let first = input.len() - 1 - c.axes.len();
+    let mut extents: Vec<f64> = input[first..first + c.axes.len()].iter().map(|n| *n as f64).collect();
+    let mut all = 0.0;
+    for (pass, (axis, &taps)) in c.axes.iter().zip(c.taps()).enumerate().rev() {
+        extents[pass] = axis.extent as f64;
+        // After the first pass values are as complex as the kernel.
+        let complex = complex || pass + 1 < c.axes.len() && c.weight.is_complex();
+        all += extents.iter().product::<f64>() * (axis.terms(taps) * c.each(complex) + PASS);
+    }
+    all
+}
 
 /// A kernel of one channel that is such a product.
 pub(super) struct Separable {
@@ -20,12 +37,9 @@ pub(super) struct Separable {
 }
 
 impl Separable {
-    /// None where the kernel is no such product, or has one axis only.
+    /// None where the kernel, of one channel, is no such product.
     pub fn of(c: &Convolve) -> Option<Separable> {
         let taps = c.taps();
-        if c.channels() != (1, 1) || taps.iter().filter(|k| **k > 1).count() < 2 {
-            return None;
-        }
         let value = |k: usize| {
             let w = c.weight.get(k);
             Complex64::new(w.re.into(), w.im.into())
@@ -36,13 +50,14 @@ impl Separable {
         if pivot.norm() == 0.0 {
             return None;
         }
-        // All lines along an axis are multiples of the one through the largest value.
+        // All lines along an axis are multiples of the one through the largest value. That itself goes to the last axis, which comes
+        // first: what lies between the passes is no larger than the result may be.
         let mut factors = Vec::with_capacity(taps.len());
         let mut stride = count;
         for (axis, &n) in taps.iter().enumerate() {
             stride /= n;
             let first = largest - largest / stride % n * stride;
-            let unit = if axis == 0 { Complex64::ONE } else { pivot };
+            let unit = if axis + 1 == taps.len() { Complex64::ONE } else { pivot };
             factors.push((0..n).map(|j| narrowed(value(first + j * stride) / unit)).collect::<Vec<_>>());
         }
         let product = |k: usize| {
@@ -57,20 +72,7 @@ impl Separable {
         (0..count).all(near).then_some(Separable { factors })
     }
 
-    /// Operations in units of those of [`Convolve::operations`], with the passes over memory: infinite for an input that no axis has
-    /// taps for.
-    pub fn operations(&self, c: &Convolve, input: &[usize], complex: bool) -> f64 {
-        let first = input.len() - 1 - c.axes.len();
-        let mut extents: Vec<f64> = input[first..first + c.axes.len()].iter().map(|n| *n as f64).collect();
-        let mut all = 0.0;
-        for (axis, factor) in self.order() {
-            extents[axis] = c.axes[axis].extent as f64;
-            all += extents.iter().product::<f64>() * (factor.len() as f64 * c.each(complex) + PASS);
-        }
-        all
-    }
-
-    /// The last axis first. One of a single tap is one too, where it moves or thins out the values.
+    /// The last axis first.
     fn order(&self) -> impl Iterator<Item = (usize, &Vec<Complex64>)> {
         self.factors.iter().enumerate().rev()
     }
@@ -84,6 +86,7 @@ impl Separable {
             let still = extents.iter().map(|&extent| ConvAxis { extent, ..ConvAxis::ONE });
             let mut axes: Vec<ConvAxis> = still.collect();
             axes[axis] = c.axes[axis];
+            // One of a single tap is a pass too: it moves or thins out the values.
             y = b.convolve(y, Convolve { weight: weight(c, axis, factor)?, conj: c.conj, swapped: false, axes })?;
         }
         b.finish(y)
@@ -143,7 +146,12 @@ mod tests {
         assert!(Separable::of(&kernel([1, 6, 5], |_, y, x| waves(y, x))).is_some(), "a complex one");
         assert!(Separable::of(&kernel([1, 5, 5], |_, y, x| real(f64::from(u8::from(x == y))))).is_none(), "a diagonal");
         assert!(Separable::of(&kernel([1, 5, 5], |_, _, _| real(0.0))).is_none(), "nothing");
-        assert!(Separable::of(&kernel([1, 1, 9], |_, _, x| real(x as f64))).is_none(), "one axis");
+        assert_eq!(operations(&kernel([1, 1, 9], |_, _, x| real(x as f64)), &[1, 64, 64, 64, 1], false), f64::INFINITY);
+        let single = |y: usize, x: usize| {
+            let [y, x] = [y, x].map(|i| i as f32 - 12.0);
+            Complex32::from((-(y * y + x * x) / 18.0).exp())
+        };
+        assert!(Separable::of(&kernel([1, 25, 25], |_, y, x| single(y, x))).is_some(), "made in 32 bits");
         let off = |y: usize, x: usize| real(1.0 + f64::from(u8::from(y == 2 && x == 3)) * 1e-6);
         assert!(Separable::of(&kernel([1, 5, 5], |_, y, x| off(y, x))).is_none(), "not in the sixth digit");
     }

@@ -9,6 +9,9 @@ use ndarray::ArrayD;
 /// Iterations of conjugate gradients.
 const ITERATIONS: usize = 30;
 
+/// Parts of the coils, one after the other: where the spectra of all do not fit the device's cache, those of a part may.
+const PARTS: usize = 4;
+
 /// What a Cartesian scan has measured.
 #[derive(Clone, Copy)]
 enum Mask {
@@ -29,12 +32,15 @@ fn sense(scale: Scale) -> Vec<Work> {
         scale.of(&[(8, &[256, 256]), (32, &[512, 512]), (8, &[128, 128, 128])], &[(8, &[96, 96])]);
     let of = |&(coils, image): &(usize, &'static [usize])| {
         let name = format!("SENSE {coils} x {}", extents(image));
-        let cartesian = move |mask| move || cartesian(coils, image, mask);
-        let normal = move |mask| move || Ok(cartesian(mask)()?.n());
+        let normal = move |mask| move || Ok(cartesian(coils, image, mask)?.n());
         [
-            Work::apply(format!("{name}, forward"), cartesian(Mask::Points)),
+            Work::apply(format!("{name}, forward"), move || cartesian(coils, image, Mask::Points)),
             Work::apply(format!("{name}, normal, points"), normal(Mask::Points)),
             Work::apply(format!("{name}, normal, lines"), normal(Mask::Lines)),
+            Work::apply(format!("{name}, normal, points, {} coils at a time", coils / PARTS), move || {
+                let parts = (0..PARTS).map(|_| Ok(cartesian(coils / PARTS, image, Mask::Points)?.n()));
+                linop::add(parts.collect::<Result<Vec<_>>>()?)
+            }),
             Work::solve(format!("{name}, CG, points"), ITERATIONS, normal(Mask::Points)),
             Work::solve(format!("{name}, CG, lines"), ITERATIONS, normal(Mask::Lines)),
         ]
