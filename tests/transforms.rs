@@ -212,8 +212,11 @@ fn convolutions_with_a_product_go_axis_by_axis() {
                 if options == ConvolveOptions::default() {
                     let plan = a.program().unwrap().schedule(&linops::internal::Target::Host, true).unwrap();
                     let names: Vec<&str> = plan.steps.iter().map(|s| s.name()).collect();
+                    // One pass for each axis with taps; values beside a batch may be put in order.
                     let count = names.iter().filter(|n| **n == "convolve").count();
-                    assert!(count > 1 && count == names.len(), "{extents} with {taps}: {names:?}");
+                    let want = k.shape().extents().iter().filter(|taps| **taps > 1).count();
+                    assert_eq!(count, want, "{extents} with {taps}: {names:?}");
+                    assert!(names.iter().all(|n| ["convolve", "map"].contains(n)), "{names:?}");
                 }
             }
         }

@@ -191,8 +191,16 @@ impl<'a> Denoising<'a> {
         let differs = TAKEN * noise * left;
         let most = differs * even(data.image.shape());
         let problem = data.problem(device)?;
-        let given =
-            Given { problem, axes: &axes, count: data.count, noise: differs, size, most: Some(most), norm: Some(1.0) };
+        let given = Given {
+            problem,
+            axes: &axes,
+            count: data.count,
+            noise: differs,
+            size,
+            most: Some(most),
+            norm: Some(1.0),
+            start: data.start(device)?,
+        };
         let weighed = self.weighed(&given)?;
         Ok(Denoised { noise_unknown, noise_found, ..data.denoised(weighed, noise)? })
     }
@@ -260,7 +268,7 @@ impl<'a> Denoising<'a> {
                 let scaled = |p: &Tensor| crate::functional::combined(&[(weight / old, p)]);
                 problem.start(&solved.x)?.duals(solved.duals.iter().map(scaled).collect::<Result<_>>()?)
             }
-            None => problem,
+            None => given.start.iter().try_fold(problem, |problem, x| problem.start(x))?,
         };
         let mut options =
             ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method).norm(given.norm);
@@ -297,6 +305,8 @@ pub(super) struct Given<'a> {
     pub most: Option<f64>,
     /// ‖AᴴA‖ at most, where it is known.
     pub norm: Option<f64>,
+    /// From what the first solve begins, if not from 0.
+    pub start: Option<Tensor>,
 }
 
 /// What came of it.
@@ -351,12 +361,16 @@ impl Data {
                 linop::diagonal(y.shape().clone(), &mask)?.named("mask")
             }
         };
-        let problem = Problem::new(&a, &y.to(device)?)?;
+        Problem::new(&a, &y.to(device)?)
+    }
+
+    /// The picture with its gaps filled by what is around them.
+    fn start(&self, device: &Device) -> Result<Option<Tensor>> {
         if self.count == self.image.len() {
-            return Ok(problem);
+            return Ok(None);
         }
-        let start = Tensor::from_array(filled(&self.image, &self.known), y.shape().dims())?;
-        problem.start(&start.to(device)?)
+        let filled = filled(&self.image, &self.known);
+        Ok(Some(Tensor::from_array(filled, dims(self.image.ndim()).as_str())?.to(device)?))
     }
 
     fn denoised(&self, weighed: Weighed, noise: f64) -> Result<Denoised> {

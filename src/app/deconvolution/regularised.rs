@@ -70,7 +70,16 @@ impl Blur {
         let size = y.to_real_array()?.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())));
         let axes = dims(self.extents.len());
         let problem = Problem::new(&self.linop, &y.to(device)?)?;
-        let given = Given { problem, axes: &axes, count: self.counted(), noise, size, most: None, norm: self.norm() };
+        let given = Given {
+            problem,
+            axes: &axes,
+            count: self.counted(),
+            noise,
+            size,
+            most: None,
+            norm: self.norm(),
+            start: None,
+        };
         let Weighed { solved, terms, deviation, solves, .. } = task.weighed(&given)?;
         let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
         result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;

@@ -69,6 +69,11 @@ impl ConvAxis {
         (at >= 0 && at % up == 0 && at / up < input as i64).then_some((at / up) as usize)
     }
 
+    /// Whether one tap gives so many indices of x as they are.
+    pub(super) fn is_still(&self, input: usize) -> bool {
+        (self.stride, self.up, self.offset, self.extent) == (1, 1, 0, input)
+    }
+
     /// Taps of so many that a result reads x by: of an upsampled x every so manieth.
     pub(super) fn terms(&self, taps: usize) -> f64 {
         (taps as f64 / self.up as f64).max(1.0)

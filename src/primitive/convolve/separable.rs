@@ -21,11 +21,15 @@ pub(super) fn operations(c: &Convolve, input: &[usize], complex: bool) -> f64 {
     let first = input.len() - 1 - c.axes.len();
     let mut extents: Vec<f64> = input[first..first + c.axes.len()].iter().map(|n| *n as f64).collect();
     let mut all = 0.0;
-    for (pass, (axis, &taps)) in c.axes.iter().zip(c.taps()).enumerate().rev() {
-        extents[pass] = axis.extent as f64;
-        // After the first pass values are as complex as the kernel.
-        let complex = complex || pass + 1 < c.axes.len() && c.weight.is_complex();
+    let mut complex = complex;
+    for (k, (axis, &taps)) in c.axes.iter().zip(c.taps()).enumerate().rev() {
+        if taps == 1 && axis.is_still(input[first + k]) {
+            continue;
+        }
+        extents[k] = axis.extent as f64;
         all += extents.iter().product::<f64>() * (axis.terms(taps) * c.each(complex) + PASS);
+        // After the first pass values are as complex as the kernel.
+        complex |= c.weight.is_complex();
     }
     all
 }
@@ -50,14 +54,15 @@ impl Separable {
         if pivot.norm() == 0.0 {
             return None;
         }
-        // All lines along an axis are multiples of the one through the largest value. That itself goes to the last axis, which comes
-        // first: what lies between the passes is no larger than the result may be.
+        // All lines along an axis are multiples of the one through the largest value. That itself goes to the last axis with taps, which
+        // comes first: what lies between the passes is no larger than the result may be.
+        let carrier = taps.iter().rposition(|k| *k > 1)?;
         let mut factors = Vec::with_capacity(taps.len());
         let mut stride = count;
         for (axis, &n) in taps.iter().enumerate() {
             stride /= n;
             let first = largest - largest / stride % n * stride;
-            let unit = if axis + 1 == taps.len() { Complex64::ONE } else { pivot };
+            let unit = if axis == carrier { Complex64::ONE } else { pivot };
             factors.push((0..n).map(|j| narrowed(value(first + j * stride) / unit)).collect::<Vec<_>>());
         }
         let product = |k: usize| {
@@ -72,16 +77,15 @@ impl Separable {
         (0..count).all(near).then_some(Separable { factors })
     }
 
-    /// The last axis first.
-    fn order(&self) -> impl Iterator<Item = (usize, &Vec<Complex64>)> {
-        self.factors.iter().enumerate().rev()
-    }
-
     /// The program, for an input of these extents.
     pub fn program(&self, c: &Convolve, input: &[usize]) -> Result<Program> {
         let (mut b, mut y) = (Builder::new(input), ValueId::INPUT);
         let first = input.len() - 1 - c.axes.len();
-        for (axis, factor) in self.order() {
+        // The last axis first.
+        for (axis, factor) in self.factors.iter().enumerate().rev() {
+            if factor.len() == 1 && c.axes[axis].is_still(input[first + axis]) {
+                continue;
+            }
             let extents = b.extents(y)[first..first + c.axes.len()].to_vec();
             let still = extents.iter().map(|&extent| ConvAxis { extent, ..ConvAxis::ONE });
             let mut axes: Vec<ConvAxis> = still.collect();
