@@ -12,7 +12,7 @@
 use super::neighbours::filled;
 use super::noise_level::{Told, estimated, left_of_noise, reliably};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
-use crate::convex::{ConvexOptions, Method, Problem, Progress, Solved};
+use crate::convex::{ConvexOptions, Method, Problem, Progress, Solved, Tell};
 use crate::error::{Result, shape_err, value_err};
 use crate::linop;
 use crate::run::Device;
@@ -39,7 +39,7 @@ pub struct Denoising<'a> {
     pub iterations: usize,
     /// Stop when the objective is within this part of it of its limit; 1e-4 at first.
     pub tol: f64,
-    progress: Option<Box<dyn FnMut(&mut Progress) + 'a>>,
+    progress: Option<Tell<'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 

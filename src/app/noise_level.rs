@@ -59,20 +59,19 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
         }
     }
     let details = finest_details(values.view())?;
-    let mut sizes: Vec<(f64, f64)> = Vec::with_capacity(details.values.len());
-    let mut whole = 0;
-    let structure = structure(values.view(), &details)?;
-    Zip::from(&details.values).and(&structure).and(details.corners(&values)).for_each(|&d, &s, corner| {
-        let flat = d.abs() <= nothing && [least, most].contains(corner);
-        whole += usize::from(d.is_finite());
-        if d.is_finite() && !flat {
-            sizes.push((s, d.abs()));
-        }
-    });
+    let whole = details.values.iter().filter(|d| d.is_finite()).count();
     if whole < ENOUGH.min(details.values.len()) {
         let found = between_gaps(&values);
         return Ok(found.map(|sigma| (if sigma <= nothing { 0.0 } else { sigma }, Told::Estimated)));
     }
+    let mut sizes: Vec<(f64, f64)> = Vec::with_capacity(whole);
+    let structure = structure(values.view(), &details)?;
+    Zip::from(&details.values).and(&structure).and(details.corners(&values)).for_each(|&d, &s, corner| {
+        let flat = d.abs() <= nothing && [least, most].contains(corner);
+        if d.is_finite() && !flat {
+            sizes.push((s, d.abs()));
+        }
+    });
     if sizes.is_empty() {
         return Ok(Some((0.0, Told::Estimated)));
     }
@@ -110,9 +109,11 @@ const CUT: f64 = 0.005;
 
 /// Samples that are at this end of the picture's values, where these are many.
 fn cut_off(values: &ArrayD<f64>, end: f64) -> Option<ArrayD<f64>> {
-    let cut = values.mapv(|v| if v.is_finite() { f64::from(u8::from(v == end)) } else { f64::NAN });
-    let (count, all) = cut.iter().filter(|c| c.is_finite()).fold((0.0, 0usize), |(sum, n), c| (sum + c, n + 1));
-    (count > CUT * all as f64).then_some(cut)
+    let (count, all) = values
+        .iter()
+        .fold((0usize, 0usize), |(count, all), v| (count + usize::from(*v == end), all + usize::from(v.is_finite())));
+    let cut = |v: f64| if v.is_finite() { f64::from(u8::from(v == end)) } else { f64::NAN };
+    (count as f64 > CUT * all as f64).then(|| values.mapv(cut))
 }
 
 /// The values without the places where much is at this end of them, where noise was cut off there and enough is left to tell from.

@@ -33,6 +33,8 @@ mod variation;
 mod watch;
 
 pub use begin::Begun;
+#[cfg(feature = "app")]
+pub(crate) use options::Tell;
 pub use options::{ConvexOptions, Method, Progress, Reading};
 pub use regularise::WaveletPenalty;
 pub use variation::{tgv, tv};

@@ -95,7 +95,7 @@ pub struct ConvexOptions<'a> {
     cancel: Option<&'a AtomicBool>,
 }
 
-type Tell<'a> = Box<dyn FnMut(&mut Progress) + 'a>;
+pub(crate) type Tell<'a> = Box<dyn FnMut(&mut Progress) + 'a>;
 
 impl Default for ConvexOptions<'_> {
     fn default() -> Self {

@@ -34,6 +34,8 @@ pub use least_squares::{cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
 pub use minres::{minres, minres_many};
 pub use monitor::{Progress, Reading};
 pub use options::SolveOptions;
+#[cfg(feature = "app")]
+pub(crate) use options::Tell;
 pub use sirt::sirt;
 #[cfg(feature = "app")]
 pub(crate) use spectrum::small_svd;

@@ -270,7 +270,7 @@ fn noise_that_is_given_as_too_much_is_said() {
         let facts = folder.json(&run(0.5));
         let part = &facts["parts"][0];
         assert_eq!(part["noise_found"].is_null(), weighed, "{way}: {part}");
-        assert_eq!(facts["warnings"].to_string().contains("is found in the picture"), false, "{way}");
+        assert!(!facts["warnings"].to_string().contains("is found in the picture"), "{way}");
         let found = if weighed { 3.0 } else { part["noise_found"].as_f64().unwrap() };
         let out = folder.run(&run(1.5 * found));
         assert_eq!(out.stderr.contains("is found in the picture"), !weighed, "{way}: {}", out.stderr);

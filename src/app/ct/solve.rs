@@ -24,6 +24,9 @@ pub enum CtMethod {
     Cg,
 }
 
+/// What is called now and then.
+pub(super) type Tell<'a> = Box<dyn FnMut(&mut CtProgress) + 'a>;
+
 /// Options of a solve.
 #[non_exhaustive]
 pub struct CtOptions<'a> {
@@ -37,7 +40,7 @@ pub struct CtOptions<'a> {
     /// principle: Morozov, Soviet Math. Dokl. 7:414, 1966). 0 never stops for that. None at first: [`Ct::noise`] estimates it, and where
     /// a tenth of the views, left out, are told best before, it stops there ([`CtImage::told_best`]), which takes a solve more.
     pub noise: Option<f64>,
-    pub(super) progress: Option<Box<dyn FnMut(&mut CtProgress) + 'a>>,
+    pub(super) progress: Option<Tell<'a>>,
     pub(super) cancel: Option<&'a AtomicBool>,
 }
 
@@ -339,7 +342,7 @@ struct State<'a> {
     at_noise: bool,
     error: Option<crate::error::Error>,
     history: Vec<(usize, f64)>,
-    progress: Option<Box<dyn FnMut(&mut CtProgress) + 'a>>,
+    progress: Option<Tell<'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 

@@ -15,10 +15,12 @@
 //! | `quadratic` | where a quadratic objective begins, and when it is at rest |
 //! | `tikhonov` | quadratic penalties: Wiener's filter and plain damping |
 //! | `richardson_lucy` | the maximum of the Poisson likelihood |
+//! | `misfits` | what an estimate is off by, summed on the host |
 //! | `regularised` | the regularisers of all applications |
 
 mod blur;
 mod counts;
+mod misfits;
 mod psf;
 mod quadratic;
 mod regularised;

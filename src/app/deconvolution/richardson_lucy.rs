@@ -5,16 +5,16 @@
 //! sample seen just enough (the normalisation of Bertero and Boccacci, Astron. Astrophys. 437:369, 2005, bounded).
 
 use super::counts::Divergence;
+use super::misfits::Picture;
 use super::{Blur, Deconvolved};
 use crate::app::scale::{exponent, scaled_by_power, times_power};
 use crate::arithmetic::Expression;
 use crate::error::{Result, value_err};
 use crate::run::Device;
 use crate::setters::setters;
-use crate::solve::{Progress, Reading, Stop};
+use crate::solve::{Progress, Reading, Stop, Tell};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, ArrayViewD};
-use rayon::prelude::*;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,7 +39,7 @@ pub struct RichardsonLucyOptions<'a> {
     pub left: f64,
     /// The scene on the canvas to start from; None at first, which is an even one as bright as the picture. What is 0 stays 0.
     pub start: Option<ArrayD<f32>>,
-    progress: Option<Box<dyn FnMut(&mut Progress) + 'a>>,
+    progress: Option<Tell<'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 
@@ -108,9 +108,6 @@ const READ: usize = 5;
 
 /// A divergence above its expectation by this factor, where the misfit is that of the noise, is not of noise that grows with light.
 const EVEN: f64 = 1.1;
-
-/// Samples of one sum.
-const STRETCH: usize = 4096;
 
 /// What of the canvas is seen less than this part of the best seen sample.
 const UNSEEN: f32 = 1e-2;
@@ -189,7 +186,9 @@ impl Blur {
         let square = noise.map(|n| left * self.counted() as f64 * n * n);
         let least = square.map(|square| 0.5 * square / mean);
         let counts_of = gain.map(|gain| (gain, Divergence::new()));
-        let step = Step::new(self, counts, largest * DARK, device)?;
+        let dark = largest * DARK;
+        let picture = Picture::new(&data, self.known.as_ref(), dark);
+        let step = Step::new(self, counts, dark, device)?;
         let mut x = match options.start.take() {
             None => step.first(&canvas, device)?,
             Some(start) if start.iter().all(|v| v.is_finite() && *v >= 0.0) => {
@@ -206,10 +205,10 @@ impl Blur {
         let (stop, at_noise) = loop {
             let blurred = self.linop.apply(&x)?;
             if k <= READ || k.is_multiple_of(READ) || k == iterations {
-                let seen = blurred.to(&Device::host())?.to_real_array()?;
-                let divergence = step.divergence(&seen);
+                let seen = blurred.to(&Device::host())?;
+                let divergence = picture.divergence(&seen)?;
                 let least = match &counts_of {
-                    Some((gain, each)) => Some(left * step.expected(&seen, *gain, each)),
+                    Some((gain, each)) => Some(left * picture.expected(&seen, *gain, each)?),
                     None => least,
                 };
                 if k > 0 {
@@ -224,7 +223,11 @@ impl Blur {
                     // Noise that is none of light leaves more divergence where it is dark than that expects.
                     let even = counts_of.is_none() && least.is_some_and(|least| divergence > EVEN * least);
                     let square = square.filter(|square| *square > 0.0 && even);
-                    if fits || square.is_some_and(|square| step.squares(&seen, &data) <= square) {
+                    let quiet = match square {
+                        Some(square) if !fits => picture.squares(&seen)? <= square,
+                        _ => false,
+                    };
+                    if fits || quiet {
                         break (Stop::Converged, true);
                     }
                     if divergence == 0.0 || change < f64::from(tol) {
@@ -250,9 +253,9 @@ impl Blur {
 
 /// What does not change from one iteration to the next.
 struct Step {
-    counts: ArrayD<f32>,
-    known: Option<ArrayD<f32>>,
     dark: f32,
+    /// Σ of all light.
+    sum: f64,
     /// Light with the dark's share, on the device.
     light: Tensor,
     /// 1/Aᵀ1, bounded, and what the bound adds to Aᵀ(y/A x), on the device.
@@ -274,62 +277,14 @@ impl Step {
         let light = counts.mapv(|y| if y > 0.0 { y + dark } else { 0.0 });
         let light = on_device(light, blur.linop.output()?.dims())?;
         let seen = seen.iter().map(|&v| f64::from(v.max(0.0))).sum();
-        Ok(Step { counts, known: blur.known.clone(), dark, light, inverse, added, seen })
+        let sum = counts.iter().map(|&v| f64::from(v)).sum();
+        Ok(Step { dark, sum, light, inverse, added, seen })
     }
 
     /// An even scene as bright as the data.
     fn first(&self, canvas: &crate::Shape, device: &Device) -> Result<Tensor> {
-        let light: f64 = self.counts.iter().map(|&v| f64::from(v)).sum();
-        let even = ArrayD::from_elem(canvas.extents(), (light / self.seen) as f32);
+        let even = ArrayD::from_elem(canvas.extents(), (self.sum / self.seen) as f32);
         Tensor::from_array(even, canvas.dims())?.to(device)
-    }
-
-    /// Σ y ln(y/Ax) − y + Ax.
-    fn divergence(&self, seen: &ArrayD<f32>) -> f64 {
-        let counts = self.counts.as_slice().unwrap_or_default();
-        let seen = seen.as_slice().unwrap_or_default();
-        let known = self.known.as_ref().and_then(|k| k.as_slice());
-        let term = |i: usize, y: f32, a: f32| {
-            if known.is_some_and(|k| k[i] == 0.0) {
-                return 0.0;
-            }
-            let (light, estimate) = (f64::from(y + self.dark), f64::from(a.max(0.0) + self.dark));
-            // Where nothing was seen all of the estimate is too much.
-            if y > 0.0 { light * (light / estimate).ln() - light + estimate } else { f64::from(a.max(0.0)) }
-        };
-        // Sums of stretches of one length, so that they are the same for any number of threads.
-        let stretches = counts.par_chunks(STRETCH).zip(seen.par_chunks(STRETCH)).enumerate();
-        let sums: Vec<f64> =
-            stretches.map(|(n, (y, a))| (0..y.len()).map(|i| term(n * STRETCH + i, y[i], a[i])).sum()).collect();
-        sums.iter().sum::<f64>().max(0.0)
-    }
-
-    /// ‖A x − y‖².
-    fn squares(&self, seen: &ArrayD<f32>, data: &ArrayD<f32>) -> f64 {
-        let known = self.known.as_ref().and_then(|k| k.as_slice());
-        let (seen, data) = (seen.as_slice().unwrap_or_default(), data.as_slice().unwrap_or_default());
-        let term = |i: usize, a: f32, y: f32| match known.is_some_and(|k| k[i] == 0.0) {
-            true => 0.0,
-            false => (f64::from(a) - f64::from(y)).powi(2),
-        };
-        let stretches = seen.par_chunks(STRETCH).zip(data.par_chunks(STRETCH)).enumerate();
-        let sums: Vec<f64> =
-            stretches.map(|(n, (a, y))| (0..a.len()).map(|i| term(n * STRETCH + i, a[i], y[i])).sum()).collect();
-        sums.iter().sum()
-    }
-
-    /// What the divergence is to be where the data are counts, of the mean that is seen.
-    fn expected(&self, seen: &ArrayD<f32>, gain: f64, each: &Divergence) -> f64 {
-        let seen = seen.as_slice().unwrap_or_default();
-        let known = self.known.as_ref().and_then(|k| k.as_slice());
-        let term = |i: usize, a: f32| match known.is_some_and(|k| k[i] == 0.0) {
-            true => 0.0,
-            false => gain * each.of(f64::from(a.max(0.0)) / gain),
-        };
-        let stretches = seen.par_chunks(STRETCH).enumerate();
-        let sums: Vec<f64> =
-            stretches.map(|(n, a)| a.iter().enumerate().map(|(i, a)| term(n * STRETCH + i, *a)).sum()).collect();
-        sums.iter().sum()
     }
 
     fn next(&self, blur: &Blur, x: &Tensor, blurred: &Tensor) -> Result<Tensor> {
