@@ -10,7 +10,7 @@
 //! known stays within the noise.
 
 use super::neighbours::filled;
-use super::noise_level::{Told, estimated, left_of_noise, reliably};
+use super::noise_level::{Told, estimated, left_of_noise, reliable_noise_level};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
 use crate::convex::{ConvexOptions, Method, Problem, Progress, Solved, Tell};
 use crate::error::{Result, shape_err, value_err};
@@ -175,7 +175,7 @@ impl<'a> Denoising<'a> {
         };
         let noise_unknown = noise.is_none();
         // What has no details to tell from is solved all the same.
-        let found = self.noise.map(|_| reliably(data.image.view(), data.known.view()));
+        let found = self.noise.map(|_| reliable_noise_level(data.image.view(), Some(data.known.view())));
         let noise_found = found.and_then(|found| found.ok().flatten());
         let (noise, told) = noise.unwrap_or((0.0, Told::Estimated));
         self.check()?;

@@ -41,7 +41,7 @@ pub use deconvolution::{
 };
 pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};
-pub use noise_level::noise_level;
+pub use noise_level::{noise_level, reliable_noise_level};
 pub use noise_weight::{KspaceNoise, noise_weight};
 pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils, gridded_kspace};
 pub use partial_fourier::{PartialFourier, fill_partial};

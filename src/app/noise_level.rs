@@ -79,8 +79,22 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
     Ok(Some((if median <= nothing { 0.0 } else { median / MEDIAN }, Told::Estimated)))
 }
 
-/// [`noise_level`] where it is that of all noise: not where much was cut off and what is left tells too little; nor where there is none.
-pub(super) fn reliably(image: ArrayViewD<f32>, known: ArrayViewD<f32>) -> Result<Option<f64>> {
+/// [`noise_level`] where it is that of all noise: None where much was cut off and what is left tells too little, and where there is none.
+///
+/// ```
+/// use linops::app::{noise_level, reliable_noise_level};
+/// let noise = |i: usize| linops::app::noise::Generator::new(i as u64).uniform() as f32 - 0.5;
+/// let picture = ndarray::Array2::from_shape_fn((96, 96), |(i, j)| noise(96 * i + j)).into_dyn();
+/// assert_eq!(reliable_noise_level(picture.view(), None)?, Some(noise_level(picture.view(), None)?));
+/// assert_eq!(reliable_noise_level((&picture * 0.0).view(), None)?, None);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// As for [`noise_level`].
+pub fn reliable_noise_level(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) -> Result<Option<f64>> {
+    let all = ArrayD::ones(image.raw_dim());
+    let known = known.unwrap_or(all.view());
     let Some((sigma, told)) = estimated(image.view(), Some(known.view()))?.filter(|(sigma, _)| *sigma > 0.0) else {
         return Ok(None);
     };

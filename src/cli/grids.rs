@@ -16,13 +16,14 @@ pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Resul
 }
 
 /// Reads the masks (time, …) of so many frames on this grid: one for all, as of [`read_mask`], or where it is none of these one for
-/// each, (time, …).
+/// each, (time, …); what may be both is refused.
 pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
     let array = exact(read(path)?);
     let mut said = Vec::new();
     let one = fitted(path, array.clone(), grid, &mut said);
     let each = array.ndim() > 1 && array.shape()[0] == frames;
-    if let (Ok(_), true, true) = (&one, each, array.ndim() < grid.len())
+    // BART's dims say what each axis is.
+    if let (Ok(_), true, true) = (&one, each && !is_bart(path), array.ndim() < grid.len())
         && array.outer_iter().all(|mask| fitted(path, mask.to_owned(), grid, &mut Vec::new()).is_ok())
     {
         let (came, as_one) = (array.shape(), said.join(", "));
@@ -104,7 +105,7 @@ fn of_volume(path: &Path, mask: ArrayD<f64>, grid: [usize; 3], notes: &mut Vec<S
         _ => &[],
     };
     let named = |of: &[usize]| of.iter().map(|a| NAMES[*a]).collect::<Vec<_>>().join(", ");
-    let fits = |of: &&&[usize]| of.iter().zip(mask.shape()).all(|(a, n)| grid[*a] == *n);
+    let fits = |of: &&&[usize]| of.iter().zip(mask.shape()).all(|(a, n)| [1, grid[*a]].contains(n));
     let fitting: Vec<&[usize]> = some.iter().filter(fits).copied().collect();
     let came = mask.shape();
     let of = match fitting[..] {
@@ -117,7 +118,7 @@ fn of_volume(path: &Path, mask: ArrayD<f64>, grid: [usize; 3], notes: &mut Vec<S
             return Err(Error::file(path, message));
         }
         [of] => of,
-        [of, ..] if *of == [0, 1] => of,
+        [of, ..] if *of == [0, 1] || mask.len() == 1 => of,
         _ => {
             let which: Vec<String> = fitting.iter().map(|of| format!("({})", named(of))).collect();
             let message = format!(
@@ -128,7 +129,8 @@ fn of_volume(path: &Path, mask: ArrayD<f64>, grid: [usize; 3], notes: &mut Vec<S
         }
     };
     notes.push(format!("the mask is along {}", named(of)));
-    let extents: Vec<usize> = (0..3).map(|a| if of.contains(&a) { grid[a] } else { 1 }).collect();
+    let place = |a: usize| of.iter().position(|of| *of == a);
+    let extents: Vec<usize> = (0..3).map(|a| place(a).map_or(1, |k| came[k])).collect();
     mask.into_shape_with_order(IxDyn(&extents)).map_err(|e| Error::file(path, e.to_string()))
 }
 

@@ -197,7 +197,7 @@ pub struct Reading {
     /// The norm of a subgradient of F at the iterate, AᴴA x − b + ΣKᵢᴴpᵢ, as a part of ‖b‖ with b = Aᴴy, where the method has one: 0 at a
     /// minimum. [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell ‖z − x‖/(τ‖b‖) of the last step from z to x, which
     /// is no less for a norm that is at least half of the true one, and exact proximal operators; with backtracking they tell it itself.
-    /// That of [`Admm`](super::Method::Admm) is of its duals, which are ε-subgradients, ε being `gap` times F: both are to be small.
+    /// That of [`Admm`](super::Method::Admm) is of its duals, which are ε-subgradients for an ε of no more than `gap` times F: both are to be small.
     pub residual: Option<f64>,
 }
 

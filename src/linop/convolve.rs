@@ -56,8 +56,8 @@ setters! { ConvolveOptions {
 /// front. Dims of `axes` get the next unused name.
 ///
 /// The adjoint correlates with the conjugate kernel. Of a real x and a real kernel y is real. A plan
-/// makes it tap by tap, along one axis after the other where the kernel is a product of one for each (to 4·10⁻⁷ of its values, 10⁻⁷ of its
-/// largest), or by Fourier transforms: what costs least.
+/// makes it tap by tap, along one axis after the other where the kernel is a product of one for each (to 4·10⁻⁷
+/// of all its values together), or by Fourier transforms: what costs least.
 ///
 /// Tap by tap it is one pass, with a product (8 operations of complex values, 2 of real ones) for each result, tap and channel
 /// that is summed; the normal is the convolution, then the correlation. [Splits](Linop::split) along every dim; along `axes` a

@@ -74,11 +74,6 @@ impl ConvAxis {
         (self.stride, self.up, self.offset, self.extent) == (1, 1, 0, input)
     }
 
-    /// Taps of so many that a result reads x by: of an upsampled x every so manieth.
-    pub(super) fn terms(&self, taps: usize) -> f64 {
-        (taps as f64 / self.up as f64).max(1.0)
-    }
-
     /// Whole periods that lift the lowest position of so many taps to 0 or above.
     pub(super) fn turns(&self, taps: usize) -> usize {
         let lowest = self.offset + (self.step * (taps as i64 - 1)).min(0);

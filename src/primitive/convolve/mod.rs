@@ -81,7 +81,7 @@ impl Convolve {
 
     /// Operations of a batch entry, tap by tap.
     fn operations(&self, complex: bool) -> f64 {
-        let each = self.axes.iter().zip(self.taps()).map(|(axis, &taps)| axis.extent as f64 * axis.terms(taps));
+        let each = self.axes.iter().zip(self.taps()).map(|(axis, &taps)| axis.extent as f64 * taps as f64);
         let (out, channels) = self.channels();
         each.product::<f64>() * (out * channels) as f64 * self.each(complex)
     }
@@ -199,8 +199,10 @@ impl Primitive for Convolve {
         let half = !complex && to.target() == Target::Host && by_fft::has_half(self, &x.extents);
         let by_fft = by_fft::operations(self, &x.extents, half);
         let axis_by_axis = separable::operations(self, &x.extents, x.complex);
-        let product = if axis_by_axis < direct { Separable::of(self) } else { None };
-        if let Some(product) = product.as_ref().filter(|_| axis_by_axis < by_fft) {
+        let product = || if axis_by_axis < direct { Separable::of(self) } else { None };
+        if axis_by_axis < by_fft
+            && let Some(product) = product()
+        {
             return to.program(&product.program(self, &x.extents)?, x);
         }
         if half
@@ -225,7 +227,7 @@ impl Primitive for Convolve {
             return Ok(if complex { y } else { real(to) });
         }
         // Transforms were cheaper, and the target cannot make them.
-        if let Some(product) = product {
+        if let Some(product) = product() {
             return to.program(&product.program(self, &x.extents)?, x);
         }
         if too_big {
