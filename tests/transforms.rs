@@ -209,7 +209,7 @@ fn convolutions_with_a_product_go_axis_by_axis() {
                 (complex(extents, 3), &complex_kernel),
             ] {
                 let a = check_convolution(&x, k, axes, options);
-                if options == ConvolveOptions::default() {
+                for a in [&a, &a.h()].into_iter().filter(|_| options == ConvolveOptions::default()) {
                     let plan = a.program().unwrap().schedule(&linops::internal::Target::Host, true).unwrap();
                     let names: Vec<&str> = plan.steps.iter().map(|s| s.name()).collect();
                     // One pass for each axis with taps; values beside a batch may be put in order.

@@ -272,9 +272,16 @@ fn noise_that_is_given_as_too_much_is_said() {
         assert_eq!(part["noise_found"].is_null(), weighed, "{way}: {part}");
         assert!(!facts["warnings"].to_string().contains("is found in the picture"), "{way}");
         let found = if weighed { 3.0 } else { part["noise_found"].as_f64().unwrap() };
+        assert!((found / 2.3 - 1.0).abs() < 0.35, "{way}: {found}");
         let out = folder.run(&run(1.5 * found));
         assert_eq!(out.stderr.contains("is found in the picture"), !weighed, "{way}: {}", out.stderr);
     }
+    // Where most of it was cut off it is not told, and nothing is said.
+    let cut = ArrayD::from_shape_fn(IxDyn(&[64, 64]), |at| (10.0 * speckle(64 * at[0] + at[1]) - 3.4).max(0.0));
+    folder.real("dark.npy", &cut);
+    let facts = folder.json("deconv dark.npy --psf psf.npy --method wiener --noise 2.9 -o x.npy --device host --force");
+    assert!(facts["parts"][0]["noise_found"].is_null(), "{facts}");
+    assert!(!facts["warnings"].to_string().contains("is found in the picture"), "{facts}");
 }
 
 #[test]

@@ -269,6 +269,12 @@ fn masks_of_volumes_are_along_what_they_fit() {
         assert!(text.contains(&format!("the mask is along {axes}")), "{axes}: {text}");
         assert_eq!(folder.read("y.npy"), folder.read("x.npy"), "{axes}");
     }
+    // An extent of 1 repeats.
+    folder.real("row.npy", &ArrayD::from_shape_fn(vec![1, 24], |at| f32::from(y(at[1]))));
+    folder.real("line.npy", &ArrayD::from_shape_fn(vec![24], |at| f32::from(y(at[0]))));
+    run("row.npy", "x.npy");
+    run("line.npy", "y.npy");
+    assert_eq!(folder.read("y.npy"), folder.read("x.npy"));
     // Three axes say what they are along; what fits none, or two, is refused.
     folder.real("turned.npy", &ArrayD::<f32>::ones(vec![1, 12, 24]));
     let refused = |name: &str, message: &str| {

@@ -47,7 +47,8 @@ impl Picture {
                         let a = a.max(0.0);
                         let light = f64::from(if lit > 0.0 { lit } else { 1.0 });
                         let excess = log_excess(f64::from(a + self.dark) / light);
-                        *sum += f64::from(lit) * excess + f64::from(empty) * f64::from(a);
+                        let of_light = if lit > 0.0 { f64::from(lit) * excess } else { 0.0 };
+                        *sum += of_light + if empty > 0.0 { f64::from(a) } else { 0.0 };
                     }
                 }
                 sums.iter().sum()

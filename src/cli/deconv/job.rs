@@ -9,7 +9,7 @@ use crate::cli::regularise::{add_facts, describe, ending};
 use crate::cli::warnings::more_noise_than_found;
 use linops::app::regularise::{Kind, Regulariser, Stated};
 use linops::app::{
-    Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts, noise_level,
+    Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts, reliable_noise_level,
 };
 use linops::convex::{ConvexOptions, Solved};
 use linops::solve::{SolveOptions, Stop};
@@ -67,8 +67,8 @@ impl Job<'_> {
         let noise = args.noise.map_or(found.noise, f64::from);
         let weighed = args.lambda.is_some() || self.method == Method::Regularised && args.regularise.has_all_weights();
         let noise_found = match args.noise.filter(|_| !weighed) {
-            // Where samples are not known, or cut off, one of them is told too small.
-            Some(_) => noise_level(part.view(), None).ok().map(|level| level.max(found.noise)).filter(|n| *n > 0.0),
+            // Where samples are not known the other is told too small.
+            Some(_) => reliable_noise_level(part.view(), None).ok().flatten().map(|level| level.max(found.noise)),
             None => None,
         };
         // Of the same signal with another noise.
