@@ -526,7 +526,7 @@ fn residuals_bound_what_is_left_of_the_condition() {
                 let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap().l1(weight).unwrap();
                 let mut told = Vec::new();
                 let options = ConvexOptions::default().method(Some(method)).backtracking(backtracking).tol(0.0);
-                let options = options.iterations(400).check_every(7).progress(|p| {
+                let options = options.iterations(250).check_every(9).progress(|p| {
                     told.push((p.reading().residual, vector(&p.iterate().unwrap())));
                 });
                 problem.solve(options).unwrap();
@@ -541,11 +541,11 @@ fn residuals_bound_what_is_left_of_the_condition() {
             }
             let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap().tv(weight, "Y X").unwrap();
             let options = || ConvexOptions::default().method(Some(Method::Admm)).tol(0.0);
-            let limit = problem.solve(options().iterations(2000)).unwrap();
+            let limit = problem.solve(options().iterations(800)).unwrap();
             let (least, end) = (problem.objective(&limit.x).unwrap(), vector(&limit.x));
             for balance in [1e-2, 1.0, 1e2] {
                 let mut told = Vec::new();
-                let options = options().iterations(200).balance(balance);
+                let options = options().iterations(120).balance(balance);
                 let tell = |p: &mut linops::convex::Progress| told.push((p.reading(), p.iterate().unwrap()));
                 problem.solve(options.progress(tell)).unwrap();
                 for (reading, x) in &told {
