@@ -62,11 +62,15 @@ impl ConvAxis {
     /// The index of x that tap `j` of result `m` reads.
     pub fn source(&self, m: usize, j: usize, input: usize) -> Option<usize> {
         let mut at = self.stride as i64 * m as i64 + self.step * j as i64 + self.offset;
-        if let Some(period) = self.period {
+        // A row asks this for every tap, and divisions are slow.
+        if let Some(period) = self.period.filter(|period| !(0..*period as i64).contains(&at)) {
             at = at.rem_euclid(period as i64);
         }
-        let up = self.up as i64;
-        (at >= 0 && at % up == 0 && at / up < input as i64).then_some((at / up) as usize)
+        if self.up > 1 {
+            let up = self.up as i64;
+            at = if at % up == 0 { at / up } else { -1 };
+        }
+        (0..input as i64).contains(&at).then_some(at as usize)
     }
 
     /// Whether one tap gives so many indices of x as they are.
