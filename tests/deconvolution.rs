@@ -112,6 +112,33 @@ fn what_is_told_of_richardson_and_lucy_is_the_scene_so_far() {
     }
 }
 
+/// Samples that are not known are no noise, wherever they lie; and where none is known there is no picture.
+#[test]
+fn the_noise_of_a_picture_with_gaps_is_that_of_the_rest() {
+    let h = psf(&gaussian(9, 1.5));
+    let mut generator = linops::app::noise::Generator::new(3);
+    let clean = seen(&(cells_image(96, 90, 3) * 100.0).into_dyn(), &gaussian(9, 1.5), Outside::Mirror);
+    let noisy = clean.mapv(|v| v + (2.0 * 2f64.sqrt() * generator.complex_normal().re) as f32);
+    let noise = |y: &ArrayD<f32>| NoiseToSignal::of(y.view(), &h, Scene::Natural).unwrap().noise;
+    let whole = noise(&noisy);
+    assert!((whole / 2.0 - 1.0).abs() < 0.15, "{whole}");
+    type Gap = fn(usize, usize) -> bool;
+    let gaps: [(&str, Gap); 3] = [
+        ("few", |i, j| (i * 90 + j) % 211 == 7),
+        ("rows", |i, _| (40..44).contains(&i)),
+        ("a block", |i, j| (30..50).contains(&i) && (20..40).contains(&j)),
+    ];
+    for (name, gap) in gaps {
+        let mut y = noisy.clone();
+        y.indexed_iter_mut().filter(|(at, _)| gap(at[0], at[1])).for_each(|(_, v)| *v = f32::NAN);
+        let found = noise(&y);
+        assert!((found / whole - 1.0).abs() < 0.15, "{name}: {found} of {whole}");
+    }
+    let none = ArrayD::<f32>::zeros(vec![96, 90]);
+    let error = Blur::new(&h, &[96, 90], Some(none.view()), Outside::Unknown).unwrap_err().to_string();
+    assert!(error.contains("nothing of the picture is known"), "{error}");
+}
+
 fn options(lambda: f32) -> SolveOptions<'static> {
     SolveOptions::default().lambda(lambda).iterations(400).tol(1e-5)
 }

@@ -194,24 +194,50 @@ fn translated_kernels_define_every_function_once() {
     }
 }
 
-/// The files that `scripts/portability` gives to other compilers, in the folder that it names.
+/// Bytes of a workgroup's memory on every GPU.
+const WORKGROUP_MEMORY: usize = 16384;
+
+/// Those that a text declares.
+fn workgroup_bytes(text: &str) -> usize {
+    let size = |of: &str| match of {
+        "vec4<f32>" => 16,
+        "vec2<f32>" => 8,
+        _ => 4,
+    };
+    let bytes = |declared: &str| {
+        let of = declared.split_once(": ").map_or("", |(_, of)| of.trim_end_matches(';'));
+        match of.strip_prefix("array<").and_then(|of| of.strip_suffix('>')?.rsplit_once(", ")) {
+            Some((of, count)) => size(of) * count.parse().unwrap_or(0),
+            None => size(of),
+        }
+    };
+    text.lines().filter_map(|line| line.strip_prefix("var<workgroup> ")).map(bytes).sum()
+}
+
+/// The files that `scripts/portability` gives to other compilers, in the folder that it names: those for every GPU, and those for rich
+/// ones, of which some stand in the catalogue of the former.
 #[test]
 fn kernels_are_files_for_other_judges() {
     let own = tempfile::tempdir().unwrap();
     let folder = std::env::var_os("LINOPS_KERNELS").map_or_else(|| own.path().into(), std::path::PathBuf::from);
     for (kind, texts) in [("default", texts()), ("rich", &rich_texts())] {
-        let folder = folder.join(kind);
-        std::fs::create_dir_all(&folder).unwrap();
         for (k, (text, what)) in texts.iter().enumerate() {
+            let of = if workgroup_bytes(text) > WORKGROUP_MEMORY { "rich" } else { kind };
+            let folder = folder.join(of);
+            std::fs::create_dir_all(&folder).unwrap();
+            let moved = if of == kind { "" } else { "more-" };
             let name: String = what.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
             for language in Language::ALL {
                 let code = translate(what, text, language).unwrap_or_else(|e| panic!("{e}"));
                 assert!(!code.is_empty());
-                std::fs::write(folder.join(format!("{k}-{name}.{}", language.suffix())), code).unwrap();
+                std::fs::write(folder.join(format!("{moved}{k}-{name}.{}", language.suffix())), code).unwrap();
             }
         }
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 4 * texts.len());
     }
+    let files = |of: &str| std::fs::read_dir(folder.join(of)).unwrap().count();
+    let (all, rich) = (files("default") + files("rich"), files("rich"));
+    assert_eq!(all, 4 * (texts().len() + rich_texts().len()));
+    assert_eq!(rich, 4 * (rich_texts().len() + 4), "blocks of low rank of two dtypes, shrunk and measured");
 }
 
 /// Distinct texts of some linops.

@@ -65,6 +65,12 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
         mask = without_ones(mask, grid.len());
     }
     match *grid {
+        // An extent of 1 says along which axis it is.
+        [_, _] if mask.ndim() == 2 && !is_bart(path) && mask.len() > 1 && mask.broadcast(IxDyn(grid)).is_some() => {
+            if let Some(one) = mask.shape().iter().position(|n| *n == 1) {
+                notes.push(format!("the mask is along {}", axes[1 - one]));
+            }
+        }
         [ny, nx] if mask.shape() != grid => {
             mask = without_ones(mask, 1);
             if let &[n] = mask.shape() {

@@ -74,6 +74,18 @@ fn masks_of_lines_are_the_same_for_all_samples() {
         assert!(text.contains("along ky"), "{text}");
         assert_eq!(folder.read("y.npy"), folder.read("x.npy"));
     }
+    // As many along both axes: an extent of 1 says which.
+    let square = linops::app::scan(&linops::app::ScanOptions::default().ny(40).nx(40).coils(3)).unwrap();
+    folder.complex("square.npy", &square.kspace);
+    folder.complex("square_maps.npy", &square.maps);
+    let ones = Array1::from_shape_fn(40, |k| f32::from(k % 3 != 0));
+    folder.real("across.npy", &ones.clone().insert_axis(Axis(0)));
+    folder.real("down.npy", &ones.insert_axis(Axis(1)));
+    for (mask, axis) in [("across", "kx"), ("down", "ky")] {
+        let args = format!("recon square.npy --maps square_maps.npy --mask {mask}.npy --iterations 2 {REST} -o y.npy");
+        let text = folder.run(&args).stdout;
+        assert!(text.contains(&format!("the mask is along {axis}")), "{mask}: {text}");
+    }
     // Along kx, with data that go that way.
     let turned = |a: &ndarray::Array3<Complex32>| a.clone().permuted_axes([0, 2, 1]).as_standard_layout().into_owned();
     folder.complex("turned.npy", &turned(&scan.kspace));

@@ -1,7 +1,7 @@
 //! The blur as a linop: from a canvas to the picture.
 
 use super::Psf;
-use crate::error::{Error, Result, shape_err};
+use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Boundary, ConvolveMode, ConvolveOptions, Linop};
 use crate::tensor::{Tensor, first_where};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
@@ -51,7 +51,7 @@ impl Blur {
     /// where a sample of the picture counts and 0 where it does not.
     ///
     /// # Errors
-    /// Another number of axes, or other extents of `known`.
+    /// Another number of axes, other extents of `known`, or nothing that is known.
     pub fn new(psf: &Psf, extents: &[usize], known: Option<ArrayViewD<f32>>, outside: Outside) -> Result<Blur> {
         if psf.values().ndim() != extents.len() {
             let (came, want) = (psf.values().ndim(), extents.len());
@@ -103,6 +103,9 @@ impl Blur {
                 (all, vec![0; extents.len()])
             }
         };
+        if known.as_ref().is_some_and(|k| k.iter().all(|v| *v == 0.0)) {
+            return value_err!("nothing of the picture is known: no sample counts, or none is finite");
+        }
         let known = known.map(|k| k.to_owned()).filter(|k| k.iter().any(|v| *v != 1.0));
         if let Some(known) = &known {
             let weights = Tensor::from_array(known.clone(), shape(extents).as_str())?;

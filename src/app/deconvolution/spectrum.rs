@@ -8,6 +8,7 @@
 
 use super::Psf;
 use super::blur::{dims, wrapped};
+use crate::app::neighbours::filled;
 use crate::app::noise_level::finest_details;
 use crate::error::Result;
 use crate::linop::{FftOptions, fft};
@@ -208,7 +209,8 @@ fn hann(k: usize, n: usize) -> f64 {
     0.5 - 0.5 * (TAU * (k as f64 + 0.5) / n as f64).cos()
 }
 
-/// |F w(y − mean)|²/Σw² with Hann's window w along each axis, so that the borders count little.
+/// |F w(y − mean)|²/Σw² with Hann's window w along each axis, so that the borders count little. What is not known is as what is around it:
+/// zeros would be noise of their own; and has no part in Σw², as it has none in the noise.
 fn windowed_power(image: ArrayViewD<f32>) -> Result<ArrayD<f64>> {
     let (mut sum, mut count) = (0.0, 0usize);
     for v in image.iter().filter(|v| v.is_finite()) {
@@ -218,15 +220,18 @@ fn windowed_power(image: ArrayViewD<f32>) -> Result<ArrayD<f64>> {
     let mean = sum / count.max(1) as f64;
     let mut weight = 0.0;
     let window = Axes::new(image.shape(), hann);
+    let known = image.mapv(|v| f32::from(v.is_finite()));
+    let whole = if count < image.len() { filled(&image.to_owned(), &known) } else { image.to_owned() };
     let mut windowed = ArrayD::<f32>::zeros(image.raw_dim());
     // In units of the largest value, so that squares stay in the range of 32 bits.
     let unit = image.iter().filter(|v| v.is_finite()).fold(0.0f64, |a, v| a.max((f64::from(*v) - mean).abs()));
     let unit = if unit > 0.0 { unit } else { 1.0 };
-    for ((at, to), v) in windowed.indexed_iter_mut().zip(&image) {
+    for (((at, to), v), known) in windowed.indexed_iter_mut().zip(&whole).zip(&known) {
         let w: f64 = window.at(at.slice()).product();
-        weight += w * w;
-        *to = if v.is_finite() { ((f64::from(*v) - mean) / unit * w) as f32 } else { 0.0 };
+        weight += w * w * f64::from(*known);
+        *to = ((f64::from(*v) - mean) / unit * w) as f32;
     }
+    let weight = if weight > 0.0 { weight } else { 1.0 };
     let axes = dims(image.ndim());
     let x = Tensor::from_array(windowed, axes.as_str())?;
     let y = fft(x.shape().clone(), axes.as_str(), FftOptions::default())?.apply(&x)?.to_array()?;
