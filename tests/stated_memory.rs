@@ -1,10 +1,8 @@
 //! What `MemoryUse` states is what is used: the heap is counted while linops are applied on the host.
 
-#[path = "common/data.rs"]
-#[allow(dead_code)] // it shares this file with tests that use the rest
-mod data;
+mod common;
 
-use data::{Random, complex, mask};
+use common::data::{Random, complex, mask};
 use linops::linop::{self, Accuracy, FftOptions, Geometry, NufftOptions, TrigOptions};
 use linops::{DType, Device, Linop, MemoryUse, Tensor};
 use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, IxDyn};

@@ -231,12 +231,7 @@ impl Ct {
 
     /// The image that an iterate is, with what it began from.
     pub(super) fn of_solution(&self, begun: &Begun, x: &Tensor) -> Result<Array3<f32>> {
-        let mut image = self.image(x)?;
-        image.mapv_inplace(|v| times_power(v, begun.exponent));
-        if let Some(start) = &begun.start {
-            image += &self.image(start)?;
-        }
-        Ok(image)
+        self.image(&begun.in_units(x)?)
     }
 
     /// The data as they are solved for on a device.

@@ -57,6 +57,9 @@ impl Blur {
             let (came, want) = (psf.values().ndim(), extents.len());
             return shape_err!("the point-spread function has {came} axes, expected {want} as the picture {extents:?}");
         }
+        if known.as_ref().is_some_and(|k| k.iter().all(|v| *v == 0.0)) {
+            return value_err!("nothing of the picture is known: no sample counts, or none is finite");
+        }
         let axes = dims(extents.len());
         let names: Vec<&str> = axes.split(' ').collect();
         let shape = |extents: &[usize]| -> String {
@@ -103,9 +106,6 @@ impl Blur {
                 (all, vec![0; extents.len()])
             }
         };
-        if known.as_ref().is_some_and(|k| k.iter().all(|v| *v == 0.0)) {
-            return value_err!("nothing of the picture is known: no sample counts, or none is finite");
-        }
         let known = known.map(|k| k.to_owned()).filter(|k| k.iter().any(|v| *v != 1.0));
         if let Some(known) = &known {
             let weights = Tensor::from_array(known.clone(), shape(extents).as_str())?;

@@ -17,7 +17,9 @@ pub(in crate::gpu) const PATIENCE: Duration = Duration::from_secs(300);
 /// than to submit, so nothing can be made to wait for what is not on its way:
 ///
 /// ```compile_fail
-/// let later = linops::internal::queues::Ticket { lanes: 1, lane: 0, value: 7, index: todo!() };
+/// fn later(index: wgpu::SubmissionIndex) -> linops::internal::queues::Ticket {
+///     linops::internal::queues::Ticket { lanes: 1, lane: 0, value: 7, index }
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ticket {
