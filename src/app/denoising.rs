@@ -9,10 +9,12 @@
 //! 1994): where x differs by less all the same, the picture has less noise than was given, and is not made even for it. To [only fill](Denoising::fill) gaps it is a small one, and what is
 //! known stays within the noise.
 
+mod weight;
+
 use super::neighbours::filled;
 use super::noise_level::{Told, estimated, left_of_noise, reliable_noise_level};
-use super::regularise::{Kind, Regularisation, Regulariser, Stated, Weight};
-use crate::convex::{ConvexOptions, Method, Problem, Progress, Solved, Tell};
+use super::regularise::{Kind, Regularisation, Regulariser, Stated};
+use crate::convex::{Method, Problem, Progress, Solved, Tell};
 use crate::error::{Result, shape_err, value_err};
 use crate::linop;
 use crate::run::Device;
@@ -22,6 +24,7 @@ use crate::tensor::Tensor;
 use ndarray::{ArrayD, ArrayViewD};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
+pub(super) use weight::{Given, Weighed};
 
 /// Which regularisers, and how they are weighed and solved with: to denoise a picture, to fill its gaps, and to deconvolve it
 /// ([`Blur::regularised`](super::Blur::regularised)).
@@ -115,22 +118,8 @@ pub struct Denoised {
     pub stop: Stop,
 }
 
-/// Solves for a weight, at most, and how near to the noise the difference is to come.
-const SOLVES: usize = 10;
-const NEAR: f64 = 0.02;
-
-/// The tolerance while the weight is looked for.
-const LOOSE: f64 = 1e-3;
-
 /// By how much of σ a picture without its noise differs from the one with it.
 const TAKEN: f64 = 0.9;
-
-/// The first weight, in units of σ.
-const FIRST: f64 = 0.7;
-
-/// The weight that fills gaps, in units of σ, and in units of the largest value at least.
-const FILL: f64 = 0.25;
-const LEAST: f64 = 2e-4;
 
 impl<'a> Denoising<'a> {
     /// Calls this after every reading, of each solve for a weight.
@@ -197,7 +186,7 @@ impl<'a> Denoising<'a> {
             count: data.count,
             noise: differs,
             size,
-            most: Some(most),
+            weights: [0.0, most],
             norm: Some(1.0),
             start: data.start(device)?,
         };
@@ -213,110 +202,6 @@ impl<'a> Denoising<'a> {
             None => Ok(()),
         }
     }
-
-    /// Solves a problem whose weights follow from the noise where they are not given.
-    pub(super) fn weighed(&mut self, given: &Given) -> Result<Weighed> {
-        let &Given { noise, size, .. } = given;
-        let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
-        if !open || self.fill || noise <= 1e-7 * size {
-            return self.once(given, (FILL * noise).max(LEAST * size), None, self.tol);
-        }
-        self.fitted_to_noise(given)
-    }
-
-    /// Looks for the weight by which the difference is the noise: a secant in logarithms, each solve from the one before.
-    fn fitted_to_noise(&mut self, given: &Given) -> Result<Weighed> {
-        let most = given.most.unwrap_or(f64::INFINITY);
-        let mut weight = (FIRST * given.noise).min(most);
-        let mut before: Option<(f64, f64)> = None;
-        let mut start = None;
-        let mut solves = 0;
-        loop {
-            let mut result = self.once(given, weight, start.as_ref(), self.tol.max(LOOSE))?;
-            solves += 1;
-            // Of an even picture nothing can be taken: the difference is 0.
-            let far = (result.deviation / given.noise).max(1e-3).ln();
-            let still = before.is_some_and(|(_, f)| (far - f).abs() < 1e-4);
-            let cancelled = result.solved.stop == Stop::Cancelled;
-            let less = weight >= most && far <= -NEAR;
-            if far.abs() < NEAR || less || still || solves == SOLVES || cancelled {
-                if self.tol < LOOSE && !cancelled {
-                    result = self.once(given, weight, Some(&Before { weight, solved: result.solved }), self.tol)?;
-                    solves += 1;
-                }
-                (result.solves, result.less_noise) = (solves, less && !cancelled);
-                return Ok(result);
-            }
-            let log = weight.ln();
-            // ‖A x − y‖ grows about as a power of the weight, and at most with it.
-            let slope = match before {
-                Some((l, f)) if (log - l).abs() > 1e-9 => ((far - f) / (log - l)).clamp(0.2, 1.5),
-                _ => 0.8,
-            };
-            before = Some((log, far));
-            start = Some(Before { weight, solved: result.solved });
-            weight = (log - (far / slope).clamp(-2.0, 2.0)).exp().min(most);
-        }
-    }
-
-    fn once(&mut self, given: &Given, weight: f64, start: Option<&Before>, tol: f64) -> Result<Weighed> {
-        let default = |_| Weight::Absolute(weight);
-        let (problem, terms) = self.regularisation.add(given.problem.clone(), given.axes, None, &default)?;
-        let problem = match start {
-            Some(Before { weight: old, solved }) => {
-                // Duals are about as large as the weights.
-                let scaled = |p: &Tensor| crate::functional::combined(&[(weight / old, p)]);
-                problem.start(&solved.x)?.duals(solved.duals.iter().map(scaled).collect::<Result<_>>()?)
-            }
-            None => given.start.iter().try_fold(problem, |problem, x| problem.start(x))?,
-        };
-        let mut options =
-            ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method).norm(given.norm);
-        if let Some(progress) = &mut self.progress {
-            options = options.progress(progress);
-        }
-        if let Some(cancel) = self.cancel {
-            options = options.cancel(cancel);
-        }
-        let solved = problem.solve(options)?;
-        let deviation = (2.0 * solved.data_term / given.count as f64).sqrt();
-        Ok(Weighed { solved, terms, deviation, less_noise: false, solves: 1 })
-    }
-}
-
-/// A solve with another weight, from which the next begins.
-struct Before {
-    weight: f64,
-    solved: Solved,
-}
-
-/// A problem to be solved by weights that follow from the noise.
-pub(super) struct Given<'a> {
-    pub problem: Problem,
-    /// The dims of x that the regularisers are over.
-    pub axes: &'a str,
-    /// Data that count.
-    pub count: usize,
-    /// The root mean square that the misfit is to have.
-    pub noise: f64,
-    /// The largest magnitude of the data.
-    pub size: f64,
-    /// The largest weight.
-    pub most: Option<f64>,
-    /// ‖AᴴA‖ at most, where it is known.
-    pub norm: Option<f64>,
-    /// From what the first solve begins, if not from 0.
-    pub start: Option<Tensor>,
-}
-
-/// What came of it.
-pub(super) struct Weighed {
-    pub solved: Solved,
-    pub terms: Vec<Stated>,
-    pub deviation: f64,
-    /// Whether the largest weight made less of a difference than the noise.
-    pub less_noise: bool,
-    pub solves: usize,
 }
 
 /// A picture and what is known of it; 0 where it is not.
@@ -374,7 +259,7 @@ impl Data {
     }
 
     fn denoised(&self, weighed: Weighed, noise: f64) -> Result<Denoised> {
-        let Weighed { solved, terms, deviation, less_noise, solves } = weighed;
+        let Weighed { solved, terms, deviation, less_noise, solves, .. } = weighed;
         Ok(Denoised {
             image: solved.x.to(&Device::host())?.to_real_array()?,
             noise,

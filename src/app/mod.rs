@@ -36,8 +36,8 @@ pub use cartesian::Cartesian;
 pub use coils::{CoilMaps, EspiritOptions, MapSets, WalshOptions, espirit, estimate_maps, walsh};
 pub use compression::Compression;
 pub use deconvolution::{
-    Blur, Deconvolved, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions, Scene,
-    are_counts,
+    Blur, Deconvolved, Doubt, NoiseToSignal, Outside, Psf, PsfCenter, RegularisedDeconvolution, RichardsonLucyOptions,
+    Scene, are_counts,
 };
 pub use denoising::{Denoised, Denoising};
 pub use least_squares::{Reconstruction, Regularised, recon_options, recon_weight};

@@ -56,6 +56,8 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
             values = rest;
         } else if let Some(sigma) = clipped::deviation(&values, end) {
             return Ok(Some((sigma, Told::Given)));
+        } else if let Some(sigma) = beside_emptiness(&values, end) {
+            return Ok(Some((if sigma <= nothing { 0.0 } else { sigma }, Told::Estimated)));
         }
     }
     let details = finest_details(values.view())?;
@@ -140,6 +142,20 @@ fn without_cut(values: &ArrayD<f64>, end: f64) -> Option<ArrayD<f64>> {
     rest.zip_mut_with(&local_means(&cut), |v, part| *v = if *part > MUCH { f64::NAN } else { *v });
     let left = finest_details(rest.view()).ok()?.values.iter().filter(|d| d.is_finite()).count();
     (left >= MANY).then_some(rest)
+}
+
+/// The deviation of what is not at this end of values that mostly are, together: little in much emptiness, whose outline would be taken
+/// for noise.
+fn beside_emptiness(values: &ArrayD<f64>, end: f64) -> Option<f64> {
+    /// Of all.
+    const MOSTLY: f64 = 0.5;
+    let cut = cut_off(values, end)?;
+    let empty = cut.iter().filter(|c| **c == 1.0).count() as f64;
+    let all = cut.iter().filter(|c| c.is_finite()).count() as f64;
+    if empty <= MOSTLY * all || !clipped::is_shape(&cut, empty / all) {
+        return None;
+    }
+    between_gaps(&values.mapv(|v| if v == end { f64::NAN } else { v }))
 }
 
 /// What a deviation is that of.
@@ -389,6 +405,28 @@ mod tests {
         let left = left_of_noise(dark.view(), whole.view(), Told::Given);
         assert!(left < 0.62 && left_of_noise(dark.view(), whole.view(), Told::Estimated) == 1.0, "{left}");
         assert!((clipped::variance_left(0.5) - (0.5 - 1.0 / TAU)).abs() < 1e-4 && clipped::variance_left(1e-6) > 0.99);
+    }
+
+    /// A few threads in an empty volume: their outline is no noise, and noise on them is told.
+    #[test]
+    fn little_in_much_emptiness_tells_its_own_noise() {
+        let threads = |noise: f64| {
+            let mut generator = Generator::new(12);
+            let mut volume = ArrayD::<f32>::zeros(vec![24, 48, 48]);
+            for thread in 0..40usize {
+                let (level, along) = (100.0 + 20.0 * thread as f64, thread % 3);
+                let start = [(5 * thread) % 24, (11 * thread) % 48, (17 * thread) % 48];
+                for k in 0..volume.shape()[along] {
+                    let mut at = start;
+                    at[along] = k;
+                    volume[&at[..]] = (level + noise * 2f64.sqrt() * generator.complex_normal().re) as f32;
+                }
+            }
+            noise_level(volume.view(), None).unwrap()
+        };
+        assert_eq!(threads(0.0), 0.0);
+        let level = threads(5.0);
+        assert!((level / 5.0 - 1.0).abs() < 0.2, "{level}");
     }
 
     #[test]

@@ -124,6 +124,9 @@ enum Center {
     Middle,
 }
 
+/// Parts that have a line of their own: of rows by a PSF of one axis there are hundreds.
+const LINES: usize = 8;
+
 /// A share of negative light above this is no noise.
 const NEGATIVE: f64 = 0.01;
 
@@ -180,9 +183,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
     printer.field("psf", psf_text(args, &psfs[0]));
+    let warnings = Warnings::default();
     if psfs.iter().all(Psf::is_point) {
         printer.field("", "the PSF is a point: it blurs nothing, and only scales or moves the picture");
     }
+    psfs.iter().flat_map(|psf| doubts(args, psf)).for_each(|text| warnings.say(text));
     printer.field("outside", boundary_text(args.boundary));
     printer.field(
         "method",
@@ -199,16 +204,31 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let solving = Solving::begin();
     let start = Instant::now();
     let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
-    let warnings = Warnings::default();
     for (k, part) in parts.iter().enumerate() {
         let psf = &psfs[image.channel_of(k, parts.len()).min(psfs.len() - 1)];
         let job = Job { args, method, psf, device: &device, solving: &solving };
         let (result, how) = job.solve(part.view())?;
+        let doubt = job.doubt(part.view(), &result, &how);
+        job.expect_scene(doubt, &result, &how)?;
         let name = if parts.len() > 1 { format!("part {}", k + 1) } else { "solved".into() };
-        printer.field(&name, job.outcome(&result, &how));
+        if k < LINES {
+            printer.field(&name, job.outcome(&result, &how));
+        }
         results.push(job.facts(&result, &how));
-        job.warnings(&result, &how).into_iter().for_each(|text| warnings.say(text));
+        job.warnings(doubt, &result, &how).into_iter().for_each(|text| warnings.say(text));
         done.push(result.image);
+    }
+    if parts.len() > LINES {
+        let span = |of: &str| {
+            let all = || results[LINES..].iter().filter_map(|part| part[of].as_f64());
+            (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max))
+        };
+        let ((fewest, most), (least, worst)) = (span("iterations"), span("misfit"));
+        let rest = parts.len() - LINES;
+        printer.field(
+            &format!("{rest} more"),
+            format_args!("{fewest} to {most} iterations; misfit {:.2} to {:.2} %", 100.0 * least, 100.0 * worst),
+        );
     }
     let seconds = start.elapsed().as_secs_f64();
     printer.field("time", format_args!("{seconds:.3} s"));
@@ -277,6 +297,28 @@ fn psf_text(args: &Args, psf: &Psf) -> String {
         center.join(", "),
         short(psf.sum())
     )
+}
+
+/// What looks wrong with a PSF.
+fn doubts(args: &Args, psf: &Psf) -> Vec<String> {
+    /// Of its sum.
+    const MUCH: f64 = 0.1;
+    let mut said = Vec::new();
+    if psf.is_in_fft_order() && matches!(args.psf_center, Center::Half | Center::Middle) {
+        said.push(
+            "the PSF's light lies around its first sample and the other ends of its axes, as Fourier transforms have it: move it to its \
+             centre (fftshift)"
+                .into(),
+        );
+    }
+    let background = psf.background();
+    if background > MUCH {
+        said.push(format!(
+            "{:.0} % of the PSF's sum is an even background: subtract it, unless the blur has it",
+            100.0 * background
+        ));
+    }
+    said
 }
 
 fn boundary_text(boundary: Boundary) -> &'static str {

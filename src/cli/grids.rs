@@ -12,7 +12,7 @@ use std::path::Path;
 /// Reads a mask of zeros and ones, of any dtype, that fits the k-space: of all its axes, or of lines: (kz, ky) of a volume, or what of
 /// its axes fits alone, (ky) or else (kx) of a slice. Axes of 1 repeat.
 pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
-    fitted(path, exact(read(path)?), kspace.grid(), notes)
+    fitted(path, exact(read(path)?), kspace.grid(), "", notes)
 }
 
 /// Reads the masks (time, …) of so many frames on this grid: one for all, as of [`read_mask`], or where it is none of these one for
@@ -20,11 +20,13 @@ pub fn read_mask(path: &Path, kspace: &Kspace, notes: &mut Vec<String>) -> Resul
 pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
     let array = exact(read(path)?);
     let mut said = Vec::new();
-    let one = fitted(path, array.clone(), grid, &mut said);
+    let axes = ["kz", "ky", "kx"][3 - grid.len()..].join(", ");
+    let or = format!(", or one for each frame, (time, {axes}) with {frames} in front");
+    let one = fitted(path, array.clone(), grid, &or, &mut said);
     let each = array.ndim() > 1 && array.shape()[0] == frames;
     // BART's dims say what each axis is.
     if let (Ok(_), true, true) = (&one, each && !is_bart(path), array.ndim() < grid.len())
-        && array.outer_iter().all(|mask| fitted(path, mask.to_owned(), grid, &mut Vec::new()).is_ok())
+        && array.outer_iter().all(|mask| fitted(path, mask.to_owned(), grid, "", &mut Vec::new()).is_ok())
     {
         let (came, as_one) = (array.shape(), said.join(", "));
         let message = format!(
@@ -43,7 +45,7 @@ pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<St
         return ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()));
     }
     let mut said = Vec::new();
-    let each = array.outer_iter().map(|mask| fitted(path, mask.to_owned(), grid, &mut said));
+    let each = array.outer_iter().map(|mask| fitted(path, mask.to_owned(), grid, "", &mut said));
     let each = each.collect::<Result<Vec<_>>>()?;
     said.dedup();
     notes.append(&mut said);
@@ -51,8 +53,14 @@ pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<St
     ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()))
 }
 
-/// A mask of zeros and ones over the grid, from one of fewer axes or of axes of 1.
-fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<String>) -> Result<ArrayD<f32>> {
+/// A mask of zeros and ones over the grid, from one of fewer axes or of axes of 1. `or` is what else would do, for one of another shape.
+fn fitted(
+    path: &Path,
+    mut mask: ArrayD<f64>,
+    grid: &[usize],
+    or: &str,
+    notes: &mut Vec<String>,
+) -> Result<ArrayD<f32>> {
     let axes = &["kz", "ky", "kx"][3 - grid.len()..];
     let came = mask.shape().to_vec();
     if is_bart(path) {
@@ -78,7 +86,7 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
                     n if n == ny => "ky",
                     n if n == nx => "kx",
                     n => {
-                        let message = format!("mask of {n} values, expected (ky, kx) of {grid:?}, or {ny} along ky");
+                        let message = format!("mask of {n} values, expected (ky, kx) of {grid:?}, or {ny} along ky{or}");
                         return Err(Error::file(path, message));
                     }
                 };
@@ -86,11 +94,11 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
                 mask = mask.insert_axis(Axis(usize::from(axis == "ky")));
             }
         }
-        [nz, ny, nx] if mask.ndim() < 3 => mask = of_volume(path, mask, [nz, ny, nx], notes)?,
+        [nz, ny, nx] if mask.ndim() < 3 => mask = of_volume(path, mask, [nz, ny, nx], or, notes)?,
         _ => {}
     }
     let Some(mask) = mask.broadcast(IxDyn(grid)) else {
-        let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space", axes.join(", "));
+        let message = format!("a mask of {came:?}, expected ({}) with {grid:?} from the k-space{or}", axes.join(", "));
         return Err(Error::file(path, message));
     };
     if let Some((at, v)) = mask.indexed_iter().find(|(_, v)| **v != 0.0 && **v != 1.0) {
@@ -103,7 +111,13 @@ fn fitted(path: &Path, mut mask: ArrayD<f64>, grid: &[usize], notes: &mut Vec<St
 }
 
 /// A mask of a volume along one axis or two, with an extent of 1 along the others: (kz, ky) where that fits, else what alone does.
-fn of_volume(path: &Path, mask: ArrayD<f64>, grid: [usize; 3], notes: &mut Vec<String>) -> Result<ArrayD<f64>> {
+fn of_volume(
+    path: &Path,
+    mask: ArrayD<f64>,
+    grid: [usize; 3],
+    or: &str,
+    notes: &mut Vec<String>,
+) -> Result<ArrayD<f64>> {
     const NAMES: [&str; 3] = ["kz", "ky", "kx"];
     let some: &[&[usize]] = match mask.ndim() {
         1 => &[&[0], &[1], &[2]],
@@ -118,7 +132,7 @@ fn of_volume(path: &Path, mask: ArrayD<f64>, grid: [usize; 3], notes: &mut Vec<S
         [] => {
             let each: Vec<String> = some.iter().map(|of| format!("({})", named(of))).collect();
             let message = format!(
-                "a mask of {came:?}, expected (kz, ky, kx) with {grid:?} from the k-space, or one of {}",
+                "a mask of {came:?}, expected (kz, ky, kx) with {grid:?} from the k-space, or one of {}{or}",
                 each.join(", ")
             );
             return Err(Error::file(path, message));

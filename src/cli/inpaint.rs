@@ -9,7 +9,7 @@ use super::regularise::Regularise;
 use super::warnings::Warnings;
 use clap::ValueEnum;
 use linops::{Error, Result};
-use ndarray::{ArrayD, Axis};
+use ndarray::ArrayD;
 use std::path::{Path, PathBuf};
 
 /// Minimises ½‖M(x − y)‖² + Σ λᵢRᵢ(x) for a picture y and the mask M of what is known of it, each channel for itself. Without --reg R
@@ -21,8 +21,8 @@ pub struct Args {
     /// The picture: .npy, .npz, .png or .tif, (row, column) or (plane, row, column), in any units
     image: PathBuf,
 
-    /// What is known of it: .npy, .png or .tif of the picture's rows and columns. NaN and infinite samples of the picture are not
-    /// known in any case [default: these only]
+    /// What is known of it: .npy, .png or .tif of the picture's extents, or of its rows and columns for each plane of a stack. NaN and
+    /// infinite samples of the picture are not known in any case [default: these only]
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
@@ -112,26 +112,23 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     task.run(target, printer)
 }
 
-/// 1 where the picture is known, for each of its channels.
+/// 1 where the picture is known, for each of its channels, and for each plane of what the mask has no axes of.
 fn read_mask(path: &Path, image: &Image, marks: Marks) -> Result<ArrayD<f32>> {
     let mask = Image::read_plain(path)?.without_equal_channels();
     if let Some(at) = mask.first_non_finite() {
         return Err(Error::file(path, format!("the mask is NaN or infinite at {at:?}; expected 0 and other numbers")));
     }
     let known = mask.values().mapv(|v| f32::from((v != 0.0) == (marks == Marks::Known)));
-    let wanted = image.values().raw_dim();
-    let whole = known.shape() == image.values().shape();
-    let space = known.shape() == image.space();
-    match (whole, space) {
-        (true, _) => Ok(known),
-        (_, true) => {
-            let front = known.insert_axis(Axis(0));
-            let all = front.broadcast(wanted).map(|k| k.to_owned());
-            all.ok_or_else(|| Error::file(path, "does not fit the picture's channels"))
-        }
-        _ => {
-            let (came, want) = (mask.text(), image.text());
-            Err(Error::file(path, format!("a mask of {came}; the picture is {want}; give one of its rows and columns")))
-        }
+    let (wanted, space) = (image.values().raw_dim(), image.space());
+    if known.shape() == image.values().shape() {
+        return Ok(known);
     }
+    let of_planes = mask.channels() == 1 && known.ndim() >= 2 && space.ends_with(known.shape());
+    let all = known.broadcast(wanted).filter(|_| of_planes).map(|k| k.to_owned());
+    all.ok_or_else(|| {
+        let (came, want) = (mask.text(), image.text());
+        let rows: Vec<String> = space.iter().rev().take(2).rev().map(usize::to_string).collect();
+        let rows = rows.join(" x ");
+        Error::file(path, format!("a mask of {came}; the picture is {want}; give one of its extents, or of {rows}"))
+    })
 }

@@ -3,7 +3,7 @@
 use super::input::is_bart;
 use super::numbers::from_one;
 use super::output;
-use super::printer::{Printer, count_of, short};
+use super::printer::{Printer, complain, count_of, short};
 use super::recon::{Matrix, matrix};
 use super::{DONE, progress};
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -222,6 +222,12 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
             format!("{} of {samples} samples", count_of(spokes.map_or(0, NonZeroUsize::get), "golden-angle spoke"))
         }
     };
+    let asked = [args.acceleration, args.acceleration_z].iter().flatten().any(|r| r.get() > 1);
+    if asked && simulated.mask.as_ref().is_some_and(|mask| mask.iter().all(|v| *v != 0.0)) {
+        complain(
+            "warning: the lines around the centre are all lines, so that --acceleration leaves none out; give fewer --centre-lines",
+        );
+    }
     let coils = args.coils.get();
     printer.field(
         "scan",

@@ -7,12 +7,27 @@ use std::cell::{Cell, RefCell};
 /// Noise that is given as so many times what is found, and more, is worth a word.
 const MORE: f64 = 1.25;
 
-/// That the noise of a picture is given as more than is found in it.
+/// That the noise of data is given as more than is found in them.
 pub fn more_noise_than_found(given: f64, found: f64) -> Option<String> {
     (given >= MORE * found).then(|| {
         format!(
-            "the noise is given as {}, and {} is found in the picture: what is taken away for more noise than there is are fine \
-             structures (of noise that neighbours share less is found than there is)",
+            "the noise is given as {}, and {} is found: what is taken away for more noise than there is are fine structures (of noise \
+             that neighbours share less is found than there is)",
+            short(given),
+            short(found)
+        )
+    })
+}
+
+/// Noise that is given as less than this part of what is found is worth a word.
+const LESS: f64 = 0.6;
+
+/// That the noise of data is given as less than is found in them.
+pub fn less_noise_than_found(given: f64, found: f64) -> Option<String> {
+    (given <= LESS * found).then(|| {
+        format!(
+            "the noise is given as {}, and {} is found: what is not taken for noise is taken for structure, and comes out stronger than \
+             it went in",
             short(given),
             short(found)
         )

@@ -10,13 +10,14 @@ use super::{Array, Output};
 use crate::allocate::room_for;
 use crate::{Error, Result};
 use bytemuck::{NoUninit, cast_slice};
+use half::f16;
 use header::Header;
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use num_complex::{Complex32, Complex64};
 use std::io::{Read, Write};
 use std::path::Path;
 
-const SUPPORTED: &str = "f4, f8, c8, c16, i1, i2, i4, i8, u1, u2, u4, u8 and bool";
+const SUPPORTED: &str = "f2, f4, f8, c8, c16, i1, i2, i4, i8, u1, u2, u4, u8 and bool";
 
 pub(super) const FORMAT: Format = Format {
     name: "NumPy array",
@@ -29,7 +30,7 @@ pub(super) const FORMAT: Format = Format {
 
 /// Reads an `.npy` file into C order; `-` is the standard input.
 ///
-/// Integers become `I64` (`u1` and bool become `U8`); extents of 0 are refused.
+/// Integers become `I64` (`u1` and bool become `U8`), half floats `F32`; extents of 0 are refused.
 ///
 /// # Errors
 /// [`Error::File`] when the file is missing, is no `.npy` file, has another element type, is
@@ -161,6 +162,7 @@ impl Element {
             "u2" => (Kind::Unsigned, 2),
             "u4" => (Kind::Unsigned, 4),
             "u8" => (Kind::Unsigned, 8),
+            "f2" => (Kind::Float, 2),
             "f4" => (Kind::Float, 4),
             "f8" => (Kind::Float, 8),
             "c8" => (Kind::Complex, 8),
@@ -175,6 +177,7 @@ impl Element {
         match (self.kind, self.size) {
             (Kind::Signed, _) => 8,
             (Kind::Unsigned, size) if size > 1 => 8,
+            (Kind::Float, 2) => 4,
             (_, size) => size,
         }
     }
@@ -193,6 +196,7 @@ impl Element {
                 let above = |b: &[u8]| format!("the value {} is above the largest i64", word(b));
                 values.array(|b| i64::try_from(word(b)).map_err(|_| above(b))).map(Array::I64)
             }
+            (Kind::Float, 2) => values.array(|b| Ok(f16::from_bits(word(b) as u16).to_f32())).map(Array::F32),
             (Kind::Float, 4) => values.array(|b| Ok(f4(b))).map(Array::F32),
             (Kind::Float, _) => values.array(|b| Ok(f8(b))).map(Array::F64),
             (Kind::Complex, 8) => values.array(|b| Ok(Complex32::new(f4(&b[..4]), f4(&b[4..])))).map(Array::C32),
@@ -292,6 +296,9 @@ mod tests {
         assert_eq!(big, Array::I64(ndarray::arr1(&[-2, 256]).into_dyn()));
         let truth = read(&file(1, &header("|b1", "False", "(2, 1)"), &[1, 0])).unwrap();
         assert_eq!(truth, Array::U8(arr2(&[[1], [0]]).into_dyn()));
+        let halves = [0x3e00u16, 0xc000, 0x0001].map(u16::to_be_bytes).concat();
+        let half = read(&file(1, &header(">f2", "False", "(3,)"), &halves)).unwrap();
+        assert_eq!(half, Array::F32(ndarray::arr1(&[1.5, -2.0, 2f32.powi(-24)]).into_dyn()));
         let scalar = read(&file(1, &header("<f4", "False", "()"), &1.5f32.to_le_bytes())).unwrap();
         assert_eq!(scalar.shape(), &[0usize; 0]);
     }
@@ -305,8 +312,8 @@ mod tests {
         assert!(message(&file(1, &good, &[0; 25])).contains("too long"));
         assert!(message(&file(1, &good, &[])[..30]).contains("inside the .npy header"));
         assert!(message(&file(9, &good, &[])).contains("version 9"));
-        let half = message(&file(1, &header("<f2", "False", "(2,)"), &[0; 4]));
-        assert!(half.contains("'<f2'") && half.contains("c16"), "{half}");
+        let long = message(&file(1, &header("<f16", "False", "(2,)"), &[0; 32]));
+        assert!(long.contains("'<f16'") && long.contains("c16"), "{long}");
         assert!(message(&file(1, &header("<f4", "False", "(2, 0)"), &[])).contains("extent 0"));
         let huge = header("<c16", "False", "(4294967296, 4294967296)");
         assert!(message(&file(1, &huge, &[])).contains("too large"));

@@ -11,6 +11,7 @@ mod cache;
 mod calibrate;
 mod conventions;
 mod ct;
+mod doubts;
 mod files;
 mod finishing;
 mod formats;

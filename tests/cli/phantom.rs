@@ -32,6 +32,16 @@ fn a_slice_is_the_same_in_all_formats() {
     assert!(folder.read("other.npy") != folder.read("k.npy"));
 }
 
+/// Where the centre is all there is, no line is left out, and that is said.
+#[test]
+fn an_acceleration_that_leaves_nothing_out_is_said() {
+    let folder = Folder::new();
+    let args = "phantom -o k.npy --3d --matrix 8x16x12 --coils 2 --acceleration 2 --force";
+    folder.warned(args, "give fewer --centre-lines");
+    folder.good(&format!("{args} --centre-lines 6"));
+    folder.good("phantom -o k.npy --matrix 16 --coils 2 --acceleration 1 --force");
+}
+
 #[test]
 fn spokes_are_the_same_in_all_formats() {
     let folder = Folder::new();

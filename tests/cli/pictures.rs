@@ -147,7 +147,7 @@ fn psfs_are_checked() {
     folder.real("deep.npy", &ArrayD::<f32>::ones(IxDyn(&[3, 3, 5])));
     folder.refused("deconv y.npy --psf deep.npy -o w.npy", "3 axes");
     folder.real("long.npy", &ArrayD::<f32>::ones(IxDyn(&[41, 3])));
-    folder.good("deconv y.npy --psf long.npy -o x.npy --device host --force");
+    folder.warned("deconv y.npy --psf long.npy -o x.npy --device host --force", "check the PSF");
     // Each plane of a stack for itself, by a PSF of two axes.
     folder.real("stack.npy", &ndarray::stack![ndarray::Axis(0), scene(), scene() * 2.0]);
     let text = folder.good("deconv stack.npy --psf psf.npy -o x.npy --device host --force --iterations 3");
@@ -230,6 +230,35 @@ fn gaps_are_filled() {
     assert!(out.code == 0 && out.stderr.contains("--mask-marks missing"), "{}", out.stderr);
 }
 
+/// A mask of rows and columns is that of every plane.
+#[test]
+fn planes_of_a_stack_have_the_same_gaps() {
+    let folder = folder();
+    let known = Array2::from_shape_fn((32, 36), |(i, j)| f32::from((i * 5 + j * 3) % 7 != 0)).into_dyn();
+    folder.real("known.npy", &known);
+    folder.real("stack.npy", &ndarray::stack![ndarray::Axis(0), scene(), scene() * 2.0, scene()]);
+    folder.real("all.npy", &ndarray::stack![ndarray::Axis(0), known, known, known]);
+    let filled = |mask: &str| {
+        let more = "--iterations 30 -o x.npy --device host --force";
+        let out = folder.run(&format!("inpaint stack.npy --mask {mask} {more}"));
+        assert_eq!(out.code, 0, "{}", out.stderr);
+        real(&folder, "x.npy")
+    };
+    assert_eq!(filled("known.npy"), filled("all.npy"));
+    folder.real("other.npy", &known.t().to_owned());
+    folder.refused("inpaint stack.npy --mask other.npy -o w.npy", "give one of its extents, or of 32 x 36");
+}
+
+/// A PSF of one axis blurs each row for itself; of many rows some have a line of their own.
+#[test]
+fn many_rows_have_few_lines() {
+    let folder = folder();
+    folder.real("line.npy", &ndarray::arr1(&[1.0f32, 2.0, 1.0]));
+    let text = folder.good("deconv y.npy --psf line.npy --iterations 3 -o x.npy --device host");
+    assert!(text.contains("part 8") && !text.contains("part 9") && text.contains("24 more"), "{text}");
+    assert!(text.contains("3 to 3 iterations; misfit "), "{text}");
+}
+
 #[test]
 fn noise_is_taken_away() {
     let folder = folder();
@@ -248,7 +277,7 @@ fn noise_is_taken_away() {
     // Noise that is given as about what is found, and as a quarter more and beyond.
     let found = part["noise"].as_f64().unwrap();
     let given = |part: f64| format!("denoise n.npy -o v.npy --noise {} --device host --force", part * found);
-    assert!(!folder.run(&given(1.2)).stderr.contains("is found in the picture"));
+    assert!(!folder.run(&given(1.2)).stderr.contains("is found: what is taken away"));
     let out = folder.run(&given(1.5));
     assert_eq!(out.code, 0);
     let [told, own] = [1.5 * found, found].map(|n| ((n * 10.0).floor() / 10.0).to_string());
@@ -267,21 +296,21 @@ fn noise_that_is_given_as_too_much_is_said() {
     {
         let run =
             |noise: f64| format!("deconv n.npy --psf psf.npy {way} --noise {noise} -o x.npy --device host --force");
-        let facts = folder.json(&run(0.5));
+        let facts = folder.json(&run(1.6));
         let part = &facts["parts"][0];
         assert_eq!(part["noise_found"].is_null(), weighed, "{way}: {part}");
-        assert!(!facts["warnings"].to_string().contains("is found in the picture"), "{way}");
+        assert!(!facts["warnings"].to_string().contains("is found: what is taken away"), "{way}");
         let found = if weighed { 3.0 } else { part["noise_found"].as_f64().unwrap() };
         assert!((found / 2.3 - 1.0).abs() < 0.35, "{way}: {found}");
         let out = folder.run(&run(1.5 * found));
-        assert_eq!(out.stderr.contains("is found in the picture"), !weighed, "{way}: {}", out.stderr);
+        assert_eq!(out.stderr.contains("is found: what is taken away"), !weighed, "{way}: {}", out.stderr);
     }
     // Where most of it was cut off it is not told, and nothing is said.
     let cut = ArrayD::from_shape_fn(IxDyn(&[64, 64]), |at| (10.0 * speckle(64 * at[0] + at[1]) - 3.4).max(0.0));
     folder.real("dark.npy", &cut);
     let facts = folder.json("deconv dark.npy --psf psf.npy --method wiener --noise 2.9 -o x.npy --device host --force");
     assert!(facts["parts"][0]["noise_found"].is_null(), "{facts}");
-    assert!(!facts["warnings"].to_string().contains("is found in the picture"), "{facts}");
+    assert!(!facts["warnings"].to_string().contains("is found: what is taken away"), "{facts}");
 }
 
 #[test]

@@ -155,6 +155,9 @@ fn masks_of_series_are_of_lines_too() {
     folder.warned(&format!("{of_fewer} --mask lines.npy -o z.npy"), "mask and data disagree");
     folder.real("half.npy", &plane.mapv(|v| 0.5 * v));
     folder.refused(&format!("{args} --mask half.npy -o z.npy"), "expected 0 (not sampled) or 1");
+    folder.real("three.npy", &ArrayD::<f32>::ones(vec![3, 40, 40]));
+    let each = "or one for each frame, (time, ky, kx) with 2 in front";
+    folder.refused(&format!("{args} --mask three.npy -o z.npy"), each);
 }
 
 /// What is not finite in one coil is measured in none.

@@ -17,9 +17,11 @@
 //! | `richardson_lucy` | the maximum of the Poisson likelihood |
 //! | `misfits` | what an estimate is off by, summed on the host |
 //! | `regularised` | the regularisers of all applications |
+//! | `doubt` | what speaks against a scene, and against a PSF |
 
 mod blur;
 mod counts;
+mod doubt;
 mod misfits;
 mod psf;
 mod quadratic;
@@ -30,6 +32,7 @@ mod tikhonov;
 
 pub use blur::{Blur, Outside};
 pub use counts::are_counts;
+pub use doubt::Doubt;
 pub use psf::{Psf, PsfCenter};
 pub use regularised::RegularisedDeconvolution;
 pub use richardson_lucy::RichardsonLucyOptions;

@@ -1,7 +1,7 @@
 //! Deconvolution with the regularisers of all applications.
 
 use super::blur::dims;
-use super::{Blur, Deconvolved, Outside};
+use super::{Blur, Deconvolved, NoiseToSignal, Outside, Scene};
 use crate::app::denoising::{Denoising, Given, Weighed};
 use crate::app::regularise::Stated;
 use crate::convex::{Problem, Solved};
@@ -22,7 +22,16 @@ pub struct RegularisedDeconvolution {
     pub solved: Solved,
     /// Solves that the weights took.
     pub solves: usize,
+    /// Whether the misfit stays above the noise that was given with the least weight that holds the picture's own noise back.
+    pub unreached: bool,
 }
+
+/// The least weight, in units of the noise that the picture itself [tells](NoiseToSignal) and of what the PSF sums to: with half of it noise
+/// outweighs what becomes sharper.
+const HOLDS: f64 = 0.05;
+
+/// Noise of less than this part of the largest value is taken for so much: with the weights of less no solve comes to its end.
+const LEAST: f64 = 2e-4;
 
 impl Blur {
     /// ‖AᴴA‖, at most: that of a convolution is the square of Σ|taps|, which says little where many are negative; mirrored samples count
@@ -36,8 +45,18 @@ impl Blur {
         (tight && sum > 0.0).then_some(sum * sum)
     }
 
+    /// The noise that a picture itself tells.
+    fn own_noise(&self, image: ArrayViewD<f32>) -> Result<f64> {
+        let mut image = image.to_owned();
+        if let Some(known) = &self.known {
+            image.zip_mut_with(known, |v, k| *v = if *k == 0.0 { f32::NAN } else { *v });
+        }
+        Ok(NoiseToSignal::of(image.view(), &self.psf, Scene::Natural)?.noise)
+    }
+
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) over the canvas. Weights that are not given are those by which the misfit is that of the
-    /// noise, which the task has to give.
+    /// noise, which the task has to give; it counts as 2e-4 of the largest value at least. No weight is below a twentieth of the noise
+    /// that the picture itself tells.
     ///
     /// ```
     /// use linops::app::{Blur, Denoising, Outside, Psf, PsfCenter};
@@ -66,23 +85,24 @@ impl Blur {
             None if !open => 0.0,
             other => return value_err!("the noise is {other:?}; expected a finite number from 0 on"),
         };
-        let y = self.data(image)?;
+        let y = self.data(image.view())?;
         let size = y.to_real_array()?.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())));
+        let least = if open { HOLDS * self.own_noise(image)? * f64::from(self.psf.values().sum()) } else { 0.0 };
         let axes = dims(self.extents.len());
         let problem = Problem::new(&self.linop, &y.to(device)?)?;
         let given = Given {
             problem,
             axes: &axes,
             count: self.counted(),
-            noise,
+            noise: noise.max(LEAST * size),
             size,
-            most: None,
+            weights: [least, f64::INFINITY],
             norm: self.norm(),
             start: None,
         };
-        let Weighed { solved, terms, deviation, solves, .. } = task.weighed(&given)?;
+        let Weighed { solved, terms, deviation, unreached, solves, .. } = task.weighed(&given)?;
         let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
-        result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;
-        Ok(RegularisedDeconvolution { deconvolved: result, terms, solved, solves })
+        result.at_noise = open && solved.stop == Stop::Converged && (deviation / given.noise - 1.0).abs() < 0.05;
+        Ok(RegularisedDeconvolution { deconvolved: result, terms, solved, solves, unreached })
     }
 }

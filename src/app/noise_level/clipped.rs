@@ -77,6 +77,11 @@ fn step(values: &ArrayD<f64>, end: f64) -> Option<f64> {
     Some(step)
 }
 
+/// Whether what is cut, such a part of all, is so in common with its neighbours.
+pub(super) fn is_shape(cut: &ArrayD<f64>, part: f64) -> bool {
+    together(cut, part) > TOGETHER
+}
+
 /// The correlation of neighbours, where a sample is cut or not with this probability.
 fn together(dark: &ArrayD<f64>, zeros: f64) -> f64 {
     let (mut sum, mut pairs) = (0.0, 0usize);

@@ -8,7 +8,7 @@ use crate::cli::printer::{Printer, complain, count_of, decimal, short};
 use crate::cli::recon::{percent, stop_name};
 use crate::cli::regularise::{add_facts, describe, ending as ending_of};
 use crate::cli::shown::{Look, Shown, Written};
-use crate::cli::warnings::Warnings;
+use crate::cli::warnings::{Warnings, less_noise_than_found, more_noise_than_found};
 use crate::cli::{DONE, INTERRUPTED, progress};
 use linops::app::ct::{Ct, CtImage, CtOptions, CtRegularised};
 use linops::convex::ConvexOptions;
@@ -75,6 +75,9 @@ impl Job<'_> {
         let iterates = matches!(Way::of(args), Way::Solve { .. });
         let goes_on = args.iterations.is_some() || args.tol.is_some();
         let noise = args.noise.map(f64::from).or(goes_on.then_some(0.0));
+        // Where it counts: what the views have of it.
+        let counts = args.noise.map(f64::from).filter(|_| iterates && !goes_on || args.regularise.is_asked() && open);
+        let noise_found = counts.map(|_| ct.noise()).filter(|found| *found > 0.0);
         self.describe();
         let solving = Solving::begin();
         let start = Instant::now();
@@ -110,12 +113,20 @@ impl Job<'_> {
         let mut facts = self.facts(&result, seconds, solving.interrupted());
         if result.stop.is_some() {
             let known = result.noise.filter(|_| regularised.is_some() || noise.is_none());
-            facts.extend([("noise".into(), json!(known)), ("deviation".into(), json!(result.deviation))]);
+            facts.extend([
+                ("noise".into(), json!(known)),
+                ("noise_found".into(), json!(noise_found)),
+                ("deviation".into(), json!(result.deviation)),
+            ]);
         }
+        let given = counts.zip(noise_found);
+        let less = given.and_then(|(given, found)| less_noise_than_found(given, found));
+        let more = given.and_then(|(given, found)| more_noise_than_found(given, found));
         // So many iterations of what is stopped early are no fault.
         let asked = iterates && args.iterations.is_some();
-        let unfinished = result.stop.filter(|_| !asked).and_then(not_at_rest);
-        unfinished.into_iter().for_each(|text| self.warnings.say(text));
+        // More iterations would fit more of the noise.
+        let unfinished = result.stop.filter(|_| !asked && less.is_none()).and_then(not_at_rest);
+        unfinished.into_iter().chain(less).chain(more).for_each(|text| self.warnings.say(text));
         if let Some(found) = &regularised {
             objective(found, printer);
             add_facts(&mut facts, &found.terms, Some(&found.solved));
