@@ -347,6 +347,11 @@ const HARMLESS_IN: &[(&str, &[&str])] = &[
     ("cli/printer.rs", &["err", "write_fmt", "flush"]),
     ("app/bessel.rs", &["from_fn", "sin"]),
     ("run/wait.rs", &["Ready", "waker"]),
+    // A tile's cells are copied.
+    (
+        "primitive/interpolate/to_grid.rs",
+        &["enumerate", "chunks_exact_mut", "chunks_exact", "copy_from_slice", "E::flat_mut", "std::slice::from_mut"],
+    ),
     // A count, and a function that is not called yet.
     ("host/kept.rs", &["Ledger::of", "spare::keep_while", "spare::kept"]),
     ("shader/choices.rs", &["Box::leak"]),

@@ -1,6 +1,7 @@
 //! `linops deconv`: the scene behind a picture that was blurred by a known point-spread function.
 
 mod job;
+mod remarks;
 
 use super::common::Common;
 use super::denoise::expect_weights;
@@ -16,6 +17,7 @@ use job::Job;
 use linops::app::{Outside, Psf, PsfCenter};
 use linops::{Error, Result};
 use ndarray::ArrayD;
+use remarks::{Remarks, Scene};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -29,7 +31,8 @@ use std::time::Instant;
 /// the scene from being negative, and stops when the likelihood is that of the noise. wiener minimises ‖A x − y‖² + λ‖∇x‖², cg
 /// ‖A x − y‖² + λ‖x − m‖² with the mean m; their λ is the ratio of noise and signal, by the picture's spectrum, and the one of the least
 /// expected error. --reg
-/// minimises ½‖A x − y‖² + Σ λᵢRᵢ(x); a weight that is not given is the one by which ‖A x − y‖² is that of the noise.
+/// minimises ½‖A x − y‖² + Σ λᵢRᵢ(x); a weight that is not given is the one by which ‖A x − y‖² is that of the noise, but none that would not
+/// hold the picture's own noise back. A scene of noise that was amplified is not written, unless its weight was given.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: .npy, .npz, .png or .tif, (row, column) or (plane, row, column), in any units
@@ -42,8 +45,8 @@ pub struct Args {
     #[command(flatten)]
     picture: PictureArgs,
 
-    /// How it is solved [default: with --reg, ½‖A x − y‖² + Σ λᵢRᵢ(x); else rl, or wiener where more than 1 % of the picture's or
-    /// the PSF's light is negative]
+    /// How it is solved [default: with --reg, ½‖A x − y‖² + Σ λᵢRᵢ(x); else rl, or wiener with --lambda or where more than 1 % of the
+    /// picture's or the PSF's light is negative]
     #[arg(long, conflicts_with_all = ["reg", "non_negative"])]
     method: Option<Method>,
 
@@ -176,6 +179,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let method = match args.method {
         _ if args.regularise.is_asked() => Method::Regularised,
         Some(method) => method,
+        // The weight is one of wiener.
+        None if args.lambda.is_some() => Method::Wiener,
         None => chosen(&image, &psfs),
     };
     let device = args.common.device()?;
@@ -187,7 +192,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if psfs.iter().all(Psf::is_point) {
         printer.field("", "the PSF is a point: it blurs nothing, and only scales or moves the picture");
     }
-    psfs.iter().flat_map(|psf| doubts(args, psf)).for_each(|text| warnings.say(text));
+    psfs.iter().flat_map(|psf| remarks::of_psf(args, psf)).for_each(|text| warnings.say(text));
     printer.field("outside", boundary_text(args.boundary));
     printer.field(
         "method",
@@ -204,20 +209,23 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let solving = Solving::begin();
     let start = Instant::now();
     let (mut done, mut results): (Vec<ArrayD<f32>>, Vec<Value>) = (Vec::new(), Vec::new());
+    let mut said = Remarks::default();
     for (k, part) in parts.iter().enumerate() {
         let psf = &psfs[image.channel_of(k, parts.len()).min(psfs.len() - 1)];
         let job = Job { args, method, psf, device: &device, solving: &solving };
         let (result, how) = job.solve(part.view())?;
-        let doubt = job.doubt(part.view(), &result, &how);
-        job.expect_scene(doubt, &result, &how)?;
-        let name = if parts.len() > 1 { format!("part {}", k + 1) } else { "solved".into() };
+        let several = (parts.len() > 1).then(|| format!("part {}", k + 1));
+        let scene = Scene { job: &job, result: &result, how: &how, part: several.as_deref() };
+        let doubt = scene.doubt(part.view());
+        scene.expect_scene(doubt)?;
+        scene.say(doubt, &mut said);
         if k < LINES {
-            printer.field(&name, job.outcome(&result, &how));
+            printer.field(several.as_deref().unwrap_or("solved"), job.outcome(&result, &how));
         }
         results.push(job.facts(&result, &how));
-        job.warnings(doubt, &result, &how).into_iter().for_each(|text| warnings.say(text));
         done.push(result.image);
     }
+    said.texts().for_each(|text| warnings.say(text));
     if parts.len() > LINES {
         let span = |of: &str| {
             let all = || results[LINES..].iter().filter_map(|part| part[of].as_f64());
@@ -297,28 +305,6 @@ fn psf_text(args: &Args, psf: &Psf) -> String {
         center.join(", "),
         short(psf.sum())
     )
-}
-
-/// What looks wrong with a PSF.
-fn doubts(args: &Args, psf: &Psf) -> Vec<String> {
-    /// Of its sum.
-    const MUCH: f64 = 0.1;
-    let mut said = Vec::new();
-    if psf.is_in_fft_order() && matches!(args.psf_center, Center::Half | Center::Middle) {
-        said.push(
-            "the PSF's light lies around its first sample and the other ends of its axes, as Fourier transforms have it: move it to its \
-             centre (fftshift)"
-                .into(),
-        );
-    }
-    let background = psf.background();
-    if background > MUCH {
-        said.push(format!(
-            "{:.0} % of the PSF's sum is an even background: subtract it, unless the blur has it",
-            100.0 * background
-        ));
-    }
-    said
 }
 
 fn boundary_text(boundary: Boundary) -> &'static str {

@@ -86,7 +86,8 @@ fn fitted(
                     n if n == ny => "ky",
                     n if n == nx => "kx",
                     n => {
-                        let message = format!("mask of {n} values, expected (ky, kx) of {grid:?}, or {ny} along ky{or}");
+                        let message =
+                            format!("mask of {n} values, expected (ky, kx) of {grid:?}, or {ny} along ky{or}");
                         return Err(Error::file(path, message));
                     }
                 };

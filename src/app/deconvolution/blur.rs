@@ -160,6 +160,14 @@ impl Blur {
         sum / self.counted().max(1) as f64
     }
 
+    /// The standard deviation of what counts.
+    pub(super) fn deviation(&self, image: &ArrayD<f32>) -> f64 {
+        let mean = self.mean(image);
+        let counts = |at: &IxDyn| self.known.as_ref().is_none_or(|k| k[at] != 0.0);
+        let squares = image.indexed_iter().filter(|(at, _)| counts(at)).map(|(_, v)| (f64::from(*v) - mean).powi(2));
+        (squares.sum::<f64>() / self.counted().max(1) as f64).sqrt()
+    }
+
     /// Samples that count.
     pub(super) fn counted(&self) -> usize {
         let all: usize = self.extents.iter().product();

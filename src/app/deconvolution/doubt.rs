@@ -1,7 +1,8 @@
 //! What speaks against a deconvolved picture, and against its point-spread function.
 //!
-//! A scene has little more contrast than its blurred picture: of natural ones, whose spectra fall, a few per cent, of separate points, which are
-//! skewed, more. Noise that is amplified has any, and as much of it below the mean as above.
+//! A blur takes contrast away: of a scene with all frequencies alike, as separate points have it, it leaves √(Σh²)/Σh of the deviation, of natural
+//! ones nearly all. So a scene of more than a few times the picture's contrast is either made of what is as fine as the blur, or it is noise, or a
+//! blur that the picture has not, that was amplified. The latter has as much light below 0 as above.
 
 use super::{Deconvolved, Psf};
 use ndarray::{ArrayViewD, Dimension};
@@ -10,44 +11,62 @@ use ndarray::{ArrayViewD, Dimension};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// The scene has so many times the standard deviation of the picture, and is not skewed: noise is amplified, or a blur is undone
-    /// that the picture has not.
+    /// The scene has so many times the contrast of the picture, and much of it is less than no light though the picture has hardly any such, or
+    /// it is more than what points have: noise is amplified, or a blur is undone that the picture has not.
     Amplified(f64),
+    /// The scene has so many times the contrast of the picture, and is not skewed as one of points is: that, or a fine texture.
+    Contrast(f64),
     /// The root mean square of A x − y is so many times the noise, and much beside what is in the picture: the PSF, or what lies
-    /// outside of the picture, is not what made it.
+    /// outside of the picture, is not what made it, if the scene is otherwise as near as it gets.
     Unexplained(f64),
 }
 
-/// Contrast beyond this, in units of the picture's, is none that a scene has, unless its third moment is beyond `SKEWED`σ³.
+/// Contrast of a scene, in units of the picture's, beyond which something is amplified; and in units of what points have.
 const CONTRAST: f64 = 3.0;
+const POINTS: f64 = 1.5;
+
+/// Third moments beyond so many σ³ are of points.
 const SKEWED: f64 = 1.5;
+
+/// Light below 0 as a part of all: no more in a picture of light, and no less in what is amplified.
+const LIGHT: f64 = 0.01;
+const NO_LIGHT: f64 = 0.2;
 
 /// A misfit of more than so many times the noise, and more than this part of the picture's deviation, is of a model that does not fit.
 const TIMES: f64 = 1.5;
 const MUCH: f64 = 0.04;
 
 impl Deconvolved {
-    /// What speaks against this being the scene behind a picture of that noise, in its units. Values of it that are not finite are
-    /// not known.
+    /// What speaks against this being the scene behind a picture of that noise, in its units, that this PSF blurred. Values of the picture that are
+    /// not finite are not known.
     ///
     /// ```
     /// use linops::app::{Blur, Doubt, Outside, Psf, PsfCenter};
     /// use linops::{Device, solve::SolveOptions};
     /// let noise = |k: usize| linops::app::noise::Generator::new(k as u64).uniform() as f32;
-    /// let picture = ndarray::Array2::from_shape_fn((32, 32), |(i, j)| noise(32 * i + j)).into_dyn();
+    /// let picture = ndarray::Array2::from_shape_fn((32, 32), |(i, j)| 1.0 + noise(32 * i + j)).into_dyn();
     /// // As if all of the noise were seen through a wide blur.
     /// let wide = ndarray::Array2::from_shape_fn((9, 9), |(i, j)| 1.0 / (1.0 + (i as f32 - 4.0).powi(2) + (j as f32 - 4.0).powi(2)));
     /// let psf = Psf::new(wide.into_dyn().view(), PsfCenter::Half, false)?;
     /// let blur = Blur::new(&psf, &[32, 32], None, Outside::Periodic)?;
     /// let found = blur.wiener(picture.view(), SolveOptions::default(), &Device::host())?;
-    /// assert!(matches!(found.doubt(picture.view(), 0.3), Some(Doubt::Amplified(_))));
+    /// assert!(matches!(found.doubt(picture.view(), &psf, 0.3), Some(Doubt::Amplified(_))));
     /// # Ok::<(), linops::Error>(())
     /// ```
-    pub fn doubt(&self, picture: ArrayViewD<f32>, noise: f64) -> Option<Doubt> {
+    pub fn doubt(&self, picture: ArrayViewD<f32>, psf: &Psf, noise: f64) -> Option<Doubt> {
         let (seen, found) = (Moments::of(picture.iter()), Moments::of(self.image.iter()));
-        let contrast = found.deviation / seen.deviation;
-        if contrast.is_finite() && contrast > CONTRAST && found.skewness.abs() < SKEWED {
-            return Some(Doubt::Amplified(contrast));
+        let (sum, square) = psf.values().iter().map(|v| f64::from(*v)).fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
+        // As if the PSF had the sum 1.
+        let contrast = found.deviation * sum.abs() / seen.deviation;
+        if contrast.is_finite() {
+            let of_points = sum.abs() / square.sqrt();
+            let below = seen.negative <= LIGHT && found.negative >= NO_LIGHT;
+            if contrast > CONTRAST && (below || contrast > POINTS * of_points) {
+                return Some(Doubt::Amplified(contrast));
+            }
+            if contrast > CONTRAST && found.skewness.abs() < SKEWED {
+                return Some(Doubt::Contrast(contrast));
+            }
         }
         let unexplained = self.deviation > TIMES * noise && self.deviation > MUCH * seen.deviation;
         (unexplained && noise > 0.0).then(|| Doubt::Unexplained(self.deviation / noise))
@@ -59,6 +78,8 @@ struct Moments {
     deviation: f64,
     /// The third central moment over the deviation's cube.
     skewness: f64,
+    /// Σ|v| below 0 over that of all.
+    negative: f64,
 }
 
 impl Moments {
@@ -72,61 +93,79 @@ impl Moments {
         });
         let deviation = (square / count).sqrt();
         let skewness = if deviation > 0.0 { cube / count / deviation.powi(3) } else { 0.0 };
-        Moments { deviation, skewness }
+        let (below, all) = finite().fold((0.0, 0.0), |(b, a), v| (b + (-v).max(0.0), a + v.abs()));
+        let negative = if all > 0.0 { below / all } else { 0.0 };
+        Moments { deviation, skewness, negative }
     }
 }
 
-/// Light around the first sample, as a part of how far it lies from the centre, and how much of it may be near the centre.
+/// Light around the first sample, as a part of how far it lies from the middle; how much of it may be near that; and how much of it is at the
+/// far end of an axis.
 const FIRST: f64 = 0.25;
 const NEAR: f64 = 0.05;
+const FAR: f64 = 0.1;
 
-/// Of the outermost samples: a tenth of them are below the background, and as many above no more than so many times it.
+/// Smaller PSFs, and fewer outermost samples, tell of no background.
+const SMALL: usize = 49;
+const FEW: usize = 8;
+
+/// Of the outermost samples: a tenth of them are below the background, and as many above no more than so many times it. Those within are as
+/// large, but for this factor: tails fall.
 const OUTERMOST: [f64; 2] = [0.1, 0.9];
 const EVEN: f64 = 1.6;
-
-/// Fewer outermost samples tell nothing, nor do more than half of all.
-const FEW: usize = 8;
+const FLAT: f64 = 1.06;
 
 /// The largest sample is above a background by this factor at least.
 const PEAK: f64 = 3.0;
 
 impl Psf {
     /// Whether its light lies around the first sample, continued from the other ends of the axes, as Fourier transforms have it, and
-    /// not around its centre.
+    /// not around the middle.
     pub fn is_in_fft_order(&self) -> bool {
         let values = self.values();
-        let (mut around_first, mut around_center, mut near, mut all) = (0.0, 0.0, 0.0, 0.0);
+        let (mut around_first, mut around_middle, mut near, mut all) = (0.0, 0.0, 0.0, 0.0);
+        let mut far = vec![0.0; values.ndim()];
         for (at, v) in values.indexed_iter() {
-            let mut axes = at.slice().iter().zip(values.shape()).zip(self.center());
-            all += f64::from(v.abs());
-            near += if axes.all(|((&j, &n), &c)| 4 * j.abs_diff(c) <= n) { f64::from(v.abs()) } else { 0.0 };
-            for ((&j, &n), &c) in at.slice().iter().zip(values.shape()).zip(self.center()) {
-                let v = f64::from(v.abs());
+            let v = f64::from(v.abs());
+            let mut close = true;
+            for ((&j, &n), far) in at.slice().iter().zip(values.shape()).zip(&mut far) {
                 around_first += v * (j.min(n - j) as f64).powi(2);
-                around_center += v * (j.abs_diff(c) as f64).powi(2);
+                around_middle += v * (j.abs_diff(n / 2) as f64).powi(2);
+                close &= 4 * j.abs_diff(n / 2) <= n;
+                *far += if 2 * j > n { v } else { 0.0 };
             }
+            all += v;
+            near += if close { v } else { 0.0 };
         }
-        !self.is_point() && around_first < FIRST * around_center && near < NEAR * all
+        let wraps = far.iter().any(|far| *far > FAR * all);
+        wraps && near < NEAR * all && around_first < FIRST * around_middle
     }
 
     /// The part of its sum that is an even background, as that of a camera which was not subtracted: 0 where the outermost samples are
-    /// not alike, as those of a PSF that was cut off.
+    /// not alike, or less than those within, as those of a PSF that was cut off, and of small PSFs.
     pub fn background(&self) -> f64 {
         let values = self.values();
-        let mut outermost: Vec<f32> = values
-            .indexed_iter()
-            .filter(|(at, _)| at.slice().iter().zip(values.shape()).any(|(&j, &n)| n > 2 && (j == 0 || j + 1 == n)))
-            .map(|(_, v)| *v)
-            .collect();
-        if outermost.len() < FEW || 2 * outermost.len() > values.len() {
+        // Samples in rings: how far they are from the nearest end of an axis.
+        let ring = |ring: usize| -> Vec<f32> {
+            let depth = |at: &[usize]| {
+                let axes = at.iter().zip(values.shape()).filter(|(_, n)| **n > 2);
+                axes.map(|(&j, &n)| j.min(n - 1 - j)).min()
+            };
+            let mut of: Vec<f32> =
+                values.indexed_iter().filter(|(at, _)| depth(at.slice()) == Some(ring)).map(|(_, v)| *v).collect();
+            of.sort_by(f32::total_cmp);
+            of
+        };
+        let (outermost, within) = (ring(0), ring(1));
+        if values.len() < SMALL || outermost.len() < FEW || within.is_empty() {
             return 0.0;
         }
-        outermost.sort_by(f32::total_cmp);
         let [low, high] = OUTERMOST.map(|part| f64::from(outermost[(part * (outermost.len() - 1) as f64) as usize]));
+        let median = |of: &[f32]| f64::from(of[of.len() / 2]);
         let largest = values.iter().fold(0.0f64, |a, v| a.max(f64::from(*v)));
         let sum: f64 = values.iter().map(|v| f64::from(*v)).sum();
-        let even = low > 0.0 && high <= EVEN * low && largest > PEAK * high;
-        if even { low * values.len() as f64 / sum } else { 0.0 }
+        let flat = low > 0.0 && high <= EVEN * low && median(&within) <= FLAT * median(&outermost);
+        if flat && largest > PEAK * high { low * values.len() as f64 / sum } else { 0.0 }
     }
 }
 
@@ -158,7 +197,10 @@ mod tests {
         assert!(!of(9, |_, _| 1.0).is_in_fft_order());
         assert!(!of(9, |y, x| f64::from(u8::from(y == 0.0 && x >= 0.0))).is_in_fft_order());
         assert!(!of(9, |y, x| f64::from(u8::from(y == -4.0 && x == -4.0))).is_in_fft_order());
-        // A movement that lingers at its ends.
+        // Light that fades to one side; a movement that lingers at its ends.
+        assert!(!of(16, |y, x| if y == 0.0 { (-x - 8.0).exp() } else { 0.0 }).is_in_fft_order());
+        let one = Psf::new(ndarray::arr1(&[0.97f32, 0.03]).into_dyn().view(), PsfCenter::Half, false).unwrap();
+        assert!(!one.is_in_fft_order());
         let ends = |x: f64| if x == -4.0 || x == 4.0 { 5.0 } else { 1.0 };
         assert!(!of(9, |y, x| if y == 0.0 { ends(x) } else { 0.0 }).is_in_fft_order());
     }
@@ -174,5 +216,44 @@ mod tests {
         assert_eq!(of(9, |_, _| 1.0).background(), 0.0);
         assert_eq!(of(5, |y, x| if y == 0.0 && x == 0.0 { 5.0 } else { 1.0 }).background(), 0.0);
         assert_eq!(of(21, |y, x| (1.0 + y * y + x * x).powf(-1.5)).background(), 0.0);
+        assert_eq!(of(17, |y, x| (-y.hypot(x) / 6.0).exp()).background(), 0.0);
+        assert_eq!(of(13, |y, x| 1.0 / (1.0 + (y * y + x * x) / 9.0)).background(), 0.0);
+        let at = |k: usize| (k as f64 - 3.0).powi(2);
+        let solid = |base: f64| {
+            let of = |(i, j, k): (usize, usize, usize)| (base + (-(at(i) + at(j) + at(k)) / 0.72).exp()) as f32;
+            Psf::new(ndarray::Array3::from_shape_fn((7, 7, 7), of).into_dyn().view(), PsfCenter::Half, false).unwrap()
+        };
+        assert!(solid(0.0).background() == 0.0 && solid(0.1).background() > 0.5, "{}", solid(0.1).background());
+    }
+
+    /// A scene of fine stripes, of points of both signs, in other units, is one; noise behind a wide blur is none.
+    #[test]
+    fn scenes_are_told_from_what_is_amplified() {
+        let psf = of(13, gaussian(1.5));
+        let picture = |at: &dyn Fn(usize, usize) -> f64| -> ArrayD<f32> {
+            Array2::from_shape_fn((60, 60), |(i, j)| at(i, j) as f32).into_dyn()
+        };
+        let found = |image: ArrayD<f32>| Deconvolved {
+            image,
+            iterations: 1,
+            misfit: 0.0,
+            deviation: 0.0,
+            history: Vec::new(),
+            stop: crate::solve::Stop::Converged,
+            at_noise: false,
+        };
+        let stripes = |amount: f64| picture(&|_, j| 100.0 + amount * (j as f64 * std::f64::consts::TAU / 5.0).cos());
+        let doubt = |x: ArrayD<f32>, y: &ArrayD<f32>, psf: &Psf| found(x).doubt(y.view(), psf, 1.0);
+        assert!(
+            matches!(doubt(stripes(80.0), &stripes(13.5), &psf), Some(Doubt::Contrast(c)) if (c - 5.9).abs() < 0.1)
+        );
+        assert!(matches!(doubt(stripes(800.0), &stripes(13.5), &psf), Some(Doubt::Amplified(_))));
+        assert!(matches!(doubt(stripes(400.0), &stripes(80.0), &psf), Some(Doubt::Amplified(_))));
+        // The same of a PSF that makes all ten times darker.
+        let values = psf.values() * 0.1;
+        let dark = Psf::new(values.view(), PsfCenter::Half, true).unwrap();
+        let tenfold = |x: ArrayD<f32>| x.mapv(|v| 10.0 * v);
+        assert_eq!(doubt(tenfold(stripes(20.0)), &stripes(13.5), &dark), None);
+        assert!(matches!(doubt(tenfold(stripes(400.0)), &stripes(80.0), &dark), Some(Doubt::Amplified(_))));
     }
 }

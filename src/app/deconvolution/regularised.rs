@@ -30,8 +30,8 @@ pub struct RegularisedDeconvolution {
 /// outweighs what becomes sharper.
 const HOLDS: f64 = 0.05;
 
-/// Noise of less than this part of the largest value is taken for so much: with the weights of less no solve comes to its end.
-const LEAST: f64 = 2e-4;
+/// Noise of less than this part of the picture's deviation is taken for so much: with the weights of less no solve comes to its end.
+const LEAST: f64 = 1e-3;
 
 impl Blur {
     /// ‖AᴴA‖, at most: that of a convolution is the square of Σ|taps|, which says little where many are negative; mirrored samples count
@@ -55,7 +55,7 @@ impl Blur {
     }
 
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) over the canvas. Weights that are not given are those by which the misfit is that of the
-    /// noise, which the task has to give; it counts as 2e-4 of the largest value at least. No weight is below a twentieth of the noise
+    /// noise, which the task has to give; it counts as 1e-3 of the picture's standard deviation at least. No weight is below a twentieth of the noise
     /// that the picture itself tells.
     ///
     /// ```
@@ -94,7 +94,7 @@ impl Blur {
             problem,
             axes: &axes,
             count: self.counted(),
-            noise: noise.max(LEAST * size),
+            noise: noise.max(LEAST * self.deviation(&y.to_real_array()?)),
             size,
             weights: [least, f64::INFINITY],
             norm: self.norm(),
@@ -102,7 +102,7 @@ impl Blur {
         };
         let Weighed { solved, terms, deviation, unreached, solves, .. } = task.weighed(&given)?;
         let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
-        result.at_noise = open && solved.stop == Stop::Converged && (deviation / given.noise - 1.0).abs() < 0.05;
+        result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;
         Ok(RegularisedDeconvolution { deconvolved: result, terms, solved, solves, unreached })
     }
 }

@@ -94,6 +94,7 @@ impl Denoising<'_> {
                     solves += 1;
                 }
                 result.solves = solves;
+                let unreached = unreached && result.deviation > given.noise * NEAR.exp();
                 (result.less_noise, result.unreached) = (less && !cancelled, unreached && !cancelled);
                 return Ok(result);
             }

