@@ -60,7 +60,7 @@ pub(super) fn estimated(image: ArrayViewD<f32>, known: Option<ArrayViewD<f32>>) 
         if let Some(rest) = without_cut(&values, end) {
             values = rest;
         } else if let Some(sigma) = clipped::deviation(&values, end) {
-            return Ok(Some((sigma, Told::Given)));
+            return Ok(Some((no_more(sigma), Told::Given)));
         }
     }
     let details = finest_details(values.view())?;

@@ -260,7 +260,7 @@ fn axis(args: &Args, views: &ndarray::Array3<f32>, geometry: &mut Geometry, warn
             if let Some(index) = center::elsewhere(views, geometry) {
                 warnings.say(format!(
                     "the projections say that the axis of rotation is at detector index {index:.1}, not in the middle at {}: give --center \
-                     auto, or --center PIXEL",
+                     auto, or --center PIXEL, unless the angles are not those of the views",
                     short(middle)
                 ));
             }

@@ -267,8 +267,12 @@ fn read_psfs(args: &Args, image: &Image) -> Result<Vec<Psf>> {
     let file = Image::read_plain(&args.psf)?.without_equal_channels();
     let (axes, space) = (file.space().len(), image.space().len());
     if axes > space || axes > 3 {
+        let coloured = match image.channels() {
+            1 => String::new(),
+            channels => format!(" and {channels} channels (--channel-axis none takes these for space)"),
+        };
         return Err(wrong(format!(
-            "the PSF {:?} has {axes} axes, the picture {:?} has {space}; give a PSF of as many, or of fewer for each plane",
+            "the PSF {:?} has {axes} axes, the picture {:?} has {space}{coloured}; give a PSF of as many, or of fewer for each plane",
             file.space(),
             image.space()
         )));

@@ -105,6 +105,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     };
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
+    image.as_volume().into_iter().for_each(|note| printer.field("", note));
     task.run(target, printer)
 }
 

@@ -45,7 +45,7 @@ pub fn read_masks(path: &Path, frames: usize, grid: &[usize], notes: &mut Vec<St
         return ndarray::stack(Axis(0), &views).map_err(|e| Error::file(path, e.to_string()));
     }
     let mut said = Vec::new();
-    let each = array.outer_iter().map(|mask| fitted(path, mask.to_owned(), grid, "", &mut said));
+    let each = array.outer_iter().map(|mask| fitted(path, mask.to_owned(), grid, &or, &mut said));
     let each = each.collect::<Result<Vec<_>>>()?;
     said.dedup();
     notes.append(&mut said);

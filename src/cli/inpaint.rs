@@ -88,6 +88,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let warnings = Warnings::default();
     printer.field("picture", image.text());
     image.notes.iter().for_each(|note| printer.field("", note));
+    image.as_volume().into_iter().for_each(|note| printer.field("", note));
     printer.field("known", format_args!("{count} of {all} samples, {:.1} %", 100.0 * count as f64 / all as f64));
     if 10 * count < all {
         warnings.say("less than a tenth is known; --mask-marks missing is for masks that mark the gaps".into());

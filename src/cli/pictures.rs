@@ -190,6 +190,11 @@ impl Image {
         format!("{}{}, {}", space.join(" x "), channels.unwrap_or_default(), self.dtype)
     }
 
+    /// That planes of a picture of three axes are taken for neighbours.
+    pub fn as_volume(&self) -> Option<&'static str> {
+        (self.space().len() == 3).then_some("a volume; --channel-axis 0 takes each plane for itself")
+    }
+
     /// For programs.
     pub fn facts(&self) -> Map<String, serde_json::Value> {
         Map::from_iter([

@@ -11,18 +11,23 @@ use ndarray::{ArrayViewD, Dimension};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// The scene has so many times the contrast of the picture, and much of it is less than no light though the picture has hardly any such, or
-    /// it is more than what points have: noise is amplified, or a blur is undone that the picture has not.
+    /// The scene has so many times the contrast of the picture, and that is more than what points have, or much of it is less than no light
+    /// though the picture has hardly any such: noise is amplified, or a blur is undone that the picture has not.
     Amplified(f64),
     /// The scene has so many times the contrast of the picture, and is not skewed as one of points is: that, or a fine texture.
     Contrast(f64),
+    /// The scene has only this part of the contrast of the picture.
+    Flat(f64),
     /// The root mean square of A x − y is so many times the noise, and much beside what is in the picture: the PSF, or what lies
     /// outside of the picture, is not what made it, if the scene is otherwise as near as it gets.
     Unexplained(f64),
 }
 
-/// Contrast of a scene, in units of the picture's, beyond which something is amplified; and in units of what points have.
+/// Contrast of a scene, in units of the picture's, beyond which something is amplified; where light is below 0; in units of what points have;
+/// and below which nothing is left.
 const CONTRAST: f64 = 3.0;
+const DARK: f64 = 1.5;
+const EVEN_SCENE: f64 = 0.1;
 const POINTS: f64 = 1.5;
 
 /// Third moments beyond so many σ³ are of points.
@@ -60,12 +65,16 @@ impl Deconvolved {
         let contrast = found.deviation * sum.abs() / seen.deviation;
         if contrast.is_finite() {
             let of_points = sum.abs() / square.sqrt();
-            let below = seen.negative <= LIGHT && found.negative >= NO_LIGHT;
-            if contrast > CONTRAST && (below || contrast > POINTS * of_points) {
+            let points = found.skewness.abs() >= SKEWED;
+            let below = seen.negative <= LIGHT && found.negative >= NO_LIGHT && !points;
+            if contrast > POINTS * of_points.max(2.0) || contrast > CONTRAST && below {
                 return Some(Doubt::Amplified(contrast));
             }
-            if contrast > CONTRAST && found.skewness.abs() < SKEWED {
+            if contrast > CONTRAST && !points || contrast > DARK && below {
                 return Some(Doubt::Contrast(contrast));
+            }
+            if contrast < EVEN_SCENE {
+                return Some(Doubt::Flat(contrast));
             }
         }
         let unexplained = self.deviation > TIMES * noise && self.deviation > MUCH * seen.deviation;
@@ -98,6 +107,9 @@ impl Moments {
         Moments { deviation, skewness, negative }
     }
 }
+
+/// Light that lies so many times its own width away from the centre is not around it.
+const AWAY: f64 = 2.0;
 
 /// Light around the first sample, as a part of how far it lies from the middle; how much of it may be near that; and how much of it is at the
 /// far end of an axis.
@@ -139,6 +151,25 @@ impl Psf {
         }
         let wraps = far.iter().any(|far| *far > FAR * all);
         wraps && near < NEAR * all && around_first < FIRST * around_middle
+    }
+
+    /// The centroid among the [samples](Psf::values), where its light lies farther from the centre than twice its own width: the scene is
+    /// moved by that much. None of a point, which is there to move it.
+    pub fn off_centre(&self) -> Option<Vec<f64>> {
+        let values = self.values();
+        let all: f64 = values.iter().map(|v| f64::from(v.abs())).sum();
+        let mut centroid = vec![0.0; values.ndim()];
+        for (at, v) in values.indexed_iter() {
+            let share = f64::from(v.abs()) / all;
+            centroid.iter_mut().zip(at.slice()).for_each(|(c, j)| *c += share * *j as f64);
+        }
+        let mut width = 0.0;
+        for (at, v) in values.indexed_iter() {
+            let away: f64 = centroid.iter().zip(at.slice()).map(|(c, j)| (*j as f64 - c).powi(2)).sum();
+            width += f64::from(v.abs()) / all * away;
+        }
+        let off: f64 = centroid.iter().zip(self.center()).map(|(c, at)| (c - *at as f64).powi(2)).sum();
+        (width > 0.0 && off.sqrt() > AWAY * width.sqrt() && off.sqrt() > 1.0).then_some(centroid)
     }
 
     /// The part of its sum that is an even background, as that of a camera which was not subtracted: 0 where the outermost samples are
@@ -206,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn light_beside_the_centre_is_told() {
+        assert_eq!(of(15, gaussian(1.0)).off_centre(), None);
+        assert_eq!(of(9, |y, x| f64::from(u8::from(y == 0.0 && x >= 0.0))).off_centre(), None);
+        assert_eq!(of(9, |y, x| f64::from(u8::from(y == -4.0 && x == -4.0))).off_centre(), None);
+        let off = of(25, |y, x| gaussian(1.0)(y - 5.0, x + 3.0)).off_centre().unwrap();
+        assert!((off[0] - 17.0).abs() < 0.1 && (off[1] - 9.0).abs() < 0.1, "{off:?}");
+    }
+
+    #[test]
     fn backgrounds_are_told_and_cut_off_psfs_have_none() {
         let base = of(17, |y, x| gaussian(2.0)(y, x) + 0.1).background();
         assert!((base - 28.9 / (28.9 + 25.1)).abs() < 0.02, "{base}");
@@ -249,6 +289,9 @@ mod tests {
         );
         assert!(matches!(doubt(stripes(800.0), &stripes(13.5), &psf), Some(Doubt::Amplified(_))));
         assert!(matches!(doubt(stripes(400.0), &stripes(80.0), &psf), Some(Doubt::Amplified(_))));
+        let points = |amount: f64| picture(&|i, j| if i % 12 == 0 && j % 12 == 0 { amount } else { -0.05 * amount });
+        assert_eq!(doubt(points(60.0), &points(15.0).mapv(|v| v.max(0.0)), &psf), None);
+        assert!(matches!(doubt(stripes(1.0), &stripes(13.5), &psf), Some(Doubt::Flat(_))));
         // The same of a PSF that makes all ten times darker.
         let values = psf.values() * 0.1;
         let dark = Psf::new(values.view(), PsfCenter::Half, true).unwrap();

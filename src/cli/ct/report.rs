@@ -112,7 +112,7 @@ impl Job<'_> {
         let seconds = start.elapsed().as_secs_f64();
         let mut facts = self.facts(&result, seconds, solving.interrupted());
         if result.stop.is_some() {
-            let known = result.noise.filter(|_| regularised.is_some() || noise.is_none());
+            let known = result.noise.filter(|_| regularised.is_some() || !goes_on);
             facts.extend([
                 ("noise".into(), json!(known)),
                 ("noise_found".into(), json!(noise_found)),

@@ -48,6 +48,12 @@ pub(super) struct How {
 }
 
 impl How {
+    /// What is found, beside what was given: the least where that is less.
+    fn found(&self) -> Option<f64> {
+        let [most, least] = self.noise_found?;
+        Some(if self.noise.is_some_and(|given| given < least) { least } else { most })
+    }
+
     fn of(noise: f64, noise_found: Option<[f64; 2]>) -> How {
         How { noise: Some(noise), noise_found, solves: 1, ..How::default() }
     }
@@ -211,7 +217,7 @@ impl Job<'_> {
             ("misfit".into(), json!(result.misfit)),
             ("deviation".into(), json!(result.deviation)),
             ("noise".into(), json!(how.noise)),
-            ("noise_found".into(), json!(how.noise_found.map(|[most, _]| most))),
+            ("noise_found".into(), json!(how.found())),
             ("noise_reached".into(), json!(how.solved.is_some().then_some(!how.unreached))),
             ("lambda".into(), json!(how.lambda.map(decimal))),
             ("negative".into(), json!(how.clipped)),

@@ -53,6 +53,19 @@ pub(super) fn of_psf(args: &Args, psf: &Psf) -> Vec<String> {
                 .into(),
         );
     }
+    if let Some(at) = psf.off_centre().filter(|_| !psf.is_in_fft_order()) {
+        let listed = |of: &[f64]| of.iter().map(|v| short(*v)).collect::<Vec<_>>().join(", ");
+        // In the file's indices.
+        let center = psf.given_center();
+        let cut = center.iter().zip(psf.center()).map(|(given, c)| given - *c as f64);
+        let at: Vec<f64> = at.iter().zip(cut).map(|(at, cut)| at + cut).collect();
+        said.push(format!(
+            "the PSF's light lies around [{}] of it, far from its centre at [{}]: the scene is moved by that; --psf-center centroid or peak \
+             leaves it where it is",
+            listed(&at),
+            listed(center)
+        ));
+    }
     let background = psf.background();
     if background > MUCH {
         said.push(format!(
@@ -64,7 +77,7 @@ pub(super) fn of_psf(args: &Args, psf: &Psf) -> Vec<String> {
 }
 
 /// A scene is no nearer to the picture than this, in units of its noise, where no weight that holds noise back brings it down to that.
-const NEAR: f64 = 1.1;
+const NEAR: f64 = 1.25;
 
 /// A scene that was solved for, and what it is from.
 pub(super) struct Scene<'a> {
@@ -108,6 +121,8 @@ impl Scene<'_> {
         let above = result.deviation / how.noise.unwrap_or(f64::INFINITY);
         match doubt {
             Some(Doubt::Unexplained(_)) if !rests || self.noise()[0].is_some() => None,
+            // Without noise that was given it is what the picture has.
+            Some(Doubt::Flat(_)) if job.args.noise.is_none() || self.is_weighed() => None,
             None if how.unreached && above > NEAR => Some(Doubt::Unexplained(above)),
             doubt => doubt,
         }
@@ -144,9 +159,12 @@ impl Scene<'_> {
         let doubt = match doubt {
             Some(Doubt::Amplified(contrast)) => Some(amplified(self.result, contrast)),
             Some(Doubt::Contrast(contrast)) => Some(format!(
-                "the scene has {contrast:.0} times the contrast of the picture: if it has no texture as fine as the blur, the PSF is wider than \
+                "the scene has {contrast:.1} times the contrast of the picture: if it has no texture as fine as the blur, the PSF is wider than \
                  what blurred the picture"
             )),
+            Some(Doubt::Flat(_)) => {
+                Some("hardly anything of the picture is left in the scene: give less --noise, or leave it out".into())
+            }
             Some(Doubt::Unexplained(times)) if less.is_none() => Some(format!(
                 "the scene explains the picture to {} only, {times:.1} times its noise: check the PSF, its centre (--psf-center), and what lies \
                  outside of the picture (--boundary)",
