@@ -121,8 +121,6 @@ impl Scene<'_> {
         let above = result.deviation / how.noise.unwrap_or(f64::INFINITY);
         match doubt {
             Some(Doubt::Unexplained(_)) if !rests || self.noise()[0].is_some() => None,
-            // Without noise that was given it is what the picture has.
-            Some(Doubt::Flat(_)) if job.args.noise.is_none() || self.is_weighed() => None,
             None if how.unreached && above > NEAR => Some(Doubt::Unexplained(above)),
             doubt => doubt,
         }
@@ -162,9 +160,6 @@ impl Scene<'_> {
                 "the scene has {contrast:.1} times the contrast of the picture: if it has no texture as fine as the blur, the PSF is wider than \
                  what blurred the picture"
             )),
-            Some(Doubt::Flat(_)) => {
-                Some("hardly anything of the picture is left in the scene: give less --noise, or leave it out".into())
-            }
             Some(Doubt::Unexplained(times)) if less.is_none() => Some(format!(
                 "the scene explains the picture to {} only, {times:.1} times its noise: check the PSF, its centre (--psf-center), and what lies \
                  outside of the picture (--boundary)",
