@@ -160,12 +160,15 @@ impl Blur {
         sum / self.counted().max(1) as f64
     }
 
+    /// Σ|y − c|² over what counts of y.
+    pub(super) fn squares(&self, image: &ArrayD<f32>, c: f64) -> f64 {
+        let counts = |at: &IxDyn| self.known.as_ref().is_none_or(|k| k[at] != 0.0);
+        image.indexed_iter().filter(|(at, _)| counts(at)).map(|(_, v)| (f64::from(*v) - c).powi(2)).sum()
+    }
+
     /// The standard deviation of what counts.
     pub(super) fn deviation(&self, image: &ArrayD<f32>) -> f64 {
-        let mean = self.mean(image);
-        let counts = |at: &IxDyn| self.known.as_ref().is_none_or(|k| k[at] != 0.0);
-        let squares = image.indexed_iter().filter(|(at, _)| counts(at)).map(|(_, v)| (f64::from(*v) - mean).powi(2));
-        (squares.sum::<f64>() / self.counted().max(1) as f64).sqrt()
+        (self.squares(image, self.mean(image)) / self.counted().max(1) as f64).sqrt()
     }
 
     /// Samples that count.

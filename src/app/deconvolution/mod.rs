@@ -17,13 +17,14 @@
 //! | `richardson_lucy` | the maximum of the Poisson likelihood |
 //! | `misfits` | what an estimate is off by, summed on the host |
 //! | `regularised` | the regularisers of all applications |
-//! | `doubt` | what speaks against a scene, and against a PSF |
+//! | `doubt`, `psf_doubt` | what speaks against a scene, and against a PSF |
 
 mod blur;
 mod counts;
 mod doubt;
 mod misfits;
 mod psf;
+mod psf_doubt;
 mod quadratic;
 mod regularised;
 mod richardson_lucy;

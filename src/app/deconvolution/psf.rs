@@ -145,7 +145,7 @@ fn peak(psf: &ArrayD<f32>) -> Vec<usize> {
 }
 
 /// Σ j·h[j]/Σ h[j].
-fn centroid(psf: &ArrayD<f32>) -> Vec<f64> {
+pub(super) fn centroid(psf: &ArrayD<f32>) -> Vec<f64> {
     let (mut at, mut sum) = (vec![0.0; psf.ndim()], 0.0);
     for (index, &v) in psf.indexed_iter() {
         sum += f64::from(v);

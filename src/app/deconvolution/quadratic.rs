@@ -74,7 +74,7 @@ impl<'a> Quadratic<'a> {
         let tol = f64::from(part);
         let (mut told, cancel) = options.told();
         let first = self.value(&start)?;
-        let mut fall = Fall::from(self.unevenness(&y.to_real_array()?)?);
+        let mut fall = Fall::from(self.unevenness(&y.to_real_array()?));
         if !first.is_finite() || fall.exact(first) && tol > 0.0 {
             return self.blur.deconvolved(&y, &start, 0, Vec::new(), Stop::Converged);
         }
@@ -120,16 +120,8 @@ impl<'a> Quadratic<'a> {
     }
 
     /// What gaps are measured by: ‖y − m‖², with m the mean of what counts, and what rounding makes of ‖y‖².
-    fn unevenness(&self, y: &ArrayD<f32>) -> Result<f64> {
-        let mean = self.blur.mean(y);
-        let (mut square, mut uneven) = (0.0, 0.0);
-        for (at, v) in y.indexed_iter() {
-            if self.blur.known.as_ref().is_none_or(|k| k[&at] != 0.0) {
-                square += f64::from(*v).powi(2);
-                uneven += (f64::from(*v) - mean).powi(2);
-            }
-        }
-        Ok(uneven + ROUNDING * square)
+    fn unevenness(&self, y: &ArrayD<f32>) -> f64 {
+        self.blur.squares(y, self.blur.mean(y)) + ROUNDING * self.blur.squares(y, 0.0)
     }
 
     /// The picture on the canvas, continued by its outermost samples, as bright as the data say; the mean where it is not known.

@@ -46,14 +46,15 @@ pub(super) fn of_psf(args: &Args, psf: &Psf) -> Vec<String> {
     let mut said = Vec::new();
     // Around its largest sample one in FFT order is right where it goes on from the other ends.
     let goes_on = matches!(args.psf_center, Center::Peak) && args.outside() == Outside::Periodic;
-    if psf.is_in_fft_order() && !goes_on {
+    let in_fft_order = psf.is_in_fft_order();
+    if in_fft_order && !goes_on {
         said.push(
             "the PSF's light lies around its first sample and the other ends of its axes, as Fourier transforms have it: move it to its \
              centre (fftshift)"
                 .into(),
         );
     }
-    if let Some(at) = psf.off_centre().filter(|_| !psf.is_in_fft_order()) {
+    if let Some(at) = psf.off_centre().filter(|_| !in_fft_order) {
         let listed = |of: &[f64]| of.iter().map(|v| short(*v)).collect::<Vec<_>>().join(", ");
         // In the file's indices.
         let center = psf.given_center();
