@@ -122,6 +122,7 @@ impl<T: Real> Scatter<'_, T> {
     pub fn run(&self, tile: &mut [T]) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // The adjoint's figures are those above.
             // SAFETY: the processor has both features.
             return unsafe { scatter_avx2(self, tile) };
         }
