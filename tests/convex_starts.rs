@@ -4,7 +4,7 @@ mod common;
 
 use common::data::{complex, real};
 use common::devices;
-use linops::convex::{Begun, ConvexOptions, Method, Problem, Solved};
+use linops::convex::{Begun, ConvexOptions, Method, Problem, Solved, WaveletPenalty};
 use linops::linop::{self, FftOptions};
 use linops::solve::Stop;
 use linops::{Linop, Tensor};
@@ -88,6 +88,45 @@ fn irls_ends_within_its_tolerance() {
     }
 }
 
+/// Small ε make systems in which x stands still far above the limit: that is no rest.
+#[test]
+fn irls_says_how_far_it_is() {
+    let disc = |y: usize, x: usize| f32::from(u8::from(y.abs_diff(17).pow(2) + x.abs_diff(22).pow(2) < 120));
+    let image = Tensor::from_vec("Y=40 X=40", (0..N * N).map(|i| disc(i / N, i % N)).collect()).unwrap();
+    let angles: Vec<f64> = (0..10).map(|k| 0.314 * f64::from(k)).collect();
+    let a = linop::projection("Y=40 X=40", "Y X", &linop::Geometry::parallel(&angles, 56), "A D").unwrap();
+    let noisy = (a.apply(&image).unwrap() + 0.2 * real(a.output().unwrap(), 8)).eval().unwrap();
+    let scan = Problem::new(&a, &noisy).unwrap();
+    let weight = 0.005 * scan.scale().unwrap();
+    let hole = Tensor::from_vec(
+        "Y=40 X=40",
+        (0..N * N).map(|i| f32::from(u8::from((i / N).abs_diff(20).max((i % N).abs_diff(20)) > 9))).collect(),
+    );
+    let m = linop::diagonal("Y=40 X=40", &hole.unwrap()).unwrap();
+    let seen = m.apply(&(image + 0.1 * real("Y=40 X=40", 9)).eval().unwrap()).unwrap();
+    let gap = Problem::new(&m, &seen).unwrap();
+    let gap_weight = 0.03 * gap.scale().unwrap();
+    let problems = [
+        ("views, wavelets", scan.clone().l1_wavelet(weight, "Y X", &WaveletPenalty::default()).unwrap()),
+        ("views, tv", scan.tv(weight, "Y X").unwrap()),
+        ("hole, tv", gap.clone().tv(gap_weight, "Y X").unwrap()),
+        ("hole, wavelets", gap.l1_wavelet(gap_weight, "Y X", &WaveletPenalty::default()).unwrap()),
+    ];
+    for (name, problem) in problems {
+        let long = |method| {
+            let options = ConvexOptions::default().method(Some(method)).tol(1e-7).iterations(6000);
+            problem.solve(options).unwrap().objective
+        };
+        let least = long(Method::Admm).min(long(Method::Pdhg));
+        let found = by(&problem, Method::Irls);
+        let off = found.objective / least - 1.0;
+        let told = found.history.last().and_then(|r| r.gap).unwrap();
+        println!("{name}: {off:.1e} above after {} ({}), {told:.1e} told", found.iterations, found.stop);
+        assert!(found.stop != Stop::Converged || off <= 1.2e-4, "{name}: {off:.1e} above after {}", found.iterations);
+        assert!(off < 5.0 * told + 1e-5, "{name}: {off:.1e} above, and {told:.1e} told");
+    }
+}
+
 /// In other units, negative, without end.
 #[test]
 fn a_start_worse_than_0_is_scaled_or_left() {
@@ -108,6 +147,74 @@ fn a_start_worse_than_0_is_scaled_or_left() {
                 Begun::Start => assert!(factor == 1e-9, "times {factor} is taken"),
                 other => panic!("times {factor}: {other:?}"),
             }
+        }
+    }
+}
+
+/// What all pixels have in common is not solved for: a detector's offset changes no iterations, and nothing of the rest.
+#[test]
+fn an_offset_costs_nothing() {
+    let blur = linop::convolve(
+        "Y=44 X=44",
+        &Tensor::from_vec("Y=5 X=5", (0..25).map(|i| 1.0 / (1 + i % 7) as f32 / 12.0).collect()).unwrap(),
+        "Y X",
+        linop::ConvolveOptions::default().mode(linop::ConvolveMode::Valid),
+    )
+    .unwrap();
+    let scene = (0..44 * 44).map(|i| if (i / 44) / 9 % 2 == 0 { 40.0f32 } else { 0.0 } + ((i % 44) / 15) as f32);
+    let scene = Tensor::from_vec("Y=44 X=44", scene.collect()).unwrap();
+    let clean = blur.apply(&scene).unwrap();
+    let gain = blur.apply(&Tensor::from_vec("Y=44 X=44", vec![1.0f32; 44 * 44]).unwrap()).unwrap();
+    for device in devices() {
+        let made = |offset: f32, penalty: &str| {
+            let noise = 0.5 * real(clean.shape().clone(), 3);
+            let y = (&clean + noise + offset * &gain).eval().unwrap().to(&device).unwrap();
+            let problem = Problem::new(&blur, &y).unwrap();
+            match penalty {
+                "tv" => problem.tv(0.3, "Y X").unwrap(),
+                "tgv" => problem.tgv(0.3, "Y X").unwrap(),
+                "tv above 0" => problem.tv(0.3, "Y X").unwrap().boxed(f64::from(offset), f64::INFINITY).unwrap(),
+                _ => problem.l1_wavelet(0.3, "Y X", &WaveletPenalty::default().levels(2)).unwrap(),
+            }
+        };
+        for penalty in ["tv", "tgv", "tv above 0", "wavelets"] {
+            let tol = || ConvexOptions::default().tol(1e-3);
+            let plain = made(0.0, penalty).solve(tol()).unwrap();
+            let solved = made(2000.0, penalty).solve(tol()).unwrap();
+            assert_eq!((plain.stop, solved.stop), (Stop::Converged, Stop::Converged), "{penalty}");
+            assert!(
+                (solved.objective / plain.objective - 1.0).abs() < 2e-3,
+                "{penalty}: {} {}",
+                solved.objective,
+                plain.objective
+            );
+            assert!(
+                solved.iterations <= plain.iterations + 30,
+                "{penalty}: {} {}",
+                solved.iterations,
+                plain.iterations
+            );
+            // The misfit is one of all data.
+            let norm = (&clean + 2000.0 * &gain).eval().unwrap().norm().unwrap();
+            let part = (2.0 * solved.data_term).sqrt() / norm;
+            assert!((solved.misfit / part - 1.0).abs() < 1e-3, "{penalty}: {} {part}", solved.misfit);
+            let x = (&solved.x - 2000.0 - &plain.x).eval().unwrap();
+            assert!(x.norm().unwrap() < 0.05 * plain.x.norm().unwrap(), "{penalty}: {}", x.norm().unwrap());
+        }
+    }
+}
+
+/// Of an even image nothing is to be looked for.
+#[test]
+fn an_even_image_is_told_at_once() {
+    for device in devices() {
+        let y = Tensor::from_vec("Y=9 X=11", vec![700.0f32; 99]).unwrap().to(&device).unwrap();
+        let problem = Problem::new(&linop::identity("Y=9 X=11").unwrap(), &y).unwrap();
+        let turned = problem.clone().tgv(2.0, "Y X").unwrap();
+        for (name, problem) in [("tgv", turned), ("tv", problem.tv(2.0, "Y X").unwrap().non_negative())] {
+            let solved = problem.solve(ConvexOptions::default()).unwrap();
+            assert_eq!((solved.iterations, solved.stop), (0, Stop::Converged), "{name}");
+            assert!(solved.x.to_real_vec().unwrap().iter().all(|v| (v - 700.0).abs() < 1e-3), "{name}");
         }
     }
 }

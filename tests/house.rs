@@ -129,6 +129,62 @@ fn given_out(file: &syn::File) -> BTreeSet<String> {
     names.0
 }
 
+/// All public names of the library, and names of what is inside of types.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl<'a> Visit<'a> for Names {
+    fn visit_ident(&mut self, name: &'a proc_macro2::Ident) {
+        self.0.insert(name.to_string());
+    }
+
+    // What a function does inside has names of its own.
+    fn visit_block(&mut self, _: &'a syn::Block) {}
+}
+
+/// The paths that a text names in its code: `room::name`, `room::{a, b}`.
+fn named(text: &str) -> Vec<(String, Vec<String>)> {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut all = Vec::new();
+    for (at, _) in text.match_indices("::") {
+        let front = text[..at].rsplit(|c| !word(c)).next().unwrap_or_default().to_string();
+        let behind = &text[at + 2..];
+        let listed = match behind.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or_default(),
+            None => behind.split(|c| !word(c)).next().unwrap_or_default(),
+        };
+        all.push((front, listed.split(',').map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect()));
+    }
+    all
+}
+
+#[test]
+fn the_guide_names_what_there_is() {
+    let mut names = Names::default();
+    let all = sources();
+    all.iter().for_each(|(_, file)| names.visit_file(file));
+    let (_, door) = all.iter().find(|(name, _)| name == "lib.rs").unwrap();
+    let mut given = given_out(door);
+    given.extend(door.items.iter().filter_map(|item| match item {
+        syn::Item::Mod(m) if matches!(m.vis, syn::Visibility::Public(_)) => Some(m.ident.to_string()),
+        _ => None,
+    }));
+    let guide = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide.md")).unwrap();
+    // Code that is compiled shows by itself that it is right.
+    let tables = guide.split("```").step_by(2).collect::<String>();
+    let found = named(&tables);
+    assert!(found.len() > 60, "{}", found.len());
+    let at_the_door =
+        |front: &String| given.contains(front) || names.0.contains(front) && !front.starts_with(char::is_lowercase);
+    // Rooms within rooms stand behind one.
+    let inner: Vec<&String> = found.iter().flat_map(|(_, listed)| listed).collect();
+    for (front, listed) in &found {
+        assert!(at_the_door(front) || inner.contains(&front), "{front}::{listed:?}: {front} is not given out");
+        let missing = listed.iter().find(|name| !names.0.contains(*name));
+        assert!(missing.is_none(), "{front}::{missing:?} is not there");
+    }
+}
+
 /// Whether a function gives a `Result<Linop>`.
 fn makes_a_linop(f: &syn::ItemFn) -> bool {
     let syn::ReturnType::Type(_, t) = &f.sig.output else { return false };

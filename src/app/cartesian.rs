@@ -5,6 +5,7 @@
 //! al., 71:990 (2014).
 
 use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};
+use super::maps_power::{expect_strength, power};
 use super::regularise::Regularisation;
 use crate::allocate::expect_room;
 use crate::convex::ConvexOptions;
@@ -13,7 +14,7 @@ use crate::linop::{self, FftOptions, Linop};
 use crate::run::Device;
 use crate::solve::SolveOptions;
 use crate::tensor::{Tensor, first_where};
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use num_complex::Complex32;
 use std::sync::Arc;
 
@@ -105,16 +106,14 @@ impl Cartesian {
         let extents = &maps.shape()[1 + usize::from(sets)..];
         let (axes, k_axes) = (&AXES[3 - extents.len()..], &K_AXES[3 - extents.len()..]);
         expect_mask(&mask, k_axes, extents)?;
-        let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
+        let power = power(maps.view());
         if let Some((at, _)) = first_where(&power.view(), |v| !v.is_finite()) {
             let names = axes.iter().map(|name| name[1..].to_string());
             let place: Vec<String> =
                 names.zip(&at[usize::from(sets)..]).map(|(name, i)| format!("{name}={i}")).collect();
             return value_err!("the coil maps are NaN or infinite at [{}]", place.join(", "));
         }
-        if power.iter().all(|v| *v == 0.0) {
-            return value_err!("the coil maps are 0 everywhere; there is nothing to reconstruct");
-        }
+        expect_strength(&power)?;
         // The maps as they are given, and as the linop keeps them.
         expect_room((maps.len() as u64).saturating_mul(2 * 8), "the model of the scan")?;
         let (image, kspace) = (axes.join(" "), format!("C {}", k_axes.join(" ")));
@@ -131,7 +130,8 @@ impl Cartesian {
             let f = linop::fft(s.output()?, image.as_str(), centred())?.out(kspace.as_str())?;
             linop::chain(vec![s, f])?
         };
-        Cartesian { linop: unmasked.clone(), unmasked, power: Arc::new(power), kspace, image }.with_mask(mask)
+        Cartesian { linop: unmasked.clone(), unmasked, power: Arc::new(power.mapv(|p| p as f32)), kspace, image }
+            .with_mask(mask)
     }
 
     /// The linop, from ((S), (Nz), Ny, Nx) to (C, (Kz), Ky, Kx).
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::app::noise::Generator;
     use crate::app::{ScanOptions, nrmse, recon_options, scan};
-    use ndarray::{Array2, Array4, Ix2};
+    use ndarray::{Array2, Array4, Axis, Ix2};
     use num_complex::Complex64;
     use std::f64::consts::TAU;
 

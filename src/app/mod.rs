@@ -14,6 +14,7 @@ mod dense;
 pub mod density;
 pub mod least_squares;
 pub mod maps_doubt;
+mod maps_power;
 mod neighbours;
 pub mod noise;
 pub mod noise_level;

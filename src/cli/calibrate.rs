@@ -28,6 +28,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// Estimate coil maps from the centre of k-space, by ESPIRiT or Walsh's method
+///
 /// Estimates coil sensitivities from the fully sampled centre of k-space, in 2 or 3 dimensions, for `recon --maps`.
 #[derive(clap::Args)]
 pub struct Args {

@@ -22,6 +22,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use views::{Field, Order};
 
+/// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
+///
 /// Reconstructs an image x from its projections y, integrals along rays as −log of the transmission: by filtered back-projection, or
 /// as the minimiser of ½‖A x − y‖² (cg), ½‖R^½(A x − y)‖² (sirt, R the inverse lengths of rays within the image) or, with --reg,
 /// ½‖A x − y‖² + Σ λᵢRᵢ(x), with the projection A along the rays. Weights λ that are not given are from the noise. Without --iterations

@@ -23,6 +23,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// Deblur a picture whose point-spread function is known
+///
 /// Finds the scene x behind a picture y = A x + noise, where A is the convolution with a point-spread function (PSF). By default
 /// what lies outside of the picture is unknown: the scene is larger than the picture by what the PSF reaches, A is the convolution
 /// and then a crop, and the picture's part is written.
@@ -264,7 +266,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
 /// One PSF, or one for each channel.
 fn read_psfs(args: &Args, image: &Image) -> Result<Vec<Psf>> {
     let wrong = |message: String| Error::file(&args.psf, message);
-    let file = Image::read_plain(&args.psf)?.without_equal_channels();
+    let file = Image::read_beside(&args.psf, image.space().len())?;
     let (axes, space) = (file.space().len(), image.space().len());
     if axes > space || axes > 3 {
         let coloured = match image.channels() {

@@ -20,6 +20,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// Take the noise out of a picture
+///
 /// Minimises ½‖x − y‖² + Σ λᵢRᵢ(x) for a picture y, each channel for itself. Without --reg R is total variation. A weight that is not
 /// given is the one by which x differs from y by 0.9 of the noise σ (root mean square): other units of the picture give the same
 /// picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.

@@ -12,6 +12,8 @@ use linops::{Error, Result};
 use ndarray::ArrayD;
 use std::path::{Path, PathBuf};
 
+/// Fill the gaps of a picture
+///
 /// Minimises ½‖M(x − y)‖² + Σ λᵢRᵢ(x) for a picture y and the mask M of what is known of it, each channel for itself. Without --reg R
 /// is total variation. A weight that is not given is the one by which x differs from y by 0.9 of the noise σ where y is known: gaps
 /// are filled as well as can be, and known samples lose their noise as by `denoise`; --keep-known has them as they were. σ is
@@ -115,7 +117,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
 
 /// 1 where the picture is known, for each of its channels, and for each plane of what the mask has no axes of.
 fn read_mask(path: &Path, image: &Image, marks: Marks) -> Result<ArrayD<f32>> {
-    let mask = Image::read_plain(path)?.without_equal_channels();
+    let mask = Image::read_beside(path, image.space().len())?;
     if let Some(at) = mask.first_non_finite() {
         return Err(Error::file(path, format!("the mask is NaN or infinite at {at:?}; expected 0 and other numbers")));
     }

@@ -19,7 +19,25 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 /// Reads an array, if there is memory for it.
 pub fn read(path: &Path) -> Result<Array> {
     expect_readable(path)?;
-    read_array(path)
+    let array = read_array(path)?;
+    expect_in_range(path, &array)?;
+    Ok(array)
+}
+
+/// Checks that 32-bit numbers hold what a file of 64-bit ones has: its largest value, and more than 0 of it.
+fn expect_in_range(path: &Path, array: &Array) -> Result<()> {
+    let Some(largest) = array.largest_finite().filter(|v| *v > 0.0) else { return Ok(()) };
+    let (least, most) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
+    match (least..=most).contains(&largest) {
+        true => Ok(()),
+        false => Err(Error::file(
+            path,
+            format!(
+                "its largest magnitude is {largest:.3e}, and 32-bit numbers hold {least:.1e} to {most:.1e}; take the values times a \
+                 power of ten that brings them there"
+            ),
+        )),
+    }
 }
 
 /// Real values in single precision, or complex ones, as BART has them all, whose imaginary parts are 0.

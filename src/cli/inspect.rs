@@ -14,6 +14,8 @@ use num_complex::Complex32;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
+/// List what is in a file of measured data, before any work
+///
 /// Lists what a file holds: of scans their encodings, counters, flags, geometry and noise; of arrays shape, type and the
 /// strongest value.
 #[derive(clap::Args)]

@@ -65,21 +65,13 @@ struct Args {
 enum Verb {
     /// Simulate a multi-coil MRI scan, reconstruct it, and write demo.png
     Demo(demo::Args),
-    /// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
     Recon(Box<recon::Args>),
-    /// List what is in a file of measured data, before any work
     Inspect(inspect::Args),
-    /// Simulate a multi-coil MRI scan and write its k-space to a file
     Phantom(Box<phantom::Args>),
-    /// Estimate coil maps from the centre of k-space, by ESPIRiT or Walsh's method
     Calibrate(Box<calibrate::Args>),
-    /// Reconstruct an image from its projections: CT with parallel rays, a fan or a cone
     Ct(Box<ct::Args>),
-    /// Deblur a picture whose point-spread function is known
     Deconv(deconv::Args),
-    /// Take the noise out of a picture
     Denoise(denoise::Args),
-    /// Fill the gaps of a picture
     Inpaint(inpaint::Args),
     /// Apply a linop file to an array
     Apply(apply::Args),

@@ -17,6 +17,8 @@ use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+/// Simulate a multi-coil MRI scan and write its k-space to a file
+///
 /// Simulates a scan of the Shepp-Logan head by several coils in closed form, the scan of `linops demo`, and writes its k-space;
 /// with what it was made of, where that is asked for.
 #[derive(clap::Args)]

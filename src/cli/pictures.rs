@@ -2,11 +2,11 @@
 //! colours that are no axis of space.
 
 use super::common::expect_bytes;
-use super::input::{expect_readable, real};
+use super::input::{self, expect_readable, real};
 use super::output;
 use super::printer::{Printer, count_of, short};
 use super::shown::{Bits, Look, UNIT_VOXELS, finite};
-use linops::io::{Array, Depth, Format, Output, Reader, Writer, read_array, write_raster};
+use linops::io::{Array, Depth, Format, Output, Reader, Writer, write_raster};
 use linops::{Error, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::{Map, json};
@@ -80,29 +80,30 @@ pub struct Image {
 impl Image {
     /// Reads a picture of any format that holds one.
     pub fn read(path: &Path, args: &PictureArgs) -> Result<Image> {
-        Image::read_by(path, args.channel_axis)
+        Image::read_by(path, args.channel_axis, 2)
     }
 
-    /// Reads a picture whose channels are as the file says, or none if they are all alike.
-    pub fn read_plain(path: &Path) -> Result<Image> {
-        Image::read_by(path, None)
+    /// Reads what goes with a picture of so many axes of space, such as a mask: in an array of no more axes than these none is one of
+    /// channels. Channels that are all alike are one.
+    pub fn read_beside(path: &Path, space: usize) -> Result<Image> {
+        Ok(Image::read_by(path, None, space.max(2))?.without_equal_channels())
     }
 
-    fn read_by(path: &Path, asked: Option<ChannelAxis>) -> Result<Image> {
+    fn read_by(path: &Path, asked: Option<ChannelAxis>, space: usize) -> Result<Image> {
         let reader = Format::reader_of(path, Reader::is_array)?;
-        expect_readable(path)?;
         let (values, coloured, dtype, notes) = match reader {
             Reader::Picture(read) => {
+                expect_readable(path)?;
                 let raster = read(path)?;
                 (raster.values, raster.coloured, raster.dtype.to_string(), raster.notes)
             }
             _ => {
-                let array = read_array(path)?;
+                let array = input::read(path)?;
                 // Whole numbers of any width come as one type.
                 let dtype = if matches!(array, Array::I64(_)) { "integers" } else { array.dtype_name() };
                 let dtype = dtype.to_string();
                 let values = real(path, array)?;
-                let coloured = values.ndim() > 2 && matches!(values.shape().last(), Some(3 | 4));
+                let coloured = values.ndim() > space && matches!(values.shape().last(), Some(3 | 4));
                 (values, coloured, dtype, Vec::new())
             }
         };
@@ -142,7 +143,7 @@ impl Image {
     }
 
     /// One channel where all are alike.
-    pub fn without_equal_channels(mut self) -> Image {
+    fn without_equal_channels(mut self) -> Image {
         let first = self.values.index_axis(Axis(0), 0);
         if self.channels.is_some() && self.values.outer_iter().all(|c| c == first) {
             self.values = first.to_owned();

@@ -52,6 +52,8 @@ use report::{Job, Target};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+/// Reconstruct multi-coil k-space, Cartesian or with a trajectory, by CG-SENSE
+///
 /// Minimises ‖M F S x − y‖² + λ‖x‖² over images x (ny, nx), with coil maps S, the centred orthonormal Fourier transform F, the
 /// sampling mask M and the k-space y; or, for non-Cartesian data, ‖W^½(N S x − y)‖² + λ‖x‖² over images of 2 or 3 axes, with the
 /// orthonormal non-uniform Fourier transform N and the density compensation W. With --reg it minimises ½‖W^½(A x − y)‖² + Σ λᵢRᵢ(x), with l1-wavelet over

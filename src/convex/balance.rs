@@ -45,7 +45,8 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
-    fn rest(&self) -> f64 {
+    /// The part that the slope leaves.
+    pub fn rest(&self) -> f64 {
         APART * self.slope * self.size
     }
 

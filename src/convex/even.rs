@@ -4,16 +4,16 @@
 //! right divergence is p = K φ with KᴴK φ = Aᴴ(y − A x), a Poisson equation with Neumann's conditions, which the cosine transform of
 //! type II diagonalises (Strang, SIAM Review 41:135, 1999). If its largest magnitude is at most λ all is shown; if it is not, nothing is.
 
+use super::level::Even;
 use super::stage::{Looked, has_prox, is_smooth};
-use super::{Method, Problem, Solved, dtype};
+use super::{Method, Problem, Solved};
 use crate::dim::Dim;
 use crate::error::Result;
 use crate::functional::{Kind, combined, squared_norm};
 use crate::linop::{self, TrigOptions};
 use crate::run::Device;
 use crate::solve::Stop;
-use crate::tensor::{DType, Tensor};
-use num_complex::Complex32;
+use crate::tensor::Tensor;
 
 /// Of what is to be 0, beside what it is a sum of: rounding.
 const ROUNDING: f64 = 1e-3;
@@ -32,22 +32,7 @@ pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>>
     if shape.dims().iter().zip(shape.extents()).any(|(dim, n)| *n > 1 && !along.contains(dim)) {
         return Ok(None);
     }
-    let device = problem.y.device();
-    let even = |c: Complex32| -> Result<Tensor> {
-        match dtype(problem) {
-            DType::F32 => Tensor::from_vec(shape.clone(), vec![c.re; shape.len()])?.to(&device),
-            DType::Complex32 => Tensor::from_vec(shape.clone(), vec![c; shape.len()])?.to(&device),
-        }
-    };
-    let seen = problem.a.apply(&even(Complex32::from(1.0))?)?;
-    let square = squared_norm(&seen)?;
-    if square == 0.0 {
-        return Ok(None);
-    }
-    let c = seen.dot(&problem.y)? / square;
-    #[allow(clippy::cast_possible_truncation)]
-    let x = even(Complex32::new(c.re as f32, c.im as f32))?;
-    let residual = combined(&[(1.0, &problem.y), (-1.0, &problem.a.apply(&x)?)])?;
+    let Some(Even { unknown: x, residual, .. }) = Even::nearest(problem, None)? else { return Ok(None) };
     let slope = problem.a.h().apply(&residual)?;
     // Kᴴp of a pixel is a sum of two numbers an axis.
     if slope.max_abs()? > 2.0 * along.len() as f64 * weight {

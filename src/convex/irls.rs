@@ -5,17 +5,21 @@
 //! wᵢ = λᵢ/√(|Kᵢ x|² + ε²),   x = argmin ½‖A x − y‖² + ½ Σ wᵢ|Kᵢ x|²
 //! ```
 //!
-//! A step never raises Σ λ√(|K x|² + ε²), which is above the objective by less than λε for each number; ε falls from one step to the
-//! next (Daubechies, DeVore, Fornasier and Güntürk, Comm. Pure Appl. Math. 63:1, 2010). It ends once ε is 10⁻⁵ of max|K x| and the
-//! objective has fallen by less than half of the tolerance over the last half of the iterations.
+//! A step never raises Σ λ√(|K x|² + ε²), which is above the objective by less than λε for each number; ε falls on the way (Daubechies,
+//! DeVore, Fornasier and Güntürk, Comm. Pure Appl. Math. 63:1, 2010).
+//!
+//! The p = w K x are duals, none above λ, so that what is left is bounded as in `balance`: ε leaves the gap of the terms, and the slope is
+//! the residual of the next system at this x. Small ε make the systems ill-conditioned, and then x stands still above the limit: so ε
+//! falls only while what it leaves is the larger part, and rest is what the bound says, not that the objective no longer falls.
 
-use super::options::Teller;
+use super::balance::Doubt;
+use super::options::{Reading, Teller};
 use super::stage::Looked;
-use super::watch::Watch;
+use super::watch::{CALM, Watch};
 use super::{Method, Problem, Solved, Term, dtype};
 use crate::arithmetic::Expression;
-use crate::error::{Result, value_err};
-use crate::functional::{Kind, number};
+use crate::error::{Error, Result, value_err};
+use crate::functional::{Kind, combined, number, squared_norm};
 use crate::linop::{self, Linop};
 use crate::run::Device;
 use crate::solve::{SolveOptions, Stop, cg};
@@ -26,13 +30,9 @@ const FIRST: f64 = 0.1;
 const FALL: f64 = 0.5;
 const LAST: f64 = 1e-5;
 
-/// Conjugate gradient steps between two reweightings, and the residual at which they end: at one that the last iterate has already x
-/// would stand still above the limit, and look like rest.
+/// Conjugate gradient steps between two reweightings, and the residual at which they end.
 const INNER: usize = 50;
 const RESIDUAL: f32 = 1e-5;
-
-/// The fall of the objective over the last half of the iterations that ends it, over the tolerance: it falls about as 1/k.
-const CALM: f64 = 0.5;
 
 /// An l1 norm as a square.
 struct Square<'a> {
@@ -70,31 +70,41 @@ impl Square<'_> {
         }
     }
 
-    /// Kᴴ W K for this iterate.
-    fn reweighted(&mut self, x: &Tensor) -> Result<Linop> {
-        let squares = self.squares(x)?;
+    /// Lets ε fall; the first one is of this iterate.
+    fn sharpen(&mut self, x: &Tensor) -> Result<()> {
         if self.epsilon == 0.0 {
-            let largest = squares.max_abs()?.sqrt();
+            let largest = self.squares(x)?.max_abs()?.sqrt();
             self.epsilon = FIRST * if largest > 0.0 { largest } else { 1.0 };
             self.least = self.epsilon * LAST / FIRST;
         } else {
             self.epsilon = (self.epsilon * FALL).max(self.least);
         }
-        let size = (Expression::from(&squares) + number(self.epsilon * self.epsilon)).sqrt();
-        let mut weights = Expression::from(number(self.weight)) / size;
-        if let Kind::L1 { weights: Some(w), .. } = &self.term.functional.0 {
-            weights = weights * &w.to(&x.device())?;
-        }
-        let weights = weights.eval()?.to(&Device::host())?;
+        Ok(())
+    }
+
+    /// Kᴴ W K for this iterate, and what ε leaves: Σ λ|K x| − Re⟨W K x, K x⟩.
+    fn reweighted(&self, x: &Tensor) -> Result<(Linop, f64)> {
+        let squares = self.squares(x)?;
+        let smooth = || (Expression::from(&squares) + number(self.epsilon * self.epsilon)).sqrt();
+        let of_terms = |e: Expression| match &self.term.functional.0 {
+            Kind::L1 { weights: Some(w), .. } => Ok(e * &w.to(&x.device())?),
+            _ => Ok::<_, Error>(e),
+        };
+        let weights = of_terms(Expression::from(number(self.weight)) / smooth())?.eval()?;
+        // √q − q/√(q + ε²), without a difference of what is nearly the same.
+        let root = || Expression::from(&squares).sqrt();
+        let left = number(self.epsilon * self.epsilon) / (smooth() * (smooth() + root()));
+        let gap = self.weight * of_terms(left * root())?.sum()?.re;
         let shape = match &self.term.linop {
             Some(k) => k.output()?,
             None => x.shape(),
         };
-        let w = linop::diagonal(shape.clone(), &weights)?;
-        Ok(match &self.term.linop {
+        let w = linop::diagonal(shape.clone(), &weights.to(&Device::host())?)?;
+        let normal = match &self.term.linop {
             Some(k) => k.h() * w * k,
             None => w,
-        })
+        };
+        Ok((normal, gap))
     }
 }
 
@@ -118,35 +128,52 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         None => b.clone(),
     };
     let (iterations, tol) = (teller.options().iterations, teller.options().tol);
+    let system = |squares: &[Square], x: &Tensor| -> Result<(Linop, f64)> {
+        let (mut parts, mut gap) = (fixed.clone(), 0.0);
+        for square in squares {
+            let (normal, left) = square.reweighted(x)?;
+            parts.push(normal);
+            gap += left;
+        }
+        let normal = if parts.len() == 1 { parts.remove(0) } else { linop::add(parts)? };
+        Ok((normal, gap))
+    };
+    squares.iter_mut().try_for_each(|s| s.sharpen(&x))?;
+    let (mut normal, _) = system(&squares, &x)?;
+    let mut sharper = true;
+    let size_of_b = squared_norm(&b)?.sqrt();
     let mut watch = Watch::new(true);
     let mut best: Option<(Tensor, f64)> = None;
     let mut ended = (iterations, Stop::Iterations);
     for k in 1..=iterations {
-        let mut parts = fixed.clone();
-        for square in &mut squares {
-            parts.push(square.reweighted(&x)?);
-        }
-        let normal = if parts.len() == 1 { parts.remove(0) } else { linop::add(parts)? };
         let options = SolveOptions::default().iterations(INNER).tol(RESIDUAL).lambda(0.0).start(&x);
         x = cg(&normal, &b, options)?.x;
         let objective = problem.value(&x)?;
+        if !objective.is_finite() {
+            return value_err!("irls: the objective is not finite at step {k}; is the linop linear and finite?");
+        }
         let seen = watch.see(k, objective);
         if seen.best {
             best = Some((x.clone(), objective));
         }
-        let data_term = problem.data_term(&x)?;
-        let looked = Looked { data: data_term, objective, ..Looked::default() };
-        let reading = looked.reading((k, iterations), seen.change);
+        if sharper {
+            squares.iter_mut().try_for_each(|s| s.sharpen(&x))?;
+        }
+        let gap;
+        (normal, gap) = system(&squares, &x)?;
+        let slope = squared_norm(&combined(&[(1.0, &normal.apply(&x)?), (-1.0, &b)])?)?.sqrt();
+        let doubt = Doubt { gap, slope, size: squared_norm(&x)?.sqrt(), inexact: 0.0 };
+        sharper = doubt.gap > doubt.rest();
+        let left = doubt.whole() / objective.abs().max(f64::MIN_POSITIVE);
+        let looked = Looked { data: problem.data_term(&x)?, objective, ..Looked::default() };
+        let residual = (size_of_b > 0.0).then(|| slope / size_of_b);
+        let reading = Reading { gap: Some(left), residual, ..looked.reading((k, iterations), seen.change) };
         teller.tell(reading, &mut || Ok(x.clone()));
         if teller.cancelled() {
             ended = (k, Stop::Cancelled);
             break;
         }
-        if !objective.is_finite() {
-            return value_err!("irls: the objective is not finite at step {k}; is the linop linear and finite?");
-        }
-        let settled = squares.iter().all(|s| s.epsilon <= s.least);
-        if tol > 0.0 && settled && seen.change <= CALM * tol {
+        if tol > 0.0 && left <= tol && seen.change <= CALM * tol {
             ended = (k, Stop::Converged);
             break;
         }
@@ -156,7 +183,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         None => (Tensor::zeros(problem.a.input()?.clone(), dtype(problem))?.to(&device)?, f64::INFINITY),
     };
     let data = problem.data_term(&x)?;
-    let size = crate::functional::squared_norm(&problem.y)?.sqrt();
+    let size = squared_norm(&problem.y)?.sqrt();
     let misfit = if size > 0.0 { (2.0 * data).sqrt() / size } else { 0.0 };
     Ok(Looked { data, objective, misfit }.solved(x, Method::Irls, ended.0, ended.1))
 }

@@ -23,6 +23,7 @@ mod field;
 mod fista;
 mod gathered;
 mod irls;
+mod level;
 mod options;
 mod pdhg;
 mod regularise;
@@ -45,6 +46,7 @@ use crate::functional::{Functional, Kind};
 use crate::linop::{self, Linop};
 use crate::solve::Stop;
 use crate::tensor::{DType, HostArray, Tensor};
+use level::Level;
 use options::Teller;
 
 /// One term f(K x) of an objective; without K, f(x).
@@ -62,6 +64,10 @@ pub(crate) struct Term {
     pub even: Option<Vec<Dim>>,
     /// Whether KᴴK is 1 for the image that the unknown begins with, and 0 for the rest.
     pub pixels: bool,
+    /// Whether it is of x itself.
+    pub whole: bool,
+    /// Whether it is the same for x and for x + c·1.
+    pub blind: bool,
 }
 
 impl Term {
@@ -78,12 +84,13 @@ impl Term {
     }
 }
 
-/// What is known of a term's linop: that K Kᴴ = 1, that KᴴK = 1, a bound of ‖K‖².
+/// What is known of a term's linop: that K Kᴴ = 1, that KᴴK = 1, a bound of ‖K‖²; and that the term does not see even images.
 #[derive(Clone, Copy, Default)]
 struct Of {
     onto: bool,
     isometric: bool,
     norm: Option<f64>,
+    blind: bool,
 }
 
 /// A convex problem ½‖A x − y‖² + Σ fᵢ(Kᵢ x).
@@ -164,7 +171,7 @@ impl Problem {
 
     /// With + f(K x), where KᴴK = K Kᴴ = 1, which is not looked at: methods may then use the prox of f between K and Kᴴ.
     pub fn term_of_orthonormal(self, functional: Functional, linop: &Linop) -> Problem {
-        self.with(functional, Some(linop), Of { onto: true, isometric: true, norm: Some(1.0) })
+        self.with(functional, Some(linop), Of { onto: true, isometric: true, norm: Some(1.0), ..Of::default() })
     }
 
     fn with(mut self, functional: Functional, linop: Option<&Linop>, of: Of) -> Problem {
@@ -180,7 +187,17 @@ impl Problem {
         let norm = of.norm.or((whole && self.bent.is_some()).then_some(1.0));
         let orthonormal = of.onto && self.image.is_none();
         let pixels = self.bent.is_some() && (of.isometric || whole);
-        self.terms.push(Term { functional, linop, orthonormal, isometry, norm, even: None, pixels });
+        self.terms.push(Term {
+            functional,
+            linop,
+            orthonormal,
+            isometry,
+            norm,
+            even: None,
+            pixels,
+            whole,
+            blind: of.blind,
+        });
         self
     }
 
@@ -242,12 +259,14 @@ impl Problem {
     /// # Errors
     /// The device fails.
     pub fn scale(&self) -> Result<f64> {
-        let b = self.a.h().apply(&self.y)?;
+        // Of data near either end of f32 sums would leave it.
+        let exponent = unit_exponent(largest(&self.y)?);
+        let b = self.a.h().apply(&times_power(&self.y, exponent)?)?;
         let b = match &self.image {
             Some(image) => image.apply(&b)?,
             None => b,
         };
-        largest(&b)
+        Ok(largest(&b)? * f64::from(-exponent).exp2())
     }
 
     /// F(x), in passes over x.
@@ -288,13 +307,16 @@ impl Problem {
     pub fn solve(&self, options: ConvexOptions) -> Result<Solved> {
         options.check()?;
         let (own, begun) = begin::chosen(self)?;
+        let (own, level) = Level::taken(own)?;
+        if options.tol > 0.0 && level.as_ref().is_some_and(Level::is_all) {
+            let method = own.method(options.method)?;
+            return level.map_or_else(|| self.nothing(), |level| level.solved(&own.y, method));
+        }
         let Some((problem, exponent)) = own.scaled()? else { return self.nothing() };
         let unscale = |x: Tensor| -> Result<Tensor> {
             let x = times_power(&x, -exponent)?;
-            match &self.image {
-                Some(image) => image.apply(&x),
-                None => Ok(x),
-            }
+            let x = self.image.as_ref().map_or(Ok(x.clone()), |image| image.apply(&x))?;
+            level.as_ref().map_or(Ok(x.clone()), |level| level.added(&x))
         };
         let norm = options.norm.and_then(|norm| problem.norm_of_squares(norm));
         let mut teller = Teller::new(options.norm(norm), (2.0 * f64::from(-exponent)).exp2(), &unscale);
@@ -320,6 +342,7 @@ impl Problem {
             x: unscale(solved.x)?,
             objective: factor * solved.objective,
             data_term: factor * solved.data_term,
+            misfit: level.as_ref().map_or(1.0, Level::left) * solved.misfit,
             history: teller.history,
             ..solved
         })
@@ -354,8 +377,7 @@ impl Problem {
         if size == 0.0 {
             return Ok(None);
         }
-        #[allow(clippy::cast_possible_truncation)]
-        let exponent = -(size.log2().floor() as i32 + 1);
+        let exponent = unit_exponent(size);
         let s = f64::from(exponent).exp2();
         let mut problem = self.clone();
         problem.y = times_power(&self.y, exponent)?;
@@ -389,6 +411,12 @@ impl Problem {
         let looked = stage::Looked { data: 0.0, objective, misfit: 0.0 };
         Ok(looked.solved(x, self.method(None)?, 0, Stop::Zero))
     }
+}
+
+/// The exponent of the power of two that brings this size near 1; 0 for 0.
+#[allow(clippy::cast_possible_truncation)]
+fn unit_exponent(size: f64) -> i32 {
+    if size > 0.0 { -(size.log2().floor() as i32 + 1) } else { 0 }
 }
 
 /// The largest magnitude.

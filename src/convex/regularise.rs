@@ -69,7 +69,8 @@ impl Problem {
         let gradient = linop::gradient(self.shape()?.clone(), &axes, GradientOptions::default())?;
         let front = first(&gradient)?;
         let norm = Some(GRADIENT * axes.len() as f64);
-        let mut problem = self.with(group_l1(weight, &front)?, Some(&gradient), Of { norm, ..Of::default() });
+        let mut problem =
+            self.with(group_l1(weight, &front)?, Some(&gradient), Of { norm, blind: true, ..Of::default() });
         if let Some(term) = problem.terms.last_mut() {
             term.even = Some(axes);
         }
@@ -123,8 +124,9 @@ impl Problem {
         });
         let terms = terms.collect();
         let problem = Problem { a, y: self.y, terms, start: None, image: None, bent: None, duals: None };
-        let problem = problem.term_of(group_l1(weight, &bend_front)?, &bend);
-        let problem = problem.term_of(group_l1(2.0 * weight / f64::from(CURVED), &curve_front)?, &curve);
+        let of = Of { blind: true, ..Of::default() };
+        let problem = problem.with(group_l1(weight, &bend_front)?, Some(&bend), of);
+        let problem = problem.with(group_l1(2.0 * weight / f64::from(CURVED), &curve_front)?, Some(&curve), of);
         Ok(Problem { image: Some(x), bent: Some(axes.clone()), ..problem })
     }
 
@@ -159,6 +161,8 @@ impl Problem {
             .map(|(d, n)| format!("{d}={}", n.next_multiple_of(multiple)))
             .collect();
         let orthonormal = padded.is_empty() && shifts == 1;
+        // What is filled up with zeros is not even.
+        let blind = padded.is_empty();
         let names: Vec<Dim> = named.iter().zip(&extents).filter(|(_, n)| **n > 1).map(|(d, _)| *d).collect();
         if !padded.is_empty() {
             k = linop::pad(k.output()?, padded.join(" "), Align::Start)?.keep();
@@ -171,7 +175,7 @@ impl Problem {
         let details = details(wavelet.output()?, wavelet.input()?, &names, multiple)?;
         if orthonormal {
             let f = weighted_l1(weight, &details)?;
-            return Ok(self.term_of_orthonormal(f, &wavelet));
+            return Ok(self.with(f, Some(&wavelet), Of { onto: true, isometric: true, norm: Some(1.0), blind }));
         }
         let mut problem = self;
         for s in 0..shifts {
@@ -181,7 +185,8 @@ impl Problem {
             let moves: Vec<(&str, i64)> = moves.iter().map(|d| (d.as_str(), by)).collect();
             let moved = if s == 0 { k.clone() } else { linop::roll(k.output()?, &moves)? * &k };
             let f = weighted_l1(weight / shifts as f64, &details)?;
-            problem = problem.with(f, Some(&(&wavelet * moved)), Of { onto: false, isometric: true, norm: Some(1.0) });
+            problem =
+                problem.with(f, Some(&(&wavelet * moved)), Of { onto: false, isometric: true, norm: Some(1.0), blind });
         }
         Ok(problem)
     }

@@ -83,6 +83,17 @@ impl Array {
         }
     }
 
+    /// The largest magnitude of real and imaginary parts in double precision, of those that are finite; None of types that single precision has
+    /// the range of.
+    pub fn largest_finite(&self) -> Option<f64> {
+        let largest = |most: f64, v: f64| if v.is_finite() { most.max(v.abs()) } else { most };
+        match self {
+            Array::F64(a) => Some(a.iter().fold(0.0, |m, v| largest(m, *v))),
+            Array::C64(a) => Some(a.iter().fold(0.0, |m, v| largest(largest(m, v.re), v.im))),
+            _ => None,
+        }
+    }
+
     /// The index, in C order, of the first NaN or infinity; `None` when all values are finite.
     pub fn first_non_finite(&self) -> Option<Vec<usize>> {
         match self {

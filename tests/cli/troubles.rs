@@ -4,7 +4,7 @@
 use crate::harness::{Folder, far, real, scene, speckle};
 use linops::Tensor;
 use linops::app::{Blur, Outside, Psf, PsfCenter, shepp_logan_projections};
-use linops::io::{Array, Depth, Output, write_cfl, write_raster};
+use linops::io::{Array, Depth, Output, write_cfl, write_npy, write_raster};
 use linops::linop::Geometry;
 use ndarray::{Array1, Array2, ArrayD, Axis, IxDyn};
 use num_complex::Complex32;
@@ -71,24 +71,28 @@ fn volumes_are_deconvolved_by_volumes() {
         (2, 2, 3) => 100.0f32,
         _ => 5.0,
     });
-    let h = ArrayD::from_shape_fn(IxDyn(&[3, 3, 5]), |at| 1.0 / (1.0 + (at[0] * at[0] + at[1] + at[2]) as f32));
-    let psf = Psf::new(h.view(), PsfCenter::Half, false).unwrap();
-    let blur = Blur::new(&psf, truth.shape(), None, Outside::Mirror).unwrap();
-    let y = blur.linop().apply(&Tensor::from_array(truth.clone(), "Nz Ny Nx").unwrap()).unwrap();
-    let y = y.to_real_array().unwrap();
-    folder.real("y.npy", &y);
-    folder.real("psf.npy", &h);
     let deconv = |psf: &str, iterations: usize| {
         let rest = format!("--boundary mirror --method rl --iterations {iterations} -o x.npy {HOST}");
         folder.json(&format!("deconv y.npy --psf {psf} {rest}"))
     };
-    let facts = deconv("psf.npy", 200);
-    assert_eq!((&facts["extents"], &facts["channels"]), (&json!([10, 14, 12]), &json!(1)), "{facts}");
-    assert_eq!(facts["parts"].as_array().unwrap().len(), 1);
-    let (before, after) = (off(&y, &truth), off(&real(&folder, "x.npy"), &truth));
-    assert!(after < 0.5 * before, "{before} {after}");
-    folder.real("flat.npy", &h.index_axis(Axis(0), 1).to_owned());
-    assert_eq!(deconv("flat.npy", 2)["parts"].as_array().unwrap().len(), 10);
+    // Three and four samples along the last axis are no colours beside a volume.
+    for (extents, same) in [([3, 3, 5], false), ([3, 3, 3], true), ([3, 3, 3], false), ([3, 5, 4], false)] {
+        let of = |at: IxDyn| 1.0 / (1.0 + (at[0] * at[0] + at[1] + if same { 0 } else { at[2] }) as f32);
+        let h = ArrayD::from_shape_fn(IxDyn(&extents), of);
+        let psf = Psf::new(h.view(), PsfCenter::Half, false).unwrap();
+        let blur = Blur::new(&psf, truth.shape(), None, Outside::Mirror).unwrap();
+        let y = blur.linop().apply(&Tensor::from_array(truth.clone(), "Nz Ny Nx").unwrap()).unwrap();
+        let y = y.to_real_array().unwrap();
+        folder.real("y.npy", &y);
+        folder.real("psf.npy", &h);
+        let facts = deconv("psf.npy", 200);
+        assert_eq!((&facts["extents"], &facts["channels"]), (&json!([10, 14, 12]), &json!(1)), "{facts}");
+        assert_eq!(facts["parts"].as_array().unwrap().len(), 1, "{extents:?}");
+        let (before, after) = (off(&y, &truth), off(&real(&folder, "x.npy"), &truth));
+        assert!(after < 0.5 * before, "{extents:?}: {before} {after}");
+        folder.real("flat.npy", &h.index_axis(Axis(0), 1).to_owned());
+        assert_eq!(deconv("flat.npy", 2)["parts"].as_array().unwrap().len(), 10);
+    }
 }
 
 /// Total variation makes more of a step than its blur was, without a weight.
@@ -222,5 +226,42 @@ fn the_noise_of_projections_makes_the_weights() {
         let (noise, lambda) = ct(&format!("--reg tv --noise {given}"));
         let want = 2.0 * given * 60f64.sqrt();
         assert!((noise / given - 1.0).abs() < 1e-6 && (lambda / want - 1.0).abs() < 1e-5, "{noise} {lambda} {want}");
+    }
+}
+
+/// 64-bit numbers that 32-bit ones cannot hold are no holes, and no zeros.
+#[test]
+fn values_out_of_range_are_refused() {
+    let folder = Folder::new();
+    let sino = Array2::from_shape_fn((12, 16), |(a, d)| (1 + a % 3 + d % 5) as f64);
+    folder.real("angles.npy", &ndarray::Array1::from_shape_fn(12, |a| 15.0 * a as f32));
+    folder.real("psf.npy", &Array2::<f32>::ones((3, 3)));
+    for (factor, says) in [(1e200, "largest magnitude is 7.000e200"), (1e-60, "largest magnitude is 7.000e-60")] {
+        write_npy(
+            Output::create(folder.path("y.npy"), &["npy"], true).unwrap(),
+            &Array::F64((&sino * factor).into_dyn()),
+        )
+        .unwrap();
+        for verb in ["ct y.npy --angles angles.npy", "deconv y.npy --psf psf.npy", "denoise y.npy"] {
+            folder.refused(&format!("{verb} -o x.npy {HOST}"), says);
+            assert!(!folder.path("x.npy").exists());
+        }
+    }
+    // What is just within is reconstructed, to its scale.
+    let of = |factor: f64, reg: &str| {
+        write_npy(
+            Output::create(folder.path("y.npy"), &["npy"], true).unwrap(),
+            &Array::F64((&sino * factor).into_dyn()),
+        )
+        .unwrap();
+        folder.good(&format!("ct y.npy --angles angles.npy {reg} -o x.npy {HOST}"));
+        real(&folder, "x.npy").mapv(|v| f64::from(v) / factor)
+    };
+    for reg in ["--method cg", "--reg tv:0.01"] {
+        let want = of(1.0, reg);
+        for factor in [2f64.powi(120), 2f64.powi(-100)] {
+            let far = (of(factor, reg) - &want).mapv(f64::abs).fold(0.0, |a: f64, b| a.max(*b));
+            assert!(far < 1e-3 * want.fold(0.0, |a: f64, b| a.max(*b)), "{reg}, times {factor:e}: {far}");
+        }
     }
 }

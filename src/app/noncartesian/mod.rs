@@ -14,6 +14,7 @@ pub use field::{FieldMisfits, field_misfits};
 pub use units::{TrajectoryUnits, constant_components, recognised_units};
 
 use super::least_squares::{Asked, Reconstruction, Regularised, adjoint, minimise, regularised};
+use super::maps_power::{expect_strength, power};
 use super::regularise::Regularisation;
 use crate::allocate::expect_room;
 use crate::convex::ConvexOptions;
@@ -22,7 +23,7 @@ use crate::linop::{self, Linop, NufftOptions};
 use crate::run::Device;
 use crate::solve::SolveOptions;
 use crate::tensor::{Tensor, first_where};
-use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, IxDyn};
+use ndarray::{Array1, Array2, ArrayD, ArrayViewD, IxDyn};
 use num_complex::Complex32;
 
 /// Dims of the image, the last D of them.
@@ -76,14 +77,11 @@ impl NonCartesian {
         let bytes = (maps.len() as u64).saturating_mul(2 * 8 + 4);
         expect_room(bytes.saturating_add(8 * (2 * trajectory.len() + density.len()) as u64), "the model of the scan")?;
         let root = root(&trajectory, &density)?;
-        let power = maps.mapv(|s| s.norm_sqr()).sum_axis(Axis(0));
+        let power = power(maps.view());
         if let Some((at, _)) = first_where(&power.view(), |v| !v.is_finite()) {
             return value_err!("the coil maps are NaN or infinite at pixel {at:?}");
         }
-        let strongest = power.iter().fold(0.0f32, |a, &b| a.max(b));
-        if strongest == 0.0 {
-            return value_err!("the coil maps are 0 everywhere; there is nothing to reconstruct");
-        }
+        let strongest = expect_strength(&power)?;
         let axes = AXES[3 - matrix.len()..].join(" ");
         let maps_tensor = Tensor::from_array(maps.to_owned(), &format!("C {axes}"))?;
         let s = linop::diagonal(image_dims(matrix), &maps_tensor)?.named("coil maps");
@@ -237,7 +235,7 @@ mod tests {
     use super::*;
     use crate::app::density::ramp_density;
     use crate::app::{SampleOptions, SampledScan, nrmse, recon_options, sample_scan, trajectory};
-    use ndarray::{Array3, s};
+    use ndarray::{Array3, Axis, s};
 
     const N: usize = 48;
 

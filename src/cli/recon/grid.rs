@@ -94,14 +94,19 @@ impl Problem {
     }
 }
 
+/// |v|², which f32 has only of what is neither small nor large.
+pub(super) fn squared(v: &Complex32) -> f64 {
+    f64::from(v.re).powi(2) + f64::from(v.im).powi(2)
+}
+
 /// √Σ|x|² over the images of the coils, the missing side of each filled.
 fn root_of_squares(kspace: &ArrayD<Complex32>, finish: &super::finish::Finish) -> Result<ArrayD<Complex32>> {
     let images = coil_images(kspace.view())?;
-    let mut power = ArrayD::<f32>::zeros(&kspace.shape()[1..]);
+    let mut power = ArrayD::<f64>::zeros(&kspace.shape()[1..]);
     for image in images.outer_iter() {
-        power.zip_mut_with(&finish.side(image.to_owned())?, |p, v| *p += v.norm_sqr());
+        power.zip_mut_with(&finish.side(image.to_owned())?, |p, v| *p += squared(v));
     }
-    Ok(power.mapv(|p| Complex32::from(p.sqrt())))
+    Ok(power.mapv(|p| Complex32::from(p.sqrt() as f32)))
 }
 
 /// What is wrong with maps that do not explain the data.

@@ -3,6 +3,7 @@
 use super::density::Density;
 use super::field::{Encoded, Scales, expect_size, too_large, widen};
 use super::geometry::{self, by, image_dims};
+use super::grid::squared;
 use super::inside::Inside;
 use super::maps::{Shading, evened};
 use super::matrix::{Matrix, header_matrix, matrix, of_maps_or_asked};
@@ -466,7 +467,7 @@ pub(super) fn strongest(maps: &ArrayD<Complex32>) -> f32 {
 
 /// √Σ|x|² over the coils (coil, image…).
 fn root_of_squares(coils: &ArrayD<Complex32>) -> ArrayD<Complex32> {
-    coils.map_axis(Axis(0), |values| Complex32::from(values.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt()))
+    coils.map_axis(Axis(0), |values| Complex32::from(values.iter().map(squared).sum::<f64>().sqrt() as f32))
 }
 
 fn describe(job: &Job, problem: &Problem, normals: &str) {

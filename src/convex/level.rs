@@ -1,0 +1,133 @@
+//! The even image that is nearest to the data, taken out of a problem whose terms do not see it.
+//!
+//! Differences of an even image c·1 are 0, as are details of wavelets. So with x = c·1 + z the terms are those of z, and the data term is that of
+//! y − c A1. Of z nothing is large but what the terms weigh: the way to it is shorter than to x, what is left of it
+//! (`balance`) is told by its own size, and an offset of detectors takes no digits from it.
+
+use super::stage::Looked;
+use super::{Method, Problem, Solved, dtype};
+use crate::error::Result;
+use crate::functional::{Functional, Kind, combined, number, squared_norm};
+use crate::solve::Stop;
+use crate::tensor::{DType, Tensor};
+use num_complex::Complex32;
+
+/// Of the data's power: an even image that explains less is left where it is.
+const MOST: f64 = 0.5;
+
+/// What is left of the data beside what they are, where that is rounding.
+const ROUNDING: f64 = 1e-6;
+
+/// An even image of the solver's unknown, and what of the data it leaves.
+pub(super) struct Even {
+    pub unknown: Tensor,
+    pub value: Complex32,
+    /// y − A x.
+    pub residual: Tensor,
+}
+
+impl Even {
+    /// The nearest to the data whose value lies between the two, if they are given; None where A sees none.
+    pub fn nearest(problem: &Problem, between: Option<[f64; 2]>) -> Result<Option<Even>> {
+        let shape = problem.shape()?.clone();
+        let device = problem.y.device();
+        let image = |c: Complex32| -> Result<Tensor> {
+            let x = match dtype(problem) {
+                DType::F32 => Tensor::from_vec(shape.clone(), vec![c.re; shape.len()])?,
+                DType::Complex32 => Tensor::from_vec(shape.clone(), vec![c; shape.len()])?,
+            };
+            let x = x.to(&device)?;
+            problem.image.as_ref().map_or(Ok(x.clone()), |image| image.h().apply(&x))
+        };
+        let seen = problem.a.apply(&image(Complex32::from(1.0))?)?;
+        let square = squared_norm(&seen)?;
+        if square == 0.0 {
+            return Ok(None);
+        }
+        let c = seen.dot(&problem.y)? / square;
+        let value = match between {
+            Some([low, high]) => Complex32::from(number(c.re.clamp(low, high))),
+            None => Complex32::new(number(c.re), number(c.im)),
+        };
+        let unknown = image(value)?;
+        let residual = combined(&[(1.0, &problem.y), (-1.0, &problem.a.apply(&unknown)?)])?;
+        Ok(Some(Even { unknown, value, residual }))
+    }
+}
+
+/// What was taken out.
+pub(super) struct Level {
+    /// The even image, as x has it.
+    image: Tensor,
+    left: f64,
+}
+
+impl Level {
+    /// The problem without its even image; as it was where a term would notice, or where there is little of it.
+    pub fn taken(problem: Problem) -> Result<(Problem, Option<Level>)> {
+        let Some(limits) = limits(&problem) else { return Ok((problem, None)) };
+        let size = squared_norm(&problem.y)?;
+        if !(size > 0.0 && size.is_finite()) {
+            return Ok((problem, None));
+        }
+        let Some(Even { unknown, value, residual }) = Even::nearest(&problem, limits)? else {
+            return Ok((problem, None));
+        };
+        let left = squared_norm(&residual)? / size;
+        if left.is_nan() || left > 1.0 - MOST {
+            return Ok((problem, None));
+        }
+        let image = problem.image.as_ref().map_or(Ok(unknown.clone()), |image| image.apply(&unknown))?;
+        let start = problem.start.as_ref().map(|x| combined(&[(1.0, x), (-1.0, &image)])).transpose()?;
+        let mut problem = Problem { y: residual, start, ..problem };
+        for term in &mut problem.terms {
+            if let Kind::Box { low, high } = term.functional.0 {
+                let by = f64::from(value.re);
+                term.functional = Functional(Kind::Box { low: low - by, high: high - by });
+            }
+        }
+        Ok((problem, Some(Level { image, left: left.sqrt() })))
+    }
+
+    /// Whether nothing but rounding is left: the even image is the solution.
+    pub fn is_all(&self) -> bool {
+        self.left <= ROUNDING
+    }
+
+    /// The even image as what a method has found.
+    pub fn solved(self, residual: &Tensor, method: Method) -> Result<Solved> {
+        let data = 0.5 * squared_norm(residual)?;
+        Ok(Looked { data, objective: data, misfit: self.left }.solved(self.image, method, 0, Stop::Converged))
+    }
+
+    /// x of a z.
+    pub fn added(&self, z: &Tensor) -> Result<Tensor> {
+        combined(&[(1.0, z), (1.0, &self.image)])
+    }
+
+    /// ‖y − c A1‖/‖y‖.
+    pub fn left(&self) -> f64 {
+        self.left
+    }
+}
+
+/// The values that constraints of x itself leave an even image, if there are any; None where a term sees it.
+fn limits(problem: &Problem) -> Option<Option<[f64; 2]>> {
+    if problem.terms.is_empty() || (problem.image.is_some() && problem.bent.is_none()) {
+        return None;
+    }
+    let mut limits: Option<[f64; 2]> = None;
+    for term in &problem.terms {
+        match term.functional.0 {
+            _ if term.blind => {}
+            Kind::Box { low, high } if term.whole => {
+                let [l, h] = limits.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+                let (low, high) = (low.max(l), high.min(h));
+                limits = (low <= high).then_some([low, high]);
+                limits?;
+            }
+            _ => return None,
+        }
+    }
+    Some(limits)
+}
