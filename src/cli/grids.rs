@@ -1,7 +1,7 @@
 //! What belongs to k-space on a grid, checked against it: sampling masks, and coil maps in one or several sets.
 
 use super::arrays::{Arrays, with_first, without_ones};
-use super::input::{is_bart, read};
+use super::input::{is_bart, read, read_complex};
 use super::kspace::{Kspace, exact};
 use linops::io::{Cfl, Format, cfl_kspace, read_cfl};
 use linops::{Error, Result};
@@ -167,7 +167,7 @@ pub fn read_maps(path: &Path, kspace: &Kspace, arrays: &Arrays, notes: &mut Vec<
     }
     let mut maps = match is_bart(path) {
         true => cfl_kspace(path)?.into_dyn(),
-        false => read(path)?.into_complex(),
+        false => read_complex(path)?,
     };
     let want = kspace.values.shape();
     if maps.ndim() == 2 && coils == 1 {
@@ -221,7 +221,7 @@ fn own_maps(path: &Path, kspace: &Kspace) -> Result<Option<ArrayD<Complex32>>> {
         [_, _, image @ ..] if fits(image) => true,
         _ => return Ok(None),
     };
-    let maps = place.of(read(path)?.into_complex());
+    let maps = place.of(read_complex(path)?);
     Ok(Some(if sets { maps } else { maps.insert_axis(Axis(1)) }))
 }
 
@@ -233,7 +233,7 @@ fn read_map_sets(path: &Path, coils: usize, grid: &[usize]) -> Result<ArrayD<Com
     let (maps, expected) = if is_bart(path) {
         (bart_sets(path)?, "BART's (x, y, z, coil, set)".to_string())
     } else {
-        let mut maps = read(path)?.into_complex();
+        let mut maps = read_complex(path)?;
         if maps.ndim() == grid.len() + 1 {
             maps = maps.insert_axis(Axis(1));
         }

@@ -4,6 +4,7 @@ use super::common::expect_bytes;
 use linops::io::{Array, Format, Reader, read_array};
 use linops::{Dim, Error, HostArray, Linop, Result, Shape, Tensor};
 use ndarray::ArrayD;
+use num_complex::Complex32;
 use std::path::{Path, PathBuf};
 
 /// Whether the axes of a file have BART's meanings.
@@ -19,13 +20,18 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 /// Reads an array, if there is memory for it.
 pub fn read(path: &Path) -> Result<Array> {
     expect_readable(path)?;
-    let array = read_array(path)?;
+    read_array(path)
+}
+
+/// Complex values, such as maps, or real ones as such.
+pub fn read_complex(path: &Path) -> Result<ArrayD<Complex32>> {
+    let array = read(path)?;
     expect_in_range(path, &array)?;
-    Ok(array)
+    Ok(array.into_complex())
 }
 
 /// Checks that 32-bit numbers hold what a file of 64-bit ones has: its largest value, and more than 0 of it.
-fn expect_in_range(path: &Path, array: &Array) -> Result<()> {
+pub fn expect_in_range(path: &Path, array: &Array) -> Result<()> {
     let Some(largest) = array.largest_finite().filter(|v| *v > 0.0) else { return Ok(()) };
     let (least, most) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
     match (least..=most).contains(&largest) {
@@ -42,6 +48,7 @@ fn expect_in_range(path: &Path, array: &Array) -> Result<()> {
 
 /// Real values in single precision, or complex ones, as BART has them all, whose imaginary parts are 0.
 pub fn real(path: &Path, array: Array) -> Result<ArrayD<f32>> {
+    expect_in_range(path, &array)?;
     match array.into_numeric() {
         Array::F32(values) => Ok(values),
         other => {
@@ -68,7 +75,9 @@ pub fn expect_readable(path: &Path) -> Result<()> {
 
 /// Reads the input of a linop, narrowed to single precision; real stays real.
 pub fn read_tensor(path: &Path, shape: &Shape, allow_nan: bool) -> Result<Tensor> {
-    let array = read(path)?.into_numeric();
+    let array = read(path)?;
+    expect_in_range(path, &array)?;
+    let array = array.into_numeric();
     if let Some(at) = array.first_non_finite().filter(|_| !allow_nan) {
         return Err(Error::file(
             path,

@@ -33,7 +33,7 @@ pub use units::Order;
 use super::arrays::Arrays;
 use super::common::Common;
 use super::entries::{Role, choose};
-use super::input::read;
+use super::input::read_complex;
 use super::kspace::{self, Input, read_inputs};
 use super::numbers::{from_one, from_zero};
 use super::output;
@@ -276,7 +276,7 @@ impl Args {
     /// The image to start from.
     fn start(&self) -> Result<Option<ArrayD<Complex32>>> {
         let Some(path) = &self.init else { return Ok(None) };
-        let mut start = read(path)?.into_complex();
+        let mut start = read_complex(path)?;
         kspace::finite(path, &mut start, &["y", "x"], false)?;
         Ok(Some(start))
     }

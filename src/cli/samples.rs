@@ -1,7 +1,7 @@
 //! What `recon` reads of non-Cartesian data: k-space, trajectory and coil maps, checked against each other.
 
 use super::arrays::{Arrays, with_first, without_ones};
-use super::input::{is_bart, read};
+use super::input::{is_bart, read, read_complex};
 use super::kspace::{Place, exact};
 use super::recon::Order;
 use linops::app::noncartesian::constant_components;
@@ -205,7 +205,7 @@ pub fn read_image_maps(path: &Path, coils: usize, d: usize, place: Option<&Place
             }
         }
         false => {
-            let maps = read(path)?.into_complex();
+            let maps = read_complex(path)?;
             match place {
                 Some(place)
                     if maps.ndim() == place.extents.len() + d + 1 && maps.shape().starts_with(&place.extents) =>

@@ -5,7 +5,7 @@
 //! (`balance`) is told by its own size, and an offset of detectors takes no digits from it.
 
 use super::stage::Looked;
-use super::{Method, Problem, Solved, dtype};
+use super::{Method, Problem, Solved, dtype, times_power};
 use crate::error::Result;
 use crate::functional::{Functional, Kind, combined, number, squared_norm};
 use crate::solve::Stop;
@@ -67,9 +67,6 @@ impl Level {
     pub fn taken(problem: Problem) -> Result<(Problem, Option<Level>)> {
         let Some(limits) = limits(&problem) else { return Ok((problem, None)) };
         let size = squared_norm(&problem.y)?;
-        if !(size > 0.0 && size.is_finite()) {
-            return Ok((problem, None));
-        }
         let Some(Even { unknown, value, residual }) = Even::nearest(&problem, limits)? else {
             return Ok((problem, None));
         };
@@ -94,10 +91,12 @@ impl Level {
         self.left <= ROUNDING
     }
 
-    /// The even image as what a method has found.
-    pub fn solved(self, residual: &Tensor, method: Method) -> Result<Solved> {
-        let data = 0.5 * squared_norm(residual)?;
-        Ok(Looked { data, objective: data, misfit: self.left }.solved(self.image, method, 0, Stop::Converged))
+    /// The even image as the solution of a problem that has what it leaves, of data that were taken times 2^unit.
+    pub fn solved(&self, rest: &Problem, asked: Option<Method>, unit: i32) -> Result<Solved> {
+        let method = rest.method(asked)?;
+        let data = 0.5 * squared_norm(&rest.y)? * (2.0 * f64::from(-unit)).exp2();
+        let looked = Looked { data, objective: data, misfit: self.left };
+        Ok(looked.solved(times_power(&self.image, -unit)?, method, 0, Stop::Converged))
     }
 
     /// x of a z.

@@ -307,16 +307,20 @@ impl Problem {
     pub fn solve(&self, options: ConvexOptions) -> Result<Solved> {
         options.check()?;
         let (own, begun) = begin::chosen(self)?;
-        let (own, level) = Level::taken(own)?;
-        if options.tol > 0.0 && level.as_ref().is_some_and(Level::is_all) {
-            let method = own.method(options.method)?;
-            return level.map_or_else(|| self.nothing(), |level| level.solved(&own.y, method));
-        }
-        let Some((problem, exponent)) = own.scaled()? else { return self.nothing() };
+        let Some((problem, unit)) = own.scaled()? else { return self.nothing() };
+        let (problem, level) = Level::taken(problem)?;
+        let rest = if level.is_some() { problem.scaled()? } else { Some((problem.clone(), 0)) };
+        let (problem, finer) = match (rest, &level) {
+            (Some(rest), level) if options.tol == 0.0 || !level.as_ref().is_some_and(Level::is_all) => rest,
+            (_, Some(level)) => return Ok(Solved { begun, ..level.solved(&problem, options.method, unit)? }),
+            (_, None) => return self.nothing(),
+        };
+        let problem = problem.lifted()?;
+        let exponent = unit + finer;
         let unscale = |x: Tensor| -> Result<Tensor> {
-            let x = times_power(&x, -exponent)?;
+            let x = times_power(&x, -finer)?;
             let x = self.image.as_ref().map_or(Ok(x.clone()), |image| image.apply(&x))?;
-            level.as_ref().map_or(Ok(x.clone()), |level| level.added(&x))
+            times_power(&level.as_ref().map_or(Ok(x.clone()), |level| level.added(&x))?, -unit)
         };
         let norm = options.norm.and_then(|norm| problem.norm_of_squares(norm));
         let mut teller = Teller::new(options.norm(norm), (2.0 * f64::from(-exponent)).exp2(), &unscale);
@@ -385,13 +389,18 @@ impl Problem {
         if let Some(duals) = &mut problem.duals {
             duals.iter_mut().try_for_each(|p| times_power(p, exponent).map(|v| *p = v))?;
         }
-        if let (Some(image), Some(x)) = (&self.image, &problem.start) {
-            problem.start = Some(image.h().apply(x)?);
-        }
         for term in &mut problem.terms {
             term.functional = term.functional.rescaled(s);
         }
         Ok(Some((problem, exponent)))
+    }
+
+    /// With the start as the solver's unknown has it.
+    fn lifted(mut self) -> Result<Problem> {
+        if let (Some(image), Some(x)) = (&self.image, &self.start) {
+            self.start = Some(image.h().apply(x)?);
+        }
+        Ok(self)
     }
 
     /// What solves a problem whose data are 0: 0, where the terms allow it.

@@ -5,6 +5,7 @@ use super::compiled::CompiledPlan;
 use super::core::Core;
 use super::driver_cache::{self, DriverCache};
 use super::groups::Groups;
+use super::passed::PassedFile;
 use super::pipelines::Pipelines;
 use super::pool::{Pool, PoolStats};
 use super::queues::{LaneCounts, LaneOptions, LaneQueue, Lanes, LanesReport, outlook};
@@ -81,8 +82,9 @@ pub struct Gpu {
     /// The place of its adapter among all; None of a caller's own device, and of one over several adapters.
     adapter: Option<usize>,
     pub(crate) lane_limit: LaneLimit,
-    /// The verdict of the self-test.
+    /// The verdict of the self-test, and where it is kept for the next process.
     tested: Mutex<Option<Result<()>>>,
+    pub(super) passed: Option<PassedFile>,
     weights: Option<Weights>,
     queues: Option<QueuesFile>,
     tuned: Option<TunedFile>,
@@ -111,7 +113,7 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// The verdict of a test of the device, made once.
+    /// The verdict of a test of the device, made once; not where this program has seen it pass already, and that is kept on disk.
     ///
     /// # Errors
     /// It has failed.
@@ -120,8 +122,11 @@ impl Gpu {
         if let Some(verdict) = &*verdict() {
             return verdict.clone();
         }
-        // It runs kernels, so nothing is locked meanwhile; two threads may test at once.
-        let own = test();
+        let own = match &self.passed {
+            Some(passed) if passed.is_kept() => Ok(()),
+            // It runs kernels, so nothing is locked meanwhile; two threads may test at once.
+            passed => test().inspect(|()| passed.iter().for_each(PassedFile::keep)),
+        };
         verdict().get_or_insert(own).clone()
     }
 
@@ -205,6 +210,7 @@ impl Gpu {
         let folder = driver_cache::folder(options.disk_cache);
         let tuned = folder.as_ref().map(|folder| TunedFile::of(info, &limits, folder));
         let limits = GpuLimits { choices: tuned.as_ref().and_then(TunedFile::read), ..limits };
+        let passed = folder.as_ref().and_then(|folder| PassedFile::of(info, &limits, folder));
         let ledger = Ledger::default();
         let devices = (0..lanes.count()).map(|lane| lanes.device(lane));
         let on_disk = match &folder {
@@ -231,6 +237,7 @@ impl Gpu {
             adapter,
             lane_limit: LaneLimit::default(),
             tested: Mutex::default(),
+            passed,
             weights: options.weights,
             queues: folder.as_ref().filter(|_| adapter.is_some()).map(|folder| QueuesFile::of(info, folder)),
             tuned,

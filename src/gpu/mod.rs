@@ -36,6 +36,7 @@ mod groups;
 mod ids;
 mod low_rank;
 mod pack;
+mod passed;
 mod pipelines;
 mod pool;
 mod profiled;

@@ -64,8 +64,10 @@ pub struct Child {
     pub name: String,
     /// Its steps.
     pub body: Vec<Item>,
-    /// What joins its result to the others'.
+    /// What joins its result to the others', with those of the sub-linops before it that have no join of their own.
     pub join: Vec<Item>,
+    /// How many that are, its own with them; 0 where a later one joins it.
+    pub joins: usize,
     /// The elements of the result that it owns, where the region's are disjoint.
     pub stretch: Range<usize>,
 }

@@ -35,6 +35,14 @@ impl Target {
         }
     }
 
+    /// How many reads without weights one sum may have.
+    pub(crate) fn max_terms(&self) -> usize {
+        match self {
+            Target::Host => usize::MAX,
+            Target::Gpu(limits) => limits.max_terms(),
+        }
+    }
+
     /// Elements of the largest kind that one binding holds, wherever it starts.
     pub(crate) fn bindable(&self) -> usize {
         match self {

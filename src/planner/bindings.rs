@@ -7,11 +7,11 @@ use crate::primitive::map::MapKernel;
 
 /// Cuts sums into a left fold of groups, each of as many terms as one kernel binds.
 pub(super) fn cut_sums(s: &mut Steps) -> Result<()> {
-    let most = s.target.max_factors();
     for at in 0..s.end() {
         let Some(step) = s.get(at) else { continue };
         let Some(sum) = step.kernel.of_type::<MapKernel>() else { continue };
-        let groups = groups(&sum.loads, most);
+        let weighed = sum.loads.iter().any(|l| !l.factors.is_empty());
+        let groups = groups(&sum.loads, if weighed { s.target.max_factors() } else { s.target.max_terms() });
         if groups.len() < 2 {
             continue;
         }

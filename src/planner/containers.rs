@@ -1,8 +1,9 @@
 //! Containers in a plan: how their sub-linops run, and how their results are joined.
 //!
-//! The kernels are the same for every schedule; a schedule decides which of them may run together. Results are added one
-//! after the other, into the first one's place, so that no more of them exist than sub-linops are in flight. Every sub-linop is
-//! a scope of its own: what fuses across a container's edge would depend on how its sub-linops run.
+//! What the sub-linops compute is the same for every schedule; a schedule decides which of them may run together. Results are added
+//! in their order, into one place, so that no more of them exist than sub-linops are in flight: on a GPU as many at once of those that
+//! are in flight together as a kernel binds, which is the same sum. Every sub-linop is a scope of its own: what fuses across a
+//! container's edge would depend on how its sub-linops run.
 
 use super::lower::Lowerer;
 use crate::access::{AxisMap, Load, MapAxis, Store, ValueId, identity_axes};
@@ -65,6 +66,7 @@ fn side_by_side(l: &mut Lowerer, c: &Container, in_flight: usize) -> Result<bool
     let (around, body) = (l.scope, l.body);
     let mut complex = false;
     let mut children = Vec::with_capacity(p.children.len());
+    let mut open: Vec<Load> = Vec::new();
     for (i, child) in p.children.iter().enumerate() {
         let own = new_body(l, BodyKind::Own);
         l.body = own;
@@ -74,18 +76,33 @@ fn side_by_side(l: &mut Lowerer, c: &Container, in_flight: usize) -> Result<bool
         complex |= y.complex;
         l.body = new_body(l, BodyKind::JoinOf(own));
         l.scope = around;
-        let stretch = join(l, c, i, 1, &y.load());
-        children.push((own, l.body, stretch));
+        open.push(y.load());
+        let joins = if is_joined_behind(l, c, i, open.len(), in_flight) { open.len() } else { 0 };
+        let stretch = match joins {
+            0 => 0..0,
+            _ => join(l, c, i + 1 - joins, 1, &std::mem::take(&mut open)),
+        };
+        children.push((own, l.body, joins, stretch));
     }
     l.body = body;
-    for (i, (own, join, stretch)) in children.into_iter().enumerate() {
+    for (i, (own, join, joins, stretch)) in children.into_iter().enumerate() {
         let name = p.names.get(i).cloned().unwrap_or_default();
         let take = |l: &mut Lowerer, body: usize| std::mem::take(&mut l.steps.bodies[body].1);
         let (body, join) = (take(l, own), take(l, join));
-        l.steps.regions[at].children.push(Child { name, body, join, stretch });
+        l.steps.regions[at].children.push(Child { name, body, join, joins, stretch });
     }
     l.steps.bodies[body].1.push(Item::Region(at));
     Ok(complex)
+}
+
+/// Whether the results of the last `open` sub-linops up to this one are joined behind it. On a GPU they are added together where they are in
+/// flight together: a round of them ends where the next takes over their room. The host joins what a core has in its cache.
+fn is_joined_behind(l: &Lowerer, c: &Container, i: usize, open: usize, in_flight: usize) -> bool {
+    if l.steps.target.is_host() || c.p.join != Split::Whole {
+        return true;
+    }
+    let most = l.steps.target.max_terms() - usize::from(i + 1 > open);
+    open == most || (i + 1).is_multiple_of(in_flight) || i + 1 == c.p.children.len()
 }
 
 fn new_body(l: &mut Lowerer, kind: BodyKind) -> usize {
@@ -138,19 +155,16 @@ fn in_batches(l: &mut Lowerer, c: &Container, batches: &[Program]) -> Result<boo
             Split::Slices { axis, .. } => {
                 // (batch, …) to (…, batch, …): the batch is the outer part of the joined axis.
                 let order: Vec<usize> = (1..=*axis).chain([0]).chain(*axis + 1..y.extents.len()).collect();
-                join(l, c, at, count, &y.load().permuted(&order));
+                join(l, c, at, count, &[y.load().permuted(&order)]);
             }
             Split::Whole => {
                 let parts = (0..count).map(|k| row(&y, k, c.extents)).collect::<Result<Vec<Load>>>()?;
-                let mut next = at;
-                // The first two in one kernel.
-                if let (0, [first, second, ..]) = (at, &parts[..]) {
-                    let kernel = l.pointwise(MapKernel::sum(vec![first.clone(), second.clone()]));
-                    l.part(kernel, Store::whole(c.result, c.extents.iter().product()));
-                    next = 2;
-                }
-                for (k, load) in parts.iter().enumerate().skip(next - at) {
-                    join(l, c, at + k, 1, load);
+                let (mut rest, mut done) = (&parts[..], at);
+                while !rest.is_empty() {
+                    let most = l.steps.target.max_terms() - usize::from(done > 0);
+                    let (now, later) = rest.split_at(most.min(rest.len()));
+                    join(l, c, done, 1, now);
+                    (rest, done) = (later, done + now.len());
                 }
             }
         }
@@ -204,15 +218,14 @@ fn fed(l: &mut Lowerer, c: &Container, first: usize, batch: Option<usize>) -> Re
     Ok(l.map(MapKernel::of(load), &extents, x.complex))
 }
 
-/// Joins the result of sub-linops `at..at + count`: adds it, or writes it to its slice. Gives the elements that it owns.
-fn join(l: &mut Lowerer, c: &Container, at: usize, count: usize, y: &Load) -> Range<usize> {
+/// Joins the results of sub-linops from `at` on: adds them, or writes the one of the next `count` to its slice. Gives the elements that
+/// these own.
+fn join(l: &mut Lowerer, c: &Container, at: usize, count: usize, parts: &[Load]) -> Range<usize> {
     let len: usize = c.extents.iter().product();
     let (kernel, store, owned) = match &c.p.join {
         Split::Whole => {
-            let mut loads = vec![y.clone()];
-            if at > 0 {
-                loads.insert(0, Load::whole(c.result, c.extents));
-            }
+            let before = (at > 0).then(|| Load::whole(c.result, c.extents));
+            let loads = before.into_iter().chain(parts.iter().cloned()).collect();
             (MapKernel::sum(loads), Store::whole(c.result, len), 0..len)
         }
         Split::Slices { axis, extents } => {
@@ -220,7 +233,7 @@ fn join(l: &mut Lowerer, c: &Container, at: usize, count: usize, y: &Load) -> Ra
             let start = extents[..at].iter().sum::<usize>() * inner;
             let run = extents[at..at + count].iter().sum::<usize>() * inner;
             let store = Store { value: c.result, run, pitch: c.extents[*axis] * inner, start };
-            (MapKernel::of(y.clone()), store, start..start + run)
+            (MapKernel::sum(parts.to_vec()), store, start..start + run)
         }
     };
     let kernel = l.pointwise(kernel);

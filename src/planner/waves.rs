@@ -39,11 +39,18 @@ impl Waves<'_> {
         let children: Vec<Child> = std::mem::take(&mut self.regions[r].children);
         let (in_flight, ordered) = (self.regions[r].in_flight, self.regions[r].ordered);
         let mut joined: Vec<usize> = Vec::with_capacity(children.len());
+        // The first wave behind all that wait for their join.
+        let mut open = start;
         for (i, child) in children.iter().enumerate() {
             let begin = if i >= in_flight { joined[i - in_flight] } else { start };
-            let end = self.items(&child.body, begin);
-            let end = if ordered { end.max(joined.last().copied().unwrap_or(start)) } else { end };
-            joined.push(self.items(&child.join, end));
+            open = open.max(self.items(&child.body, begin));
+            if child.joins == 0 {
+                continue;
+            }
+            let end = if ordered { open.max(joined.last().copied().unwrap_or(start)) } else { open };
+            let behind = self.items(&child.join, end);
+            joined.resize(i + 1, behind);
+            open = start;
         }
         let end = joined.into_iter().max().unwrap_or(start).max(start);
         self.regions[r].children = children;

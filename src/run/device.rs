@@ -98,7 +98,9 @@ impl Device {
     fn trusted(choice: crate::gpu::Choice) -> Result<Device> {
         let gpu = Gpu::open(choice)?;
         let device = Device(Kind::Gpu(gpu.clone()));
-        gpu.tested(|| super::self_test::trust(&device))?;
+        if !super::self_test::is_waived() {
+            gpu.tested(|| super::self_test::trust(&device))?;
+        }
         Ok(device)
     }
 

@@ -83,6 +83,11 @@ impl GpuLimits {
         (self.max_storage_buffers as usize).saturating_sub(4).max(1)
     }
 
+    /// How many reads without weights one sum may have: what the storage bindings leave beside the output and a table.
+    pub fn max_terms(&self) -> usize {
+        (self.max_storage_buffers as usize).saturating_sub(2).max(2)
+    }
+
     /// Complex elements that one binding holds, wherever it starts.
     pub fn bindable(&self) -> usize {
         usize::try_from((self.max_binding / 8).saturating_sub(super::windows::ALIGN)).unwrap_or(usize::MAX).max(1)

@@ -17,8 +17,14 @@ fn run(folder: &Folder, args: &str, cache: &Path) {
     assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stderr).as_ref()), (Some(0), ""), "linops {args}");
 }
 
+/// Those of compiled kernels.
 fn files(cache: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(cache).map_or(Vec::new(), |all| all.map(|e| e.unwrap().path()).collect())
+    files_of(cache, "pipelines-")
+}
+
+fn files_of(cache: &Path, kind: &str) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(cache).map_or(Vec::new(), |all| all.map(|e| e.unwrap().path()).collect());
+    all.into_iter().filter(|p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with(kind)).collect()
 }
 
 /// Whether the driver of the adapter that is used has a cache to keep.
@@ -86,4 +92,27 @@ fn runs_at_once_leave_one_whole_file() {
     assert!(all.iter_mut().all(|c| c.wait().unwrap().success()));
     assert_eq!(files(&cache).len(), usize::from(has_cache()), "{:?}", files(&cache));
     run(&folder, RUN, &cache);
+}
+
+/// A driver that has passed its self-test is not tested again, unless it failed or nothing is kept.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn a_driver_is_tested_once() {
+    let folder = folder();
+    let cache = folder.path("cache");
+    let run = |cache: &Path| {
+        let begin = std::time::Instant::now();
+        run(&folder, RUN, cache);
+        begin.elapsed()
+    };
+    let first = run(&cache);
+    let [file] = &files_of(&cache, "tested-")[..] else { panic!("{:?}", files_of(&cache, "tested-")) };
+    let written = || std::fs::metadata(file).unwrap().modified().unwrap();
+    let (then, again) = (written(), run(&cache));
+    assert_eq!(written(), then);
+    // On a software adapter that is most of the time.
+    println!("{first:?}, then {again:?}");
+    std::fs::write(file, b"nothing of the kind").unwrap();
+    run(&cache);
+    assert!(written() > then && std::fs::metadata(file).unwrap().len() > 60);
 }

@@ -9,7 +9,7 @@ use super::report::{Job, warn_of_lambda};
 use super::sampled;
 use super::weight::Usual;
 use crate::cli::grids::read_masks;
-use crate::cli::input::{is_bart, read};
+use crate::cli::input::{is_bart, read, read_complex};
 use crate::cli::kspace::{complex, finite};
 use crate::cli::printer::count_of;
 use linops::app::KspaceNoise;
@@ -144,7 +144,7 @@ fn grid(job: &Job, mut kspace: ArrayD<Complex32>) -> Result<Frames> {
     let kspace = kspace * &masks.mapv(Complex32::from).insert_axis(Axis(1));
     let (maps, from) = match &args.maps {
         Some(path) => {
-            let maps = read(path)?.into_complex();
+            let maps = read_complex(path)?;
             let want = [&[coils], image.as_slice()].concat();
             if maps.shape() != want {
                 let message = format!("coil maps of {:?}, expected {want:?} from the k-space", maps.shape());
@@ -194,7 +194,7 @@ pub(super) fn usual(kspace: &ArrayD<Complex32>, masks: &ArrayD<f32>) -> Usual {
 
 /// A temporal basis (time, coefficient), or BART's, with the times along dim 5 and the coefficients along dim 6.
 fn basis(path: &Path) -> Result<Array2<Complex32>> {
-    let mut array = read(path)?.into_complex();
+    let mut array = read_complex(path)?;
     let came = array.shape().to_vec();
     if is_bart(path) {
         // The dims reversed, without those of 1 behind.
