@@ -5,6 +5,7 @@ mod common;
 use common::data::complex;
 use linops::linop::{self, FftOptions};
 use linops::profile::{Clock, ProfileOptions, Roof, RoofOptions, Trace};
+use linops::program::ThreadSettings;
 use linops::{DType, Device, Linop, Result};
 use ndarray::{ArrayView1, ArrayViewMut1};
 use num_complex::Complex32;
@@ -109,6 +110,8 @@ fn profiles_have_any_number_of_steps() {
     let Some(device) = common::gpu() else { return };
     let sum =
         linop::add((0..2100).map(|k| linop::roll("N=13", &[("N", k)])).collect::<Result<Vec<_>>>().unwrap()).unwrap();
+    // One after the other, each a kernel.
+    let sum = sum.with_settings(ThreadSettings { threaded: false, num_workers: None });
     let steps = sum.plan(&device, DType::Complex32).unwrap().steps.len();
     assert!(steps > 2048, "{steps}");
     let x = complex("N=13", 1).to(&device).unwrap();

@@ -136,7 +136,7 @@ fn long_sums_are_cut_to_what_a_kernel_binds() {
     assert_eq!(names(&s), ["add"]);
     bindings::cut_sums(&mut s).unwrap();
     let plan = finish::finish(s).unwrap();
-    // 4 operands a kernel: 4 terms, then 3 and the sum so far.
+    // 6 operands a kernel: 6 terms, then one and the sum so far.
     let terms: Vec<usize> = plan.steps.iter().map(|s| s.kernel.loads().len()).collect();
-    assert_eq!(terms, [4, 4]);
+    assert_eq!(terms, [6, 2]);
 }
