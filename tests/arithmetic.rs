@@ -449,3 +449,25 @@ fn an_expression_is_one_submission_and_takes_no_new_memory() {
     assert_eq!(warm.0, 4);
     assert!((2..20).all(|k| step(k) == warm));
 }
+
+/// a·x + y of complex and real values on every device, against f64; and what does not go together.
+#[test]
+fn axpy_is_what_it_says() {
+    for device in devices() {
+        for (x, y) in [
+            (real("A=5 B=7", 1), real("A=5 B=7", 2)),
+            (complex("A=5 B=7", 3), complex("A=5 B=7", 4)),
+            (complex("A=5 B=7", 5), real("A=5 B=7", 6)),
+        ] {
+            let a = Complex32::new(0.5, if x.dtype() == DType::Complex32 { -1.5 } else { 0.0 });
+            let z = y.to(&device).unwrap().axpy(a, &x.to(&device).unwrap()).unwrap().to(&Device::host()).unwrap();
+            for ((z, x), y) in z.to_vec().unwrap().iter().zip(x.to_vec().unwrap()).zip(y.to_vec().unwrap()) {
+                let [a, x, y, z] = [a, x, y, *z].map(|v| Complex64::new(v.re.into(), v.im.into()));
+                assert!((a * x + y - z).norm() < 1e-6);
+            }
+        }
+        let x = real("A=5 B=7", 1).to(&device).unwrap();
+        let wrong = real("A=7 B=5", 1).to(&device).unwrap();
+        assert!(x.axpy(1.0, &wrong).unwrap_err().to_string().contains("A=7 B=5"));
+    }
+}

@@ -489,6 +489,8 @@ fn readings_tell_and_a_cancelled_solve_gives_its_best() {
         let solved = problem.solve(options).unwrap();
         assert_eq!((solved.stop, solved.iterations), (Stop::Cancelled, 16));
         assert_eq!(told.iter().map(|(r, _)| r.iteration).collect::<Vec<_>>(), [5, 10, 15, 16]);
+        let least = told.iter().map(|(r, _)| r.objective).fold(f64::INFINITY, f64::min);
+        assert!(solved.objective <= least, "{} {least}", solved.objective);
         for (reading, objective) in told {
             assert!((reading.objective / objective - 1.0).abs() < 1e-4, "{} {objective}", reading.objective);
             assert!(reading.gap.is_some() && reading.data_term < reading.objective);

@@ -29,6 +29,11 @@ impl Weights {
         Weights { load: load.collapsed() }
     }
 
+    /// These weights, if they are the same everywhere.
+    pub fn is_scalar(&self) -> Option<&Weights> {
+        self.load.factors.is_empty().then_some(self)
+    }
+
     /// Multiplies the elements from `first` on by their weights.
     pub fn apply<T: Real, E: Elem<T>>(&self, first: usize, out: &mut [E]) {
         let (scale, scaled) = scalar(self.load.scale);

@@ -110,3 +110,34 @@ fn before_the_solve_nothing_is_left() {
         assert!(folder.contents() == before, "{signal}: {:?}", folder.contents().keys());
     }
 }
+
+/// Pictures and views are solved for with the same care.
+#[test]
+fn the_picture_so_far_is_written() {
+    let folder = Folder::new();
+    let picture = ndarray::Array2::from_shape_fn((512, 512), |(i, j)| {
+        ((i / 40 + j / 30) % 3) as f32 + ((7 * i + 13 * j) % 11) as f32 / 20.0
+    });
+    folder.real("y.npy", &picture);
+    folder.real("psf.npy", &ndarray::Array2::<f32>::from_shape_fn((9, 9), |(i, j)| 1.0 / (1 + i + j % 5) as f32));
+    folder.real("mask.npy", &picture.mapv(|v| f32::from(u8::from(v > 0.4))));
+    folder.real("angles.npy", &ndarray::Array1::from_shape_fn(512, |a| 0.35 * a as f32));
+    let long = "--tol 0 --iterations 1000000 -o x.npy --device host --force";
+    for verb in [
+        "deconv y.npy --psf psf.npy --method cg --lambda 0",
+        "deconv y.npy --psf psf.npy --reg tv:0.001",
+        "denoise y.npy --reg tv:0.01",
+        "inpaint y.npy --mask mask.npy --reg l1-wavelet:0.01",
+        "ct y.npy --angles angles.npy --method sirt --noise 0",
+        "ct y.npy --angles angles.npy --reg tv:0.001",
+    ] {
+        let _ = std::fs::remove_file(folder.path("x.npy"));
+        let (mut child, _lines) = begun(folder.command(&format!("{verb} {long}")));
+        send("-INT", &child);
+        let mut message = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(100), "{verb}: {message}");
+        assert!(message.contains("interrupted") && message.contains("x.npy"), "{verb}: {message}");
+        assert!(folder.read("x.npy").iter().any(|v| v.norm() > 1e-6), "{verb}");
+    }
+}

@@ -318,7 +318,7 @@ fn the_demo_deconvolves() {
     let folder = Folder::new();
     let facts = folder.json("demo --deconv --device host");
     let [seen, found] = ["seen", "deconvolved"].map(|k| facts["nrmse"][k].as_f64().unwrap());
-    assert!(found < 0.95 * seen, "{seen} {found}");
+    assert!(found < 0.88 * seen, "{seen} {found}");
     let sheet = read_picture(folder.path("demo.png")).unwrap();
     assert!(sheet.values.shape()[1] > 3 * 256 && !sheet.coloured);
 }

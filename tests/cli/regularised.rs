@@ -1,6 +1,8 @@
 //! `recon --reg`.
 
 use crate::harness::{Folder, distance};
+use linops::app::{VolumeScanOptions, volume_scan};
+use num_complex::Complex64;
 
 #[test]
 #[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
@@ -195,5 +197,89 @@ fn verbs_tell_a_solve_by_the_same_names() {
         let text = folder.good(&format!("{verb} {rest}"));
         assert!(text.contains(&format!("{levels} levels, {} shifts", 1 << levels)), "{verb}: {text}");
         assert!(text.contains("of its limit, by the gap to its dual"), "{verb}: {text}");
+    }
+}
+
+/// One objective, however it is minimised.
+#[test]
+fn every_solver_comes_to_the_same() {
+    let folder = Folder::new();
+    folder.scan();
+    let run = |reg: &str, solver: &str| {
+        let args = format!("recon kspace.npy --maps maps.npy --mask mask.npy --device host -o {solver}.npy --force");
+        folder.json(&format!("{args} --reg {reg} --solver {solver} --iterations 4000"))
+    };
+    for (reg, solvers) in [
+        ("l1-wavelet:0.005", &["fista", "ista", "pogm", "admm", "pdhg", "irls"][..]),
+        ("tv:0.005", &["admm", "pdhg", "irls"]),
+    ] {
+        let first = run(reg, solvers[0]);
+        for solver in solvers {
+            let result = run(reg, solver);
+            assert_eq!(result["solver"], *solver);
+            let [own, want] = [&result, &first].map(|r| r["objective"].as_f64().unwrap());
+            assert!((own / want - 1.0).abs() < 4e-4, "{reg} by {solver}: {own} {want}, {}", result["stop"]);
+            let apart = distance(&folder.read(&format!("{solver}.npy")), &folder.read(&format!("{}.npy", solvers[0])));
+            assert!(apart < 3e-2, "{reg} by {solver}: {apart}");
+        }
+    }
+}
+
+/// λ of `l2` is that of `--lambda`, and all other λ are parts of max|Aᴴy|, which is found here by sums in f64.
+#[test]
+fn weights_mean_what_is_said() {
+    let folder = Folder::new();
+    let scan = folder.scan();
+    let args = "recon kspace.npy --maps maps.npy --mask mask.npy --device host --force";
+    folder.good(&format!("{args} --lambda 0.02 --tol 1e-7 -o a.npy"));
+    let result = folder.json(&format!("{args} --reg l2:0.02 --tol 1e-7 -o b.npy"));
+    let apart = distance(&folder.read("a.npy"), &folder.read("b.npy"));
+    assert!(apart < 1e-3, "{apart}");
+    assert_eq!(result["regularisers"][0]["lambda"], 0.02);
+
+    let (coils, ny, nx) = scan.kspace.dim();
+    let wave = |n: usize| {
+        ndarray::Array2::from_shape_fn((n, n), |(x, k)| {
+            let turn = (x as f64 - (n / 2) as f64) * (k as f64 - (n / 2) as f64) / n as f64;
+            Complex64::cis(std::f64::consts::TAU * turn) / (n as f64).sqrt()
+        })
+    };
+    let mut sum = ndarray::Array2::<Complex64>::zeros((ny, nx));
+    for c in 0..coils {
+        let seen = ndarray::Array2::from_shape_fn((ny, nx), |(y, x)| {
+            let v = scan.kspace[[c, y, x]] * scan.mask[[y, x]];
+            Complex64::new(v.re.into(), v.im.into())
+        });
+        let image = wave(ny).dot(&seen).dot(&wave(nx).t());
+        for ((at, s), v) in sum.indexed_iter_mut().zip(&image) {
+            let map = scan.maps[[c, at.0, at.1]];
+            *s += Complex64::new(map.re.into(), -f64::from(map.im)) * v;
+        }
+    }
+    let largest = sum.iter().map(|v| v.norm()).fold(0.0, f64::max);
+    for reg in ["tv", "l1-wavelet", "tgv"] {
+        let stated = &folder.json(&format!("{args} --reg {reg}:0.003 --tol 1e-2 -o c.npy"))["regularisers"][0];
+        let told = stated["lambda"].as_f64().unwrap();
+        assert!((told / (0.003 * largest) - 1.0).abs() < 1e-5, "{reg}: {told}, of {largest}");
+    }
+}
+
+#[test]
+fn volumes_are_regularised() {
+    let folder = Folder::new();
+    let options = VolumeScanOptions::default().matrix([12, 24, 20]).coils(4).acceleration([2, 1]).centre_lines(6);
+    let scan = volume_scan(&options.noise(0.01)).unwrap();
+    folder.complex("k.npy", &scan.kspace);
+    folder.complex("maps.npy", &scan.maps);
+    folder.real("mask.npy", &scan.mask);
+    let args = "recon k.npy --maps maps.npy --mask mask.npy -o x.npy --device host --force";
+    let reference = scan.reference.into_dyn();
+    folder.good(&format!("{args} --lambda 1e-6"));
+    let plain = distance(&folder.read("x.npy"), &reference);
+    for reg in ["tv:0.003", "tgv:0.003", "l1-wavelet:0.002"] {
+        let result = folder.json(&format!("{args} --reg {reg}"));
+        assert_eq!(result["stop"], "converged", "{reg}: {result}");
+        let apart = distance(&folder.read("x.npy"), &reference);
+        assert!(apart < 0.9 * plain, "{reg}: {apart}, {plain} without");
     }
 }

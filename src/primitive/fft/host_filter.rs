@@ -208,7 +208,7 @@ impl<T: Real> FilterPlan<T> {
             let (rows, behind) = rest.split_at_mut(run * self.row);
             reader.read((b * self.n + live[done]) * self.row, rows);
             for row in rows.chunks_exact_mut(self.row) {
-                self.row_there.iter().for_each(|axis| axis.live_lines(row, scratch));
+                self.row_there.iter().for_each(|axis| axis.live_lines(0, row, scratch));
             }
             (rest, done) = (behind, done + run);
         }
@@ -281,7 +281,7 @@ impl<T: Real> FilterPlan<T> {
     /// Transforms kept rows back along the other axes.
     fn finish(&self, rows: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         for row in rows.chunks_exact_mut(self.row) {
-            self.row_back.iter().for_each(|axis| axis.live_lines(row, scratch));
+            self.row_back.iter().for_each(|axis| axis.live_lines(0, row, scratch));
         }
     }
 

@@ -30,6 +30,14 @@ const TASKS: usize = 16;
 const BLOCKS: usize = 4;
 const SMALL: usize = 1 << 13;
 
+/// Parts of an array up to this many elements stay in a core's cache: they are read and transformed along the axes within at once, if there
+/// are as many as keep the cores busy.
+const PART: usize = 1 << 16;
+const PARTS: usize = 32;
+
+/// Stretches of columns that a pass along a far axis is cut into, about; each goes by as many columns as are packed together.
+const STRIPS: usize = 128;
+
 /// Results of a transform whose memory is found by making it; that of larger ones is bounded by shape.
 pub(super) const EXACT: usize = 1 << 24;
 
@@ -105,8 +113,8 @@ impl<T: Real> AxisPlans<T> {
     /// What [`run`](AxisPlans::run) takes for so many results.
     pub fn taken(&self, len: usize) -> Taken {
         let each = self.scratch() * size_of::<Complex<T>>();
-        // The list of a part's tiles, and of the rows in each.
-        let list = |a: &Axis<T>| a.tiles() * (size_of::<Vec<&mut [T]>>() + a.n * size_of::<&mut [T]>());
+        // The list of a part's strips, and of the rows in each.
+        let list = |a: &Axis<T>| a.strips() * (size_of::<Vec<&mut [T]>>() + a.n * size_of::<&mut [T]>());
         let cut = self.axes.iter().filter(|a| !self.by_blocks(len) && a.inner > 1 && !a.has_parts(len));
         Taken { each: each as u64, shared: cut.map(list).max().unwrap_or(0) as u64 }
     }
@@ -135,7 +143,7 @@ impl<T: Real> AxisPlans<T> {
             let task = several * self.block;
             let run = |scratch: &mut Vec<Complex<T>>, first: usize, blocks: &mut [Complex<T>]| {
                 reader.read(first, blocks);
-                self.axes.iter().for_each(|axis| axis.live_lines(blocks, scratch));
+                self.axes.iter().for_each(|axis| axis.live_lines(first, blocks, scratch));
                 post.apply(first, blocks);
             };
             if dst.len() <= ALONE {
@@ -145,30 +153,37 @@ impl<T: Real> AxisPlans<T> {
             tasks.for_each_init(workspace, |scratch, (t, blocks)| run(scratch, t * task, blocks));
             return;
         }
-        dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| reader.read(c * CHUNK, part));
-        for axis in &self.axes {
+        let within = self.within_parts(dst.len());
+        let (near, far) = self.axes.split_at(within);
+        let chunk = near.last().map_or(CHUNK, |axis| {
             let part = axis.n * axis.inner;
-            let workspace = || Vec::with_capacity(axis.scratch());
-            if axis.inner == 1 {
-                // Whole lines, several to a task.
-                let lines = (CHUNK / axis.n).max(1);
-                dst.par_chunks_mut(lines * axis.n).enumerate().for_each_init(workspace, |scratch, (c, part)| {
-                    if axis.as_it_lies() {
-                        return axis.lines(part, scratch);
-                    }
-                    let part = part.chunks_exact_mut(axis.n).enumerate();
-                    let live = part.filter(|(k, _)| axis.is_live(c * lines + k));
-                    live.for_each(|(_, line)| axis.lines(line, scratch));
-                });
-            } else if axis.has_parts(dst.len()) {
-                let parts = dst.par_chunks_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
-                parts.for_each_init(workspace, |scratch, (_, part)| axis.lines(part, scratch));
-            } else {
-                let parts = dst.chunks_exact_mut(part).enumerate().filter(|(k, _)| axis.is_live(*k));
-                parts.for_each(|(_, part)| axis.by_tiles(part));
+            part * (CHUNK / part).max(1)
+        });
+        let workspace = || Vec::with_capacity(near.iter().map(Axis::scratch).max().unwrap_or(0));
+        dst.par_chunks_mut(chunk).enumerate().for_each_init(workspace, |scratch, (c, part)| {
+            reader.read(c * chunk, part);
+            near.iter().for_each(|axis| axis.live_lines(c * chunk, part, scratch));
+            if far.is_empty() {
+                post.apply(c * chunk, part);
             }
+        });
+        for (k, axis) in far.iter().enumerate() {
+            // A scalar goes with the last pass; other weights are a pass of their own, as they are read in order.
+            let last = k + 1 == far.len();
+            axis.everywhere(dst, if last { post.is_scalar() } else { None });
         }
-        dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
+        if !far.is_empty() && post.is_scalar().is_none() {
+            dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
+        }
+    }
+
+    /// How many axes, from the innermost on, lie within parts that stay in a core's cache.
+    fn within_parts(&self, len: usize) -> usize {
+        let fits = |axis: &&Axis<T>| {
+            let part = axis.n * axis.inner;
+            part <= PART && len / part >= PARTS
+        };
+        self.axes.iter().take_while(fits).count()
     }
 }
 
@@ -218,9 +233,38 @@ impl<T: Real> Axis<T> {
         len / (self.n * self.inner) >= 8
     }
 
-    /// Stretches of columns that are transformed together.
-    fn tiles(&self) -> usize {
-        self.columns.iter().map(|c| c.len().div_ceil(COLUMNS)).sum()
+    /// Columns that a task has of a pass along a far axis.
+    fn strip(&self) -> usize {
+        self.inner.div_ceil(STRIPS).next_multiple_of(COLUMNS)
+    }
+
+    /// Stretches of columns that are tasks.
+    fn strips(&self) -> usize {
+        self.columns.iter().map(|c| c.len().div_ceil(self.strip())).sum()
+    }
+
+    /// Transforms all lines of an array, in parallel, and applies a scalar.
+    fn everywhere(&self, dst: &mut [Complex<T>], scalar: Option<&Weights>) {
+        let part = self.n * self.inner;
+        let workspace = || Vec::with_capacity(self.scratch());
+        let after = |part: &mut [Complex<T>]| scalar.iter().for_each(|s| s.apply(0, part));
+        if self.inner == 1 {
+            // Whole lines, several to a task.
+            let lines = (CHUNK / self.n).max(1);
+            dst.par_chunks_mut(lines * self.n).enumerate().for_each_init(workspace, |scratch, (c, part)| {
+                self.live_lines(c * lines * self.n, part, scratch);
+                after(part);
+            });
+        } else if self.has_parts(dst.len()) {
+            let parts = dst.par_chunks_mut(part).enumerate().filter(|(k, _)| self.is_live(*k));
+            parts.for_each_init(workspace, |scratch, (_, part)| {
+                self.lines(part, scratch);
+                after(part);
+            });
+        } else {
+            let parts = dst.chunks_exact_mut(part).enumerate().filter(|(k, _)| self.is_live(*k));
+            parts.for_each(|(_, part)| self.by_strips(part, &after));
+        }
     }
 
     /// Whether lines are transformed as they lie, so that many are one call.
@@ -228,13 +272,14 @@ impl<T: Real> Axis<T> {
         self.inner == 1 && self.shift == 0 && self.live.is_empty()
     }
 
-    /// Transforms the lines of a block.
-    pub fn live_lines(&self, block: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
+    /// Transforms the lines of whole parts, from an element on.
+    pub fn live_lines(&self, first: usize, parts: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         if self.as_it_lies() {
-            return self.lines(block, scratch);
+            return self.lines(parts, scratch);
         }
-        let parts = block.chunks_exact_mut(self.n * self.inner).enumerate();
-        parts.filter(|(k, _)| self.is_live(*k)).for_each(|(_, part)| self.lines(part, scratch));
+        let part = self.n * self.inner;
+        let parts = parts.chunks_exact_mut(part).enumerate();
+        parts.filter(|(k, _)| self.is_live(first / part + k)).for_each(|(_, part)| self.lines(part, scratch));
     }
 
     /// Transforms all lines of (n, inner); those that follow one another as they lie may be several.
@@ -264,29 +309,33 @@ impl<T: Real> Axis<T> {
         }
     }
 
-    /// The same for one large (n, inner), in parallel over columns.
-    fn by_tiles(&self, x: &mut [Complex<T>]) {
-        let mut tiles: Vec<Vec<&mut [Complex<T>]>> = Vec::new();
-        tiles.resize_with(self.tiles(), || Vec::with_capacity(self.n));
+    /// The same for one large (n, inner), in parallel over columns; `after` is for lines that are done.
+    fn by_strips(&self, x: &mut [Complex<T>], after: &(impl Fn(&mut [Complex<T>]) + Sync)) {
+        let mut strips: Vec<Vec<&mut [Complex<T>]>> = Vec::new();
+        strips.resize_with(self.strips(), || Vec::with_capacity(self.n));
         for row in x.chunks_exact_mut(self.inner) {
             let (mut rest, mut at) = (row, 0);
-            let mut tiles = tiles.iter_mut();
+            let mut strips = strips.iter_mut();
             for c in &self.columns {
                 let (before, after) = rest.split_at_mut(c.end - at);
                 let kept = &mut before[c.start - at..];
                 (rest, at) = (after, c.end);
-                // The pieces first: a tile that is asked for in vain would be lost.
-                kept.chunks_mut(COLUMNS).zip(tiles.by_ref()).for_each(|(part, tile)| tile.push(part));
+                // The pieces first: a strip that is asked for in vain would be lost.
+                kept.chunks_mut(self.strip()).zip(strips.by_ref()).for_each(|(part, strip)| strip.push(part));
             }
         }
         let workspace = || Vec::with_capacity(self.scratch());
-        tiles.par_iter_mut().for_each_init(workspace, |scratch, rows| {
-            let width = rows[0].len();
-            self.reserve(width, scratch);
-            let (lines, rest) = scratch.split_at_mut(self.pitch() * width);
-            self.pack(rows.iter().map(|row| &**row), lines);
-            self.transform(lines, rest);
-            self.unpack(lines, rows.iter_mut().map(|row| &mut **row));
+        strips.par_iter_mut().for_each_init(workspace, |scratch, rows| {
+            let all = rows[0].len();
+            self.reserve(COLUMNS.min(all), scratch);
+            for i in (0..all).step_by(COLUMNS) {
+                let columns = i..all.min(i + COLUMNS);
+                let (lines, rest) = scratch.split_at_mut(self.pitch() * columns.len());
+                self.pack(rows.iter().map(|row| &row[columns.clone()]), lines);
+                self.transform(lines, rest);
+                lines.chunks_exact_mut(self.pitch()).for_each(|line| after(&mut line[..self.n]));
+                self.unpack(lines, rows.iter_mut().map(|row| &mut row[columns.clone()]));
+            }
         });
     }
 
