@@ -128,8 +128,8 @@ fn the_picture_so_far_is_written() {
         "deconv y.npy --psf psf.npy --reg tv:0.001",
         "denoise y.npy --reg tv:0.01",
         "inpaint y.npy --mask mask.npy --reg l1-wavelet:0.01",
-        "ct y.npy --angles angles.npy --method sirt --noise 0",
-        "ct y.npy --angles angles.npy --reg tv:0.001",
+        "ct y.npy --order angle,detector --angles angles.npy --method sirt --noise 0",
+        "ct y.npy --order angle,detector --angles angles.npy --reg tv:0.001",
     ] {
         let _ = std::fs::remove_file(folder.path("x.npy"));
         let (mut child, _lines) = begun(folder.command(&format!("{verb} {long}")));
