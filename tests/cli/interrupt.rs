@@ -115,13 +115,13 @@ fn before_the_solve_nothing_is_left() {
 #[test]
 fn the_picture_so_far_is_written() {
     let folder = Folder::new();
-    let picture = ndarray::Array2::from_shape_fn((512, 512), |(i, j)| {
+    let picture = ndarray::Array2::from_shape_fn((144, 144), |(i, j)| {
         ((i / 40 + j / 30) % 3) as f32 + ((7 * i + 13 * j) % 11) as f32 / 20.0
     });
     folder.real("y.npy", &picture);
     folder.real("psf.npy", &ndarray::Array2::<f32>::from_shape_fn((9, 9), |(i, j)| 1.0 / (1 + i + j % 5) as f32));
     folder.real("mask.npy", &picture.mapv(|v| f32::from(u8::from(v > 0.4))));
-    folder.real("angles.npy", &ndarray::Array1::from_shape_fn(512, |a| 0.35 * a as f32));
+    folder.real("angles.npy", &ndarray::Array1::from_shape_fn(144, |a| 1.25 * a as f32));
     let long = "--tol 0 --iterations 1000000 -o x.npy --device host --force";
     for verb in [
         "deconv y.npy --psf psf.npy --method cg --lambda 0",
