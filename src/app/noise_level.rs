@@ -132,7 +132,8 @@ fn cut_off(values: &ArrayD<f64>, end: f64) -> Option<ArrayD<f64>> {
         .iter()
         .fold((0usize, 0usize), |(count, all), v| (count + usize::from(*v == end), all + usize::from(v.is_finite())));
     let cut = |v: f64| if v.is_finite() { f64::from(u8::from(v == end)) } else { f64::NAN };
-    (count as f64 > CUT * all as f64).then(|| values.mapv(cut))
+    // One sample is the smallest of any.
+    (count > 1 && count as f64 > CUT * all as f64).then(|| values.mapv(cut))
 }
 
 /// The values without the places where much is at this end of them, where noise was cut off there and enough is left to tell from.
@@ -340,6 +341,20 @@ mod tests {
         for scale in [1e-6, 255.0, 1e6] {
             let scaled = noise_level(image.mapv(|v| v * scale).view(), None).unwrap();
             assert!((scaled / f64::from(scale) / level - 1.0).abs() < 1e-4, "{scale}");
+        }
+    }
+
+    /// The one smallest sample of a short line is no cut.
+    #[test]
+    fn lines_have_a_level_too() {
+        for n in [60, 150, 500] {
+            let mut generator = Generator::new(n as u64);
+            let line = Array2::from_shape_fn((1, n), |(_, i)| {
+                (20.0 + 0.1 * i as f64 + 2.0 * 2f64.sqrt() * generator.complex_normal().re) as f32
+            });
+            let line = line.index_axis_move(ndarray::Axis(0), 0).into_dyn();
+            let level = reliable_noise_level(line.view(), None).unwrap();
+            assert!(level.is_some_and(|level| (1.0..3.5).contains(&level)), "{n}: {level:?}");
         }
     }
 

@@ -1,5 +1,5 @@
 //! What a plan's kernels bind besides values: constants, which all plans on a device share, and lists and tables, which a plan
-//! has for itself.
+//! has for itself, but for the records of points: plans with the same points share them (`gpu/records.rs`).
 
 use super::Plan;
 use crate::access::Constant;

@@ -132,7 +132,13 @@ fn explain_plans_and_writes_kernels_for_gpus_that_are_not_here() {
         assert!(text.contains("fft") && !text.contains("device host"), "{text}");
         let told: serde_json::Value =
             serde_json::from_str(&none(&format!("explain sense.json --for {kind} --json"))).unwrap();
-        assert!(!told["plans"]["normal"]["steps"].as_array().unwrap().is_empty());
+        let steps = told["plans"]["normal"]["steps"].as_array().unwrap();
+        assert!(!steps.is_empty());
+        // What each moves, of which there are no less than its results.
+        for step in steps {
+            let [read, written] = ["read", "written"].map(|k| step["cost"][k].as_u64().unwrap());
+            assert!(read > 0 && written >= 8 && written.is_multiple_of(8), "{step}");
+        }
         seen.insert(told["device"].as_str().unwrap().to_string());
     }
     assert_eq!(seen.len(), 3);

@@ -58,10 +58,16 @@ impl SuiteArgs {
     fn works(&self, scale: Scale) -> Result<Vec<Work>> {
         let mut all = works::all(scale);
         let Some(part) = &self.only else { return Ok(all) };
-        let names: Vec<String> = all.iter().map(|w| w.name.clone()).collect();
+        let mut words: Vec<String> = all.iter().filter_map(|w| w.name.split(' ').next()).map(str::to_string).collect();
+        words.sort();
+        words.dedup();
+        let count = all.len();
         all.retain(|w| w.name.to_lowercase().contains(&part.to_lowercase()));
         match all.is_empty() {
-            true => Err(Error::Value(format!("no work is called \"{part}\"; there are: {}", names.join("; ")))),
+            true => Err(Error::Value(format!(
+                "no name of the {count} works has \"{part}\" in it; they begin with: {}",
+                words.join(", ")
+            ))),
             false => Ok(all),
         }
     }
