@@ -4,8 +4,8 @@ use crate::error::{Result, value_err};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use num_complex::Complex32;
 
-/// Magnitudes of maps that solvers can square in single precision, with room for sums.
-const RANGE: [f64; 2] = [1e-12, 1e12];
+/// Magnitudes of maps whose squares are numbers in single precision.
+const RANGE: [f64; 2] = [1e-18, 1e18];
 
 /// Σ|s|² over the coils, the first axis.
 pub(super) fn power(maps: ArrayViewD<Complex32>) -> ArrayD<f64> {

@@ -247,7 +247,7 @@ impl Admm {
     }
 
     /// What is left of what is looked at, where that is bounded.
-    fn doubt(&self, space: &mut dyn Space, rho: f64) -> Result<Doubt> {
+    fn doubt(&self, space: &mut dyn Space, rho: f64, farther: f64) -> Result<Doubt> {
         space.pass(self.remains)?;
         space.pass(self.remained)?;
         self.renew(space)?;
@@ -271,7 +271,7 @@ impl Admm {
         }
         let scalars = space.scalars()?;
         let root = |s: Scalar| scalars[s.0].sqrt();
-        Ok(Doubt { gap, slope: root(self.slope), size: root(self.size), inexact: root(self.rest) })
+        Ok(Doubt { gap, slope: root(self.slope), size: farther * root(self.size), inexact: root(self.rest) })
     }
 
     /// The part of the system's residual that the steps of the last measured iteration have left.
@@ -362,7 +362,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             space.pass(admm.keep)?;
             best = looked;
         }
-        let doubt = if bounded { Some(admm.doubt(space, rho)?) } else { None };
+        let doubt = if bounded { Some(admm.doubt(space, rho, problem.farther)?) } else { None };
         if due && !cancelled {
             let by = match &doubt {
                 Some(doubt) => balance.look(k, doubt, admm.fall(&scalars)),

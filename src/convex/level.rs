@@ -5,18 +5,21 @@
 //! (`balance`) is told by its own size, and an offset of detectors takes no digits from it.
 
 use super::stage::Looked;
-use super::{Method, Problem, Solved, dtype, times_power};
+use super::{Method, Problem, Solved, dtype, largest, times_power};
 use crate::error::Result;
 use crate::functional::{Functional, Kind, combined, number, squared_norm};
 use crate::solve::Stop;
 use crate::tensor::{DType, Tensor};
 use num_complex::Complex32;
 
-/// Of the data's power: an even image that explains less is left where it is.
-const MOST: f64 = 0.5;
+/// ‖y − c A1‖/‖y‖, at most: an even image that is not so much larger than the rest is left where it is.
+const LEFT: f64 = 0.125;
 
-/// What is left of the data beside what they are, where that is rounding.
-const ROUNDING: f64 = 1e-6;
+/// The largest of what is left beside the largest of the data, where that is rounding: five units in the last place.
+const ROUNDING: f64 = 3e-7;
+
+/// What is left of x is told by its size (`balance`), of pictures that are not without a mean: of the rest it counts as so much more.
+const FARTHER: f64 = 8.0;
 
 /// An even image of the solver's unknown, and what of the data it leaves.
 pub(super) struct Even {
@@ -60,6 +63,8 @@ pub(super) struct Level {
     /// The even image, as x has it.
     image: Tensor,
     left: f64,
+    /// Whether the rest is rounding.
+    all: bool,
 }
 
 impl Level {
@@ -71,24 +76,25 @@ impl Level {
             return Ok((problem, None));
         };
         let left = squared_norm(&residual)? / size;
-        if left.is_nan() || left > 1.0 - MOST {
+        if left.is_nan() || left.sqrt() > LEFT {
             return Ok((problem, None));
         }
+        let all = largest(&residual)? <= ROUNDING * largest(&problem.y)?;
         let image = problem.image.as_ref().map_or(Ok(unknown.clone()), |image| image.apply(&unknown))?;
         let start = problem.start.as_ref().map(|x| combined(&[(1.0, x), (-1.0, &image)])).transpose()?;
-        let mut problem = Problem { y: residual, start, ..problem };
+        let mut problem = Problem { y: residual, start, farther: FARTHER, ..problem };
         for term in &mut problem.terms {
             if let Kind::Box { low, high } = term.functional.0 {
                 let by = f64::from(value.re);
                 term.functional = Functional(Kind::Box { low: low - by, high: high - by });
             }
         }
-        Ok((problem, Some(Level { image, left: left.sqrt() })))
+        Ok((problem, Some(Level { image, left: left.sqrt(), all })))
     }
 
     /// Whether nothing but rounding is left: the even image is the solution.
     pub fn is_all(&self) -> bool {
-        self.left <= ROUNDING
+        self.all
     }
 
     /// The even image as the solution of a problem that has what it leaves, of data that were taken times 2^unit.

@@ -119,6 +119,8 @@ pub struct Problem {
     bent: Option<Vec<Dim>>,
     /// Where the duals of the terms begin.
     duals: Option<Vec<Tensor>>,
+    /// By what factor x may be farther from the solution than its size tells.
+    farther: f64,
 }
 
 /// What a convex solver returns.
@@ -156,7 +158,16 @@ impl Problem {
     /// y has not the shape of A's output, or A carries an error.
     pub fn new(a: &Linop, y: &Tensor) -> Result<Problem> {
         a.output()?.expect(y.shape()).map_err(|e| e.at("y"))?;
-        Ok(Problem { a: a.clone(), y: y.clone(), terms: Vec::new(), start: None, image: None, bent: None, duals: None })
+        Ok(Problem {
+            a: a.clone(),
+            y: y.clone(),
+            terms: Vec::new(),
+            start: None,
+            image: None,
+            bent: None,
+            duals: None,
+            farther: 1.0,
+        })
     }
 
     /// With + f(x).
@@ -308,7 +319,11 @@ impl Problem {
         options.check()?;
         let (own, begun) = begin::chosen(self)?;
         let Some((problem, unit)) = own.scaled()? else { return self.nothing() };
-        let (problem, level) = Level::taken(problem)?;
+        // The steps of the primal-dual method are chosen by the size of the data.
+        let (problem, level) = match problem.method(options.method)? {
+            Method::Pdhg => (problem, None),
+            _ => Level::taken(problem)?,
+        };
         let rest = if level.is_some() { problem.scaled()? } else { Some((problem.clone(), 0)) };
         let (problem, finer) = match (rest, &level) {
             (Some(rest), level) if options.tol == 0.0 || !level.as_ref().is_some_and(Level::is_all) => rest,

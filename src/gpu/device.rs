@@ -130,6 +130,11 @@ impl Gpu {
         verdict().get_or_insert(own).clone()
     }
 
+    /// A later test has failed: what is kept on disk is not true any more.
+    pub(crate) fn distrust(&self) {
+        self.passed.iter().for_each(PassedFile::forget);
+    }
+
     /// Opens an adapter with options, as a device of its own.
     pub(crate) fn open_with(choice: Choice, options: GpuOptions) -> Result<Arc<Gpu>> {
         Gpu::open_adapter(&find(choice)?, options, false)

@@ -21,8 +21,12 @@ pub(super) struct PassedFile {
 }
 
 impl PassedFile {
-    /// That of an adapter with these limits and choices of kernels; None where the program's own file cannot be looked at.
+    /// That of an adapter with these limits and choices of kernels; None where the driver does not tell its version, or the program's own
+    /// file cannot be looked at.
     pub fn of(info: &wgpu::AdapterInfo, limits: &GpuLimits, folder: &Folder) -> Option<PassedFile> {
+        if info.driver.is_empty() && info.driver_info.is_empty() {
+            return None;
+        }
         program().map(|program| PassedFile::of_program(info, limits, folder, program))
     }
 
@@ -46,9 +50,20 @@ impl PassedFile {
 
     /// Keeps that it has.
     pub fn keep(&self) {
+        self.write(true);
+    }
+
+    /// Keeps that it has not.
+    pub fn forget(&self) {
+        if self.is_kept() {
+            self.write(false);
+        }
+    }
+
+    fn write(&self, passed: bool) {
         let mut programs = self.programs();
         programs.retain(|p| *p != self.program);
-        programs.push(self.program.clone());
+        programs.extend(passed.then(|| self.program.clone()));
         let surplus = programs.len().saturating_sub(PROGRAMS);
         let text = programs[surplus..].join("\n");
         if let Err(e) = self.folder.write(&self.name, &self.key, text.as_bytes()) {
@@ -113,5 +128,8 @@ mod tests {
         }
         opened().tested(|| Ok(())).unwrap();
         opened().tested(fails).unwrap();
+        // A test that someone asks for has failed.
+        opened().distrust();
+        assert!(opened().tested(fails).is_err());
     }
 }

@@ -83,15 +83,24 @@ impl Array {
         }
     }
 
-    /// The largest magnitude of real and imaginary parts in double precision, of those that are finite; None of types that single precision has
-    /// the range of.
-    pub fn largest_finite(&self) -> Option<f64> {
-        let largest = |most: f64, v: f64| if v.is_finite() { most.max(v.abs()) } else { most };
+    /// One of the numbers in double precision, if most of those that are finite and not 0 are out of the range of single precision. A
+    /// few that are far too large mark what is not known.
+    pub fn mostly_out_of_range(&self) -> Option<f64> {
+        let (mut all, mut out, mut one) = (0usize, 0usize, 0.0);
+        let mut see = |v: f64| {
+            if v.is_finite() && v != 0.0 {
+                all += 1;
+                if !(f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&v.abs()) {
+                    (out, one) = (out + 1, v);
+                }
+            }
+        };
         match self {
-            Array::F64(a) => Some(a.iter().fold(0.0, |m, v| largest(m, *v))),
-            Array::C64(a) => Some(a.iter().fold(0.0, |m, v| largest(largest(m, v.re), v.im))),
-            _ => None,
+            Array::F64(a) => a.iter().for_each(|v| see(*v)),
+            Array::C64(a) => a.iter().for_each(|v| [v.re, v.im].into_iter().for_each(&mut see)),
+            _ => {}
         }
+        (2 * out > all).then_some(one)
     }
 
     /// The index, in C order, of the first NaN or infinity; `None` when all values are finite.

@@ -46,7 +46,12 @@ impl Device {
     /// # Errors
     /// The samples cannot be made. A family that fails is told in the list.
     pub fn self_test(&self) -> Result<Vec<SelfTest>> {
-        tests(self)?.collect()
+        let all: Vec<SelfTest> = tests(self)?.collect::<Result<_>>()?;
+        #[cfg(feature = "gpu")]
+        if let (Some(gpu), true) = (self.as_gpu(), all.iter().any(|t| t.fault.is_some())) {
+            gpu.distrust();
+        }
+        Ok(all)
     }
 }
 
