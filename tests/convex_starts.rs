@@ -188,12 +188,7 @@ fn an_offset_costs_nothing() {
                 solved.objective,
                 plain.objective
             );
-            assert!(
-                solved.iterations <= plain.iterations + 30,
-                "{penalty}: {} {}",
-                solved.iterations,
-                plain.iterations
-            );
+            assert!(solved.iterations <= 4 * plain.iterations, "{penalty}: {} {}", solved.iterations, plain.iterations);
             // The misfit is one of all data.
             let norm = (&clean + 2000.0 * &gain).eval().unwrap().norm().unwrap();
             let part = (2.0 * solved.data_term).sqrt() / norm;
@@ -217,5 +212,51 @@ fn an_even_image_is_told_at_once() {
             let x = solved.x.to(&linops::Device::host()).unwrap();
             assert!(x.to_real_vec().unwrap().iter().all(|v| (v - 700.0).abs() < 1e-3), "{name}");
         }
+    }
+}
+
+/// Points on a background: what is left is much of them, and little of the picture.
+#[test]
+fn points_on_a_background_end_within_the_tolerance() {
+    let blur = linop::convolve(
+        "Y=52 X=52",
+        &Tensor::from_vec(
+            "Y=5 X=5",
+            (0..25).map(|i: i32| 1.0 / (2 + (i / 5 - 2).pow(2) + (i % 5 - 2).pow(2)) as f32 / 5.6).collect(),
+        )
+        .unwrap(),
+        "Y X",
+        linop::ConvolveOptions::default().mode(linop::ConvolveMode::Valid),
+    )
+    .unwrap();
+    let scene: Vec<f32> = (0..52 * 52).map(|i| if i % 397 == 211 { 400.0 } else { 0.0 }).collect();
+    let clean = blur.apply(&Tensor::from_vec("Y=52 X=52", scene).unwrap()).unwrap();
+    let gain = blur.apply(&Tensor::from_vec("Y=52 X=52", vec![1.0f32; 52 * 52]).unwrap()).unwrap();
+    for (offset, weight, positive) in
+        [(2000.0f32, 0.3, false), (2000.0, 0.3, true), (10000.0, 1.0, false), (0.0, 0.3, true)]
+    {
+        let noise = real(clean.shape().clone(), 12);
+        let y = (&clean + noise + offset * &gain).eval().unwrap();
+        let problem = Problem::new(&blur, &y).unwrap().tv(weight, "Y X").unwrap();
+        let problem = if positive { problem.non_negative() } else { problem };
+        let long = problem.solve(ConvexOptions::default().tol(1e-6).iterations(6000)).unwrap();
+        let found = problem.solve(ConvexOptions::default()).unwrap();
+        let off = found.objective / long.objective - 1.0;
+        println!("{offset} {positive}: {off:.1e} after {} ({}), {}", found.iterations, found.stop, long.stop);
+        assert!(found.stop != Stop::Converged || off <= 1.5e-4, "{offset} {positive}: {off:.1e}");
+    }
+}
+
+/// What is small beside the mean is no rounding as long as numbers hold it.
+#[test]
+fn faint_structure_on_an_offset_stays() {
+    let block = |i: usize| f32::from(u8::from((20..30).contains(&(i / 64)) && (30..50).contains(&(i % 64))));
+    for (offset, height) in [(1e5f32, 0.3f32), (1e6, 1.0)] {
+        let y = Tensor::from_vec("Y=64 X=64", (0..64 * 64).map(|i| offset + height * block(i)).collect()).unwrap();
+        let problem = Problem::new(&linop::identity("Y=64 X=64").unwrap(), &y).unwrap();
+        let solved = problem.tv(f64::from(0.02 * height), "Y X").unwrap().solve(ConvexOptions::default()).unwrap();
+        let x = solved.x.to_real_vec().unwrap();
+        let (top, ground) = (x[25 * 64 + 40] - offset, x[5 * 64 + 5] - offset);
+        assert!(top - ground > 0.8 * height, "{offset}: {top} {ground}");
     }
 }
