@@ -117,9 +117,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
 
 /// 1 where the picture is known, for each of its channels, and for each plane of what the mask has no axes of.
 fn read_mask(path: &Path, image: &Image, marks: Marks) -> Result<ArrayD<f32>> {
-    let mask = Image::read_beside(path, image.space().len())?;
-    // Of other extents than a volume it may be a coloured one for each plane.
-    let mask = if mask.values().shape() == image.space() { mask } else { Image::read_beside(path, 2)? };
+    let mut mask = Image::read_beside(path, image.space().len())?;
+    if image.space().len() > 2 && mask.values().shape() != image.space() {
+        // Of other extents than a volume it may be a coloured one for each plane.
+        mask = Image::read_beside(path, 2)?;
+    }
     if let Some(at) = mask.first_non_finite() {
         return Err(Error::file(path, format!("the mask is NaN or infinite at {at:?}; expected 0 and other numbers")));
     }

@@ -3,7 +3,8 @@
 //! A start whose objective is above that of 0 is of no use: one in other units is, once it is as large as the objective wants it. With
 //! constraints, and functionals of which that is not known on a ray, it is taken as it is.
 
-use super::{Problem, largest, times_power};
+use super::Problem;
+use super::scaled::{largest, times_power, unit_exponent};
 use crate::error::Result;
 use crate::functional::{Kind, combined, squared_norm};
 use crate::tensor::Tensor;
@@ -33,8 +34,7 @@ pub(super) fn chosen(problem: &Problem) -> Result<(Problem, Begun)> {
         return Ok((problem.clone(), Begun::Start));
     }
     // The start is 2^own times a unit, at the scale of the data `given` times it.
-    #[allow(clippy::cast_possible_truncation)]
-    let own = size.log2().floor() as i32 + 1;
+    let own = -unit_exponent(size);
     let unit = times_power(start, -own)?;
     let given = f64::from(own + exponent).exp2();
     let Some(line) = Line::along(&scaled, &unit)? else { return Ok((problem.clone(), Begun::Start)) };

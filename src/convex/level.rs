@@ -1,11 +1,12 @@
 //! The even image that is nearest to the data, taken out of a problem whose terms do not see it.
 //!
 //! Differences of an even image c·1 are 0, as are details of wavelets. So with x = c·1 + z the terms are those of z, and the data term is that of
-//! y − c A1. Of z nothing is large but what the terms weigh: the way to it is shorter than to x, what is left of it
-//! (`balance`) is told by its own size, and an offset of detectors takes no digits from it.
+//! y − c A1. Of z nothing is large but what the terms weigh: the way to it is shorter than to x, and what is left of it (`balance`) is
+//! no part of an offset of detectors.
 
+use super::scaled::{largest, times_power};
 use super::stage::Looked;
-use super::{Method, Problem, Solved, dtype, largest, times_power};
+use super::{Method, Problem, Solved, dtype};
 use crate::error::Result;
 use crate::functional::{Functional, Kind, combined, number, squared_norm};
 use crate::solve::Stop;

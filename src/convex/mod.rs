@@ -27,6 +27,7 @@ mod level;
 mod options;
 mod pdhg;
 mod regularise;
+mod scaled;
 mod spectrum;
 mod split;
 mod stage;
@@ -45,9 +46,10 @@ use crate::error::{Result, value_err};
 use crate::functional::{Functional, Kind};
 use crate::linop::{self, Linop};
 use crate::solve::Stop;
-use crate::tensor::{DType, HostArray, Tensor};
+use crate::tensor::{DType, Tensor};
 use level::Level;
 use options::Teller;
+use scaled::{largest, times_power, unit_exponent};
 
 /// One term f(K x) of an objective; without K, f(x).
 #[derive(Clone, Debug)]
@@ -390,26 +392,6 @@ impl Problem {
         }
     }
 
-    /// The same with data of a size near 1, and the exponent of the power of two that they were taken times; None if all is 0.
-    fn scaled(&self) -> Result<Option<(Problem, i32)>> {
-        let size = largest(&self.y)?.max(self.start.as_ref().map_or(Ok(0.0), largest)?);
-        if size == 0.0 {
-            return Ok(None);
-        }
-        let exponent = unit_exponent(size);
-        let s = f64::from(exponent).exp2();
-        let mut problem = self.clone();
-        problem.y = times_power(&self.y, exponent)?;
-        problem.start = self.start.as_ref().map(|x| times_power(x, exponent)).transpose()?;
-        if let Some(duals) = &mut problem.duals {
-            duals.iter_mut().try_for_each(|p| times_power(p, exponent).map(|v| *p = v))?;
-        }
-        for term in &mut problem.terms {
-            term.functional = term.functional.rescaled(s);
-        }
-        Ok(Some((problem, exponent)))
-    }
-
     /// With the start as the solver's unknown has it.
     fn lifted(mut self) -> Result<Problem> {
         if let (Some(image), Some(x)) = (&self.image, &self.start) {
@@ -435,42 +417,6 @@ impl Problem {
         let looked = stage::Looked { data: 0.0, objective, misfit: 0.0 };
         Ok(looked.solved(x, self.method(None)?, 0, Stop::Zero))
     }
-}
-
-/// The exponent of the power of two that brings this size near 1; 0 for 0.
-#[allow(clippy::cast_possible_truncation)]
-fn unit_exponent(size: f64) -> i32 {
-    if size > 0.0 { -(size.log2().floor() as i32 + 1) } else { 0 }
-}
-
-/// The largest magnitude.
-fn largest(v: &Tensor) -> Result<f64> {
-    let largest = match v.host_array() {
-        Some(HostArray::F32(a)) => a.iter().fold(0.0f64, |m, v| m.max(finite(f64::from(v.abs())))),
-        Some(HostArray::Complex32(a)) => {
-            a.iter().fold(0.0f64, |m, v| m.max(finite(f64::from(v.re).hypot(v.im.into()))))
-        }
-        None => finite(v.max_abs()?),
-    };
-    match largest.is_finite() {
-        true => Ok(largest),
-        false => value_err!("the data {} hold NaN or infinity; leave such samples out by weights of 0", v.shape()),
-    }
-}
-
-/// Infinity for NaN, which comparisons lose.
-fn finite(v: f64) -> f64 {
-    if v.is_nan() { f64::INFINITY } else { v }
-}
-
-/// v·2^exponent, in two steps: powers beyond those of f32 are there too.
-fn times_power(v: &Tensor, exponent: i32) -> Result<Tensor> {
-    if exponent == 0 {
-        return Ok(v.clone());
-    }
-    let first = exponent / 2;
-    let once = crate::functional::combined(&[(f64::from(first).exp2(), v)])?;
-    crate::functional::combined(&[(f64::from(exponent - first).exp2(), &once)])
 }
 
 /// The element type of a problem's vectors.

@@ -4,6 +4,7 @@
 //! goes, when the process ends, and after some new pipelines on the way, if the driver has more than was read. A process that
 //! ends without any of this loses what it has compiled, nothing else; of two that write at once the last one's is kept.
 
+use super::device_file::DeviceFile;
 use super::faults::reported;
 use super::pipelines::driver_cache;
 use crate::kept::{Folder, fnv};
@@ -38,18 +39,11 @@ pub(super) fn folder(asked: Option<bool>) -> Option<Folder> {
 pub(super) struct DriverCache {
     cache: wgpu::PipelineCache,
     /// None for further lanes of the same adapter.
-    file: Option<File>,
+    file: Option<DeviceFile>,
     /// Pipelines compiled since the file was last looked at.
     new: AtomicUsize,
     /// Hash of what the file holds.
     held: Mutex<Option<u64>>,
-}
-
-#[derive(Debug)]
-struct File {
-    folder: Folder,
-    name: String,
-    key: String,
 }
 
 impl DriverCache {
@@ -59,18 +53,18 @@ impl DriverCache {
         devices
             .map(|device| {
                 let file = file(device, folder)?;
-                let writes = !seen.contains(&file.key);
-                seen.push(file.key.clone());
+                let writes = !seen.iter().any(|key| key == file.key());
+                seen.push(file.key().to_string());
                 DriverCache::open(device, file, writes)
             })
             .collect()
     }
 
-    fn open(device: &wgpu::Device, file: File, writes: bool) -> Option<Arc<DriverCache>> {
+    fn open(device: &wgpu::Device, file: DeviceFile, writes: bool) -> Option<Arc<DriverCache>> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
-        let data = file.folder.read(&file.name, &file.key);
+        let data = file.read();
         let (cache, error) = reported(device, || driver_cache(device, data.as_ref()));
         if let Some(e) = error {
             tracing::info!("compiled kernels are not kept: {e}");
@@ -107,9 +101,9 @@ impl DriverCache {
         if *self.held.lock().unwrap_or_else(PoisonError::into_inner) == Some(hash) {
             return;
         }
-        match file.folder.write(&file.name, &file.key, &data) {
+        match file.write(&data) {
             Ok(()) => *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash),
-            Err(e) => tracing::info!("compiled kernels are not kept in {}: {e}", file.folder.path().display()),
+            Err(e) => tracing::info!("compiled kernels are not kept in {}: {e}", file.folder().display()),
         }
     }
 }
@@ -131,18 +125,10 @@ pub(super) fn save_all() {
 }
 
 /// Where a device's pipelines are kept; None where its backend keeps none.
-fn file(device: &wgpu::Device, folder: &Folder) -> Option<File> {
+fn file(device: &wgpu::Device, folder: &Folder) -> Option<DeviceFile> {
     let info = device.adapter_info();
     let adapter = wgpu::util::pipeline_cache_key(&info)?;
-    let key = device_key(&adapter, &info);
-    let name = format!("pipelines-{}-{:016x}", info.backend.to_str(), fnv(key.as_bytes()));
-    Some(File { folder: folder.clone(), name, key })
-}
-
-/// What tells adapters, their drivers, and versions of this crate apart.
-pub(super) fn device_key(adapter: &str, info: &wgpu::AdapterInfo) -> String {
-    let wgpu::AdapterInfo { name, driver, driver_info, .. } = info;
-    format!("{adapter}\n{name}\n{driver}\n{driver_info}\nlinops {}", env!("CARGO_PKG_VERSION"))
+    Some(DeviceFile::of_adapter("pipelines", &adapter, &info, "", folder))
 }
 
 #[cfg(test)]

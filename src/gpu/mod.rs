@@ -29,6 +29,7 @@ mod buffer;
 mod compiled;
 mod core;
 mod device;
+mod device_file;
 mod driver_cache;
 mod elements;
 mod faults;

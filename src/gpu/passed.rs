@@ -3,7 +3,7 @@
 //! A file for each adapter, driver, limits and version of this crate, with a line for each program that has tested it: a program that
 //! is built anew may bring other kernels.
 
-use super::driver_cache::device_key;
+use super::device_file::DeviceFile;
 use crate::kept::{Folder, fnv};
 use crate::shader::GpuLimits;
 use std::time::UNIX_EPOCH;
@@ -14,9 +14,7 @@ const PROGRAMS: usize = 128;
 /// Where that is kept of one device, for this program.
 #[derive(Clone, Debug)]
 pub(super) struct PassedFile {
-    folder: Folder,
-    name: String,
-    key: String,
+    file: DeviceFile,
     program: String,
 }
 
@@ -31,14 +29,11 @@ impl PassedFile {
     }
 
     fn of_program(info: &wgpu::AdapterInfo, limits: &GpuLimits, folder: &Folder, program: String) -> PassedFile {
-        let adapter = format!("{} {:x} {:x}", info.backend, info.vendor, info.device);
-        let key = format!("{}\n{limits:?}\nself-test", device_key(&adapter, info));
-        let name = format!("tested-{}-{:016x}", info.backend.to_str(), fnv(key.as_bytes()));
-        PassedFile { folder: folder.clone(), name, key, program }
+        PassedFile { file: DeviceFile::of("tested", info, &format!("{limits:?}"), folder), program }
     }
 
     fn programs(&self) -> Vec<String> {
-        let kept = self.folder.read(&self.name, &self.key);
+        let kept = self.file.read();
         let text = kept.as_ref().and_then(|kept| std::str::from_utf8(kept.bytes()).ok()).unwrap_or_default();
         text.lines().map(str::to_string).collect()
     }
@@ -66,8 +61,8 @@ impl PassedFile {
         programs.extend(passed.then(|| self.program.clone()));
         let surplus = programs.len().saturating_sub(PROGRAMS);
         let text = programs[surplus..].join("\n");
-        if let Err(e) = self.folder.write(&self.name, &self.key, text.as_bytes()) {
-            tracing::info!("that the device has passed is not kept in {}: {e}", self.folder.path().display());
+        if let Err(e) = self.file.write(text.as_bytes()) {
+            tracing::info!("that the device has passed is not kept in {}: {e}", self.file.folder().display());
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What was measured to be faster on a device, kept on disk: a file for each adapter, driver, limits and version of this crate.
 //! It is read when a device is opened.
 
-use super::driver_cache::{self, device_key};
+use super::device_file::DeviceFile;
+use super::driver_cache;
 use super::queues::MeasuredQueues;
-use crate::kept::{Folder, fnv};
+use crate::kept::Folder;
 use crate::shader::{Choices, GpuLimits};
 use std::io;
 use std::path::Path;
@@ -13,25 +14,18 @@ const CANDIDATES: &str = "candidates 2";
 
 /// Where the choices of one device are kept.
 #[derive(Clone, Debug)]
-pub(crate) struct TunedFile {
-    folder: Folder,
-    name: String,
-    key: String,
-}
+pub(crate) struct TunedFile(DeviceFile);
 
 impl TunedFile {
     /// That of an adapter with these limits: others have other candidates.
     pub fn of(info: &wgpu::AdapterInfo, limits: &GpuLimits, folder: &Folder) -> TunedFile {
-        let adapter = format!("{} {:x} {:x}", info.backend, info.vendor, info.device);
         let limits = GpuLimits { choices: None, ..*limits };
-        let key = format!("{}\n{limits:?}\n{CANDIDATES}", device_key(&adapter, info));
-        let name = format!("tuned-{}-{:016x}", info.backend.to_str(), fnv(key.as_bytes()));
-        TunedFile { folder: folder.clone(), name, key }
+        TunedFile(DeviceFile::of("tuned", info, &format!("{limits:?}\n{CANDIDATES}"), folder))
     }
 
     /// The choices that were written, if there are any.
     pub fn read(&self) -> Option<&'static Choices> {
-        let kept = self.folder.read(&self.name, &self.key)?;
+        let kept = self.0.read()?;
         let choices = Choices::of_text(std::str::from_utf8(kept.bytes()).ok()?)?;
         (!choices.is_empty()).then(|| choices.kept())
     }
@@ -41,23 +35,19 @@ impl TunedFile {
     /// # Errors
     /// The folder or the file cannot be written.
     pub fn write(&self, choices: &Choices) -> io::Result<()> {
-        self.folder.write(&self.name, &self.key, choices.to_text().as_bytes())
+        self.0.write(choices.to_text().as_bytes())
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.0.folder()
     }
 }
 
 /// Where it is kept how many queues of an adapter are worth it. That is asked before a device is opened, so it is by adapter and
 /// driver alone.
 #[derive(Clone, Debug)]
-pub(crate) struct QueuesFile {
-    folder: Folder,
-    name: String,
-    key: String,
-}
+pub(crate) struct QueuesFile(DeviceFile);
 
 /// What was measured of an adapter's queues, if it is kept; as [`folder`](driver_cache::folder) takes what was asked for.
 pub(super) fn measured(info: &wgpu::AdapterInfo, asked: Option<bool>) -> Option<MeasuredQueues> {
@@ -67,15 +57,12 @@ pub(super) fn measured(info: &wgpu::AdapterInfo, asked: Option<bool>) -> Option<
 impl QueuesFile {
     /// That of an adapter.
     pub fn of(info: &wgpu::AdapterInfo, folder: &Folder) -> QueuesFile {
-        let adapter = format!("{} {:x} {:x}", info.backend, info.vendor, info.device);
-        let key = format!("{}\nqueues", device_key(&adapter, info));
-        let name = format!("queues-{}-{:016x}", info.backend.to_str(), fnv(key.as_bytes()));
-        QueuesFile { folder: folder.clone(), name, key }
+        QueuesFile(DeviceFile::of("queues", info, "queues", folder))
     }
 
     /// What was written, if anything was.
     pub fn read(&self) -> Option<MeasuredQueues> {
-        let kept = self.folder.read(&self.name, &self.key)?;
+        let kept = self.0.read()?;
         let (queues, least_work) = std::str::from_utf8(kept.bytes()).ok()?.trim_end().split_once(' ')?;
         Some(MeasuredQueues { queues: queues.parse().ok()?, least_work: least_work.parse().ok()? })
     }
@@ -86,12 +73,12 @@ impl QueuesFile {
     /// The folder or the file cannot be written.
     pub fn write(&self, measured: Option<MeasuredQueues>) -> io::Result<()> {
         let text = measured.map_or(String::new(), |m| format!("{} {}\n", m.queues, m.least_work));
-        self.folder.write(&self.name, &self.key, text.as_bytes())
+        self.0.write(text.as_bytes())
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.0.folder()
     }
 }
 

@@ -30,7 +30,7 @@ impl Weights {
     }
 
     /// These weights, if they are the same everywhere.
-    pub fn is_scalar(&self) -> Option<&Weights> {
+    pub fn as_scalar(&self) -> Option<&Weights> {
         self.load.factors.is_empty().then_some(self)
     }
 

@@ -50,7 +50,9 @@ pub(super) fn bound<T>(extents: &[usize], axes: &[usize]) -> (Taken, u64) {
         let outer: u64 = extents[axes[0]..a].iter().map(|&n| n as u64).product();
         // A convolution's scratch is twice its length.
         let scratch = (n + GAP as u64) * inner.min(COLUMNS as u64) + 8 * n + 512;
-        let list = inner.div_ceil(COLUMNS as u64) * (24 + 16 * n);
+        // Where only a box of the columns is wanted, each of its rows has strips of its own.
+        let rows: u64 = extents[a + 1..].split_last().map_or(1, |(_, rows)| rows.iter().map(|&n| n as u64).product());
+        let list = (inner.div_ceil(strip(inner as usize) as u64) + rows) * (24 + 16 * n);
         let own = Taken { each: scratch * element, shared: if inner > 1 { list } else { 0 } };
         taken = taken.or(own);
         // A mark for each part, and a stretch for every second column.
@@ -163,18 +165,17 @@ impl<T: Real> AxisPlans<T> {
         dst.par_chunks_mut(chunk).enumerate().for_each_init(workspace, |scratch, (c, part)| {
             reader.read(c * chunk, part);
             near.iter().for_each(|axis| axis.live_lines(c * chunk, part, scratch));
-            if far.is_empty() {
-                post.apply(c * chunk, part);
-            }
         });
-        for (k, axis) in far.iter().enumerate() {
-            // A scalar goes with the last pass; other weights are a pass of their own, as they are read in order.
-            let last = k + 1 == far.len();
-            axis.everywhere(dst, if last { post.is_scalar() } else { None });
+        if let Some((last, before)) = far.split_last() {
+            before.iter().for_each(|axis| axis.everywhere(dst, None));
+            // Weights that are not the same everywhere are read in order, in a pass of their own.
+            let scalar = post.as_scalar();
+            last.everywhere(dst, scalar);
+            if scalar.is_some() {
+                return;
+            }
         }
-        if !far.is_empty() && post.is_scalar().is_none() {
-            dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
-        }
+        dst.par_chunks_mut(CHUNK).enumerate().for_each(|(c, part)| post.apply(c * CHUNK, part));
     }
 
     /// How many axes, from the innermost on, lie within parts that stay in a core's cache.
@@ -185,6 +186,11 @@ impl<T: Real> AxisPlans<T> {
         };
         self.axes.iter().take_while(fits).count()
     }
+}
+
+/// Columns of so many that a task has of a pass along a far axis.
+fn strip(inner: usize) -> usize {
+    inner.div_ceil(STRIPS).next_multiple_of(COLUMNS)
 }
 
 /// Bytes of the tables for lines of `n`, at most: a length without small factors goes by a convolution of up to four times
@@ -233,14 +239,9 @@ impl<T: Real> Axis<T> {
         len / (self.n * self.inner) >= 8
     }
 
-    /// Columns that a task has of a pass along a far axis.
-    fn strip(&self) -> usize {
-        self.inner.div_ceil(STRIPS).next_multiple_of(COLUMNS)
-    }
-
     /// Stretches of columns that are tasks.
     fn strips(&self) -> usize {
-        self.columns.iter().map(|c| c.len().div_ceil(self.strip())).sum()
+        self.columns.iter().map(|c| c.len().div_ceil(strip(self.inner))).sum()
     }
 
     /// Transforms all lines of an array, in parallel, and applies a scalar.
@@ -321,7 +322,7 @@ impl<T: Real> Axis<T> {
                 let kept = &mut before[c.start - at..];
                 (rest, at) = (after, c.end);
                 // The pieces first: a strip that is asked for in vain would be lost.
-                kept.chunks_mut(self.strip()).zip(strips.by_ref()).for_each(|(part, strip)| strip.push(part));
+                kept.chunks_mut(strip(self.inner)).zip(strips.by_ref()).for_each(|(part, strip)| strip.push(part));
             }
         }
         let workspace = || Vec::with_capacity(self.scratch());
