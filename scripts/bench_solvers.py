@@ -8,33 +8,19 @@ without reading files, medians over alternating rounds. Where BART's `bart` is o
 whole commands with their files, each until its image is within 1e-3 of its own limit.
 """
 
-import json
+# First: it says how many threads libraries have.
+from beside import BINARY, RNG, ROUNDS, THREADS, module, record
+
+import json  # isort: skip
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-import warnings
 
-BINARY, ROUNDS = sys.argv[1], int(sys.argv[2])
-THREADS = int(os.environ.get("RAYON_NUM_THREADS", len(os.sched_getaffinity(0))))
-for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = str(THREADS)
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-warnings.filterwarnings("ignore")
-RNG = np.random.default_rng(0)
 FOLDER = tempfile.mkdtemp()
-
-
-def module(name):
-    try:
-        return __import__(name, fromlist=["_"])
-    except ImportError:
-        print(f"{name} is not installed: its rows are left out", flush=True)
-        return None
 
 
 def path(name, array=None):
@@ -58,10 +44,7 @@ def timed(f):
 
 def compare(name, mine, whose, theirs):
     """Functions that give seconds."""
-    rows = [(mine(), theirs()) for _ in range(ROUNDS)]
-    a, b = (float(np.median([r[k] for r in rows])) for k in (0, 1))
-    ratio = float(np.median([r[1] / r[0] for r in rows]))
-    print(f"{name:44} {a:8.3f} s   {whose:34} {b:8.3f} s   theirs / ours {ratio:6.2f}", flush=True)
+    record(name, "", whose, [(mine(), theirs()) for _ in range(ROUNDS)])
 
 
 def head(n):

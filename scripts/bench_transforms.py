@@ -6,9 +6,14 @@ left out, ours unitary.
 """
 
 # First: it says how many threads libraries have.
-from beside import RNG, ROUNDS, THREADS, compare, module
+from beside import BINARY, RNG, ROUNDS, THREADS, compare, module, record, timed
 
-import numpy as np  # isort: skip
+import json  # isort: skip
+import os
+import subprocess
+import tempfile
+
+import numpy as np
 
 FFTW, SCIPY, TORCH = module("pyfftw"), module("scipy.fft"), module("torch")
 if TORCH:
@@ -57,7 +62,8 @@ def transforms(shape, axes, real):
 
 
 def sense(coils, size):
-    """The normal of SENSE with every second line, as it is written by hand: maps, centred transform, mask, and back."""
+    """The normal of SENSE with every second line, as it is written by hand: maps, centred transform, mask, and back. Also 30 steps of
+    conjugate gradients on it, ours with the reading of files and the right-hand side left out."""
     if not TORCH:
         return
     maps = (RNG.standard_normal((coils, size, size)) + 1j * RNG.standard_normal((coils, size, size))).astype(np.complex64)
@@ -72,13 +78,41 @@ def sense(coils, size):
     x, s, m = (TORCH.from_numpy(a) for a in (maps[0].copy(), maps, mask))
     over = (-2, -1)
 
-    def normal():
+    def normal(x):
         y = TORCH.fft.ifftshift(s * x, dim=over)
         y = TORCH.fft.fftshift(TORCH.fft.fftn(y, dim=over, norm="ortho"), dim=over) * m
         y = TORCH.fft.ifftshift(y, dim=over)
         return (s.conj() * TORCH.fft.fftshift(TORCH.fft.ifftn(y, dim=over, norm="ortho"), dim=over)).sum(0)
 
-    compare(f"SENSE normal, {coils} coils of {size}^2", linop, {"maps.npy": maps, "mask.npy": mask}, [("normal", "torch, by hand", normal)])
+    arrays = {"maps.npy": maps, "mask.npy": mask}
+    compare(f"SENSE normal, {coils} coils of {size}^2", linop, arrays, [("normal", "torch, by hand", lambda: normal(x))])
+    b = normal(x)
+
+    def gradients(steps):
+        z, r = TORCH.zeros_like(b), b.clone()
+        p, now = r.clone(), TORCH.vdot(r.ravel(), r.ravel()).real
+        for _ in range(steps):
+            q = normal(p) + 0.01 * p
+            by = now / TORCH.vdot(p.ravel(), q.ravel()).real
+            z, r = z + by * p, r - by * q
+            before, now = now, TORCH.vdot(r.ravel(), r.ravel()).real
+            p = r + now / before * p
+        return z
+
+    steps = 30
+    with tempfile.TemporaryDirectory() as folder:
+        data = {"k": (RNG.standard_normal(maps.shape) * mask).astype(np.complex64), "maps": maps, "mask": mask}
+        for name, array in data.items():
+            np.save(os.path.join(folder, f"{name}.npy"), array)
+        k, s, m, out = (os.path.join(folder, f"{name}.npy") for name in ("k", "maps", "mask", "out"))
+        command = [BINARY, "recon", k, "--maps", s, "--mask", m, "--lambda", "0.01", "--tol", "0", "--iterations", str(steps)]
+        command += ["-o", out, "--force", "--device", "host", "--json"]
+
+        def mine():
+            return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["seconds"]
+
+        rows = [(mine(), timed(lambda: gradients(steps), 1)) for _ in range(2 * ROUNDS + 1)]
+        record(f"{steps} conjugate gradients, {coils} coils of {size}^2", "", "torch, by hand", rows)
 
 
 print(f"{THREADS} threads, medians of {ROUNDS} rounds")

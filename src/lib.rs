@@ -46,11 +46,11 @@ pub mod tune;
 pub mod check;
 pub mod solve;
 
-pub mod derivative;
-
 pub mod functional;
 
 pub mod convex;
+
+pub mod derivative;
 
 pub mod threadable;
 

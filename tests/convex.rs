@@ -4,92 +4,14 @@ mod common;
 
 use common::data::{complex, mask, real};
 use common::devices;
+use common::minimiser::{Dense, Term, answer, answer_of, dense, objective, vector};
 use linops::convex::{ConvexOptions, Method, Problem, Solved, WaveletPenalty};
 use linops::functional::l1;
 use linops::linop::{self, ConvolveMode, ConvolveOptions, FftOptions, Geometry, GradientOptions};
 use linops::solve::Stop;
-use linops::{Device, Linop, Tensor, apply_f64};
-use nalgebra::{DMatrix, DVector};
-use ndarray::{ArrayD, IxDyn};
+use linops::{Device, Linop, Tensor};
+use nalgebra::DVector;
 use num_complex::{Complex32, Complex64};
-
-type Dense = DMatrix<Complex64>;
-
-fn dense(a: &Linop) -> Dense {
-    let input = a.input().unwrap().extents().to_vec();
-    let (columns, rows) = (a.input().unwrap().len(), a.output().unwrap().len());
-    let mut m = Dense::zeros(rows, columns);
-    for n in 0..columns {
-        let mut unit = ArrayD::zeros(IxDyn(&input));
-        unit.as_slice_mut().unwrap()[n] = Complex64::from(1.0);
-        let y = apply_f64(a, &unit).unwrap();
-        m.column_mut(n).iter_mut().zip(&y).for_each(|(m, y)| *m = *y);
-    }
-    m
-}
-
-fn vector(t: &Tensor) -> DVector<Complex64> {
-    let values = t.to(&Device::host()).unwrap().to_vec().unwrap();
-    DVector::from_iterator(values.len(), values.iter().map(|v| Complex64::new(v.re.into(), v.im.into())))
-}
-
-/// λ Σ w|K x| with so many members of a group, or x ≥ 0.
-enum Term {
-    L1 { k: Dense, weight: f64, members: usize, weights: Vec<f64> },
-    NonNegative { n: usize },
-}
-
-impl Term {
-    fn l1(k: &Linop, weight: f64, members: usize) -> Term {
-        let k = dense(k);
-        let weights = vec![1.0; k.nrows()];
-        Term::L1 { k, weight, members, weights }
-    }
-
-    fn k(&self) -> Dense {
-        match self {
-            Term::L1 { k, .. } => k.clone(),
-            Term::NonNegative { n } => Dense::identity(*n, *n),
-        }
-    }
-
-    fn value(&self, kx: &DVector<Complex64>) -> f64 {
-        match self {
-            Term::L1 { weight, members, weights, .. } => {
-                let inner = kx.len() / members;
-                let size = |i: usize| (0..*members).map(|m| kx[m * inner + i].norm_sqr()).sum::<f64>().sqrt();
-                weight * (0..inner).map(|i| weights[i] * size(i)).sum::<f64>()
-            }
-            Term::NonNegative { .. } => 0.0,
-        }
-    }
-
-    fn prox(&self, v: &DVector<Complex64>, t: f64) -> DVector<Complex64> {
-        match self {
-            Term::L1 { weight, members, weights, .. } => {
-                let inner = v.len() / members;
-                let mut out = v.clone();
-                for i in 0..inner {
-                    let size = (0..*members).map(|m| v[m * inner + i].norm_sqr()).sum::<f64>().sqrt();
-                    let factor = (1.0 - t * weight * weights[i] / size.max(1e-300)).max(0.0);
-                    (0..*members).for_each(|m| out[m * inner + i] *= factor);
-                }
-                out
-            }
-            Term::NonNegative { .. } => v.map(|v| Complex64::from(v.re.max(0.0))),
-        }
-    }
-}
-
-/// ½‖A x − y‖² + terms, minimised: the least objective, and x.
-fn answer(a: &Linop, y: &Tensor, terms: &[Term], mu: f64) -> (f64, DVector<Complex64>) {
-    answer_of(&dense(a), &vector(y), terms, mu)
-}
-
-fn objective(a: &Dense, y: &DVector<Complex64>, terms: &[Term], mu: f64, x: &DVector<Complex64>) -> f64 {
-    let values: f64 = terms.iter().map(|t| t.value(&(t.k() * x))).sum();
-    0.5 * (a * x - y).norm_squared() + 0.5 * mu * x.norm_squared() + values
-}
 
 /// Two-dimensional SENSE with three coils, undersampled.
 fn sense() -> Linop {
@@ -294,43 +216,6 @@ fn tgv_has_a_field_of_its_own() {
     }
 }
 
-/// By alternating directions in f64 with the inverse of the system.
-fn answer_of(a: &Dense, y: &DVector<Complex64>, terms: &[Term], mu: f64) -> (f64, DVector<Complex64>) {
-    let n = a.ncols();
-    let rho = 0.5;
-    let ks: Vec<Dense> = terms.iter().map(Term::k).collect();
-    let mut system = a.adjoint() * a + Dense::identity(n, n) * Complex64::from(mu);
-    for k in &ks {
-        system += k.adjoint() * k * Complex64::from(rho);
-    }
-    let inverse = system.try_inverse().expect("a regular system");
-    let b = a.adjoint() * y;
-    let mut x = DVector::zeros(n);
-    let mut z: Vec<DVector<Complex64>> = ks.iter().map(|k| DVector::zeros(k.nrows())).collect();
-    let mut u = z.clone();
-    for _ in 0..20_000 {
-        let mut right = b.clone();
-        for ((k, z), u) in ks.iter().zip(&z).zip(&u) {
-            right += k.adjoint() * (z - u) * Complex64::from(rho);
-        }
-        let next = &inverse * right;
-        let moved = (&next - &x).norm();
-        x = next;
-        let mut apart = 0.0;
-        for (((k, z), u), term) in ks.iter().zip(&mut z).zip(&mut u).zip(terms) {
-            let kx = k * &x;
-            *z = term.prox(&(&kx + &*u), 1.0 / rho);
-            *u += &kx - &*z;
-            apart += (&kx - &*z).norm();
-        }
-        if moved + apart < 1e-12 * x.norm() {
-            break;
-        }
-    }
-    let f = objective(a, y, terms, mu, &x);
-    (f, x)
-}
-
 /// Phantom-like data: a few flat pieces and noise, undersampled.
 fn pieces() -> (Linop, Tensor) {
     let a = sense();
@@ -365,6 +250,56 @@ fn relative_weights_mean_the_same_at_any_scale() {
         for factor in [1e6, 1e-6, 1e-30, 1e25] {
             let off = (solve(factor, &device) - &want).norm() / want.norm();
             assert!(off < 1e-3, "times {factor}: {off}");
+        }
+    }
+}
+
+/// A times c has the same objective, misfit and readings at x/c: squares of c do not leave the range of f32.
+#[test]
+fn a_linop_of_any_strength_has_the_same_image() {
+    let (a, y) = pieces();
+    let norm = dense(&a).singular_values()[0].powi(2) * 1.001;
+    let cases = [
+        ("l1", vec![Method::Fista, Method::Pogm, Method::Admm, Method::Pdhg]),
+        ("tv", vec![Method::Admm, Method::Pdhg, Method::Irls]),
+        ("l2 and tv", vec![Method::Admm, Method::Pdhg]),
+    ];
+    for device in devices() {
+        let y = y.to(&device).unwrap();
+        for (terms, methods) in &cases {
+            for method in methods {
+                let solve = |factor: f32, known: bool, start: Option<&Tensor>| {
+                    let a = factor * &a;
+                    let problem = Problem::new(&a, &y).unwrap();
+                    let weight = 0.02 * problem.scale().unwrap();
+                    let square = 0.1 * f64::from(factor).powi(2);
+                    let problem = match *terms {
+                        "l1" => problem.l1(weight).unwrap(),
+                        "tv" => problem.tv(weight, "Y X").unwrap(),
+                        _ => problem.l2(square).unwrap().tv(weight, "Y X").unwrap(),
+                    };
+                    let problem = match start {
+                        Some(x) => problem.start(&(x * (1.0 / factor)).eval().unwrap()).unwrap(),
+                        None => problem,
+                    };
+                    let options = ConvexOptions::default().method(Some(*method)).iterations(2000);
+                    problem.solve(options.norm(known.then(|| norm * f64::from(factor).powi(2)))).unwrap()
+                };
+                let want = solve(1.0, false, None);
+                let size = vector(&want.x).norm();
+                for (factor, known) in [(1e-17f32, false), (1e-9, true), (1e9, false), (1e17, true)] {
+                    for start in [None, Some(&want.x)] {
+                        let what = format!("{terms}, {method}, {device}, times {factor}, {}", start.is_some());
+                        let found = solve(factor, known, start);
+                        let off =
+                            (vector(&found.x) * Complex64::from(f64::from(factor)) - vector(&want.x)).norm() / size;
+                        assert!(off < 5e-3, "{what}: {off:.1e}");
+                        let objective = found.objective / want.objective - 1.0;
+                        assert!(objective.abs() < 2e-4, "{what}: {objective:.1e}");
+                        assert!((found.misfit - want.misfit).abs() < 1e-3, "{what}: {} {}", found.misfit, want.misfit);
+                    }
+                }
+            }
         }
     }
 }

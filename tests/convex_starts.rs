@@ -124,6 +124,13 @@ fn irls_says_how_far_it_is() {
         println!("{name}: {off:.1e} above after {} ({}), {told:.1e} told", found.iterations, found.stop);
         assert!(found.stop != Stop::Converged || off <= 1.2e-4, "{name}: {off:.1e} above after {}", found.iterations);
         assert!(off < 5.0 * told + 1e-5, "{name}: {off:.1e} above, and {told:.1e} told");
+        // What stands still is not waited for.
+        assert!(
+            found.stop != Stop::Iterations && found.iterations < 300,
+            "{name}: {} {}",
+            found.stop,
+            found.iterations
+        );
     }
 }
 
@@ -199,6 +206,29 @@ fn an_offset_costs_nothing() {
     }
 }
 
+/// The residual of a reading is a part of ‖Aᴴy‖ whatever was taken out.
+#[test]
+fn residuals_are_parts_of_all_data() {
+    let shape = format!("Y={N} X={N}");
+    let picture = Tensor::from_vec(shape.clone(), pieces()).unwrap() + 0.1 * real(shape.clone(), 6);
+    let picture = picture.eval().unwrap();
+    let weights = (0..N * N).map(|i| 1.0 + 0.3 * ((i / N) as f32 / 7.0).sin()).collect();
+    let a = linop::diagonal(shape.clone(), &Tensor::from_vec(shape, weights).unwrap()).unwrap();
+    let left = |offset: f32| {
+        let y = a.apply(&(&picture + offset).eval().unwrap()).unwrap();
+        let problem = Problem::new(&a, &y).unwrap();
+        let problem = problem.l1_wavelet(0.05, "Y X", &WaveletPenalty::default().levels(2)).unwrap();
+        let options = ConvexOptions::default().method(Some(Method::Ista)).iterations(10).check_every(5).tol(0.0);
+        let residual = problem.solve(options).unwrap().history[0].residual.unwrap();
+        residual * a.h().apply(&y).unwrap().norm().unwrap()
+    };
+    // 40 and 20 are taken out, and the same is left.
+    let (far, near) = (left(40.0), left(20.0));
+    assert!((far / near - 1.0).abs() < 0.05, "{far} {near}");
+    let none = left(0.0);
+    assert!(far < 3.0 * none && far > none / 3.0, "{far} {none}");
+}
+
 /// Of an even image nothing is to be looked for.
 #[test]
 fn an_even_image_is_told_at_once() {
@@ -211,6 +241,11 @@ fn an_even_image_is_told_at_once() {
             assert_eq!((solved.iterations, solved.stop), (0, Stop::Converged), "{name}");
             let x = solved.x.to(&linops::Device::host()).unwrap();
             assert!(x.to_real_vec().unwrap().iter().all(|v| (v - 700.0).abs() < 1e-3), "{name}");
+            // Duals to begin another solve with.
+            let duals = solved.duals.clone();
+            assert_eq!(duals.len(), usize::from(solved.method == Method::Fgp), "{name}");
+            let again = problem.duals(duals).solve(ConvexOptions::default()).unwrap();
+            assert_eq!(again.iterations, 0, "{name}");
         }
     }
 }

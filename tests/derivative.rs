@@ -5,7 +5,12 @@ mod common;
 use common::data::{Random, as_complex, complex, distance, inner, mask, real, wide, widened};
 use common::devices;
 use common::matrix::Matrix;
-use linops::derivative::{least_squares_vjp, of_convolve, of_dense, of_diagonal, of_nufft, solve_vjp, tikhonov_vjp};
+use common::minimiser::{self, Term};
+use linops::convex::{ConvexOptions, Method, Problem, WaveletPenalty};
+use linops::derivative::{
+    ConvexGradientOptions, convex_vjp, least_squares_vjp, of_convolve, of_dense, of_diagonal, of_nufft, solve_vjp,
+    tikhonov_vjp,
+};
 use linops::linop::{self, Accuracy, Boundary, ConvolveMode, ConvolveOptions, FftOptions, NufftOptions};
 use linops::num_complex::{Complex32, Complex64};
 use linops::solve::{SolveOptions, Tikhonov, cg};
@@ -300,6 +305,170 @@ fn minimisers_with_operators() {
             assert!((got - want).abs() < 3e-4 * want.abs(), "{k} on {device}: {got}, expected {want}");
         }
     }
+}
+
+/// ½‖x − t‖² of a minimiser in f64.
+fn loss_of_minimiser(a: &Linop, y: &Tensor, terms: &[Term], t: &ArrayD<Complex64>) -> f64 {
+    let (_, x) = minimiser::answer(a, y, terms, 0.0);
+    let x = ArrayD::from_shape_vec(t.raw_dim(), x.iter().copied().collect()).unwrap();
+    loss(&x, t)
+}
+
+/// A problem with one weight, the terms of which the answer in f64 has, and the methods that are to solve it.
+struct Sparse {
+    name: &'static str,
+    a: Linop,
+    y: Tensor,
+    weight: f64,
+    problem: fn(&Linop, &Tensor, f64) -> Problem,
+    terms: Box<dyn Fn(f64) -> Vec<Term>>,
+    method: Method,
+    /// Of the gradients, as a part of them.
+    tol: f64,
+}
+
+fn sparse() -> Vec<Sparse> {
+    let shape = "Y=5 X=6";
+    let blocks: Vec<Complex32> = (0..30)
+        .map(|i| Complex32::from(if (1..4).contains(&(i / 6)) && (2..5).contains(&(i % 6)) { 2.0 } else { 0.3 }))
+        .collect();
+    let blocks = Tensor::from_vec(shape, blocks).unwrap();
+    let scanned = |a: &Linop| (a.apply(&blocks).unwrap() + 0.1 * complex(a.output().unwrap(), 8)).eval().unwrap();
+    let scan = scan(&complex("C=3 Y=5 X=6", 1));
+    let seen = scanned(&scan);
+    let differences = linop::gradient(shape, "Y X", linop::GradientOptions::default()).unwrap();
+    let along = linop::gradient(shape, "X", linop::GradientOptions::default()).unwrap();
+    let blur = linop::diagonal(shape, &(real(shape, 9) * 0.2 + 1.0).eval().unwrap()).unwrap();
+    let picture = (blur.apply(&blocks.real().unwrap()).unwrap() + 0.3 * real(shape, 10)).eval().unwrap();
+    let l1 = |x: &'static str| move |w: f64| vec![Term::l1(&linop::identity(x).unwrap(), w, 1)];
+    vec![
+        Sparse {
+            name: "l1 of a scan",
+            a: scan.clone(),
+            y: complex(scan.output().unwrap(), 3),
+            weight: 0.6,
+            problem: |a, y, w| Problem::new(a, y).unwrap().l1(w).unwrap(),
+            terms: Box::new(l1(shape)),
+            method: Method::Fista,
+            tol: 2e-3,
+        },
+        Sparse {
+            name: "total variation of a scan",
+            a: scan,
+            y: seen,
+            weight: 0.4,
+            problem: |a, y, w| Problem::new(a, y).unwrap().tv(w, "Y X").unwrap(),
+            terms: Box::new(move |w| vec![Term::l1(&differences, w, 2)]),
+            method: Method::Admm,
+            tol: 1e-2,
+        },
+        Sparse {
+            name: "total variation along an axis of a picture without negative values",
+            a: blur.clone(),
+            y: (&picture - 0.5).eval().unwrap(),
+            weight: 0.3,
+            problem: |a, y, w| Problem::new(a, y).unwrap().tv(w, "X").unwrap().non_negative(),
+            terms: Box::new(move |w| vec![Term::l1(&along, w, 1), Term::NonNegative { n: 30 }]),
+            method: Method::Admm,
+            tol: 1e-2,
+        },
+    ]
+}
+
+#[test]
+fn minimisers_with_magnitudes() {
+    for case in sparse() {
+        let Sparse { name, a, y, weight, problem, terms, method, tol } = case;
+        let real_valued = y.dtype() == DType::F32;
+        let t = if real_valued { real("Y=5 X=6", 5) } else { complex("Y=5 X=6", 5) };
+        let of_y = if real_valued { real(y.shape(), 4) } else { complex(y.shape(), 4) };
+        let at = |y: &Tensor, w: f64| loss_of_minimiser(&a, y, &terms(w), &wide(&t));
+        let h = 1e-3;
+        let want = [
+            slope(|h| at(&(&y + h * &of_y).eval().unwrap(), weight), h),
+            slope(|h| at(&y, weight + f64::from(h)), h),
+            // Of the strength of A.
+            slope(|h| loss_of_minimiser(&(&a * (1.0 + h)), &y, &terms(weight), &wide(&t)), h),
+        ];
+        for device in devices() {
+            let (y, t) = (y.to(&device).unwrap(), t.to(&device).unwrap());
+            let problem = problem(&a, &y, weight);
+            let options = ConvexOptions::default().method(Some(method)).tol(1e-9).iterations(3000);
+            let x = problem.solve(options).unwrap().x;
+            let g = (&x - &t).eval().unwrap();
+            let found = convex_vjp(&problem, &x, &g, ConvexGradientOptions::default()).unwrap();
+            let strength = found
+                .through(|input, g| {
+                    let made = a.apply(input)?;
+                    Tensor::from_slice("", &[made.dot(g)?.re as f32])
+                })
+                .unwrap();
+            let got = [along(&found.y, &wide(&of_y)), found.weights[0], f64::from(strength.to_real_vec().unwrap()[0])];
+            println!("{name} on {device}: {got:?}, expected {want:?} ({})", found.stop);
+            for (k, (got, want)) in got.into_iter().zip(want).enumerate() {
+                assert!((got - want).abs() < tol * want.abs(), "{name}, {k} on {device}: {got}, expected {want}");
+            }
+        }
+    }
+}
+
+/// Of a transform that is orthonormal zeros are kept exactly, as they are for x; of several shifts of it by a large weight.
+#[test]
+fn minimisers_with_wavelets() {
+    let shape = "Y=8 X=8";
+    let a = linop::diagonal(shape, &(real(shape, 1) * 0.2 + 1.0).eval().unwrap()).unwrap();
+    let (y, t, of_y) = (real(shape, 2), real(shape, 3), real(shape, 4));
+    let options = linop::WaveletOptions::default().levels(Some(2)).boundary(linop::WaveletBoundary::Periodization);
+    let w = linop::wavelet(shape, "Y X", &options).unwrap().keep();
+    for shifts in [1, 2] {
+        let weights: Vec<f64> = (0..64).map(|i| f64::from(u8::from(i / 8 >= 2 || i % 8 >= 2))).collect();
+        let terms = |weight: f64| {
+            let term = |s: usize| {
+                let by = (s * 4 / shifts) as i64;
+                let k = &w * linop::roll(shape, &[("Y", by), ("X", by)]).unwrap();
+                let k = minimiser::dense(&k);
+                Term::L1 { k, weight: weight / shifts as f64, members: 1, weights: weights.clone() }
+            };
+            (0..shifts).map(term).collect::<Vec<_>>()
+        };
+        let at = |y: &Tensor, w: f64| loss_of_minimiser(&a, y, &terms(w), &wide(&t));
+        let h = 1e-3;
+        let want = [slope(|h| at(&(&y + h * &of_y).eval().unwrap(), 0.4), h), slope(|h| at(&y, 0.4 + f64::from(h)), h)];
+        let penalty = WaveletPenalty::default().wavelet(options.wavelet.clone()).levels(2).shifts(shifts);
+        for device in devices() {
+            let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
+            let problem = problem.l1_wavelet(0.4, "Y X", &penalty).unwrap();
+            let x = problem.solve(ConvexOptions::default().tol(1e-9).iterations(3000)).unwrap().x;
+            let g = (&x - t.to(&device).unwrap()).eval().unwrap();
+            let found = convex_vjp(&problem, &x, &g, ConvexGradientOptions::default()).unwrap();
+            // The weight that is given is that of all shifts.
+            let of_weight: f64 = found.weights.iter().sum::<f64>() / shifts as f64;
+            for (got, want) in [along(&found.y, &wide(&of_y)), of_weight].into_iter().zip(want) {
+                println!("{shifts} shifts, {device}: {got}, expected {want} ({})", found.stop);
+                assert!((got - want).abs() < 1e-2 * want.abs(), "{shifts} shifts, {device}: {got}, expected {want}");
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_through_what_has_no_curvature_are_refused() {
+    let (a, y) = (linop::identity("Y=4 X=4").unwrap(), real("Y=4 X=4", 1));
+    let problem = || Problem::new(&a, &y).unwrap();
+    let of = |problem: Problem, x: &Tensor, g: &Tensor| {
+        convex_vjp(&problem, x, g, ConvexGradientOptions::default()).unwrap_err().to_string()
+    };
+    let error = of(problem().tgv(0.1, "Y X").unwrap(), &y, &y);
+    assert!(error.contains("tgv has a field"), "{error}");
+    let error = of(problem().llr(0.1, "Y", &[2]).unwrap(), &y, &y);
+    assert!(error.contains("no curvature that is known"), "{error}");
+    let error = of(problem().l1(0.1).unwrap(), &y, &real("Y=4 X=5", 1));
+    assert!(error.contains("the gradient with regard to x"), "{error}");
+    // What nothing sees has no gradient, and that is said.
+    let blind = linop::zero("Y=4 X=4", "Y=4 X=4").unwrap();
+    let zero = Problem::new(&blind, &Tensor::zeros("Y=4 X=4", DType::F32).unwrap()).unwrap();
+    let found = convex_vjp(&zero, &y, &y, ConvexGradientOptions::default()).unwrap();
+    assert!(matches!(found.stop, linops::solve::Stop::Breakdown(_)), "{}", found.stop);
 }
 
 fn scan_behind() -> Linop {

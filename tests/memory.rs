@@ -250,3 +250,29 @@ fn plans_share_constants_and_tables() {
     device.clear_cache();
     assert_eq!(held(), 0);
 }
+
+/// Records of points are those of the points, whatever is planned over them: forward, adjoint, the pair, other batches, other channels.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn points_are_held_once() {
+    let Some(device) = own_gpu() else { return };
+    let a = radial_nufft(false);
+    // A place, its order, and at least a fraction for each axis.
+    let records = 6400 * 4 * (1 + 2 + 2);
+    let before = memory(&device).in_use;
+    let held = || memory(&device).in_use - before;
+    a.prepare(&device, DType::Complex32).unwrap();
+    let forward = held();
+    assert!(forward >= records, "{forward}");
+    let stated = |a: &Linop| MemoryUse::of(&a.plan(&device, DType::Complex32).unwrap()).unwrap();
+    let mut last = forward;
+    for (name, other) in
+        [("adjoint", a.h()), ("pair", a.n()), ("frames", a.over("T=3").unwrap()), ("again", a.shallow_copy())]
+    {
+        other.prepare(&device, DType::Complex32).unwrap();
+        let whole = stated(&other).constants + stated(&other).tables;
+        println!("{name}: {} more of {whole}", held() - last);
+        assert!(held() - last + records <= whole, "{name}: {} more of {whole}", held() - last);
+        last = held();
+    }
+}

@@ -158,6 +158,25 @@ fn frames() -> (ArrayD<Complex32>, Series) {
     (kspace, series)
 }
 
+/// R, maps: in other units of the coils the image is that in these units, with the weights that there are by default.
+#[test]
+fn units_of_maps_do_not_matter() {
+    let (found, sense) = scanned();
+    let host = Device::host();
+    for kind in [Kind::L2, Kind::L1Wavelet, Kind::Tv, Kind::Tgv] {
+        let terms = of(&[kind], None);
+        let want = recon(&sense, &found.kspace, &terms, ConvexOptions::default()).image;
+        let size = want.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt();
+        for factor in [1e-15f32, 1e-9, 1e8] {
+            let sense = Sense::new(found.maps.mapv(|s| s * factor).view(), found.mask.view()).unwrap();
+            let image = sense.regularised(found.kspace.view(), &terms, None, ConvexOptions::default(), &host).unwrap();
+            let off = image.image.mapv(|v| v * factor) - &want;
+            let off = off.iter().map(|v| v.norm_sqr()).sum::<f32>().sqrt() / size;
+            assert!(off < 1e-3, "{kind}, maps times {factor}: {off:.1e}");
+        }
+    }
+}
+
 /// D, units: a picture in other units is the same scene in these units, by conjugate gradients and with total
 /// variation.
 #[test]

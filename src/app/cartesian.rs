@@ -197,7 +197,14 @@ impl Cartesian {
         options: ConvexOptions,
         device: &Device,
     ) -> Result<Regularised<IxDyn>> {
-        let asked = Asked { dims: &self.kspace, axes: &self.image, series: None, norm: Some(self.norm()), start };
+        let asked = Asked {
+            dims: &self.kspace,
+            axes: &self.image,
+            series: None,
+            norm: Some(self.norm()),
+            scale: self.scale(),
+            start,
+        };
         regularised(&self.linop, kspace, asked, regularisation, options, device)
     }
 }

@@ -75,7 +75,8 @@ impl<D: Dimension> Regularised<D> {
     }
 }
 
-/// Weights of scans that are not given: what keeps structures and takes noise and aliasing of moderate undersampling.
+/// Weights of scans that are not given: what keeps structures and takes noise and aliasing of moderate undersampling. That of `l2` is for
+/// maps whose squares sum to 1 and weights with a mean of 1, else it is taken times the largest Σ|S|² and that mean.
 pub fn recon_weight(kind: Kind) -> Weight {
     match kind {
         Kind::L2 => Weight::Absolute(0.01),
@@ -93,6 +94,8 @@ pub(super) struct Asked<'a> {
     pub series: Option<&'a str>,
     /// ‖AᴴA‖ at most, where that is known: else it takes as many applies as many a solve.
     pub norm: Option<f64>,
+    /// The largest Σ|S|², times the mean of the weights.
+    pub scale: f32,
     pub start: Option<ArrayViewD<'a, Complex32>>,
 }
 
@@ -121,7 +124,11 @@ pub(super) fn regularised(
             false => problem = problem.supported(&seen)?,
         }
     }
-    let (with, terms) = regularisation.add(problem, asked.axes, asked.series, &recon_weight)?;
+    let weight = |kind| match recon_weight(kind) {
+        Weight::Absolute(w) => Weight::Absolute(w * f64::from(asked.scale)),
+        relative => relative,
+    };
+    let (with, terms) = regularisation.add(problem, asked.axes, asked.series, &weight)?;
     problem = with;
     if let Some(start) = asked.start {
         let shape = problem.shape()?.clone();

@@ -150,7 +150,14 @@ impl Series {
         options: ConvexOptions,
         device: &Device,
     ) -> Result<Regularised<IxDyn>> {
-        let asked = Asked { dims: &self.data, axes: &self.axes, series: Some(self.front), norm: self.norm, start };
+        let asked = Asked {
+            dims: &self.data,
+            axes: &self.axes,
+            series: Some(self.front),
+            norm: self.norm,
+            scale: self.scale,
+            start,
+        };
         regularised(&self.linop, self.weighted(kspace)?.view(), asked, regularisation, options, device)
     }
 

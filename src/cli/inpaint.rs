@@ -95,10 +95,10 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if 10 * count < all {
         warnings.say("less than a tenth is known; --mask-marks missing is for masks that mark the gaps".into());
     }
-    if image.values().iter().zip(&known).all(|(v, k)| *k == 0.0 || *v == 0.0) {
-        warnings.say(
-            "every known sample is 0, and so is what fills the gaps; --mask-marks says what the mask marks".into(),
-        );
+    if let Some(value) = only_value(image.values(), &known) {
+        warnings.say(format!(
+            "every known sample is {value}, and so is what fills the gaps; --mask-marks says what the mask marks"
+        ));
     }
     let task = Task {
         what: "filled",
@@ -113,6 +113,13 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         warnings: &warnings,
     };
     task.run(target, printer)
+}
+
+/// What all known samples are, if they are alike.
+fn only_value(picture: &ArrayD<f32>, known: &ArrayD<f32>) -> Option<f32> {
+    let mut values = picture.iter().zip(known).filter(|(_, k)| **k != 0.0).map(|(v, _)| *v);
+    let first = values.next()?;
+    values.all(|v| v == first).then_some(first)
 }
 
 /// 1 where the picture is known, for each of its channels, and for each plane of what the mask has no axes of.

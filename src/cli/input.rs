@@ -26,25 +26,13 @@ pub fn read(path: &Path) -> Result<Array> {
 /// Complex values, such as maps, or real ones as such.
 pub fn read_complex(path: &Path) -> Result<ArrayD<Complex32>> {
     let array = read(path)?;
-    expect_in_range(path, &array)?;
+    array.expect_in_range(path)?;
     Ok(array.into_complex())
-}
-
-/// Checks that 32-bit numbers hold most of what a file of 64-bit ones has.
-pub fn expect_in_range(path: &Path, array: &Array) -> Result<()> {
-    let Some(one) = array.mostly_out_of_range() else { return Ok(()) };
-    let message = format!(
-        "holds values such as {one:.3e}, and 32-bit numbers have magnitudes of {:.1e} to {:.1e}; take the values times a power of ten that \
-         brings them there",
-        f32::MIN_POSITIVE,
-        f32::MAX
-    );
-    Err(Error::file(path, message))
 }
 
 /// Real values in single precision, or complex ones, as BART has them all, whose imaginary parts are 0.
 pub fn real(path: &Path, array: Array) -> Result<ArrayD<f32>> {
-    expect_in_range(path, &array)?;
+    array.expect_in_range(path)?;
     match array.into_numeric() {
         Array::F32(values) => Ok(values),
         other => {
@@ -72,7 +60,7 @@ pub fn expect_readable(path: &Path) -> Result<()> {
 /// Reads the input of a linop, narrowed to single precision; real stays real.
 pub fn read_tensor(path: &Path, shape: &Shape, allow_nan: bool) -> Result<Tensor> {
     let array = read(path)?;
-    expect_in_range(path, &array)?;
+    array.expect_in_range(path)?;
     let array = array.into_numeric();
     if let Some(at) = array.first_non_finite().filter(|_| !allow_nan) {
         return Err(Error::file(

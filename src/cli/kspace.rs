@@ -2,7 +2,7 @@
 
 use super::arrays::{Arrays, expect_coils_first, with_first, without_ones, without_ones_behind};
 use super::axes::{Split, along_first, bart_split, cut_short, expect_none, is_chosen};
-use super::input::{expect_in_range, expect_readable};
+use super::input::expect_readable;
 use super::samples::{Samples, Trajectory, read_samples, samples_of};
 use linops::app::axes_doubt::{SecondAxis, second_axis};
 use linops::io::{
@@ -359,7 +359,7 @@ pub fn complex(path: &Path, array: AnyArray) -> Result<ArrayD<Complex32>> {
         let message = format!("k-space of dtype {}, expected complex values (c8 or c16)", array.dtype_name());
         return Err(Error::file(path, message));
     }
-    expect_in_range(path, &array)?;
+    array.expect_in_range(path)?;
     Ok(array.into_complex())
 }
 

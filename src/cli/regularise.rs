@@ -165,6 +165,9 @@ pub fn ending(solved: &Solved) -> String {
         (Stop::Iterations, Some(Reading { gap: Some(gap), .. })) if bounded && gap.is_finite() => {
             format!("all iterations done, the objective within {} of its limit", percent(gap.max(0.0)))
         }
+        (Stop::Attained, Some(Reading { gap: Some(gap), .. })) if bounded && gap.is_finite() => {
+            format!("the objective within {} of its limit, and no longer nearer", percent(gap.max(0.0)))
+        }
         (stop, _) => stop.to_string(),
     };
     why + &halved

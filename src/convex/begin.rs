@@ -13,7 +13,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Begun {
-    /// From 0, as no start was given.
+    /// From 0, as no start was given; or from the even image that fits best, where the mean of a picture is by far the most.
     #[default]
     Zero,
     /// From the start that was given.

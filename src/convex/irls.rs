@@ -10,7 +10,8 @@
 //!
 //! The p = w K x are duals, none above λ, so that what is left is bounded as in `balance`: ε leaves the gap of the terms, and the slope is
 //! the residual of the next system at this x. Small ε make the systems ill-conditioned, and then x stands still above the limit: so ε
-//! falls only while what it leaves is the larger part, and rest is what the bound says, not that the objective no longer falls.
+//! falls only while what it leaves is the larger part, and rest is what the bound says, not that the objective no longer falls. Where the
+//! bound itself stands still it ends, and says what is left.
 
 use super::balance::Doubt;
 use super::options::{Reading, Teller};
@@ -28,11 +29,14 @@ use crate::tensor::Tensor;
 /// The first ε, as a part of max|K x|; by how much it falls in a step, and how far.
 const FIRST: f64 = 0.1;
 const FALL: f64 = 0.5;
-const LAST: f64 = 1e-5;
+const LAST: f64 = 1e-7;
 
-/// Conjugate gradient steps between two reweightings, and the residual at which they end.
-const INNER: usize = 50;
+/// Conjugate gradient steps between two reweightings at first and at most, and the residual at which they end.
+const INNER: [usize; 2] = [50, 100];
 const RESIDUAL: f32 = 1e-5;
+
+/// What is left stands still if it falls by less than this part in so many iterations.
+const STILL: (f64, usize) = (0.1, 20);
 
 /// An l1 norm as a square.
 struct Square<'a> {
@@ -108,6 +112,35 @@ impl Square<'_> {
     }
 }
 
+/// How exactly the systems are solved, and whether that still helps.
+struct Effort {
+    steps: usize,
+    least: f64,
+    /// When what is left last fell.
+    fell: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Effort {
+        Effort { steps: INNER[0], least: f64::INFINITY, fell: 0 }
+    }
+}
+
+impl Effort {
+    /// More steps where they did not end the system and the slope is most of what is left. Whether it stands still with as many as there
+    /// are: more of them were measured to take longer and to end where these do.
+    fn look(&mut self, iteration: usize, doubt: &Doubt, system: Stop) -> bool {
+        let unsolved = system == Stop::Iterations;
+        if unsolved && doubt.rest() > doubt.gap {
+            self.steps = (2 * self.steps).min(INNER[1]);
+        }
+        if doubt.whole() < (1.0 - STILL.0) * self.least {
+            (self.least, self.fell) = (doubt.whole(), iteration);
+        }
+        iteration >= self.fell + STILL.1 && (!unsolved || self.steps == INNER[1])
+    }
+}
+
 pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let device = problem.y.device();
     let b = problem.a.h().apply(&problem.y)?;
@@ -144,10 +177,12 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     let size_of_b = squared_norm(&b)?.sqrt();
     let mut watch = Watch::new(true);
     let mut best: Option<(Tensor, f64)> = None;
+    let mut effort = Effort::default();
     let mut ended = (iterations, Stop::Iterations);
     for k in 1..=iterations {
-        let options = SolveOptions::default().iterations(INNER).tol(RESIDUAL).lambda(0.0).start(&x);
-        x = cg(&normal, &b, options)?.x;
+        let options = SolveOptions::default().iterations(effort.steps).tol(RESIDUAL).lambda(0.0).start(&x);
+        let inner = cg(&normal, &b, options)?;
+        x = inner.x;
         let objective = problem.value(&x)?;
         if !objective.is_finite() {
             return value_err!("irls: the objective is not finite at step {k}; is the linop linear and finite?");
@@ -175,6 +210,10 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         }
         if tol > 0.0 && left <= tol && seen.change <= CALM * tol {
             ended = (k, Stop::Converged);
+            break;
+        }
+        if effort.look(k, &doubt, inner.stop) && tol > 0.0 {
+            ended = (k, Stop::Attained);
             break;
         }
     }

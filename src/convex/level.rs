@@ -4,10 +4,11 @@
 //! y − c A1. Of z nothing is large but what the terms weigh: the way to it is shorter than to x, and what is left of it (`balance`) is
 //! no part of an offset of detectors.
 
-use super::scaled::{largest, times_power};
+use super::scaled::largest;
 use super::stage::Looked;
 use super::{Method, Problem, Solved, dtype};
-use crate::error::Result;
+use crate::dim::Shape;
+use crate::error::{Error, Result};
 use crate::functional::{Functional, Kind, combined, number, squared_norm};
 use crate::solve::Stop;
 use crate::tensor::{DType, Tensor};
@@ -64,6 +65,8 @@ pub(super) struct Level {
     /// The even image, as x has it.
     image: Tensor,
     left: f64,
+    /// ‖Aᴴ(y − c A1)‖/‖Aᴴy‖.
+    slope: f64,
     /// Whether the rest is rounding.
     all: bool,
 }
@@ -81,6 +84,8 @@ impl Level {
             return Ok((problem, None));
         }
         let all = largest(&residual)? <= ROUNDING * largest(&problem.y)?;
+        let slope = |y: &Tensor| Ok::<_, Error>(squared_norm(&problem.a.h().apply(y)?)?.sqrt());
+        let slope = slope(&residual)? / slope(&problem.y)?;
         let image = problem.image.as_ref().map_or(Ok(unknown.clone()), |image| image.apply(&unknown))?;
         let start = problem.start.as_ref().map(|x| combined(&[(1.0, x), (-1.0, &image)])).transpose()?;
         let mut problem = Problem { y: residual, start, farther: FARTHER, ..problem };
@@ -90,7 +95,7 @@ impl Level {
                 term.functional = Functional(Kind::Box { low: low - by, high: high - by });
             }
         }
-        Ok((problem, Some(Level { image, left: left.sqrt(), all })))
+        Ok((problem, Some(Level { image, left: left.sqrt(), slope, all })))
     }
 
     /// Whether nothing but rounding is left: the even image is the solution.
@@ -98,12 +103,19 @@ impl Level {
         self.all
     }
 
-    /// The even image as the solution of a problem that has what it leaves, of data that were taken times 2^unit.
-    pub fn solved(&self, rest: &Problem, asked: Option<Method>, unit: i32) -> Result<Solved> {
-        let method = rest.method(asked)?;
-        let data = 0.5 * squared_norm(&rest.y)? * (2.0 * f64::from(-unit)).exp2();
-        let looked = Looked { data, objective: data, misfit: self.left };
-        Ok(looked.solved(times_power(&self.image, -unit)?, method, 0, Stop::Converged))
+    /// z = 0 as the solution of the problem that has what is left, and duals that are 0.
+    pub fn solved(rest: &Problem, method: Method) -> Result<Solved> {
+        let device = rest.y.device();
+        let zeros = |shape: &Shape| Tensor::zeros(shape.clone(), dtype(rest))?.to(&device);
+        let data = 0.5 * squared_norm(&rest.y)?;
+        let looked = Looked { data, objective: data, misfit: 1.0 };
+        let duals = match method {
+            Method::Fgp => {
+                rest.terms.iter().filter_map(|t| t.linop.as_ref()).map(|k| zeros(k.output()?)).collect::<Result<_>>()?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Solved { duals, ..looked.solved(zeros(rest.a.input()?)?, method, 0, Stop::Converged) })
     }
 
     /// x of a z.
@@ -114,6 +126,11 @@ impl Level {
     /// ‖y − c A1‖/‖y‖.
     pub fn left(&self) -> f64 {
         self.left
+    }
+
+    /// ‖Aᴴ(y − c A1)‖/‖Aᴴy‖.
+    pub fn slope(&self) -> f64 {
+        self.slope
     }
 }
 

@@ -267,6 +267,20 @@ impl Problem {
         }
     }
 
+    /// A and y, of the solver's unknown.
+    pub(crate) fn data(&self) -> (&Linop, &Tensor) {
+        (&self.a, &self.y)
+    }
+
+    pub(crate) fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// Whether the unknown is more than x.
+    pub(crate) fn has_field(&self) -> bool {
+        self.bent.is_some()
+    }
+
     /// max|Aᴴy|: from this weight on an l1 norm of x makes x = 0. Weights are often given relative to it.
     ///
     /// # Errors
@@ -321,28 +335,33 @@ impl Problem {
         options.check()?;
         let (own, begun) = begin::chosen(self)?;
         let Some((problem, unit)) = own.scaled()? else { return self.nothing() };
+        let (problem, strength) = problem.strengthened()?;
         // The steps of the primal-dual method are chosen by the size of the data.
         let (problem, level) = match problem.method(options.method)? {
             Method::Pdhg => (problem, None),
             _ => Level::taken(problem)?,
         };
-        let rest = if level.is_some() { problem.scaled()? } else { Some((problem.clone(), 0)) };
-        let (problem, finer) = match (rest, &level) {
-            (Some(rest), level) if options.tol == 0.0 || !level.as_ref().is_some_and(Level::is_all) => rest,
-            (_, Some(level)) => return Ok(Solved { begun, ..level.solved(&problem, options.method, unit)? }),
-            (_, None) => return self.nothing(),
+        let rest = match &level {
+            None if strength == 0 => Some((problem.clone(), 0)),
+            None => problem.scaled()?,
+            Some(level) => problem.scaled()?.filter(|_| options.tol == 0.0 || !level.is_all()),
         };
+        let even_alone = rest.is_none();
+        let (problem, finer) = rest.unwrap_or((problem, 0));
         let problem = problem.lifted()?;
         let exponent = unit + finer;
+        let factor = |exponent: i32| (-2.0 * f64::from(exponent)).exp2();
         let unscale = |x: Tensor| -> Result<Tensor> {
             let x = times_power(&x, -finer)?;
             let x = self.image.as_ref().map_or(Ok(x.clone()), |image| image.apply(&x))?;
-            times_power(&level.as_ref().map_or(Ok(x.clone()), |level| level.added(&x))?, -unit)
+            times_power(&level.as_ref().map_or(Ok(x.clone()), |level| level.added(&x))?, -unit - strength)
         };
-        let norm = options.norm.and_then(|norm| problem.norm_of_squares(norm));
-        let mut teller = Teller::new(options.norm(norm), (2.0 * f64::from(-exponent)).exp2(), &unscale);
+        let norm = options.norm.map(|norm| norm * factor(strength)).and_then(|norm| problem.norm_of_squares(norm));
+        let factors = [factor(exponent), level.as_ref().map_or(1.0, Level::slope)];
+        let mut teller = Teller::new(options.norm(norm), factors, &unscale);
         let method = problem.method(teller.options().method)?;
         let even = match method {
+            _ if even_alone => Some(Level::solved(&problem, method)?),
             Method::Admm | Method::Pdhg if teller.options().tol > 0.0 => even::solve(&problem, method)?,
             _ => None,
         };
@@ -356,7 +375,7 @@ impl Problem {
             (None, Method::Irls) => irls::solve(&problem, &mut teller)?,
         };
         let factor = teller.factor();
-        let duals = solved.duals.iter().map(|p| times_power(p, -exponent)).collect::<Result<_>>()?;
+        let duals = solved.duals.iter().map(|p| times_power(p, strength - exponent)).collect::<Result<_>>()?;
         Ok(Solved {
             duals,
             begun,

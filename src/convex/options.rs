@@ -227,13 +227,19 @@ pub(super) struct Teller<'a> {
     options: ConvexOptions<'a>,
     /// Of an objective.
     factor: f64,
+    /// Of a residual.
+    slope: f64,
     unscale: &'a dyn Fn(Tensor) -> Result<Tensor>,
     pub history: Vec<Reading>,
 }
 
 impl<'a> Teller<'a> {
-    pub fn new(options: ConvexOptions<'a>, factor: f64, unscale: &'a dyn Fn(Tensor) -> Result<Tensor>) -> Teller<'a> {
-        Teller { options, factor, unscale, history: Vec::new() }
+    pub fn new(
+        options: ConvexOptions<'a>,
+        [factor, slope]: [f64; 2],
+        unscale: &'a dyn Fn(Tensor) -> Result<Tensor>,
+    ) -> Teller<'a> {
+        Teller { options, factor, slope, unscale, history: Vec::new() }
     }
 
     pub fn options(&self) -> &ConvexOptions<'a> {
@@ -257,6 +263,7 @@ impl<'a> Teller<'a> {
         let reading = Reading {
             objective: self.factor * reading.objective,
             data_term: self.factor * reading.data_term,
+            residual: reading.residual.map(|r| self.slope * r),
             ..reading
         };
         self.history.push(reading);

@@ -1,8 +1,12 @@
-//! The scale of a problem's data: solvers have it near 1, where no square leaves the range of f32.
+//! The scale of a problem: solvers have its data and its linop near 1, where no square leaves the range of f32.
 
 use super::Problem;
 use crate::error::{Result, value_err};
+use crate::functional::{number, squared_norm};
 use crate::tensor::{HostArray, Tensor};
+
+/// An A of a strength within 2 to the power of this is left as it is.
+const FAR: i32 = 10;
 
 impl Problem {
     /// The same with data of a size near 1, and the exponent of the power of two that they were taken times; None if all is 0.
@@ -23,6 +27,26 @@ impl Problem {
             term.functional = term.functional.rescaled(s);
         }
         Ok(Some((problem, exponent)))
+    }
+
+    /// The same for A of a strength near 1 where it is far from that, and the exponent of the power of two that x was taken times.
+    pub(super) fn strengthened(self) -> Result<(Problem, i32)> {
+        let size = squared_norm(&self.y)?.sqrt();
+        let strength = squared_norm(&self.a.h().apply(&self.y)?)?.sqrt() / size;
+        let exponent = -unit_exponent(strength);
+        if !strength.is_finite() || exponent.abs() <= FAR {
+            return Ok((self, 0));
+        }
+        let s = f64::from(exponent).exp2();
+        let mut problem = Problem { a: number(1.0 / s) * &self.a, ..self };
+        problem.start = problem.start.map(|x| times_power(&x, exponent)).transpose()?;
+        if let Some(duals) = &mut problem.duals {
+            duals.iter_mut().try_for_each(|p| times_power(p, -exponent).map(|v| *p = v))?;
+        }
+        for term in &mut problem.terms {
+            term.functional = term.functional.rescaled(s).times(s.powi(-2))?;
+        }
+        Ok((problem, exponent))
     }
 }
 

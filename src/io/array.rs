@@ -1,8 +1,11 @@
 //! An array whose element type is known only when its file has been read.
 
+use super::narrow::Narrowing;
+use crate::Result;
 use crate::tensor::first_where;
 use ndarray::ArrayD;
 use num_complex::{Complex32, Complex64};
+use std::path::Path;
 
 /// An array from a file, in C order, with the element type the file had.
 ///
@@ -83,24 +86,19 @@ impl Array {
         }
     }
 
-    /// One of the numbers in double precision, if most of those that are finite and not 0 are out of the range of single precision. A
-    /// few that are far too large mark what is not known.
-    pub fn mostly_out_of_range(&self) -> Option<f64> {
-        let (mut all, mut out, mut one) = (0usize, 0usize, 0.0);
-        let mut see = |v: f64| {
-            if v.is_finite() && v != 0.0 {
-                all += 1;
-                if !(f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&v.abs()) {
-                    (out, one) = (out + 1, v);
-                }
-            }
-        };
+    /// Checks that single precision holds most of the numbers in double precision that are finite and not 0; a few that are far too large
+    /// mark what is not known.
+    ///
+    /// # Errors
+    /// With a value that is out of range, where most are.
+    pub fn expect_in_range(&self, path: &Path) -> Result<()> {
+        let mut narrowing = Narrowing::default();
         match self {
-            Array::F64(a) => a.iter().for_each(|v| see(*v)),
-            Array::C64(a) => a.iter().for_each(|v| [v.re, v.im].into_iter().for_each(&mut see)),
+            Array::F64(a) => a.iter().for_each(|v| narrowing.see(*v)),
+            Array::C64(a) => a.iter().for_each(|v| [v.re, v.im].into_iter().for_each(|v| narrowing.see(v))),
             _ => {}
         }
-        (2 * out > all).then_some(one)
+        narrowing.expect_kept(path)
     }
 
     /// The index, in C order, of the first NaN or infinity; `None` when all values are finite.

@@ -14,6 +14,7 @@ mod geometry;
 mod ismrmrd;
 mod linop_file;
 mod montage;
+mod narrow;
 mod nifti;
 mod npy;
 mod npz;

@@ -11,7 +11,7 @@ pub enum Stop {
     /// All iterations were done.
     Iterations,
     /// The residual of the iterate does not fall any more, though the recurrence does: the accuracy that f32 arithmetic attains
-    /// for this operator. The iterate is as good as it gets.
+    /// for this operator. The iterate is as good as it gets. Of [`convex`](crate::convex) solves: the bound of what is left does not fall.
     Attained,
     /// The operator is not what the method needs; the iterate is the best one from before that showed.
     Breakdown(Breakdown),

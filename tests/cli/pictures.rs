@@ -442,4 +442,10 @@ fn a_mask_read_the_wrong_way_round_is_doubted() {
     folder.good("inpaint gaps.npy --mask mask.npy -o x.npy --device host");
     let out = folder.run("inpaint gaps.npy --mask mask.npy --mask-marks missing -o y.npy --device host");
     assert!(out.code == 0 && out.stderr.contains("every known sample is 0"), "{}", out.stderr);
+    let saturated = ArrayD::from_shape_fn(vec![24, 20], |at| if known(&[at[0], at[1]]) { at[1] as f32 } else { 255.0 });
+    folder.array("saturated.npy", &Array::F32(saturated));
+    let out = folder.run("inpaint saturated.npy --mask mask.npy --mask-marks missing -o z.npy --device host");
+    assert!(out.code == 0 && out.stderr.contains("every known sample is 255"), "{}", out.stderr);
+    let out = folder.run("inpaint saturated.npy --mask mask.npy -o w.npy --device host");
+    assert!(out.code == 0 && !out.stderr.contains("every known"), "{}", out.stderr);
 }

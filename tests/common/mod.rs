@@ -8,6 +8,7 @@ pub mod data;
 #[cfg(feature = "gpu")]
 pub mod kernels;
 pub mod matrix;
+pub mod minimiser;
 
 use linops::{Device, Linop, Tensor};
 use ndarray::ArrayD;

@@ -149,7 +149,7 @@ impl NonCartesian {
         device: &Device,
     ) -> Result<Regularised<IxDyn>> {
         let axes = crate::dim::join(self.linop.input()?.dims());
-        let asked = Asked { dims: "C K", axes: &axes, series: None, norm: None, start };
+        let asked = Asked { dims: "C K", axes: &axes, series: None, norm: None, scale: self.scale, start };
         let y = self.weighted(kspace)?;
         regularised(&self.linop, y.view().into_dyn(), asked, regularisation, options, device)
     }

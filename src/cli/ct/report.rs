@@ -316,7 +316,7 @@ fn outcome(result: &CtImage, given: bool, regularised: Option<&CtRegularised>) -
         _ if result.told_best => "so many tell views best that were left out: more fit what is not the object".into(),
         Some(Stop::Converged) => match (result.gap, result.fell) {
             (Some(gap), Some(fell)) if gap <= fell => {
-                format!("the objective is within {} of its limit, by its fall", percent(gap))
+                format!("the objective falls as if within {} of its limit", percent(gap))
             }
             (_, Some(fell)) => format!("the objective stands: the second half of them lowered it by {}", percent(fell)),
             _ => "the objective is at rest".into(),

@@ -3,6 +3,7 @@
 //! Zbontar et al., "fastMRI: An open dataset and benchmarks for accelerated MRI", arXiv:1811.08839 (2018). Rows are the readout
 //! there, columns the phase encoding, and a mask counts columns.
 
+use super::super::narrow::Narrowing;
 use super::assemble::cut_to;
 use super::choice::{Pick, ScanChoice};
 use super::crop::{crop, crop_mask};
@@ -186,13 +187,15 @@ impl Number {
                 n * self.size
             ));
         }
-        let part = |number: &[u8], at: usize| match self.double {
-            true => f64::from_bits(super::heap::little_endian(&number[at..at + 8])) as f32,
+        let mut narrowing = Narrowing::default();
+        let mut part = |number: &[u8], at: usize| match self.double {
+            true => narrowing.of(f64::from_bits(super::heap::little_endian(&number[at..at + 8]))),
             false => f32::from_bits(super::heap::little_endian(&number[at..at + 4]) as u32),
         };
-        Ok(bytes
+        let values = bytes
             .chunks_exact(self.size)
             .map(|b| Complex32::new(part(b, self.parts[0]), part(b, self.parts[1])))
-            .collect())
+            .collect();
+        narrowing.message().map_or(Ok(values), Err)
     }
 }

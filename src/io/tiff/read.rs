@@ -2,6 +2,7 @@
 
 use super::super::file::open;
 use super::super::format::Probe;
+use super::super::narrow::Narrowing;
 use super::super::png::sample;
 use super::super::raster::{Layout, Raster, expect_claim};
 use crate::allocate::room_for;
@@ -207,11 +208,13 @@ pub(super) fn read(path: &Path) -> Result<Raster> {
     let layout = opened.layout();
     let mut values = room_for(layout.samples().unwrap_or(usize::MAX), &path.display().to_string())?;
     let mut buffer = DecodingResult::U8(Vec::new());
+    let mut narrowing = Narrowing::default();
     for directory in std::mem::take(&mut opened.directories) {
         opened.decoder.seek_to_image(directory).map_err(|e| failed(path, e))?;
         let how = opened.decoder.read_image_to_buffer(&mut buffer).map_err(|e| failed(path, e))?;
-        append(path, &opened.page, &buffer, &how, &mut values)?;
+        append(path, &opened.page, &buffer, &how, &mut narrowing, &mut values)?;
     }
+    narrowing.expect_kept(path)?;
     let shape = layout.shape(layout.pages > 1);
     let values = ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::file(path, e.to_string()))?;
     Ok(Raster { values, coloured: layout.channels > 1, dtype: opened.page.dtype, notes: opened.notes })
@@ -223,6 +226,7 @@ fn append(
     page: &Page,
     buffer: &DecodingResult,
     how: &BufferLayoutPreference,
+    narrowing: &mut Narrowing,
     to: &mut Vec<f32>,
 ) -> Result<()> {
     let short = || Error::file(path, "has fewer pixels than it says");
@@ -255,7 +259,10 @@ fn append(
         DecodingResult::I64(v) => each(v.len(), &|i| v[i] as f32),
         DecodingResult::F16(v) => each(v.len(), &|i| v[i].to_f32()),
         DecodingResult::F32(v) => each(v.len(), &|i| v[i]),
-        DecodingResult::F64(v) => each(v.len(), &|i| v[i] as f32),
+        DecodingResult::F64(v) => {
+            v.iter().for_each(|v| narrowing.see(*v));
+            each(v.len(), &|i| v[i] as f32)
+        }
     }
 }
 
@@ -308,6 +315,18 @@ mod tests {
             let counts = of(&file(compression, |t| t.write_image::<Gray32>(1, 1, &[1 << 20]).unwrap())).unwrap();
             assert_eq!((list(&counts), counts.notes.len()), (vec![1048576.0], 1));
         }
+    }
+
+    #[test]
+    fn values_that_single_precision_does_not_hold_are_refused() {
+        let of =
+            |values: &[f64; 3]| of(&file(Compression::Lzw, |t| t.write_image::<Gray64Float>(3, 1, values).unwrap()));
+        for values in [[1e200, 0.0, -1e200], [1e-60, 2e-60, 0.5]] {
+            let error = of(&values).unwrap_err().to_string();
+            assert!(error.contains("a.tif") && error.contains("32-bit numbers have magnitudes"), "{error}");
+        }
+        // One of three is a mark.
+        assert_eq!(of(&[1.0, 2.0, 1e300]).unwrap().values[[0, 1]], 2.0);
     }
 
     #[test]

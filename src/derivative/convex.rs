@@ -1,0 +1,385 @@
+//! Minimisers of convex objectives as functions of what they solve.
+//!
+//! Where a magnitude |K x| of an l1 norm is 0 it stays 0 for small changes of the data, a number at a bound stays there, and all else
+//! moves as the curvature allows. So for a change dy and dλ of the data and a weight
+//!
+//! ```text
+//! P (AᴴA + Σ λᵢKᵢᴴDᵢKᵢ) P dx = P (Aᴴdy − Σ dλᵢ Kᵢᴴsᵢ),   s = K x/|K x|,   D d = (d − s Re⟨s, d⟩)/|K x|
+//! ```
+//!
+//! P projects onto what keeps zeros and bounds (Vaiter, Deledalle, Fadili, Peyré and Dossal, Ann. Inst. Stat. Math. 69:791, 2017). It is
+//! exact for l1 norms of x and of an orthonormal transform; of other linops K it is a square of a large weight. D takes real parts, so
+//! that none of this is linear over complex numbers: conjugate gradients here go by Re⟨·, ·⟩.
+
+use super::as_dtype;
+use crate::arithmetic::Expression;
+use crate::convex::{Problem, Term};
+use crate::dim::Dim;
+use crate::error::{Error, Result, value_err};
+use crate::functional::{Kind, number};
+use crate::linop::{self, Linop};
+use crate::solve::Stop;
+use crate::tensor::Tensor;
+
+/// The weight that keeps zeros of a K that is not orthonormal, times ‖AᴴA‖/‖K‖².
+const STIFF: f64 = 3e3;
+
+/// Iterations after which a residual that has not fallen by this part is as small as 32-bit numbers make it.
+const STILL: (usize, f64) = (200, 0.5);
+
+/// How a gradient through a minimiser is found.
+///
+/// ```
+/// let options = linops::derivative::ConvexGradientOptions::default().tol(1e-6).zero(1e-2);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConvexGradientOptions {
+    /// Iterations of conjugate gradients, at most; 2000.
+    pub iterations: usize,
+    /// They end where the residual is this part of the gradient with regard to x; 1e-5.
+    pub tol: f64,
+    /// Magnitudes |K x| up to this part of the largest are 0; 1e-3. It is to be above what the solver leaves where the minimiser has zeros,
+    /// and below all else.
+    pub zero: f64,
+}
+
+impl Default for ConvexGradientOptions {
+    fn default() -> Self {
+        ConvexGradientOptions { iterations: 2000, tol: 1e-5, zero: 1e-3 }
+    }
+}
+
+crate::setters::setters! { ConvexGradientOptions {
+    /// With so many iterations at most.
+    iterations: usize,
+    /// To this residual.
+    tol: f64,
+    /// With zeros up to this part of the largest magnitude.
+    zero: f64,
+} }
+
+/// Gradients of a loss with regard to what the minimiser x of ½‖A x − y‖² + Σ λᵢfᵢ(Kᵢ x) is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConvexGradient {
+    /// With regard to y.
+    pub y: Tensor,
+    /// With regard to the weight λ of each term, in order; 0 of bounds, which have none. A wavelet penalty of several shifts is as many
+    /// terms, each of its part of λ: the derivative with regard to that is their mean.
+    pub weights: Vec<f64>,
+    /// How the solve ended: gradients are as accurate as it was.
+    pub stop: Stop,
+    /// Inputs of A, each with the gradient of the loss with regard to what A makes of it.
+    terms: [(Tensor, Tensor); 2],
+}
+
+/// Gradients through the minimiser `x` of a problem, where the gradient with regard to x is `g`: with w the solution of one more system,
+/// they are A·w with regard to y and −Re⟨K w, K x/|K x|⟩ with regard to a weight; [`through`](ConvexGradient::through) gives those with
+/// regard to what A is made of. They hold where small changes leave the zeros of K x and the bounds as they are, as nearly everywhere;
+/// x is to be solved for well: by a tolerance of 1e-6, or where its zeros are exact (FISTA).
+///
+/// Terms are squares, `l1`, `weighted_l1`, `group_l1` (also as total variation and wavelets) and `boxed`.
+///
+/// ```
+/// use linops::{convex::{ConvexOptions, Problem}, derivative::{ConvexGradientOptions, convex_vjp}, functional::l1, linop, Tensor};
+/// let y = Tensor::from_slice("N=3", &[0.1f32, 3.0, -2.0])?;
+/// let problem = Problem::new(&linop::identity("N=3")?, &y)?.term(l1(0.5)?);
+/// let x = problem.solve(ConvexOptions::default())?.x;
+/// // L = ½‖x‖², so g = x = (0, 2.5, −1.5), and x moves with y where it is not 0.
+/// let found = convex_vjp(&problem, &x, &x, ConvexGradientOptions::default())?;
+/// assert!(found.y.to_real_vec()?.iter().zip([0.0, 2.5, -1.5]).all(|(g, want)| (g - want).abs() < 1e-4));
+/// assert!((found.weights[0] + 4.0).abs() < 1e-3);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// A functional of another kind, total generalised variation, shapes that do not fit, or the device fails.
+pub fn convex_vjp(problem: &Problem, x: &Tensor, g: &Tensor, options: ConvexGradientOptions) -> Result<ConvexGradient> {
+    let failed = |e: Error| e.at("convex_vjp");
+    if problem.has_field() {
+        return value_err!("convex_vjp: tgv has a field beside x, which x does not tell; use tv");
+    }
+    problem.shape()?.expect(x.shape()).map_err(failed)?;
+    x.shape().expect(g.shape()).map_err(|e| e.at("convex_vjp: the gradient with regard to x"))?;
+    let g = as_dtype(g.clone(), x.dtype())?;
+    let (a, y) = problem.data();
+    let system = System::of(problem, x, options.zero).map_err(failed)?;
+    let (w, stop) = system.solved(&system.projected(&g)?, options).map_err(failed)?;
+    let of_y = a.apply(&w)?;
+    let weights = system.terms.iter().map(|term| term.slope(&w)).collect::<Result<_>>()?;
+    let misfit = (y - a.apply(x)?).eval()?;
+    let terms = [(w, misfit), (x.clone(), (-&of_y).eval()?)];
+    Ok(ConvexGradient { y: as_dtype(of_y, y.dtype())?, weights, stop, terms })
+}
+
+impl ConvexGradient {
+    /// The gradient with regard to what A is made of, as [`LeastSquaresGradient::through`](super::LeastSquaresGradient::through) has it.
+    ///
+    /// # Errors
+    /// Those of the function, or its results differ in shape or device.
+    pub fn through(&self, mut vjp: impl FnMut(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let [first, second] = &self.terms;
+        (vjp(&first.0, &first.1)? + vjp(&second.0, &second.1)?).eval()
+    }
+}
+
+/// One term near x.
+struct Local {
+    linop: Option<Linop>,
+    shape: Shaped,
+}
+
+enum Shaped {
+    /// λ/2 ‖K x‖², with K x.
+    Square {
+        weight: f64,
+        kx: Tensor,
+    },
+    Sizes(Box<Sizes>),
+    Bounds,
+}
+
+/// λ Σ w|K x|.
+struct Sizes {
+    /// s, and 0 where the magnitude is.
+    directions: Tensor,
+    weights: Option<Tensor>,
+    curvature: Tensor,
+    /// 1 where the magnitude stays 0.
+    fixed: Tensor,
+    /// What it costs to move these, where that is not left out.
+    stiffness: Option<f32>,
+    /// The sum over the members of a group; None where every number is its own.
+    group: Option<Linop>,
+}
+
+impl Sizes {
+    fn of(kx: &Tensor, weight: f64, dims: &[Dim], weights: Option<&Tensor>, zero: f64) -> Result<Sizes> {
+        let group = (!dims.is_empty()).then(|| linop::sum(kx.shape(), dims)).transpose()?;
+        let sizes = spread(group.as_ref(), &Expression::from(kx).abs_squared().eval()?)?.sqrt()?;
+        let moves = above(&sizes, zero * sizes.max_abs()?)?;
+        let weights = weights.map(|w| w.to(&kx.device())).transpose()?;
+        let rest = || 1.0 - Expression::from(&moves);
+        // What has no weight is free.
+        let held = number(f64::from(u8::from(weight > 0.0)));
+        let fixed = match &weights {
+            Some(w) => rest() * w.sign()? * held,
+            None => rest() * held,
+        };
+        let safe = (Expression::from(&sizes) * &moves + rest()).eval()?;
+        let curvature = Expression::from(&moves) * number(weight) / &safe;
+        let curvature = if let Some(w) = &weights { curvature * w } else { curvature };
+        Ok(Sizes {
+            directions: (Expression::from(kx) * &moves / &safe).eval()?,
+            curvature: curvature.eval()?,
+            fixed: fixed.eval()?,
+            weights,
+            stiffness: None,
+            group,
+        })
+    }
+
+    fn curved(&self, kd: &Tensor) -> Result<Tensor> {
+        let along = (Expression::from(&self.directions).conj() * kd).real().eval()?;
+        let along = spread(self.group.as_ref(), &along)?;
+        let p = (kd - &self.directions * &along) * &self.curvature;
+        match self.stiffness {
+            Some(stiffness) => (p + Expression::from(&self.fixed) * stiffness * kd).eval(),
+            None => p.eval(),
+        }
+    }
+
+    fn slope(&self, kw: &Tensor) -> Result<f64> {
+        let s = Expression::from(&self.directions);
+        let s = if let Some(weights) = &self.weights { s * weights } else { s };
+        Ok(-s.dot(kw)?.re)
+    }
+}
+
+impl Local {
+    fn forward(&self, d: &Tensor) -> Result<Tensor> {
+        self.linop.as_ref().map_or(Ok(d.clone()), |k| k.apply(d))
+    }
+
+    fn back(&self, p: &Tensor) -> Result<Tensor> {
+        self.linop.as_ref().map_or(Ok(p.clone()), |k| k.h().apply(p))
+    }
+
+    /// What it adds to the normal of a direction.
+    fn curved(&self, d: &Tensor) -> Result<Option<Tensor>> {
+        match &self.shape {
+            Shaped::Bounds => Ok(None),
+            Shaped::Square { weight, .. } => {
+                let kd = self.forward(d)?;
+                self.back(&(number(*weight) * &kd).eval()?).map(Some)
+            }
+            Shaped::Sizes(sizes) => self.back(&sizes.curved(&self.forward(d)?)?).map(Some),
+        }
+    }
+
+    /// −Re⟨K w, ∂f⟩: the slope with regard to the weight.
+    fn slope(&self, w: &Tensor) -> Result<f64> {
+        Ok(match &self.shape {
+            Shaped::Bounds => 0.0,
+            Shaped::Square { kx, .. } => -self.forward(w)?.dot(kx)?.re,
+            Shaped::Sizes(sizes) => sizes.slope(&self.forward(w)?)?,
+        })
+    }
+}
+
+/// Sums over the members of a group, for each of them.
+fn spread(group: Option<&Linop>, v: &Tensor) -> Result<Tensor> {
+    group.map_or(Ok(v.clone()), |sum| sum.n().apply(v))
+}
+
+/// 1 where a number is above another, else 0.
+fn above(v: &Tensor, least: f64) -> Result<Tensor> {
+    (Expression::from(v) - number(least)).maximum(0.0f32).sign().eval()
+}
+
+fn ones(v: &Tensor) -> Result<Tensor> {
+    (Expression::from(v) * 0.0 + 1.0).eval()
+}
+
+/// What the direction of x may be.
+enum Tangent {
+    All,
+    /// Of x itself; and whether x is real.
+    Where(Tensor, bool),
+    /// Of an orthonormal transform of x.
+    In(Linop, Tensor),
+}
+
+struct System {
+    normal: Linop,
+    terms: Vec<Local>,
+    tangent: Tangent,
+}
+
+impl System {
+    fn of(problem: &Problem, x: &Tensor, zero: f64) -> Result<System> {
+        let (a, y) = problem.data();
+        let normal = a.n();
+        let b = a.h().apply(y)?;
+        let size = b.norm()?;
+        let stiffness = if size > 0.0 { STIFF * normal.apply(&b)?.norm()? / size } else { 0.0 };
+        let mut system = System { normal, terms: Vec::new(), tangent: Tangent::All };
+        for term in problem.terms() {
+            let local = system.local(term, x, zero, stiffness)?;
+            system.terms.push(local);
+        }
+        Ok(system)
+    }
+
+    fn local(&mut self, term: &Term, x: &Tensor, zero: f64, stiffness: f64) -> Result<Local> {
+        let linop = term.linop.clone();
+        let kx = linop.as_ref().map_or(Ok(x.clone()), |k| k.apply(x))?;
+        let shape = match &term.functional.0 {
+            Kind::Squared { weight } => Shaped::Square { weight: *weight, kx },
+            Kind::Box { low, high } if linop.is_none() => {
+                let real = kx.real()?;
+                let far = |v: Expression, bound: f64| match bound.is_finite() {
+                    true => above(&v.eval()?, zero * real.max_abs()?).map(Some),
+                    false => Ok(None),
+                };
+                let up = far(Expression::from(&real) - number(*low), *low)?;
+                let down = far(number(*high) - Expression::from(&real), *high)?;
+                let free = up.into_iter().chain(down).try_fold(ones(&real)?, |all, one| (all * one).eval())?;
+                self.keep(&free, true)?;
+                Shaped::Bounds
+            }
+            Kind::L1 { weight, dims, weights } => {
+                let mut sizes = Sizes::of(&kx, *weight, dims, weights.as_ref(), zero)?;
+                let free = (1.0 - Expression::from(&sizes.fixed)).eval()?;
+                let exact = match &linop {
+                    None => self.keep(&free, false)?,
+                    Some(k) if term.orthonormal && matches!(self.tangent, Tangent::All) => {
+                        self.tangent = Tangent::In(k.clone(), free);
+                        true
+                    }
+                    Some(_) => false,
+                };
+                let norm = term.norm.filter(|n| *n > 0.0).unwrap_or(1.0);
+                sizes.stiffness = (!exact).then(|| number(stiffness / norm));
+                Shaped::Sizes(Box::new(sizes))
+            }
+            _ => {
+                return value_err!(
+                    "{} has no curvature that is known; gradients are through squares, l1 norms (tv, wavelets) and bounds of x",
+                    term.functional
+                );
+            }
+        };
+        Ok(Local { linop, shape })
+    }
+
+    /// Keeps what is 0 here, where that goes with what is kept already: whether it does.
+    fn keep(&mut self, free: &Tensor, real: bool) -> Result<bool> {
+        self.tangent = match std::mem::replace(&mut self.tangent, Tangent::All) {
+            Tangent::All => Tangent::Where(free.clone(), real),
+            Tangent::Where(other, was) => Tangent::Where((other * free).eval()?, real || was),
+            Tangent::In(..) if real => {
+                return value_err!("bounds of x are to be given before l1 norms of orthonormal transforms");
+            }
+            kept @ Tangent::In(..) => {
+                self.tangent = kept;
+                return Ok(false);
+            }
+        };
+        Ok(true)
+    }
+
+    fn projected(&self, d: &Tensor) -> Result<Tensor> {
+        match &self.tangent {
+            Tangent::All => Ok(d.clone()),
+            Tangent::Where(free, false) => (d * free).eval(),
+            Tangent::Where(free, true) => as_dtype((d.real()? * free).eval()?, d.dtype()),
+            Tangent::In(k, free) => k.h().apply(&(k.apply(d)? * free).eval()?),
+        }
+    }
+
+    fn apply(&self, d: &Tensor) -> Result<Tensor> {
+        let mut sum = self.normal.apply(d)?;
+        for term in &self.terms {
+            if let Some(more) = term.curved(d)? {
+                sum = (sum + more).eval()?;
+            }
+        }
+        self.projected(&as_dtype(sum, d.dtype())?)
+    }
+
+    /// Conjugate gradients by Re⟨·, ·⟩, for a right side that is projected.
+    fn solved(&self, b: &Tensor, options: ConvexGradientOptions) -> Result<(Tensor, Stop)> {
+        let mut x = Tensor::zeros(b.shape(), b.dtype())?.to(&b.device())?;
+        let size = b.norm_squared()?;
+        if size == 0.0 {
+            return Ok((x, Stop::Zero));
+        }
+        let (mut r, mut p, mut now) = (b.clone(), b.clone(), size);
+        let mut least = (0, now);
+        for k in 1..=options.iterations {
+            let q = self.apply(&p)?;
+            let curve = p.dot(&q)?.re;
+            if curve.is_nan() || curve <= 0.0 {
+                // A and the terms do not see this direction.
+                return Ok((x, Stop::Breakdown(crate::solve::Breakdown::NotPositive)));
+            }
+            let by = number(now / curve);
+            x = x.axpy(by, &p)?;
+            r = r.axpy(-by, &q)?;
+            let before = std::mem::replace(&mut now, r.norm_squared()?);
+            if now <= options.tol * options.tol * size {
+                return Ok((x, Stop::Converged));
+            }
+            if now < STILL.1 * least.1 {
+                least = (k, now);
+            } else if k >= least.0 + STILL.0 {
+                return Ok((x, Stop::Attained));
+            }
+            p = r.axpy(number(now / before), &p)?;
+        }
+        Ok((x, Stop::Iterations))
+    }
+}
