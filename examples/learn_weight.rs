@@ -19,7 +19,7 @@ fn main() -> Result<()> {
     let is_kept = |line: usize| line.is_multiple_of(2) || line.abs_diff(N / 2) < 5;
     let lines = (0..N * N).map(|i| f32::from(u8::from(is_kept(i / N)))).collect();
     let mask = linop::diagonal(truth.shape(), &Tensor::from_vec(truth.shape(), lines)?)?;
-    let a = mask * linop::fft(truth.shape(), "Y X", FftOptions::default().centered(true))?;
+    let a = mask * linop::fft(truth.shape(), "Y X", FftOptions::default().centered(true))?.keep();
     let mut state = 1u32;
     let mut random = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
