@@ -104,9 +104,9 @@ def sense(coils, size):
         data = {"k": (RNG.standard_normal(maps.shape) * mask).astype(np.complex64), "maps": maps, "mask": mask}
         for name, array in data.items():
             np.save(os.path.join(folder, f"{name}.npy"), array)
-        k, s, m, out = (os.path.join(folder, f"{name}.npy") for name in ("k", "maps", "mask", "out"))
-        command = [BINARY, "recon", k, "--maps", s, "--mask", m, "--lambda", "0.01", "--tol", "0", "--iterations", str(steps)]
-        command += ["-o", out, "--force", "--device", "host", "--json"]
+        paths = {name: os.path.join(folder, f"{name}.npy") for name in (*data, "out")}
+        command = [BINARY, "recon", paths["k"], "--maps", paths["maps"], "--mask", paths["mask"], "-o", paths["out"], "--force"]
+        command += ["--lambda", "0.01", "--tol", "0", "--iterations", str(steps), "--device", "host", "--json"]
 
         def mine():
             return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["seconds"]
