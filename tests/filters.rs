@@ -218,6 +218,85 @@ fn what_stands_around_a_filter_is_fused() {
     }
 }
 
+/// Maps, a filter along one axis, and the sum over the coils: data with these dims, filtered along an axis with such weights, and whether
+/// that is one kernel of the host.
+struct Sums {
+    image: &'static str,
+    maps: &'static str,
+    data: &'static str,
+    axis: &'static str,
+    weights: &'static str,
+    padded: Option<&'static str>,
+    alone: bool,
+}
+
+fn sums() -> Vec<Sums> {
+    let case = |image, maps, data, axis, weights, alone| Sums { image, maps, data, axis, weights, padded: None, alone };
+    vec![
+        case("Y=24 X=40", "C=5 Y=24 X=40", "C Y X", "Y", "Y=24", true),
+        case("Y=24 X=40", "C=5 Y=24 X=40", "C Y X", "X", "X=40", true),
+        // A last strip of one column, of a prime length; two strips; a row that is too short for several.
+        case("Y=37 X=57", "C=3 Y=37 X=57", "C Y X", "Y", "Y=37", true),
+        case("Y=20 X=17", "C=4 Y=20 X=17", "C Y X", "Y", "Y=20", true),
+        case("Y=13 X=16", "C=4 Y=13 X=16", "C Y X", "Y", "Y=13", true),
+        case("Y=13 X=15", "C=4 Y=13 X=15", "C Y X", "Y", "Y=13", false),
+        // Weights of their own for columns, and for coils; maps that lines share; real ones.
+        case("Y=24 X=40", "C=5 Y=24 X=40", "C Y X", "Y", "Y=24 X=40", true),
+        case("Y=24 X=40", "C=5 Y=24", "C Y X", "Y", "C=5 Y=24", true),
+        case("Y=24 X=40", "C=5 X=40", "C Y X", "X", "C=5 X=40", true),
+        // Frames in front, an axis between, two axes behind.
+        case("T=3 Y=12 X=18", "C=4 Y=12 X=18", "T C Y X", "Y", "Y=12", true),
+        case("Y=12 T=3 X=18", "C=4 X=18", "C Y T X", "X", "X=18", true),
+        case("Z=10 Y=4 X=18", "C=2 Z=10 Y=4 X=18", "C Z Y X", "Z", "Z=10", true),
+        case("Z=10 Y=9 X=7", "C=64 Z=10 Y=9 X=7", "C Z Y X", "Y", "Y=9", false),
+        // Rows that are shorter than a strip, more terms than are added in a row, two axes.
+        case("Y=20 X=6", "C=4 Y=20 X=6", "C Y X", "Y", "Y=20", false),
+        case("Y=9 X=16", "C=65 Y=9 X=16", "C Y X", "Y", "Y=9", false),
+        case("Y=9 X=16", "C=3 Y=9 X=16", "C Y X", "Y X", "Y=9 X=16", false),
+        Sums { padded: Some("Y=40"), ..case("Y=17 X=24", "C=5 Y=17 X=24", "C Y X", "Y", "Y=40", true) },
+        Sums { padded: Some("X=40"), ..case("Y=17 X=24", "C=5 Y=17 X=24", "C Y X", "X", "X=40", true) },
+    ]
+}
+
+#[test]
+fn a_filter_adds_up_what_it_makes() {
+    for (k, case) in sums().iter().enumerate() {
+        let seed = 300 + 10 * k as u64;
+        let maps = if k % 4 == 3 { real(case.maps, seed) } else { complex(case.maps, seed) };
+        let maps = linop::diagonal(case.image, &maps).unwrap().out(case.data).unwrap();
+        let mut parts = vec![maps.clone()];
+        if let Some(padded) = case.padded {
+            parts.push(linop::pad(maps.output().unwrap(), padded, Align::Start).unwrap().out(case.data).unwrap());
+        }
+        let shape = parts.last().unwrap().output().unwrap().clone();
+        let centred = FftOptions::default().centered(k % 2 == 0);
+        let f = linop::fft(&shape, case.axis, centred).unwrap().out(case.data).unwrap();
+        let weights = if k % 3 == 0 { real(case.weights, seed + 1) } else { complex(case.weights, seed + 1) };
+        let weights = linop::diagonal(&shape, &weights).unwrap();
+        let half = linop::scalar(&shape, num_complex::Complex32::new(0.5, 0.25)).unwrap();
+        let back = match case.padded {
+            // What is zero before may be anything behind.
+            Some(_) => vec![linop::sum(&shape, "C").unwrap()],
+            None => vec![maps.h()],
+        };
+        parts.extend([f.clone(), weights, f.h(), half]);
+        parts.extend(back);
+        let a = linop::chain(parts.clone()).unwrap();
+        let plan = a.program().unwrap().schedule(&Target::Host, true).unwrap();
+        assert_eq!(plan.steps.len() == 1, case.alone, "{} along {}: {plan}", case.data, case.axis);
+        let x = complex(case.image, seed + 2);
+        let want = one_by_one(&parts, &wide(&x));
+        for (name, device) in devices() {
+            let error = distance(&apply_on(device, &a, &x).unwrap(), &want);
+            assert!(error < 1e-6, "{} along {}: {error:e} on {name}", case.data, case.axis);
+        }
+        // Work is cut by shape: one thread has the bits of several.
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let alone = one.install(|| bits(&apply_on(&Device::host(), &a, &x).unwrap()));
+        assert_eq!(alone, bits(&apply_on(&Device::host(), &a, &x).unwrap()), "{} along {}", case.data, case.axis);
+    }
+}
+
 #[test]
 fn a_result_that_is_read_twice_is_made_as_far_as_either_reads() {
     let parts = surrounded(20);

@@ -46,6 +46,9 @@ pub struct Args {
 /// A direction is left after this long, once it has run three times.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the host works before anything is timed.
+const SETTLING: Duration = Duration::from_millis(300);
+
 /// Elements of the largest copy: more do not change its bandwidth.
 const LARGEST_COPY: usize = 8 << 20;
 
@@ -81,6 +84,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     };
     let a = Linop::from_file(file)?;
     let wait = progress::spinner("measuring");
+    settle(&device)?;
     let mut rows = Vec::new();
     for (direction, linop, dtype) in directions(&a, args.real)? {
         rows.push(measure(direction, (&linop, dtype), &device, args.runs.get())?);
@@ -132,6 +136,20 @@ pub fn filled(shape: &Shape, dtype: DType) -> Result<Tensor> {
         _ => HostArray::Complex32(ArcArray::from_elem(extents, Complex32::new(0.5, -0.25))),
     };
     Tensor::from_host(shape.clone(), values)
+}
+
+/// Works until the system has given each thread a core of its own: for the first tenths of a second they may share one.
+fn settle(device: &Device) -> Result<()> {
+    if !device.is_host() {
+        return Ok(());
+    }
+    let work = linop::scalar("N=262144", -1.0)?;
+    let x = filled(work.input()?, DType::Complex32)?;
+    let begin = Instant::now();
+    while begin.elapsed() < SETTLING {
+        work.apply(&x)?;
+    }
+    Ok(())
 }
 
 fn measure(direction: &'static str, (linop, dtype): (&Linop, DType), device: &Device, most: usize) -> Result<Row> {

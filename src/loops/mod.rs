@@ -12,7 +12,7 @@ mod widest;
 pub use element::{Elem, HostBuf, Real, Slice};
 pub(crate) use element::{SliceMut, widen};
 pub(crate) use entries::Entries;
-pub(crate) use reader::{Reader, Weights};
+pub(crate) use reader::{Reader, Rows, Weights};
 pub(crate) use taken::Taken;
 pub(crate) use widest::widest;
 

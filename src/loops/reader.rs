@@ -1,8 +1,9 @@
 //! The host's side of a fused read: rows of a [`Load`] into a buffer.
 
 use super::element::{Elem, Real, Slice, widen};
+use super::widest::widest;
 use crate::access::{Access, AxisIndex, ConstantData, Factor, Load, Validity};
-use num_complex::{Complex, Complex64};
+use num_complex::{Complex, Complex32, Complex64};
 use std::ops::Range;
 
 /// Elements that are fetched and weighted together: they stay in the first-level cache in between.
@@ -45,6 +46,48 @@ impl Weights {
             weigh(&self.load.factors, n, 0, row, scale, scaled);
         });
     }
+
+    /// Multiplies some rows, which lie one behind the other.
+    pub fn apply_rows<T: Real, E: Elem<T>>(&self, rows: Rows, out: &mut [E]) {
+        let count = out.len() / rows.width;
+        if let ([f], Complex64::ONE) = (&self.load.factors[..], self.load.scale)
+            && let ConstantData::C32(w) = f.weight.data()
+            && f.access.axes.last() == Some(&AxisIndex::Linear { stride: 1 })
+            && let Some(n) = rows.within(&self.load.extents, count)
+            && let Some((at, outer)) = n.as_slice().split_last()
+        {
+            let w = &w[(outer_base(&f.access, n.as_slice(), outer.len()) + at) as usize..];
+            widest(
+                #[inline(always)]
+                || {
+                    for (k, row) in out.chunks_exact_mut(rows.width).enumerate() {
+                        times(row, &w[k * rows.step..][..rows.width], f.conj);
+                    }
+                },
+            );
+            return;
+        }
+        for (k, row) in out.chunks_exact_mut(rows.width).enumerate() {
+            self.apply(rows.first + k * rows.step, row);
+        }
+    }
+}
+
+/// Rows of `width` elements whose first ones are `step` apart, from `first` on.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    pub first: usize,
+    pub step: usize,
+    pub width: usize,
+}
+
+impl Rows {
+    /// The index of the first element, if so many rows lie within one stretch of the last axis.
+    fn within(&self, extents: &[usize], rows: usize) -> Option<Index> {
+        let index = Index::of(extents, self.first);
+        let last = *index.as_slice().last()? as usize;
+        (last + (rows - 1) * self.step + self.width <= *extents.last()?).then_some(index)
+    }
 }
 
 impl<'a, T: Real> Reader<'a, T> {
@@ -79,29 +122,57 @@ impl<'a, T: Real> Reader<'a, T> {
         });
     }
 
-    /// Source times first weight in one go, where both are complex and lie beside each other: coil maps, mostly. False where
-    /// it is not so, and nothing was done.
-    fn fetch_weighted<E: Elem<T>>(&self, source: &Slice<T>, n: &[i64], row: &mut [E]) -> bool {
+    /// The elements of some rows, one behind the other: what [`read`](Reader::read) gives of each, in fewer steps where rows are short.
+    pub fn read_rows<E: Elem<T>>(&self, rows: Rows, out: &mut [E]) {
+        let count = out.len() / rows.width;
+        let alone = self.load.factors.len() == 1 && !self.scaled;
+        if let (Some(source), true, Some(n)) = (&self.source, alone, rows.within(&self.load.extents, count))
+            && let Some(Pairs { x, w, conj }) = self.beside(source, n.as_slice())
+        {
+            let width = rows.width;
+            widest(
+                #[inline(always)]
+                || {
+                    for (k, row) in out.chunks_exact_mut(width).enumerate() {
+                        let (x, w) = (&x[k * rows.step..][..width], &w[k * rows.step..][..width]);
+                        product(row, x, w, conj);
+                    }
+                },
+            );
+            return;
+        }
+        for (k, row) in out.chunks_exact_mut(rows.width).enumerate() {
+            self.read(rows.first + k * rows.step, row);
+        }
+    }
+
+    /// Source and first weight from an element on, and whether the weight is conjugate, where both are complex and lie beside each
+    /// other: coil maps, mostly.
+    fn beside(&self, source: &Slice<'a, T>, n: &[i64]) -> Option<Pairs<'_, T>> {
         let (Slice::Complex(x), Some(f), Some(last)) = (source, self.load.factors.first(), n.len().checked_sub(1))
         else {
-            return false;
+            return None;
         };
         let beside = |a: &Access| a.axes[last] == AxisIndex::Linear { stride: 1 };
         let (ConstantData::C32(w), true) = (f.weight.data(), beside(&self.load.source) && beside(&f.access)) else {
-            return false;
+            return None;
         };
         let total = |a: usize| self.load.valid[a] == Validity::total(self.load.extents[a]);
         if !(0..=last).all(total) {
-            return false;
+            return None;
         }
         let at = |a: &Access| (outer_base(a, n, last) + n[last]) as usize;
-        let x = &x[at(&self.load.source)..][..row.len()];
-        let w = &w[at(&f.access)..][..row.len()];
-        let pairs = row.iter_mut().zip(x.iter().zip(w));
-        match f.conj {
-            true => pairs.for_each(|(r, (&x, &w))| *r = E::complex(x).times_conj(widen(w))),
-            false => pairs.for_each(|(r, (&x, &w))| *r = E::complex(x).times(widen(w))),
-        }
+        Some(Pairs { x: &x[at(&self.load.source)..], w: &w[at(&f.access)..], conj: f.conj })
+    }
+
+    /// Source times first weight in one go, where they lie beside each other. False where it is not so, and nothing was done.
+    fn fetch_weighted<E: Elem<T>>(&self, source: &Slice<'a, T>, n: &[i64], row: &mut [E]) -> bool {
+        let Some(Pairs { x, w, conj }) = self.beside(source, n) else { return false };
+        let len = row.len();
+        widest(
+            #[inline(always)]
+            || product(row, &x[..len], &w[..len], conj),
+        );
         true
     }
 
@@ -137,6 +208,32 @@ impl<'a, T: Real> Reader<'a, T> {
             }
         }
         lo..hi
+    }
+}
+
+/// Values and weights that lie beside each other, and whether the weights are conjugate.
+struct Pairs<'a, T> {
+    x: &'a [Complex<T>],
+    w: &'a [Complex32],
+    conj: bool,
+}
+
+/// Values times weights.
+#[inline(always)]
+fn product<T: Real, E: Elem<T>>(to: &mut [E], x: &[Complex<T>], w: &[Complex32], conj: bool) {
+    let all = to.iter_mut().zip(x.iter().zip(w));
+    match conj {
+        true => all.for_each(|(r, (&x, &w))| *r = E::complex(x).times_conj(widen(w))),
+        false => all.for_each(|(r, (&x, &w))| *r = E::complex(x).times(widen(w))),
+    }
+}
+
+/// A row times weights.
+#[inline(always)]
+fn times<T: Real, E: Elem<T>>(row: &mut [E], w: &[Complex32], conj: bool) {
+    match conj {
+        true => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times_conj(widen(w))),
+        false => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times(widen(w))),
     }
 }
 
@@ -230,10 +327,10 @@ fn weigh<T: Real, E: Elem<T>>(
             (AxisIndex::Linear { stride: 1 }, ConstantData::C32(w)) => {
                 let at = (base + start) as usize;
                 let w = &w[at..at + row.len()];
-                match f.conj {
-                    true => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times_conj(widen(w))),
-                    false => row.iter_mut().zip(w).for_each(|(r, &w)| *r = r.times(widen(w))),
-                }
+                widest(
+                    #[inline(always)]
+                    || times(row, w, f.conj),
+                );
             }
             (AxisIndex::Linear { .. } | AxisIndex::Divided { .. } | AxisIndex::Wrapped { .. }, _) => {
                 for (i, r) in row.iter_mut().enumerate() {
@@ -253,6 +350,36 @@ fn weigh<T: Real, E: Elem<T>>(
     }
 }
 
+/// An index by axes. Rows are short at times: an allocation would take as long as they.
+struct Index {
+    few: [i64; 8],
+    many: Vec<i64>,
+    axes: usize,
+}
+
+impl Index {
+    /// That of a linear index.
+    fn of(extents: &[usize], linear: usize) -> Index {
+        let (few, axes) = ([0; 8], extents.len());
+        let many = if axes > few.len() { vec![0; axes] } else { Vec::new() };
+        let mut index = Index { few, many, axes };
+        let mut rest = linear;
+        for (n, extent) in index.as_mut_slice().iter_mut().zip(extents).rev() {
+            *n = (rest % extent) as i64;
+            rest /= extent;
+        }
+        index
+    }
+
+    fn as_slice(&self) -> &[i64] {
+        if self.many.is_empty() { &self.few[..self.axes] } else { &self.many }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [i64] {
+        if self.many.is_empty() { &mut self.few[..self.axes] } else { &mut self.many }
+    }
+}
+
 /// Walks the linear indices `first..first + len` row by row: `f(index of the row's first element, offset, elements)`.
 fn for_rows(extents: &[usize], first: usize, len: usize, mut f: impl FnMut(&[i64], usize, usize)) {
     let Some((&width, _)) = extents.split_last() else {
@@ -261,17 +388,13 @@ fn for_rows(extents: &[usize], first: usize, len: usize, mut f: impl FnMut(&[i64
         }
         return;
     };
-    let mut n = vec![0i64; extents.len()];
-    let mut rest = first;
-    for a in (0..extents.len()).rev() {
-        n[a] = (rest % extents[a]) as i64;
-        rest /= extents[a];
-    }
+    let mut index = Index::of(extents, first);
+    let n = index.as_mut_slice();
     let mut at = 0;
     while at < len {
         let last = n.len() - 1;
         let run = (width - n[last] as usize).min(len - at).min(ROW);
-        f(&n, at, run);
+        f(n, at, run);
         at += run;
         n[last] += run as i64;
         if n[last] < width as i64 {

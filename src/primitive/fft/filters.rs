@@ -53,5 +53,5 @@ fn on_host(s: &Steps, there: usize, back: usize) -> Result<Option<FilterKernel>>
     let by = there.post.scale * back.load.scale;
     let filter = Filter::new(extents, &axes, (there.inverse, there.centered), weights, by)?;
     let post = Post { extents: extents.clone(), ..back.post.clone() };
-    Ok(Some(FilterKernel { load: there.load.clone(), filter, post }))
+    Ok(Some(FilterKernel { load: there.load.clone(), filter, post, sum: None }))
 }

@@ -2,12 +2,14 @@
 
 use super::filter::Filter;
 use super::host_filter::FilterPlan;
-use super::lines::{AxisPlans, EXACT, bound};
+use super::lines::{AxisPlans, COLUMNS, EXACT, bound};
+use super::passes::Folded;
 use super::{Fft, direction};
-use crate::access::{Load, Post};
+use crate::access::{Factor, Load, Post};
 use crate::loops::{Elem, Reader, Real, Slice, Taken, Weights};
 use crate::ir::Lowered;
 use crate::plan::{Held, HostLoops, Kernel, Place, Scratch, Target, Work};
+use num_complex::Complex64;
 
 /// Fourier transform along axes of the load.
 #[derive(Clone, Debug)]
@@ -154,8 +156,33 @@ pub(super) struct FilterKernel {
     pub load: Load,
     /// Axes, weights, and what is made of the result.
     pub filter: Filter,
-    /// Weights and scalar on the result.
+    /// Weights and scalar on the result; of one that adds up on each block.
     pub post: Post,
+    /// Blocks that are added up.
+    pub sum: Option<Folded>,
+}
+
+impl FilterKernel {
+    /// The same with its blocks added up, each times weights over all of them; None where strips of columns are not filtered by
+    /// themselves.
+    pub fn summed(&self, sum: Folded, extents: &[usize], factors: &[Factor], scale: Complex64) -> Option<FilterKernel> {
+        let filter = &self.filter;
+        let row = filter.row();
+        let whole = filter.kept() == filter.extents && filter.scratch(&self.load).is_none();
+        let strips = filter.axes.len() == 1 && (row == 1 || row >= COLUMNS);
+        if !whole || !strips || self.sum.is_some() || !self.post.factors.is_empty() {
+            return None;
+        }
+        let mut filter = filter.clone();
+        filter.spectrum.scale *= self.post.scale * scale;
+        let post = Post { extents: extents.to_vec(), factors: factors.to_vec(), scale: Complex64::ONE };
+        Some(FilterKernel { load: self.load.clone(), filter, post, sum: Some(sum) })
+    }
+
+    /// Elements of a block.
+    pub fn block(&self) -> usize {
+        self.filter.extents[self.filter.first()] * self.filter.row()
+    }
 }
 
 impl Kernel for FilterKernel {
@@ -166,7 +193,8 @@ impl Kernel for FilterKernel {
     fn details(&self) -> String {
         let filter = &self.filter;
         let keep = if filter.kept() == filter.extents { String::new() } else { format!(" keep {:?}", filter.keep) };
-        format!(" on {:?} × {:?}{keep}{}", filter.axes, filter.spectrum.table, self.post)
+        let sum = self.sum.map_or(String::new(), |sum| format!(" summed over {}", sum.terms));
+        format!(" on {:?} × {:?}{keep}{}{sum}", filter.axes, filter.spectrum.table, self.post)
     }
 
     fn loads(&self) -> &[Load] {
@@ -178,11 +206,13 @@ impl Kernel for FilterKernel {
     }
 
     fn output_len(&self) -> usize {
-        self.filter.kept().iter().product()
+        let made: usize = self.filter.kept().iter().product();
+        made / self.sum.map_or(1, |sum| sum.terms)
     }
 
     fn work(&self) -> Work {
-        Work { flops: self.filter.flops(&self.load), read: self.filter.spectrum.table.bytes() }
+        let added = if self.sum.is_some() { 2 * self.load.count() as u64 } else { 0 };
+        Work { flops: self.filter.flops(&self.load) + added, read: self.filter.spectrum.table.bytes() }
     }
 
     fn held(&self) -> Vec<Held<'_>> {
@@ -194,12 +224,12 @@ impl Kernel for FilterKernel {
     }
 
     fn absorb(&mut self, after: &Load, _: bool, _: &Target) -> bool {
-        into_post(&mut self.post, after)
+        self.sum.is_none() && into_post(&mut self.post, after)
     }
 
     /// What nobody reads of a block is not stored either.
     fn crop(&mut self, extents: &[usize], read: &[(usize, usize)]) -> Option<Vec<(usize, usize)>> {
-        if *extents != *self.filter.extents || !self.post.factors.is_empty() {
+        if *extents != *self.filter.extents || !self.post.factors.is_empty() || self.sum.is_some() {
             return None;
         }
         let mut keep = read.to_vec();
@@ -222,7 +252,7 @@ impl Kernel for FilterKernel {
     }
 
     fn may_overwrite(&self, _: usize, _: &Target) -> bool {
-        self.load.is_in_order() && self.filter.scratch(&self.load).is_none()
+        self.load.is_in_order() && self.filter.scratch(&self.load).is_none() && self.sum.is_none()
     }
 }
 
@@ -244,13 +274,17 @@ impl HostLoops for FilterKernel {
         // A buffer may be larger than what is needed of it.
         let needed = self.filter.scratch(&self.load).map_or(0, |e| e.iter().product());
         if let Some(dst) = E::as_complex_mut(to.stretch(self.output_len())) {
-            let work = bytemuck::cast_slice_mut(&mut work[..2 * needed]);
-            plan.run(&Reader::new(&self.load, sources[0]), post, work, dst);
+            let (reader, work) = (Reader::new(&self.load, sources[0]), bytemuck::cast_slice_mut(&mut work[..2 * needed]));
+            match self.sum {
+                None => plan.run(&reader, post, work, dst),
+                Some(sum) => plan.run_summed(&reader, post, sum, dst),
+            }
         }
     }
 
     fn taken(&self, _: usize, _: bool, _: usize) -> Taken {
-        FilterPlan::<f32>::new(&self.filter, &self.load).taken()
+        let plan = FilterPlan::<f32>::new(&self.filter, &self.load);
+        self.sum.map_or_else(|| plan.taken(), |sum| plan.taken_summed(sum))
     }
 
     fn table_bytes(&self) -> u64 {

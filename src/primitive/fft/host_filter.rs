@@ -23,10 +23,10 @@ pub(super) struct FilterPlan<T: Real> {
     row_there: Vec<Axis<T>>,
     row_back: Vec<Axis<T>>,
     /// Extent of the first axis, elements of a row.
-    n: usize,
-    row: usize,
+    pub(super) n: usize,
+    pub(super) row: usize,
     /// Rows that are not zero, and those that are kept; a block has space for `rows`.
-    live: Vec<usize>,
+    pub(super) live: Vec<usize>,
     kept: Range<usize>,
     rows: usize,
     /// What is kept of a row; all where it is empty.
@@ -90,10 +90,18 @@ impl<T: Real> FilterPlan<T> {
         }
     }
 
+    pub(super) fn blocks(&self) -> usize {
+        self.table_rows.len()
+    }
+
+    /// Elements that a line along the first axis needs beside it.
+    pub(super) fn spare(&self) -> usize {
+        self.there.get_inplace_scratch_len().max(self.back.get_inplace_scratch_len())
+    }
+
     /// Elements that a task needs beside the values.
     fn scratch(&self) -> usize {
-        let spare = self.there.get_inplace_scratch_len().max(self.back.get_inplace_scratch_len());
-        let lines = (self.n + GAP) * COLUMNS.min(self.row) + spare;
+        let lines = (self.n + GAP) * COLUMNS.min(self.row) + self.spare();
         self.row_there.iter().chain(&self.row_back).map(Axis::scratch).fold(lines, usize::max)
     }
 
@@ -106,7 +114,7 @@ impl<T: Real> FilterPlan<T> {
     pub fn taken(&self) -> Taken {
         let each = self.scratch() * size_of::<Complex<T>>();
         let slice = size_of::<&mut [T]>();
-        let blocks = self.table_rows.len();
+        let blocks = self.blocks();
         let (list, turns) = match self.in_blocks {
             true => (self.rows * slice, blocks * 4 * (slice + size_of::<usize>())),
             // Each block's list of pieces.
@@ -170,6 +178,17 @@ impl<T: Real> FilterPlan<T> {
     /// One block, by one task.
     fn block(&self, reader: &Reader<T>, b: usize, block: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         self.fill(reader, b, 0, &mut block[..self.live.len() * self.row], scratch);
+        if self.row == 1 && self.live.len() == self.n {
+            // A line as it lies.
+            if scratch.len() < self.spare() {
+                scratch.resize(self.spare(), Complex::new(T::zero(), T::zero()));
+            }
+            self.filter_line(&mut block[..self.n], self.weights_of(b, 0), scratch);
+            if self.kept.start > 0 {
+                block.copy_within(self.kept.clone(), 0);
+            }
+            return;
+        }
         let mut rows: Vec<&mut [Complex<T>]> = block.chunks_exact_mut(self.row).collect();
         self.filter_columns(&mut rows, (b, 0), scratch);
         self.finish(&mut block[..self.kept.len() * self.row], scratch);
@@ -223,12 +242,9 @@ impl<T: Real> FilterPlan<T> {
         scratch: &mut Vec<Complex<T>>,
     ) {
         let (n, pitch) = (self.n, self.n + GAP);
-        let columns = self.table.extents()[1];
-        let weights = |column: usize| (self.table_rows[b] * columns + if columns > 1 { column } else { 0 }) * n;
         let total = rows.first().map_or(0, |r| r.len());
         let null = Complex::new(T::zero(), T::zero());
-        let spare = self.there.get_inplace_scratch_len().max(self.back.get_inplace_scratch_len());
-        let need = pitch * COLUMNS.min(total) + spare;
+        let need = pitch * COLUMNS.min(total) + self.spare();
         if scratch.len() < need {
             scratch.resize(need, null);
         }
@@ -243,16 +259,26 @@ impl<T: Real> FilterPlan<T> {
                 row.iter().zip(lines.chunks_exact_mut(pitch)).for_each(|(v, line)| line[i] = *v);
             }
             for (j, line) in lines.chunks_exact_mut(pitch).enumerate() {
-                let line = &mut line[..n];
-                self.there.process_with_scratch(line, spare);
-                self.weigh(line, weights(first + c + j));
-                self.back.process_with_scratch(line, spare);
+                self.filter_line(&mut line[..n], self.weights_of(b, first + c + j), spare);
             }
             for (row, i) in rows.iter_mut().zip(self.kept.clone()) {
                 let row = &mut row[c..c + width];
                 row.iter_mut().zip(lines.chunks_exact(pitch)).for_each(|(v, line)| *v = line[i]);
             }
         }
+    }
+
+    /// Where in the table the weights of a column of block `b` begin.
+    pub(super) fn weights_of(&self, b: usize, column: usize) -> usize {
+        let columns = self.table.extents()[1];
+        (self.table_rows[b] * columns + if columns > 1 { column } else { 0 }) * self.n
+    }
+
+    /// There, weighted, and back.
+    pub(super) fn filter_line(&self, line: &mut [Complex<T>], weights: usize, spare: &mut [Complex<T>]) {
+        self.there.process_with_scratch(line, spare);
+        self.weigh(line, weights);
+        self.back.process_with_scratch(line, spare);
     }
 
     /// Multiplies a line of coefficients by its weights, which begin at `first` in the table.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `fold` | transforms that cancel |
 //! | `host`, `lines` | whole transforms on the host, by rustfft along each axis |
-//! | `filter`, `host_filter` | what a filter is; filters on the host |
+//! | `filter`, `host_filter`, `host_filter_sum` | what a filter is; filters on the host, and those that add up what they make |
 //! | `filters` | the passes over steps that find filters |
 //! | `sums` | the pass over steps that lets transforms add up what they make |
 //! | `bluestein`, `split`, `pairs` | programs made ready for a GPU: awkward lengths, axes one by one, transforms that a filter is made of |
@@ -20,6 +20,7 @@ mod gpu;
 mod gpu_lower;
 mod host;
 mod host_filter;
+mod host_filter_sum;
 mod lines;
 mod pairs;
 mod passes;

@@ -5,6 +5,7 @@
 //! a part of the terms, and a sum of the parts stays.
 
 use super::gpu::PassKernel;
+use super::host::FilterKernel;
 use super::passes::{Folded, Lines};
 use crate::access::{Access, AxisIndex, Factor, Load, Post, Store, ValueId};
 use crate::error::Result;
@@ -12,9 +13,21 @@ use crate::plan::{GpuSide, Side, Steps};
 use crate::primitive::sum::SumKernel;
 use crate::shader::GpuLimits;
 
-/// Moves sums into the transforms in front of them, on a GPU.
+/// Moves sums into the transforms in front of them: on a GPU into passes, on the host into filters.
 pub(crate) fn into_transforms(s: &mut Steps) -> Result<()> {
-    let Side::Gpu(gpu) = s.target.side() else { return Ok(()) };
+    let gpu = match s.target.side() {
+        Side::Gpu(gpu) => gpu,
+        Side::Host(host) => {
+            for at in 0..s.end() {
+                let Some((maker, kernel)) = filtered(s, at) else { continue };
+                let Some(store) = s.get(at).map(|step| step.store) else { continue };
+                s.remove(at);
+                s.replace(maker, host.kernel(kernel));
+                s.redirect(maker, store);
+            }
+            return Ok(());
+        }
+    };
     for at in 0..s.end() {
         let Some((maker, found)) = find(s, at, gpu) else { continue };
         let Some(store) = s.get(at).map(|step| step.store) else { continue };
@@ -57,19 +70,38 @@ impl PartSum {
     }
 }
 
-fn find(s: &Steps, at: usize, gpu: GpuSide) -> Option<(usize, Found)> {
+/// A sum of few terms of what one step makes for it alone: both steps, and what is summed.
+fn behind(s: &Steps, at: usize) -> Option<(&SumKernel, usize, Over)> {
     let step = s.get(at)?;
     let sum = step.kernel.of_type::<SumKernel>()?;
-    let (load, kept, batch) = sum.in_one_loop()?;
+    let (load, kept, _) = sum.in_one_loop()?;
     let maker = s.maker(load.value).filter(|_| s.uses(load.value) == 1 && s.maker(step.store.value) == Some(at))?;
-    let made = s.get(maker).filter(|m| m.scope == step.scope && m.body == step.body)?;
-    let pass = made.kernel.of_type::<PassKernel>()?;
+    s.get(maker).filter(|m| m.scope == step.scope && m.body == step.body)?;
     let complex = s.values[step.store.value.at()].complex && s.values[load.value.at()].complex;
-    let plain = pass.last && pass.folded.is_none() && pass.post.factors.is_empty();
-    if !complex || !plain {
+    if !complex {
         return None;
     }
-    let over = Over::new(load, kept, s.values[load.value.at()].len())?;
+    Some((sum, maker, Over::new(load, kept, s.values[load.value.at()].len())?))
+}
+
+/// A filter of the host with the sum behind it.
+fn filtered(s: &Steps, at: usize) -> Option<(usize, FilterKernel)> {
+    let (sum, maker, over) = behind(s, at)?;
+    let filter = s.get(maker)?.kernel.of_type::<FilterKernel>()?;
+    let block = filter.block();
+    let blocks = over.behind.is_multiple_of(block).then_some(over.behind / block)?;
+    let folded = Folded { terms: over.terms, behind: blocks };
+    let (load, ..) = sum.in_one_loop()?;
+    Some((maker, filter.summed(folded, &over.extents, &over.factors, load.scale)?))
+}
+
+fn find(s: &Steps, at: usize, gpu: GpuSide) -> Option<(usize, Found)> {
+    let (sum, maker, over) = behind(s, at)?;
+    let (load, _, batch) = sum.in_one_loop()?;
+    let pass = s.get(maker)?.kernel.of_type::<PassKernel>()?;
+    if !pass.last || pass.folded.is_some() || !pass.post.factors.is_empty() {
+        return None;
+    }
     let block = (pass.keep.1 - pass.keep.0) * pass.inner;
     let behind = over.behind.is_multiple_of(block).then_some(over.behind / block)?;
     let bindable = s.target.bindable();
