@@ -7,7 +7,7 @@ PyLops, patches beside SigPy, matrix products beside NumPy and PyTorch, real tra
 import sys
 
 # First: it says how many threads libraries have.
-from beside import RNG, ROUNDS, RUNS, THREADS, compare, module
+from beside import RNG, ROUNDS, RUNS, THREADS, compare, module, write
 
 import numpy as np  # isort: skip
 
@@ -199,3 +199,4 @@ print(f"{THREADS} threads, medians of {ROUNDS} rounds of {RUNS} runs")
 for work in WORKS:
     if not sys.argv[3:] or work.__name__ in sys.argv[3:]:
         work()
+write()

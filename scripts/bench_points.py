@@ -1,7 +1,7 @@
 """What scripts/bench-peers runs: see there."""
 
 # First: it says how many threads libraries have.
-from beside import RNG, ROUNDS, RUNS, THREADS, ours, record, timed
+from beside import RNG, ROUNDS, RUNS, THREADS, ours, record, timed, write
 
 import json  # isort: skip
 import os
@@ -84,3 +84,4 @@ for shape, count in CASES:
     for tol in (1e-3, 1e-6):
         compare(shape, count, tol)
 toeplitz()
+write()

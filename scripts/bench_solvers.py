@@ -9,7 +9,7 @@ whole commands with their files, each until its image is within 1e-3 of its own 
 """
 
 # First: it says how many threads libraries have.
-from beside import BINARY, RNG, ROUNDS, THREADS, module, record
+from beside import BINARY, RNG, ROUNDS, THREADS, module, record, write
 
 import json  # isort: skip
 import os
@@ -341,3 +341,4 @@ def main():
 
 
 main()
+write()

@@ -13,11 +13,16 @@ MARKED = re.compile(r"(<!-- bench-peers (\w+) -->\n).*?(<!-- end -->)", re.S)
 
 
 def table(rows):
-    """Rows as Markdown."""
-    lines = ["| work | ms | beside | ms | theirs / ours |", "|---|---:|---|---:|---:|"]
+    """Rows as Markdown: a line for each work, with all that stands beside it."""
+    lines = ["| work | ms | theirs / ours |", "|---|---:|---|"]
+    works = {}
     for r in rows:
-        work = r["work"] + (f", {r['direction']}" if r["direction"] not in ("", "forward") else "")
-        lines.append(f"| {work} | {r['ms']:.3g} | {r['whose']} | {r['theirs_ms']:.3g} | {r['theirs_over_ours']:.2f} |")
+        works.setdefault((r["work"], r["direction"]), []).append(r)
+    for (work, direction), beside in works.items():
+        name = work + (f", {direction}" if direction not in ("", "forward") else "")
+        own = sorted(r["ms"] for r in beside)[len(beside) // 2]
+        others = "; ".join(f"{r['whose']} {r['theirs_over_ours']:.2f}" for r in beside)
+        lines.append(f"| {name} | {own:.0f} | {others} |" if own >= 100 else f"| {name} | {own:.3g} | {others} |")
     return "\n".join(lines) + "\n"
 
 
@@ -38,6 +43,7 @@ def main():
         path = os.path.join(ROOT, name)
         with open(path) as f:
             text = f.read()
+        assert MARKED.search(text), f"{name} has no place for a table"
         with open(path, "w") as f:
             f.write(MARKED.sub(anew, text))
 

@@ -6,7 +6,7 @@ left out, ours unitary.
 """
 
 # First: it says how many threads libraries have.
-from beside import BINARY, RNG, ROUNDS, THREADS, compare, module, record, timed
+from beside import BINARY, RNG, ROUNDS, THREADS, compare, module, record, timed, write
 
 import json  # isort: skip
 import os
@@ -122,3 +122,4 @@ for shape, axes in REAL:
     transforms(shape, axes, True)
 for coils, size in ((8, 256), (16, 320)):
     sense(coils, size)
+write()

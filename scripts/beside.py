@@ -4,7 +4,6 @@ Rounds alternate; times are medians, ratios medians of the rounds' ratios. At th
 Markdown under target/bench-peers: bench_table.py reads them.
 """
 
-import atexit
 import contextlib
 import json
 import os
@@ -92,9 +91,8 @@ def processor():
     return platform.processor()
 
 
-@atexit.register
 def write():
-    # Works that are named are no table.
+    """Keeps the rows, at the end of a script: a run that fails keeps nothing. Works that are named are no table."""
     if not ROWS or sys.argv[3:]:
         return
     what = os.path.splitext(os.path.basename(sys.argv[0]))[0].removeprefix("bench_")

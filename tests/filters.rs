@@ -237,8 +237,11 @@ fn sums() -> Vec<Sums> {
         case("Y=24 X=40", "C=5 Y=24 X=40", "C Y X", "X", "X=40", true),
         // A last strip of one column, of a prime length; two strips; a row that is too short for several.
         case("Y=37 X=57", "C=3 Y=37 X=57", "C Y X", "Y", "Y=37", true),
-        case("Y=20 X=17", "C=4 Y=20 X=17", "C Y X", "Y", "Y=20", true),
-        case("Y=13 X=16", "C=4 Y=13 X=16", "C Y X", "Y", "Y=13", true),
+        case("Y=20 X=17", "C=3 Y=20 X=17", "C Y X", "Y", "Y=20", true),
+        case("Y=13 X=16", "C=2 Y=13 X=16", "C Y X", "Y", "Y=13", true),
+        // Fewer strips than blocks, or lines, leave threads without work.
+        case("Y=13 X=16", "C=3 Y=13 X=16", "C Y X", "Y", "Y=13", false),
+        case("Y=7 X=40", "C=8 Y=7 X=40", "C Y X", "X", "X=40", false),
         case("Y=13 X=15", "C=4 Y=13 X=15", "C Y X", "Y", "Y=13", false),
         // Weights of their own for columns, and for coils; maps that lines share; real ones.
         case("Y=24 X=40", "C=5 Y=24 X=40", "C Y X", "Y", "Y=24 X=40", true),
@@ -253,7 +256,7 @@ fn sums() -> Vec<Sums> {
         case("Y=20 X=6", "C=4 Y=20 X=6", "C Y X", "Y", "Y=20", false),
         case("Y=9 X=16", "C=65 Y=9 X=16", "C Y X", "Y", "Y=9", false),
         case("Y=9 X=16", "C=3 Y=9 X=16", "C Y X", "Y X", "Y=9 X=16", false),
-        Sums { padded: Some("Y=40"), ..case("Y=17 X=24", "C=5 Y=17 X=24", "C Y X", "Y", "Y=40", true) },
+        Sums { padded: Some("Y=40"), ..case("Y=17 X=24", "C=3 Y=17 X=24", "C Y X", "Y", "Y=40", true) },
         Sums { padded: Some("X=40"), ..case("Y=17 X=24", "C=5 Y=17 X=24", "C Y X", "X", "X=40", true) },
     ]
 }

@@ -31,12 +31,19 @@ impl Problem {
 
     /// The same for A of a strength near 1 where it is far from that, and the exponent of the power of two that x was taken times.
     pub(super) fn strengthened(self) -> Result<(Problem, i32)> {
-        let size = squared_norm(&self.y)?.sqrt();
-        let strength = squared_norm(&self.a.h().apply(&self.y)?)?.sqrt() / size;
-        let exponent = -unit_exponent(strength);
-        if !strength.is_finite() || exponent.abs() <= FAR {
+        // Data of which A makes little say nothing of A: then it is what A makes of what comes back.
+        let b = self.a.h().apply(&self.y)?;
+        let (size, back) = (squared_norm(&self.y)?.sqrt(), squared_norm(&b)?.sqrt());
+        let near = |strength: f64| strength.is_finite() && unit_exponent(strength).abs() <= FAR;
+        if near(back / size) {
             return Ok((self, 0));
         }
+        let b = times_power(&b, unit_exponent(largest(&b)?))?;
+        let strength = squared_norm(&self.a.apply(&b)?)?.sqrt() / squared_norm(&b)?.sqrt();
+        if !strength.is_finite() || near(strength) {
+            return Ok((self, 0));
+        }
+        let exponent = -unit_exponent(strength);
         let s = f64::from(exponent).exp2();
         let mut problem = Problem { a: number(1.0 / s) * &self.a, ..self };
         problem.start = problem.start.map(|x| times_power(&x, exponent)).transpose()?;

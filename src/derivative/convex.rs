@@ -8,10 +8,12 @@
 //! ```
 //!
 //! P projects onto what keeps zeros and bounds (Vaiter, Deledalle, Fadili, Peyré and Dossal, Ann. Inst. Stat. Math. 69:791, 2017). It is
-//! exact for l1 norms of x and of an orthonormal transform; of other linops K it is a square of a large weight. D takes real parts, so
-//! that none of this is linear over complex numbers: conjugate gradients here go by Re⟨·, ·⟩.
+//! exact for l1 norms and bounds of x, for total variation, whose zeros join pixels to pieces that move as one (`pieces`), and for an
+//! orthonormal transform alone. For other linops K it is a square of a large weight, which lets a little through: more, the smoother what
+//! K hardly sees. D takes real parts, so that none of this is linear over complex numbers: conjugate gradients here go by Re⟨·, ·⟩.
 
 use super::as_dtype;
+use super::pieces::{Moving, Pieces};
 use crate::arithmetic::Expression;
 use crate::convex::{Problem, Term};
 use crate::dim::Dim;
@@ -21,7 +23,7 @@ use crate::linop::{self, Linop};
 use crate::solve::Stop;
 use crate::tensor::Tensor;
 
-/// The weight that keeps zeros of a K that is not orthonormal, times ‖AᴴA‖/‖K‖².
+/// The weight that keeps zeros of other linops K, times ‖AᴴA‖/‖K‖².
 const STIFF: f64 = 3e3;
 
 /// Iterations after which a residual that has not fallen by this part is as small as 32-bit numbers make it.
@@ -40,14 +42,28 @@ pub struct ConvexGradientOptions {
     pub iterations: usize,
     /// They end where the residual is this part of the gradient with regard to x; 1e-5.
     pub tol: f64,
-    /// Magnitudes |K x| up to this part of the largest are 0; 1e-3. It is to be above what the solver leaves where the minimiser has zeros,
-    /// and below all else.
+    /// Magnitudes |K x| up to this part of the largest that has a weight are 0, and numbers are at a bound that are as near to it as this
+    /// part of what the bounds leave, or of the farthest from the one there is; 1e-3. It is to be above what the solver leaves where the
+    /// minimiser has zeros, and below all else.
     pub zero: f64,
 }
 
 impl Default for ConvexGradientOptions {
     fn default() -> Self {
         ConvexGradientOptions { iterations: 2000, tol: 1e-5, zero: 1e-3 }
+    }
+}
+
+impl ConvexGradientOptions {
+    fn check(&self) -> Result<()> {
+        let ConvexGradientOptions { iterations, tol, zero } = *self;
+        let sound = iterations > 0 && tol.is_finite() && tol > 0.0 && zero.is_finite() && (0.0..1.0).contains(&zero);
+        match sound {
+            true => Ok(()),
+            false => value_err!(
+                "convex_vjp: iterations {iterations}, tol {tol}, zero {zero}; expected at least 1, above 0, from 0 to below 1"
+            ),
+        }
     }
 }
 
@@ -80,7 +96,9 @@ pub struct ConvexGradient {
 /// regard to what A is made of. They hold where small changes leave the zeros of K x and the bounds as they are, as nearly everywhere;
 /// x is to be solved for well: by a tolerance of 1e-6, or where its zeros are exact (FISTA).
 ///
-/// Terms are squares, `l1`, `weighted_l1`, `group_l1` (also as total variation and wavelets) and `boxed`.
+/// Terms are squares, `l1`, `weighted_l1`, `group_l1` (also as total variation and wavelets) and `boxed`. With `l1` of other linops, and of a
+/// transform beside other terms, zeros are held by a large weight, and gradients are within some percent; of total variation the pieces
+/// are found on the host, through which directions go.
 ///
 /// ```
 /// use linops::{convex::{ConvexOptions, Problem}, derivative::{ConvexGradientOptions, convex_vjp}, functional::l1, linop, Tensor};
@@ -95,11 +113,18 @@ pub struct ConvexGradient {
 /// ```
 ///
 /// # Errors
-/// A functional of another kind, total generalised variation, shapes that do not fit, or the device fails.
+/// A functional of another kind, total generalised variation, a problem over a support, options that make no sense, shapes that do not fit,
+/// or the device fails.
 pub fn convex_vjp(problem: &Problem, x: &Tensor, g: &Tensor, options: ConvexGradientOptions) -> Result<ConvexGradient> {
     let failed = |e: Error| e.at("convex_vjp");
+    options.check()?;
     if problem.has_field() {
         return value_err!("convex_vjp: tgv has a field beside x, which x does not tell; use tv");
+    }
+    if problem.is_supported() {
+        return value_err!(
+            "convex_vjp: the problem is over a support; make it of A times a diagonal of the support, without `supported`"
+        );
     }
     problem.shape()?.expect(x.shape()).map_err(failed)?;
     x.shape().expect(g.shape()).map_err(|e| e.at("convex_vjp: the gradient with regard to x"))?;
@@ -138,7 +163,8 @@ enum Shaped {
         kx: Tensor,
     },
     Sizes(Box<Sizes>),
-    Bounds,
+    /// 1 where x is between its bounds.
+    Bounds(Tensor),
 }
 
 /// λ Σ w|K x|.
@@ -159,15 +185,16 @@ impl Sizes {
     fn of(kx: &Tensor, weight: f64, dims: &[Dim], weights: Option<&Tensor>, zero: f64) -> Result<Sizes> {
         let group = (!dims.is_empty()).then(|| linop::sum(kx.shape(), dims)).transpose()?;
         let sizes = spread(group.as_ref(), &Expression::from(kx).abs_squared().eval()?)?.sqrt()?;
-        let moves = above(&sizes, zero * sizes.max_abs()?)?;
         let weights = weights.map(|w| w.to(&kx.device())).transpose()?;
-        let rest = || 1.0 - Expression::from(&moves);
-        // What has no weight is free.
+        // What has no weight is free, and its size is no measure.
         let held = number(f64::from(u8::from(weight > 0.0)));
-        let fixed = match &weights {
-            Some(w) => rest() * w.sign()? * held,
-            None => rest() * held,
+        let held = match &weights {
+            Some(w) => (w.sign()? * held).eval()?,
+            None => (Expression::from(&sizes) * 0.0 + held).eval()?,
         };
+        let moves = above(&sizes, zero * (&sizes * &held).max_abs()?)?;
+        let rest = || 1.0 - Expression::from(&moves);
+        let fixed = rest() * &held;
         let safe = (Expression::from(&sizes) * &moves + rest()).eval()?;
         let curvature = Expression::from(&moves) * number(weight) / &safe;
         let curvature = if let Some(w) = &weights { curvature * w } else { curvature };
@@ -179,6 +206,11 @@ impl Sizes {
             stiffness: None,
             group,
         })
+    }
+
+    /// 1 where a magnitude may be anything.
+    fn free(&self) -> Result<Tensor> {
+        (1.0 - Expression::from(&self.fixed)).eval()
     }
 
     fn curved(&self, kd: &Tensor) -> Result<Tensor> {
@@ -199,6 +231,25 @@ impl Sizes {
 }
 
 impl Local {
+    fn of(term: &Term, x: &Tensor, zero: f64) -> Result<Local> {
+        let linop = term.linop.clone();
+        let kx = linop.as_ref().map_or(Ok(x.clone()), |k| k.apply(x))?;
+        let shape = match &term.functional.0 {
+            Kind::Squared { weight } => Shaped::Square { weight: *weight, kx },
+            Kind::Box { low, high } if linop.is_none() => Shaped::Bounds(between(&kx.real()?, [*low, *high], zero)?),
+            Kind::L1 { weight, dims, weights } => {
+                Shaped::Sizes(Box::new(Sizes::of(&kx, *weight, dims, weights.as_ref(), zero)?))
+            }
+            _ => {
+                return value_err!(
+                    "{} has no curvature that is known; gradients are through squares, l1 norms (tv, wavelets) and bounds of x",
+                    term.functional
+                );
+            }
+        };
+        Ok(Local { linop, shape })
+    }
+
     fn forward(&self, d: &Tensor) -> Result<Tensor> {
         self.linop.as_ref().map_or(Ok(d.clone()), |k| k.apply(d))
     }
@@ -210,7 +261,7 @@ impl Local {
     /// What it adds to the normal of a direction.
     fn curved(&self, d: &Tensor) -> Result<Option<Tensor>> {
         match &self.shape {
-            Shaped::Bounds => Ok(None),
+            Shaped::Bounds(_) => Ok(None),
             Shaped::Square { weight, .. } => {
                 let kd = self.forward(d)?;
                 self.back(&(number(*weight) * &kd).eval()?).map(Some)
@@ -222,7 +273,7 @@ impl Local {
     /// −Re⟨K w, ∂f⟩: the slope with regard to the weight.
     fn slope(&self, w: &Tensor) -> Result<f64> {
         Ok(match &self.shape {
-            Shaped::Bounds => 0.0,
+            Shaped::Bounds(_) => 0.0,
             Shaped::Square { kx, .. } => -self.forward(w)?.dot(kx)?.re,
             Shaped::Sizes(sizes) => sizes.slope(&self.forward(w)?)?,
         })
@@ -239,16 +290,42 @@ fn above(v: &Tensor, least: f64) -> Result<Tensor> {
     (Expression::from(v) - number(least)).maximum(0.0f32).sign().eval()
 }
 
-fn ones(v: &Tensor) -> Result<Tensor> {
-    (Expression::from(v) * 0.0 + 1.0).eval()
+/// 1 where x is between bounds, and not at one of them.
+fn between(x: &Tensor, [low, high]: [f64; 2], zero: f64) -> Result<Tensor> {
+    let mut free = (Expression::from(x) * 0.0 + 1.0).eval()?;
+    for (bound, inwards) in [(low, 1.0f32), (high, -1.0)] {
+        if bound.is_finite() {
+            let far = (inwards * (Expression::from(x) - number(bound))).eval()?;
+            let most = if (high - low).is_finite() { high - low } else { far.max_abs()? };
+            free = (free * above(&far, zero * most)?).eval()?;
+        }
+    }
+    Ok(free)
+}
+
+/// ‖N‖, at most as it is known, else by some steps of power iteration from v.
+fn norm_squared(normal: &Linop, v: &Tensor, known: Option<f64>) -> Result<f64> {
+    if let Some(known) = known.filter(|n| *n > 0.0) {
+        return Ok(known);
+    }
+    let (mut v, mut found) = (v.clone(), 0.0);
+    for _ in 0..4 {
+        let size = v.norm()?;
+        if size == 0.0 {
+            break;
+        }
+        let next = normal.apply(&(number(1.0 / size) * &v).eval()?)?;
+        (v, found) = (next.clone(), next.norm()?);
+    }
+    Ok(if found > 0.0 { found } else { 1.0 })
 }
 
 /// What the direction of x may be.
 enum Tangent {
     All,
-    /// Of x itself; and whether x is real.
-    Where(Tensor, bool),
-    /// Of an orthonormal transform of x.
+    /// Pieces of x that move as one, or not.
+    Of(Moving),
+    /// An orthonormal transform of x where this is 1.
     In(Linop, Tensor),
 }
 
@@ -263,79 +340,46 @@ impl System {
         let (a, y) = problem.data();
         let normal = a.n();
         let b = a.h().apply(y)?;
-        let size = b.norm()?;
-        let stiffness = if size > 0.0 { STIFF * normal.apply(&b)?.norm()? / size } else { 0.0 };
-        let mut system = System { normal, terms: Vec::new(), tangent: Tangent::All };
-        for term in problem.terms() {
-            let local = system.local(term, x, zero, stiffness)?;
-            system.terms.push(local);
+        let mut pieces = Pieces::of(x.shape().clone());
+        let mut terms = Vec::new();
+        // What is known of x itself first: it may be joined whatever the order of the terms.
+        let mut others = Vec::new();
+        for (at, term) in problem.terms().iter().enumerate() {
+            let local = Local::of(term, x, zero)?;
+            let exact = match &local.shape {
+                Shaped::Bounds(free) => pieces.pin(free, true).map(|()| true)?,
+                Shaped::Sizes(sizes) if term.linop.is_none() => pieces.pin(&sizes.free()?, false).map(|()| true)?,
+                Shaped::Sizes(sizes) => {
+                    term.even.as_ref().map_or(Ok(false), |along| pieces.join(&sizes.fixed, along))?
+                }
+                Shaped::Square { .. } => true,
+            };
+            if !exact {
+                others.push(at);
+            }
+            terms.push(local);
         }
-        Ok(system)
-    }
-
-    fn local(&mut self, term: &Term, x: &Tensor, zero: f64, stiffness: f64) -> Result<Local> {
-        let linop = term.linop.clone();
-        let kx = linop.as_ref().map_or(Ok(x.clone()), |k| k.apply(x))?;
-        let shape = match &term.functional.0 {
-            Kind::Squared { weight } => Shaped::Square { weight: *weight, kx },
-            Kind::Box { low, high } if linop.is_none() => {
-                let real = kx.real()?;
-                let far = |v: Expression, bound: f64| match bound.is_finite() {
-                    true => above(&v.eval()?, zero * real.max_abs()?).map(Some),
-                    false => Ok(None),
-                };
-                let up = far(Expression::from(&real) - number(*low), *low)?;
-                let down = far(number(*high) - Expression::from(&real), *high)?;
-                let free = up.into_iter().chain(down).try_fold(ones(&real)?, |all, one| (all * one).eval())?;
-                self.keep(&free, true)?;
-                Shaped::Bounds
+        let mut tangent = pieces.moving().map_or(Tangent::All, Tangent::Of);
+        for at in others {
+            let (term, Local { linop: Some(k), shape: Shaped::Sizes(sizes) }) = (&problem.terms()[at], &mut terms[at])
+            else {
+                continue;
+            };
+            match tangent {
+                Tangent::All if term.orthonormal => tangent = Tangent::In(k.clone(), sizes.free()?),
+                _ => {
+                    let norm = norm_squared(&k.n(), x, term.norm)?;
+                    sizes.stiffness = Some(number(STIFF * norm_squared(&normal, &b, None)? / norm));
+                }
             }
-            Kind::L1 { weight, dims, weights } => {
-                let mut sizes = Sizes::of(&kx, *weight, dims, weights.as_ref(), zero)?;
-                let free = (1.0 - Expression::from(&sizes.fixed)).eval()?;
-                let exact = match &linop {
-                    None => self.keep(&free, false)?,
-                    Some(k) if term.orthonormal && matches!(self.tangent, Tangent::All) => {
-                        self.tangent = Tangent::In(k.clone(), free);
-                        true
-                    }
-                    Some(_) => false,
-                };
-                let norm = term.norm.filter(|n| *n > 0.0).unwrap_or(1.0);
-                sizes.stiffness = (!exact).then(|| number(stiffness / norm));
-                Shaped::Sizes(Box::new(sizes))
-            }
-            _ => {
-                return value_err!(
-                    "{} has no curvature that is known; gradients are through squares, l1 norms (tv, wavelets) and bounds of x",
-                    term.functional
-                );
-            }
-        };
-        Ok(Local { linop, shape })
-    }
-
-    /// Keeps what is 0 here, where that goes with what is kept already: whether it does.
-    fn keep(&mut self, free: &Tensor, real: bool) -> Result<bool> {
-        self.tangent = match std::mem::replace(&mut self.tangent, Tangent::All) {
-            Tangent::All => Tangent::Where(free.clone(), real),
-            Tangent::Where(other, was) => Tangent::Where((other * free).eval()?, real || was),
-            Tangent::In(..) if real => {
-                return value_err!("bounds of x are to be given before l1 norms of orthonormal transforms");
-            }
-            kept @ Tangent::In(..) => {
-                self.tangent = kept;
-                return Ok(false);
-            }
-        };
-        Ok(true)
+        }
+        Ok(System { normal, terms, tangent })
     }
 
     fn projected(&self, d: &Tensor) -> Result<Tensor> {
         match &self.tangent {
             Tangent::All => Ok(d.clone()),
-            Tangent::Where(free, false) => (d * free).eval(),
-            Tangent::Where(free, true) => as_dtype((d.real()? * free).eval()?, d.dtype()),
+            Tangent::Of(moving) => moving.projected(d),
             Tangent::In(k, free) => k.h().apply(&(k.apply(d)? * free).eval()?),
         }
     }

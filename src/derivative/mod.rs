@@ -35,6 +35,7 @@
 mod convex;
 mod coordinates;
 mod implicit;
+mod pieces;
 mod weights;
 
 pub use convex::{ConvexGradient, ConvexGradientOptions, convex_vjp};

@@ -2,6 +2,7 @@
 
 use super::filter::Filter;
 use super::host_filter::FilterPlan;
+use super::host_filter_sum::strips_of;
 use super::lines::{AxisPlans, COLUMNS, EXACT, bound};
 use super::passes::Folded;
 use super::{Fft, direction};
@@ -162,6 +163,9 @@ pub(super) struct FilterKernel {
     pub sum: Option<Folded>,
 }
 
+/// So many tasks keep threads busy.
+const BUSY: usize = 8;
+
 impl FilterKernel {
     /// The same with its blocks added up, each times weights over all of them; None where strips of columns are not filtered by
     /// themselves.
@@ -170,7 +174,10 @@ impl FilterKernel {
         let row = filter.row();
         let whole = filter.kept() == filter.extents && filter.scratch(&self.load).is_none();
         let strips = filter.axes.len() == 1 && (row == 1 || row >= COLUMNS);
-        if !whole || !strips || self.sum.is_some() || !self.post.factors.is_empty() {
+        // Strips are tasks, where blocks were: there are to be as many, or enough for many threads.
+        let tasks = filter.blocks() / sum.terms * strips_of(filter);
+        let busy = tasks >= filter.blocks().min(BUSY);
+        if !whole || !strips || !busy || self.sum.is_some() || !self.post.factors.is_empty() {
             return None;
         }
         let mut filter = filter.clone();

@@ -3,6 +3,7 @@
 //! A strip of columns is read of one block, filtered, weighted and added to the strip of the result, block after block: terms are neither
 //! stored nor read again. They are added in their order, as a sum of few terms adds them.
 
+use super::filter::Filter;
 use super::host_filter::FilterPlan;
 use super::lines::GAP;
 use super::passes::Folded;
@@ -20,11 +21,22 @@ const LEAST: usize = 8;
 /// Rows that are read and written together.
 const TOGETHER: usize = 8;
 
+/// Columns of a strip of rows of so many, `n` of them.
+fn strip(n: usize, row: usize, element: usize) -> usize {
+    let most = STRIP / ((n + GAP) * element) / LEAST * LEAST;
+    row.div_ceil(STRIPS).next_multiple_of(LEAST).min(most.max(LEAST)).min(row)
+}
+
+/// Strips of a block.
+pub(super) fn strips_of(filter: &Filter) -> usize {
+    let (n, row) = (filter.extents[filter.first()], filter.row());
+    row.div_ceil(strip(n, row, size_of::<Complex<f32>>()))
+}
+
 impl<T: Real> FilterPlan<T> {
     /// Columns of a strip.
     fn strip(&self) -> usize {
-        let most = STRIP / ((self.n + GAP) * size_of::<Complex<T>>()) / LEAST * LEAST;
-        self.row.div_ceil(STRIPS).next_multiple_of(LEAST).min(most.max(LEAST)).min(self.row)
+        strip(self.n, self.row, size_of::<Complex<T>>())
     }
 
     /// Elements that a task needs beside the values.

@@ -319,19 +319,10 @@ impl LineKernel {
     /// The numbers of one line's results.
     fn after<T: Real>(&self, tables: &Tables<T>, z: &[Complex<T>], y: &mut [T]) {
         match &tables.made {
-            Made::Half(turns) => {
-                let m = self.length;
-                widest(
-                    #[inline(always)]
-                    || {
-                        for (k, w) in turns.iter().enumerate() {
-                            let (low, high) = half(z[k], z[(m - k) % m], *w);
-                            y[2 * k..2 * k + 2].copy_from_slice(&[low.re, low.im]);
-                            y[2 * (m - k)..2 * (m - k) + 2].copy_from_slice(&[high.re, high.im]);
-                        }
-                    },
-                );
-            }
+            Made::Half(turns) => widest(
+                #[inline(always)]
+                || halves(&z[..self.length], turns, y),
+            ),
             Made::Sums(1, all) => real_parts::<1, T>(all, z, y),
             Made::Sums(2, all) => real_parts::<2, T>(all, z, y),
             Made::Sums(terms, all) => {
@@ -356,7 +347,34 @@ fn real_part<T: Real>((n, by): &(u32, Complex<T>), z: &[Complex<T>]) -> T {
     by.re * z.re - by.im * z.im
 }
 
+/// The half of the spectrum, as pairs of reals, of the transform of pairs of values; turns are those up to the middle.
+#[inline(always)]
+fn halves<T: Real>(z: &[Complex<T>], turns: &[Complex<T>], y: &mut [T]) {
+    let m = z.len();
+    let mut both = |k: usize, other: usize| {
+        let (low, high) = half(z[k], z[other], turns[k]);
+        y[2 * k..][..2].copy_from_slice(&[low.re, low.im]);
+        y[2 * (m - k)..][..2].copy_from_slice(&[high.re, high.im]);
+    };
+    both(0, 0);
+    if m.is_multiple_of(2) && m > 0 {
+        both(m / 2, m / 2);
+    }
+    // All else has a partner on the other side of the middle.
+    let end = m.div_ceil(2);
+    let (lows, highs) = y.split_at_mut(2 * (m - end + 1));
+    let lows = lows[2..2 * end.max(1)].chunks_exact_mut(2);
+    let highs = highs[..2 * (end.max(1) - 1)].chunks_exact_mut(2).rev();
+    let others = z[m - end + 1..].iter().rev();
+    for (((z, other), w), (low, high)) in z[1..].iter().zip(others).zip(&turns[1..]).zip(lows.zip(highs)) {
+        let (a, b) = half(*z, *other, *w);
+        low.copy_from_slice(&[a.re, a.im]);
+        high.copy_from_slice(&[b.re, b.im]);
+    }
+}
+
 /// X[k] and X[m − k] of Z[k] and Z[m − k].
+#[inline(always)]
 fn half<T: Real>(z: Complex<T>, other: Complex<T>, w: Complex<T>) -> (Complex<T>, Complex<T>) {
     let half = T::of(0.5);
     let even = (z + other.conj()) * half;
