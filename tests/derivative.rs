@@ -476,16 +476,17 @@ fn minimisers_of_large_pieces() {
             }
         };
         // In one dimension by the pieces: their means move by λ over their sizes, and what is above the bound stays.
-        let flat = |y: &Tensor, weight: f64| {
-            let y: Vec<f64> = y.to_real_vec().unwrap().iter().map(|v| f64::from(*v)).collect();
+        let wide_of = |t: &Tensor| -> Vec<f64> { t.to_real_vec().unwrap().iter().map(|v| f64::from(*v)).collect() };
+        let (wide_y, wide_d) = (wide_of(&y), wide_of(&of_y));
+        let flat = |h: f64, weight: f64| {
+            let y: Vec<f64> = wide_y.iter().zip(&wide_d).map(|(y, d)| y + h * d).collect();
             let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
             let (low, high) = (mean(&y[..60]) + weight / 60.0, mean(&y[60..]) - weight / 90.0);
             let high = if kind.starts_with("bounds") { 41.3 } else { high };
             let x: Vec<Complex64> = (0..150).map(|i| Complex64::from(if i < 60 { low } else { high })).collect();
             loss(&ArrayD::from_shape_vec(IxDyn(&[150]), x).unwrap(), &wide(&t))
         };
-        let want =
-            [slope(|h| flat(&(&y + h * &of_y).eval().unwrap(), 1.5), h), slope(|h| flat(&y, 1.5 + f64::from(h)), h)];
+        let want = [slope(|h| flat(h.into(), 1.5), h), slope(|h| flat(0.0, 1.5 + f64::from(h)), h)];
         for device in devices() {
             let problem = problem(&y.to(&device).unwrap());
             let x = problem.solve(ConvexOptions::default().tol(1e-9).iterations(3000)).unwrap().x;

@@ -95,7 +95,11 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     if 10 * count < all {
         warnings.say("less than a tenth is known; --mask-marks missing is for masks that mark the gaps".into());
     }
-    if let Some(value) = only_value(image.values(), &known) {
+    // Gaps that are told as known are of one value, and what lies beside them is the picture.
+    let [seen, missing] = [1.0, 0.0].map(|of| range(image.values(), &known, of));
+    if let Some([value, _]) = seen.filter(|[low, high]| low == high)
+        && (value == 0.0 || missing.is_some_and(|[low, high]| low < high))
+    {
         warnings.say(format!(
             "every known sample is {value}, and so is what fills the gaps; --mask-marks says what the mask marks"
         ));
@@ -115,11 +119,13 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     task.run(target, printer)
 }
 
-/// What all known samples are, if they are alike.
-fn only_value(picture: &ArrayD<f32>, known: &ArrayD<f32>) -> Option<f32> {
-    let mut values = picture.iter().zip(known).filter(|(_, k)| **k != 0.0).map(|(v, _)| *v);
-    let first = values.next()?;
-    values.all(|v| v == first).then_some(first)
+/// Least and largest of the finite samples that are known (1) or missing (0), if there are any.
+fn range(picture: &ArrayD<f32>, known: &ArrayD<f32>, of: f32) -> Option<[f32; 2]> {
+    let values = picture.iter().zip(known).filter(|(v, k)| **k == of && v.is_finite()).map(|(v, _)| *v);
+    values.fold(None, |range, v| {
+        let [low, high] = range.unwrap_or([v; 2]);
+        Some([low.min(v), high.max(v)])
+    })
 }
 
 /// 1 where the picture is known, for each of its channels, and for each plane of what the mask has no axes of.
