@@ -462,15 +462,12 @@ fn minimisers_of_large_pieces() {
     // A slope: what a weight for differences lets through.
     let t = Tensor::from_vec(shape, (0..150).map(|i| 40.0 + 0.02 * i as f32).collect()).unwrap();
     let of_y = Tensor::from_vec(shape, (0..150).map(|i| (i as f32 / 75.0 - 1.0) * 0.3).collect()).unwrap();
-    let differences = linop::gradient(shape, "X", linop::GradientOptions::default()).unwrap();
-    let small = &differences * 1e-2;
     let h = 1e-3;
-    for kind in ["tv", "of a scaled linop", "bounds first", "bounds last"] {
+    for kind in ["tv", "bounds first", "bounds last"] {
         let problem = |y: &Tensor| {
             let problem = Problem::new(&a, y).unwrap();
             match kind {
                 "tv" => problem.tv(1.5, "X").unwrap(),
-                "of a scaled linop" => problem.term_of(linops::functional::l1(150.0).unwrap(), &small),
                 "bounds first" => problem.boxed(39.0, 41.3).unwrap().tv(1.5, "X").unwrap(),
                 _ => problem.tv(1.5, "X").unwrap().boxed(39.0, 41.3).unwrap(),
             }
@@ -493,19 +490,46 @@ fn minimisers_of_large_pieces() {
             let g = (&x - t.to(&device).unwrap()).eval().unwrap();
             let found = convex_vjp(&problem, &x, &g, ConvexGradientOptions::default()).unwrap();
             let weight: f64 = found.weights.iter().sum();
-            let weight = if kind == "of a scaled linop" { weight * 100.0 } else { weight };
             println!(
                 "{kind}, {device}: {} {weight}, expected {want:?} ({})",
                 along(&found.y, &wide(&of_y)),
                 found.stop
             );
-            // Zeros of a linop that is not known as differences are held by a weight.
-            let tol = if kind == "of a scaled linop" { 0.5 } else { 1e-3 };
             for (got, want) in [along(&found.y, &wide(&of_y)), weight].into_iter().zip(want) {
-                assert!((got - want).abs() < tol * want.abs(), "{kind}, {device}: {got}, expected {want}");
+                assert!((got - want).abs() < 1e-3 * want.abs(), "{kind}, {device}: {got}, expected {want}");
             }
         }
     }
+}
+
+/// Zeros of a linop that is not known as differences are held by a weight, whatever its scale, and what that does not hold is refused.
+#[test]
+fn zeros_of_other_linops_are_held_or_refused() {
+    let of = |n: usize, scale: f32| {
+        let shape = format!("X={n}");
+        let steps =
+            (0..n).map(|i| if 5 * i < 2 * n { 40.0f32 } else { 41.5 } + 0.3 * ((i * 37 % 11) as f32 / 11.0 - 0.5));
+        let y = Tensor::from_vec(shape.clone(), steps.collect()).unwrap();
+        let k = linop::gradient(shape.clone(), "X", linop::GradientOptions::default()).unwrap() * scale;
+        let problem = Problem::new(&linop::identity(shape.clone()).unwrap(), &y).unwrap();
+        let l1 = linops::functional::l1(f64::from(1.5 / scale)).unwrap();
+        let x =
+            problem.clone().tv(1.5, "X").unwrap().solve(ConvexOptions::default().tol(1e-9).iterations(3000)).unwrap().x;
+        let g = Tensor::from_vec(shape, (0..n).map(|i| i as f32 / n as f32 - 0.3).collect()).unwrap();
+        let options = ConvexGradientOptions::default;
+        let want = convex_vjp(&problem.clone().tv(1.5, "X").unwrap(), &x, &g, options()).unwrap();
+        (want, convex_vjp(&problem.term_of(l1, &k), &x, &g, options()))
+    };
+    for scale in [1.0, 1e-3, 1e3] {
+        let (want, found) = of(10, scale);
+        let found = found.unwrap();
+        let off = (&found.y - &want.y).norm().unwrap() / want.y.norm().unwrap();
+        assert!(off < 2e-2, "times {scale}: {off:.1e}");
+        let weight = found.weights[0] / f64::from(scale);
+        assert!((weight - want.weights[0]).abs() < 2e-2 * want.weights[0].abs(), "{weight} {}", want.weights[0]);
+    }
+    let error = of(400, 1.0).1.unwrap_err().to_string();
+    assert!(error.contains("not held well enough"), "{error}");
 }
 
 /// Approximations that are not penalised are no measure of the details.

@@ -18,9 +18,9 @@ use std::num::NonZeroUsize;
 pub struct Regularise {
     /// A regulariser R and its weight λ, as in tv:0.01; may be given several times. l2: ½‖x‖². tv: Σ√Σ|∂x|², differences ahead, none
     /// across the border. tgv: second-order total generalised variation, α₀ = 2α₁. l1-wavelet: Σ|details| of an orthonormal periodic
-    /// wavelet transform. llr: nuclear norms of blocks of a series. λ of l2 counts as it is, other λ relative to max|Aᴴy|; tv:=λ is
-    /// absolute [default λ: of scans (recon) 0.002, of llr 0.01, of l2 0.01 times the largest sum of squares of the maps; else
-    /// from the noise, as is said above]
+    /// wavelet transform. llr: nuclear norms of blocks of a series. λ of l2 counts as it is (its default times the largest sum of squares
+    /// of the maps), other λ relative to max|Aᴴy|; tv:=λ is absolute [default λ: of scans (recon) 0.002, of l2 and llr 0.01; else from
+    /// the noise, as is said above]
     #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
     pub reg: Vec<Regulariser>,
 

@@ -9,8 +9,8 @@
 //!
 //! P projects onto what keeps zeros and bounds (Vaiter, Deledalle, Fadili, Peyré and Dossal, Ann. Inst. Stat. Math. 69:791, 2017). It is
 //! exact for l1 norms and bounds of x, for total variation, whose zeros join pixels to pieces that move as one (`pieces`), and for an
-//! orthonormal transform alone. For other linops K it is a square of a large weight, which lets a little through: more, the smoother what
-//! K hardly sees. D takes real parts, so that none of this is linear over complex numbers: conjugate gradients here go by Re⟨·, ·⟩.
+//! orthonormal transform alone. For other linops K it is a square of a large weight; where that lets much through, as of what
+//! K hardly sees, there is no gradient. D takes real parts, so that none of this is linear over complex numbers: conjugate gradients here go by Re⟨·, ·⟩.
 
 use super::as_dtype;
 use super::pieces::{Moving, Pieces};
@@ -24,7 +24,10 @@ use crate::solve::Stop;
 use crate::tensor::Tensor;
 
 /// The weight that keeps zeros of other linops K, times ‖AᴴA‖/‖K‖².
-const STIFF: f64 = 3e3;
+const STIFF: f64 = 1e4;
+
+/// What that weight may hold of the energy of the direction, at most: else zeros are let through.
+const LET_THROUGH: f64 = 1e-2;
 
 /// Iterations after which a residual that has not fallen by this part is as small as 32-bit numbers make it.
 const STILL: (usize, f64) = (200, 0.5);
@@ -97,8 +100,8 @@ pub struct ConvexGradient {
 /// x is to be solved for well: by a tolerance of 1e-6, or where its zeros are exact (FISTA).
 ///
 /// Terms are squares, `l1`, `weighted_l1`, `group_l1` (also as total variation and wavelets) and `boxed`. With `l1` of other linops, and of a
-/// transform beside other terms, zeros are held by a large weight, and gradients are within some percent; of total variation the pieces
-/// are found on the host, through which directions go.
+/// transform beside other terms, zeros are held by a large weight, and gradients are within about a percent, or refused; of total variation
+/// the pieces are found on the host, through which directions go.
 ///
 /// ```
 /// use linops::{convex::{ConvexOptions, Problem}, derivative::{ConvexGradientOptions, convex_vjp}, functional::l1, linop, Tensor};
@@ -113,7 +116,7 @@ pub struct ConvexGradient {
 /// ```
 ///
 /// # Errors
-/// A functional of another kind, total generalised variation, a problem over a support, options that make no sense, shapes that do not fit,
+/// A functional of another kind, total generalised variation, zeros that are not held, a problem over a support, options that make no sense, shapes that do not fit,
 /// or the device fails.
 pub fn convex_vjp(problem: &Problem, x: &Tensor, g: &Tensor, options: ConvexGradientOptions) -> Result<ConvexGradient> {
     let failed = |e: Error| e.at("convex_vjp");
@@ -131,7 +134,9 @@ pub fn convex_vjp(problem: &Problem, x: &Tensor, g: &Tensor, options: ConvexGrad
     let g = as_dtype(g.clone(), x.dtype())?;
     let (a, y) = problem.data();
     let system = System::of(problem, x, options.zero).map_err(failed)?;
-    let (w, stop) = system.solved(&system.projected(&g)?, options).map_err(failed)?;
+    let g = system.projected(&g)?;
+    let (w, stop) = system.solved(&g, options).map_err(failed)?;
+    system.expect_held(&w, g.dot(&w)?.re).map_err(failed)?;
     let of_y = a.apply(&w)?;
     let weights = system.terms.iter().map(|term| term.slope(&w)).collect::<Result<_>>()?;
     let misfit = (y - a.apply(x)?).eval()?;
@@ -392,6 +397,24 @@ impl System {
             }
         }
         self.projected(&as_dtype(sum, d.dtype())?)
+    }
+
+    /// Checks that zeros that are held by a weight are held.
+    fn expect_held(&self, w: &Tensor, energy: f64) -> Result<()> {
+        for term in &self.terms {
+            if let Shaped::Sizes(sizes) = &term.shape
+                && let Some(stiffness) = sizes.stiffness
+            {
+                let moved = (term.forward(w)? * &sizes.fixed).norm_squared()?;
+                if f64::from(stiffness) * moved > LET_THROUGH * energy {
+                    return value_err!(
+                        "the zeros of K x are not held well enough for a gradient, as K hardly sees what is smooth; they are exact for l1 \
+                         norms of x, of one orthonormal transform without other terms, and of differences as `tv` has them"
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Conjugate gradients by Re⟨·, ·⟩, for a right side that is projected.
