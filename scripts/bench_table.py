@@ -21,7 +21,7 @@ def table(rows):
     for (work, direction), beside in works.items():
         name = work + (f", {direction}" if direction not in ("", "forward") else "")
         own = sorted(r["ms"] for r in beside)[len(beside) // 2]
-        others = "; ".join(f"{r['whose']} {r['theirs_over_ours']:.2f}" for r in beside)
+        others = "; ".join(f"{r['whose']}: {r['theirs_over_ours']:.2f}" for r in beside)
         lines.append(f"| {name} | {own:.0f} | {others} |" if own >= 100 else f"| {name} | {own:.3g} | {others} |")
     return "\n".join(lines) + "\n"
 
