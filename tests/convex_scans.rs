@@ -6,21 +6,20 @@ mod common;
 
 use common::data::Random;
 use common::devices;
+use common::minimiser::{Dense, dense, vector};
 use linops::app::density::ramp_density;
 use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::app::{NonCartesian, ScanOptions, Sense, scan, trajectory};
 use linops::convex::{ConvexOptions, Method, Problem, Solved, WaveletPenalty};
 use linops::linop::{self, Geometry, NufftOptions, WaveletBoundary, WaveletOptions};
 use linops::solve::Stop;
-use linops::{Device, Linop, Tensor, apply_f64};
-use nalgebra::{DMatrix, DVector};
-use ndarray::{ArrayD, IxDyn};
+use linops::{Device, Linop, Tensor};
+use nalgebra::DVector;
 use num_complex::{Complex32, Complex64};
 
 const NY: usize = 20;
 const NX: usize = 16;
 
-type Dense = DMatrix<Complex64>;
 type Column = DVector<Complex64>;
 
 /// A scan of the phantom with noise, by its linop.
@@ -164,18 +163,6 @@ impl Term {
     }
 }
 
-fn dense(a: &Linop) -> Dense {
-    let input = a.input().unwrap().extents().to_vec();
-    let (columns, rows) = (a.input().unwrap().len(), a.output().unwrap().len());
-    let mut m = Dense::zeros(rows, columns);
-    for n in 0..columns {
-        let mut unit = ArrayD::zeros(IxDyn(&input));
-        unit.as_slice_mut().unwrap()[n] = Complex64::from(1.0);
-        m.column_mut(n).iter_mut().zip(&apply_f64(a, &unit).unwrap()).for_each(|(m, y)| *m = *y);
-    }
-    m
-}
-
 /// ½‖A x − y‖² in f64.
 struct Data {
     gram: Dense,
@@ -186,10 +173,7 @@ struct Data {
 impl Data {
     fn of(scanned: &Scanned) -> Data {
         let a = dense(&scanned.a);
-        let y = Column::from_iterator(
-            a.nrows(),
-            scanned.y.to_vec().unwrap().iter().map(|v| Complex64::new(v.re.into(), v.im.into())),
-        );
+        let y = vector(&scanned.y);
         let adjoint = a.adjoint();
         Data { b: &adjoint * &y, square: y.norm_squared(), gram: adjoint * a }
     }

@@ -77,6 +77,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         return suite::run(&args.suite, &args.common, printer);
     }
     let device = args.common.device()?;
+    settle(&device)?;
     let Some(file) = &args.file else {
         let rows = threads::run(&device, args.runs.get(), args.common.lanes(), printer)?;
         printer.json(&json!({ "device": device.name(), "lanes": args.common.lanes(), "rows": rows }));
@@ -84,7 +85,6 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     };
     let a = Linop::from_file(file)?;
     let wait = progress::spinner("measuring");
-    settle(&device)?;
     let mut rows = Vec::new();
     for (direction, linop, dtype) in directions(&a, args.real)? {
         rows.push(measure(direction, (&linop, dtype), &device, args.runs.get())?);

@@ -27,6 +27,8 @@ mod level;
 mod options;
 mod pdhg;
 mod regularise;
+#[cfg(feature = "gpu")]
+mod samples;
 mod scaled;
 mod spectrum;
 mod split;
@@ -39,6 +41,9 @@ pub use begin::Begun;
 pub(crate) use options::Tell;
 pub use options::{ConvexOptions, Method, Progress, Reading};
 pub use regularise::WaveletPenalty;
+#[doc(hidden)]
+#[cfg(feature = "gpu")]
+pub use samples::kernels;
 pub use variation::{tgv, tv};
 
 use crate::dim::{Dim, Shape};
@@ -446,63 +451,4 @@ impl Problem {
 /// The element type of a problem's vectors.
 fn dtype(problem: &Problem) -> DType {
     problem.y.dtype()
-}
-
-/// The kernels of all methods' passes on a GPU, for groups of one, two, three and six members: as name and WGSL.
-///
-/// # Errors
-/// One cannot be written.
-#[doc(hidden)]
-#[cfg(feature = "gpu")]
-pub fn kernels() -> Result<Vec<(String, String)>> {
-    stage::kernels()
-}
-
-/// Drafts of small problems of all kinds.
-#[cfg(feature = "gpu")]
-fn samples(dtype: DType) -> Result<Vec<crate::vectors::Layout>> {
-    use stage::Draft;
-    let shape = "Ny=4 Nx=4";
-    let y = Tensor::zeros(shape, dtype)?;
-    let a = crate::linop::identity(shape)?;
-    let problem = || Problem::new(&a, &y);
-    let wavelet = WaveletPenalty::default().levels(1);
-    let geometry = crate::linop::Geometry::parallel(&[0.1, 0.9], 12);
-    let views = crate::linop::projection("Ny=12 Nx=12", "Ny Nx", &geometry, "A D")?;
-    let problems = [
-        Problem::new(&views, &Tensor::zeros("A=2 D=12", dtype)?)?.tv(1.0, "Ny Nx")?,
-        problem()?,
-        problem()?.l1(1.0)?,
-        problem()?.non_negative(),
-        problem()?.l1_wavelet(1.0, "Ny Nx", &wavelet)?,
-        problem()?.tv(1.0, "Ny Nx")?,
-        problem()?.tv(1.0, "Nx")?.non_negative(),
-        problem()?.tgv(1.0, "Ny Nx")?,
-        problem()?.llr(1.0, "Ny", &[2])?,
-        // More duals than a pass has room for.
-        problem()?.l1_wavelet(1.0, "Ny Nx", &WaveletPenalty::default().levels(2).shifts(4))?.tv(1.0, "Ny Nx")?,
-    ];
-    let mut all = Vec::new();
-    for problem in problems {
-        for method in [Method::Ista, Method::Fista, Method::Pogm, Method::Admm, Method::Pdhg, Method::Fgp] {
-            if problem.method(Some(method)).is_err() {
-                continue;
-            }
-            let mut draft = Draft::default();
-            let drafted = match method {
-                Method::Admm => admm::draft(&mut draft, &problem),
-                Method::Pdhg => pdhg::draft(&mut draft, &problem),
-                Method::Fgp => fgp::draft(&mut draft, &problem),
-                method => fista::draft(&mut draft, &problem, method),
-            };
-            if drafted.is_ok() {
-                all.push(draft.layout());
-            }
-            let mut draft = Draft::default();
-            if method == Method::Fista && backtracking::draft(&mut draft, &problem, method).is_ok() {
-                all.push(draft.layout());
-            }
-        }
-    }
-    Ok(all)
 }

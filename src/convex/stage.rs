@@ -469,19 +469,6 @@ fn start(shape: &Shape, dtype: DType) -> Result<Tensor> {
     }
 }
 
-/// The kernels of methods over small problems of each kind.
-#[cfg(feature = "gpu")]
-pub(super) fn kernels() -> Result<Vec<(String, String)>> {
-    let mut all = Vec::new();
-    for dtype in [DType::F32, DType::Complex32] {
-        for layout in super::samples(dtype)? {
-            all.extend(crate::vectors::kernels(&[layout], &[crate::vectors::Columned::One])?);
-        }
-    }
-    all.dedup();
-    Ok(all)
-}
-
 impl Draft {
     /// The passes, for those who look at kernels.
     #[cfg(feature = "gpu")]

@@ -20,7 +20,7 @@ use crate::dim::Dim;
 use crate::error::{Error, Result, value_err};
 use crate::functional::{Kind, number};
 use crate::linop::{self, Linop};
-use crate::solve::Stop;
+use crate::solve::{NormOptions, Stop, operator_norm};
 use crate::tensor::Tensor;
 
 /// The weight that keeps zeros of other linops K, times ‖AᴴA‖/‖K‖².
@@ -308,21 +308,10 @@ fn between(x: &Tensor, [low, high]: [f64; 2], zero: f64) -> Result<Tensor> {
     Ok(free)
 }
 
-/// ‖N‖, at most as it is known, else by some steps of power iteration from v.
-fn norm_squared(normal: &Linop, v: &Tensor, known: Option<f64>) -> Result<f64> {
-    if let Some(known) = known.filter(|n| *n > 0.0) {
-        return Ok(known);
-    }
-    let (mut v, mut found) = (v.clone(), 0.0);
-    for _ in 0..4 {
-        let size = v.norm()?;
-        if size == 0.0 {
-            break;
-        }
-        let next = normal.apply(&(number(1.0 / size) * &v).eval()?)?;
-        (v, found) = (next.clone(), next.norm()?);
-    }
-    Ok(if found > 0.0 { found } else { 1.0 })
+/// ‖K‖², at most; 1 of 0.
+fn norm_squared(k: &Linop, x: &Tensor) -> Result<f64> {
+    let norm = operator_norm(k, &x.device(), NormOptions::default().dtype(x.dtype()))?.upper;
+    Ok(if norm > 0.0 { norm * norm } else { 1.0 })
 }
 
 /// What the direction of x may be.
@@ -342,9 +331,7 @@ struct System {
 
 impl System {
     fn of(problem: &Problem, x: &Tensor, zero: f64) -> Result<System> {
-        let (a, y) = problem.data();
-        let normal = a.n();
-        let b = a.h().apply(y)?;
+        let (a, _) = problem.data();
         let mut pieces = Pieces::of(x.shape().clone());
         let mut terms = Vec::new();
         // What is known of x itself first: it may be joined whatever the order of the terms.
@@ -373,12 +360,12 @@ impl System {
             match tangent {
                 Tangent::All if term.orthonormal => tangent = Tangent::In(k.clone(), sizes.free()?),
                 _ => {
-                    let norm = norm_squared(&k.n(), x, term.norm)?;
-                    sizes.stiffness = Some(number(STIFF * norm_squared(&normal, &b, None)? / norm));
+                    let norm = term.norm.filter(|n| *n > 0.0).map_or_else(|| norm_squared(k, x), Ok)?;
+                    sizes.stiffness = Some(number(STIFF * norm_squared(a, x)? / norm));
                 }
             }
         }
-        Ok(System { normal, terms, tangent })
+        Ok(System { normal: a.n(), terms, tangent })
     }
 
     fn projected(&self, d: &Tensor) -> Result<Tensor> {
