@@ -111,16 +111,20 @@ pub(super) fn regularised(
     expect_memory(a, &a.n(), y.len(), device)?;
     let y = Tensor::from_array(y.to_owned(), asked.dims)?.to(device)?;
     let mut problem = Problem::new(a, &y)?;
-    // The coarsest approximation is free, so nothing holds what no coil sees. Proximal gradient steps leave what holds nothing where
-    // it was, and take wavelets of a whole image alone.
+    // The coarsest approximation is free, so nothing holds what no coil sees.
     let has = |kind| regularisation.terms.iter().any(|t| t.kind == kind);
-    let gradient = matches!(options.method, Some(Method::Ista | Method::Fista | Method::Pogm));
     let mut free = 0;
     if has(Kind::L1Wavelet)
         && let Some(seen) = seen(a, &y)?
     {
-        match has(Kind::Tgv) || gradient {
-            true => free = seen.to_real_vec()?.iter().filter(|s| **s == 0.0).count(),
+        let unseen = seen.to_real_vec()?.iter().filter(|s| **s == 0.0).count();
+        match has(Kind::Tgv) {
+            true => free = unseen,
+            false if options.method == Some(Method::Pogm) => {
+                return value_err!(
+                    "pogm takes wavelets of a whole image, but {unseen} pixels are seen by no coil and held at 0; use fista, admm or pdhg"
+                );
+            }
             false => problem = problem.supported(&seen)?,
         }
     }

@@ -167,10 +167,7 @@ pub fn ending(solved: &Solved) -> String {
             format!("all iterations done, the objective within {} of its limit", percent(gap.max(0.0)))
         }
         (Stop::Attained, Some(Reading { gap: Some(gap), .. })) if bounded && gap.is_finite() => {
-            format!(
-                "the objective within {} of its limit, and hardly nearer with each iteration",
-                percent(gap.max(0.0))
-            )
+            format!("the objective within {} of its limit, as near as 32-bit numbers go", percent(gap.max(0.0)))
         }
         (stop, _) => stop.to_string(),
     };

@@ -18,7 +18,7 @@ use super::balance::{Balance, Doubt};
 use super::options::{Reading, Teller};
 use super::spectrum::Spectrum;
 use super::split::Split;
-use super::stage::{Draft, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated};
+use super::stage::{Draft, LEAST_GAP, Looked, Norm, Objective, Smooth, Stated, within};
 use super::watch::{CALM, Watch};
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
@@ -411,7 +411,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         }
         let calm = if bounded { CALM * tol } else { tol };
         if tol > 0.0 && seen.change <= calm && gap <= tol.max(LEAST_GAP) {
-            return solved(space, best, k, Stop::Converged);
+            return solved(space, best, k, within(gap, tol));
         }
     }
     solved(space, best, iterations, Stop::Iterations)

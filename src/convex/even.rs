@@ -6,7 +6,7 @@
 
 use super::level::Even;
 use super::stage::{Looked, has_prox, is_smooth};
-use super::{Method, Problem, Solved};
+use super::{Method, Problem, Solved, Term};
 use crate::dim::Dim;
 use crate::error::Result;
 use crate::functional::{Kind, combined, squared_norm};
@@ -20,7 +20,10 @@ const ROUNDING: f64 = 1e-3;
 
 /// The even image, if that is shown to be the solution.
 pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>> {
-    let [term] = problem.terms.as_slice() else { return Ok(None) };
+    // Constraints of x itself are obeyed by an even image or not.
+    let (constraints, others): (Vec<&Term>, Vec<&Term>) =
+        problem.terms.iter().partition(|t| t.whole && matches!(t.functional.0, Kind::Box { .. }));
+    let [term] = others.as_slice() else { return Ok(None) };
     let (Some(along), Some(k), Kind::L1 { weight, .. }) = (&term.even, &term.linop, &term.functional.0) else {
         return Ok(None);
     };
@@ -32,7 +35,12 @@ pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>>
     if shape.dims().iter().zip(shape.extents()).any(|(dim, n)| *n > 1 && !along.contains(dim)) {
         return Ok(None);
     }
-    let Some(Even { unknown: x, residual, .. }) = Even::nearest(problem, None)? else { return Ok(None) };
+    let Some(Even { unknown: x, value, residual }) = Even::nearest(problem, None)? else { return Ok(None) };
+    let obeys =
+        |t: &&Term| matches!(t.functional.0, Kind::Box { low, high } if (low..=high).contains(&value.re.into()));
+    if value.im != 0.0 && !constraints.is_empty() || !constraints.iter().all(obeys) {
+        return Ok(None);
+    }
     let slope = problem.a.h().apply(&residual)?;
     // Kᴴp of a pixel is a sum of two numbers an axis.
     if slope.max_abs()? > 2.0 * along.len() as f64 * weight {
@@ -50,7 +58,8 @@ pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>>
     }
     let data = 0.5 * squared_norm(&residual)?;
     let misfit = (2.0 * data / squared_norm(&problem.y)?).sqrt();
-    Ok(Some(Looked { data, objective: data, misfit }.solved(x, method, 0, Stop::Converged)))
+    let duals = if method == Method::Fgp { vec![p] } else { Vec::new() };
+    Ok(Some(Solved { duals, ..Looked { data, objective: data, misfit }.solved(x, method, 0, Stop::Converged) }))
 }
 
 /// 1 over the eigenvalues 4 Σ sin²(πk/2n) of KᴴK, and 0 for even images.

@@ -9,7 +9,7 @@
 
 use super::gathered::Gathered;
 use super::options::{Reading, Teller};
-use super::stage::{Draft, Gap, Looked, Objective, Smooth, Stated, penalty_norm};
+use super::stage::{Draft, Gap, Looked, Objective, Smooth, Stated, penalty_norm, within};
 use super::{Method, Problem, Solved, dtype};
 use crate::error::{Result, value_err};
 use crate::functional::number;
@@ -49,17 +49,20 @@ struct Fgp {
     keep: usize,
 }
 
-/// Whether AᴴA is the identity, and every term an l1 norm but for one norm or constraint of x itself.
+/// Whether AᴴA is the identity, and the terms are such that it solves for their duals.
 pub(super) fn suits(problem: &Problem) -> Result<bool> {
-    let hard = || problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
     let squares = problem.terms.iter().any(|t| super::stage::is_smooth(t) && t.linop.is_some());
+    Ok(!squares && takes(problem) && problem.a.n().program()?.nodes().is_empty())
+}
+
+/// Whether every term that is no square is an l1 norm, but for one norm or constraint of x itself; one of them of another linop.
+pub(super) fn takes(problem: &Problem) -> bool {
+    let hard = || problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
     let bound = |t: &super::Term| !matches!(t.functional.0, crate::functional::Kind::L1 { .. });
     let direct = |t: &super::Term| t.linop.is_none() && !matches!(t.functional.0, crate::functional::Kind::Own(_));
-    let fits = !squares
-        && hard().any(|t| t.linop.is_some())
+    hard().any(|t| t.linop.is_some())
         && hard().filter(|t| bound(t)).count() <= 1
-        && hard().all(|t| !bound(t) || direct(t));
-    Ok(fits && problem.a.n().program()?.nodes().is_empty())
+        && hard().all(|t| !bound(t) || direct(t))
 }
 
 impl Fgp {
@@ -242,7 +245,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             break;
         }
         if tol > 0.0 && gap <= tol.max(LEAST) {
-            ended = (k, Stop::Converged);
+            ended = (k, within(gap, tol));
             break;
         }
     }

@@ -32,12 +32,21 @@ pub(super) struct Fista {
     shrink: Option<usize>,
     advance: usize,
     take: usize,
-    /// ‖z − x‖² of the last step, and its sum.
-    moved: [usize; 2],
+    slope: Slope,
+    /// The square of what the slope's pass makes, and its sum.
+    squared: usize,
     square: Scalar,
     begin: usize,
     restart: usize,
     keep: usize,
+}
+
+/// What a subgradient of F at x is told by.
+enum Slope {
+    /// The last step from z to x: it is no less.
+    Step(usize),
+    /// (z − x)/γ, which is one of the term; with the gradient at x, which the next step begins with.
+    Exact([usize; 2]),
 }
 
 fn one() -> Formula {
@@ -67,14 +76,15 @@ impl Fista {
             Some(t) => t.pass("gradient")?,
             None => Pass::new("gradient"),
         };
-        let w = smooth.vector(draft);
+        let pogm = method == Method::Pogm;
+        // The last gradient step from x, and the one with the term.
+        let [w, u] = if pogm { std::array::from_fn(|_| smooth.vector(draft)) } else { [x, x] };
         if method != Method::Ista {
             // θ of the next iteration; an uphill momentum is dropped.
             plain = plain
                 .formula(momentum, Formula::from(uphill).if_positive(1.0f32, momentum))
                 .formula(next, (one() + (one() + momentum * momentum * 4.0f32).root()) * 0.5f32);
         }
-        let pogm = method == Method::Pogm;
         if pogm {
             plain = plain
                 // γ' = (2θ + θ' − 1)/(L θ').
@@ -85,7 +95,7 @@ impl Fista {
             if !pogm {
                 return descent(pass);
             }
-            // At x itself, from there along three directions (w is the last gradient step, z the last input of the prox).
+            // At x itself, from there along three directions (z is the last input of the prox).
             let ratio = (momentum - 1.0f32) / next;
             let pass =
                 pass.update(v, [(one() - step * Formula::from(smooth.mu), x), (-step, v), (step.into(), smooth.b)]);
@@ -114,7 +124,10 @@ impl Fista {
             }
             _ => None,
         };
-        // e = x' − x, then v = z − x', whose product with e is positive where the momentum points uphill.
+        // The momentum points uphill where e·v > 0. Of FISTA e = x' − x, and v = z − x' is τ times a gradient of F. Of POGM, where from z to x'
+        // are γ of the term alone, u = x − τG with G the gradient at x and that of the term at x' (Kim and Fessler 2018): v = x − u, and
+        // e is by how much u moves.
+        let of_term = step / gamma;
         let advance = match method {
             Method::Ista => Pass::new("advance")
                 .update(x, [(one(), v)])
@@ -123,9 +136,11 @@ impl Fista {
                 .dot(x, x),
             Method::Pogm => Pass::new("advance")
                 .formula(momentum, next)
-                .update(e, [(one(), v), (-one(), x)])
-                .update(x, [(one(), v)])
-                .update(v, [(one(), z), (-one(), x)])
+                .update(e, [(one(), w), (-of_term.clone(), z), (of_term.clone(), v), (-one(), u)])
+                .update(u, [(one(), v)])
+                .update(v, [(one(), x), (-one(), w), (of_term.clone(), z), (-of_term.clone(), u)])
+                .update(x, [(one(), u)])
+                .update(u, [(one(), w), (-of_term.clone(), z), (of_term, x)])
                 .dot(v, e),
             _ => Pass::new("advance")
                 .formula(beta, (momentum - 1.0f32) / next)
@@ -138,18 +153,23 @@ impl Fista {
         };
         let advance = draft.pass(advance);
         let take = draft.pass(Pass::new("take").totals([uphill]));
-        let moved = [Pass::new("step").dot(v, v), Pass::new("stepped").totals([square])].map(|pass| draft.pass(pass));
+        let slope = if pogm {
+            let term = Pass::new("part").update(e, [(one() / gamma, z), (-(one() / gamma), x)]);
+            let slope = Pass::new("slope")
+                .update(e, [(one(), e), (one(), v), (smooth.mu.into(), x), (-one(), smooth.b)])
+                .dot(e, e);
+            Slope::Exact([term, slope].map(|pass| draft.pass(pass)))
+        } else {
+            Slope::Step(draft.pass(Pass::new("step").dot(v, v)))
+        };
+        let squared = draft.pass(Pass::new("squared").totals([square]));
         let reset = |pass: Pass| {
             pass.formula(momentum, 1.0f32).formula(uphill, 0.0f32).formula(gamma, step).formula(before, step)
         };
-        let begin = draft
-            .pass(reset(Pass::new("begin")).update(z, [(one(), x)]).update(w, [(one(), x)]).update(best, [(one(), x)]));
-        let restart = draft.pass(
-            reset(Pass::new("restart"))
-                .update(x, [(one(), best)])
-                .update(z, [(one(), best)])
-                .update(w, [(one(), best)]),
-        );
+        let all = if pogm { vec![z, w, u] } else { vec![z] };
+        let at = |pass: Pass, from: Vector| all.iter().fold(reset(pass), |pass, v| pass.update(*v, [(one(), from)]));
+        let begin = draft.pass(at(Pass::new("begin"), x).update(best, [(one(), x)]));
+        let restart = draft.pass(at(Pass::new("restart"), best).update(x, [(one(), best)]));
         let keep = draft.pass(Pass::new("keep").update(best, [(one(), x)]));
         let gradient = [first, with_totals];
         Ok(Fista {
@@ -168,7 +188,8 @@ impl Fista {
             shrink,
             advance,
             take,
-            moved,
+            slope,
+            squared,
             square,
             begin,
             restart,
@@ -176,10 +197,12 @@ impl Fista {
         })
     }
 
-    /// One iteration. `fresh`: there are no sums of an iteration before.
-    fn iterate(&self, space: &mut dyn Space, fresh: bool, step: f64) -> Result<()> {
+    /// One iteration. `fresh`: there are no sums of an iteration before. `known`: N x is there.
+    fn iterate(&self, space: &mut dyn Space, [fresh, known]: [bool; 2], step: f64) -> Result<()> {
         let at = if self.method == Method::Pogm { self.x } else { self.z };
-        space.apply(self.smooth.normal, at, self.v)?;
+        if !known {
+            space.apply(self.smooth.normal, at, self.v)?;
+        }
         space.pass(self.gradient[usize::from(!fresh)])?;
         if let Some(term) = &self.term {
             match (term.linop, self.coefficients, self.shrink) {
@@ -198,6 +221,24 @@ impl Fista {
         }
         space.pass(self.advance)?;
         space.submit()
+    }
+
+    /// The square of the slope at x, for the scalars that are read next; whether N x is there after it.
+    fn slope(&self, space: &mut dyn Space) -> Result<bool> {
+        let known = match self.slope {
+            Slope::Step(step) => {
+                space.pass(step)?;
+                false
+            }
+            Slope::Exact([term, slope]) => {
+                space.pass(term)?;
+                space.apply(self.smooth.normal, self.x, self.v)?;
+                space.pass(slope)?;
+                true
+            }
+        };
+        space.pass(self.squared)?;
+        Ok(known)
     }
 
     /// A functional that is called between passes.
@@ -238,24 +279,26 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
     run.best = fista.objective.look(space)?;
     run.watch.see(0, run.best.objective);
     let (iterations, tol) = (teller.options().iterations, teller.options().tol);
-    let mut fresh = true;
+    let (mut fresh, mut known) = (true, false);
     for k in 1..=iterations {
-        fista.iterate(space, fresh, step)?;
-        fresh = false;
+        fista.iterate(space, [fresh, known], step)?;
+        (fresh, known) = (false, false);
         let cancelled = teller.cancelled();
         if !cancelled && !teller.reads(k) {
             continue;
         }
         space.pass(fista.take)?;
-        if method != Method::Pogm {
-            fista.moved.iter().try_for_each(|pass| space.pass(*pass))?;
-        }
+        known = fista.slope(space)?;
         let (looked, scalars) = fista.objective.look_with(space)?;
         fresh = true;
         let seen = run.watch.see(k, looked.objective);
+        let square = scalars[fista.square.0].sqrt();
+        let slope = match fista.slope {
+            Slope::Step(_) => square / step,
+            Slope::Exact(_) => square,
+        };
         // What grows is left for the best, of which this is not.
-        let told = method != Method::Pogm && !seen.grows;
-        let residual = fista.smooth.part(scalars[fista.square.0].sqrt() / step).filter(|_| told);
+        let residual = fista.smooth.part(slope).filter(|_| !seen.grows);
         if seen.best {
             space.pass(fista.keep)?;
             run.best = looked;
@@ -268,6 +311,7 @@ pub(super) fn solve(problem: &Problem, method: Method, teller: &mut Teller) -> R
             bound *= 2.0;
             step = set_step(space, bound)?;
             space.pass(fista.restart)?;
+            known = false;
             run.watch.restart();
         }
         let reading = Reading { residual, ..looked.reading((k, iterations), seen.change) };
@@ -306,5 +350,5 @@ pub(super) fn draft(draft: &mut Draft, problem: &Problem, method: Method) -> Res
 #[cfg(test)]
 pub(super) fn iterated(problem: &Problem, method: Method, space: &mut dyn Space) -> Result<()> {
     let mut draft = Draft::default();
-    Fista::draft(&mut draft, problem, method)?.iterate(space, false, 1.0)
+    Fista::draft(&mut draft, problem, method)?.iterate(space, [false; 2], 1.0)
 }

@@ -33,6 +33,7 @@ mod scaled;
 mod spectrum;
 mod split;
 mod stage;
+mod together;
 mod variation;
 mod watch;
 
@@ -78,6 +79,29 @@ pub(crate) struct Term {
 }
 
 impl Term {
+    /// f(x), of the whole unknown.
+    pub fn of_all(functional: Functional) -> Term {
+        Term {
+            functional,
+            linop: None,
+            orthonormal: false,
+            isometry: None,
+            norm: None,
+            even: None,
+            pixels: false,
+            whole: true,
+            blind: false,
+        }
+    }
+
+    /// f(K x).
+    pub fn value(&self, x: &Tensor) -> Result<f64> {
+        match &self.linop {
+            Some(k) => self.functional.value(&k.apply(x)?),
+            None => self.functional.value(x),
+        }
+    }
+
     /// KᴴK, from unknowns of this shape.
     pub fn normal(&self, unknown: &Shape) -> Result<Linop> {
         match &self.linop {
@@ -327,10 +351,7 @@ impl Problem {
     fn value(&self, x: &Tensor) -> Result<f64> {
         let mut sum = self.data_term(x)?;
         for term in &self.terms {
-            sum += match &term.linop {
-                Some(k) => term.functional.value(&k.apply(x)?)?,
-                None => term.functional.value(x)?,
-            };
+            sum += term.value(x)?;
         }
         Ok(sum)
     }
@@ -372,9 +393,10 @@ impl Problem {
         let method = problem.method(teller.options().method)?;
         let even = match method {
             _ if even_alone => Some(Level::solved(&problem, method)?),
-            Method::Admm | Method::Pdhg if teller.options().tol > 0.0 => even::solve(&problem, method)?,
+            _ if teller.options().tol > 0.0 => even::solve(&problem, method)?,
             _ => None,
         };
+        let problem = if problem.wants_together(method) { problem.together() } else { problem };
         let solved = match (even, method) {
             (Some(solved), _) => solved,
             (None, method) if teller.options().backtracking => backtracking::solve(&problem, method, &mut teller)?,
@@ -406,17 +428,35 @@ impl Problem {
         })
     }
 
+    /// Terms that are no squares.
+    fn hard(&self) -> impl Iterator<Item = &Term> {
+        self.terms.iter().filter(|t| !stage::is_smooth(t))
+    }
+
+    /// Whether the steps of FISTA have a formula for the prox of all terms.
+    fn has_one_prox(&self) -> bool {
+        self.hard().count() <= 1 && self.hard().all(stage::has_prox)
+    }
+
+    /// Whether a method takes the terms as one functional, whose prox is solved.
+    fn wants_together(&self, method: Method) -> bool {
+        matches!(method, Method::Ista | Method::Fista) && !self.has_one_prox() && fgp::takes(self)
+    }
+
     /// The method that is asked for, or that suits the terms: one prox for the steps of FISTA, a dual where AᴴA = 1, else ADMM.
     fn method(&self, asked: Option<Method>) -> Result<Method> {
-        let hard = self.terms.iter().filter(|t| !stage::is_smooth(t)).count();
-        let one = hard == 0 || (hard == 1 && self.terms.iter().filter(|t| !stage::is_smooth(t)).all(stage::has_prox));
+        let one = self.has_one_prox();
         match asked {
             None if one => Ok(Method::Fista),
             None => Ok(if fgp::suits(self)? { Method::Fgp } else { Method::Admm }),
-            Some(m @ (Method::Ista | Method::Fista | Method::Pogm)) if !one => value_err!(
-                "{m} takes one functional of x or of an orthonormal transform of x, the objective has {}; use admm or pdhg",
-                if hard == 1 { "one of another linop".into() } else { format!("{hard}") }
-            ),
+            Some(m @ (Method::Ista | Method::Fista | Method::Pogm)) if !one && !self.wants_together(m) => {
+                let hard = self.hard().count();
+                value_err!(
+                    "{m} takes one functional of x or of an orthonormal transform of x, the objective has {}; use {}",
+                    if hard == 1 { "one of another linop".into() } else { format!("{hard}") },
+                    if fgp::takes(self) { "fista, admm or pdhg" } else { "admm" }
+                )
+            }
             Some(m) => Ok(m),
         }
     }
@@ -434,11 +474,7 @@ impl Problem {
         let x = Tensor::zeros(self.shape()?.clone(), self.y.dtype())?.to(&self.y.device())?;
         let mut objective = 0.0;
         for term in &self.terms {
-            let whole = Tensor::zeros(self.a.input()?.clone(), self.y.dtype())?.to(&self.y.device())?;
-            objective += match &term.linop {
-                Some(k) => term.functional.value(&k.apply(&whole)?)?,
-                None => term.functional.value(&whole)?,
-            };
+            objective += term.value(&Tensor::zeros(self.a.input()?.clone(), self.y.dtype())?.to(&self.y.device())?)?;
         }
         if !objective.is_finite() {
             return value_err!("the data are 0, and 0 violates a constraint; give a start to solve from");

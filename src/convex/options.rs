@@ -196,8 +196,10 @@ pub struct Reading {
     pub gap: Option<f64>,
     /// The norm of a subgradient of F at the iterate, AᴴA x − b + ΣKᵢᴴpᵢ, as a part of ‖b‖ with b = Aᴴy, where the method has one: 0 at a
     /// minimum. [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell ‖z − x‖/(τ‖b‖) of the last step from z to x, which
-    /// is no less for a norm that is at least half of the true one, and exact proximal operators; with backtracking they tell it itself.
-    /// That of [`Admm`](super::Method::Admm) is of its duals, which are ε-subgradients for an ε of no more than `gap` times F: both are to be small.
+    /// is no less for a norm that is at least half of the true one, and exact proximal operators; with backtracking they tell it itself,
+    /// as [`Pogm`](super::Method::Pogm) does. Those of [`Admm`](super::Method::Admm) and [`Pdhg`](super::Method::Pdhg) are of their duals,
+    /// which are ε-subgradients for an ε of no more than `gap` times F: both are to be small. [`Fgp`](super::Method::Fgp) makes x so that
+    /// it is 0, and has the gap alone.
     pub residual: Option<f64>,
 }
 

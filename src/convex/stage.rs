@@ -225,6 +225,11 @@ impl Gap {
 /// Smaller gaps, as parts of the objective, are rounding.
 pub(super) const LEAST_GAP: f64 = 1e-5;
 
+/// How a solve ends whose gap is within the tolerance, or where nearer would be rounding.
+pub(super) fn within(gap: f64, tol: f64) -> Stop {
+    if gap <= tol { Stop::Converged } else { Stop::Attained }
+}
+
 /// F in passes.
 pub(super) struct Objective {
     a: usize,

@@ -25,9 +25,10 @@ pub fn vector(t: &Tensor) -> DVector<Complex64> {
     DVector::from_iterator(values.len(), values.iter().map(|v| Complex64::new(v.re.into(), v.im.into())))
 }
 
-/// λ Σ w|K x| with so many members of a group, or x ≥ 0.
+/// λ Σ w|K x| with so many members of a group, λ Σ‖blocks of x‖⁎, or x ≥ 0.
 pub enum Term {
     L1 { k: Dense, weight: f64, members: usize, weights: Vec<f64> },
+    Nuclear { rows: usize, columns: usize, blocks: Vec<Vec<usize>>, weight: f64 },
     NonNegative { n: usize },
 }
 
@@ -38,9 +39,21 @@ impl Term {
         Term::L1 { k, weight, members, weights }
     }
 
+    /// Of x (rows, extents), in blocks of columns from the offset on; those at the borders are smaller.
+    pub fn nuclear(rows: usize, extents: [usize; 2], block: [usize; 2], offset: [usize; 2], weight: f64) -> Term {
+        let mut blocks = std::collections::BTreeMap::<[usize; 2], Vec<usize>>::new();
+        for at in 0..extents[0] * extents[1] {
+            let place = [at / extents[1], at % extents[1]];
+            let of = [0, 1].map(|a| (place[a] + block[a] - offset[a]) / block[a]);
+            blocks.entry(of).or_default().push(at);
+        }
+        Term::Nuclear { rows, columns: extents[0] * extents[1], blocks: blocks.into_values().collect(), weight }
+    }
+
     pub fn k(&self) -> Dense {
         match self {
             Term::L1 { k, .. } => k.clone(),
+            Term::Nuclear { rows, columns, .. } => Dense::identity(rows * columns, rows * columns),
             Term::NonNegative { n } => Dense::identity(*n, *n),
         }
     }
@@ -51,6 +64,10 @@ impl Term {
                 let inner = kx.len() / members;
                 let size = |i: usize| (0..*members).map(|m| kx[m * inner + i].norm_sqr()).sum::<f64>().sqrt();
                 weight * (0..inner).map(|i| weights[i] * size(i)).sum::<f64>()
+            }
+            Term::Nuclear { rows, columns, blocks, weight } => {
+                let block = |of: &Vec<usize>| Dense::from_fn(*rows, of.len(), |r, c| kx[r * columns + of[c]]);
+                weight * blocks.iter().map(|of| block(of).singular_values().sum()).sum::<f64>()
             }
             Term::NonNegative { .. } => 0.0,
         }
@@ -65,6 +82,19 @@ impl Term {
                     let size = (0..*members).map(|m| v[m * inner + i].norm_sqr()).sum::<f64>().sqrt();
                     let factor = (1.0 - t * weight * weights[i] / size.max(1e-300)).max(0.0);
                     (0..*members).for_each(|m| out[m * inner + i] *= factor);
+                }
+                out
+            }
+            Term::Nuclear { rows, columns, blocks, weight } => {
+                let mut out = v.clone();
+                for of in blocks {
+                    let block = Dense::from_fn(*rows, of.len(), |r, c| v[r * columns + of[c]]);
+                    let mut svd = block.svd(true, true);
+                    svd.singular_values.apply(|s| *s = (*s - t * weight).max(0.0));
+                    let block = svd.recompose().expect("both sides");
+                    for (c, at) in of.iter().enumerate() {
+                        (0..*rows).for_each(|r| out[r * columns + at] = block[(r, c)]);
+                    }
                 }
                 out
             }

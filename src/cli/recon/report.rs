@@ -287,7 +287,7 @@ impl<'a> Job<'a> {
                 percent(solved.misfit)
             ),
         );
-        if solved.stop == Stop::Converged {
+        if matches!(solved.stop, Stop::Converged | Stop::Attained) {
             question(solved.misfit, doubt, warnings);
         }
         terms.iter().filter_map(far_from_the_data).for_each(|text| warnings.say(text));

@@ -1,9 +1,7 @@
 //! Starts of convex problems, and what PDHG of a picture and IRLS come to in the iterations that they have by default.
 
-mod common;
-
-use common::data::{complex, real};
-use common::devices;
+use crate::common::data::{complex, real};
+use crate::common::devices;
 use linops::convex::{Begun, ConvexOptions, Method, Problem, Solved, WaveletPenalty};
 use linops::linop::{self, FftOptions};
 use linops::solve::Stop;
@@ -230,6 +228,34 @@ fn residuals_are_parts_of_all_data() {
 }
 
 /// Of an even image nothing is to be looked for.
+/// From some weight on denoising leaves an even picture, and that is told at once, whatever the method and beside bounds.
+#[test]
+fn far_too_large_weights_leave_an_even_picture() {
+    let shape = format!("Y={N} X={N}");
+    let y = (Tensor::from_vec(shape.clone(), pieces()).unwrap() + 0.1 * real(shape.clone(), 6)).eval().unwrap();
+    let mean = pieces().iter().sum::<f32>() / (N * N) as f32;
+    for device in devices() {
+        let problem = Problem::new(&linop::identity(shape.clone()).unwrap(), &y.to(&device).unwrap()).unwrap();
+        let scale = problem.scale().unwrap();
+        for times in [100.0, 1e4, 1e30] {
+            let tv = problem.clone().tv(times * scale, "Y X").unwrap();
+            let bounded = tv.clone().boxed(0.0, 2.0).unwrap();
+            for (what, problem) in [("tv", tv), ("tv, bounded", bounded)] {
+                for method in [Method::Fgp, Method::Admm, Method::Pdhg, Method::Fista] {
+                    let solved = by(&problem, method);
+                    let x = solved.x.to(&linops::Device::host()).unwrap().to_real_vec().unwrap();
+                    let even = x.iter().all(|v| (v - x[0]).abs() < 1e-6) && (x[0] - mean).abs() < 0.05;
+                    assert!(
+                        even && solved.iterations == 0,
+                        "{what} {times} {method} {device}: {} iterations",
+                        solved.iterations
+                    );
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn an_even_image_is_told_at_once() {
     for device in devices() {

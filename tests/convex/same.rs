@@ -1,9 +1,7 @@
 //! So many iterations of every convex method are the same values on all devices, and the same bits each time.
 
-mod common;
-
-use common::data::{complex, mask, real};
-use common::devices;
+use crate::common::data::{complex, mask, real};
+use crate::common::devices;
 use linops::convex::{ConvexOptions, Method, Problem, WaveletPenalty};
 use linops::linop::{self, FftOptions};
 use linops::{Device, Linop, Tensor};
