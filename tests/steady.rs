@@ -6,10 +6,11 @@ mod common;
 
 use allocation_counter::measure;
 use common::bare::{Bare, chain};
-use common::data::complex;
+use common::data::{complex, mask};
 use common::gpu_with;
 use linops::gpu::GpuOptions;
-use linops::{Device, Tensor};
+use linops::linop::FftOptions;
+use linops::{Device, Linop, Tensor};
 
 /// Applies after which everything is there that is kept.
 const WARM: usize = 60;
@@ -95,11 +96,22 @@ fn iterations_of_convex_methods_make_no_memory_bind_groups_or_kernels() {
     let Some(device) = own() else { return };
     let gpu = device.as_gpu().unwrap();
     let y = complex("Y=12 X=10", 1).to(&device).unwrap();
-    let problem = || Problem::new(&linop::identity("Y=12 X=10").unwrap(), &y).unwrap();
-    let (tv, l1) = (problem().tv(0.1, "Y X").unwrap(), problem().l1(0.1).unwrap());
-    for (method, problem) in
-        [(Method::Ista, &l1), (Method::Fista, &l1), (Method::Pogm, &l1), (Method::Pdhg, &tv), (Method::Fgp, &tv)]
-    {
+    let problem = |a: &Linop| Problem::new(a, &y).unwrap();
+    let one = linop::identity("Y=12 X=10").unwrap();
+    let f = linop::fft("Y=12 X=10", "Y X", FftOptions::default()).unwrap().keep();
+    let sampled = linop::diagonal("Y=12 X=10", &mask("Y=12 X=10", 0.6, 2)).unwrap() * f;
+    let (tv, l1, scan) = (problem(&one).tv(0.1, "Y X").unwrap(), problem(&sampled).l1(0.1).unwrap(), problem(&sampled));
+    let scan = scan.tv(0.1, "Y X").unwrap();
+    let squares = problem(&sampled).l2(0.01).unwrap();
+    for (method, problem) in [
+        (Method::Ista, &l1),
+        (Method::Fista, &l1),
+        (Method::Pogm, &l1),
+        (Method::Pdhg, &scan),
+        (Method::Fgp, &tv),
+        (Method::Admm, &scan),
+        (Method::Cg, &squares),
+    ] {
         let made = |iterations: usize| {
             let before = (gpu.memory().made, gpu.bind_groups());
             let options = ConvexOptions::default().method(Some(method)).tol(0.0).norm(Some(1.0)).inner(1);

@@ -48,7 +48,8 @@ pub use noncartesian::{NonCartesian, calibrate_maps, grid_coils, gridded_kspace}
 pub use partial_fourier::{PartialFourier, fill_partial};
 pub use phantom::{airy_psf, cells_image, photons};
 pub use phantom::{
-    shepp_logan_image, shepp_logan_kspace, shepp_logan_projections, shepp_logan_volume, shepp_logan_volume_kspace,
+    shepp_logan_image, shepp_logan_kspace, shepp_logan_projections, shepp_logan_tomogram, shepp_logan_volume,
+    shepp_logan_volume_kspace,
 };
 pub use sampled_scan::{SampleOptions, SampledScan, head_kspace, sample_scan};
 pub use scan::{Scan, ScanOptions, scan};

@@ -1,30 +1,28 @@
-//! `linops phantom`: a simulated multi-coil scan of the Shepp-Logan head, as a file that `recon` reads.
+//! `linops phantom`: simulated measurements as files: a multi-coil scan of the Shepp-Logan head for `recon`, a sinogram for `ct`, a picture
+//! for `deconv`.
 
-use super::input::is_bart;
+pub mod microscope;
+mod scan;
+pub mod tomography;
+
 use super::numbers::from_one;
 use super::output;
-use super::printer::{Printer, complain, count_of, short};
+use super::printer::Printer;
 use super::recon::{Matrix, matrix};
-use super::{DONE, progress};
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use linops::app::trajectory::golden_radial;
-use linops::app::{SampleOptions, ScanOptions, VolumeScanOptions, sample_scan, scan, volume_scan};
-use linops::io::{Array, Format, Output, Reader, Writer, write_ismrmrd, write_ismrmrd_samples};
+use linops::io::{Array, Format, Output, Writer};
 use linops::{Error, Result};
-use ndarray::{ArrayD, Axis};
-use num_complex::Complex32;
-use serde_json::json;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Simulate a multi-coil MRI scan and write its k-space to a file
+/// Simulate a multi-coil MRI scan, a CT scan or a blurred picture, and write it to a file
 ///
 /// Simulates a scan of the Shepp-Logan head by several coils in closed form, the scan of `linops demo`, and writes its k-space;
-/// with what it was made of, where that is asked for.
+/// with what it was made of, where that is asked for. --ct and --deconv write what `linops demo` has of these.
 #[derive(clap::Args)]
 pub struct Args {
     /// Where the k-space goes: .npy (coil, ky, kx), BART .cfl (x, y, z, coil), or ISMRMRD .h5; with --3d (coil, kz, ky, kx); with
-    /// --radial (coil, spoke, sample), .cfl (1, sample, spoke, coil)
+    /// --radial (coil, spoke, sample), .cfl (1, sample, spoke, coil); with --ct .npy (view, detector), with --deconv .npy (y, x)
     #[arg(long, short, value_name = "FILE", value_parser = name(&SCANS))]
     output: PathBuf,
 
@@ -48,8 +46,9 @@ pub struct Args {
     #[arg(long, value_name = "N", conflicts_with = "radial", allow_negative_numbers = true)]
     centre_lines: Option<usize>,
 
-    /// Standard deviation of the noise of a sample, as a fraction of the head's brightest value in the image
-    #[arg(long, value_name = "σ", default_value = "0.005", value_parser = noise, allow_hyphen_values = true)]
+    /// Standard deviation of the noise of a sample, as a fraction of the head's brightest value in the image; with --ct of the largest
+    /// sum. Of a picture it is that of its counts of light
+    #[arg(long, value_name = "σ", default_value = "0.005", value_parser = noise, allow_hyphen_values = true, conflicts_with = "deconv")]
     noise: f64,
 
     /// So many golden-angle spokes with twice as many samples as columns, instead of lines
@@ -59,6 +58,24 @@ pub struct Args {
     /// A volume with partition encoding instead of a slice
     #[arg(long = "3d", id = "volume", conflicts_with = "radial")]
     volume: bool,
+
+    /// A CT scan of the head instead: its sinogram by so many views over half a turn, on a detector as wide as the image
+    #[arg(long, value_name = "VIEWS", value_parser = from_one, allow_negative_numbers = true,
+          conflicts_with_all = ["coils", "acceleration", "acceleration_z", "centre_lines", "radial", "volume", "maps", "mask", "traj"])]
+    ct: Option<NonZeroUsize>,
+
+    /// Where the angles of the views go, in degrees: .npy
+    #[arg(long, value_name = "FILE", value_parser = name(&["npy"]), requires = "ct")]
+    angles: Option<PathBuf>,
+
+    /// A microscope's picture of cells instead, behind an Airy disk and in counts of light
+    #[arg(long,
+          conflicts_with_all = ["coils", "acceleration", "acceleration_z", "centre_lines", "radial", "volume", "maps", "mask", "traj", "ct"])]
+    deconv: bool,
+
+    /// Where the point spread function goes, with its centre in the middle
+    #[arg(long, value_name = "FILE", value_parser = output::name(), requires = "deconv")]
+    psf: Option<PathBuf>,
 
     /// Another seed gives other noise
     #[arg(long, value_name = "N", default_value = "1")]
@@ -76,7 +93,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", value_parser = name(&ARRAYS), requires = "radial")]
     traj: Option<PathBuf>,
 
-    /// Where the image goes that a full scan with one uniform coil and no noise gives: .npy, .cfl, or .png of a slice
+    /// Where the image goes that a full scan with one uniform coil and no noise gives, that of the head, or the cells: .npy, .cfl, or
+    /// .png of a slice
     #[arg(long, value_name = "FILE", value_parser = output::name())]
     reference: Option<PathBuf>,
 
@@ -92,9 +110,6 @@ pub struct Args {
 /// What scans and arrays are written as.
 const SCANS: [&str; 3] = ["npy", "cfl", "h5"];
 const ARRAYS: [&str; 2] = ["npy", "cfl"];
-/// The field of view of the file's header.
-const FIELD_OF_VIEW_MM: f64 = 240.0;
-
 fn name(suffixes: &'static [&'static str]) -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(move |path| Output::format(&path, suffixes).map(|_| path.clone()))
 }
@@ -104,23 +119,18 @@ fn noise(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a fraction from 0 on, such as 0.01".into())
 }
 
-/// A simulated scan as it is written.
-struct Simulated {
-    /// (coil, ky, kx), (coil, kz, ky, kx) or (coil, spoke, sample).
-    kspace: ArrayD<Complex32>,
-    /// (coil, image…)
-    maps: ArrayD<Complex32>,
-    /// Of lines, with the extents of k-space but the coil.
-    mask: Option<ArrayD<f32>>,
-    /// Of spokes (spoke, sample, (y, x)), in cycles per field of view.
-    trajectory: Option<ArrayD<f64>>,
-    reference: ArrayD<Complex32>,
-}
-
 impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         let d = if self.volume { 3 } else { 2 };
+        let plain = self.ct.is_some() || self.deconv;
+        if plain && Format::of(&self.output).is_none_or(|f| f.suffixes[0] != "npy") {
+            return Err(format!("{}: a sinogram or a picture is written as .npy", self.output.display()));
+        }
+        let extents = self.extents();
+        if self.ct.is_some() && extents[0] != extents[1] {
+            return Err(format!("--matrix {}x{}: the image of a CT scan is square", extents[0], extents[1]));
+        }
         match &self.matrix {
             Some(matrix) => matrix
                 .of_axes(d)
@@ -134,211 +144,23 @@ impl Args {
         let (d, n) = if self.volume { (3, 64) } else { (2, 256) };
         self.matrix.as_ref().and_then(|matrix| matrix.of_axes(d)).unwrap_or_else(|| vec![n; d])
     }
-
-    fn simulate(&self) -> Result<Simulated> {
-        let (extents, coils) = (self.extents(), self.coils.get());
-        let ny = extents[extents.len() - 2];
-        let centre = self.centre_lines.unwrap_or(24.min(ny));
-        let each = |default: usize| self.acceleration.map_or(default, NonZeroUsize::get);
-        if let Some(spokes) = self.radial {
-            return self.spokes(spokes.get(), [extents[0], extents[1]]);
-        }
-        if self.volume {
-            let along_z = self.acceleration_z.map_or(1, NonZeroUsize::get);
-            let options = VolumeScanOptions::default().matrix([extents[0], extents[1], extents[2]]).coils(coils);
-            let options = options.acceleration([along_z, each(2)]).centre_lines(centre).noise(self.noise);
-            let scan = volume_scan(&options.seed(self.seed))?;
-            let lines = scan.mask.insert_axis(Axis(2)).into_dyn();
-            let mask = lines.broadcast(extents.as_slice()).map(|mask| mask.to_owned());
-            return Ok(Simulated {
-                kspace: scan.kspace.into_dyn(),
-                maps: scan.maps.into_dyn(),
-                mask,
-                trajectory: None,
-                reference: scan.reference.into_dyn(),
-            });
-        }
-        let options = ScanOptions::default().ny(extents[0]).nx(extents[1]).coils(coils).acceleration(each(3));
-        let scan = scan(&options.centre_lines(centre).noise(self.noise).seed(self.seed))?;
-        Ok(Simulated {
-            kspace: scan.kspace.into_dyn(),
-            maps: scan.maps.into_dyn(),
-            mask: Some(scan.mask.into_dyn()),
-            trajectory: None,
-            reference: scan.reference.into_dyn(),
-        })
-    }
-
-    fn spokes(&self, spokes: usize, [ny, nx]: [usize; 2]) -> Result<Simulated> {
-        let n = ny.min(nx);
-        let mut trajectory = golden_radial(spokes, 2 * n, n)?.into_dyn();
-        for (at, k) in trajectory.indexed_iter_mut() {
-            *k = held(*k, if at[2] == 0 { ny } else { nx });
-        }
-        let options = SampleOptions::default().ny(ny).nx(nx).coils(self.coils.get()).noise(self.noise).seed(self.seed);
-        let scan = sample_scan(trajectory.view(), &options)?;
-        Ok(Simulated {
-            kspace: scan.kspace,
-            maps: scan.maps.into_dyn(),
-            mask: None,
-            trajectory: Some(trajectory),
-            reference: scan.reference.into_dyn(),
-        })
+    /// The output of an array alone.
+    fn reserved_array(&self) -> Result<Output> {
+        Output::create(&self.output, &["npy"], self.force)
     }
 }
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
-    let extents = args.extents();
-    // Of the scan itself it is not one of the array formats alone.
-    let reserve = |path: Option<&Path>, others: &[Option<&Path>]| match (path, others) {
-        (None, _) => Ok(None),
-        (Some(path), []) => Output::create(path, &SCANS, args.force).map(Some),
-        (Some(path), others) => output::reserve(path, args.force, others).map(Some),
-    };
-    let paths = [Some(args.output.as_path()), args.maps.as_deref(), args.mask.as_deref(), args.traj.as_deref()];
-    let paths = [&paths[..], &[args.reference.as_deref()]].concat();
-    output::expect_different(&paths)?;
-    let mut targets = Vec::new();
-    for (index, path) in paths.iter().enumerate() {
-        targets.push(reserve(*path, &paths[..index])?);
+    match args.ct {
+        Some(views) => tomography::run(args, views.get(), printer),
+        None if args.deconv => microscope::run(args, printer),
+        None => scan::run(args, printer),
     }
-    let [kspace, maps, mask, trajectory, reference] = &mut targets[..] else {
-        return Err(Error::Value("five outputs were expected".into()));
-    };
-    if let Some(target) = &reference {
-        let dims = linops::dim::parse_dims(if args.volume { "Nz Ny Nx" } else { "Ny Nx" })?;
-        output::check_shape(target, &linops::Shape::new(dims, extents.clone())?)?;
-    }
-    let wait = progress::spinner("simulating the scan");
-    let simulated = args.simulate();
-    wait.finish_and_clear();
-    let simulated = simulated?;
-    let by = |extents: &[usize]| extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
-    let sampled = match (&simulated.mask, args.radial) {
-        (Some(mask), _) => {
-            let lines = mask.index_axis(Axis(mask.ndim() - 1), 0);
-            format!("{} of {} lines", lines.iter().filter(|v| **v != 0.0).count(), lines.len())
-        }
-        (None, spokes) => {
-            let samples = simulated.kspace.shape()[2];
-            format!("{} of {samples} samples", count_of(spokes.map_or(0, NonZeroUsize::get), "golden-angle spoke"))
-        }
-    };
-    let asked = [args.acceleration, args.acceleration_z].iter().flatten().any(|r| r.get() > 1);
-    if asked && simulated.mask.as_ref().is_some_and(|mask| mask.iter().all(|v| *v != 0.0)) {
-        complain(
-            "warning: the lines around the centre are all lines, so that --acceleration leaves none out; give fewer --centre-lines",
-        );
-    }
-    let coils = args.coils.get();
-    printer.field(
-        "scan",
-        format_args!("{}, {}, {sampled}, noise {}", count_of(coils, "coil"), by(&extents), short(args.noise)),
-    );
-
-    let take = |target: &mut Option<Output>| target.take();
-    let facts = json!({
-        "coils": coils,
-        "matrix": extents,
-        "kspace": simulated.kspace.shape(),
-        "sampled": sampled,
-        "noise": args.noise,
-        "seed": args.seed,
-        "file": args.output.display().to_string(),
-    });
-    if let Some(target) = take(mask) {
-        let path = target.path().to_path_buf();
-        write_array(target, Array::F32(simulated.mask.clone().unwrap_or_default()))?;
-        printer.field("mask", path.display());
-    }
-    if let (Some(target), Some(k)) = (take(trajectory), &simulated.trajectory) {
-        let path = target.path().to_path_buf();
-        let array = if is_bart(&path) { Array::C32(bart_trajectory(k)) } else { Array::F64(k.clone()) };
-        write_array(target, array)?;
-        printer.field("trajectory", path.display());
-    }
-    if let Some(target) = take(maps) {
-        let path = target.path().to_path_buf();
-        let maps = simulated.maps.clone();
-        // BART's (x, y, z, coil).
-        let maps = if is_bart(&path) && !args.volume { maps.insert_axis(Axis(1)) } else { maps };
-        write_array(target, Array::C32(maps))?;
-        printer.field("maps", path.display());
-    }
-    if let Some(target) = take(reference) {
-        let path = target.path().to_path_buf();
-        let dims = if args.volume { "Nz Ny Nx" } else { "Ny Nx" };
-        output::write(target, &linops::Tensor::from_array(simulated.reference.clone(), dims)?)?;
-        printer.field("reference", path.display());
-    }
-    if let Some(target) = take(kspace) {
-        write_scan(target, simulated, &extents)?;
-    }
-    printer.field("wrote", args.output.display());
-    printer.json(&facts);
-    Ok(DONE)
-}
-
-/// The nearest place along an axis of this extent that all formats hold without rounding: some have it in cycles per field of view,
-/// others relative to the matrix, in single precision.
-fn held(k: f64, extent: usize) -> f64 {
-    let odd = extent >> extent.trailing_zeros().min(usize::BITS - 1);
-    // Of the 24 bits of a mantissa, those that the product with the extent takes are left out.
-    let steps = f64::from(25u32.saturating_sub(usize::BITS - odd.leading_zeros())).exp2();
-    (k / extent as f64 * steps).round() / steps * extent as f64
-}
-
-/// k-space as its format has it.
-fn write_scan(target: Output, scan: Simulated, extents: &[usize]) -> Result<()> {
-    if matches!(Format::of(target.path()).and_then(|format| format.reader), Some(Reader::Scan(_))) {
-        let fov: Vec<f64> = extents.iter().map(|_| FIELD_OF_VIEW_MM).collect();
-        return match (&scan.mask, &scan.trajectory) {
-            (Some(mask), _) => write_ismrmrd(target, scan.kspace.view(), mask.view(), &fov),
-            (None, Some(k)) => write_ismrmrd_samples(target, scan.kspace.view(), k.view(), extents, &fov),
-            (None, None) => Err(Error::file(target.path(), "a scan without a mask and without a trajectory")),
-        };
-    }
-    let bart = is_bart(target.path());
-    let kspace = match (bart, &scan.trajectory) {
-        // (1, sample, spoke, coil)
-        (true, Some(_)) => scan.kspace.insert_axis(Axis(3)),
-        // (x, y, 1, coil)
-        (true, None) if extents.len() == 2 => scan.kspace.insert_axis(Axis(1)),
-        _ => scan.kspace,
-    };
-    write_array(target, Array::C32(kspace))
 }
 
 fn write_array(target: Output, array: Array) -> Result<()> {
     match Format::of(target.path()).and_then(|format| format.writer) {
         Some(Writer::Array(write)) => write(target, &array),
         _ => Err(Error::file(target.path(), "is of a format that holds no array")),
-    }
-}
-
-/// Coordinates (spoke, sample, (y, x)) as BART has them, (3, sample, spoke) in the order x, y, z.
-fn bart_trajectory(k: &ArrayD<f64>) -> ArrayD<Complex32> {
-    let shape = [k.shape()[0], k.shape()[1], 3];
-    ArrayD::from_shape_fn(shape.as_slice(), |at| match at[2] {
-        axis @ 0..=1 => Complex32::from(k[[at[0], at[1], 1 - axis]] as f32),
-        _ => Complex32::default(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_held_by_all_formats() {
-        for extent in [1, 48, 63, 250, 256, 257, 511] {
-            for i in 0..500 {
-                let asked = (i as f64 / 499.0 - 0.5) * extent as f64 * (0.1 * i as f64).cos();
-                let k = held(asked, extent);
-                assert!((k - asked).abs() < 5e-3, "{extent}: {asked} {k}");
-                assert_eq!(f64::from(k as f32), k, "{extent}");
-                assert_eq!(f64::from((k / extent as f64) as f32) * extent as f64, k, "{extent}");
-            }
-        }
     }
 }

@@ -18,17 +18,18 @@ use std::num::NonZeroUsize;
 pub struct Regularise {
     /// A regulariser R and its weight λ, as in tv:0.01; may be given several times. l2: ½‖x‖². tv: Σ√Σ|∂x|², differences ahead, none
     /// across the border. tgv: second-order total generalised variation, α₀ = 2α₁. l1-wavelet: Σ|details| of an orthonormal periodic
-    /// wavelet transform. llr: nuclear norms of blocks of a series. λ of l2 counts as it is (its default times the largest sum of squares
-    /// of the maps), other λ relative to max|Aᴴy|; tv:=λ is absolute [default λ: of scans (recon) 0.002, of l2 and llr 0.01; else from
-    /// the noise, as is said above]
+    /// wavelet transform. llr: nuclear norms of blocks of a series (recon --time). λ of l2 counts as it is, other λ relative to max|Aᴴy|;
+    /// tv:=λ is absolute [default λ: of scans (recon) 0.002, of llr 0.01, of l2 0.01 times the largest sum of squares of the maps; of pictures
+    /// and CT from the noise, as is said above, but for l2: of ct 0.01 times the views and a pixel's square, of pictures it is to be given]
     #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
     pub reg: Vec<Regulariser>,
 
-    /// How the objective is minimised: ista, fista, pogm, admm, pdhg, fgp or irls [default: what suits the regularisers]
+    /// How the objective is minimised: admm, pdhg, fista, ista, irls; cg of l2 alone; pogm of l2 or whole l1-wavelet alone; fgp of
+    /// pictures without blur and gaps [default: what suits the regularisers]
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Method>().map_err(|e| e.to_string()), requires = "reg")]
     solver: Option<Method>,
 
-    /// The wavelet of l1-wavelet: haar, db1 … db20, sym2 … sym20, coif1 … coif5 [default: db4]
+    /// The wavelet of l1-wavelet: haar, db1 … db20, sym2 … sym20, coif1 … coif17 [default: db4]
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Wavelet>().map_err(|e| e.to_string()), requires = "reg")]
     wavelet: Option<Wavelet>,
 

@@ -26,6 +26,7 @@ mod irls;
 mod level;
 mod options;
 mod pdhg;
+mod quadratic;
 mod regularise;
 #[cfg(feature = "gpu")]
 mod samples;
@@ -390,7 +391,10 @@ impl Problem {
         let norm = options.norm.map(|norm| norm * factor(strength)).and_then(|norm| problem.norm_of_squares(norm));
         let factors = [factor(exponent), level.as_ref().map_or(1.0, Level::slope)];
         let mut teller = Teller::new(options.norm(norm), factors, &unscale);
-        let method = problem.method(teller.options().method)?;
+        let method = match problem.method(teller.options().method)? {
+            Method::Cg if teller.options().method.is_none() && teller.options().backtracking => Method::Fista,
+            method => method,
+        };
         let even = match method {
             _ if even_alone => Some(Level::solved(&problem, method)?),
             _ if teller.options().tol > 0.0 => even::solve(&problem, method)?,
@@ -399,6 +403,7 @@ impl Problem {
         let problem = if problem.wants_together(method) { problem.together() } else { problem };
         let solved = match (even, method) {
             (Some(solved), _) => solved,
+            (None, Method::Cg) => quadratic::solve(&problem, &mut teller)?,
             (None, method) if teller.options().backtracking => backtracking::solve(&problem, method, &mut teller)?,
             (None, Method::Ista | Method::Fista | Method::Pogm) => fista::solve(&problem, method, &mut teller)?,
             (None, Method::Admm) => admm::solve(&problem, &mut teller)?,
@@ -443,10 +448,12 @@ impl Problem {
         matches!(method, Method::Ista | Method::Fista) && !self.has_one_prox() && fgp::takes(self)
     }
 
-    /// The method that is asked for, or that suits the terms: one prox for the steps of FISTA, a dual where AᴴA = 1, else ADMM.
+    /// The method that is asked for, or that suits the terms: conjugate gradients for squares, one prox for the steps of FISTA, a dual where
+    /// AᴴA = 1, else ADMM.
     fn method(&self, asked: Option<Method>) -> Result<Method> {
         let one = self.has_one_prox();
         match asked {
+            None if self.hard().count() == 0 => Ok(Method::Cg),
             None if one => Ok(Method::Fista),
             None => Ok(if fgp::suits(self)? { Method::Fgp } else { Method::Admm }),
             Some(m @ (Method::Ista | Method::Fista | Method::Pogm)) if !one && !self.wants_together(m) => {

@@ -32,6 +32,8 @@ pub enum Method {
     /// Iteratively reweighted least squares: Daubechies, DeVore, Fornasier and Güntürk, Comm. Pure Appl. Math. 63:1 (2010), with
     /// conjugate gradients inside. For l1 norms and squares; each iteration plans its weighted normal anew.
     Irls,
+    /// Conjugate gradients: Hestenes and Stiefel, J. Res. Natl. Bur. Stand. 49:409 (1952). For squares alone.
+    Cg,
 }
 
 impl fmt::Display for Method {
@@ -44,6 +46,7 @@ impl fmt::Display for Method {
             Method::Pdhg => "pdhg",
             Method::Fgp => "fgp",
             Method::Irls => "irls",
+            Method::Cg => "cg",
         })
     }
 }
@@ -60,7 +63,8 @@ impl FromStr for Method {
             "pdhg" => Ok(Method::Pdhg),
             "fgp" => Ok(Method::Fgp),
             "irls" => Ok(Method::Irls),
-            _ => value_err!("no solver \"{name}\"; expected ista, fista, pogm, admm, pdhg, fgp or irls"),
+            "cg" => Ok(Method::Cg),
+            _ => value_err!("no solver \"{name}\"; expected ista, fista, pogm, admm, pdhg, fgp, irls or cg"),
         }
     }
 }
@@ -197,7 +201,7 @@ pub struct Reading {
     /// The norm of a subgradient of F at the iterate, AᴴA x − b + ΣKᵢᴴpᵢ, as a part of ‖b‖ with b = Aᴴy, where the method has one: 0 at a
     /// minimum. [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell ‖z − x‖/(τ‖b‖) of the last step from z to x, which
     /// is no less for a norm that is at least half of the true one, and exact proximal operators; with backtracking they tell it itself,
-    /// as [`Pogm`](super::Method::Pogm) does. Those of [`Admm`](super::Method::Admm) and [`Pdhg`](super::Method::Pdhg) are of their duals,
+    /// as [`Pogm`](super::Method::Pogm) and [`Cg`](super::Method::Cg) do. Those of [`Admm`](super::Method::Admm) and [`Pdhg`](super::Method::Pdhg) are of their duals,
     /// which are ε-subgradients for an ε of no more than `gap` times F: both are to be small. [`Fgp`](super::Method::Fgp) makes x so that
     /// it is 0, and has the gap alone.
     pub residual: Option<f64>,

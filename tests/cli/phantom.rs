@@ -32,6 +32,26 @@ fn a_slice_is_the_same_in_all_formats() {
     assert!(folder.read("other.npy") != folder.read("k.npy"));
 }
 
+/// A sinogram and a picture are what `ct` and `deconv` read, and come back as what they were made of.
+#[test]
+fn sinograms_and_pictures_come_back() {
+    let folder = Folder::new();
+    folder.good("phantom --ct 90 --matrix 96 --noise 0.001 -o s.npy --angles a.npy --reference r.npy");
+    let facts = folder.json("ct s.npy --angles a.npy --reg tv -o x.npy --device host");
+    assert_eq!(facts["center"].as_f64().or(facts["axis"].as_f64()).unwrap_or(47.5), 47.5, "{facts}");
+    let off = distance(&folder.read("x.npy"), &folder.read("r.npy"));
+    assert!(off < 0.12, "{off}");
+    folder.good("phantom --deconv --matrix 96x80 -o p.npy --psf h.npy --reference c.npy");
+    let before = distance(&folder.read("p.npy"), &folder.read("c.npy"));
+    folder.json("deconv p.npy --psf h.npy -o d.npy --device host");
+    let after = distance(&folder.read("d.npy"), &folder.read("c.npy"));
+    assert!(folder.read("p.npy").shape() == [96, 80] && after < 0.9 * before, "{after} of {before}");
+    folder.misused("phantom --ct 9 --matrix 30x40 -o y.npy", "is square");
+    folder.misused("phantom --ct 9 -o y.h5", "written as .npy");
+    folder.misused("phantom --deconv --noise 0.1 -o y.npy", "cannot be used with");
+    folder.misused("phantom --angles b.npy -o y.npy", "--ct");
+}
+
 /// Where the centre is all there is, no line is left out, and that is said.
 #[test]
 fn an_acceleration_that_leaves_nothing_out_is_said() {

@@ -79,6 +79,39 @@ fn l1_by_all_methods() {
     }
 }
 
+/// Squares alone, of x and of linops, are solved by conjugate gradients.
+#[test]
+fn squares_by_conjugate_gradients() {
+    let a = sense();
+    let y = complex(a.output().unwrap(), 8);
+    let k = linop::gradient("Y=8 X=7", "Y X", GradientOptions::default()).unwrap();
+    let (dense_a, dense_k, data) = (dense(&a), dense(&k), vector(&y));
+    let system = dense_a.adjoint() * &dense_a
+        + dense_k.adjoint() * &dense_k * Complex64::from(0.3)
+        + Dense::identity(56, 56) * Complex64::from(0.05);
+    let want = system.try_inverse().unwrap() * dense_a.adjoint() * &data;
+    let least = objective(&dense_a, &data, &[], 0.05, &want) + 0.15 * (&dense_k * &want).norm_squared();
+    for device in devices() {
+        let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
+        let problem = problem.l2(0.05).unwrap().term_of(linops::functional::l2_squared(0.3).unwrap(), &k);
+        let solved = problem.solve(ConvexOptions::default()).unwrap();
+        let off = (vector(&solved.x) - &want).norm() / want.norm();
+        println!("{device}: {} iterations, {:?}, {off:.1e} off", solved.iterations, solved.stop);
+        assert!(solved.method == Method::Cg && off < 1e-3, "{device}: {off} by {}", solved.method);
+        assert!((solved.objective / least - 1.0).abs() < 1e-5, "{device}: {} of {least}", solved.objective);
+        assert!(solved.history.iter().all(|r| r.residual.is_some()) && !solved.history.is_empty());
+        // From the answer there is nothing to do, and a cancelled solve gives what it has.
+        let again = problem.clone().start(&solved.x).unwrap().solve(ConvexOptions::default()).unwrap();
+        assert!(again.iterations <= solved.iterations && again.objective <= solved.objective * (1.0 + 1e-6));
+        let cancel = std::sync::atomic::AtomicBool::new(true);
+        let options = ConvexOptions::default().check_every(1).cancel(&cancel);
+        let cancelled = problem.solve(options).unwrap();
+        assert!(cancelled.stop == Stop::Cancelled && cancelled.iterations <= 2, "{:?}", cancelled.stop);
+        let refused = problem.clone().l1(0.1).unwrap().solve(ConvexOptions::default().method(Some(Method::Cg)));
+        assert!(refused.unwrap_err().to_string().contains("squares"));
+    }
+}
+
 #[test]
 fn total_variation_by_all_methods() {
     let a = sense();

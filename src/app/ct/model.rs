@@ -1,8 +1,10 @@
 //! The model of a scan: the linop from images to views, what it is given, and filtered back-projection.
 
 use super::defects::Defects;
+use super::solve::scaled;
 use super::truncation::{continued, in_air, truncated};
 use crate::allocate::expect_room;
+use crate::app::scale::scaled_by_power;
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Beam, FbpOptions, Geometry, Linop};
 use crate::run::Device;
@@ -192,7 +194,10 @@ impl Ct {
         };
         let y = Tensor::from_array(turned(views.view(), self.is_cone()), self.linop.output()?.dims())?;
         let a = self.back_projection(&geometry, options, image)?;
-        a.apply(&y.to(device)?)?.renamed(self.linop.input()?.dims())
+        // Transforms of views near the end of the range would leave it.
+        let (y, exponent) = scaled(&y)?;
+        let x = a.apply(&y.to(device)?)?.renamed(self.linop.input()?.dims())?;
+        if exponent == 0 { Ok(x) } else { scaled_by_power(&x, exponent).eval() }
     }
 
     /// Whether [`fbp`](Ct::fbp) can be had of these views.

@@ -27,7 +27,8 @@ pub(super) fn deviation(views: ArrayView3<f32>) -> f64 {
         for w in row.windows(5).into_iter().step_by(step) {
             let second = w[1] - 2.0 * w[2] + w[3];
             let fourth = w[0] - 4.0 * w[1] + 6.0 * w[2] - 4.0 * w[3] + w[4];
-            let level = w[1] + 2.0 * w[2] + w[3];
+            // Of sums of either sign.
+            let level = (w[1] + 2.0 * w[2] + w[3]).abs();
             // Where all is alike nothing was measured.
             if second != 0.0 || fourth != 0.0 {
                 places.push((level, [second, fourth]));
@@ -83,6 +84,8 @@ mod tests {
         assert!((grows / truth - 1.0).abs() < 0.1, "{grows} {truth}");
         // 10⁻⁴ of the largest value.
         assert!(deviation(views(&|_| 0.0).view()) < 8e-3);
+        let negated = deviation(views(&light).mapv(|v| -v).view());
+        assert!((negated / grows - 1.0).abs() < 1e-3, "{negated} {grows}");
         assert_eq!(deviation(Array3::zeros((1, 2, 40)).view()), 0.0);
     }
 }

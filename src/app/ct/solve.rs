@@ -448,7 +448,7 @@ impl<'a> Watch<'a> {
 
 /// Data times the power of two that brings the largest between ½ and 1, and its exponent: squares of very small or large numbers
 /// leave the range of f32.
-fn scaled(data: &Tensor) -> Result<(Tensor, i32)> {
+pub(super) fn scaled(data: &Tensor) -> Result<(Tensor, i32)> {
     let values = data.to_real_array()?;
     let exponent = exponent(&values);
     let values = values.mapv(|v| times_power(v, -exponent));

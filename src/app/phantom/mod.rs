@@ -77,10 +77,20 @@ pub fn shepp_logan_kspace(kx: f64, ky: f64) -> Complex64 {
 ///
 /// Pixel (ny / 2, nx / 2) is centred on the field of view's middle. Values are from 0 to 1.
 pub fn shepp_logan_image(ny: usize, nx: usize) -> Array2<f32> {
+    image_around([ny, nx], [ny / 2, nx / 2].map(|n| n as f64))
+}
+
+/// The head as CT has it, an (n, n) image around the axis of rotation at ((n − 1)/2, (n − 1)/2), each pixel the mean of 8 × 8 points: what
+/// [`shepp_logan_projections`] of the size n are of.
+pub fn shepp_logan_tomogram(n: usize) -> Array2<f32> {
+    image_around([n; 2], [(n as f64 - 1.0) / 2.0; 2])
+}
+
+fn image_around([ny, nx]: [usize; 2], middle: [f64; 2]) -> Array2<f32> {
     const POINTS: usize = 8;
     let shapes: Vec<Ellipse> = ellipses().collect();
     let offset = |s: usize| (s as f64 + 0.5) / POINTS as f64 - 0.5;
-    let place = |n: usize, s: usize, extent: usize| (n as f64 - (extent / 2) as f64 + offset(s)) / extent as f64;
+    let place = |n: usize, s: usize, middle: f64, extent: usize| (n as f64 - middle + offset(s)) / extent as f64;
     let density = |y: f64, x: f64| -> f64 {
         let inside = shapes.iter().filter(|e| {
             let [u, v] = e.turn(x - e.centre[0], y - e.centre[1]);
@@ -92,8 +102,8 @@ pub fn shepp_logan_image(ny: usize, nx: usize) -> Array2<f32> {
     image.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(row, mut pixels)| {
         for (column, pixel) in pixels.iter_mut().enumerate() {
             let points = (0..POINTS * POINTS).map(|s| {
-                let y = place(row, s / POINTS, ny);
-                density(y, place(column, s % POINTS, nx))
+                let y = place(row, s / POINTS, middle[0], ny);
+                density(y, place(column, s % POINTS, middle[1], nx))
             });
             *pixel = (points.sum::<f64>() / (POINTS * POINTS) as f64) as f32;
         }
@@ -121,6 +131,15 @@ mod tests {
             let error = (sum / (n * n) as f64 - shepp_logan_kspace(kx, ky)).norm();
             assert!(error < 1e-3 * shepp_logan_kspace(0.0, 0.0).re, "{error}");
         }
+    }
+
+    #[test]
+    fn a_tomogram_is_around_its_middle() {
+        assert_eq!(shepp_logan_tomogram(41), shepp_logan_image(41, 41));
+        // Of even extents the outline of the head, which is symmetric, is so too.
+        let image = shepp_logan_tomogram(40);
+        let skull = |y: usize, x: usize| image[[y, x]] > 0.9;
+        assert!((0..40).all(|y| (0..40).all(|x| skull(y, x) == skull(y, 39 - x))));
     }
 
     #[test]

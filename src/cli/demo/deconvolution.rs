@@ -2,26 +2,19 @@
 
 use super::{Args, FILE, picture};
 use crate::cli::interrupt::Solving;
+use crate::cli::phantom::microscope::{COUNTS, RING, Seen, two};
 use crate::cli::printer::{Printer, complain, count_of, short};
 use crate::cli::{DONE, INTERRUPTED, progress};
 use linops::Result;
-use linops::app::{
-    Blur, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene, airy_psf, cells_image, photons,
-};
+use linops::app::{Blur, NoiseToSignal, Outside, Psf, PsfCenter, RichardsonLucyOptions, Scene};
 use linops::io::{Window, panels};
-use ndarray::{Array2, ArrayD, Ix2, s};
+use ndarray::Array2;
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
 
-/// Pixels that are seen, and of the scene around them.
+/// Pixels along each axis.
 const SEEN: usize = 256;
-const MARGIN: usize = 24;
-/// The dark ring of a point, in pixels, and the extent of its picture.
-const RING: f64 = 5.0;
-const REACH: usize = 33;
-/// Counts of a pixel of brightness 1.
-const COUNTS: f32 = 200.0;
 const ITERATIONS: usize = 200;
 
 pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
@@ -29,15 +22,8 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let target = picture::reserve(path, args.force || (args.output.is_none() && picture::is_ours(path)))?;
     let device = args.common.device()?;
     let wait = progress::spinner("simulating the microscope");
-    let whole = SEEN + 2 * MARGIN;
-    let scene = cells_image(whole, whole, 1) * COUNTS;
-    let psf = Psf::new(airy_psf(REACH, RING)?.into_dyn().view(), PsfCenter::Half, false)?;
-    // The scene goes on beyond the picture.
-    let lens = Blur::new(&psf, &[whole, whole], None, Outside::Zero)?;
-    let light = linops::Tensor::from_array(scene.clone(), "Ny Nx")?;
-    let light = two(lens.linop().apply(&light)?.to_real_array()?)?;
-    let part = s![MARGIN..MARGIN + SEEN, MARGIN..MARGIN + SEEN];
-    let (scene, seen) = (scene.slice(part).to_owned(), photons(&light, 2).slice(part).to_owned());
+    let Seen { picture: seen, scene, psf } = Seen::of([SEEN; 2], 1)?;
+    let psf = Psf::new(psf.into_dyn().view(), PsfCenter::Half, false)?;
     wait.finish_and_clear();
     printer
         .field("picture", format_args!("{SEEN} x {SEEN}, {COUNTS} counts, Airy disk with its ring at {RING} pixels"));
@@ -94,10 +80,6 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
         return Ok(INTERRUPTED);
     }
     Ok(DONE)
-}
-
-fn two(image: ArrayD<f32>) -> Result<Array2<f32>> {
-    image.into_dimensionality::<Ix2>().map_err(|e| linops::Error::Shape(e.to_string()))
 }
 
 /// ‖a − b‖/‖b‖

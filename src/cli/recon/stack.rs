@@ -8,7 +8,7 @@ use super::{Args, grid, one};
 use crate::cli::axes::bart_dim;
 use crate::cli::common::expect_bytes;
 use crate::cli::kspace::{Input, Inputs, Place};
-use crate::cli::printer::{Kept, Printer, count_of};
+use crate::cli::printer::{Kept, Printer, count_of, short};
 use crate::cli::shown::Written;
 use crate::cli::warnings::Warnings;
 use crate::cli::{DONE, recon::percent};
@@ -124,7 +124,12 @@ pub(super) fn run(
     let most = misfits.iter().fold(0.0f64, |a, b| a.max(*b));
     let misfit =
         if misfits.is_empty() { String::new() } else { format!("; misfit {} to {}", percent(least), percent(most)) };
-    printer.field("solved", format_args!("{seconds:.3} s, {}{misfit}", count_of(facts.len(), "image")));
+    let (reg, objective) = regularised(&facts).unzip();
+    if let Some(reg) = reg {
+        printer.field("reg", reg);
+    }
+    let objective = objective.unwrap_or_default();
+    printer.field("solved", format_args!("{seconds:.3} s, {}{objective}{misfit}", count_of(facts.len(), "image")));
     let path = args.output.display().to_string();
     shown.say(printer, format_args!("{path}, ({}, y, x) = {}", names.join(", "), shape.join(" x ")));
     let axes: Vec<Value> = axes.iter().map(|(name, values)| json!({ "axis": name, "values": values })).collect();
@@ -138,6 +143,35 @@ pub(super) fn run(
         "warnings": warnings.json(),
     }));
     Ok(code)
+}
+
+/// The regularisers of all images with their weights, and by what they were solved to which objectives; None without regularisers.
+fn regularised(facts: &[Value]) -> Option<(String, String)> {
+    let from_to = |of: &dyn Fn(&Value) -> Option<f64>| {
+        let values: Vec<f64> = facts.iter().filter_map(of).collect();
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if least == most { short(least) } else { format!("{} to {}", short(least), short(most)) }
+    };
+    let first = facts.first()?;
+    let terms = first["regularisers"].as_array().filter(|terms| !terms.is_empty())?;
+    let term = |(k, term): (usize, &Value)| {
+        let kind = term["kind"].as_str().unwrap_or_default();
+        let relative = match kind {
+            "l2" => String::new(),
+            _ => format!(" {} of max|Ah y| of each image,", from_to(&|f| f["regularisers"][k]["relative"].as_f64())),
+        };
+        let mark = if term["default"] == true { " (default)" } else { "" };
+        format!("{kind},{relative} lambda {}{mark}", from_to(&|f| f["regularisers"][k]["lambda"].as_f64()))
+    };
+    let reg = terms.iter().enumerate().map(term).collect::<Vec<_>>().join("; ");
+    let objective = format!(
+        ", {} iterations of {}; objectives {}",
+        from_to(&|f| f["iterations"].as_f64()),
+        first["solver"].as_str().unwrap_or_default(),
+        from_to(&|f| f["objective"].as_f64())
+    );
+    Some((reg, objective))
 }
 
 pub(super) fn writer(output: &Output) -> Option<Writer> {

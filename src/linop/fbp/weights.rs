@@ -8,8 +8,12 @@ use crate::error::{Result, value_err};
 use ndarray::{Array1, Array2};
 use std::f64::consts::PI;
 
-/// A gap so many times as wide as the usual one, and as those beside it, is missing data.
+/// A gap so many times as wide as the usual one, as those beside it, and as the widest but for a few, is missing data: gaps of angles at
+/// random are of all widths.
 const MISSING: f64 = 3.0;
+
+/// The few of so many gaps, and at least, that may be holes.
+const FEW: (usize, usize) = (16, 2);
 
 /// No gap below is missing data of parallel rays: angles may be uneven.
 const SMALL: f64 = PI / 45.0;
@@ -56,10 +60,11 @@ impl Coverage {
         let usual = sorted.get(sorted.len() / 2).copied().unwrap_or(period);
         let widest = (0..count).max_by(|&a, &b| gaps[a].total_cmp(&gaps[b])).unwrap_or(0);
         let reach = (angles[order[(widest + 1) % count]], period - gaps[widest]);
+        let but_few = sorted.len().saturating_sub(1 + (sorted.len() / FEW.0).max(FEW.1));
+        let scattered = sorted.get(but_few).copied().unwrap_or(usual);
+        let least = (MISSING * usual.max(scattered)).max(SMALL);
         // Views that are further apart than others over a stretch are only fewer there; a hole is wide beside its neighbours.
-        let wide: Vec<bool> = (0..count)
-            .map(|k| gaps[k] > (MISSING * usual).max(SMALL) && gaps[k] > MISSING * beside(&gaps, k))
-            .collect();
+        let wide: Vec<bool> = (0..count).map(|k| gaps[k] > least && gaps[k] > MISSING * beside(&gaps, k)).collect();
         let missing = gaps.iter().zip(&wide).filter(|(_, wide)| **wide).map(|(gap, _)| gap - usual).sum();
         gaps.iter_mut().zip(&wide).filter(|(_, wide)| **wide).for_each(|(gap, _)| *gap = usual);
         let mut shares = vec![0.0; count];
