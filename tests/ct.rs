@@ -199,17 +199,21 @@ fn a_turn_is_not_twice_as_bright_and_uneven_angles_count_by_their_spacing() {
         let (mean, worst) = inside(fbp(views(&[disk], &g), &g, 64).view(), disk, 1.0, 3.0);
         assert!((mean - 1.0).abs() < 5e-3 && worst < 0.03, "{name}: {mean} {worst}");
     }
-    // At random, where gaps are of all widths.
-    for (count, whole, most) in [(90, PI, 0.06), (90, 2.0 * PI, 0.06), (180, PI, 0.03), (360, PI, 0.02)] {
+    // At random, where gaps are of all widths: ten times the mean is a hole nevertheless.
+    let mut holes = 0;
+    for (count, whole) in [(90, PI), (90, 2.0 * PI), (180, PI), (360, PI)] {
         for seed in [1, 2, 3] {
             let mut random = Generator::new(seed);
             let angles = (0..count).map(|_| random.uniform() * whole).collect::<Vec<_>>();
             let g = Geometry::parallel(&angles, 72);
             let (mean, _) = inside(fbp(views(&[disk], &g), &g, 64).view(), disk, 1.0, 3.0);
-            println!("{count} at random, seed {seed}: {mean}");
-            assert!((mean - 1.0).abs() < most, "{count} at random, seed {seed}: {mean}");
+            let missing = Angles::of(&g.angles, true).unwrap().missing / PI;
+            println!("{count} at random, seed {seed}: {mean}, without {missing}");
+            assert!((mean + missing - 1.0).abs() < 1e-2, "{count} at random, seed {seed}: {mean} without {missing}");
+            holes += usize::from(missing > 0.0);
         }
     }
+    assert!(holes <= 1, "{holes} of 12");
     let wedge = Angles::of(&turn(100, 0.75 * PI), true).unwrap();
     assert!((wedge.missing.to_degrees() - 45.0).abs() < 1.0, "{wedge:?}");
 }

@@ -1,5 +1,6 @@
 //! TIFF: pictures of whole numbers and floats, several pages as a leading axis.
 
+mod hyperstack;
 mod read;
 mod write;
 

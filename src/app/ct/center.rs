@@ -26,6 +26,8 @@ pub struct Center {
     pub method: &'static str,
     /// The standard deviation of the index that the views' own scatter makes likely, where it is known.
     pub deviation: Option<f64>,
+    /// Whether it is found to a tenth of a pixel: from lines that are measured twice, or with the spectrum of views that end beside the object.
+    pub fine: bool,
 }
 
 /// The axis is looked for so far from the middle, as a part of the detector's width.
@@ -78,7 +80,7 @@ pub fn find_center(views: ArrayView3<f32>, geometry: &Geometry) -> Result<Center
     if seen >= ENOUGH {
         let index = opposite::find(&smooth, geometry, &circle);
         let what = "lines that are measured twice";
-        return index.map_or_else(undecided, |index| Ok(Center { index, method: what, deviation: None }));
+        return index.map_or_else(undecided, |index| Ok(Center { index, method: what, deviation: None, fine: true }));
     }
     if geometry.beam != Beam::Parallel {
         return value_err!(
@@ -90,7 +92,7 @@ pub fn find_center(views: ArrayView3<f32>, geometry: &Geometry) -> Result<Center
     let mass = if truncated(views, [true; 2]) == 0.0 { moments::find(&lit, &geometry.angles) } else { None };
     let whole = mass.is_some();
     let Some((found, method)) = combined(mass, ends::find(&smooth, &geometry.angles)) else { return undecided() };
-    let plain = Center { index: found.index, method, deviation: Some(found.deviation) };
+    let plain = Center { index: found.index, method, deviation: Some(found.deviation), fine: false };
     if !whole {
         return Ok(plain);
     }
@@ -99,7 +101,8 @@ pub fn find_center(views: ArrayView3<f32>, geometry: &Geometry) -> Result<Center
         Some(index) => {
             let (wa, wb) = (weight(found.deviation), weight(0.0));
             let index = (wa * found.index + wb * index) / (wa + wb);
-            Center { index, method: "the spectrum of the sinogram, and centres of mass", deviation: None }
+            let deviation = Some((wa + wb).sqrt().recip());
+            Center { index, method: "the spectrum of the sinogram, and centres of mass", deviation, fine: true }
         }
         None => plain,
     })

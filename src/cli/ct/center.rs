@@ -8,8 +8,9 @@ use ndarray::{Array3, Axis};
 /// Slices that are looked at.
 const SLICES: usize = 4;
 
-/// Less than this, in pixels and in standard deviations of what is found, is not worth a word.
-const PIXELS: f64 = 2.0;
+/// Less than this, in pixels and in standard deviations of what is found, is not worth a word: where it is found to a tenth of a pixel, and
+/// else.
+const PIXELS: [f64; 2] = [0.4, 2.0];
 const DEVIATIONS: f64 = 5.0;
 
 /// The axis that the projections tell, where that is certainly another one than the geometry's. Of a cone, whose rows are not scans of their
@@ -24,6 +25,6 @@ pub(super) fn elsewhere(views: &Array3<f32>, geometry: &Geometry) -> Option<f64>
     let few = views::filled(&views.select(Axis(0), &few)).ok()?;
     let found = find_center(few.view(), geometry).ok()?;
     let taken = geometry.center.unwrap_or(0.5 * (geometry.detectors as f64 - 1.0));
-    let least = PIXELS.max(DEVIATIONS * found.deviation.unwrap_or(0.0));
+    let least = PIXELS[usize::from(!found.fine)].max(DEVIATIONS * found.deviation.unwrap_or(0.0));
     ((found.index - taken).abs() > least).then_some(found.index)
 }
