@@ -214,6 +214,19 @@ fn a_turn_is_not_twice_as_bright_and_uneven_angles_count_by_their_spacing() {
         }
     }
     assert!(holes <= 1, "{holes} of 12");
+    // Holes between regular views, however many.
+    for (views, holes, width) in [(39, 3, 20.0), (55, 5, 15.0), (120, 6, 15.0)] {
+        let step = (180.0 - f64::from(holes) * width) / f64::from(views - holes);
+        let mut at = 0.0f64;
+        let angles: Vec<f64> = (0..views)
+            .map(|k| {
+                at += if k % (views / holes) == 3 && k / (views / holes) < holes { width } else { step };
+                at.to_radians()
+            })
+            .collect();
+        let missing = Angles::of(&angles, true).unwrap().missing.to_degrees();
+        assert!(missing > 0.6 * f64::from(holes) * width, "{views} views: {missing} of {holes} x {width}");
+    }
     let wedge = Angles::of(&turn(100, 0.75 * PI), true).unwrap();
     assert!((wedge.missing.to_degrees() - 45.0).abs() < 1.0, "{wedge:?}");
 }

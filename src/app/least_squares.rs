@@ -111,20 +111,15 @@ pub(super) fn regularised(
     expect_memory(a, &a.n(), y.len(), device)?;
     let y = Tensor::from_array(y.to_owned(), asked.dims)?.to(device)?;
     let mut problem = Problem::new(a, &y)?;
-    // The coarsest approximation is free, so nothing holds what no coil sees.
+    // The coarsest approximation is free, so nothing holds what no coil sees. POGM takes wavelets of a whole image alone.
     let has = |kind| regularisation.terms.iter().any(|t| t.kind == kind);
     let mut free = 0;
     if has(Kind::L1Wavelet)
         && let Some(seen) = seen(a, &y)?
     {
         let unseen = seen.to_real_vec()?.iter().filter(|s| **s == 0.0).count();
-        match has(Kind::Tgv) {
+        match has(Kind::Tgv) || options.method == Some(Method::Pogm) {
             true => free = unseen,
-            false if options.method == Some(Method::Pogm) => {
-                return value_err!(
-                    "pogm takes wavelets of a whole image, but {unseen} pixels are seen by no coil and held at 0; use fista, admm or pdhg"
-                );
-            }
             false => problem = problem.supported(&seen)?,
         }
     }

@@ -65,7 +65,7 @@ pub struct Args {
     ct: Option<NonZeroUsize>,
 
     /// Where the angles of the views go, in degrees: .npy
-    #[arg(long, value_name = "FILE", value_parser = name(&["npy"]), requires = "ct")]
+    #[arg(long, value_name = "FILE", value_parser = name(&["npy"]))]
     angles: Option<PathBuf>,
 
     /// A microscope's picture of cells instead, behind an Airy disk and in counts of light
@@ -74,7 +74,7 @@ pub struct Args {
     deconv: bool,
 
     /// Where the point spread function goes, with its centre in the middle
-    #[arg(long, value_name = "FILE", value_parser = output::name(), requires = "deconv")]
+    #[arg(long, value_name = "FILE", value_parser = output::name())]
     psf: Option<PathBuf>,
 
     /// Another seed gives other noise
@@ -123,6 +123,14 @@ impl Args {
     /// What shows without a look at any file.
     pub fn check(&self) -> Result<(), String> {
         let d = if self.volume { 3 } else { 2 };
+        for (name, given, mode, with) in [
+            ("--angles", self.angles.is_some(), "--ct", self.ct.is_some()),
+            ("--psf", self.psf.is_some(), "--deconv", self.deconv),
+        ] {
+            if given && !with {
+                return Err(format!("{name} is of {mode}, which is not asked for"));
+            }
+        }
         let plain = self.ct.is_some() || self.deconv;
         if plain && Format::of(&self.output).is_none_or(|f| f.suffixes[0] != "npy") {
             return Err(format!("{}: a sinogram or a picture is written as .npy", self.output.display()));
@@ -144,9 +152,9 @@ impl Args {
         let (d, n) = if self.volume { (3, 64) } else { (2, 256) };
         self.matrix.as_ref().and_then(|matrix| matrix.of_axes(d)).unwrap_or_else(|| vec![n; d])
     }
-    /// The output of an array alone.
+    /// The output of a sinogram or a picture.
     fn reserved_array(&self) -> Result<Output> {
-        Output::create(&self.output, &["npy"], self.force)
+        output::reserve(&self.output, self.force, &[])
     }
 }
 

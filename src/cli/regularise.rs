@@ -24,8 +24,8 @@ pub struct Regularise {
     #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
     pub reg: Vec<Regulariser>,
 
-    /// How the objective is minimised: admm, pdhg, fista, ista, irls; cg of l2 alone; pogm of l2 or whole l1-wavelet alone; fgp of
-    /// pictures without blur and gaps [default: what suits the regularisers]
+    /// How the objective is minimised: admm takes all, pdhg all but llr, fista and ista all but llr and tgv, irls all but bounds; cg is for l2
+    /// alone, pogm for l2 and l1-wavelet alone, fgp for pictures without blur and gaps [default: what suits the regularisers]
     #[arg(long, value_name = "NAME", value_parser = |t: &str| t.parse::<Method>().map_err(|e| e.to_string()), requires = "reg")]
     solver: Option<Method>,
 
@@ -147,6 +147,9 @@ pub fn add_facts(facts: &mut Map<String, Value>, terms: &[Stated], solved: Optio
     ]);
 }
 
+/// A residual of conjugate gradients that is rounding.
+const SOLVED: f64 = 1e-6;
+
 /// How a regularised solve ended, for people, and by what that is known.
 pub fn ending(solved: &Solved) -> String {
     let halved = match solved.halved {
@@ -156,6 +159,13 @@ pub fn ending(solved: &Solved) -> String {
     // That of PDHG leaves out the slope, and bounds nothing.
     let bounded = solved.method != Method::Pdhg;
     let why = match (solved.stop, solved.history.last()) {
+        (Stop::Converged | Stop::Attained, last) if solved.method == Method::Cg => {
+            let solves = last.and_then(|r| r.residual).is_none_or(|residual| residual < SOLVED);
+            match solved.history.iter().rev().find_map(|r| r.gap) {
+                Some(gap) if !solves => format!("the objective falls as if within {} of its limit", percent(gap)),
+                _ => "the system is solved as exactly as 32-bit numbers go".into(),
+            }
+        }
         (Stop::Converged, Some(Reading { gap: Some(gap), .. })) if bounded => {
             format!("the objective is within {} of its limit, by the gap to its dual", percent(gap.max(0.0)))
         }
@@ -168,7 +178,11 @@ pub fn ending(solved: &Solved) -> String {
             format!("all iterations done, the objective within {} of its limit", percent(gap.max(0.0)))
         }
         (Stop::Attained, Some(Reading { gap: Some(gap), .. })) if bounded && gap.is_finite() => {
-            format!("the objective within {} of its limit, as near as 32-bit numbers go", percent(gap.max(0.0)))
+            let why = match solved.method {
+                Method::Irls => "and hardly nearer with each iteration",
+                _ => "as near as 32-bit numbers go",
+            };
+            format!("the objective within {} of its limit, {why}", percent(gap.max(0.0)))
         }
         (stop, _) => stop.to_string(),
     };

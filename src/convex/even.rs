@@ -6,21 +6,21 @@
 
 use super::level::Even;
 use super::stage::{Looked, has_prox, is_smooth};
-use super::{Method, Problem, Solved, Term};
+use super::{Method, Problem, Solved, Term, dtype};
 use crate::dim::Dim;
 use crate::error::Result;
-use crate::functional::{Kind, combined, squared_norm};
+use crate::functional::{Kind, combined, number, squared_norm};
 use crate::linop::{self, TrigOptions};
 use crate::run::Device;
 use crate::solve::Stop;
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// Of what is to be 0, beside what it is a sum of: rounding.
 const ROUNDING: f64 = 1e-3;
 
 /// The even image, if that is shown to be the solution.
 pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>> {
-    // Constraints of x itself are obeyed by an even image or not.
+    // Bounds of x itself leave an even image that is even.
     let (constraints, others): (Vec<&Term>, Vec<&Term>) =
         problem.terms.iter().partition(|t| t.whole && matches!(t.functional.0, Kind::Box { .. }));
     let [term] = others.as_slice() else { return Ok(None) };
@@ -35,13 +35,27 @@ pub(super) fn solve(problem: &Problem, method: Method) -> Result<Option<Solved>>
     if shape.dims().iter().zip(shape.extents()).any(|(dim, n)| *n > 1 && !along.contains(dim)) {
         return Ok(None);
     }
-    let Some(Even { unknown: x, value, residual }) = Even::nearest(problem, None)? else { return Ok(None) };
-    let obeys =
-        |t: &&Term| matches!(t.functional.0, Kind::Box { low, high } if (low..=high).contains(&value.re.into()));
-    if value.im != 0.0 && !constraints.is_empty() || !constraints.iter().all(obeys) {
+    let mut limits = [f64::NEG_INFINITY, f64::INFINITY];
+    for constraint in &constraints {
+        if let Kind::Box { low, high } = constraint.functional.0 {
+            limits = [limits[0].max(low), limits[1].min(high)];
+        }
+    }
+    let limits = (!constraints.is_empty()).then_some(limits);
+    if limits.is_some_and(|[low, high]| low > high || dtype(problem) != DType::F32) {
         return Ok(None);
     }
-    let slope = problem.a.h().apply(&residual)?;
+    let Some(Even { unknown: x, value, residual }) = Even::nearest(problem, limits)? else { return Ok(None) };
+    let mut slope = problem.a.h().apply(&residual)?;
+    if let Some([low, high]) = limits {
+        // A bound takes the mean of the slope where that points beyond it.
+        let mean = slope.sum()?.re / shape.len() as f64;
+        let at = |bound: f64| f64::from(value.re) == f64::from(number(bound));
+        if (mean < 0.0 && at(low)) || (mean > 0.0 && at(high)) {
+            let ones = Tensor::from_vec(shape.clone(), vec![1.0f32; shape.len()])?.to(&problem.y.device())?;
+            slope = combined(&[(1.0, &slope), (-mean, &ones)])?;
+        }
+    }
     // Kᴴp of a pixel is a sum of two numbers an axis.
     if slope.max_abs()? > 2.0 * along.len() as f64 * weight {
         return Ok(None);

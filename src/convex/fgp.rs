@@ -49,6 +49,10 @@ struct Fgp {
     keep: usize,
 }
 
+/// What it is for, of those that it is not.
+pub(super) const TAKES: &str = "fgp takes a data term ½‖A x − y‖² with AᴴA = 1, l1 norms of linops, squares of x and one constraint or norm of \
+                                x; use admm or pdhg";
+
 /// Whether AᴴA is the identity, and the terms are such that it solves for their duals.
 pub(super) fn suits(problem: &Problem) -> Result<bool> {
     let squares = problem.terms.iter().any(|t| super::stage::is_smooth(t) && t.linop.is_some());
@@ -190,10 +194,7 @@ impl Dual {
 
 pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     if !suits(problem)? {
-        return value_err!(
-            "fgp takes a data term ½‖A x − y‖² with AᴴA = 1, l1 norms of linops, squares of x and one constraint or norm of x; use \
-             admm or pdhg"
-        );
+        return value_err!("{TAKES}");
     }
     let device = problem.y.device();
     let mut draft = Draft::default();

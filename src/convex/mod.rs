@@ -445,7 +445,9 @@ impl Problem {
 
     /// Whether a method takes the terms as one functional, whose prox is solved.
     fn wants_together(&self, method: Method) -> bool {
-        matches!(method, Method::Ista | Method::Fista) && !self.has_one_prox() && fgp::takes(self)
+        // Beside a field a prox is as hard as the problem itself.
+        let image = self.bent.is_none();
+        matches!(method, Method::Ista | Method::Fista) && !self.has_one_prox() && image && fgp::takes(self)
     }
 
     /// The method that is asked for, or that suits the terms: conjugate gradients for squares, one prox for the steps of FISTA, a dual where
@@ -461,9 +463,17 @@ impl Problem {
                 value_err!(
                     "{m} takes one functional of x or of an orthonormal transform of x, the objective has {}; use {}",
                     if hard == 1 { "one of another linop".into() } else { format!("{hard}") },
-                    if fgp::takes(self) { "fista, admm or pdhg" } else { "admm" }
+                    match fgp::takes(self) {
+                        true if self.bent.is_none() => "fista, admm or pdhg",
+                        true => "admm or pdhg",
+                        false => "admm",
+                    }
                 )
             }
+            Some(Method::Cg) if self.hard().count() > 0 => {
+                value_err!("cg takes a data term and squares alone, the objective has other terms; use admm")
+            }
+            Some(Method::Fgp) if !fgp::suits(self)? => value_err!("{}", fgp::TAKES),
             Some(m) => Ok(m),
         }
     }

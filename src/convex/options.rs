@@ -14,7 +14,8 @@ pub enum Method {
     /// Proximal gradient steps: Daubechies, Defrise and De Mol, Comm. Pure Appl. Math. 57:1413 (2004).
     Ista,
     /// The same with momentum (Beck and Teboulle, SIAM J. Imaging Sci. 2:183, 2009), which is dropped when it points uphill
-    /// (O'Donoghue and Candès, Found. Comput. Math. 15:715, 2015).
+    /// (O'Donoghue and Candès, Found. Comput. Math. 15:715, 2015). Of terms whose prox has no formula, l1 norms of other linops or
+    /// several terms, it and ISTA solve the prox by its dual, with [`Fgp`](Method::Fgp): slower than methods that split them.
     Fista,
     /// The proximal optimised gradient method: Taylor, Hendrickx and Glineur, SIAM J. Optim. 27:1283 (2017), with the restart of
     /// Kim and Fessler, J. Optim. Theory Appl. 178:240 (2018).
@@ -84,7 +85,7 @@ pub struct ConvexOptions<'a> {
     pub iterations: usize,
     /// Stop when the objective is within this part of it of its limit; 0 does all iterations. 1e-4 at first.
     pub tol: f64,
-    /// Iterations between two readings; in between nothing comes back from the device. 10 at first.
+    /// Iterations between two readings; in between nothing comes back from the device. 10 at first; of [`Cg`](super::Method::Cg) always 4.
     pub check_every: usize,
     /// ‖AᴴA‖, if it is known; else it is found by power iteration.
     pub norm: Option<f64>,
@@ -196,7 +197,8 @@ pub struct Reading {
     pub data_term: f64,
     /// By how much F has fallen over the last half of the iterations, as a part of it; infinite before that is known.
     pub change: f64,
-    /// How far F is from its limit, as a part of it, where the method can tell: by how far primal and dual are from each other.
+    /// How far F is from its limit, as a part of it, where the method can tell: by how far primal and dual are from each other; of
+    /// [`Cg`](super::Method::Cg) an estimate from its fall.
     pub gap: Option<f64>,
     /// The norm of a subgradient of F at the iterate, AᴴA x − b + ΣKᵢᴴpᵢ, as a part of ‖b‖ with b = Aᴴy, where the method has one: 0 at a
     /// minimum. [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell ‖z − x‖/(τ‖b‖) of the last step from z to x, which

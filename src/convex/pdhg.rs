@@ -125,7 +125,7 @@ impl Pdhg {
             step = step.map(t.map(by));
         }
         let descend = draft.pass(step.update(bar, [(one() + theta.clone(), x), (-theta.clone(), bar)]));
-        // Of the terms of x itself (x° − x)(1/τ + even) − even x − μx − N x° + b − ΣKᴴp° for the step from x°; x° is x + (x − x̄)/θ.
+        // Of the terms of x itself (x° − x)(1/τ + even) − μx − N x° + b − ΣKᴴp° for the step from x°; x° is x + (x − x̄)/θ.
         let back = (one() / used + Formula::from(even)) / theta;
         let of_step = Pass::new("step").update(bar, [(back.clone(), x), (-back, bar), (-one(), q)]);
         let whole = Pass::new("slope").update(bar, [(one(), bar), (one(), q)]);

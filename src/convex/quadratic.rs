@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A residual of this part of Aᴴy is none.
 const EXACT: f32 = 1e-7;
 
+/// Iterations between two looks at the objective, whose fall is told at the quarters of their number.
+const LOOK_EVERY: usize = 4;
+
 impl Problem {
     /// AᴴA + ΣwᵢKᵢᴴKᵢ, and μ.
     fn system(&self) -> Result<(Linop, f64)> {
@@ -24,12 +27,7 @@ impl Problem {
             match (&term.functional.0, &term.linop) {
                 (Kind::Squared { weight }, None) => mu += weight,
                 (Kind::Squared { weight }, Some(_)) => normals.push(number(*weight) * term.normal(self.a.input()?)?),
-                _ => {
-                    return value_err!(
-                        "cg takes a data term and squares, the objective has {}; use fista, admm or pdhg",
-                        term.functional
-                    );
-                }
+                _ => return value_err!("cg takes squares alone, the objective has {}", term.functional),
             }
         }
         let system = if normals.len() == 1 { normals.swap_remove(0) } else { linop::add(normals)? };
@@ -58,23 +56,26 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     watch.see(0, first);
     let end = AtomicBool::new(false);
     let (mut ended, mut failed): (Option<Stop>, Option<Error>) = (None, None);
-    let each = teller.options().check_every;
     let told = |progress: &mut Progress| {
         let k = progress.reading().iteration;
         let mut look = || -> Result<()> {
             let x = progress.iterate()?;
             let looked = problem.looked(&x, size)?;
-            let gap = fall.take(k, looked.objective);
-            if fall.ended(gap, looked.objective, tol) {
-                ended = Some(if gap == Gap::Still { Stop::Attained } else { Stop::Converged });
+            let fallen = fall.take(k, looked.objective);
+            if fall.ended(fallen, looked.objective, tol) {
+                ended = Some(if fallen == Gap::Still { Stop::Attained } else { Stop::Converged });
             }
-            let residual = Some(progress.reading().residual);
-            let change = watch.see(k, looked.objective).change;
-            let reading = Reading { residual, ..looked.reading((k, iterations), change) };
-            teller.tell(reading, &mut || Ok(x.clone()));
             if ended.is_none() && teller.cancelled() {
                 ended = Some(Stop::Cancelled);
             }
+            let gap = match fallen {
+                Gap::Of { above, .. } if above.is_finite() => Some(above / looked.objective.max(f64::MIN_POSITIVE)),
+                _ => None,
+            };
+            let residual = Some(progress.reading().residual);
+            let change = watch.see(k, looked.objective).change;
+            let reading = Reading { gap, residual, ..looked.reading((k, iterations), change) };
+            teller.tell(reading, &mut || Ok(x.clone()));
             Ok(())
         };
         if let Err(e) = look() {
@@ -84,7 +85,8 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             end.store(true, Ordering::Relaxed);
         }
     };
-    let Solution { x, iterations, stop, .. } = cg(&system, &b, options.check_every(each).progress(told).cancel(&end))?;
+    let Solution { x, iterations, stop, .. } =
+        cg(&system, &b, options.check_every(LOOK_EVERY).progress(told).cancel(&end))?;
     if let Some(e) = failed {
         return Err(e);
     }

@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::functional::{Functional, Proximal, combined};
 use crate::linop;
 use crate::tensor::Tensor;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-/// Iterations of a prox at most.
-const MOST: usize = 500;
+/// Iterations of a prox at most, so that a solve can be cancelled soon: the next one goes on from its duals.
+const MOST: usize = 100;
 /// How far from its least the objective of a prox may be, as a part of it.
 const EXACT: f64 = 1e-6;
 
@@ -38,10 +38,14 @@ impl Problem {
 impl Together {
     /// What begins a prox of this step.
     fn duals(&self, step: f64) -> Result<Option<Vec<Tensor>>> {
-        let last = self.last.lock().map_err(|_| Error::Value("a prox before this one failed".into()))?;
-        let Some((before, duals)) = last.as_ref() else { return Ok(None) };
+        let last = self.last.lock().map_err(failed)?.clone();
+        let Some((before, duals)) = last else { return Ok(None) };
         duals.iter().map(|p| combined(&[(step / before, p)])).collect::<Result<_>>().map(Some)
     }
+}
+
+fn failed<T>(_: PoisonError<T>) -> Error {
+    Error::Value("a prox before this one failed".into())
 }
 
 impl Proximal for Together {
@@ -62,8 +66,7 @@ impl Proximal for Together {
         problem.duals = self.duals(step)?;
         let options = ConvexOptions::default().method(Some(Method::Fgp)).iterations(MOST).tol(EXACT);
         let solved = problem.solve(options.norm(Some(1.0)))?;
-        let mut last = self.last.lock().map_err(|_| Error::Value("a prox before this one failed".into()))?;
-        *last = Some((step, solved.duals)).filter(|(_, duals)| !duals.is_empty());
+        *self.last.lock().map_err(failed)? = Some((step, solved.duals)).filter(|(_, duals)| !duals.is_empty());
         Ok(solved.x)
     }
 

@@ -171,7 +171,7 @@ fn verbs_tell_a_solve_by_the_same_names() {
     folder.real("known.npy", &ndarray::Array2::from_shape_fn((24, 20), |(y, x)| f32::from((y + x) % 3 != 0)));
     let angles = ndarray::Array1::from_shape_fn(12, |k| 15.0 * k as f32);
     folder.real("a.npy", &angles);
-    let sinogram = ndarray::Array2::from_shape_fn((12, 20), |(_, x)| f32::from(x > 6 && x < 14) * 5.0);
+    let sinogram = ndarray::Array2::from_shape_fn((12, 20), |(_, x)| f32::from(x > 6 && x < 13) * 5.0);
     folder.real("s.npy", &sinogram);
     let rest = "--reg l1-wavelet:0.01 --levels 20 --cycle-spin 100 -o x.npy --device host --force";
     for (verb, in_parts, levels) in [

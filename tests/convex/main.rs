@@ -101,6 +101,8 @@ fn squares_by_conjugate_gradients() {
         assert!((solved.objective / least - 1.0).abs() < 1e-5, "{device}: {} of {least}", solved.objective);
         assert!(solved.history.iter().all(|r| r.residual.is_some()) && !solved.history.is_empty());
         // From the answer there is nothing to do, and a cancelled solve gives what it has.
+        let loose = problem.solve(ConvexOptions::default().tol(0.3)).unwrap();
+        assert!(loose.iterations <= solved.iterations, "{} and {}", loose.iterations, solved.iterations);
         let again = problem.clone().start(&solved.x).unwrap().solve(ConvexOptions::default()).unwrap();
         assert!(again.iterations <= solved.iterations && again.objective <= solved.objective * (1.0 + 1e-6));
         let cancel = std::sync::atomic::AtomicBool::new(true);

@@ -227,7 +227,6 @@ fn residuals_are_parts_of_all_data() {
     assert!(far < 3.0 * none && far > none / 3.0, "{far} {none}");
 }
 
-/// Of an even image nothing is to be looked for.
 /// From some weight on denoising leaves an even picture, and that is told at once, whatever the method and beside bounds.
 #[test]
 fn far_too_large_weights_leave_an_even_picture() {
@@ -240,7 +239,11 @@ fn far_too_large_weights_leave_an_even_picture() {
         for times in [100.0, 1e4, 1e30] {
             let tv = problem.clone().tv(times * scale, "Y X").unwrap();
             let bounded = tv.clone().boxed(0.0, 2.0).unwrap();
-            for (what, problem) in [("tv", tv), ("tv, bounded", bounded)] {
+            // Bounds that it would be beyond.
+            let held = tv.clone().boxed(-1.0, 0.5 * f64::from(mean)).unwrap();
+            for (what, problem, mean) in
+                [("tv", tv, mean), ("tv, bounded", bounded, mean), ("tv, held", held, 0.5 * mean)]
+            {
                 for method in [Method::Fgp, Method::Admm, Method::Pdhg, Method::Fista] {
                     let solved = by(&problem, method);
                     let x = solved.x.to(&linops::Device::host()).unwrap().to_real_vec().unwrap();
@@ -256,6 +259,7 @@ fn far_too_large_weights_leave_an_even_picture() {
     }
 }
 
+/// Of an even image nothing is to be looked for.
 #[test]
 fn an_even_image_is_told_at_once() {
     for device in devices() {

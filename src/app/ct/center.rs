@@ -10,6 +10,7 @@ mod moments;
 mod opposite;
 mod wedge;
 
+use super::noise;
 use super::truncation::truncated;
 use crate::error::{Result, value_err};
 use crate::linop::{Beam, Geometry};
@@ -26,7 +27,8 @@ pub struct Center {
     pub method: &'static str,
     /// The standard deviation of the index that the views' own scatter makes likely, where it is known.
     pub deviation: Option<f64>,
-    /// Whether it is found to a tenth of a pixel: from lines that are measured twice, or with the spectrum of views that end beside the object.
+    /// Whether it is found to a tenth of a pixel: from lines that are measured twice, or with the spectrum of views that end beside the object,
+    /// and without much noise.
     pub fine: bool,
 }
 
@@ -35,6 +37,9 @@ pub(crate) const REACH: f64 = 0.15;
 
 /// Views that are half a turn apart are enough from this part of all on.
 const ENOUGH: f64 = 0.3;
+
+/// Noise of this part of the largest value is not much: at 0.1 some axes are found half a pixel off.
+const QUIET: f64 = 0.03;
 
 /// Slices that are looked at.
 const SLICES: usize = 8;
@@ -80,7 +85,8 @@ pub fn find_center(views: ArrayView3<f32>, geometry: &Geometry) -> Result<Center
     if seen >= ENOUGH {
         let index = opposite::find(&smooth, geometry, &circle);
         let what = "lines that are measured twice";
-        return index.map_or_else(undecided, |index| Ok(Center { index, method: what, deviation: None, fine: true }));
+        return index
+            .map_or_else(undecided, |index| Ok(Center { index, method: what, deviation: None, fine: quiet(views) }));
     }
     if geometry.beam != Beam::Parallel {
         return value_err!(
@@ -102,10 +108,15 @@ pub fn find_center(views: ArrayView3<f32>, geometry: &Geometry) -> Result<Center
             let (wa, wb) = (weight(found.deviation), weight(0.0));
             let index = (wa * found.index + wb * index) / (wa + wb);
             let deviation = Some((wa + wb).sqrt().recip());
-            Center { index, method: "the spectrum of the sinogram, and centres of mass", deviation, fine: true }
+            Center { index, method: "the spectrum of the sinogram, and centres of mass", deviation, fine: quiet(views) }
         }
         None => plain,
     })
+}
+
+fn quiet(views: ArrayView3<f32>) -> bool {
+    let largest = views.iter().fold(0.0f32, |a, v| a.max(v.abs()));
+    noise::deviation(views) <= QUIET * f64::from(largest)
 }
 
 /// The weight of an estimate with this scatter, which is the least that it is off: edges that are sharper than a pixel move each of

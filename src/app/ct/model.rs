@@ -4,7 +4,7 @@ use super::defects::Defects;
 use super::solve::scaled;
 use super::truncation::{continued, in_air, truncated};
 use crate::allocate::expect_room;
-use crate::app::scale::scaled_by_power;
+use crate::app::scale::{exponent, scaled_by_power};
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Beam, FbpOptions, Geometry, Linop};
 use crate::run::Device;
@@ -14,6 +14,9 @@ use std::f64::consts::PI;
 
 /// A canvas is so many times as large as the image, at most, that it is made for the misfit alone.
 const MUCH: f64 = 1.5;
+
+/// The exponent of two beyond which data are too near the end of the range for transforms.
+const FAR: i32 = 60;
 
 /// An image is solved for on a canvas so many times as wide, where views end within the object.
 const BEYOND: f64 = 2.0;
@@ -195,7 +198,8 @@ impl Ct {
         let y = Tensor::from_array(turned(views.view(), self.is_cone()), self.linop.output()?.dims())?;
         let a = self.back_projection(&geometry, options, image)?;
         // Transforms of views near the end of the range would leave it.
-        let (y, exponent) = scaled(&y)?;
+        let far = exponent(self.views.iter()).abs() > FAR;
+        let (y, exponent) = if far { scaled(&y)? } else { (y, 0) };
         let x = a.apply(&y.to(device)?)?.renamed(self.linop.input()?.dims())?;
         if exponent == 0 { Ok(x) } else { scaled_by_power(&x, exponent).eval() }
     }

@@ -2,6 +2,7 @@
 
 use super::{Args, write_array};
 use crate::cli::DONE;
+use crate::cli::common::expect_bytes;
 use crate::cli::output;
 use crate::cli::printer::{Printer, short};
 use linops::Result;
@@ -29,14 +30,16 @@ pub struct Seen {
 impl Seen {
     /// Cells on a field of so many pixels behind an Airy disk, in counts of light with their noise.
     pub fn of([ny, nx]: [usize; 2], seed: u64) -> Result<Seen> {
-        let (h, w) = (ny + 2 * MARGIN, nx + 2 * MARGIN);
+        let [h, w] = [ny, nx].map(|n| n.saturating_add(2 * MARGIN));
+        // The scene, its light and what convolving it takes.
+        expect_bytes((h.saturating_mul(w) as u64).saturating_mul(40), || format!("a picture of {ny} x {nx}"))?;
         let scene = cells_image(h, w, seed) * COUNTS;
         let psf = airy_psf(REACH, RING)?;
         let lens = Blur::new(&Psf::new(psf.view().into_dyn(), PsfCenter::Half, false)?, &[h, w], None, Outside::Zero)?;
         let light = linops::Tensor::from_array(scene.clone(), "Ny Nx")?;
         let light = two(lens.linop().apply(&light)?.to_real_array()?)?;
         let part = s![MARGIN..MARGIN + ny, MARGIN..MARGIN + nx];
-        let picture = photons(&light, seed + 1).slice(part).to_owned();
+        let picture = photons(&light, seed.wrapping_add(1)).slice(part).to_owned();
         Ok(Seen { picture, scene: scene.slice(part).to_owned(), psf })
     }
 }

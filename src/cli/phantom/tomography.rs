@@ -2,6 +2,7 @@
 
 use super::{Args, write_array};
 use crate::cli::DONE;
+use crate::cli::common::expect_bytes;
 use crate::cli::output;
 use crate::cli::printer::{Printer, count_of, short};
 use linops::Result;
@@ -22,6 +23,10 @@ pub struct Views {
 impl Views {
     /// So many views of the Shepp-Logan head, on a detector of `size` pixels, with noise of this part of the largest sum.
     pub fn of(views: usize, size: usize, noise: f64, seed: u64) -> Result<Views> {
+        let values = (views.saturating_mul(size)).max(size.saturating_mul(size)) as u64;
+        expect_bytes(values.saturating_mul(12), || {
+            format!("a sinogram of {views} views and an image of {size} x {size}")
+        })?;
         let angles: Vec<f64> = degrees(views).into_iter().map(f64::to_radians).collect();
         let geometry = Geometry::parallel(&angles, size);
         let exact = shepp_logan_projections(&geometry, size as f64)?;

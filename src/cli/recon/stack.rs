@@ -153,6 +153,8 @@ fn regularised(facts: &[Value]) -> Option<(String, String)> {
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if least == most { short(least) } else { format!("{} to {}", short(least), short(most)) }
     };
+    // Of an image that is 0 there is no weight.
+    let facts: Vec<&Value> = facts.iter().filter(|f| f["objective"].as_f64().is_some_and(|f| f > 0.0)).collect();
     let first = facts.first()?;
     let terms = first["regularisers"].as_array().filter(|terms| !terms.is_empty())?;
     let term = |(k, term): (usize, &Value)| {

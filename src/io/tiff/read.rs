@@ -5,7 +5,7 @@ use super::super::format::Probe;
 use super::super::narrow::Narrowing;
 use super::super::png::sample;
 use super::super::raster::{Layout, Raster, expect_claim};
-use super::hyperstack::Hyperstack;
+use super::hyperstack;
 use crate::allocate::room_for;
 use crate::{Error, Result};
 use ndarray::{ArrayD, IxDyn};
@@ -44,7 +44,6 @@ struct Opened {
     page: Page,
     /// The directories that hold pages of the picture.
     directories: Vec<usize>,
-    hyperstack: Option<Hyperstack>,
     notes: Vec<String>,
 }
 
@@ -98,15 +97,9 @@ impl Opened {
         if smaller > 0 {
             notes.push(format!("{smaller} smaller copies of its pages are left out"));
         }
-        let hyperstack = Hyperstack::told(path, &description, directories.len())?;
-        notes.extend(hyperstack.map(Hyperstack::note));
-        Ok(Opened { decoder, page, directories, hyperstack, notes })
-    }
-
-    fn shape(&self) -> Vec<usize> {
-        let layout = self.layout();
-        let shape = layout.shape(layout.pages > 1);
-        self.hyperstack.map_or(shape.clone(), |stack| stack.shape(&shape))
+        let room_for = usize::try_from(length).unwrap_or(usize::MAX) / bytes.unwrap_or(usize::MAX).max(1);
+        notes.extend(hyperstack::note(path, &description, directories.len(), room_for)?);
+        Ok(Opened { decoder, page, directories, notes })
     }
 
     fn layout(&self) -> Layout {
@@ -208,7 +201,7 @@ impl Page {
 pub(super) fn probe(path: &Path) -> Result<Probe> {
     let opened = Opened::new(path)?;
     let layout = opened.layout();
-    let shape = opened.shape();
+    let shape = layout.shape(layout.pages > 1);
     let values = layout.samples().unwrap_or(usize::MAX) as u64;
     // And a page as it is in the file.
     let memory = values.saturating_mul(4).saturating_add(values / layout.pages as u64 * 8);
@@ -229,12 +222,7 @@ pub(super) fn read(path: &Path) -> Result<Raster> {
     narrowing.expect_kept(path)?;
     let shape = layout.shape(layout.pages > 1);
     let values = ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| Error::file(path, e.to_string()))?;
-    let coloured = layout.channels > 1 || opened.hyperstack.is_some_and(Hyperstack::has_channels);
-    let values = match opened.hyperstack {
-        Some(stack) => stack.arranged(path, values)?,
-        None => values,
-    };
-    Ok(Raster { values, coloured, dtype: opened.page.dtype, notes: opened.notes })
+    Ok(Raster { values, coloured: layout.channels > 1, dtype: opened.page.dtype, notes: opened.notes })
 }
 
 /// Appends a page's values, channels last.

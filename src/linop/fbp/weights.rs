@@ -8,9 +8,13 @@ use crate::error::{Result, value_err};
 use ndarray::{Array1, Array2};
 use std::f64::consts::PI;
 
-/// A gap so many times as wide as the usual one, as those beside it, and as the widest but for a few, is missing data: gaps of angles at
-/// random are of all widths.
+/// A gap so many times as wide as the usual one and as those beside it is missing data; at random, where gaps are of all widths, so many
+/// times as wide as the widest but for a few.
 const MISSING: f64 = 3.0;
+
+/// Angles are at random where a fifth of the gaps are below this part of the usual one: a third of it if each is anywhere, two thirds if
+/// each is anywhere within its step.
+const REGULAR: f64 = 0.5;
 
 /// The few of so many gaps, and at least, that may be holes.
 const FEW: (usize, usize) = (16, 2);
@@ -62,7 +66,8 @@ impl Coverage {
         let reach = (angles[order[(widest + 1) % count]], period - gaps[widest]);
         let but_few = sorted.len().saturating_sub(1 + (sorted.len() / FEW.0).max(FEW.1));
         let scattered = sorted.get(but_few).copied().unwrap_or(usual);
-        let least = (MISSING * usual.max(scattered)).max(SMALL);
+        let regular = sorted.get(sorted.len() / 5).is_none_or(|gap| *gap > REGULAR * usual);
+        let least = (MISSING * if regular { usual } else { usual.max(scattered) }).max(SMALL);
         // Views that are further apart than others over a stretch are only fewer there; a hole is wide beside its neighbours.
         let wide: Vec<bool> = (0..count).map(|k| gaps[k] > least && gaps[k] > MISSING * beside(&gaps, k)).collect();
         let missing = gaps.iter().zip(&wide).filter(|(_, wide)| **wide).map(|(gap, _)| gap - usual).sum();
