@@ -28,7 +28,6 @@ mod stop;
 mod tikhonov;
 
 pub use cg::{cg, cg_many, pcg};
-#[cfg(feature = "app")]
 pub(crate) use gap::{Fall, Gap};
 pub use least_squares::{cgls, cgls_many, lsmr, lsmr_many, lsqr, lsqr_many};
 pub use minres::{minres, minres_many};
