@@ -13,7 +13,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use linops::io::{Array, Format, Output, Writer};
 use linops::{Error, Result};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Simulate a multi-coil MRI scan, a CT scan or a blurred picture, and write it to a file
 ///
@@ -152,9 +152,13 @@ impl Args {
         let (d, n) = if self.volume { (3, 64) } else { (2, 256) };
         self.matrix.as_ref().and_then(|matrix| matrix.of_axes(d)).unwrap_or_else(|| vec![n; d])
     }
-    /// The output of a sinogram or a picture.
-    fn reserved_array(&self) -> Result<Output> {
-        output::reserve(&self.output, self.force, &[])
+    /// The output of a sinogram or a picture, what goes beside it, and the reference.
+    fn reserved(&self, beside: Option<&Path>) -> Result<(Output, [Option<Output>; 2])> {
+        let paths = [Some(self.output.as_path()), beside, self.reference.as_deref()];
+        output::expect_different(&paths)?;
+        let target = output::reserve(&self.output, self.force, &[])?;
+        let other = |k: usize| paths[k].map(|path| output::reserve(path, self.force, &paths[..k])).transpose();
+        Ok((target, [other(1)?, other(2)?]))
     }
 }
 

@@ -6,9 +6,8 @@ use super::options::{Reading, Teller};
 use super::stage::Looked;
 use super::watch::Watch;
 use super::{Method, Problem, Solved};
-use crate::error::{Error, Result, value_err};
-use crate::functional::{Kind, number, squared_norm};
-use crate::linop::{self, Linop};
+use crate::error::{Error, Result};
+use crate::functional::{number, squared_norm};
 use crate::solve::{Fall, Gap, Progress, Solution, SolveOptions, Stop, cg};
 use crate::tensor::Tensor;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,20 +19,7 @@ const EXACT: f32 = 1e-7;
 const LOOK_EVERY: usize = 4;
 
 impl Problem {
-    /// AᴴA + ΣwᵢKᵢᴴKᵢ, and μ.
-    fn system(&self) -> Result<(Linop, f64)> {
-        let (mut normals, mut mu) = (vec![self.a.n()], 0.0);
-        for term in &self.terms {
-            match (&term.functional.0, &term.linop) {
-                (Kind::Squared { weight }, None) => mu += weight,
-                (Kind::Squared { weight }, Some(_)) => normals.push(number(*weight) * term.normal(self.a.input()?)?),
-                _ => return value_err!("cg takes squares alone, the objective has {}", term.functional),
-            }
-        }
-        let system = if normals.len() == 1 { normals.swap_remove(0) } else { linop::add(normals)? };
-        Ok((system, mu))
-    }
-
+    /// F of x, where all terms are squares.
     fn looked(&self, x: &Tensor, size: f64) -> Result<Looked> {
         let data = self.data_term(x)?;
         let squares = self.terms.iter().map(|t| t.value(x)).sum::<Result<f64>>()?;
@@ -42,7 +28,7 @@ impl Problem {
 }
 
 pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
-    let (system, mu) = problem.system()?;
+    let (system, mu) = problem.smooth()?;
     let b = problem.a.h().apply(&problem.y)?;
     let size = squared_norm(&problem.y)?.sqrt();
     let first = match &problem.start {

@@ -86,11 +86,12 @@ pub(super) struct Smooth {
     pub dtype: DType,
 }
 
-impl Smooth {
-    pub fn draft(draft: &mut Draft, problem: &Problem) -> Result<Smooth> {
+impl Problem {
+    /// AᴴA with the squares of linops in it, and the sum of the weights of those of x itself.
+    pub(super) fn smooth(&self) -> Result<(Linop, f64)> {
         let mut mu = 0.0;
-        let mut normals = vec![problem.a.n()];
-        for term in problem.terms.iter().filter(|t| is_smooth(t)) {
+        let mut normals = vec![self.a.n()];
+        for term in self.terms.iter().filter(|t| is_smooth(t)) {
             let Kind::Squared { weight } = term.functional.0 else { continue };
             match &term.linop {
                 Some(_) if weight == 0.0 => {}
@@ -103,6 +104,13 @@ impl Smooth {
             [only] => only.clone(),
             _ => linop::add(normals)?,
         };
+        Ok((normal, mu))
+    }
+}
+
+impl Smooth {
+    pub fn draft(draft: &mut Draft, problem: &Problem) -> Result<Smooth> {
+        let (linop, mu) = problem.smooth()?;
         let b = problem.a.h().apply(&problem.y)?;
         let (shape, dtype) = (problem.a.input()?.clone(), dtype(problem));
         if b.dtype() != dtype {
@@ -112,7 +120,6 @@ impl Smooth {
             );
         }
         let size = crate::functional::squared_norm(&b)?.sqrt();
-        let linop = normal;
         let normal = draft.operator(&linop);
         Ok(Smooth { normal, linop, mu, b: draft.given(&b), size, shape, dtype })
     }

@@ -1,10 +1,9 @@
 //! The model of a scan: the linop from images to views, what it is given, and filtered back-projection.
 
 use super::defects::Defects;
-use super::solve::scaled;
 use super::truncation::{continued, in_air, truncated};
 use crate::allocate::expect_room;
-use crate::app::scale::{exponent, scaled_by_power};
+use crate::app::scale::{exponent, scaled, scaled_by_power};
 use crate::error::{Error, Result, shape_err, value_err};
 use crate::linop::{self, Beam, FbpOptions, Geometry, Linop};
 use crate::run::Device;

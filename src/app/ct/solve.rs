@@ -3,7 +3,7 @@
 use super::Ct;
 use super::left_out::Said;
 use crate::allocate::expect_room;
-use crate::app::scale::{exponent, scaled_by_power, times_power};
+use crate::app::scale::{scaled, scaled_by_power};
 use crate::error::{Result, value_err};
 use crate::linop::FbpOptions;
 use crate::run::{Device, MemoryUse};
@@ -444,15 +444,6 @@ impl<'a> Watch<'a> {
             CtMethod::Cg => self.ct.misfit(&self.ct.linop().apply(&progress.iterate()?)?, &self.begun.y),
         }
     }
-}
-
-/// Data times the power of two that brings the largest between ½ and 1, and its exponent: squares of very small or large numbers
-/// leave the range of f32.
-pub(super) fn scaled(data: &Tensor) -> Result<(Tensor, i32)> {
-    let values = data.to_real_array()?;
-    let exponent = exponent(&values);
-    let values = values.mapv(|v| times_power(v, -exponent));
-    Ok((Tensor::from_array(values, data.shape().dims())?, exponent))
 }
 
 /// ‖y‖, in 64-bit numbers.

@@ -50,11 +50,7 @@ pub fn two(values: ArrayD<f32>) -> Result<Array2<f32>> {
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let extents = args.extents();
-    let paths = [Some(args.output.as_path()), args.psf.as_deref(), args.reference.as_deref()];
-    output::expect_different(&paths)?;
-    let target = args.reserved_array()?;
-    let psf = args.psf.as_ref().map(|path| output::reserve(path, args.force, &paths[..1])).transpose()?;
-    let reference = args.reference.as_ref().map(|path| output::reserve(path, args.force, &paths[..2])).transpose()?;
+    let (target, [psf, reference]) = args.reserved(args.psf.as_deref())?;
     let seen = Seen::of([extents[0], extents[1]], args.seed)?;
     printer.field(
         "picture",

@@ -44,11 +44,7 @@ fn degrees(views: usize) -> Vec<f64> {
 
 pub(super) fn run(args: &Args, views: usize, printer: &Printer) -> Result<u8> {
     let size = args.extents()[0];
-    let paths = [Some(args.output.as_path()), args.angles.as_deref(), args.reference.as_deref()];
-    output::expect_different(&paths)?;
-    let target = args.reserved_array()?;
-    let angles = args.angles.as_ref().map(|path| output::reserve(path, args.force, &paths[..1])).transpose()?;
-    let reference = args.reference.as_ref().map(|path| output::reserve(path, args.force, &paths[..2])).transpose()?;
+    let (target, [angles, reference]) = args.reserved(args.angles.as_deref())?;
     let found = Views::of(views, size, args.noise, args.seed)?;
     printer.field(
         "scan",
