@@ -158,6 +158,7 @@ fn real_convolutions_of_many_taps_are_their_sum() {
     for (extents, taps, axes) in [
         ("X=811", "X=190", "X"),
         ("X=512", "X=127", "X"),
+        ("X=338", "X=170", "X"),
         ("Y=61 X=90", "Y=17 X=22", "Y X"),
         ("Y=60 X=75", "Y=12 X=31", "Y X"),
         ("Z=18 Y=15 X=20", "Z=7 Y=8 X=6", "Z Y X"),
@@ -610,6 +611,19 @@ fn half_transforms_are_half_of_the_transform() {
                 assert!(error < 2e-6, "{n}, {} on {}: {error:.1e}", x.dtype(), device.name());
             }
         }
+    }
+}
+
+/// On the host pairs are made block after block, and the last block again.
+#[test]
+fn half_transforms_of_real_lines_of_any_length() {
+    for n in 2..140 {
+        let x = real(format!("B=2 N={n}"), 4);
+        let whole = linop::fft(x.shape(), "N", linop::FftOptions::default()).unwrap();
+        let want = linops::apply_f64(&whole, &wide(&x)).unwrap();
+        let want = want.slice_axis(ndarray::Axis(1), (0..n / 2 + 1).into()).to_owned();
+        let a = linop::rfft(x.shape(), "N", RfftOptions::default()).unwrap();
+        assert!(distance(&apply_on(&Device::host(), &a, &x).unwrap(), &want) < 1e-6, "{n}");
     }
 }
 

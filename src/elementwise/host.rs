@@ -2,7 +2,7 @@
 
 use super::{Computation, Map, Op, Pair};
 use crate::error::Result;
-use crate::loops::{CHUNK, HostBuf, Slice};
+use crate::loops::{CHUNK, HostBuf, Slice, widest};
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -116,8 +116,14 @@ impl<'a> Blocks<'a> {
                 let value = |step: usize| row(self.c, self.inputs, earlier, step, &block);
                 match self.c.steps()[k].op {
                     Op::Input(_) | Op::Number(_) => {}
-                    Op::Map(map, a) => mapped_row(map, value(a), &mut own[0]),
-                    Op::Pair(pair, a, b) => paired_row(pair, value(a), value(b), &mut own[0]),
+                    Op::Map(map, a) => widest(
+                        #[inline(always)]
+                        || mapped_row(map, value(a), &mut own[0]),
+                    ),
+                    Op::Pair(pair, a, b) => widest(
+                        #[inline(always)]
+                        || paired_row(pair, value(a), value(b), &mut own[0]),
+                    ),
                 }
             }
             f(first - range.start, row(self.c, self.inputs, &self.made, last, &block));
@@ -143,14 +149,17 @@ fn row<'a>(
     }
 }
 
+#[inline(always)]
 fn one<A: Copy, R>(to: &mut [R], a: &[A], f: impl Fn(A) -> R) {
     to.iter_mut().zip(a).for_each(|(y, a)| *y = f(*a));
 }
 
+#[inline(always)]
 fn two<A: Copy, B: Copy, R>(to: &mut [R], a: &[A], b: &[B], f: impl Fn(A, B) -> R) {
     to.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = f(*a, *b));
 }
 
+#[inline(always)]
 fn mapped_row(map: Map, a: Slice<f32>, to: &mut Block) {
     match (a, to) {
         (Slice::Real(a), Block::Real(y)) => match map {
@@ -191,6 +200,7 @@ fn direction(z: Complex32) -> Complex32 {
     if m > 0.0 { z / m } else { z }
 }
 
+#[inline(always)]
 fn paired_row(pair: Pair, a: Slice<f32>, b: Slice<f32>, to: &mut Block) {
     match (a, b, to) {
         (Slice::Real(a), Slice::Real(b), Block::Real(y)) => match pair {

@@ -115,6 +115,9 @@ impl<'a, T: Real> Reader<'a, T> {
                 weigh(&self.load.factors[1..], n, 0, row, self.scale, self.scaled);
                 return;
             }
+            if self.fetch_scaled(source, n, row) {
+                return;
+            }
             // Outside of the valid stretch the weights may have no values either.
             let valid = self.fetch(source, n, row);
             let skipped = valid.start as i64;
@@ -157,12 +160,16 @@ impl<'a, T: Real> Reader<'a, T> {
         let (ConstantData::C32(w), true) = (f.weight.data(), beside(&self.load.source) && beside(&f.access)) else {
             return None;
         };
-        let total = |a: usize| self.load.valid[a] == Validity::total(self.load.extents[a]);
-        if !(0..=last).all(total) {
+        if !self.is_total() {
             return None;
         }
         let at = |a: &Access| (outer_base(a, n, last) + n[last]) as usize;
         Some(Pairs { x: &x[at(&self.load.source)..], w: &w[at(&f.access)..], conj: f.conj })
+    }
+
+    /// Whether nothing is padded.
+    fn is_total(&self) -> bool {
+        self.load.valid.iter().zip(&self.load.extents).all(|(v, n)| *v == Validity::total(*n))
     }
 
     /// Source times first weight in one go, where they lie beside each other. False where it is not so, and nothing was done.
@@ -172,6 +179,21 @@ impl<'a, T: Real> Reader<'a, T> {
         widest(
             #[inline(always)]
             || product(row, &x[..len], &w[..len], conj),
+        );
+        true
+    }
+
+    /// Reals that lie beside each other times a real scalar in one go; false where it is not that.
+    fn fetch_scaled<E: Elem<T>>(&self, source: &Slice<'a, T>, n: &[i64], row: &mut [E]) -> bool {
+        let (Slice::Real(x), Some(last)) = (source, n.len().checked_sub(1)) else { return false };
+        let alone = self.scaled && self.scale.im == T::zero() && self.load.factors.is_empty();
+        if !alone || self.load.source.axes[last] != (AxisIndex::Linear { stride: 1 }) || !self.is_total() {
+            return false;
+        }
+        let x = &x[(outer_base(&self.load.source, n, last) + n[last]) as usize..][..row.len()];
+        widest(
+            #[inline(always)]
+            || row.iter_mut().zip(x).for_each(|(r, x)| *r = E::re(*x) * self.scale.re),
         );
         true
     }
@@ -340,13 +362,14 @@ fn weigh<T: Real, E: Elem<T>>(
             }
         }
     }
-    if !by_scalar {
-        return;
-    }
-    if scalar.im == T::zero() {
-        row.iter_mut().for_each(|r| *r = *r * scalar.re);
-    } else {
-        row.iter_mut().for_each(|r| *r = r.times(scalar));
+    if by_scalar {
+        widest(
+            #[inline(always)]
+            || match scalar.im == T::zero() {
+                true => row.iter_mut().for_each(|r| *r = *r * scalar.re),
+                false => row.iter_mut().for_each(|r| *r = r.times(scalar)),
+            },
+        );
     }
 }
 

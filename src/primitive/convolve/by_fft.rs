@@ -1,9 +1,9 @@
 //! Convolutions by Fourier transforms: x and the kernel as polynomials over a circle that is long enough, or as long as the period.
 //!
 //! ```text
-//! z[v] = Σⱼ w[j]·s[v + step·j],  s[up·n] = x[n],  y[m] = z[stride·m + offset]        all positions modulo L
+//! z[v] = Σⱼ w[j]·s[v + offset + step·j],  s[up·n] = x[n],  y[m] = z[stride·m]        all positions modulo L
 //! ```
-//! So Z = H·S with H[k] = Σⱼ w[j] exp(2πi·step·jk/L). L is chosen so that no two positions that meet differ by a multiple of it.
+//! So Z = H·S with H[k] = Σⱼ w[j] exp(2πi·(offset + step·j)k/L). L is chosen so that no two positions that meet differ by a multiple of it.
 
 use super::{ConvAxis, Convolve, PASS};
 use crate::access::{AxisMap, Constant, ConstantData, ConstantKey, Derived, ValueId};
@@ -11,12 +11,13 @@ use crate::allocate::{collected, zeroed};
 use crate::error::Result;
 use crate::ir::{Builder, Program};
 use crate::primitive::contract::Contract;
-use crate::primitive::fft::{next_smooth, transform};
+use crate::primitive::fft::{next_fast, next_smooth, transform};
 use crate::primitive::real_fft::RealLines;
 use num_complex::{Complex32, Complex64};
 
-/// The length of the circle for an axis of `input` indices and so many taps; an even one, where that can be chosen.
-fn circle(axis: &ConvAxis, input: usize, taps: usize, even: bool) -> usize {
+/// The length of the circle for an axis of `input` indices and so many taps; with `half` an even one for the host, where that can be
+/// chosen.
+fn circle(axis: &ConvAxis, input: usize, taps: usize, half: bool) -> usize {
     if let Some(period) = axis.period {
         return period;
     }
@@ -24,7 +25,7 @@ fn circle(axis: &ConvAxis, input: usize, taps: usize, even: bool) -> usize {
     let tap = axis.step * (taps as i64 - 1);
     let (low, high) = (axis.offset + tap.min(0), axis.offset + span + tap.max(0));
     let least = high.max(last - low).max(last).max(span) as usize + 1;
-    if even { 2 * next_smooth(least.div_ceil(2)) } else { next_smooth(least) }
+    if half { next_fast(least) } else { next_smooth(least) }
 }
 
 /// Whether real values of a real kernel can be made from halves of spectra: along a last axis that lies in one piece.
@@ -63,11 +64,10 @@ const HALF: f64 = 0.55;
 const MOST_HELD: f64 = 8.0;
 const SMALL: f64 = 65536.0;
 
-/// The circles of the axes, for an input of these extents; with `half` the last one is even.
+/// The circles of the axes, for an input of these extents; with `half` those for halves of spectra.
 fn circles(c: &Convolve, input: &[usize], half: bool) -> Vec<usize> {
-    let (first, count) = (input.len() - 1 - c.axes.len(), c.axes.len());
-    let axes = c.axes.iter().zip(&input[first..]).zip(c.taps()).enumerate();
-    axes.map(|(a, ((axis, &n), &k))| circle(axis, n, k, half && a + 1 == count)).collect()
+    let axes = c.axes.iter().zip(&input[input.len() - 1 - c.axes.len()..]).zip(c.taps());
+    axes.map(|((axis, &n), &k)| circle(axis, n, k, half)).collect()
 }
 
 /// Axis `at` of x on its circle, and what is kept of it at the end.
@@ -77,8 +77,7 @@ fn spread(b: &mut Builder, x: ValueId, at: usize, axis: &ConvAxis, length: usize
 }
 
 fn kept(b: &mut Builder, y: ValueId, at: usize, axis: &ConvAxis, length: usize) -> Result<ValueId> {
-    let turned = b.map_axis(y, at, AxisMap::wrapped(1, axis.offset, length), length)?;
-    b.map_axis(turned, at, AxisMap::affine(axis.stride as i64, 0, 1, length, axis.extent), axis.extent)
+    b.map_axis(y, at, AxisMap::affine(axis.stride as i64, 0, 1, length, axis.extent), axis.extent)
 }
 
 /// The program, for an input of these extents.
@@ -120,8 +119,7 @@ pub(super) fn half_program(c: &Convolve, input: &[usize]) -> Result<(Program, Re
     for (k, (axis, &l)) in others() {
         y = kept(&mut b, y, first + k, axis, l)?;
     }
-    let first = axis.offset.rem_euclid(length as i64) as usize;
-    Ok((b.finish(y)?, RealLines { length, first, step: axis.stride, count: axis.extent }))
+    Ok((b.finish(y)?, RealLines { length, step: axis.stride, count: axis.extent }))
 }
 
 /// Times the kernel's transform, summed over the input channels.
@@ -147,16 +145,16 @@ fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, spectrum: &Constant) ->
     b.contract(x, contract)
 }
 
-/// What a kernel's transform is made from: the kernel, whether it is conjugated, the steps and the circles along its axes, and whether
-/// half of it is enough.
-type Recipe = (ConstantKey, bool, Vec<i64>, Vec<usize>, bool);
+/// What a kernel's transform is made from: the kernel, whether it is conjugated, steps and offsets and the circles along its axes, and
+/// whether half of it is enough.
+type Recipe = (ConstantKey, bool, Vec<[i64; 2]>, Vec<usize>, bool);
 
 /// The kernel's transform over the circle, channels as the kernel has them: of plans that are alike the same one. With `half` what
 /// determines that of a real kernel, N/2 + 1 along the last axis.
 fn spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant> {
     static SPECTRA: Derived<Recipe> = Derived::new();
-    let steps = c.axes.iter().map(|a| a.step).collect();
-    let key = (c.weight.key().clone(), c.conj, steps, lengths.to_vec(), half);
+    let places = c.axes.iter().map(|a| [a.step, a.offset]).collect();
+    let key = (c.weight.key().clone(), c.conj, places, lengths.to_vec(), half);
     SPECTRA.get_or(key, || made_spectrum(c, lengths, half))
 }
 
@@ -175,8 +173,9 @@ fn made_spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant
         let mut lines = zeroed::<Complex64>(outer * length * inner)?;
         for (from, to) in values.chunks_exact(n * inner).zip(lines.chunks_exact_mut(length * inner)) {
             for (j, from) in from.chunks_exact(inner).enumerate() {
-                // A tap stands at -step·j, modulo the circle.
-                let at = (j as i64 * -c.axes[axis].step).rem_euclid(length as i64) as usize * inner;
+                // A tap stands at −(offset + step·j), modulo the circle.
+                let ConvAxis { step, offset, .. } = c.axes[axis];
+                let at = (-(offset + j as i64 * step)).rem_euclid(length as i64) as usize * inner;
                 to[at..at + inner].iter_mut().zip(from).for_each(|(sum, v)| *sum += v);
             }
         }

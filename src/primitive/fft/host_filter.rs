@@ -4,7 +4,7 @@
 use super::filter::Filter;
 use super::lines::{Axis, COLUMNS, GAP, each, line_bytes, runs};
 use crate::access::{Constant, ConstantData, Load};
-use crate::loops::{CHUNK, Reader, Real, Taken, Weights, widen};
+use crate::loops::{CHUNK, Reader, Real, Taken, Weights, widen, widest};
 use num_complex::Complex;
 use rayon::prelude::*;
 use rustfft::{Fft, FftDirection, FftPlanner};
@@ -284,24 +284,27 @@ impl<T: Real> FilterPlan<T> {
     /// Multiplies a line of coefficients by its weights, which begin at `first` in the table.
     fn weigh(&self, line: &mut [Complex<T>], first: usize) {
         let (scale, range) = (self.scale, first..first + line.len());
-        match (self.table.data(), scale.im == T::zero()) {
-            (ConstantData::F32(w), true) => {
-                line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (T::of(w) * scale.re));
-            }
-            (ConstantData::F32(w), false) => {
-                line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (scale * T::of(w)));
-            }
-            (ConstantData::C32(w), true) => {
-                line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (widen::<T>(w) * scale.re));
-            }
-            (ConstantData::C32(w), false) => {
-                line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (widen::<T>(w) * scale));
-            }
-            (ConstantData::Stacked(_), _) => {
-                let table = &self.table;
-                line.iter_mut().zip(range).for_each(|(v, k)| *v = *v * (widen::<T>(table.get(k)) * scale));
-            }
-        }
+        widest(
+            #[inline(always)]
+            || match (self.table.data(), scale.im == T::zero()) {
+                (ConstantData::F32(w), true) => {
+                    line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (T::of(w) * scale.re));
+                }
+                (ConstantData::F32(w), false) => {
+                    line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (scale * T::of(w)));
+                }
+                (ConstantData::C32(w), true) => {
+                    line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (widen::<T>(w) * scale.re));
+                }
+                (ConstantData::C32(w), false) => {
+                    line.iter_mut().zip(&w[range]).for_each(|(v, &w)| *v = *v * (widen::<T>(w) * scale));
+                }
+                (ConstantData::Stacked(_), _) => {
+                    let table = &self.table;
+                    line.iter_mut().zip(range).for_each(|(v, k)| *v = *v * (widen::<T>(table.get(k)) * scale));
+                }
+            },
+        );
     }
 
     /// Transforms kept rows back along the other axes.

@@ -32,6 +32,7 @@ pub(crate) use bluestein::legalize;
 pub(crate) use filters::find_filters;
 pub(crate) use lines::{COLUMNS, GAP, line_bytes, transform};
 pub(crate) use pairs::find_pairs;
+pub(crate) use smooth::next_fast;
 pub use smooth::next_smooth;
 pub(crate) use split::split_axes;
 pub(crate) use sums::into_transforms;

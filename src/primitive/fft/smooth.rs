@@ -54,6 +54,23 @@ pub fn next_smooth(n: usize) -> usize {
     candidates.into_iter().min_by(|a, b| cost(*a).total_cmp(&cost(*b)).then(a.cmp(b))).unwrap_or(n)
 }
 
+/// An even length of at least `n` whose transforms are fast on the host: a multiple of 8, else of threes and at most one of 5, 7 and 11.
+///
+/// A line of 528 takes rustfft 0.33 µs on two cores, 540 = 2²·3³·5 0.45 and 544 = 2⁵·17 1.1; 1056 0.83, 1040 = 2⁴·5·13 1.6.
+pub(crate) fn next_fast(n: usize) -> usize {
+    let mut least = n.max(FEWEST).checked_next_power_of_two().unwrap_or(n);
+    odd_parts(n.max(FEWEST), 1, &[3], &mut |threes| {
+        for odd in [1, 5, 7, 11].iter().filter_map(|p| threes.checked_mul(*p)) {
+            let twos = n.div_ceil(odd).max(FEWEST).checked_next_power_of_two();
+            least = twos.and_then(|twos| odd.checked_mul(twos)).unwrap_or(least).min(least);
+        }
+    });
+    least
+}
+
+/// The power of two in all lengths of [`next_fast`].
+const FEWEST: usize = 8;
+
 /// Calls `f` with every product of `primes` that an even multiple of could be the least length of at least `n`.
 fn odd_parts(n: usize, odd: usize, primes: &[usize], f: &mut impl FnMut(usize)) {
     let Some((p, rest)) = primes.split_first() else { return f(odd) };
@@ -102,6 +119,17 @@ mod tests {
             assert!(factors.iter().product::<usize>() == n && factors.is_sorted(), "{n}: {factors:?}");
             assert_eq!(is_smooth(n), factors.iter().all(|p| *p <= 31), "{n}");
         }
+    }
+
+    #[test]
+    fn next_fast_is_near_and_fast() {
+        for n in 1..5000 {
+            let m = next_fast(n);
+            let odd = [1, 5, 7, 11].into_iter().any(|p| m.is_multiple_of(8 * p) && has_only(m / p, &[2, 3]));
+            assert!(m >= n && odd && (n < 64 || m <= n + n / 6), "{n} -> {m}");
+        }
+        assert_eq!([526, 1038, 214].map(next_fast), [528, 1056, 216]);
+        assert!(next_fast(usize::MAX) == usize::MAX);
     }
 
     #[test]

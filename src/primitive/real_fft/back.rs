@@ -14,13 +14,15 @@ use rayon::prelude::*;
 use rustfft::{Fft, FftPlanner};
 use std::sync::Arc;
 
+/// Values that are made together.
+const BLOCK: usize = 16;
+
 /// Which of N real values are made of X[0] to X[N/2]: y[p] = Σ_k X[k] exp(2πikp/N) over all N frequencies, those that are not given
-/// the conjugates of those that are, for `count` positions p = first + step·j modulo N.
+/// the conjugates of those that are, for `count` positions p = step·j modulo N.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RealLines {
     /// N, an even number.
     pub length: usize,
-    pub first: usize,
     pub step: usize,
     pub count: usize,
 }
@@ -130,11 +132,19 @@ impl HostLoops for BackKernel {
         let (reader, dst) = (Reader::new(&self.load, sources[0]), to.stretch(self.output_len()));
         let (kept, null) = (self.load.extents[1], Complex::new(T::zero(), T::zero()));
         let several = (CHUNK / kept).max(1);
+        let plain = reader.plain::<Complex<T>>();
         let scratch = || [vec![null; kept], vec![null; self.half()], vec![null; tables.fft.get_inplace_scratch_len()]];
         let parts = dst.par_chunks_mut(self.lines.count * several).enumerate();
         parts.for_each_init(scratch, |[x, z, scratch], (part, lines)| {
             for (line, y) in lines.chunks_exact_mut(self.lines.count).enumerate() {
-                reader.read((part * several + line) * kept, x);
+                let first = (part * several + line) * kept;
+                let x = match plain {
+                    Some(plain) => &plain[first..][..kept],
+                    None => {
+                        reader.read(first, x);
+                        &x[..]
+                    }
+                };
                 widest(
                     #[inline(always)]
                     || joined(x, &tables.turns, z),
@@ -158,11 +168,11 @@ impl HostLoops for BackKernel {
 impl BackKernel {
     /// The positions that are kept of a line.
     fn put<T: Real, E: Elem<T>>(&self, line: &[T], y: &mut [E]) {
-        let RealLines { length, first, step, .. } = self.lines;
-        if (first % length, step) == (0, 1) {
+        let RealLines { length, step, .. } = self.lines;
+        if step == 1 {
             return y.iter_mut().zip(line).for_each(|(y, v)| *y = E::re(*v));
         }
-        let mut at = first % length;
+        let mut at = 0;
         for y in y {
             *y = E::re(line[at]);
             at += step;
@@ -177,9 +187,23 @@ fn joined<T: Real>(x: &[Complex<T>], turns: &[Complex<T>], z: &mut [Complex<T>])
     let m = z.len();
     // Both are real but for rounding.
     z[0] = Complex::new(x[0].re + x[m].re, x[0].re - x[m].re);
-    let mirrored = x[1..m].iter().rev();
-    for (z, ((x, other), w)) in z[1..].iter_mut().zip(x[1..m].iter().zip(mirrored).zip(&turns[1..])) {
-        let (even, odd) = (*x + other.conj(), (*x - other.conj()) * *w);
-        *z = Complex::new(even.re - odd.im, even.im + odd.re);
+    let one = |k: usize, z: &mut [Complex<T>]| z[k] = pair(x[k], x[m - k], turns[k]);
+    if m <= BLOCK {
+        return (1..m).for_each(|k| one(k, z));
     }
+    // Block after block, so that loops are of a length that is known. The last block makes some values again.
+    for k in (1..m - BLOCK).step_by(BLOCK).chain([m - BLOCK]) {
+        let (x, others, turns) = (&x[k..][..BLOCK], &x[m - k - BLOCK + 1..][..BLOCK], &turns[k..][..BLOCK]);
+        let mut made = [Complex::new(T::zero(), T::zero()); BLOCK];
+        for j in 0..BLOCK {
+            made[j] = pair(x[j], others[BLOCK - 1 - j], turns[j]);
+        }
+        z[k..][..BLOCK].copy_from_slice(&made);
+    }
+}
+
+#[inline(always)]
+fn pair<T: Real>(x: Complex<T>, other: Complex<T>, w: Complex<T>) -> Complex<T> {
+    let (even, odd) = (x + other.conj(), (x - other.conj()) * w);
+    Complex::new(even.re - odd.im, even.im + odd.re)
 }

@@ -11,6 +11,9 @@ use rayon::prelude::*;
 use rustfft::{Fft, FftPlanner};
 use std::sync::Arc;
 
+/// Pairs of results that are made together.
+const BLOCK: usize = 16;
+
 /// Outer indices that keep the cores busy.
 const BUSY: usize = 64;
 
@@ -230,14 +233,15 @@ impl LineKernel {
         let (extent, first) = (self.load.extents[1], line * self.load.extents[1]);
         // What is real is neither turned before nor behind.
         if self.lanes() == 1 && E::LANES == self.parts() {
-            let x = match reader.plain::<X>() {
-                Some(x) => &x[first..][..extent],
-                None => {
+            match (reader.plain::<X>(), &tables.read) {
+                // As they lie they are the pairs.
+                (_, Read::Pairs) => reader.read(first, &mut Complex::flat_mut(&mut s.z)[..extent]),
+                (Some(x), _) => self.before(tables, X::flat(&x[first..][..extent]), 1, &mut s.z),
+                (None, _) => {
                     reader.read(first, &mut s.x);
-                    &s.x[..]
+                    self.before(tables, X::flat(&s.x), 1, &mut s.z);
                 }
-            };
-            self.before(tables, X::flat(x), 1, &mut s.z);
+            }
             self.transformed(tables, &mut s.z, &mut s.fft);
             return self.after(tables, &s.z, E::flat_mut(y));
         }
@@ -290,9 +294,6 @@ impl LineKernel {
             parts.enumerate().for_each(|(c, (x, y))| z[c * pitch + p] = Complex::new(*x * re.1, *y * im.1));
         };
         match &tables.read {
-            Read::Pairs if columns == 1 => {
-                z.iter_mut().zip(x.chunks_exact(2)).for_each(|(z, x)| *z = Complex::new(x[0], x[1]));
-            }
             Read::Pairs => (0..self.length).for_each(|p| put(p, (2 * p, T::one()), (2 * p + 1, T::one()))),
             Read::Parts(all) if columns == 1 => {
                 for (z, [re, im]) in z.iter_mut().zip(all) {
@@ -351,25 +352,30 @@ fn real_part<T: Real>((n, by): &(u32, Complex<T>), z: &[Complex<T>]) -> T {
 #[inline(always)]
 fn halves<T: Real>(z: &[Complex<T>], turns: &[Complex<T>], y: &mut [T]) {
     let m = z.len();
-    let mut both = |k: usize, other: usize| {
+    let both = |y: &mut [T], k: usize, other: usize| {
         let (low, high) = half(z[k], z[other], turns[k]);
         y[2 * k..][..2].copy_from_slice(&[low.re, low.im]);
         y[2 * (m - k)..][..2].copy_from_slice(&[high.re, high.im]);
     };
-    both(0, 0);
+    both(y, 0, 0);
     if m.is_multiple_of(2) && m > 0 {
-        both(m / 2, m / 2);
+        both(y, m / 2, m / 2);
     }
-    // All else has a partner on the other side of the middle.
+    // All else has a partner on the other side of the middle: block after block, so that loops are of a length that is known. The last
+    // block makes some pairs again.
     let end = m.div_ceil(2);
-    let (lows, highs) = y.split_at_mut(2 * (m - end + 1));
-    let lows = lows[2..2 * end.max(1)].chunks_exact_mut(2);
-    let highs = highs[..2 * (end.max(1) - 1)].chunks_exact_mut(2).rev();
-    let others = z[m - end + 1..].iter().rev();
-    for (((z, other), w), (low, high)) in z[1..].iter().zip(others).zip(&turns[1..]).zip(lows.zip(highs)) {
-        let (a, b) = half(*z, *other, *w);
-        low.copy_from_slice(&[a.re, a.im]);
-        high.copy_from_slice(&[b.re, b.im]);
+    if end <= BLOCK {
+        return (1..end).for_each(|k| both(y, k, m - k));
+    }
+    for k in (1..end - BLOCK).step_by(BLOCK).chain([end - BLOCK]) {
+        let (z, others, turns) = (&z[k..][..BLOCK], &z[m - k - BLOCK + 1..][..BLOCK], &turns[k..][..BLOCK]);
+        let mut low = [Complex::new(T::zero(), T::zero()); BLOCK];
+        let mut high = low;
+        for j in 0..BLOCK {
+            (low[j], high[BLOCK - 1 - j]) = half(z[j], others[BLOCK - 1 - j], turns[j]);
+        }
+        y[2 * k..][..2 * BLOCK].copy_from_slice(Complex::flat(&low));
+        y[2 * (m - k - BLOCK + 1)..][..2 * BLOCK].copy_from_slice(Complex::flat(&high));
     }
 }
 
