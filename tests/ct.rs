@@ -6,7 +6,9 @@ mod common;
 use common::devices;
 use linops::app::ct::{Angles, Ct, CtMethod, CtOptions, CtProgress, absorption, find_center};
 use linops::app::noise::Generator;
+use linops::app::regularise::{Kind, Regularisation, Regulariser, Weight};
 use linops::app::{shepp_logan_image, shepp_logan_projections};
+use linops::convex::ConvexOptions;
 use linops::linop::{Beam, FbpOptions, Geometry};
 use linops::solve::Stop;
 use linops::{Device, Result};
@@ -540,6 +542,32 @@ fn by_default_solvers_are_not_worse_than_back_projection() {
         }
     }
     assert!(worse.is_empty(), "{worse:#?}");
+}
+
+/// Without a weight that of l2 is near the best one, whatever the noise, the views and the size of a pixel.
+#[test]
+fn damping_follows_the_noise() {
+    let (size, host) = (96, Device::host());
+    let truth = shepp_logan_image(size, size);
+    for (count, noise, pixel) in
+        [(36, 0.001, 1.0), (36, 0.05, 1.0), (120, 0.02, 1.0), (120, 0.02, 0.1), (60, 0.15, 1.0)]
+    {
+        let center = Some((size as f64 - 1.0) / 2.0);
+        let g = Geometry::parallel(&turn(count, PI), size).pixel_size(pixel).detector_size(pixel).center(center);
+        let data = noisy(head_of(&g, size as f64 * pixel), noise, 3);
+        let ct = Ct::new(data, &g, [1, size, size]).unwrap();
+        let off = |weight: Option<Weight>| {
+            let term = Regulariser::new(Kind::L2, weight);
+            let mut regularisation = Regularisation::default();
+            regularisation.terms.push(term);
+            let found = ct.regularise(&regularisation, None, ConvexOptions::default(), &host).unwrap();
+            (distance(&found.image.image.index_axis_move(Axis(0), 0), &truth), found.terms[0].absolute)
+        };
+        let (own, weight) = off(None);
+        let least = (-4..=4).map(|k| off(Some(Weight::Absolute(weight * 2f64.powi(k)))).0).fold(own, f64::min);
+        println!("{count} views, noise {noise}: {own:.4} by {weight:.3e}, at best {least:.4}");
+        assert!(own < 1.15 * least, "{count} views, noise {noise}, pixels of {pixel}: {own}, at best {least}");
+    }
 }
 
 /// The iterate of a reading is the image so far, in units of the result.

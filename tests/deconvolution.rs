@@ -609,3 +609,45 @@ fn quadratic_penalties_end_where_the_objective_is_at_rest() {
         assert!(found.misfit <= long.misfit + 1e-4, "{} for {}", found.misfit, long.misfit);
     }
 }
+
+/// By sums in f64 over the scene, in other units too.
+#[test]
+fn the_objective_is_what_it_says() {
+    let (x, h, lambda) = (scene(), motion(), 0.1f32);
+    for unit in [1.0f32, 2048.0] {
+        let y = seen(&x, &h, Outside::Periodic).mapv(|v| unit * v);
+        let blur = Blur::new(&psf(&h), y.shape(), None, Outside::Periodic).unwrap();
+        let mean = y.iter().map(|v| f64::from(*v)).sum::<f64>() / y.len() as f64;
+        let left = |image: &ArrayD<f32>| norm(&(seen(image, &h, Outside::Periodic) - &y)).powi(2);
+        let bent = |image: &ArrayD<f32>| -> f64 {
+            let n = image.shape();
+            let ahead = |at: &[usize], axis: usize| {
+                let mut at = at.to_vec();
+                at[axis] = (at[axis] + 1) % n[axis];
+                image[&at[..]]
+            };
+            let step = |at: &[usize], axis: usize| f64::from(ahead(at, axis) - image[at]).powi(2);
+            image.indexed_iter().map(|(at, _)| step(at.slice(), 0) + step(at.slice(), 1)).sum()
+        };
+        let divergence = |image: &ArrayD<f32>| -> f64 {
+            let term = |(y, a): (&f32, &f32)| {
+                let (y, a) = (f64::from(*y), f64::from(a.max(0.0)));
+                a - y + if y > 0.0 { y * (y / a).ln() } else { 0.0 }
+            };
+            y.iter().zip(&seen(image, &h, Outside::Periodic)).map(term).sum()
+        };
+        for device in devices() {
+            let wiener = blur.wiener(y.view(), options(lambda), &device).unwrap();
+            let damped = blur.damped(y.view(), options(lambda), &device).unwrap();
+            let lucy = lucy(&blur, &y, 5, &device);
+            let even = damped.image.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
+            for (name, found, want) in [
+                ("wiener", wiener.objective, left(&wiener.image) + f64::from(lambda) * bent(&wiener.image)),
+                ("cg", damped.objective, left(&damped.image) + f64::from(lambda) * even),
+                ("rl", lucy.objective, divergence(&lucy.image)),
+            ] {
+                assert!((found / want - 1.0).abs() < 1e-3, "{name} on {device}, unit {unit}: {found}, expected {want}");
+            }
+        }
+    }
+}

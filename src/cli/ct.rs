@@ -227,7 +227,7 @@ pub fn run(args: &Args, printer: &Printer) -> Result<u8> {
     let target = output::reserve(&args.output, args.force, &inputs)?;
     let device = args.common.device()?;
     let (mut notes, warnings) = (Vec::new(), Warnings::default());
-    let angles = angles::read(args, &mut notes, &warnings)?;
+    let angles = angles::read(args, &warnings)?;
     let views = views::read(args, angles.radians.len(), &mut notes, &warnings)?;
     let mut geometry = args.scan.geometry(&angles.radians, &views);
     let axis = axis(args, &views.values, &mut geometry, &warnings)?;

@@ -45,14 +45,21 @@ pub fn reserve(path: &Path, force: bool, inputs: &[Option<&Path>]) -> Result<Out
     Ok(output)
 }
 
-/// Refuses a name that is given for two outputs.
+/// Refuses a file that is named for two outputs, however it is spelled.
 pub fn expect_different(paths: &[Option<&Path>]) -> Result<()> {
     let paths: Vec<&Path> = paths.iter().copied().flatten().collect();
-    let twice = paths.iter().enumerate().find(|(index, path)| paths[..*index].contains(path));
-    match twice {
-        Some((_, path)) => Err(Error::file(path, "is named for two outputs; give each a name of its own")),
+    let places: Vec<PathBuf> = paths.iter().map(|path| place_of(path)).collect();
+    match (0..places.len()).find(|&k| places[..k].contains(&places[k])) {
+        Some(k) => Err(Error::file(paths[k], "is named for two outputs; give each a name of its own")),
         None => Ok(()),
     }
+}
+
+/// The file that a name leads to, or where it would be made.
+fn place_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let new = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(new).unwrap_or_else(|| path.to_path_buf())
 }
 
 fn is_standard(path: &Path) -> bool {

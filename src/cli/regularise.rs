@@ -20,7 +20,7 @@ pub struct Regularise {
     /// across the border. tgv: second-order total generalised variation, α₀ = 2α₁. l1-wavelet: Σ|details| of an orthonormal periodic
     /// wavelet transform. llr: nuclear norms of blocks of a series (recon --time). λ of l2 counts as it is, other λ relative to max|Aᴴy|;
     /// tv:=λ is absolute [default λ: of scans (recon) 0.002, of llr 0.01, of l2 0.01 times the largest sum of squares of the maps; of pictures
-    /// and CT from the noise, as is said above, but for l2: of ct 0.01 times the views and a pixel's square, of pictures it is to be given]
+    /// and CT from the noise, as is said above, but for l2 of pictures, where it is to be given]
     #[arg(long, value_name = "R[:λ]", value_parser = |t: &str| t.parse::<Regulariser>().map_err(|e| e.to_string()))]
     pub reg: Vec<Regulariser>,
 

@@ -311,9 +311,9 @@ impl Problem {
         self.bent.is_some()
     }
 
-    /// Whether x is 0 outside of a support.
-    pub(crate) fn is_supported(&self) -> bool {
-        self.image.is_some() && self.bent.is_none()
+    /// What x is times, where it is 0 outside of a support.
+    pub(crate) fn support(&self) -> Option<&Linop> {
+        self.image.as_ref().filter(|_| self.bent.is_none())
     }
 
     /// max|Aᴴy|: from this weight on an l1 norm of x makes x = 0. Weights are often given relative to it.

@@ -116,18 +116,13 @@ pub struct ConvexGradient {
 /// ```
 ///
 /// # Errors
-/// A functional of another kind, total generalised variation, zeros that are not held, a problem over a support, options that make no sense, shapes that do not fit,
-/// or the device fails.
+/// A functional of another kind, total generalised variation, zeros that are not held, a support of other values than 0 and 1, options that
+/// make no sense, shapes that do not fit, or the device fails.
 pub fn convex_vjp(problem: &Problem, x: &Tensor, g: &Tensor, options: ConvexGradientOptions) -> Result<ConvexGradient> {
     let failed = |e: Error| e.at("convex_vjp");
     options.check()?;
     if problem.has_field() {
         return value_err!("convex_vjp: tgv has a field beside x, which x does not tell; use tv");
-    }
-    if problem.is_supported() {
-        return value_err!(
-            "convex_vjp: the problem is over a support; make it of A times a diagonal of the support, without `supported`"
-        );
     }
     problem.shape()?.expect(x.shape()).map_err(failed)?;
     x.shape().expect(g.shape()).map_err(|e| e.at("convex_vjp: the gradient with regard to x"))?;
@@ -241,7 +236,7 @@ impl Local {
         let kx = linop.as_ref().map_or(Ok(x.clone()), |k| k.apply(x))?;
         let shape = match &term.functional.0 {
             Kind::Squared { weight } => Shaped::Square { weight: *weight, kx },
-            Kind::Box { low, high } if linop.is_none() => Shaped::Bounds(between(&kx.real()?, [*low, *high], zero)?),
+            Kind::Box { low, high } if term.whole => Shaped::Bounds(between(&kx.real()?, [*low, *high], zero)?),
             Kind::L1 { weight, dims, weights } => {
                 Shaped::Sizes(Box::new(Sizes::of(&kx, *weight, dims, weights.as_ref(), zero)?))
             }
@@ -308,6 +303,16 @@ fn between(x: &Tensor, [low, high]: [f64; 2], zero: f64) -> Result<Tensor> {
     Ok(free)
 }
 
+/// What a support is of numbers like x.
+fn zeros_and_ones(support: &Linop, x: &Tensor) -> Result<Tensor> {
+    let ones = Tensor::from_vec(x.shape(), vec![1.0f32; x.shape().len()])?.to(&x.device())?;
+    let support = support.apply(&ones)?;
+    match (&support * &support - &support).eval()?.max_abs()? == 0.0 {
+        true => Ok(support),
+        false => value_err!("the support holds other values than 0 and 1, so that x is not the solver's unknown"),
+    }
+}
+
 /// ‖K‖², at most; 1 of 0.
 fn norm_squared(k: &Linop, x: &Tensor) -> Result<f64> {
     let norm = operator_norm(k, &x.device(), NormOptions::default().dtype(x.dtype()))?.upper;
@@ -333,6 +338,9 @@ impl System {
     fn of(problem: &Problem, x: &Tensor, zero: f64) -> Result<System> {
         let (a, _) = problem.data();
         let mut pieces = Pieces::of(x.shape().clone());
+        if let Some(support) = problem.support() {
+            pieces.pin(&zeros_and_ones(support, x)?, false)?;
+        }
         let mut terms = Vec::new();
         // What is known of x itself first: it may be joined whatever the order of the terms.
         let mut others = Vec::new();
@@ -340,7 +348,7 @@ impl System {
             let local = Local::of(term, x, zero)?;
             let exact = match &local.shape {
                 Shaped::Bounds(free) => pieces.pin(free, true).map(|()| true)?,
-                Shaped::Sizes(sizes) if term.linop.is_none() => pieces.pin(&sizes.free()?, false).map(|()| true)?,
+                Shaped::Sizes(sizes) if term.whole => pieces.pin(&sizes.free()?, false).map(|()| true)?,
                 Shaped::Sizes(sizes) => {
                     term.even.as_ref().map_or(Ok(false), |along| pieces.join(&sizes.fixed, along))?
                 }

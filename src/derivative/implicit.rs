@@ -3,7 +3,7 @@
 use super::as_dtype;
 use crate::error::Result;
 use crate::linop::Linop;
-use crate::solve::{SolveOptions, Stop, Tikhonov, cg};
+use crate::solve::{Solution, SolveOptions, Stop, Tikhonov, cg};
 use crate::tensor::Tensor;
 
 /// Gradients of a loss with regard to what x = (N + λI)⁻¹b is made of.
@@ -66,9 +66,30 @@ pub struct TikhonovGradient {
 /// # Errors
 /// As for [`cg`]; x and g differ in shape or device.
 pub fn solve_vjp(normal: &Linop, x: &Tensor, g: &Tensor, options: SolveOptions) -> Result<SolveGradient> {
-    x.shape().expect(g.shape()).map_err(|e| e.at("solve_vjp: the gradient with regard to x"))?;
-    let g = as_dtype(g.clone(), x.dtype())?;
-    let solution = cg(normal, &g, options).map_err(|e| e.at("solve_vjp"))?;
+    solve_vjp_by(x, g, |g| cg(normal, g, options)).map_err(|e| e.at("solve_vjp"))
+}
+
+/// The same by another solver of (N + λI)w = g: [`pcg`](crate::solve::pcg) with the preconditioner that x was found by,
+/// [`minres`](crate::solve::minres) where N is Hermitian and not definite.
+///
+/// ```
+/// use linops::{Tensor, derivative::solve_vjp_by, linop, solve::{SolveOptions, minres}};
+/// // Not definite: conjugate gradients refuse it.
+/// let n = linop::diagonal("N=2", &Tensor::from_slice("N=2", &[-1.0, 3.0])?)?;
+/// let x = minres(&n, &Tensor::from_slice("N=2", &[2.0, 3.0])?, SolveOptions::default())?.x;
+/// let g = Tensor::from_slice("N=2", &[1.0, 1.0])?;
+/// let gradient = solve_vjp_by(&x, &g, |g| minres(&n, g, SolveOptions::default()))?;
+/// // L = Σ b/n.
+/// let of_b = gradient.b.to_real_vec()?;
+/// assert!((of_b[0] + 1.0).abs() < 1e-5 && (of_b[1] - 1.0 / 3.0).abs() < 1e-5);
+/// # Ok::<(), linops::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of the solver; x and g, or what it finds, differ in shape or device.
+pub fn solve_vjp_by(x: &Tensor, g: &Tensor, solve: impl FnOnce(&Tensor) -> Result<Solution>) -> Result<SolveGradient> {
+    x.shape().expect(g.shape()).map_err(|e| e.at("the gradient with regard to x"))?;
+    let solution = solve(&as_dtype(g.clone(), x.dtype())?)?;
     let lambda = -solution.x.dot(x)?.re;
     Ok(SolveGradient { b: solution.x, lambda, stop: solution.stop })
 }

@@ -18,7 +18,7 @@
 //! these is built for one x, and each has a plan of its own; x goes through the host if it is elsewhere.
 //!
 //! Solutions x = (N + λI)⁻¹b and of least squares are not differentiated step by step but as what they are
-//! ([`solve_vjp`], [`least_squares_vjp`], [`tikhonov_vjp`], and [`convex_vjp`] of l1 norms, total variation and bounds): that takes one
+//! ([`solve_vjp`], [`solve_vjp_by`], [`least_squares_vjp`], [`tikhonov_vjp`], and [`convex_vjp`] of l1 norms, total variation and bounds): that takes one
 //! more solve, however many iterations there were.
 //!
 //! ```
@@ -40,7 +40,9 @@ mod weights;
 
 pub use convex::{ConvexGradient, ConvexGradientOptions, convex_vjp};
 pub use coordinates::of_nufft;
-pub use implicit::{LeastSquaresGradient, SolveGradient, TikhonovGradient, least_squares_vjp, solve_vjp, tikhonov_vjp};
+pub use implicit::{
+    LeastSquaresGradient, SolveGradient, TikhonovGradient, least_squares_vjp, solve_vjp, solve_vjp_by, tikhonov_vjp,
+};
 pub use weights::{of_convolve, of_dense, of_diagonal};
 
 use crate::error::Result;

@@ -8,10 +8,12 @@ mod convex;
 use common::data::{Random, as_complex, complex, distance, inner, mask, real, wide, widened};
 use common::devices;
 use common::matrix::Matrix;
-use linops::derivative::{least_squares_vjp, of_convolve, of_dense, of_diagonal, of_nufft, solve_vjp, tikhonov_vjp};
+use linops::derivative::{
+    least_squares_vjp, of_convolve, of_dense, of_diagonal, of_nufft, solve_vjp, solve_vjp_by, tikhonov_vjp,
+};
 use linops::linop::{self, Accuracy, Boundary, ConvolveMode, ConvolveOptions, FftOptions, NufftOptions};
 use linops::num_complex::{Complex32, Complex64};
-use linops::solve::{SolveOptions, Tikhonov, cg};
+use linops::solve::{SolveOptions, Tikhonov, cg, minres, pcg, precondition};
 use linops::{DType, Device, Linop, Result, Tensor, apply_f64};
 use ndarray::{ArrayD, IxDyn};
 
@@ -232,6 +234,15 @@ fn solutions_of_normal_equations() {
         assert!((got - want_b).abs() < 1e-4 * want_b.abs(), "on {device}: {got}, expected {want_b}");
         let got = gradient.lambda;
         assert!((got - want_lambda).abs() < 1e-4 * want_lambda.abs(), "on {device}: {got}, expected {want_lambda}");
+        // By other solvers.
+        let m = precondition::jacobi(&precondition::diagonal(&n, 30, &device).unwrap(), lambda).unwrap();
+        for by in [
+            solve_vjp_by(&x, &g, |g| pcg(&n, &m, g, options(lambda))).unwrap(),
+            solve_vjp_by(&x, &g, |g| minres(&n, g, options(lambda))).unwrap(),
+        ] {
+            assert!((along(&by.b, &wide(&step)) - want_b).abs() < 1e-4 * want_b.abs(), "on {device}");
+            assert!((by.lambda - want_lambda).abs() < 1e-4 * want_lambda.abs(), "on {device}");
+        }
     }
     let error = solve_vjp(&n, &b, &complex("Y=5", 1), options(lambda)).unwrap_err().to_string();
     assert!(error.contains("solve_vjp: the gradient with regard to x"), "{error}");

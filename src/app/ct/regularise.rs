@@ -5,6 +5,7 @@ use crate::app::regularise::{Kind, Regularisation, Stated, Weight};
 use crate::convex::{ConvexOptions, Problem, Solved};
 use crate::error::{Result, value_err};
 use crate::run::Device;
+use crate::tensor::Tensor;
 
 /// A regularised image, and what was minimised for it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,13 @@ pub struct CtRegularised {
 /// A weight is so many standard deviations of what noise makes of the gradient Aᴴ(A x − y).
 const DEVIATIONS: f64 = 2.0;
 
+/// The normal's eigenvalue of the finest structures, in those of a pixel that all views see: what l2 holds back in any case, since of
+/// these nothing is known but what interpolation makes of them.
+const FINEST: f64 = 0.3;
+
+/// The mean square of an image in that of its back-projection, scaled to the views.
+const SHARPER: f64 = 3.0;
+
 /// Without noise there would be no weight, and no rest to come to: it is at least that of noise of this part of the largest value, which
 /// no detector is below.
 const LEAST: f64 = 1e-3;
@@ -32,8 +40,9 @@ impl Ct {
     }
 
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) on a device, of a stack slice by slice, of a cone over the volume. Weights that are not
-    /// given are 2σ√n times the size of a pixel, for n views with noise σ: what noise makes of the data term's gradient. σ is as given,
-    /// or [estimated](Ct::noise); it counts as 1e-3 of the largest value at least.
+    /// given are 2σ√n times the size of a pixel, for n views with noise σ: what noise makes of the data term's gradient. That of l2 is
+    /// σ²/P + 0.3 n times the square of the size of a pixel, with the image's mean square P. σ is as given, or [estimated](Ct::noise); it
+    /// counts as 1e-3 of the largest value at least.
     ///
     /// # Errors
     /// The noise is negative or not finite; `llr` is asked for, which is for series; a number of the options makes no sense; or the device fails.
@@ -52,13 +61,18 @@ impl Ct {
         let largest = y.to_real_vec()?.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
         let (views, pixel) = (self.geometry().angles.len() as f64, self.geometry().pixel_size);
         let sigma = noise.max(LEAST * largest);
+        let y = y.to(device)?;
+        let damped = regularisation.terms.iter().any(|t| t.kind == Kind::L2 && t.weight.is_none());
+        let power = if damped { self.power(&y)? } else { 0.0 };
         let default = |kind: Kind| match kind {
-            // Of the largest eigenvalues of the normal, which are about those of a column of length n in every view.
-            Kind::L2 => Weight::Absolute(1e-2 * views * pixel * pixel),
+            Kind::L2 => {
+                let of_noise = if power > 0.0 { sigma * sigma / power } else { 0.0 };
+                Weight::Absolute(FINEST * views * pixel * pixel + of_noise)
+            }
             _ => Weight::Absolute(DEVIATIONS * sigma * views.sqrt() * pixel),
         };
         let axes = if self.canvas_is_volume() { "Nz Ny Nx" } else { "Ny Nx" };
-        let problem = Problem::new(self.linop(), &y.to(device)?)?;
+        let problem = Problem::new(self.linop(), &y)?;
         let (problem, terms) = regularisation.add(problem, axes, None, &default)?;
         let solved = problem.solve(options)?;
         let history = solved.history.iter().map(|r| (r.iteration, r.objective)).collect();
@@ -77,5 +91,13 @@ impl Ct {
             history,
         };
         Ok(CtRegularised { image, terms, solved })
+    }
+
+    /// About the mean square of the image: of the multiple of Aᴴy that explains most, which noise hardly reaches, and as many times that
+    /// as it is of heads and discs.
+    fn power(&self, y: &Tensor) -> Result<f64> {
+        let back = self.linop().h().apply(y)?;
+        let (own, seen) = (back.norm_squared()?, self.linop().apply(&back)?.norm_squared()?);
+        Ok(if seen > 0.0 { SHARPER * (own / seen).powi(2) * own / back.shape().len() as f64 } else { 0.0 })
     }
 }

@@ -121,6 +121,7 @@ mod tests {
             iterations: 1,
             misfit: 0.0,
             deviation: 0.0,
+            objective: 0.0,
             history: Vec::new(),
             stop: crate::solve::Stop::Converged,
             at_noise: false,

@@ -42,7 +42,7 @@ impl<'a> Quadratic<'a> {
     }
 
     /// Its value at x.
-    fn value(&self, x: &Tensor) -> Result<f64> {
+    pub fn value(&self, x: &Tensor) -> Result<f64> {
         let data = (self.blur.linop.apply(x)? - &self.y).norm_squared()?;
         let Some((penalty, lambda)) = &self.penalty else { return Ok(data) };
         Ok(data + f64::from(*lambda) * penalty.apply(&(x - self.even).eval()?)?.norm_squared()?)
@@ -76,7 +76,7 @@ impl<'a> Quadratic<'a> {
         let first = self.value(&start)?;
         let mut fall = Fall::from(self.unevenness(&y.to_real_array()?));
         if !first.is_finite() || fall.exact(first) && tol > 0.0 {
-            return self.blur.deconvolved(&y, &start, 0, Vec::new(), Stop::Converged);
+            return self.blur.deconvolved(&y, &start, 0, Vec::new(), (Stop::Converged, first));
         }
         let (normal, b) = self.equations(&start)?;
         let end = AtomicBool::new(false);
@@ -116,7 +116,7 @@ impl<'a> Quadratic<'a> {
             (stop, _) => stop,
         };
         let x = (&start + &solution.x).eval()?;
-        self.blur.deconvolved(&y, &x, solution.iterations, solution.history, stop)
+        self.blur.deconvolved(&y, &x, solution.iterations, solution.history, (stop, self.value(&x)?))
     }
 
     /// What gaps are measured by: ‖y − m‖², with m the mean of what counts, and what rounding makes of ‖y‖².

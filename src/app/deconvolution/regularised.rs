@@ -101,7 +101,8 @@ impl Blur {
             start: None,
         };
         let Weighed { solved, terms, deviation, unreached, solves, .. } = task.weighed(&given)?;
-        let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
+        let ended = (solved.stop, solved.objective);
+        let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), ended)?;
         result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;
         Ok(RegularisedDeconvolution { deconvolved: result, terms, solved, solves, unreached })
     }

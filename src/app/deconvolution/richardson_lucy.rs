@@ -168,6 +168,7 @@ impl Blur {
             let mut result = self.richardson_lucy(unit(data).view(), options, device)?;
             result.image.mapv_inplace(|v| times_power(v, exponent));
             result.deviation *= power;
+            result.objective *= power;
             return match result.image.iter().all(|v| v.is_finite()) {
                 true => Ok(result),
                 false => value_err!(
@@ -180,7 +181,7 @@ impl Blur {
         let canvas = self.linop.input()?.clone();
         if largest == 0.0 {
             let zero = Tensor::zeros(canvas, crate::DType::F32)?.to(device)?;
-            return self.deconvolved(&y, &zero, 0, Vec::new(), Stop::Zero);
+            return self.deconvolved(&y, &zero, 0, Vec::new(), (Stop::Zero, 0.0));
         }
         let mean = counts.iter().map(|&v| f64::from(v)).sum::<f64>() / self.counted().max(1) as f64;
         let square = noise.map(|n| left * self.counted() as f64 * n * n);
@@ -202,7 +203,7 @@ impl Blur {
         // The last reading: after which iteration, and the divergence.
         let mut before = (0, f64::INFINITY);
         let mut k = 0;
-        let (stop, at_noise) = loop {
+        let (stop, at_noise, divergence) = loop {
             let blurred = self.linop.apply(&x)?;
             if k <= READ || k.is_multiple_of(READ) || k == iterations {
                 let seen = blurred.to(&Device::host())?;
@@ -228,24 +229,24 @@ impl Blur {
                         _ => false,
                     };
                     if fits || quiet {
-                        break (Stop::Converged, true);
+                        break (Stop::Converged, true, divergence);
                     }
                     if divergence == 0.0 || change < f64::from(tol) {
-                        break (Stop::Converged, false);
+                        break (Stop::Converged, false, divergence);
                     }
                 }
                 if options.cancel.is_some_and(|c| c.load(Ordering::Relaxed)) {
-                    break (Stop::Cancelled, false);
+                    break (Stop::Cancelled, false, divergence);
                 }
                 before = (k, divergence);
             }
             if k == iterations {
-                break (Stop::Iterations, false);
+                break (Stop::Iterations, false, before.1);
             }
             x = step.next(self, &x, &blurred)?;
             k += 1;
         };
-        let mut result = self.deconvolved(&y, &x, k, history, stop)?;
+        let mut result = self.deconvolved(&y, &x, k, history, (stop, divergence))?;
         result.at_noise = at_noise;
         Ok(result)
     }

@@ -84,7 +84,9 @@ impl Blur {
         }
         let d = linop::diagonal(f.output()?, &Tensor::from_array(filter, axes.as_str())?)?;
         let x = linop::chain([f.clone(), d, f.h()])?.apply(&y.to(device)?)?.real()?;
-        self.deconvolved(&y, &x, 0, Vec::new(), Stop::Converged)
+        let gradient = linop::gradient(shape, axes.as_str(), GradientOptions::default().border(Border::Circular))?;
+        let objective = Quadratic::new(self, y.to(device)?, &gradient, lambda, 0.0).value(&x)?;
+        self.deconvolved(&y, &x, 0, Vec::new(), (Stop::Converged, objective))
     }
 
     /// The picture's part of a canvas, and how far its blur is from the data.
@@ -94,7 +96,7 @@ impl Blur {
         x: &Tensor,
         iterations: usize,
         history: Vec<crate::solve::Reading>,
-        stop: Stop,
+        (stop, objective): (Stop, f64),
     ) -> Result<Deconvolved> {
         let host = Device::host();
         let blurred = self.linop.apply(x)?.to(&host)?.to_real_array()?;
@@ -111,6 +113,6 @@ impl Blur {
                 "the scene is not finite: the picture or the point-spread function is too large for 32-bit numbers; scale them"
             );
         }
-        Ok(Deconvolved { image, iterations, misfit, deviation, history, stop, at_noise: false })
+        Ok(Deconvolved { image, iterations, misfit, deviation, objective, history, stop, at_noise: false })
     }
 }

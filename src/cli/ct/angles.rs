@@ -116,14 +116,13 @@ pub struct Given {
     pub radians: Vec<f64>,
 }
 
-pub fn read(args: &Args, notes: &mut Vec<String>, warnings: &Warnings) -> Result<Given> {
+pub fn read(args: &Args, warnings: &Warnings) -> Result<Given> {
     let values = args.angles.values()?;
     let told = AngleUnit::told_by(&values);
     let unit = unit(args).unwrap_or(told);
     if told == AngleUnit::Radians && args.angle_units.is_none() {
-        let what = "the angles lie within ±2π and are taken for radians; --angle-units degrees if they are not";
-        warnings.say(what.into());
-        notes.push(what.into());
+        warnings
+            .say("the angles lie within ±2π and are taken for radians; --angle-units degrees if they are not".into());
     }
     Ok(Given { radians: unit.radians(&values), values, unit })
 }

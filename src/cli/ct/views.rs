@@ -207,7 +207,6 @@ pub fn read(args: &Args, angles: usize, notes: &mut Vec<String>, warnings: &Warn
     } else if looks_like_transmission(values.view()) {
         let what = "the projections look like transmission: their background is near the maximum; give --transmission if they are";
         warnings.say(what.into());
-        notes.push(what.into());
     }
     Ok(Views { values, stack })
 }

@@ -192,7 +192,8 @@ impl Job<'_> {
         let lambda = how.lambda.map(|l| format!(", lambda {}", short(l))).unwrap_or_default();
         let terms: String = how.terms.iter().map(|t| format!("; {}", describe(t))).collect();
         let solves = if how.solves > 1 { format!(", {} solves for the weight", how.solves) } else { String::new() };
-        let objective = how.solved.as_ref().map(|s| format!("; objective {}", short(s.objective))).unwrap_or_default();
+        let what = if self.method == Method::Rl { "divergence" } else { "objective" };
+        let objective = format!("; {what} {}", short(result.objective));
         let clipped = match how.clipped {
             0 => String::new(),
             n => format!(", {} below 0 taken for 0", count_of(n, "sample")),
@@ -216,6 +217,7 @@ impl Job<'_> {
             ("stop".into(), json!(if result.at_noise { "noise" } else { stop_name(result.stop) })),
             ("misfit".into(), json!(result.misfit)),
             ("deviation".into(), json!(result.deviation)),
+            ("objective".into(), json!(result.objective)),
             ("noise".into(), json!(how.noise)),
             ("noise_found".into(), json!(how.found())),
             ("noise_reached".into(), json!(how.solved.is_some().then_some(!how.unreached))),
