@@ -192,7 +192,7 @@ fn gaps_begin_with_what_is_around_them() {
         // The last that was told is what came of it.
         assert!(error(told.last().unwrap(), &short.image) < 0.01, "{}", device.name());
         let objective = |iterations| solved(Kind::L1Wavelet, iterations, &mut Vec::new()).solved.unwrap().objective;
-        let (least, near) = (*least.get_or_insert_with(|| objective(200)), objective(14));
+        let (least, near) = (*least.get_or_insert_with(|| objective(600)), objective(14));
         let mask = Tensor::from_array(known.clone(), "Ny Nx").unwrap();
         let seen = Tensor::from_array(&image * &known, "Ny Nx").unwrap().to(&device).unwrap();
         let problem = Problem::new(&linop::diagonal(mask.shape(), &mask).unwrap(), &seen).unwrap();

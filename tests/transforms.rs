@@ -168,6 +168,11 @@ fn real_convolutions_of_many_taps_are_their_sum() {
             check_convolution(&x, &k, axes, options);
         }
     }
+    // Around circles whose halves are odd, and short.
+    for n in [2, 4, 32, 34, 36, 38, 66, 130] {
+        let circular = ConvolveOptions::default().boundary(linop::Boundary::Circular);
+        check_convolution(&real(format!("X={n}"), 3), &real("X=75", 4), "X", circular);
+    }
     // Between channels, of several at once, and with a dim behind, where lines are not in one piece.
     let k = real("O=3 I=2 X=65", 3);
     for x in [real("B=2 I=2 X=300", 4), real("I=2 X=300 B=2", 4)] {

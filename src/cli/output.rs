@@ -48,8 +48,10 @@ pub fn reserve(path: &Path, force: bool, inputs: &[Option<&Path>]) -> Result<Out
 /// Refuses a file that is named for two outputs, however it is spelled.
 pub fn expect_different(paths: &[Option<&Path>]) -> Result<()> {
     let paths: Vec<&Path> = paths.iter().copied().flatten().collect();
-    let places: Vec<PathBuf> = paths.iter().map(|path| place_of(path)).collect();
-    match (0..places.len()).find(|&k| places[..k].contains(&places[k])) {
+    // A .cfl is a pair.
+    let places: Vec<Vec<PathBuf>> =
+        paths.iter().map(|p| input::files(p).iter().map(|f| place_of(f)).collect()).collect();
+    match (0..places.len()).find(|&k| places[..k].iter().flatten().any(|other| places[k].contains(other))) {
         Some(k) => Err(Error::file(paths[k], "is named for two outputs; give each a name of its own")),
         None => Ok(()),
     }

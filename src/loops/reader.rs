@@ -2,7 +2,7 @@
 
 use super::element::{Elem, Real, Slice, widen};
 use super::widest::widest;
-use crate::access::{Access, AxisIndex, ConstantData, Factor, Load, Validity};
+use crate::access::{Access, AxisIndex, ConstantData, Factor, Load};
 use num_complex::{Complex, Complex32, Complex64};
 use std::ops::Range;
 
@@ -160,16 +160,11 @@ impl<'a, T: Real> Reader<'a, T> {
         let (ConstantData::C32(w), true) = (f.weight.data(), beside(&self.load.source) && beside(&f.access)) else {
             return None;
         };
-        if !self.is_total() {
+        if !self.load.is_total() {
             return None;
         }
         let at = |a: &Access| (outer_base(a, n, last) + n[last]) as usize;
         Some(Pairs { x: &x[at(&self.load.source)..], w: &w[at(&f.access)..], conj: f.conj })
-    }
-
-    /// Whether nothing is padded.
-    fn is_total(&self) -> bool {
-        self.load.valid.iter().zip(&self.load.extents).all(|(v, n)| *v == Validity::total(*n))
     }
 
     /// Source times first weight in one go, where they lie beside each other. False where it is not so, and nothing was done.
@@ -187,7 +182,7 @@ impl<'a, T: Real> Reader<'a, T> {
     fn fetch_scaled<E: Elem<T>>(&self, source: &Slice<'a, T>, n: &[i64], row: &mut [E]) -> bool {
         let (Slice::Real(x), Some(last)) = (source, n.len().checked_sub(1)) else { return false };
         let alone = self.scaled && self.scale.im == T::zero() && self.load.factors.is_empty();
-        if !alone || self.load.source.axes[last] != (AxisIndex::Linear { stride: 1 }) || !self.is_total() {
+        if !alone || self.load.source.axes[last] != (AxisIndex::Linear { stride: 1 }) || !self.load.is_total() {
             return false;
         }
         let x = &x[(outer_base(&self.load.source, n, last) + n[last]) as usize..][..row.len()];

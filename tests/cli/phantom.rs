@@ -129,6 +129,7 @@ fn what_makes_no_scan_is_refused() {
     folder.refused("phantom -o k.npy --matrix 16 --centre-lines 17", "only 16 lines");
     folder.refused("phantom -o k.npy --matrix 16 --maps k.npy", "named for two outputs");
     folder.refused("phantom -o k.npy --matrix 16 --maps ./k.npy", "named for two outputs");
+    folder.refused("phantom -o k.cfl --matrix 16 --maps k.hdr --force", "named for two outputs");
     folder.good("phantom -o k.npy --matrix 16");
     folder.refused("phantom -o k.npy --matrix 16", "--force");
 }

@@ -154,6 +154,7 @@ fn the_demo_of_few_samples() {
     assert_eq!(facts["stop"], "converged");
     assert!(folder.path("demo.png").exists());
     assert!(facts["iterations"].as_u64().unwrap() <= 200, "{facts}");
+    assert!(folder.good("demo --cs --device host").contains("of its limit, by the gap to its dual)"));
     folder.misused("demo --cs --ct", "cannot be used");
 }
 

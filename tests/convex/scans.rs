@@ -269,11 +269,11 @@ fn views_come_to_the_least_objective() {
 /// what many more come to.
 #[test]
 fn generalised_variation_takes_few_iterations() {
-    // A software adapter takes minutes for all of them.
+    // A software adapter takes a minute for all of them.
     for (scanned, relative, most, everywhere) in [
         (Scanned::cartesian(4), 0.002, 90, true),
-        (Scanned::cartesian(8), 0.01, 120, full()),
-        (Scanned::radial(4), 0.002, 120, full()),
+        (Scanned::cartesian(8), 0.01, 120, false),
+        (Scanned::radial(4), 0.002, 120, false),
         (views(10), 0.003, 120, true),
     ] {
         let on = |device: &Device| {
@@ -281,7 +281,7 @@ fn generalised_variation_takes_few_iterations() {
             problem.clone().tgv(relative * problem.scale().unwrap(), "Ny Nx").unwrap()
         };
         let long = on(&Device::host()).solve(ConvexOptions::default().tol(0.0).iterations(600)).unwrap();
-        for device in devices().into_iter().filter(|device| everywhere || device.is_host()) {
+        for device in devices().into_iter().filter(|device| everywhere || full() || device.is_host()) {
             let solved = on(&device).solve(ConvexOptions::default()).unwrap();
             let over = solved.objective / long.objective - 1.0;
             println!(

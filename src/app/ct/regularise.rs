@@ -2,10 +2,13 @@
 
 use super::{Ct, CtImage, noise};
 use crate::app::regularise::{Kind, Regularisation, Stated, Weight};
+use crate::arithmetic::Expression;
 use crate::convex::{ConvexOptions, Problem, Solved};
 use crate::error::{Result, value_err};
+use crate::functional::number;
 use crate::run::Device;
 use crate::tensor::Tensor;
+use ndarray::ArrayD;
 
 /// A regularised image, and what was minimised for it.
 #[derive(Clone, Debug)]
@@ -22,12 +25,12 @@ pub struct CtRegularised {
 /// A weight is so many standard deviations of what noise makes of the gradient Aᴴ(A x − y).
 const DEVIATIONS: f64 = 2.0;
 
-/// The normal's eigenvalue of the finest structures, in those of a pixel that all views see: what l2 holds back in any case, since of
-/// these nothing is known but what interpolation makes of them.
-const FINEST: f64 = 0.3;
+/// The normal's eigenvalue of the finest structures, in those of a pixel in the middle: what l2 holds back in any case, since of these
+/// nothing is known but what interpolation makes of them.
+const FINEST: f64 = 0.4;
 
-/// The mean square of an image in that of its back-projection, scaled to the views.
-const SHARPER: f64 = 3.0;
+/// The mean square of an image of heads and discs in Σb⁴/Σb² of its back-projection b, scaled to the views.
+const SHARPER: f64 = 2.3;
 
 /// Without noise there would be no weight, and no rest to come to: it is at least that of noise of this part of the largest value, which
 /// no detector is below.
@@ -41,8 +44,8 @@ impl Ct {
 
     /// Minimises ½‖A x − y‖² + Σ λᵢRᵢ(x) on a device, of a stack slice by slice, of a cone over the volume. Weights that are not
     /// given are 2σ√n times the size of a pixel, for n views with noise σ: what noise makes of the data term's gradient. That of l2 is
-    /// σ²/P + 0.3 n times the square of the size of a pixel, with the image's mean square P. σ is as given, or [estimated](Ct::noise); it
-    /// counts as 1e-3 of the largest value at least.
+    /// σ²/P with the image's mean square P, which is estimated from Aᴴy, and 0.4 of ‖A δ‖² for a pixel δ in the middle. All slices of a stack
+    /// have one weight. σ is as given, or [estimated](Ct::noise); it counts as 1e-3 of the largest value at least.
     ///
     /// # Errors
     /// The noise is negative or not finite; `llr` is asked for, which is for series; a number of the options makes no sense; or the device fails.
@@ -63,12 +66,9 @@ impl Ct {
         let sigma = noise.max(LEAST * largest);
         let y = y.to(device)?;
         let damped = regularisation.terms.iter().any(|t| t.kind == Kind::L2 && t.weight.is_none());
-        let power = if damped { self.power(&y)? } else { 0.0 };
+        let damping = if damped { self.damping(&y, sigma)? } else { 0.0 };
         let default = |kind: Kind| match kind {
-            Kind::L2 => {
-                let of_noise = if power > 0.0 { sigma * sigma / power } else { 0.0 };
-                Weight::Absolute(FINEST * views * pixel * pixel + of_noise)
-            }
+            Kind::L2 => Weight::Absolute(damping),
             _ => Weight::Absolute(DEVIATIONS * sigma * views.sqrt() * pixel),
         };
         let axes = if self.canvas_is_volume() { "Nz Ny Nx" } else { "Ny Nx" };
@@ -93,11 +93,25 @@ impl Ct {
         Ok(CtRegularised { image, terms, solved })
     }
 
-    /// About the mean square of the image: of the multiple of Aᴴy that explains most, which noise hardly reaches, and as many times that
-    /// as it is of heads and discs.
-    fn power(&self, y: &Tensor) -> Result<f64> {
-        let back = self.linop().h().apply(y)?;
-        let (own, seen) = (back.norm_squared()?, self.linop().apply(&back)?.norm_squared()?);
-        Ok(if seen > 0.0 { SHARPER * (own / seen).powi(2) * own / back.shape().len() as f64 } else { 0.0 })
+    /// λ of l2: σ²/P, with a mean square P of the image that is estimated from the multiple of Aᴴy that explains most, which noise hardly
+    /// reaches, and what the finest structures are held back by in any case.
+    fn damping(&self, y: &Tensor, sigma: f64) -> Result<f64> {
+        let a = self.linop();
+        let extents = a.input()?.extents();
+        let mut pixel = ArrayD::<f32>::zeros(extents);
+        pixel[&extents.iter().map(|n| n / 2).collect::<Vec<_>>()[..]] = 1.0;
+        let finest =
+            FINEST * a.apply(&Tensor::from_array(pixel, a.input()?.dims())?.to(&y.device())?)?.norm_squared()?;
+        let back = a.h().apply(y)?;
+        let largest = back.max_abs()?;
+        if largest == 0.0 {
+            return Ok(finest);
+        }
+        // Where there is something: neither empty slices nor what is around an object count.
+        let back = (number(1.0 / largest) * &back).eval()?;
+        let (own, seen) = (back.norm_squared()?, a.apply(&back)?.norm_squared()?);
+        let power = SHARPER * Expression::from(&back).abs_squared().eval()?.norm_squared()? / own;
+        let of_noise = sigma / (largest * own / seen);
+        Ok(finest + if power > 0.0 && of_noise.is_finite() { of_noise * of_noise / power } else { 0.0 })
     }
 }

@@ -54,7 +54,8 @@ pub struct Deconvolved {
     pub misfit: f64,
     /// Root mean square of A x − y, in the picture's units: to be compared with its noise.
     pub deviation: f64,
-    /// What was minimised, at the scene: of quadratic penalties both their terms, of Richardson–Lucy the divergence.
+    /// What was minimised, at the scene on the whole canvas: ‖A x − y‖² and the penalty of [`Blur::wiener`] and [`Blur::damped`],
+    /// ½‖A x − y‖² + Σ λᵢRᵢ(x) of [`Blur::regularised`], and the divergence of [`Blur::richardson_lucy`].
     pub objective: f64,
     /// What was read on the way; of Richardson–Lucy, the change of the likelihood.
     pub history: Vec<Reading>,

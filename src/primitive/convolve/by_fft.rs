@@ -15,9 +15,21 @@ use crate::primitive::fft::{next_fast, next_smooth, transform};
 use crate::primitive::real_fft::RealLines;
 use num_complex::{Complex32, Complex64};
 
-/// The length of the circle for an axis of `input` indices and so many taps; with `half` an even one for the host, where that can be
-/// chosen.
-fn circle(axis: &ConvAxis, input: usize, taps: usize, half: bool) -> usize {
+/// Which transform runs over a circle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Along {
+    /// That of whole spectra.
+    Whole,
+    /// Of halves of spectra, on the host: along the last axis, whose circle is even where that can be chosen, and along those before it.
+    Half,
+    Before,
+}
+
+/// From here on lengths are chosen by what they take the host; padding shorter ones would take more.
+const LONG: usize = 64;
+
+/// The length of the circle for an axis of `input` indices and so many taps.
+fn circle(axis: &ConvAxis, input: usize, taps: usize, along: Along) -> usize {
     if let Some(period) = axis.period {
         return period;
     }
@@ -25,7 +37,11 @@ fn circle(axis: &ConvAxis, input: usize, taps: usize, half: bool) -> usize {
     let tap = axis.step * (taps as i64 - 1);
     let (low, high) = (axis.offset + tap.min(0), axis.offset + span + tap.max(0));
     let least = high.max(last - low).max(last).max(span) as usize + 1;
-    if half { next_fast(least) } else { next_smooth(least) }
+    match along {
+        Along::Half if least < LONG => 2 * next_smooth(least.div_ceil(2)),
+        Along::Half | Along::Before if least >= LONG => next_fast(least),
+        _ => next_smooth(least),
+    }
 }
 
 /// Whether real values of a real kernel can be made from halves of spectra: along a last axis that lies in one piece.
@@ -37,11 +53,10 @@ pub(super) fn has_half(c: &Convolve, input: &[usize]) -> bool {
 /// Operations in units of those of [`Convolve::operations`]; infinite where what is held would be many times what it is applied to.
 /// `half`: of real values, by halves of spectra.
 pub(super) fn operations(c: &Convolve, input: &[usize], half: bool) -> f64 {
-    let first = input.len() - 1 - c.axes.len();
     let (out, channels) = c.channels();
     let (mut results, mut grid, mut stages) = (1.0, 1.0, 0.0);
-    for ((axis, &n), &k) in c.axes.iter().zip(&input[first..]).zip(c.taps()) {
-        let length = circle(axis, n, k, false) as f64;
+    for (axis, length) in c.axes.iter().zip(circles(c, input, half)) {
+        let length = length as f64;
         results *= axis.extent as f64;
         grid *= length;
         stages += length.log2();
@@ -66,8 +81,14 @@ const SMALL: f64 = 65536.0;
 
 /// The circles of the axes, for an input of these extents; with `half` those for halves of spectra.
 fn circles(c: &Convolve, input: &[usize], half: bool) -> Vec<usize> {
-    let axes = c.axes.iter().zip(&input[input.len() - 1 - c.axes.len()..]).zip(c.taps());
-    axes.map(|((axis, &n), &k)| circle(axis, n, k, half)).collect()
+    let count = c.axes.len();
+    let along = |a: usize| match half {
+        true if a + 1 == count => Along::Half,
+        true => Along::Before,
+        false => Along::Whole,
+    };
+    let axes = c.axes.iter().zip(&input[input.len() - 1 - count..]).zip(c.taps()).enumerate();
+    axes.map(|(a, ((axis, &n), &k))| circle(axis, n, k, along(a))).collect()
 }
 
 /// Axis `at` of x on its circle, and what is kept of it at the end.
@@ -149,7 +170,7 @@ fn multiplied(b: &mut Builder, x: ValueId, c: &Convolve, spectrum: &Constant) ->
 /// whether half of it is enough.
 type Recipe = (ConstantKey, bool, Vec<[i64; 2]>, Vec<usize>, bool);
 
-/// The kernel's transform over the circle, channels as the kernel has them: of plans that are alike the same one. With `half` what
+/// The kernel's transform over the circle, channels as the kernel has them: of plans that are alike, with the same offsets, the same one. With `half` what
 /// determines that of a real kernel, N/2 + 1 along the last axis.
 fn spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant> {
     static SPECTRA: Derived<Recipe> = Derived::new();
@@ -205,6 +226,17 @@ fn made_spectrum(c: &Convolve, lengths: &[usize], half: bool) -> Result<Constant
 mod tests {
     use super::*;
 
+    /// Thin axes are padded by no more than they need.
+    #[test]
+    fn circles_of_thin_axes_are_short() {
+        let weight = Constant::new(vec![1, 1, 1, 3, 5], ConstantData::F32(vec![1.0; 15])).unwrap();
+        let axis = |extent: usize| ConvAxis { stride: 1, up: 1, step: -1, offset: 1, extent, period: None };
+        let c = Convolve { weight, conj: false, swapped: false, axes: vec![axis(1), axis(3), axis(512)] };
+        let c = Convolve { axes: vec![ConvAxis { offset: 0, ..axis(1) }, axis(3), ConvAxis { offset: 2, ..axis(512) }], ..c };
+        assert_eq!(circles(&c, &[1, 1, 3, 512, 1], true), [1, 4, 528]);
+        assert_eq!(circles(&c, &[1, 1, 3, 30, 1], true)[2] % 2, 0);
+    }
+
     #[test]
     fn plans_that_are_alike_share_a_spectrum() {
         let weight = Constant::new(vec![1, 1, 5], ConstantData::F32(vec![1.0, 2.0, 0.5, -1.0, 3.0])).unwrap();
@@ -215,6 +247,11 @@ mod tests {
         assert_ne!(spectrum(&c, &[50], false).unwrap().key(), first.key(), "of another circle");
         assert_ne!(spectrum(&Convolve { conj: true, ..c.clone() }, &[48], false).unwrap().key(), first.key());
         assert_ne!(spectrum(&c, &[48], true).unwrap().key(), first.key(), "half of it");
+        for (offset, step) in [(1, -1), (2, 1)] {
+            let axes = vec![ConvAxis { offset, step, ..c.axes[0] }];
+            let other = Convolve { axes, ..c.clone() };
+            assert_ne!(spectrum(&other, &[48], false).unwrap().key(), first.key(), "from {offset} by {step}");
+        }
         let key = first.key().clone();
         drop(first);
         assert_ne!(spectrum(&c, &[48], false).unwrap().key(), &key, "nobody had it any more");
