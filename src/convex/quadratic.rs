@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A residual of this part of Aᴴy is none.
 const EXACT: f32 = 1e-7;
 
-/// Iterations between two looks at the objective, whose fall is told at the quarters of their number.
+/// Iterations between two looks at the objective, or fewer where more readings are asked for; its fall is told at the quarters of their number.
 const LOOK_EVERY: usize = 4;
 
 impl Problem {
@@ -37,6 +37,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     };
     let (iterations, tol) = (teller.options().iterations, teller.options().tol);
     let mut options = SolveOptions::default().lambda(number(mu)).tol(EXACT).iterations(iterations);
+    options.check_every = LOOK_EVERY.min(teller.options().check_every.max(1));
     options.start.clone_from(&problem.start);
     let (mut fall, mut watch) = (Fall::from(first), Watch::new(false));
     watch.see(0, first);
@@ -71,8 +72,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             end.store(true, Ordering::Relaxed);
         }
     };
-    let Solution { x, iterations, stop, .. } =
-        cg(&system, &b, options.check_every(LOOK_EVERY).progress(told).cancel(&end))?;
+    let Solution { x, iterations, stop, .. } = cg(&system, &b, options.progress(told).cancel(&end))?;
     if let Some(e) = failed {
         return Err(e);
     }

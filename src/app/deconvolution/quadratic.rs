@@ -13,7 +13,7 @@ use crate::arithmetic::Expression;
 use crate::error::{Result, value_err};
 use crate::linop::{self, Linop};
 use crate::run::Device;
-use crate::solve::{Fall, Gap, Progress, SolveOptions, Stop, cg};
+use crate::solve::{Fall, Gap, Progress, Reading, SolveOptions, Stop, cg};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, Dimension};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,10 +42,28 @@ impl<'a> Quadratic<'a> {
     }
 
     /// Its value at x.
-    pub fn value(&self, x: &Tensor) -> Result<f64> {
-        let data = (self.blur.linop.apply(x)? - &self.y).norm_squared()?;
-        let Some((penalty, lambda)) = &self.penalty else { return Ok(data) };
-        Ok(data + f64::from(*lambda) * penalty.apply(&(x - self.even).eval()?)?.norm_squared()?)
+    fn value(&self, x: &Tensor) -> Result<f64> {
+        Ok((self.blur.linop.apply(x)? - &self.y).norm_squared()? + self.penalty(x)?)
+    }
+
+    /// λ‖P (x − m)‖².
+    fn penalty(&self, x: &Tensor) -> Result<f64> {
+        let Some((penalty, lambda)) = &self.penalty else { return Ok(0.0) };
+        Ok(f64::from(*lambda) * penalty.apply(&(x - self.even).eval()?)?.norm_squared()?)
+    }
+
+    /// What came of it, with the objective of both terms.
+    fn deconvolved(
+        &self,
+        y: &Tensor,
+        x: &Tensor,
+        iterations: usize,
+        history: Vec<Reading>,
+        stop: Stop,
+    ) -> Result<Deconvolved> {
+        let mut result = self.blur.deconvolved(y, x, iterations, history, stop)?;
+        result.objective += self.penalty(x)?;
+        Ok(result)
     }
 
     /// The normal of both terms, and minus half of the gradient at x.
@@ -76,7 +94,7 @@ impl<'a> Quadratic<'a> {
         let first = self.value(&start)?;
         let mut fall = Fall::from(self.unevenness(&y.to_real_array()?));
         if !first.is_finite() || fall.exact(first) && tol > 0.0 {
-            return self.blur.deconvolved(&y, &start, 0, Vec::new(), (Stop::Converged, first));
+            return self.deconvolved(&y, &start, 0, Vec::new(), Stop::Converged);
         }
         let (normal, b) = self.equations(&start)?;
         let end = AtomicBool::new(false);
@@ -116,7 +134,7 @@ impl<'a> Quadratic<'a> {
             (stop, _) => stop,
         };
         let x = (&start + &solution.x).eval()?;
-        self.blur.deconvolved(&y, &x, solution.iterations, solution.history, (stop, self.value(&x)?))
+        self.deconvolved(&y, &x, solution.iterations, solution.history, stop)
     }
 
     /// What gaps are measured by: ‖y − m‖², with m the mean of what counts, and what rounding makes of ‖y‖².

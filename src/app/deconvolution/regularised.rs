@@ -101,8 +101,8 @@ impl Blur {
             start: None,
         };
         let Weighed { solved, terms, deviation, unreached, solves, .. } = task.weighed(&given)?;
-        let ended = (solved.stop, solved.objective);
-        let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), ended)?;
+        let mut result = self.deconvolved(&y, &solved.x, solved.iterations, Vec::new(), solved.stop)?;
+        result.objective = solved.objective;
         result.at_noise = open && solved.stop == Stop::Converged && (deviation / noise - 1.0).abs() < 0.05;
         Ok(RegularisedDeconvolution { deconvolved: result, terms, solved, solves, unreached })
     }

@@ -181,7 +181,7 @@ impl Blur {
         let canvas = self.linop.input()?.clone();
         if largest == 0.0 {
             let zero = Tensor::zeros(canvas, crate::DType::F32)?.to(device)?;
-            return self.deconvolved(&y, &zero, 0, Vec::new(), (Stop::Zero, 0.0));
+            return self.deconvolved(&y, &zero, 0, Vec::new(), Stop::Zero);
         }
         let mean = counts.iter().map(|&v| f64::from(v)).sum::<f64>() / self.counted().max(1) as f64;
         let square = noise.map(|n| left * self.counted() as f64 * n * n);
@@ -246,7 +246,8 @@ impl Blur {
             x = step.next(self, &x, &blurred)?;
             k += 1;
         };
-        let mut result = self.deconvolved(&y, &x, k, history, (stop, divergence))?;
+        let mut result = self.deconvolved(&y, &x, k, history, stop)?;
+        result.objective = divergence;
         result.at_noise = at_noise;
         Ok(result)
     }

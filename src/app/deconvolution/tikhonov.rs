@@ -85,18 +85,19 @@ impl Blur {
         let d = linop::diagonal(f.output()?, &Tensor::from_array(filter, axes.as_str())?)?;
         let x = linop::chain([f.clone(), d, f.h()])?.apply(&y.to(device)?)?.real()?;
         let gradient = linop::gradient(shape, axes.as_str(), GradientOptions::default().border(Border::Circular))?;
-        let objective = Quadratic::new(self, y.to(device)?, &gradient, lambda, 0.0).value(&x)?;
-        self.deconvolved(&y, &x, 0, Vec::new(), (Stop::Converged, objective))
+        let mut result = self.deconvolved(&y, &x, 0, Vec::new(), Stop::Converged)?;
+        result.objective += f64::from(lambda) * gradient.apply(&x)?.norm_squared()?;
+        Ok(result)
     }
 
-    /// The picture's part of a canvas, and how far its blur is from the data.
+    /// The picture's part of a canvas, and how far its blur is from the data: of the objective ‖A x − y‖².
     pub(super) fn deconvolved(
         &self,
         y: &Tensor,
         x: &Tensor,
         iterations: usize,
         history: Vec<crate::solve::Reading>,
-        (stop, objective): (Stop, f64),
+        stop: Stop,
     ) -> Result<Deconvolved> {
         let host = Device::host();
         let blurred = self.linop.apply(x)?.to(&host)?.to_real_array()?;
@@ -113,6 +114,6 @@ impl Blur {
                 "the scene is not finite: the picture or the point-spread function is too large for 32-bit numbers; scale them"
             );
         }
-        Ok(Deconvolved { image, iterations, misfit, deviation, objective, history, stop, at_noise: false })
+        Ok(Deconvolved { image, iterations, misfit, deviation, objective: distance, history, stop, at_noise: false })
     }
 }

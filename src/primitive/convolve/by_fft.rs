@@ -15,33 +15,15 @@ use crate::primitive::fft::{next_fast, next_smooth, transform};
 use crate::primitive::real_fft::RealLines;
 use num_complex::{Complex32, Complex64};
 
-/// Which transform runs over a circle.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Along {
-    /// That of whole spectra.
-    Whole,
-    /// Of halves of spectra, on the host: along the last axis, whose circle is even where that can be chosen, and along those before it.
-    Half,
-    Before,
-}
-
 /// From here on lengths are chosen by what they take the host; padding shorter ones would take more.
 const LONG: usize = 64;
 
-/// The length of the circle for an axis of `input` indices and so many taps.
-fn circle(axis: &ConvAxis, input: usize, taps: usize, along: Along) -> usize {
-    if let Some(period) = axis.period {
-        return period;
-    }
+/// The least length of the circle for an axis of `input` indices and so many taps.
+fn least(axis: &ConvAxis, input: usize, taps: usize) -> usize {
     let (last, span) = ((axis.up * (input - 1)) as i64, (axis.stride * (axis.extent - 1)) as i64);
     let tap = axis.step * (taps as i64 - 1);
     let (low, high) = (axis.offset + tap.min(0), axis.offset + span + tap.max(0));
-    let least = high.max(last - low).max(last).max(span) as usize + 1;
-    match along {
-        Along::Half if least < LONG => 2 * next_smooth(least.div_ceil(2)),
-        Along::Half | Along::Before if least >= LONG => next_fast(least),
-        _ => next_smooth(least),
-    }
+    high.max(last - low).max(last).max(span) as usize + 1
 }
 
 /// Whether real values of a real kernel can be made from halves of spectra: along a last axis that lies in one piece.
@@ -79,16 +61,18 @@ const HALF: f64 = 0.55;
 const MOST_HELD: f64 = 8.0;
 const SMALL: f64 = 65536.0;
 
-/// The circles of the axes, for an input of these extents; with `half` those for halves of spectra.
+/// The circles of the axes, for an input of these extents. With `half` those for halves of spectra, on the host: the last one is even,
+/// where that can be chosen.
 fn circles(c: &Convolve, input: &[usize], half: bool) -> Vec<usize> {
     let count = c.axes.len();
-    let along = |a: usize| match half {
-        true if a + 1 == count => Along::Half,
-        true => Along::Before,
-        false => Along::Whole,
-    };
     let axes = c.axes.iter().zip(&input[input.len() - 1 - count..]).zip(c.taps()).enumerate();
-    axes.map(|(a, ((axis, &n), &k))| circle(axis, n, k, along(a))).collect()
+    let circle = |(a, ((axis, &n), &k)): (usize, ((&ConvAxis, &usize), &usize))| match (axis.period, least(axis, n, k)) {
+        (Some(period), _) => period,
+        (None, least) if half && least >= LONG => next_fast(least),
+        (None, least) if half && a + 1 == count => 2 * next_smooth(least.div_ceil(2)),
+        (None, least) => next_smooth(least),
+    };
+    axes.map(circle).collect()
 }
 
 /// Axis `at` of x on its circle, and what is kept of it at the end.
