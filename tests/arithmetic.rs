@@ -471,3 +471,34 @@ fn axpy_is_what_it_says() {
         assert!(x.axpy(1.0, &wrong).unwrap_err().to_string().contains("A=7 B=5"));
     }
 }
+
+/// A caller's buffer that ends within 16 bytes is read one by one: the same bits as of memory that goes on.
+#[cfg(feature = "gpu")]
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn buffers_that_end_anywhere_give_the_same_bits() {
+    let Some(device) = common::gpu() else { return };
+    let gpu = device.as_gpu().unwrap();
+    for n in [1usize, 3, 255, 1025, 4099] {
+        let (x, y) = (complex(format!("N={n}"), 1), real(format!("N={n}"), 2));
+        let [pooled, weights] = [&x, &y].map(|t| t.to(&device).unwrap());
+        let own = |t: &Tensor, bytes: usize| {
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+            let size = (n * bytes) as u64;
+            let desc = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+            let buffer = gpu.wgpu_device().create_buffer(&desc);
+            let to = Tensor::from_wgpu(&device, buffer, t.shape(), t.dtype()).unwrap();
+            let mut encoder = gpu.wgpu_device().create_command_encoder(&Default::default());
+            let from = t.to(&device).unwrap();
+            encoder.copy_buffer_to_buffer(from.wgpu_buffer().unwrap(), 0, to.wgpu_buffer().unwrap(), 0, size);
+            gpu.wgpu_queue().unwrap().submit([encoder.finish()]);
+            to
+        };
+        let (exact, exact_weights) = (own(&x, 8), own(&y, 4));
+        let list = |t: Tensor| t.to(&Device::host()).unwrap().to_vec().unwrap();
+        let made = |x: &Tensor, y: &Tensor| (list((x * y + x).eval().unwrap()), x.dot(x).unwrap(), y.max().unwrap());
+        assert_eq!(made(&exact, &exact_weights), made(&pooled, &weights), "{n}");
+        let squares = |y: &Tensor| (list((y * y).eval().unwrap()), y.dot(y).unwrap());
+        assert_eq!(squares(&exact_weights), squares(&weights), "{n}");
+    }
+}

@@ -291,7 +291,7 @@ fn on_host<R>(tensors: &[Tensor], f: impl FnOnce(&[Slice<f32>]) -> Result<R>) ->
 #[doc(hidden)]
 #[cfg(feature = "gpu")]
 pub fn kernels() -> Result<Vec<(String, String)>> {
-    use crate::elementwise::{Ending, copying, kernel, sample};
+    use crate::elementwise::{Ending, Reads, copying, kernel, sample};
     let named = |name: &str, text: Result<String>| Ok((name.to_string(), text?));
     let real = |c: &Computation| {
         let mut c = c.clone();
@@ -302,15 +302,23 @@ pub fn kernels() -> Result<Vec<(String, String)>> {
     let mut many = Computation::default();
     let inputs: Vec<usize> = (0..INPUTS).map(|k| many.input(k % 2 == 0)).collect();
     inputs.into_iter().reduce(|a, b| many.pair(crate::elementwise::Pair::Sum, a, b));
-    vec![
-        named("stored", kernel(&all, Ending::Stored)),
-        named("stored, real", kernel(&real(&all), Ending::Stored)),
-        named("stored, of many", kernel(&many, Ending::Stored)),
-        named("summed", kernel(&all, Ending::Summed)),
-        named("summed, real", kernel(&magnitudes, Ending::Summed)),
-        named("largest", kernel(&magnitudes, Ending::Largest)),
-        named("copy", copying()),
-    ]
-    .into_iter()
-    .collect()
+    let mut reals = Computation::default();
+    let inputs: Vec<usize> = (0..INPUTS).map(|_| reals.input(false)).collect();
+    inputs.into_iter().reduce(|a, b| reals.pair(crate::elementwise::Pair::Product, a, b));
+    let written = [
+        ("stored", &all, Ending::Stored),
+        ("stored, real", &real(&all), Ending::Stored),
+        ("stored, of many", &many, Ending::Stored),
+        ("stored, of many real ones", &reals, Ending::Stored),
+        ("summed", &all, Ending::Summed),
+        ("summed, real", &magnitudes, Ending::Summed),
+        ("summed, of many real ones", &reals, Ending::Summed),
+        ("largest", &magnitudes, Ending::Largest),
+        ("largest, of many real ones", &reals, Ending::Largest),
+    ];
+    let written = written.into_iter().flat_map(|(name, c, ending)| {
+        [(Reads::Units, ""), (Reads::Elements, ", one by one")]
+            .map(|(reads, how)| named(&format!("{name}{how}"), kernel(c, ending, reads)))
+    });
+    written.chain([named("copy", copying())]).collect()
 }

@@ -43,7 +43,7 @@ struct Admm {
     best: Vector,
     /// What is looked at: x, or the nearest that obeys the constraints of x itself.
     candidate: Vector,
-    propose: Option<usize>,
+    obeying: Option<Obeying>,
     /// N x, N p, and ΣKᴴK of one of them, then the whole system of it.
     nx: Vector,
     q: Vector,
@@ -78,6 +78,43 @@ struct Admm {
     size: Scalar,
     slopes: usize,
     sloped: usize,
+    /// The same at x, which obeys no constraint, behind that of what does: ‖s‖² alone.
+    own_slope: Scalar,
+    own_slopes: usize,
+    own_sloped: usize,
+}
+
+/// The nearest to x that obeys a constraint of the image: x + Kᴴ(P(K x) − K x), with K the image that the unknown begins with, or all of
+/// it.
+struct Obeying {
+    candidate: Vector,
+    /// K and Kᴴ, and K x.
+    linop: Option<([usize; 2], Vector)>,
+    project: usize,
+    add: Option<usize>,
+}
+
+impl Obeying {
+    fn draft(draft: &mut Draft, smooth: &Smooth, term: &Stated, x: Vector) -> Result<Obeying> {
+        let candidate = smooth.vector(draft);
+        let Some(linop) = term.linop else {
+            let project = term.pass("propose")?.update(candidate, [(one(), x)]).map(term.map(one()));
+            return Ok(Obeying { candidate, linop: None, project: draft.pass(project), add: None });
+        };
+        let [kx, apart] = std::array::from_fn(|_| term.vector(draft));
+        let project = term.pass("propose")?.update(apart, [(one(), kx)]).map(term.map(one()));
+        let project = project.update(kx, [(one(), apart), (-one(), kx)]);
+        let add = Pass::new("obey").update(candidate, [(one(), candidate), (one(), x)]);
+        Ok(Obeying { candidate, linop: Some((linop, kx)), project: draft.pass(project), add: Some(draft.pass(add)) })
+    }
+
+    fn propose(&self, space: &mut dyn Space, x: Vector) -> Result<()> {
+        let Some(([k, kh], kx)) = self.linop else { return space.pass(self.project) };
+        space.apply(k, x, kx)?;
+        space.pass(self.project)?;
+        space.apply(kh, kx, self.candidate)?;
+        self.add.map_or(Ok(()), |add| space.pass(add))
+    }
 }
 
 impl Admm {
@@ -90,19 +127,14 @@ impl Admm {
         let [x, r, p, nx, q, l, best] = std::array::from_fn(|_| smooth.vector(draft));
         let mu = Formula::from(smooth.mu);
         let [rho, rr, pq, alpha, next, beta, factor] = std::array::from_fn(|_| draft.scalar());
-        let [before, after, slope, size, rest] = std::array::from_fn(|_| draft.scalar());
+        let [before, after, slope, size, rest, own_slope, own_size] = std::array::from_fn(|_| draft.scalar());
         let spectrum = Spectrum::draft(draft, problem, &smooth, rho)?;
         let penalty = draft.operator(&penalty(problem)?);
-        let boxed =
-            terms.iter().find(|t| t.linop.is_none() && matches!(t.functional.0, Kind::Box { .. } | Kind::Bound { .. }));
-        let (candidate, propose) = match boxed {
-            Some(term) => {
-                let c = smooth.vector(draft);
-                let pass = term.pass("propose")?.update(c, [(one(), x)]).map(term.map(one()));
-                (c, Some(draft.pass(pass)))
-            }
-            None => (x, None),
-        };
+        let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
+        let is_constraint = |t: &Stated| matches!(t.functional.0, Kind::Box { .. } | Kind::Bound { .. });
+        let boxed = hard.zip(&terms).find(|(t, stated)| t.whole && is_constraint(stated));
+        let obeying = boxed.map(|(_, term)| Obeying::draft(draft, &smooth, term, x)).transpose()?;
+        let candidate = obeying.as_ref().map_or(x, |o| o.candidate);
         let mut splits = Vec::new();
         for term in terms {
             splits.push(Split::draft(draft, &smooth, term, rho, factor)?);
@@ -149,12 +181,14 @@ impl Admm {
         let remains = draft.pass(Pass::new("remains").dot(r, r));
         let remained = draft.pass(Pass::new("remained").totals([rest]));
         // N of what is looked at is in nx where that is x, else in q.
-        let of = if propose.is_none() { nx } else { q };
-        let slopes = Pass::new("slope")
-            .update(q, [(one(), of), (mu, candidate), (-one(), smooth.b), (rho.into(), first)])
-            .dot(q, q)
-            .dot(candidate, candidate);
-        let slopes = draft.pass(slopes);
+        let of = if obeying.is_none() { nx } else { q };
+        let sloping = |to: Vector, of: Vector, x: Vector| {
+            let slope = [(one(), of), (mu.clone(), x), (-one(), smooth.b), (rho.into(), first)];
+            Pass::new("slope").update(to, slope).dot(to, to).dot(x, x)
+        };
+        let slopes = draft.pass(sloping(q, of, candidate));
+        let own_slopes = draft.pass(sloping(l, nx, x).totals([slope, size]));
+        let own_sloped = draft.pass(Pass::new("sloped").totals([own_slope, own_size]));
         let sloped = draft.pass(Pass::new("sloped").totals([slope, size]));
         let keep = draft.pass(Pass::new("keep").update(best, [(one(), candidate)]));
         Ok(Admm {
@@ -163,7 +197,7 @@ impl Admm {
             p,
             best,
             candidate,
-            propose,
+            obeying,
             nx,
             q,
             l,
@@ -193,6 +227,9 @@ impl Admm {
             size,
             slopes,
             sloped,
+            own_slope,
+            own_slopes,
+            own_sloped,
         })
     }
 
@@ -246,13 +283,13 @@ impl Admm {
         space.apply(self.smooth.normal, self.x, self.nx)
     }
 
-    /// What is left of what is looked at, where that is bounded.
+    /// What is left of what is looked at; of its gap the part of norms and constraints alone.
     fn doubt(&self, space: &mut dyn Space, rho: f64, farther: f64) -> Result<Doubt> {
         space.pass(self.remains)?;
         space.pass(self.remained)?;
         self.renew(space)?;
-        if let Some(pass) = self.propose {
-            space.pass(pass)?;
+        if let Some(obeying) = &self.obeying {
+            obeying.propose(space, self.x)?;
             space.apply(self.smooth.normal, self.candidate, self.q)?;
         }
         for s in &self.splits {
@@ -263,7 +300,12 @@ impl Admm {
         }
         self.gather.iter().try_for_each(|pass| space.pass(*pass))?;
         space.pass(self.slopes)?;
-        space.pass(self.sloped)?;
+        if self.obeying.is_some() {
+            space.pass(self.own_slopes)?;
+            space.pass(self.own_sloped)?;
+        } else {
+            space.pass(self.sloped)?;
+        }
         let mut gap = 0.0;
         for s in &self.splits {
             gap += s.gap(space, self.candidate, rho)?;
@@ -271,7 +313,9 @@ impl Admm {
         }
         let scalars = space.scalars()?;
         let root = |s: Scalar| scalars[s.0].sqrt();
-        Ok(Doubt { gap, slope: root(self.slope), size: farther * root(self.size), inexact: root(self.rest) })
+        let slope = root(self.slope);
+        let own = if self.obeying.is_some() { root(self.own_slope) } else { slope };
+        Ok(Doubt { gap, slope, own, size: farther * root(self.size), inexact: root(self.rest) })
     }
 
     /// The part of the system's residual that the steps of the last measured iteration have left.
@@ -326,8 +370,8 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
     }
     let mut watch = Watch::new(true);
     let look = |space: &mut dyn Space| -> Result<Looked> {
-        if let Some(pass) = admm.propose {
-            space.pass(pass)?;
+        if let Some(obeying) = &admm.obeying {
+            obeying.propose(space, admm.x)?;
         }
         let looked = admm.objective.look(space)?;
         admm.splits.iter().try_for_each(|s| space.pass(s.renew))?;
@@ -362,9 +406,13 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             space.pass(admm.keep)?;
             best = looked;
         }
-        let doubt = if bounded { Some(admm.doubt(space, rho, problem.farther)?) } else { None };
+        let doubt = match bounded || looked.is_some() {
+            true => Some(admm.doubt(space, rho, problem.farther)?),
+            false => None,
+        };
+        let bound = doubt.as_ref().filter(|_| bounded);
         if due && !cancelled {
-            let by = match &doubt {
+            let by = match bound {
                 Some(doubt) => balance.look(k, doubt, admm.fall(&scalars)),
                 None => {
                     balance.fell(admm.fall(&scalars));
@@ -383,27 +431,16 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
                 changes += 1;
             }
         }
-        let (Some(looked), Some(seen)) = (looked, seen) else { continue };
+        let (Some(looked), Some(seen), Some(doubt)) = (looked, seen, &doubt) else { continue };
         if !looked.objective.is_finite() && k > OVERFLOWED {
             return value_err!(
                 "admm: the iteration overflowed at step {k}; the linop or the data have values near the end of f32"
             );
         }
         let part = |rest: f64| rest / looked.objective.abs().max(f64::MIN_POSITIVE);
-        let gap = match &doubt {
-            Some(doubt) => part(doubt.whole()),
-            None => {
-                admm.renew(space)?;
-                let mut gap = 0.0;
-                for s in &admm.splits {
-                    gap += s.gap(space, admm.candidate, rho)?;
-                    space.pass(s.renew)?;
-                }
-                part(gap)
-            }
-        };
-        let residual = doubt.as_ref().and_then(|doubt| admm.smooth.part(doubt.slope));
-        let gap_known = doubt.is_some().then_some(gap);
+        let gap = part(if bounded { doubt.whole() } else { doubt.gap });
+        let residual = admm.smooth.part(doubt.slope);
+        let gap_known = bounded.then_some(gap);
         let reading = Reading { gap: gap_known, residual, ..looked.reading((k, iterations), seen.change) };
         teller.tell(reading, &mut || space.get(admm.candidate));
         if cancelled {

@@ -36,8 +36,10 @@ const BEGIN: usize = 10;
 pub(super) struct Doubt {
     /// The sum of the gaps of the terms.
     pub gap: f64,
-    /// ‖s‖.
+    /// ‖s‖, where all constraints of x are obeyed.
     pub slope: f64,
+    /// ‖s‖ at x as it is: what the slope has more is for what x does not obey, which a higher penalty mends, not a lower one.
+    pub own: f64,
     /// ‖x‖.
     pub size: f64,
     /// What is left of the system's residual, which is a part of s.
@@ -53,6 +55,12 @@ impl Doubt {
     /// About how far the objective is from its limit.
     pub fn whole(&self) -> f64 {
         self.gap + self.rest()
+    }
+
+    /// The parts that a penalty which is too low leaves, and one that is too high.
+    fn parts(&self) -> [f64; 2] {
+        let own = self.rest().min(APART * self.own * self.size);
+        [self.gap + self.rest() - own, own]
     }
 }
 
@@ -91,8 +99,9 @@ impl Balance {
             true => self.mended(doubt),
             false => self.fell(fall),
         }
-        let ratio = match (doubt.gap > 0.0, doubt.rest() > 0.0) {
-            (true, true) => doubt.gap / doubt.rest(),
+        let [low, high] = doubt.parts();
+        let ratio = match (low > 0.0, high > 0.0) {
+            (true, true) => low / high,
             (true, false) => f64::INFINITY,
             (false, true) => 0.0,
             (false, false) => return None,
@@ -103,7 +112,7 @@ impl Balance {
 
     /// More steps where what they leave is most of s, fewer where it is little of it.
     fn mended(&mut self, doubt: &Doubt) {
-        let part = if doubt.slope > 0.0 { doubt.inexact / doubt.slope } else { 0.0 };
+        let part = if doubt.own > 0.0 { doubt.inexact / doubt.own } else { 0.0 };
         if part > INEXACT[1] {
             self.inner = (self.inner + 1).min(self.most);
         } else if part < INEXACT[0] && self.inner > 1 {
@@ -134,7 +143,10 @@ mod tests {
     #[test]
     fn the_penalty_follows_the_larger_part() {
         let mut balance = Balance::new(12, None);
-        let doubt = |gap: f64, rest: f64| Doubt { gap, slope: rest / APART, size: 1.0, inexact: 0.0 };
+        let doubt = |gap: f64, rest: f64| {
+            let slope = rest / APART;
+            Doubt { gap, slope, own: slope, size: 1.0, inexact: 0.0 }
+        };
         assert!(!balance.is_due(2) && balance.is_due(3));
         assert_eq!(balance.look(3, &doubt(1.0, 1.2), 0.1), None);
         assert_eq!(balance.look(6, &doubt(1.0, 0.0), 0.1), Some(MOST));
@@ -150,7 +162,7 @@ mod tests {
         let mut balance = Balance::new(3, Some(1));
         assert_eq!((balance.steps(1), balance.steps(2)), (3, 1));
         for (inexact, inner) in [(0.9, 2), (0.9, 3), (0.9, 3), (0.4, 3), (0.1, 2), (0.0, 1), (0.0, 1)] {
-            balance.look(3, &Doubt { slope: 1.0, inexact, ..Doubt::default() }, 0.9);
+            balance.look(3, &Doubt { slope: 1.0, own: 1.0, inexact, ..Doubt::default() }, 0.9);
             assert_eq!(balance.inner, inner, "{inexact}");
         }
     }

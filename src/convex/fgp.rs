@@ -239,7 +239,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         }
         highest = dual;
         let gap = gap / looked.objective.abs().max(f64::MIN_POSITIVE);
-        let reading = Reading { gap: Some(gap), ..looked.reading((k, iterations), change) };
+        let reading = Reading { gap: Some(gap), residual: Some(0.0), ..looked.reading((k, iterations), change) };
         teller.tell(reading, &mut || space.get(fgp.x));
         if cancelled {
             ended = (k, Stop::Cancelled);

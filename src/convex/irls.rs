@@ -197,7 +197,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
         let gap;
         (normal, gap) = system(&squares, &x)?;
         let slope = squared_norm(&combined(&[(1.0, &normal.apply(&x)?), (-1.0, &b)])?)?.sqrt();
-        let doubt = Doubt { gap, slope, size: problem.farther * squared_norm(&x)?.sqrt(), inexact: 0.0 };
+        let doubt = Doubt { gap, slope, own: slope, size: problem.farther * squared_norm(&x)?.sqrt(), inexact: 0.0 };
         sharper = doubt.gap > doubt.rest();
         let left = doubt.whole() / objective.abs().max(f64::MIN_POSITIVE);
         let looked = Looked { data: problem.data_term(&x)?, objective, ..Looked::default() };

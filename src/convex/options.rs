@@ -85,7 +85,7 @@ pub struct ConvexOptions<'a> {
     pub iterations: usize,
     /// Stop when the objective is within this part of it of its limit; 0 does all iterations. 1e-4 at first.
     pub tol: f64,
-    /// Iterations between two readings; in between nothing comes back from the device. 10 at first; of [`Cg`](super::Method::Cg) always 4.
+    /// Iterations between two readings; in between nothing comes back from the device. 10 at first; of [`Cg`](super::Method::Cg) 4 at most.
     pub check_every: usize,
     /// ‖AᴴA‖, if it is known; else it is found by power iteration.
     pub norm: Option<f64>,
@@ -204,8 +204,8 @@ pub struct Reading {
     /// minimum. [`Ista`](super::Method::Ista) and [`Fista`](super::Method::Fista) tell ‖z − x‖/(τ‖b‖) of the last step from z to x, which
     /// is no less for a norm that is at least half of the true one, and exact proximal operators; with backtracking they tell it itself,
     /// as [`Pogm`](super::Method::Pogm) and [`Cg`](super::Method::Cg) do. Those of [`Admm`](super::Method::Admm) and [`Pdhg`](super::Method::Pdhg) are of their duals,
-    /// which are ε-subgradients for an ε of no more than `gap` times F: both are to be small. [`Fgp`](super::Method::Fgp) makes x so that
-    /// it is 0, and has the gap alone.
+    /// which are ε-subgradients for an ε of no more than `gap` times F: both are to be small. Those of functionals that are called are
+    /// subgradients where the prox has been, which K x comes to. [`Fgp`](super::Method::Fgp) makes x so that it is 0, and has the gap alone.
     pub residual: Option<f64>,
 }
 

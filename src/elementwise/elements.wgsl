@@ -1,8 +1,9 @@
 // Values made element by element, and stored, summed, or the largest of them looked for.
 //
-// Of the caller: the tensors x0, x1 …; value(i), the value of element i.
+// Of the caller: the tensors x0, x1 …; values(i, end), those of the UNIT elements from i on, of which some may lie behind the end;
+// keep(i, end, v), which stores them; gathered(before, i, end, v), which adds them, or looks for the largest.
 //
-// Words are [length | elements of each workgroup | place of the first workgroup's result | 0 | numbers of the computation].
+// Words are [length | elements of each workgroup, a multiple of 256 | place of the first workgroup's result | 0 | numbers of the computation].
 
 #import index
 #import complex
@@ -85,8 +86,19 @@ fn main(
         return;
     }
     let end = min(first + words[1], words[0]);
-    for (var i = first + lid; i < end; i += 256u) {
-        made[i] = value(i);
+    for (var i = first + lid * UNIT; i < end; i += AHEAD * 256u * UNIT) {
+#for q in AHEAD_COUNT
+        let i{q} = i + {q}u * 256u * UNIT;
+        var v{q} = V();
+        if (i{q} < end) {
+            v{q} = values(i{q}, end);
+        }
+#endfor
+#for q in AHEAD_COUNT
+        if (i{q} < end) {
+            keep(i{q}, end, v{q});
+        }
+#endfor
     }
 }
 #else
@@ -112,12 +124,17 @@ fn main(
     let first = min(g * words[1], words[0]);
     let end = min(first + words[1], words[0]);
     var part = MADE();
-    for (var i = first + lid; i < end; i += 256u) {
-#ifdef SUMMED
-        part += value(i);
-#else
-        part = max(part, key(value(i)));
-#endif
+    for (var i = first + lid * UNIT; i < end; i += AHEAD * 256u * UNIT) {
+#for q in AHEAD_COUNT
+        let i{q} = i + {q}u * 256u * UNIT;
+        var v{q} = V();
+        if (i{q} < end) {
+            v{q} = values(i{q}, end);
+        }
+#endfor
+#for q in AHEAD_COUNT
+        part = gathered(part, i{q}, end, v{q});
+#endfor
     }
     parts[lid] = part;
     for (var half = 128u; half > 0u; half = half / 2u) {

@@ -18,7 +18,7 @@ pub(crate) mod sample;
 pub(crate) use boxes::{Axis, Copied, boxes};
 pub(crate) use host::{largest, mapped, summed};
 #[cfg(feature = "gpu")]
-pub(crate) use kernel::{FIRST_INPUT, GROUP, HEADER, PARTIALS, copying, kernel, largest_of};
+pub(crate) use kernel::{AHEAD, FIRST_INPUT, GROUP, HEADER, PARTIALS, Reads, copying, kernel, largest_of, unit};
 
 use num_complex::Complex32;
 

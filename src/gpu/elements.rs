@@ -7,7 +7,8 @@ use super::pipelines::Pipeline;
 use super::queues::SharedBuffer;
 use crate::dim::Shape;
 use crate::elementwise::{
-    Computation, Copied, Ending, FIRST_INPUT, GROUP, HEADER, PARTIALS, boxes, copying, kernel, largest_of,
+    AHEAD, Computation, Copied, Ending, FIRST_INPUT, GROUP, HEADER, PARTIALS, Reads, boxes, copying, kernel,
+    largest_of, unit,
 };
 use crate::error::{Error, Result};
 use crate::shader::{WORK, word};
@@ -15,7 +16,7 @@ use crate::tensor::{DType, Tensor};
 use num_complex::{Complex32, Complex64};
 use std::sync::Arc;
 
-/// Elements that an invocation handles at least, before there are more workgroups.
+/// Words that an invocation copies at least, before there are more workgroups.
 const EACH: u64 = 4;
 
 /// What offsets of bindings are multiples of, in bytes and in words.
@@ -95,10 +96,12 @@ impl Gpu {
             let limit = groups.saturating_mul(most).saturating_mul(8);
             return Err(Error::TooBig { what: "a sum over a tensor".into(), needed: 8 * n, limit });
         }
+        // What a workgroup reads at once.
+        let each = GROUP * (AHEAD * unit(c)) as u64;
         let stretch = |k: u64| {
             let first = k * most;
             let length = most.min(n - first);
-            let groups = length.div_ceil(GROUP * EACH).clamp(1, share);
+            let groups = length.div_ceil(each).clamp(1, share);
             let chunk = length.div_ceil(groups).next_multiple_of(GROUP);
             Stretch { first, length, chunk, groups: length.div_ceil(chunk) }
         };
@@ -114,8 +117,15 @@ impl Gpu {
         bytes: u64,
         stretches: &[Stretch],
     ) -> Result<()> {
-        let pipeline = self.core.lane(0).pipeline("elements", &kernel(c, ending)?, false)?;
         let inputs = inputs.iter().map(|t| Ok((here(t)?, t.dtype().bytes()))).collect::<Result<Vec<_>>>()?;
+        // Stretches begin at multiples of units, so only the last may end within one. What follows it in memory is its tensor's own.
+        let end = stretches.iter().map(|s| s.first + s.length).max().unwrap_or(0).next_multiple_of(unit(c) as u64);
+        let mut operands = inputs.iter().copied().chain((ending == Ending::Stored).then_some((out, bytes)));
+        let reads = match operands.all(|(t, bytes)| end * bytes <= t.block().bytes()) {
+            true => Reads::Units,
+            false => Reads::Elements,
+        };
+        let pipeline = self.core.lane(0).pipeline("elements", &kernel(c, ending, reads)?, false)?;
         let partials: u64 = stretches.iter().map(|s| s.groups).sum();
         let mut part = 0;
         let mut dispatches = Vec::with_capacity(stretches.len());
@@ -123,12 +133,16 @@ impl Gpu {
             let mut words = vec![to_word(s.length)?, to_word(s.chunk)?, to_word(part)?, 0];
             debug_assert_eq!(words.len(), HEADER);
             words.extend(c.words());
+            let length = match reads {
+                Reads::Units => s.length.next_multiple_of(unit(c) as u64),
+                Reads::Elements => s.length,
+            };
             let result = match ending {
-                Ending::Stored => (out, s.first * bytes, s.length * bytes),
+                Ending::Stored => (out, s.first * bytes, length * bytes),
                 Ending::Summed | Ending::Largest => (out, 0, bytes * partials),
             };
             let mut bound = vec![result];
-            bound.extend(inputs.iter().map(|(t, bytes)| (*t, s.first * bytes, s.length * bytes)));
+            bound.extend(inputs.iter().map(|(t, bytes)| (*t, s.first * bytes, length * bytes)));
             dispatches.push(Dispatch { words, bound, groups: s.groups });
             part += s.groups;
         }

@@ -23,6 +23,7 @@ mod time;
 mod translate;
 #[cfg(feature = "gpu")]
 mod validate;
+mod wide;
 mod windows;
 mod words;
 
@@ -46,4 +47,5 @@ pub(crate) use translate::translate_own;
 pub use translate::{Language, translate};
 #[cfg(feature = "gpu")]
 pub use validate::{Reflected, Slot, validate};
+pub(crate) use wide::{Along, unit};
 pub(crate) use windows::{Window, clamp, windows};

@@ -7,6 +7,7 @@ use num_complex::Complex64;
 use std::fmt::Write;
 
 /// A named array of the kernel.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
     pub name: &'a str,
     pub complex: bool,
@@ -25,6 +26,35 @@ pub(crate) fn load_function(
     words: &mut Words,
 ) -> String {
     let kind = if complex { "vec2<f32>" } else { "f32" };
+    addressed(name, kind, load, mark, source, weights, words, |f, words| {
+        let read = format!("{}[i]", source.name);
+        // Values that are real but for rounding, times complex weights, are so behind the last of these.
+        let turned = load.scale.im != 0.0 || weights.iter().any(|w| w.complex);
+        let wide = complex || source.complex && turned;
+        let read = match (wide, source.complex) {
+            (true, false) => format!("vec2<f32>({read}, 0.0)"),
+            // Of values that are real but for rounding.
+            (false, true) => format!("{read}.x"),
+            _ => read,
+        };
+        let _ = writeln!(f, "    var v = {read};");
+        weigh(f, &load.factors, weights, load.scale, wide, words);
+        let _ = writeln!(f, "    return {};", if wide && !complex { "v.x" } else { "v" });
+    })
+}
+
+/// The function around the body of a read: its indices, and where it has no value. The value is at `i`, its weights at `j0`, `j1` …
+#[allow(clippy::too_many_arguments)]
+pub(super) fn addressed(
+    name: &str,
+    kind: &str,
+    load: &Load,
+    mark: usize,
+    source: &Source,
+    weights: &[Source],
+    words: &mut Words,
+    body: impl FnOnce(&mut String, &mut Words),
+) -> String {
     let mut f = format!("fn {name}(lin: u32, k: u32) -> {kind} {{\n");
     coordinates(&mut f, "lin", 0, &load.extents[..mark], words);
     coordinates(&mut f, "k", mark, &load.extents[mark..], words);
@@ -39,21 +69,6 @@ pub(crate) fn load_function(
         guard(&mut checks, &format!("j{k}"), &s.window, words);
     }
     debug_assert_eq!(index, "i");
-    let body = |f: &mut String, words: &mut Words| {
-        let read = format!("{}[i]", source.name);
-        // Values that are real but for rounding, times complex weights, are so behind the last of these.
-        let turned = load.scale.im != 0.0 || weights.iter().any(|w| w.complex);
-        let wide = complex || source.complex && turned;
-        let read = match (wide, source.complex) {
-            (true, false) => format!("vec2<f32>({read}, 0.0)"),
-            // Of values that are real but for rounding.
-            (false, true) => format!("{read}.x"),
-            _ => read,
-        };
-        let _ = writeln!(f, "    var v = {read};");
-        weigh(f, &load.factors, weights, load.scale, wide, words);
-        let _ = writeln!(f, "    return {};", if wide && !complex { "v.x" } else { "v" });
-    };
     if checks.is_empty() {
         body(&mut f, words);
     } else {
@@ -169,7 +184,7 @@ fn weigh(f: &mut String, factors: &[Factor], weights: &[Source], scale: Complex6
 }
 
 #[allow(clippy::cast_possible_truncation)]
-fn narrow(x: f64) -> f32 {
+pub(super) fn narrow(x: f64) -> f32 {
     x as f32
 }
 

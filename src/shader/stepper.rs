@@ -9,6 +9,7 @@ use super::limits::{GpuLimits, word};
 use super::read::{Source, load_function};
 use super::text::{KernelFile, StoreTo, Text};
 use super::time::WORK;
+use super::wide::{self, Along, Lie};
 use super::windows::{ALIGN, Window, clamp, windows};
 use crate::access::{Access, Load, Store, ValueId};
 use crate::error::{Error, Result};
@@ -86,14 +87,17 @@ pub(crate) trait PerResult {
     fn reach(&self, chunk: Chunk) -> (usize, usize);
     /// The lists that a chunk needs.
     fn lists(&self, chunk: Chunk) -> Vec<Listed>;
+    /// What elements of its reads may be to it that come with one access of 16 bytes, the best first; none where it wants them one by
+    /// one. It is given the first that every read and the results of a dispatch allow.
+    fn along(&self, s: &Stepper) -> &'static [Along];
     /// Adds functions and parameters to the text of a dispatch over so many of the reads, which are there as `load0(lin, k)`,
     /// `load1(lin, k)` …; the lists' bound stretches are given.
     ///
     /// # Errors
     /// A number has more than 32 bits.
-    fn assemble(&self, t: &mut Text, reads: usize, lists: &[Window]) -> Result<()>;
-    /// The kernel's file, and the results of one workgroup.
-    fn file(&self) -> (KernelFile, u64);
+    fn assemble(&self, t: &mut Text, reads: usize, lists: &[Window], along: Option<Along>) -> Result<()>;
+    /// The kernel's file, and the results of one workgroup, or the units of results.
+    fn file(&self, along: Option<Along>) -> (KernelFile, u64);
 }
 
 /// An operand of one dispatch, before its windows are chosen.
@@ -285,17 +289,28 @@ impl Stepper {
         let Part { kernel, chunk, reads, bound, .. } = *part;
         let mut t = Text::new(self.complex);
         let dst = self.destination(chunk)?;
-        t.bind(3, Operand::Value(self.store.value), self.element(), dst, "read_write", "dst");
         let own: Vec<ValueId> = self.sources.iter().filter(|s| s.overwritten).map(|s| s.value).collect();
+        let is_own = |b: &Bound| matches!(&b.operand, Operand::Value(v) if own.contains(v));
+        let fitting = |&along: &Along| Some((along, self.lies(part, chosen, dst, along, &is_own)?));
+        let (along, lies) = kernel.along(self).iter().find_map(fitting).unzip();
+        let unit = wide::unit(self.complex);
+        let kind = if along == Some(Along::Results) { wide::array_of(self.element(), unit) } else { "T" };
+        t.bind_as(3, Operand::Value(self.store.value), self.element(), dst, "read_write", "dst", kind);
         let mut names = Vec::new();
         for ((k, b), w) in bound.iter().enumerate().zip(chosen) {
-            let name = match (&b.operand, &b.name) {
-                (Operand::Value(v), _) if own.contains(v) => "dst".to_string(),
-                (_, Name::List(name)) => (*name).into(),
-                (_, Name::Read) => format!("x{k}"),
+            let name = match &b.name {
+                _ if is_own(b) => "dst".to_string(),
+                Name::List(name) => (*name).into(),
+                Name::Read => format!("x{k}"),
             };
-            if name != "dst" {
-                t.bind(word("a binding", 4 + k)?, b.operand.clone(), b.element, *w, "read", &name);
+            let number = word("a binding", 4 + k)?;
+            match lies.as_ref().and_then(|l| l.get(k)) {
+                _ if name == "dst" => {}
+                Some(Lie::Beside) => {
+                    let kind = wide::array_of(b.element, unit);
+                    t.bind_as(number, b.operand.clone(), b.element, *w, "read", &name, kind);
+                }
+                _ => t.bind(number, b.operand.clone(), b.element, *w, "read", &name),
             }
             names.push(name);
         }
@@ -306,20 +321,82 @@ impl Stepper {
                 complex: bound[i].element == 8,
                 window: if names[i] == "dst" { dst } else { chosen[i] },
             };
-            let weights: Vec<Source> = (1..=load.factors.len()).map(|j| source(at + j)).collect();
-            let complex = self.complex || *as_stored && bound[at].element == 8;
-            let text = load_function(&format!("load{k}"), load, *mark, complex, &source(at), &weights, &mut t.words);
-            t.body += &text;
-            at += 1 + load.factors.len();
+            let weights = at + 1..at + 1 + load.factors.len();
+            let name = format!("load{k}");
+            t.body += &match &lies {
+                Some(lies) => {
+                    let weights: Vec<(Source, Lie)> = weights.clone().map(|i| (source(i), lies[i])).collect();
+                    let read = (&source(at), lies[at]);
+                    wide::load_units(&name, load, *mark, self.complex, read, &weights, &mut t.words)
+                }
+                None => {
+                    let weights: Vec<Source> = weights.clone().map(source).collect();
+                    let complex = self.complex || *as_stored && bound[at].element == 8;
+                    load_function(&name, load, *mark, complex, &source(at), &weights, &mut t.words)
+                }
+            };
+            at = weights.end;
         }
-        t.store("store", &StoreTo { store: self.store, len: self.len, dst, add }, None);
+        let to = StoreTo { store: self.store, len: self.len, dst, add };
+        let mut count = chunk.count;
+        match along {
+            Some(Along::Results) => {
+                count /= unit;
+                t.defines.set("U", "vec4<f32>");
+                t.defines.set("UNIT", format!("{unit}u"));
+                wide::store_units(&mut t, &to, unit);
+            }
+            Some(Along::Terms) | None => t.store("store", &to, None),
+        }
         let lists: Vec<Window> =
             bound.iter().zip(chosen).filter(|(b, _)| matches!(b.name, Name::List(_))).map(|(_, w)| *w).collect();
-        t.param("count", word("the results of a dispatch", chunk.count)?);
+        t.param("count", word("the results of a dispatch", count)?);
         t.param("first", word("a result's index", chunk.first)?);
-        kernel.assemble(&mut t, reads.len(), &lists)?;
-        let (file, per_group) = kernel.file();
-        t.finish(file, (chunk.count as u64).div_ceil(per_group))
+        kernel.assemble(&mut t, reads.len(), &lists, along)?;
+        let (file, per_group) = kernel.file(along);
+        t.finish(file, (count as u64).div_ceil(per_group))
+    }
+
+    /// How the units of every operand that is read lie; None where one of them, or what is written, is none of units.
+    fn lies(
+        &self,
+        part: &Part,
+        chosen: &[Window],
+        dst: Window,
+        along: Along,
+        is_own: &dyn Fn(&Bound) -> bool,
+    ) -> Option<Vec<Lie>> {
+        let unit = wide::unit(self.complex);
+        let Chunk { first, count } = part.chunk;
+        let stored = || first.is_multiple_of(unit) && count.is_multiple_of(unit) && wide::holds(&dst, unit);
+        if along == Along::Results && !(stored() && wide::stores(&self.store, self.len, unit)) {
+            return None;
+        }
+        let mut lies = Vec::with_capacity(part.bound.len());
+        for Read { load, mark, .. } in part.reads {
+            let axis = match along {
+                Along::Results => mark.checked_sub(1)?,
+                Along::Terms => Some(load.extents.len()).filter(|n| n > mark)? - 1,
+            };
+            if !wide::divides(load, axis, unit) || !self.complex && load.scale.im != 0.0 {
+                return None;
+            }
+            for access in std::iter::once(&load.source).chain(load.factors.iter().map(|f| &f.access)) {
+                let (bound, w) = (&part.bound[lies.len()], &chosen[lies.len()]);
+                let lie = wide::lie(access, axis, unit)?;
+                let own = is_own(bound);
+                let fits = match lie {
+                    Lie::Beside => own || wide::holds(w, unit),
+                    Lie::Same => !(own && along == Along::Results),
+                };
+                let single = !self.complex && bound.element == 8 || own && along == Along::Terms;
+                if !fits || single {
+                    return None;
+                }
+                lies.push(lie);
+            }
+        }
+        Some(lies)
     }
 }
 

@@ -9,8 +9,8 @@
 //! | `#for c in BLOCK` … `#endfor` | the lines between, BLOCK times, with `{c}` as 0, 1 … and `{c-1}` as the number before, in directives too: sums that stay in registers on every driver |
 //! | `NAME` | what the kernel defines it to be, a number or a type |
 //!
-//! `T` is the type of a kernel's results, `f32` or `vec2<f32>`. That is no WGSL alias: two spellings of one type are two types to
-//! some translators.
+//! `T` is the type of a kernel's results, `f32` or `vec2<f32>`; `U` that of the UNIT results that it makes at once, `T` or, of 16 bytes,
+//! `vec4<f32>`. They are no WGSL aliases: two spellings of one type are two types to some translators.
 
 use crate::error::{Error, Result};
 use std::borrow::Cow;

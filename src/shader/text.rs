@@ -21,6 +21,8 @@ pub(crate) struct KernelFile {
 
 /// A kernel's text in the making.
 pub(crate) struct Text {
+    /// Whether results are complex.
+    pub complex: bool,
     pub words: Words,
     pub body: String,
     pub defines: Defines,
@@ -34,11 +36,15 @@ impl Text {
     /// A kernel whose results are complex or real: `T`.
     pub fn new(complex: bool) -> Text {
         let mut defines = Defines::default();
-        defines.set("T", if complex { "vec2<f32>" } else { "f32" });
+        let kind = if complex { "vec2<f32>" } else { "f32" };
+        defines.set("T", kind);
+        defines.set("U", kind);
+        defines.set("UNIT", "1u");
         if complex {
             defines.set("COMPLEX", "");
         }
         Text {
+            complex,
             words: Words::default(),
             body: String::new(),
             defines,
@@ -101,22 +107,15 @@ impl Text {
     /// moves nothing.
     pub fn value_of(&mut self, reads: usize) {
         let terms: Vec<String> = (0..reads).map(|k| format!("load{k}(lin, 0u)")).collect();
-        let sum = if terms.is_empty() { "T()".into() } else { terms.join(" + ") };
-        let _ = write!(self.body, "fn value(lin: u32) -> T {{\n    return {sum};\n}}\n");
+        let sum = if terms.is_empty() { "U()".into() } else { terms.join(" + ") };
+        let _ = write!(self.body, "fn value(lin: u32) -> U {{\n    return {sum};\n}}\n");
     }
 
     /// `fn NAME(lin, v)`: stores or adds a result, weighted by the function `weigh` where there is one.
     pub fn store(&mut self, name: &str, to: &StoreTo, weigh: Option<&str>) {
-        let StoreTo { store, len, dst, add } = to;
-        let offset = self.words.term(store.start as i64 - dst.first as i64);
-        let index = if store.is_contiguous(*len) {
-            format!("lin + {offset}")
-        } else {
-            let (run, pitch) = (self.words.count(store.run), self.words.count(store.pitch));
-            format!("lin / {run} * {pitch} + lin % {run} + {offset}")
-        };
+        let index = to.index(&mut self.words);
         let value = weigh.map_or("v".to_string(), |f| format!("{f}(lin, v)"));
-        let op = if *add { "+=" } else { "=" };
+        let op = if to.add { "+=" } else { "=" };
         let _ = write!(self.body, "fn {name}(lin: u32, v: T) {{\n    dst[{index}] {op} {value};\n}}\n");
     }
 
@@ -143,6 +142,10 @@ impl Text {
         if self.body.contains("cmul") && !main.contains("fn cmul") {
             text += include_str!("../../shaders/complex.wgsl");
             text.push('\n');
+            if self.body.contains("_pair(") {
+                text += include_str!("../../shaders/pairs.wgsl");
+                text.push('\n');
+            }
         }
         text += &self.body;
         text.push('\n');
@@ -165,4 +168,17 @@ pub(crate) struct StoreTo {
     pub dst: Window,
     /// Whether results are added to what is there.
     pub add: bool,
+}
+
+impl StoreTo {
+    /// Where result `lin` goes in the bound stretch.
+    pub fn index(&self, words: &mut Words) -> String {
+        let StoreTo { store, len, dst, .. } = self;
+        let offset = words.term(store.start as i64 - dst.first as i64);
+        if store.is_contiguous(*len) {
+            return format!("lin + {offset}");
+        }
+        let (run, pitch) = (words.count(store.run), words.count(store.pitch));
+        format!("lin / {run} * {pitch} + lin % {run} + {offset}")
+    }
 }

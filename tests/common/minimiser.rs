@@ -25,11 +25,12 @@ pub fn vector(t: &Tensor) -> DVector<Complex64> {
     DVector::from_iterator(values.len(), values.iter().map(|v| Complex64::new(v.re.into(), v.im.into())))
 }
 
-/// λ Σ w|K x| with so many members of a group, λ Σ‖blocks of x‖⁎, or x ≥ 0.
+/// λ Σ w|K x| with so many members of a group, λ Σ‖blocks of x‖⁎, x ≥ 0, or K x ≥ 0.
 pub enum Term {
     L1 { k: Dense, weight: f64, members: usize, weights: Vec<f64> },
     Nuclear { rows: usize, columns: usize, blocks: Vec<Vec<usize>>, weight: f64 },
     NonNegative { n: usize },
+    NonNegativeOf { k: Dense },
 }
 
 impl Term {
@@ -55,6 +56,7 @@ impl Term {
             Term::L1 { k, .. } => k.clone(),
             Term::Nuclear { rows, columns, .. } => Dense::identity(rows * columns, rows * columns),
             Term::NonNegative { n } => Dense::identity(*n, *n),
+            Term::NonNegativeOf { k } => k.clone(),
         }
     }
 
@@ -69,7 +71,7 @@ impl Term {
                 let block = |of: &Vec<usize>| Dense::from_fn(*rows, of.len(), |r, c| kx[r * columns + of[c]]);
                 weight * blocks.iter().map(|of| block(of).singular_values().sum()).sum::<f64>()
             }
-            Term::NonNegative { .. } => 0.0,
+            Term::NonNegative { .. } | Term::NonNegativeOf { .. } => 0.0,
         }
     }
 
@@ -98,7 +100,7 @@ impl Term {
                 }
                 out
             }
-            Term::NonNegative { .. } => v.map(|v| Complex64::from(v.re.max(0.0))),
+            Term::NonNegative { .. } | Term::NonNegativeOf { .. } => v.map(|v| Complex64::from(v.re.max(0.0))),
         }
     }
 }

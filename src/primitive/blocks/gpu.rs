@@ -3,7 +3,7 @@
 use super::BlocksKernel;
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, word};
 
 const BLOCKS: KernelFile = KernelFile { name: "blocks", text: include_str!("blocks.wgsl"), imports: &[] };
 const OVERLAP_ADD: KernelFile =
@@ -58,7 +58,11 @@ impl PerResult for BlocksKernel {
         Vec::new()
     }
 
-    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window]) -> Result<()> {
+    fn along(&self, _: &Stepper) -> &'static [Along] {
+        &[]
+    }
+
+    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window], _: Option<Along>) -> Result<()> {
         for ([n, q, size, stride], axis) in NAMES.into_iter().zip(self.axes) {
             t.param(n, word("an axis", axis.extent)?);
             t.param(q, word("the blocks", axis.count())?);
@@ -69,7 +73,7 @@ impl PerResult for BlocksKernel {
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
+    fn file(&self, _: Option<Along>) -> (KernelFile, u64) {
         (if self.adds { OVERLAP_ADD } else { BLOCKS }, 256)
     }
 }

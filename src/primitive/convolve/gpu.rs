@@ -5,7 +5,7 @@
 use super::ConvolveKernel;
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, Window, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, Window, word};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 const FILE: KernelFile = KernelFile { name: "convolve", text: include_str!("convolve.wgsl"), imports: &[] };
@@ -103,7 +103,11 @@ impl PerResult for Tiled<'_> {
         vec![Listed { name: "taps", list, footprint: (0, len as i64 - 1) }]
     }
 
-    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window]) -> Result<()> {
+    fn along(&self, _: &Stepper) -> &'static [Along] {
+        &[]
+    }
+
+    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window], _: Option<Along>) -> Result<()> {
         let (input, (out, channels)) = (self.input(), self.channels);
         t.param("outputs", word("the channels", out)?);
         t.param("inputs", word("the channels", channels)?);
@@ -139,7 +143,7 @@ impl PerResult for Tiled<'_> {
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
+    fn file(&self, _: Option<Along>) -> (KernelFile, u64) {
         (FILE, 256 * self.tile as u64)
     }
 }

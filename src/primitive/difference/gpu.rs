@@ -3,7 +3,7 @@
 use super::{Border, DifferenceKernel, Kind, MOST_AXES};
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, word};
 
 const IMPORTS: &[(&str, &str)] = &[("neighbours", include_str!("neighbours.wgsl"))];
 const FORWARD: KernelFile = KernelFile { name: "difference", text: include_str!("forward.wgsl"), imports: IMPORTS };
@@ -60,7 +60,11 @@ impl PerResult for DifferenceKernel {
         Vec::new()
     }
 
-    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window]) -> Result<()> {
+    fn along(&self, _: &Stepper) -> &'static [Along] {
+        &[]
+    }
+
+    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window], _: Option<Along>) -> Result<()> {
         t.param("plane", word("an array", self.plane())?);
         for (axis, [stride, step, extent]) in self.axes.iter().zip(NAMES) {
             t.param(stride, word("an axis", axis.stride)?);
@@ -80,7 +84,7 @@ impl PerResult for DifferenceKernel {
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
+    fn file(&self, _: Option<Along>) -> (KernelFile, u64) {
         let file = match self.kind {
             Kind::Forward => FORWARD,
             Kind::Adjoint => ADJOINT,

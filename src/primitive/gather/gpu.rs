@@ -3,7 +3,7 @@
 use super::GatherKernel;
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, Window, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, Window, word};
 
 const GATHER: KernelFile = KernelFile { name: "gather", text: include_str!("gather.wgsl"), imports: &[] };
 const SCATTER: KernelFile = KernelFile { name: "scatter", text: include_str!("scatter.wgsl"), imports: &[] };
@@ -56,7 +56,11 @@ impl PerResult for GatherKernel {
         ]
     }
 
-    fn assemble(&self, t: &mut Text, reads: usize, lists: &[Window]) -> Result<()> {
+    fn along(&self, _: &Stepper) -> &'static [Along] {
+        &[]
+    }
+
+    fn assemble(&self, t: &mut Text, reads: usize, lists: &[Window], _: Option<Along>) -> Result<()> {
         t.param("extent", word("an axis", self.load.extents[1])?);
         t.param("results", word("an axis", self.written())?);
         t.param("inner", word("an axis", self.load.extents[2])?);
@@ -69,7 +73,7 @@ impl PerResult for GatherKernel {
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
+    fn file(&self, _: Option<Along>) -> (KernelFile, u64) {
         (if self.scatters { SCATTER } else { GATHER }, 256)
     }
 }

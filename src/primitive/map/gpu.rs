@@ -1,6 +1,7 @@
 //! Pointwise work on a GPU: an invocation makes one result, or a few of many.
 
 use super::MapKernel;
+use crate::access::Access;
 #[cfg(feature = "gpu")]
 use crate::access::{AxisMap, Constant, ConstantData, ValueId};
 use crate::error::Result;
@@ -11,11 +12,11 @@ use crate::plan::{GpuKernel, Kernel};
 use crate::primitive::Variant;
 #[cfg(feature = "gpu")]
 use crate::shader::KernelShape;
-use crate::shader::{Chunk, Draft, GpuLimits, KernelFile, Listed, PerResult, Read, Stepper, Text, Window};
+use crate::shader::{Along, Chunk, Draft, GpuLimits, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, unit};
 #[cfg(feature = "gpu")]
 use num_complex::Complex64;
 
-pub(super) const MAP: KernelFile = KernelFile { name: "map", text: include_str!("map.wgsl"), imports: &[] };
+const MAP: KernelFile = KernelFile { name: "map", text: include_str!("map.wgsl"), imports: &[] };
 
 /// What counts as many results: a large GPU has work for all its cores.
 const MANY: usize = 1 << 20;
@@ -23,7 +24,7 @@ const MANY: usize = 1 << 20;
 /// The results of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Share {
-    /// So many: so many reads are under way at once. Of pairs, so many pairs.
+    /// So many accesses: so many reads are under way at once.
     each: usize,
     order: Order,
 }
@@ -35,8 +36,8 @@ enum Order {
     Apart,
     /// One behind the other.
     Beside,
-    /// Two by two, with one access for each pair, which are 256 apart: of maps in order alone.
-    Pairs,
+    /// In units of 16 bytes, which are 256 apart; what is not made of such units lies apart, with as many bytes for each invocation.
+    Units,
 }
 
 const fn share(each: usize, order: Order) -> Share {
@@ -46,20 +47,17 @@ const fn share(each: usize, order: Order) -> Share {
 /// Of few results.
 const FEW: Share = share(1, Order::Apart);
 
-/// What an invocation may make of many, the model's own first; what only maps in order can have is last.
+/// What an invocation may make of many, the model's own first.
 const SHARES: [Share; 8] = [
+    share(2, Order::Units),
+    share(1, Order::Units),
+    share(4, Order::Units),
     share(4, Order::Apart),
     share(2, Order::Apart),
     FEW,
     share(8, Order::Apart),
     share(2, Order::Beside),
-    share(1, Order::Pairs),
-    share(2, Order::Pairs),
-    share(4, Order::Pairs),
 ];
-
-/// The shares of maps that are not in order.
-const MOVED: usize = 5;
 
 /// Operands from which on maps are one choice.
 const OPERANDS: usize = 4;
@@ -74,14 +72,17 @@ impl MapKernel {
         if self.output_len() < MANY {
             return FEW;
         }
-        let in_order = self.is_in_order();
-        let place = limits.choices.filter(|_| complex).and_then(|c| c.place(&what(self.operands(), in_order)));
-        place.and_then(|place| shares(in_order).get(place)).copied().unwrap_or(SHARES[0])
+        let place = limits.choices.filter(|_| complex).and_then(|c| c.place(&what(self.operands(), self.is_in_order())));
+        place.and_then(|place| SHARES.get(place)).copied().unwrap_or(SHARES[0])
     }
-}
 
-fn shares(in_order: bool) -> &'static [Share] {
-    if in_order { &SHARES } else { &SHARES[..MOVED] }
+    /// Whether all operands are read in the order of the results, one element for each.
+    fn is_in_order(&self) -> bool {
+        self.loads.iter().all(|l| {
+            let l = l.collapsed();
+            l.is_in_order() && l.factors.iter().all(|f| f.access == Access::c_order(&l.extents))
+        })
+    }
 }
 
 /// What the choice of a share is called, for maps of complex results.
@@ -128,21 +129,14 @@ pub(crate) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Varian
     };
     let variant = |(operands, in_order)| {
         let program = Box::new(move || program(operands, in_order));
-        Variant { what: what(operands, in_order), candidates: shares(in_order).len(), program }
+        Variant { what: what(operands, in_order), candidates: SHARES.len(), program }
     };
     Ok((1..=OPERANDS).flat_map(|n| [(n, true), (n, false)]).map(variant).collect())
 }
 
 impl GpuKernel for MapKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
-        let mut shared = Shared { kernel: self, share: self.share(s.complex, &s.limits) };
-        if shared.share.order == Order::Pairs {
-            if let Some(draft) = self.pairs(s, &shared.chunks(s), shared.share.each)? {
-                return Ok(vec![draft]);
-            }
-            shared.share = SHARES[0];
-        }
-        s.drafts(&shared)
+        s.drafts(&Shared { kernel: self, share: self.share(s.complex, &s.limits), unit: unit(s.complex) })
     }
 }
 
@@ -150,6 +144,16 @@ impl GpuKernel for MapKernel {
 struct Shared<'a> {
     kernel: &'a MapKernel,
     share: Share,
+    /// Results of 16 bytes.
+    unit: usize,
+}
+
+impl Shared<'_> {
+    /// Accesses of an invocation.
+    fn each(&self, along: Option<Along>) -> usize {
+        let singles = self.share.order == Order::Units && along.is_none();
+        if singles { self.share.each * self.unit } else { self.share.each }
+    }
 }
 
 impl PerResult for Shared<'_> {
@@ -171,8 +175,12 @@ impl PerResult for Shared<'_> {
         Vec::new()
     }
 
-    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window]) -> Result<()> {
-        let Share { each, order } = self.share;
+    fn along(&self, _: &Stepper) -> &'static [Along] {
+        if self.share.order == Order::Units { &[Along::Results] } else { &[] }
+    }
+
+    fn assemble(&self, t: &mut Text, reads: usize, _: &[Window], along: Option<Along>) -> Result<()> {
+        let (each, order) = (self.each(along), self.share.order);
         t.value_of(reads);
         t.defines.set("EACH", format!("{each}u"));
         t.defines.set("EACH_COUNT", each);
@@ -182,7 +190,7 @@ impl PerResult for Shared<'_> {
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
-        (MAP, 256 * self.share.each as u64)
+    fn file(&self, along: Option<Along>) -> (KernelFile, u64) {
+        (MAP, 256 * self.each(along) as u64)
     }
 }

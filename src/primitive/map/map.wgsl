@@ -1,7 +1,7 @@
-// EACH results for each invocation, 256 apart: the fused reads, added and stored. All are read before any is stored, so that reads
-// are under way together.
+// EACH results for each invocation, or units of UNIT results that lie beside each other, 256 apart: the fused reads, added and stored.
+// All are read before any is stored, so that reads are under way together.
 //
-// Of the caller: value(lin), the sum of the reads; store(lin, y).
+// Of the caller: value(lin), the sum of the reads for the unit that begins at lin; store(lin, y).
 
 #import index
 
@@ -23,14 +23,14 @@ fn main(
 #else
     let t{q} = first + {q}u * 256u;
 #endif
-    var v{q} = T();
+    var v{q} = U();
     if (t{q} < p.count) {
-        v{q} = value(p.first + t{q});
+        v{q} = value(p.first + t{q} * UNIT);
     }
 #endfor
 #for q in EACH_COUNT
     if (t{q} < p.count) {
-        store(p.first + t{q}, v{q});
+        store(p.first + t{q} * UNIT, v{q});
     }
 #endfor
 }

@@ -2,7 +2,6 @@
 
 mod gpu;
 mod host;
-mod pairs;
 
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::variants;

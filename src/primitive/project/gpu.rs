@@ -4,7 +4,7 @@ use super::scan::VIEW;
 use super::{Model, ProjectKernel};
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, WORK, Window, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, WORK, Window, word};
 
 const FIXED: (&str, &str) = ("fixed", include_str!("fixed.wgsl"));
 const VIEWS: (&str, &str) = ("views", include_str!("views.wgsl"));
@@ -101,7 +101,11 @@ impl PerResult for ProjectKernel {
         lists
     }
 
-    fn assemble(&self, t: &mut Text, reads: usize, lists: &[Window]) -> Result<()> {
+    fn along(&self, _: &Stepper) -> &'static [Along] {
+        &[]
+    }
+
+    fn assemble(&self, t: &mut Text, reads: usize, lists: &[Window], _: Option<Along>) -> Result<()> {
         let (g, [nz, ny, nx]) = (self.scan.geometry(), self.scan.image());
         t.param(if self.back { "data" } else { "image" }, word("a batch entry", self.load.extents[1])?);
         t.param("row", word("a batch entry", self.row())?);
@@ -138,7 +142,7 @@ impl PerResult for ProjectKernel {
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
+    fn file(&self, _: Option<Along>) -> (KernelFile, u64) {
         let file = match (self.model, self.back) {
             (Model::Rays, false) => PROJECT,
             (Model::Rays, true) => BACK,

@@ -3,7 +3,7 @@
 use super::rows::{RowsKernel, WORDS};
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, Window, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, List, Listed, PerResult, Read, Stepper, Text, Window, word};
 
 const ROWS: KernelFile = KernelFile { name: "rows", text: include_str!("rows.wgsl"), imports: &[] };
 
@@ -48,7 +48,11 @@ impl PerResult for RowsKernel {
         vec![Listed { name: "table", list: List::shared(self.rows.words()), footprint }]
     }
 
-    fn assemble(&self, t: &mut Text, _: usize, lists: &[Window]) -> Result<()> {
+    fn along(&self, _: &Stepper) -> &'static [Along] {
+        &[]
+    }
+
+    fn assemble(&self, t: &mut Text, _: usize, lists: &[Window], _: Option<Along>) -> Result<()> {
         if !self.real || self.from_complex {
             t.defines.set("FROM_COMPLEX", "");
         }
@@ -60,7 +64,7 @@ impl PerResult for RowsKernel {
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
+    fn file(&self, _: Option<Along>) -> (KernelFile, u64) {
         (ROWS, 256)
     }
 }

@@ -3,7 +3,8 @@
 use super::{BLOCK, SumKernel};
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, unit, word};
+use std::fmt::Write;
 
 const REDUCE: KernelFile = KernelFile { name: "reduce", text: include_str!("reduce.wgsl"), imports: &[] };
 const REDUCE_GROUP: KernelFile = KernelFile { name: "reduce_group", text: include_str!("reduce_group.wgsl"), imports: &[] };
@@ -12,6 +13,17 @@ const REDUCE_GROUP: KernelFile = KernelFile { name: "reduce_group", text: includ
 const GROUP_TERMS: usize = 256;
 /// What counts as few.
 const GROUP_SUMS: usize = 1 << 12;
+/// So many sums are made in units of them: fewer leave a large GPU without work.
+const UNIT_SUMS: usize = 1 << 16;
+/// Reads of an invocation that are under way at once.
+const AHEAD: usize = 4;
+
+impl SumKernel {
+    /// Whether whole workgroups make a sum each.
+    fn by_groups(&self) -> bool {
+        self.size >= GROUP_TERMS && self.sums() * self.parts / self.batch <= GROUP_SUMS
+    }
+}
 
 impl GpuKernel for SumKernel {
     fn drafts(&self, s: &Stepper) -> Result<Vec<Draft>> {
@@ -49,17 +61,66 @@ impl PerResult for SumKernel {
         Vec::new()
     }
 
-    fn assemble(&self, t: &mut Text, _: usize, _: &[Window]) -> Result<()> {
+    fn along(&self, s: &Stepper) -> &'static [Along] {
+        match self.by_groups() {
+            // Parts begin at multiples of every unit.
+            true => &[Along::Terms],
+            false if s.len >= UNIT_SUMS => &[Along::Results, Along::Terms],
+            false => &[Along::Terms],
+        }
+    }
+
+    fn assemble(&self, t: &mut Text, _: usize, _: &[Window], along: Option<Along>) -> Result<()> {
         t.defines.set("BLOCK", format!("{BLOCK}u"));
         t.param("terms", word("the terms of a sum", self.terms())?);
         t.param("sums", word("the sums", self.sums())?);
         t.param("size", word("the terms of a part", self.size)?);
-        t.body += "fn term(sum: u32, k: u32) -> T {\n    return load0(sum, k);\n}\n";
+        t.defines.set("AHEAD", format!("{AHEAD}u"));
+        t.defines.set("AHEAD_COUNT", AHEAD);
+        let unit = unit(t.complex);
+        if self.by_groups() {
+            group_terms(t, along, unit);
+        } else {
+            terms_in_order(t, along, unit);
+        }
         Ok(())
     }
 
-    fn file(&self) -> (KernelFile, u64) {
-        let sums = self.sums() * self.parts / self.batch;
-        if self.size >= GROUP_TERMS && sums <= GROUP_SUMS { (REDUCE_GROUP, 1) } else { (REDUCE, 256) }
+    fn file(&self, _: Option<Along>) -> (KernelFile, u64) {
+        if self.by_groups() { (REDUCE_GROUP, 1) } else { (REDUCE, 256) }
     }
+}
+
+/// What an invocation reads at once of the terms of its sums, and adds to them in order.
+fn terms_in_order(t: &mut Text, along: Option<Along>, unit: usize) {
+    let (terms, read) = match along {
+        Some(Along::Terms) => (unit, "vec4<f32>"),
+        Some(Along::Results) | None => (1, "U"),
+    };
+    t.defines.set("TERMS", format!("{terms}u"));
+    let _ = writeln!(t.body, "fn terms(sum: u32, k: u32) -> {read} {{\n    return load0(sum, k);\n}}");
+    let sum = match terms {
+        1 => "total + v",
+        2 => "(total + v.xy) + v.zw",
+        _ => "(((total + v.x) + v.y) + v.z) + v.w",
+    };
+    let _ = writeln!(t.body, "fn added(total: U, v: {read}) -> U {{\n    return {sum};\n}}");
+}
+
+/// What a lane of a workgroup reads at once: as many terms of 16 bytes, in one access or one by one. Its sum has as many parts, so
+/// that the tree is the same.
+fn group_terms(t: &mut Text, along: Option<Along>, unit: usize) {
+    t.defines.set("TERMS", format!("{unit}u"));
+    t.body += "fn terms(sum: u32, k: u32, last: u32) -> vec4<f32> {\n";
+    if along.is_some() {
+        t.body += "    return load0(sum, k);\n}\n";
+    } else {
+        for j in 0..unit {
+            let _ = writeln!(t.body, "    var v{j} = T();\n    if (k + {j}u < last) {{\n        v{j} = load0(sum, k + {j}u);\n    }}");
+        }
+        let parts: Vec<String> = (0..unit).map(|j| format!("v{j}")).collect();
+        let _ = writeln!(t.body, "    return vec4<f32>({});\n}}", parts.join(", "));
+    }
+    let sum = if unit == 2 { "v.xy + v.zw" } else { "(v.x + v.y) + (v.z + v.w)" };
+    let _ = writeln!(t.body, "fn folded(v: vec4<f32>) -> T {{\n    return {sum};\n}}");
 }

@@ -4,7 +4,7 @@
 //! terms first, then the parts; so its length need not have divisors.
 //!
 //! ```text
-//! 1 000 003 terms ─▶ 1001 parts of 1000 terms (the last of 3) ─▶ the sum of 1001 parts
+//! 1 000 003 terms ─▶ 997 parts of 1004 terms (the last of 19) ─▶ the sum of 997 parts
 //! ```
 
 mod gpu;
@@ -50,7 +50,8 @@ pub(crate) fn lower(to: &mut dyn Lowering, load: Load, kept: usize, complex: boo
         return lower(to, inner.load(), kept, complex);
     }
     let terms = terms.unwrap_or(usize::MAX);
-    let size = if terms > STAGE { (terms as f64).sqrt().ceil() as usize } else { terms };
+    // Parts begin at multiples of what a GPU reads at once.
+    let size = if terms > STAGE { ((terms as f64).sqrt().ceil() as usize).next_multiple_of(4) } else { terms };
     let parts = terms.div_ceil(size);
     let kernel = SumKernel { load, kept, parts, size, batch: to.batch() };
     let kernel = StepKernel::on(kernel, &to.target());
