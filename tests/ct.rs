@@ -275,12 +275,23 @@ fn a_disk_has_its_value_by_every_method_and_any_detector() {
         let (mean, worst) = inside(fbp(views(&[disk], &g), &g, 128).view(), disk, 1.0, 4.0);
         assert!((mean - 1.0).abs() < 3e-3 && worst < 1e-2, "{detectors}: {mean} {worst}");
     }
-    let g = Geometry::parallel(&turn(180, PI), 128);
-    for (method, iterations) in [(CtMethod::Cg, 25), (CtMethod::Sirt, 80)] {
-        let (mean, worst) = inside(solve(method, views(&[disk], &g), &g, 128, iterations).view(), disk, 1.0, 6.0);
-        println!("{method:?}: {mean} {worst}");
-        assert!((mean - 1.0).abs() < 3e-3 && worst < 4e-2, "{method:?}: {mean} {worst}");
+    for detectors in [128, 129, 185, 300] {
+        let g = Geometry::parallel(&turn(180, PI), detectors);
+        for (method, iterations) in [(CtMethod::Cg, 25), (CtMethod::Sirt, 80)] {
+            let (mean, worst) = inside(solve(method, views(&[disk], &g), &g, 128, iterations).view(), disk, 1.0, 6.0);
+            println!("{method:?} {detectors}: {mean} {worst}");
+            let most = if detectors == 128 { 3e-3 } else { 1e-2 };
+            assert!((mean - 1.0).abs() < most && worst < 4e-2, "{method:?} {detectors}: {mean} {worst}");
+        }
+        let ct = Ct::new(views(&[disk], &g), &g, [1, 128, 128]).unwrap();
+        let tv = Regularisation::default().terms(vec![Regulariser::new(Kind::Tv, Some(Weight::Relative(1e-3)))]);
+        let options = ConvexOptions::default().tol(1e-3);
+        let found = ct.regularise(&tv, None, options, &Device::host()).unwrap();
+        let (mean, worst) = inside(found.image.image.index_axis(Axis(0), 0), disk, 1.0, 6.0);
+        println!("tv {detectors}: {mean} {worst}");
+        assert!((mean - 1.0).abs() < 3e-3 && worst < 1e-2, "tv {detectors}: {mean} {worst}");
     }
+    let g = Geometry::parallel(&turn(180, PI), 128);
     // A small image of a larger object.
     let (mean, _) =
         inside(solve(CtMethod::Cg, views(&[disk], &g), &g, 40, 15).view(), (0.37, 5.0, -8.0, 18.0), 1.0, 6.0);
@@ -691,8 +702,9 @@ fn all_devices_agree() {
         for (k, (got, want)) in got.iter().zip(&want).enumerate() {
             let plane = |a: &Array3<f32>| a.index_axis(Axis(0), 0).to_owned();
             let error = distance(&plane(got), &plane(want));
-            // Iterations make more of rounding.
-            assert!(error < if k == 0 { 5e-6 } else { 1e-4 }, "{k} on {}: {error:.1e}", device.name());
+            // Conjugate gradients find the largest eigenvalue of views, which is far above all others, again and again, each time from
+            // rounding: iterates differ most while they do.
+            assert!(error < [5e-6, 1e-4, 5e-6][k], "{k} on {}: {error:.1e}", device.name());
         }
         // And twice the same bits.
         assert!(of(&device).unwrap() == got);

@@ -409,7 +409,7 @@ fn the_scale_of_kspace_does_not_matter() {
 }
 
 /// R2: one weight is one image, whatever the solver. Every second line of four coils holds all of it, so that where the
-/// objective is within 10⁻⁵ of its limit the image is within a percent.
+/// objective is at its limit the image is, within 10⁻³.
 #[test]
 fn solvers_agree_on_the_image() {
     let (found, sense) = scanned();
@@ -419,7 +419,7 @@ fn solvers_agree_on_the_image() {
     {
         let terms = of(kinds, Some(Weight::Relative(0.005)));
         let solved = |method: &Method| {
-            let options = ConvexOptions::default().method(Some(*method)).tol(1e-5).iterations(2000);
+            let options = ConvexOptions::default().method(Some(*method)).tol(1e-7).iterations(2000);
             let found = recon(&sense, &found.kspace, &terms, options);
             (parts(&found.image), found.solved.objective)
         };
@@ -427,7 +427,8 @@ fn solvers_agree_on_the_image() {
         for method in &methods[1..] {
             let (other, value) = solved(method);
             let (far, off) = (error(&other, &image), value / objective - 1.0);
-            assert!(far < 1e-2 && off.abs() < 1e-3, "{kinds:?}, {method} from admm: image {far:.1e}, F {off:.1e}");
+            println!("{kinds:?}, {method} from admm: image {far:.1e}, F {off:.1e}");
+            assert!(far < 1e-3 && off.abs() < 1e-4, "{kinds:?}, {method} from admm: image {far:.1e}, F {off:.1e}");
         }
     }
 }

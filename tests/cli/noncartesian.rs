@@ -211,6 +211,14 @@ fn volumes() {
     let text = folder.good(args);
     assert!(text.contains("(x, y, z) in cycles"), "{text}");
     assert!(distance(&folder.read("y.npy"), &folder.read("x.npy")) < 1e-4);
+    for more in ["tv:0.001", "tgv:0.001", "l1-wavelet:0.001"] {
+        let args = format!("recon k.npy --traj traj.npy --reg {more} --device host --force");
+        let result = folder.json(&format!("{args} -o r.npy"));
+        assert_eq!(result["stop"], "converged", "{more}: {result}");
+        let error = distance(&folder.read("r.npy"), &folder.read("x.npy"));
+        println!("{more}: {error}");
+        assert!(error < 0.1, "{more}: {error}");
+    }
     folder.refused("recon k.npy --traj traj.npy --dcf voronoi -o z.npy --device host", "(…, 2)");
     let two = ArrayD::<Complex32>::zeros(vec![2, 220, n]);
     folder.complex("two.npy", &(two + Complex32::from(1.0)));
@@ -314,10 +322,43 @@ fn files_that_do_not_fit() {
 #[test]
 fn spokes_are_regularised() {
     let folder = Folder::new();
-    radial(&folder);
+    let (scan, _) = radial(&folder);
     let result = folder.json(&format!("{GIVEN} -o x.npy --reg tv:0.002"));
     assert_eq!(result["stop"], "converged", "{result}");
     assert!(result["misfit"].as_f64().unwrap() < 0.2, "{result}");
+    // Every regulariser, alone and beside another: nearer to the head than squares alone leave it.
+    folder.json(&format!("{GIVEN} -o all.npy --lambda 1e-3"));
+    let head = scan.reference.clone().into_dyn();
+    let squares = distance(&folder.read("all.npy"), &head);
+    for more in [
+        "--reg tv:0.001",
+        "--reg tgv:0.001",
+        "--reg l1-wavelet:0.001",
+        "--reg l1-wavelet:0.001 --cycle-spin 4 --wavelet haar --levels 2",
+        "--reg tv:0.0005 --reg l1-wavelet:0.0005",
+        "--reg tv:0.001 --non-negative",
+        "--reg tv:0.001 --init all.npy",
+    ] {
+        let result = folder.json(&format!("{GIVEN} -o y.npy --force {more}"));
+        assert_eq!(result["stop"], "converged", "{more}: {result}");
+        let off = distance(&folder.read("y.npy"), &head);
+        println!("{more}: {off}, {squares} by squares");
+        assert!(off < 0.9 * squares, "{more}: {off}, {squares} by squares");
+    }
+}
+
+/// What shifts of a wavelet average is an image of its own, not that of one shift.
+#[test]
+fn cycle_spinning_changes_the_image() {
+    let folder = Folder::new();
+    radial(&folder);
+    let of = |more: &str| {
+        folder.json(&format!("{GIVEN} -o w.npy --force --reg l1-wavelet:0.01 --wavelet haar {more}"));
+        folder.read("w.npy")
+    };
+    let (one, spun) = (of(""), of("--cycle-spin 4"));
+    let off = distance(&spun, &one);
+    assert!(off > 1e-3 && off < 0.2, "{off}");
 }
 
 #[test]
@@ -334,6 +375,29 @@ fn a_series_of_spokes_has_an_image_for_each_frame() {
     let (s, one) = (folder.read("s.npy"), folder.read("one.npy"));
     for frame in s.outer_iter() {
         assert!(distance(&frame.to_owned(), &one) < 1e-3);
+    }
+    // With terms for the frames, from an image for each, and by a basis of one vector.
+    let series = "recon ks.npy --time --traj trajs.npy --maps maps.npy --device host --force -o r.npy";
+    folder.real("basis.npy", &ndarray::Array2::from_elem((2, 1), std::f32::consts::FRAC_1_SQRT_2));
+    for more in [
+        "--reg llr:0.005",
+        "--reg tv:0.001",
+        "--reg llr:0.002 --reg tv:0.0005",
+        "--reg tv:0.001 --init s.npy",
+        "--reg tv:0.001 --subspace basis.npy",
+        "--reg l1-wavelet:0.001 --subspace basis.npy",
+    ] {
+        let result = folder.json(&format!("{series} {more}"));
+        assert!(matches!(result["stop"].as_str(), Some("converged" | "attained")), "{more}: {result}");
+        let found = folder.read("r.npy");
+        assert_eq!(found.shape()[0], if more.contains("subspace") { 1 } else { 2 }, "{more}");
+        for frame in found.outer_iter() {
+            // A coefficient of one vector of two equal entries.
+            let factor = if more.contains("subspace") { std::f32::consts::FRAC_1_SQRT_2 } else { 1.0 };
+            let off = distance(&frame.mapv(|v| v * factor), &one);
+            println!("{more}: {off}");
+            assert!(off < 0.25, "{more}: {off}");
+        }
     }
     // What is not finite is refused at its place, or counted.
     let mut wrong = twice(&k);

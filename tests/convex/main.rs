@@ -394,7 +394,9 @@ fn steps_that_are_too_long_are_halved() {
     let problem = Problem::new(&a, &y).unwrap();
     let weight = 0.01 * problem.scale().unwrap();
     for (method, problem) in [
+        (Method::Ista, problem.clone().l1(weight).unwrap()),
         (Method::Fista, problem.clone().l1(weight).unwrap()),
+        (Method::Pogm, problem.clone().l1(weight).unwrap()),
         (Method::Pdhg, problem.clone().tv(weight, "Y X").unwrap()),
     ] {
         let options = || ConvexOptions::default().method(Some(method)).iterations(5000);

@@ -3,7 +3,7 @@
 use crate::common::data::{complex, mask, real};
 use crate::common::devices;
 use linops::convex::{ConvexOptions, Method, Problem, WaveletPenalty};
-use linops::linop::{self, FftOptions};
+use linops::linop::{self, FftOptions, GradientOptions};
 use linops::{Device, Linop, Tensor};
 use num_complex::Complex32;
 
@@ -21,6 +21,12 @@ fn sense() -> Linop {
 /// What is solved, by which methods.
 type Case = (&'static str, Linop, Tensor, fn(Problem) -> Problem, Vec<Method>);
 
+/// Differences of neighbours and sums of rows: a linop of real values, neither a mask nor a transform.
+fn mixed() -> Linop {
+    let g = linop::gradient("Y=8 X=12", "Y X", GradientOptions::default()).unwrap();
+    (linop::identity("Y=8 X=12").unwrap() + g.n()).named("mixed")
+}
+
 fn cases() -> Vec<Case> {
     let (a, one) = (sense(), linop::identity("Y=8 X=12").unwrap());
     let y = a.apply(&complex("Y=8 X=12", 3)).unwrap();
@@ -28,7 +34,45 @@ fn cases() -> Vec<Case> {
     let descent = vec![Method::Ista, Method::Fista, Method::Pogm];
     let split = vec![Method::Admm, Method::Pdhg];
     vec![
-        ("squares", a.clone(), y.clone(), |p| p.l2(0.3).unwrap(), descent.clone()),
+        ("squares", a.clone(), y.clone(), |p| p.l2(0.3).unwrap(), [descent.clone(), vec![Method::Cg]].concat()),
+        (
+            "real squares",
+            mixed(),
+            picture.clone(),
+            |p| p.l2(0.3).unwrap(),
+            [descent.clone(), vec![Method::Cg]].concat(),
+        ),
+        (
+            "real l1",
+            mixed(),
+            picture.clone(),
+            |p| p.l1(0.2).unwrap(),
+            [descent.clone(), split.clone(), vec![Method::Irls]].concat(),
+        ),
+        ("l1 by reweighting", a.clone(), y.clone(), |p| p.l1(0.2).unwrap(), vec![Method::Irls]),
+        (
+            "real tv",
+            mixed(),
+            picture.clone(),
+            |p| p.tv(0.2, "Y X").unwrap(),
+            [split.clone(), vec![Method::Irls]].concat(),
+        ),
+        ("tgv", a.clone(), y.clone(), |p| p.tgv(0.3, "Y X").unwrap(), split.clone()),
+        ("real tgv", mixed(), picture.clone(), |p| p.tgv(0.1, "Y X").unwrap(), split.clone()),
+        (
+            "low rank",
+            a.clone(),
+            y.clone(),
+            |p| p.term(linops::functional::nuclear(0.4, "Y").unwrap()),
+            vec![Method::Admm, Method::Fista],
+        ),
+        (
+            "blocks of low rank",
+            mixed(),
+            picture.clone(),
+            |p| p.term(linops::functional::locally_low_rank(0.4, "Y", &[4], None).unwrap()),
+            vec![Method::Admm],
+        ),
         ("l1", a.clone(), y.clone(), |p| p.l1(0.2).unwrap(), [descent.clone(), split.clone()].concat()),
         (
             "wavelets",
@@ -63,12 +107,15 @@ fn cases() -> Vec<Case> {
 #[test]
 fn iterates_agree_between_devices_and_repeat_bit_for_bit() {
     for (name, a, y, with, methods) in cases() {
-        for method in methods {
+        let tried = methods.iter().filter(|m| matches!(m, Method::Ista | Method::Fista));
+        let tried: Vec<_> = tried.map(|m| (*m, true)).collect();
+        for (method, tried) in methods.into_iter().map(|m| (m, false)).chain(tried) {
             let mut first: Option<Vec<Complex32>> = None;
             for device in devices() {
                 let solve = || {
                     let problem = with(Problem::new(&a, &y.to(&device).unwrap()).unwrap());
-                    let options = ConvexOptions::default().method(Some(method)).iterations(20).tol(0.0);
+                    let options =
+                        ConvexOptions::default().method(Some(method)).backtracking(tried).iterations(20).tol(0.0);
                     list(&problem.solve(options).unwrap().x)
                 };
                 let (once, again) = (solve(), solve());
@@ -76,7 +123,18 @@ fn iterates_agree_between_devices_and_repeat_bit_for_bit() {
                 let want = first.get_or_insert_with(|| once.clone());
                 let size = want.iter().fold(0.0f32, |m, v| m.max(v.norm()));
                 let apart = want.iter().zip(&once).fold(0.0f32, |m, (a, b)| m.max((a - b).norm()));
-                assert!(size > 0.1 && apart <= 2e-5 * size, "{name} by {method} on {device}: {apart} of {size}");
+                // Whether a step is taken that is tried is decided near a bound, by rounding; so is whether conjugate gradients have
+                // solved a system, and how many of their steps the next one gets.
+                let most = match (name, method) {
+                    ("low rank", Method::Admm) => 5e-4,
+                    ("real tv", Method::Irls) => 1e-4,
+                    _ if tried => 1e-4,
+                    _ => 2e-5,
+                };
+                assert!(
+                    size > 0.1 && apart <= most * size,
+                    "{name} by {method} on {device}, tried {tried}: {apart} of {size}"
+                );
             }
         }
     }

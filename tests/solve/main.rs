@@ -4,6 +4,7 @@
 mod common;
 
 mod cg;
+mod every;
 mod least_squares;
 mod many;
 mod minres;
