@@ -19,7 +19,7 @@ use std::time::Instant;
 type Wide = ArrayD<Complex64>;
 
 /// A tolerance of the objective with which the image is near, too.
-const EXACT: f64 = 1e-6;
+const EXACT: f64 = 1e-7;
 
 /// ½‖A x − y‖² and what it is regularised by, over the dims "Ny Nx".
 struct Data {
@@ -200,7 +200,7 @@ fn numbers(path: &str) -> Result<ArrayD<f64>> {
 fn cartesian(kspace: ArrayD<Complex32>, maps: ArrayD<Complex32>, mask: Array2<f32>) -> Result<Data> {
     let y = kspace * &mask.mapv(Complex32::from).insert_axis(Axis(0));
     let a = Cartesian::new(maps.view(), mask.view().into_dyn())?.linop().clone();
-    Ok(Data { a, y: Tensor::from_array(y, "C Ky Kx")?, weight: 0.002, long: 3000, seen: seen(&maps)? })
+    Ok(Data { a, y: Tensor::from_array(y, "C Ky Kx")?, weight: 0.002, long: 12000, seen: seen(&maps)? })
 }
 
 fn seen(maps: &ArrayD<Complex32>) -> Result<Tensor> {

@@ -4,7 +4,7 @@
 //! itself is the key of its pipeline.
 //!
 //! ```text
-//! step of a plan ─▶ Stepper: chunks, windows ─▶ Text: bindings, loadN(lin, k), store(lin, v), p.NAME ─▶ Draft
+//! step of a plan ─▶ Stepper: chunks, windows, units ─▶ Text: bindings, loadN(lin, k), store(lin, v), p.NAME ─▶ Draft
 //!                                                 └─ the kernel's .wgsl file: #import, #ifdef, names in capitals
 //! ```
 // Kernels count in 32 bits: every conversion to them is checked, or is an index that wraps on purpose and says so.
