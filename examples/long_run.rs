@@ -153,7 +153,7 @@ fn compare(data: &Data, picture: &mut Vec<(String, Array2<f32>)>) -> Result<f64>
         let (with, penalty) = match seen {
             None => (problem()?.tv(weight, "Ny Nx")?, Penalty::tv(shape, weight)?),
             Some(seen) => {
-                let problem = problem()?.supported(&seen.to(&device)?)?;
+                let problem = problem()?.supported(seen)?;
                 (problem.l1_wavelet(weight, "Ny Nx", &levels)?, Penalty::details(shape, weight, &levels)?)
             }
         };

@@ -224,13 +224,14 @@ fn moreau_takes_a_vector_apart() {
 /// Whose values are told to 1e-4, by many small passes: the neighbours on the host alone.
 #[test]
 fn total_generalised_variation_has_a_prox() {
-    let all = [linops::DType::Complex32, linops::DType::F32].map(|dtype| [(dtype, 0.2, 1.0), (dtype, 0.15, 0.6)]);
-    for (dtype, weight, step) in all.into_iter().flatten() {
-        has_a_prox(&convex::tgv(weight, "Y X").unwrap(), dtype, step);
+    // And by how much the energy is below that of v, which a weaker step lowers less.
+    let all = [linops::DType::Complex32, linops::DType::F32].map(|t| [(t, 0.2, 1.0, 0.9), (t, 0.15, 0.6, 0.97)]);
+    for (dtype, weight, step, below) in all.into_iter().flatten() {
+        has_a_prox(&convex::tgv(weight, "Y X").unwrap(), dtype, step, below);
     }
 }
 
-fn has_a_prox(f: &Functional, dtype: linops::DType, step: f64) {
+fn has_a_prox(f: &Functional, dtype: linops::DType, step: f64, below: f64) {
     let mut random = Random(4);
     let mut first: Option<(Vec<Complex32>, f64)> = None;
     for v in values().into_iter().filter(|v| v.dtype() == dtype) {
@@ -244,7 +245,7 @@ fn has_a_prox(f: &Functional, dtype: linops::DType, step: f64) {
         }
         let energy = |u: &[Complex32]| step * f.value(&like(&v, u.to_vec())).unwrap() + 0.5 * distance(u, &v_list);
         let least = energy(&p);
-        assert!(least < 0.97 * energy(&v_list), "{least} of {}", energy(&v_list));
+        assert!(least < below * energy(&v_list), "{least} of {}", energy(&v_list));
         let near: Vec<Complex32> =
             p.iter().map(|p| p + Complex32::new(random.uniform(), random.uniform()) * 0.3).collect();
         let near = list(&like(&v, near));

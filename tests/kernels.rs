@@ -5,12 +5,12 @@ mod common;
 
 use common::catalogue::cases;
 use common::data::{Random, complex, indices, mask};
-use common::kernels::{dispatches, poorest, small_bindings};
+use common::kernels::{dispatches, many, poorest, small_bindings};
 use linops::Linop;
 use linops::explain::{Language, Target};
 use linops::internal::{
-    KernelShape, Slot, arithmetic_kernels, convex_kernels, functional_kernels, roof_kernels, solver_kernels, translate,
-    validate,
+    GpuLimits, KernelShape, Slot, arithmetic_kernels, convex_kernels, functional_kernels, roof_kernels, solver_kernels,
+    translate, validate,
 };
 use linops::linop::{self, FftOptions, NufftOptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,18 @@ fn texts() -> &'static BTreeMap<String, String> {
             for target in SHAPES.map(small_bindings) {
                 add("windows", &a, &target, true);
                 add("windows", &a.h(), &target, true);
+            }
+        }
+        // By units of 16 bytes, in one binding and in windows.
+        for (name, a, _) in many() {
+            let poor = GpuLimits::poorest(KernelShape::Gpu);
+            for target in [poor, GpuLimits { max_binding: 1 << 20, ..poor }].map(Target::Gpu) {
+                for a in [a.clone(), a.h()] {
+                    add(name, &a, &target, true);
+                    if !name.contains("weighted") {
+                        add(name, &a, &target, false);
+                    }
+                }
             }
         }
         for n in [5, 8, 12, 16, 60, 100, 128, 512, 1001, 2048] {

@@ -33,6 +33,35 @@ fn check(device: &Device, linops: Vec<(&str, Linop)>) {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// So many elements that maps and sums go by units of 16 bytes, through windows: beside each other, repeated, filled up, cut.
+#[test]
+#[cfg_attr(skip_gpu, ignore = "LINOPS_SKIP_GPU=1")]
+fn units_of_sixteen_bytes_beyond_one_binding() {
+    let Some(device) = gpu_with(GpuOptions::default().max_binding(Some(1 << 20))) else { return };
+    let image = "Y=1030 X=1024";
+    let rows = linop::stack(vec![linop::scalar("N=530000", 2.0).unwrap(); 2], None, Some(("S", 0))).unwrap();
+    check(
+        &device,
+        vec![
+            ("weights", linop::diagonal(image, &complex(image, 2)).unwrap()),
+            ("weights of rows and columns", {
+                let columns = linop::diagonal(image, &real("X=1024", 3)).unwrap();
+                linop::diagonal(image, &complex("Y=1030", 4)).unwrap() * columns
+            }),
+            ("coils", linop::diagonal("Y=520 X=1024", &complex("C=3 Y=520 X=1024", 5)).unwrap()),
+            ("filled up and turned", {
+                let pad = linop::pad("Y=1020 X=1024", "Y=1030 X=1032", Align::Center).unwrap().keep();
+                linop::flip("Y=1030 X=1032", "Y").unwrap() * pad
+            }),
+            ("cut", linop::slice("Y=1030 X=1040", &[("X", 6..1032)]).unwrap()),
+            ("rolled", linop::roll(image, &[("Y", 11)]).unwrap()),
+            ("sum of images", linop::sum("C=5 Y=300 X=256", "C").unwrap()),
+            ("sum of neighbours", linop::sum("Y=300 X=256 C=6", "C").unwrap()),
+            ("side by side", rows),
+        ],
+    );
+}
+
 fn small_bindings() -> Option<Device> {
     gpu_with(GpuOptions::default().max_binding(Some(SMALL)))
 }

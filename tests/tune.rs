@@ -98,7 +98,10 @@ fn chosen_maps_and_spreads_are_other_kernels() {
     assert_eq!(texts("map of 1 in order", &many, 8), 8);
     let few = linop::scalar("N=1048575", 2.0).unwrap();
     assert_eq!(texts("map of 1 in order", &few, 8), 1);
-    // An odd number is not made of units of 16 bytes, nor is what lies backwards.
+    // What is timed for a choice differs in every candidate.
+    let turned = linop::flip("M=1024 N=1024", "M").unwrap();
+    assert_eq!(texts("map of 1 moved", &turned, 8), 8);
+    // Singles alone: an odd number is not made of units of 16 bytes, nor is what lies backwards.
     let odd = linop::scalar("N=1048577", 2.0).unwrap();
     assert_eq!(texts("map of 1 in order", &odd, 8), 5);
     // Complex weights are.

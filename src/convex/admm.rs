@@ -84,14 +84,23 @@ struct Admm {
     own_sloped: usize,
 }
 
-/// The nearest to x that obeys a constraint of the image: x + Kᴴ(P(K x) − K x), with K the image that the unknown begins with, or all of
-/// it.
+/// The nearest to x that obeys a constraint of the image: x − KᴴK x + KᴴP(K x), with K the image that the unknown begins with, or all of
+/// it. K has entries of 0 and 1, so that what obeys does so to the last bit.
 struct Obeying {
     candidate: Vector,
-    /// K and Kᴴ, and K x.
-    linop: Option<([usize; 2], Vector)>,
+    /// Where K is not all of x.
+    of_part: Option<Part>,
     project: usize,
-    add: Option<usize>,
+}
+
+/// K and Kᴴ, K x, and KᴴP(K x).
+#[derive(Clone, Copy)]
+struct Part {
+    linop: [usize; 2],
+    kx: Vector,
+    back: Vector,
+    leave: usize,
+    add: usize,
 }
 
 impl Obeying {
@@ -99,21 +108,23 @@ impl Obeying {
         let candidate = smooth.vector(draft);
         let Some(linop) = term.linop else {
             let project = term.pass("propose")?.update(candidate, [(one(), x)]).map(term.map(one()));
-            return Ok(Obeying { candidate, linop: None, project: draft.pass(project), add: None });
+            return Ok(Obeying { candidate, of_part: None, project: draft.pass(project) });
         };
-        let [kx, apart] = std::array::from_fn(|_| term.vector(draft));
-        let project = term.pass("propose")?.update(apart, [(one(), kx)]).map(term.map(one()));
-        let project = project.update(kx, [(one(), apart), (-one(), kx)]);
-        let add = Pass::new("obey").update(candidate, [(one(), candidate), (one(), x)]);
-        Ok(Obeying { candidate, linop: Some((linop, kx)), project: draft.pass(project), add: Some(draft.pass(add)) })
+        let (kx, back) = (term.vector(draft), smooth.vector(draft));
+        let project = draft.pass(term.pass("propose")?.update(kx, [(one(), kx)]).map(term.map(one())));
+        let leave = draft.pass(Pass::new("leave").update(candidate, [(one(), x), (-one(), candidate)]));
+        let add = draft.pass(Pass::new("obey").update(candidate, [(one(), candidate), (one(), back)]));
+        Ok(Obeying { candidate, of_part: Some(Part { linop, kx, back, leave, add }), project })
     }
 
     fn propose(&self, space: &mut dyn Space, x: Vector) -> Result<()> {
-        let Some(([k, kh], kx)) = self.linop else { return space.pass(self.project) };
+        let Some(Part { linop: [k, kh], kx, back, leave, add }) = self.of_part else { return space.pass(self.project) };
         space.apply(k, x, kx)?;
-        space.pass(self.project)?;
         space.apply(kh, kx, self.candidate)?;
-        self.add.map_or(Ok(()), |add| space.pass(add))
+        space.pass(leave)?;
+        space.pass(self.project)?;
+        space.apply(kh, kx, back)?;
+        space.pass(add)
     }
 }
 
@@ -132,7 +143,7 @@ impl Admm {
         let penalty = draft.operator(&penalty(problem)?);
         let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
         let is_constraint = |t: &Stated| matches!(t.functional.0, Kind::Box { .. } | Kind::Bound { .. });
-        let boxed = hard.zip(&terms).find(|(t, stated)| t.whole && is_constraint(stated));
+        let boxed = hard.zip(&terms).find(|(t, stated)| t.whole && problem.selects && is_constraint(stated));
         let obeying = boxed.map(|(_, term)| Obeying::draft(draft, &smooth, term, x)).transpose()?;
         let candidate = obeying.as_ref().map_or(x, |o| o.candidate);
         let mut splits = Vec::new();
@@ -283,13 +294,15 @@ impl Admm {
         space.apply(self.smooth.normal, self.x, self.nx)
     }
 
-    /// What is left of what is looked at; of its gap the part of norms and constraints alone.
-    fn doubt(&self, space: &mut dyn Space, rho: f64, farther: f64) -> Result<Doubt> {
+    /// What is left of what is looked at, which is there already where it was; of its gap the part of norms and constraints alone.
+    fn doubt(&self, space: &mut dyn Space, rho: f64, farther: f64, looked: bool) -> Result<Doubt> {
         space.pass(self.remains)?;
         space.pass(self.remained)?;
         self.renew(space)?;
         if let Some(obeying) = &self.obeying {
-            obeying.propose(space, self.x)?;
+            if !looked {
+                obeying.propose(space, self.x)?;
+            }
             space.apply(self.smooth.normal, self.candidate, self.q)?;
         }
         for s in &self.splits {
@@ -407,7 +420,7 @@ pub(super) fn solve(problem: &Problem, teller: &mut Teller) -> Result<Solved> {
             best = looked;
         }
         let doubt = match bounded || looked.is_some() {
-            true => Some(admm.doubt(space, rho, problem.farther)?),
+            true => Some(admm.doubt(space, rho, problem.farther, looked.is_some())?),
             false => None,
         };
         let bound = doubt.as_ref().filter(|_| bounded);

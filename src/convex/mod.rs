@@ -147,6 +147,8 @@ pub struct Problem {
     start: Option<Tensor>,
     /// From the unknown of the solver to x, where they differ.
     image: Option<Linop>,
+    /// Whether that only leaves out: its entries are 0 and 1.
+    selects: bool,
     /// The dims of total generalised variation, where the unknown is an image and a field.
     bent: Option<Vec<Dim>>,
     /// Where the duals of the terms begin.
@@ -196,6 +198,7 @@ impl Problem {
             terms: Vec::new(),
             start: None,
             image: None,
+            selects: true,
             bent: None,
             duals: None,
             farther: 1.0,
@@ -266,7 +269,8 @@ impl Problem {
         let image = linop::diagonal(self.shape()?.clone(), support)?.named("support");
         let a = &self.a * &image;
         a.check()?;
-        Ok(Problem { a, image: Some(image), ..self })
+        let selects = (support * support - support).eval()?.max_abs()? == 0.0;
+        Ok(Problem { a, image: Some(image), selects, ..self })
     }
 
     /// From another x than 0.

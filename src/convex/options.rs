@@ -205,7 +205,7 @@ pub struct Reading {
     /// is no less for a norm that is at least half of the true one, and exact proximal operators; with backtracking they tell it itself,
     /// as [`Pogm`](super::Method::Pogm) and [`Cg`](super::Method::Cg) do. Those of [`Admm`](super::Method::Admm) and [`Pdhg`](super::Method::Pdhg) are of their duals,
     /// which are ε-subgradients for an ε of no more than `gap` times F: both are to be small. Those of functionals that are called are
-    /// subgradients where the prox has been, which K x comes to. [`Fgp`](super::Method::Fgp) makes x so that it is 0, and has the gap alone.
+    /// subgradients where the prox has been, which K x comes to. [`Fgp`](super::Method::Fgp) makes x so that it is 0.
     pub residual: Option<f64>,
 }
 

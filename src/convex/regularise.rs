@@ -123,7 +123,8 @@ impl Problem {
             ..t
         });
         let terms = terms.collect();
-        let problem = Problem { a, y: self.y, terms, start: None, image: None, bent: None, duals: None, farther: 1.0 };
+        let bare = Problem { image: None, bent: None, ..Problem::new(&a, &self.y)? };
+        let problem = Problem { terms, ..bare };
         let of = Of { blind: true, ..Of::default() };
         let problem = problem.with(group_l1(weight, &bend_front)?, Some(&bend), of);
         let problem = problem.with(group_l1(2.0 * weight / f64::from(CURVED), &curve_front)?, Some(&curve), of);

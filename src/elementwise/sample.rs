@@ -32,6 +32,24 @@ pub(crate) fn computation() -> Computation {
     c
 }
 
+/// The same of a real tensor x, as far as there is something to do: by units of four.
+pub(crate) fn real_computation() -> Computation {
+    let mut c = Computation::default();
+    let x = c.input(false);
+    let number = c.number(Complex32::new(0.75, 0.0), false);
+    let small = c.number(Complex32::new(0.125, 0.0), false);
+    let parts = [
+        c.pair(Pair::Product, x, x),
+        c.pair(Pair::Difference, number, x),
+        c.map(Map::Magnitude, x),
+        c.map(Map::Direction, x),
+        c.pair(Pair::Shrunk, x, small),
+        c.pair(Pair::Larger, x, small),
+    ];
+    parts.into_iter().reduce(|a, b| c.pair(Pair::Sum, a, b));
+    c
+}
+
 /// Its magnitudes.
 pub(crate) fn magnitudes() -> Computation {
     let mut c = computation();

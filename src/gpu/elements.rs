@@ -118,7 +118,8 @@ impl Gpu {
         stretches: &[Stretch],
     ) -> Result<()> {
         let inputs = inputs.iter().map(|t| Ok((here(t)?, t.dtype().bytes()))).collect::<Result<Vec<_>>>()?;
-        // Stretches begin at multiples of units, so only the last may end within one. What follows it in memory is its tensor's own.
+        // Stretches begin at multiples of units, so only the last may end within one. What a new tensor's memory has behind it is nobody's;
+        // what a caller's has is read, and goes nowhere.
         let end = stretches.iter().map(|s| s.first + s.length).max().unwrap_or(0).next_multiple_of(unit(c) as u64);
         let mut operands = inputs.iter().copied().chain((ending == Ending::Stored).then_some((out, bytes)));
         let reads = match operands.all(|(t, bytes)| end * bytes <= t.block().bytes()) {

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 /// Which lists of candidates places are of: one more whenever one of them changes within a version of this crate.
-const CANDIDATES: &str = "candidates 2";
+const CANDIDATES: &str = "candidates 3";
 
 /// Where the choices of one device are kept.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use super::device::{Device, Kind};
 use super::spaces::Needs;
 use crate::access::ValueId;
 use crate::dim::Shape;
+use crate::elementwise::Computation;
 #[cfg(feature = "gpu")]
 use crate::error::Error;
 use crate::error::Result;
@@ -14,7 +15,7 @@ use crate::ir::{Builder, Program};
 use crate::linop::{Linop, Operator};
 use crate::loops::Slice;
 use crate::primitive::{Sample, samples};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use num_complex::{Complex32, Complex64};
 use serde::Serialize;
 use std::time::Instant;
@@ -116,35 +117,55 @@ fn test_passes(device: &Device) -> Result<SelfTest> {
     Ok(compare("solvers' passes", &run(&Device::host())?, || run(device)))
 }
 
-/// What arithmetic on tensors is made of: values, a sum, and the largest magnitude.
+/// What arithmetic on tensors is made of: values, a sum, and the largest magnitude, of complex values and of real ones.
 fn test_elements(device: &Device) -> Result<SelfTest> {
-    use crate::elementwise::{largest, mapped, sample, summed};
+    use crate::elementwise::sample;
     let x = arbitrary(&"A=2049".parse()?)?;
-    let (all, magnitudes, n) = (sample::computation(), sample::magnitudes(), x.shape().len());
+    let real = Tensor::of_values(x.shape().clone(), x.to_vec()?.iter().map(|v| v.re).collect::<Vec<f32>>())?;
+    let (all, magnitudes, reals) = (sample::computation(), sample::magnitudes(), sample::real_computation());
+    let run = |device: &Device| -> Result<Vec<Complex64>> {
+        let mut values = elements(device, &all, &magnitudes, &x)?;
+        values.extend(elements(device, &reals, &reals, &real)?);
+        Ok(values)
+    };
+    Ok(compare("arithmetic", &run(&Device::host())?, || run(device)))
+}
+
+/// The values of a computation over x and their sum, and the largest of those of another.
+fn elements(device: &Device, all: &Computation, magnitudes: &Computation, x: &Tensor) -> Result<Vec<Complex64>> {
+    use crate::elementwise::{largest, mapped, summed};
+    let n = x.shape().len();
     let wide = |t: Tensor| -> Result<Vec<Complex64>> {
         let values = t.to(&Device::host())?.to_vec()?;
         Ok(values.iter().map(|y| Complex64::new(y.re.into(), y.im.into())).collect())
     };
-    let run = |device: &Device| -> Result<Vec<Complex64>> {
-        let (mut values, sum, most) = match &device.0 {
-            Kind::Host => {
-                let values = x.to_vec()?;
-                let inputs = [Slice::Complex(&values)];
-                let made = mapped(&all, &inputs, n)?.into_tensor(x.shape().clone())?;
-                (wide(made)?, summed(&all, &inputs, n), largest(&magnitudes, &inputs, n))
-            }
-            #[cfg(feature = "gpu")]
-            Kind::Gpu(gpu) => {
-                let inputs = [x.to(device)?];
-                let made = gpu.computed(&all, &inputs, x.shape())?;
-                (wide(made)?, gpu.summed(&all, &inputs, n)?, gpu.largest(&magnitudes, &inputs, n)?)
-            }
-        };
-        // The sum is of terms of either sign, so it is told in their mean's size.
-        values.extend([sum / (n as f64).sqrt(), most.into()]);
-        Ok(values)
+    let (mut values, sum, most) = match &device.0 {
+        Kind::Host => {
+            let (complex, real);
+            let input = match x.dtype() {
+                DType::Complex32 => {
+                    complex = x.to_vec()?;
+                    Slice::Complex(&complex)
+                }
+                DType::F32 => {
+                    real = x.to_real_vec()?;
+                    Slice::Real(&real)
+                }
+            };
+            let inputs = [input];
+            let made = mapped(all, &inputs, n)?.into_tensor(x.shape().clone())?;
+            (wide(made)?, summed(all, &inputs, n), largest(magnitudes, &inputs, n))
+        }
+        #[cfg(feature = "gpu")]
+        Kind::Gpu(gpu) => {
+            let inputs = [x.to(device)?];
+            let made = gpu.computed(all, &inputs, x.shape())?;
+            (wide(made)?, gpu.summed(all, &inputs, n)?, gpu.largest(magnitudes, &inputs, n)?)
+        }
     };
-    Ok(compare("arithmetic", &run(&Device::host())?, || run(device)))
+    // The sum is of terms of either sign, so it is told in their mean's size.
+    values.extend([sum / (n as f64).sqrt(), most.into()]);
+    Ok(values)
 }
 
 /// Blocks of low rank: with singular values made less, and their sums.

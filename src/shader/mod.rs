@@ -47,5 +47,5 @@ pub(crate) use translate::translate_own;
 pub use translate::{Language, translate};
 #[cfg(feature = "gpu")]
 pub use validate::{Reflected, Slot, validate};
-pub(crate) use wide::{Along, unit};
+pub(crate) use wide::{Along, UNITS, unit};
 pub(crate) use windows::{Window, clamp, windows};

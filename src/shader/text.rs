@@ -142,10 +142,10 @@ impl Text {
         if self.body.contains("cmul") && !main.contains("fn cmul") {
             text += include_str!("../../shaders/complex.wgsl");
             text.push('\n');
-            if self.body.contains("_pair(") {
-                text += include_str!("../../shaders/pairs.wgsl");
-                text.push('\n');
-            }
+        }
+        if self.body.contains("_pair(") {
+            text += include_str!("../../shaders/pairs.wgsl");
+            text.push('\n');
         }
         text += &self.body;
         text.push('\n');

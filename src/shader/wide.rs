@@ -19,6 +19,9 @@ use std::fmt::Write;
 /// Bytes of an access.
 const ACCESS: u64 = 16;
 
+/// So many results are made in units: fewer leave a large GPU without work.
+pub(crate) const UNITS: usize = 1 << 16;
+
 /// What the elements of a unit are to a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Along {

@@ -67,7 +67,7 @@ fn other_terms_beside_a_constraint_come_to_rest() {
                 let weight = 0.03 * problem.scale().unwrap();
                 let obeys = |x: &nalgebra::DVector<Complex64>| match which {
                     "at least 0" => x.iter().all(|v| v.re >= 0.0 && v.im == 0.0),
-                    _ => x.iter().all(|v| v.re >= 0.0999 && v.re <= 0.8001 && v.im == 0.0),
+                    _ => x.iter().all(|v| v.re >= f64::from(0.1f32) && v.re <= f64::from(0.8f32) && v.im == 0.0),
                 };
                 let waves = WaveletPenalty::default().wavelet("db2".parse().unwrap()).levels(1);
                 let with = [
@@ -120,6 +120,31 @@ fn tgv_with_a_constraint_comes_to_the_least_objective() {
         assert!(solved.method == Method::Admm && solved.stop == Stop::Converged, "{device}: {:?}", solved.stop);
         assert!((solved.objective / least - 1.0).abs() <= 1e-4, "{device}: {} of {least}", solved.objective);
         assert!(x.iter().all(|v| v.re >= 0.0 && v.im == 0.0), "{device}");
+    }
+}
+
+/// A support of 0 and 1 leaves out what it does, and what is left obeys. One of other values is no part of x: such images are looked
+/// at as they are, nothing is put on top of them.
+#[test]
+fn constraints_hold_over_supports() {
+    let (_, a, y) = scans().remove(1);
+    let within: Vec<f32> = (0..56).map(|k| f32::from(u8::from(k % 7 > 0 && k > 9))).collect();
+    for device in devices() {
+        for (factor, obeys) in [(1.0f32, true), (2.0, false)] {
+            let support = Tensor::from_vec("Y=8 X=7", within.iter().map(|v| factor * v).collect::<Vec<f32>>()).unwrap();
+            let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap().supported(&support).unwrap();
+            let weight = 0.01 * problem.scale().unwrap();
+            let problem = problem.tv(weight, "Y X").unwrap().non_negative();
+            let options = ConvexOptions::default().method(Some(Method::Admm)).iterations(2000);
+            let solved = problem.solve(options).unwrap();
+            let x = vector(&solved.x);
+            let most = x.iter().map(|v| v.re).fold(0.0, f64::max);
+            println!("{factor} {device}: {} iterations, {:?}, F {}", solved.iterations, solved.stop, solved.objective);
+            assert!(within.iter().zip(&x).all(|(s, x)| *s > 0.0 || x.norm() == 0.0), "{factor} {device}");
+            let off = if obeys { 0.0 } else { 0.02 * most };
+            assert!(x.iter().all(|v| v.re >= -off && v.im.abs() <= off), "{factor} {device}");
+            assert_eq!(solved.stop, Stop::Converged, "{factor} {device}");
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Pointwise work on a GPU: an invocation makes one result, or a few of many.
+//! Pointwise work on a GPU: an invocation makes one result or a few, of many by units of 16 bytes where operands and results are made
+//! of such.
 
 use super::MapKernel;
 use crate::access::Access;
@@ -12,7 +13,9 @@ use crate::plan::{GpuKernel, Kernel};
 use crate::primitive::Variant;
 #[cfg(feature = "gpu")]
 use crate::shader::KernelShape;
-use crate::shader::{Along, Chunk, Draft, GpuLimits, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, unit};
+use crate::shader::{
+    Along, Chunk, Draft, GpuLimits, KernelFile, Listed, PerResult, Read, Stepper, Text, UNITS, Window, unit,
+};
 #[cfg(feature = "gpu")]
 use num_complex::Complex64;
 
@@ -44,8 +47,9 @@ const fn share(each: usize, order: Order) -> Share {
     Share { each, order }
 }
 
-/// Of few results.
-const FEW: Share = share(1, Order::Apart);
+/// Of few results, and of so few that units of them would leave a large GPU without work.
+const FEW: Share = share(1, Order::Units);
+const FEWEST: Share = share(1, Order::Apart);
 
 /// What an invocation may make of many, the model's own first.
 const SHARES: [Share; 8] = [
@@ -54,7 +58,7 @@ const SHARES: [Share; 8] = [
     share(4, Order::Units),
     share(4, Order::Apart),
     share(2, Order::Apart),
-    FEW,
+    share(1, Order::Apart),
     share(8, Order::Apart),
     share(2, Order::Beside),
 ];
@@ -69,8 +73,10 @@ impl MapKernel {
     }
 
     fn share(&self, complex: bool, limits: &GpuLimits) -> Share {
-        if self.output_len() < MANY {
-            return FEW;
+        match self.output_len() {
+            ..UNITS => return FEWEST,
+            UNITS..MANY => return FEW,
+            MANY.. => {}
         }
         let place = limits.choices.filter(|_| complex).and_then(|c| c.place(&what(self.operands(), self.is_in_order())));
         place.and_then(|place| SHARES.get(place)).copied().unwrap_or(SHARES[0])
@@ -112,7 +118,7 @@ pub(crate) fn variants(limits: &GpuLimits, elements: usize) -> Result<Vec<Varian
         let mut b = Builder::new(&extents);
         let read = match in_order {
             true => b.scale(x, Complex64::new(2.0, 0.0))?,
-            false => b.map_axis(x, 1, AxisMap::affine(-1, 1023, 1, 1024, 1024), 1024)?,
+            false => b.map_axis(x, 0, AxisMap::affine(-1, n as i64 - 1, 1, n, n), n)?,
         };
         let y = match operands {
             0 | 1 => read,
@@ -151,7 +157,7 @@ struct Shared<'a> {
 impl Shared<'_> {
     /// Accesses of an invocation.
     fn each(&self, along: Option<Along>) -> usize {
-        let singles = self.share.order == Order::Units && along.is_none();
+        let singles = self.share.order == Order::Units && self.share != FEW && along.is_none();
         if singles { self.share.each * self.unit } else { self.share.each }
     }
 }

@@ -7,9 +7,11 @@ mod host;
 pub(crate) use gpu::variants;
 
 use super::{Sample, scale_reads};
-use crate::access::{Access, AxisMap, Load, Post, ValueId};
+use crate::access::{Access, AxisMap, Constant, ConstantData, Load, Post, ValueId};
 use crate::error::Result;
 use crate::plan::{Held, Kernel, Scratch, Target, Work};
+use crate::shader::UNITS;
+use num_complex::Complex32;
 
 /// The sum of the reads, from the first on; zeros where there are none.
 #[derive(Clone, Debug)]
@@ -126,5 +128,18 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
             b.add(&terms)
         })?,
         Sample::of("zeros", &[40], |b| b.zero(vec![3, 7]))?,
+        // By units: of a value that is turned, with weights of each element, of a row, and of a column, conjugated.
+        Sample::of("weights", &[16, UNITS / 16], |b| {
+            let turned = b.map_axis(x, 0, AxisMap::affine(-1, 15, 1, 16, 16), 16)?;
+            let weight = |n: usize| -> Vec<Complex32> {
+                (0..n).map(|k| Complex32::new((k % 7) as f32 - 2.5, (k % 5) as f32 - 1.5)).collect()
+            };
+            let of = |extents: &[usize]| {
+                Constant::new(extents.to_vec(), ConstantData::C32(weight(extents.iter().product())))
+            };
+            let all = b.mul(turned, of(&[16, UNITS / 16])?, vec![0, 1], true)?;
+            let row = b.mul(all, of(&[UNITS / 16])?, vec![1], false)?;
+            b.mul(row, of(&[16])?, vec![0], true)
+        })?,
     ])
 }

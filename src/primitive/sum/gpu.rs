@@ -3,7 +3,7 @@
 use super::{BLOCK, SumKernel};
 use crate::error::Result;
 use crate::plan::GpuKernel;
-use crate::shader::{Along, Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, Window, unit, word};
+use crate::shader::{Along, Chunk, Draft, KernelFile, Listed, PerResult, Read, Stepper, Text, UNITS, Window, unit, word};
 use std::fmt::Write;
 
 const REDUCE: KernelFile = KernelFile { name: "reduce", text: include_str!("reduce.wgsl"), imports: &[] };
@@ -13,8 +13,6 @@ const REDUCE_GROUP: KernelFile = KernelFile { name: "reduce_group", text: includ
 const GROUP_TERMS: usize = 256;
 /// What counts as few.
 const GROUP_SUMS: usize = 1 << 12;
-/// So many sums are made in units of them: fewer leave a large GPU without work.
-const UNIT_SUMS: usize = 1 << 16;
 /// Reads of an invocation that are under way at once.
 const AHEAD: usize = 4;
 
@@ -65,7 +63,7 @@ impl PerResult for SumKernel {
         match self.by_groups() {
             // Parts begin at multiples of every unit.
             true => &[Along::Terms],
-            false if s.len >= UNIT_SUMS => &[Along::Results, Along::Terms],
+            false if s.len >= UNITS => &[Along::Results, Along::Terms],
             false => &[Along::Terms],
         }
     }

@@ -15,6 +15,7 @@ use crate::access::{Load, Post, ValueId};
 use crate::error::Result;
 use crate::ir::{Lowered, Lowering};
 use crate::plan::{Held, Kernel, Scratch, StepKernel, Target, Work};
+use crate::shader::UNITS;
 
 /// Longest sum that one result's loop makes.
 const STAGE: usize = 1 << 14;
@@ -148,12 +149,15 @@ impl Kernel for SumKernel {
     }
 }
 
-/// What shows that sums work on a device: by workgroups, by single invocations, and in parts.
+/// What shows that sums work on a device: by workgroups, by single invocations, in parts, and by units along the sums and along their
+/// terms.
 pub(crate) fn samples() -> Result<Vec<Sample>> {
     let x = ValueId::INPUT;
     Ok(vec![
         Sample::of("sums", &[3, 300], |b| b.sum(x, &[1]))?,
         Sample::of("sums by columns", &[7, 300], |b| b.sum(x, &[0]))?,
         Sample::of("long sums", &[STAGE + 3, 2], |b| b.sum(x, &[0]))?,
+        Sample::of("sums of images", &[3, UNITS + 8], |b| b.sum(x, &[0]))?,
+        Sample::of("sums of neighbours", &[70, 6], |b| b.sum(x, &[1]))?,
     ])
 }
