@@ -275,7 +275,7 @@ fn a_disk_has_its_value_by_every_method_and_any_detector() {
         let (mean, worst) = inside(fbp(views(&[disk], &g), &g, 128).view(), disk, 1.0, 4.0);
         assert!((mean - 1.0).abs() < 3e-3 && worst < 1e-2, "{detectors}: {mean} {worst}");
     }
-    for detectors in [128, 129, 185, 300] {
+    for detectors in [128, 185] {
         let g = Geometry::parallel(&turn(180, PI), detectors);
         for (method, iterations) in [(CtMethod::Cg, 25), (CtMethod::Sirt, 80)] {
             let (mean, worst) = inside(solve(method, views(&[disk], &g), &g, 128, iterations).view(), disk, 1.0, 6.0);
