@@ -78,10 +78,14 @@ struct Admm {
     size: Scalar,
     slopes: usize,
     sloped: usize,
-    /// The same at x, which obeys no constraint, behind that of what does: ‖s‖² alone.
-    own_slope: Scalar,
-    own_slopes: usize,
-    own_sloped: usize,
+    /// ‖s‖² at x itself where that is not what is looked at, behind the slope of what is.
+    own: Option<Own>,
+}
+
+struct Own {
+    slope: Scalar,
+    slopes: usize,
+    sloped: usize,
 }
 
 /// The nearest to x that obeys a constraint of the image: x − KᴴK x + KᴴP(K x), with K the image that the unknown begins with, or all of
@@ -138,12 +142,11 @@ impl Admm {
         let [x, r, p, nx, q, l, best] = std::array::from_fn(|_| smooth.vector(draft));
         let mu = Formula::from(smooth.mu);
         let [rho, rr, pq, alpha, next, beta, factor] = std::array::from_fn(|_| draft.scalar());
-        let [before, after, slope, size, rest, own_slope, own_size] = std::array::from_fn(|_| draft.scalar());
+        let [before, after, slope, size, rest] = std::array::from_fn(|_| draft.scalar());
         let spectrum = Spectrum::draft(draft, problem, &smooth, rho)?;
         let penalty = draft.operator(&penalty(problem)?);
-        let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
         let is_constraint = |t: &Stated| matches!(t.functional.0, Kind::Box { .. } | Kind::Bound { .. });
-        let boxed = hard.zip(&terms).find(|(t, stated)| t.whole && problem.selects && is_constraint(stated));
+        let boxed = problem.hard().zip(&terms).find(|(t, stated)| t.whole && problem.selects && is_constraint(stated));
         let obeying = boxed.map(|(_, term)| Obeying::draft(draft, &smooth, term, x)).transpose()?;
         let candidate = obeying.as_ref().map_or(x, |o| o.candidate);
         let mut splits = Vec::new();
@@ -198,8 +201,11 @@ impl Admm {
             Pass::new("slope").update(to, slope).dot(to, to).dot(x, x)
         };
         let slopes = draft.pass(sloping(q, of, candidate));
-        let own_slopes = draft.pass(sloping(l, nx, x).totals([slope, size]));
-        let own_sloped = draft.pass(Pass::new("sloped").totals([own_slope, own_size]));
+        let own = obeying.as_ref().map(|_| {
+            let [own, size_of_own] = std::array::from_fn(|_| draft.scalar());
+            let slopes = draft.pass(sloping(l, nx, x).totals([slope, size]));
+            Own { slope: own, slopes, sloped: draft.pass(Pass::new("sloped").totals([own, size_of_own])) }
+        });
         let sloped = draft.pass(Pass::new("sloped").totals([slope, size]));
         let keep = draft.pass(Pass::new("keep").update(best, [(one(), candidate)]));
         Ok(Admm {
@@ -238,9 +244,7 @@ impl Admm {
             size,
             slopes,
             sloped,
-            own_slope,
-            own_slopes,
-            own_sloped,
+            own,
         })
     }
 
@@ -313,11 +317,12 @@ impl Admm {
         }
         self.gather.iter().try_for_each(|pass| space.pass(*pass))?;
         space.pass(self.slopes)?;
-        if self.obeying.is_some() {
-            space.pass(self.own_slopes)?;
-            space.pass(self.own_sloped)?;
-        } else {
-            space.pass(self.sloped)?;
+        match &self.own {
+            Some(own) => {
+                space.pass(own.slopes)?;
+                space.pass(own.sloped)?;
+            }
+            None => space.pass(self.sloped)?,
         }
         let mut gap = 0.0;
         for s in &self.splits {
@@ -327,7 +332,7 @@ impl Admm {
         let scalars = space.scalars()?;
         let root = |s: Scalar| scalars[s.0].sqrt();
         let slope = root(self.slope);
-        let own = if self.obeying.is_some() { root(self.own_slope) } else { slope };
+        let own = self.own.as_ref().map_or(slope, |own| root(own.slope));
         Ok(Doubt { gap, slope, own, size: farther * root(self.size), inexact: root(self.rest) })
     }
 
@@ -350,8 +355,7 @@ impl Admm {
 
 /// ΣKᴴK.
 fn penalty(problem: &Problem) -> Result<Linop> {
-    let hard = problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
-    let normals: Vec<Linop> = hard.map(|t| t.normal(problem.a.input()?)).collect::<Result<_>>()?;
+    let normals: Vec<Linop> = problem.hard().map(|t| t.normal(problem.a.input()?)).collect::<Result<_>>()?;
     match normals.as_slice() {
         [only] => Ok(only.clone()),
         _ => linop::add(normals),
@@ -478,8 +482,7 @@ fn first_penalty(admm: &Admm, problem: &Problem, norm: f64) -> Result<f64> {
     let least = FIRST * norm;
     let x = problem.a.h().apply(&problem.y)?;
     let (mut dual, mut primal) = (0.0, 0.0);
-    let terms = problem.terms.iter().filter(|t| !super::stage::is_smooth(t));
-    for (term, split) in terms.zip(&admm.splits) {
+    for (term, split) in problem.hard().zip(&admm.splits) {
         let Kind::L1 { weight, .. } = term.functional.0 else { continue };
         let kx = match &term.linop {
             Some(k) => k.apply(&x)?,

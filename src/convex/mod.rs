@@ -320,6 +320,11 @@ impl Problem {
         self.image.as_ref().filter(|_| self.bent.is_none())
     }
 
+    /// Whether x is entries of the solver's unknown.
+    pub(crate) fn selects(&self) -> bool {
+        self.selects
+    }
+
     /// max|Aᴴy|: from this weight on an l1 norm of x makes x = 0. Weights are often given relative to it.
     ///
     /// # Errors

@@ -123,8 +123,7 @@ impl Problem {
             ..t
         });
         let terms = terms.collect();
-        let bare = Problem { image: None, bent: None, ..Problem::new(&a, &self.y)? };
-        let problem = Problem { terms, ..bare };
+        let problem = Problem { terms, ..Problem::new(&a, &self.y)? };
         let of = Of { blind: true, ..Of::default() };
         let problem = problem.with(group_l1(weight, &bend_front)?, Some(&bend), of);
         let problem = problem.with(group_l1(2.0 * weight / f64::from(CURVED), &curve_front)?, Some(&curve), of);

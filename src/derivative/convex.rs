@@ -304,13 +304,8 @@ fn between(x: &Tensor, [low, high]: [f64; 2], zero: f64) -> Result<Tensor> {
 }
 
 /// What a support is of numbers like x.
-fn zeros_and_ones(support: &Linop, x: &Tensor) -> Result<Tensor> {
-    let ones = Tensor::from_vec(x.shape(), vec![1.0f32; x.shape().len()])?.to(&x.device())?;
-    let support = support.apply(&ones)?;
-    match (&support * &support - &support).eval()?.max_abs()? == 0.0 {
-        true => Ok(support),
-        false => value_err!("the support holds other values than 0 and 1, so that x is not the solver's unknown"),
-    }
+fn ones_within(support: &Linop, x: &Tensor) -> Result<Tensor> {
+    support.apply(&Tensor::from_vec(x.shape(), vec![1.0f32; x.shape().len()])?.to(&x.device())?)
 }
 
 /// ‖K‖², at most; 1 of 0.
@@ -339,7 +334,12 @@ impl System {
         let (a, _) = problem.data();
         let mut pieces = Pieces::of(x.shape().clone());
         if let Some(support) = problem.support() {
-            pieces.pin(&zeros_and_ones(support, x)?, false)?;
+            if !problem.selects() {
+                return value_err!(
+                    "the support holds other values than 0 and 1, so that x is not the solver's unknown"
+                );
+            }
+            pieces.pin(&ones_within(support, x)?, false)?;
         }
         let mut terms = Vec::new();
         // What is known of x itself first: it may be joined whatever the order of the terms.

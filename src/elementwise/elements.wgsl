@@ -75,34 +75,7 @@ fn shrunk_complex(v: vec2<f32>, t: f32) -> vec2<f32> {
 }
 
 #ifdef STORED
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) wid: vec3<u32>,
-    @builtin(num_workgroups) nwg: vec3<u32>,
-    @builtin(local_invocation_index) lid: u32,
-) {
-    let first = group_index(wid, nwg) * words[1];
-    if (first >= words[0]) {
-        return;
-    }
-    let end = min(first + words[1], words[0]);
-    for (var i = first + lid * UNIT; i < end; i += AHEAD * 256u * UNIT) {
-#for q in AHEAD_COUNT
-        let i{q} = i + {q}u * 256u * UNIT;
-        var v{q} = V();
-        if (i{q} < end) {
-            v{q} = values(i{q}, end);
-        }
-#endfor
-#for q in AHEAD_COUNT
-        if (i{q} < end) {
-            keep(i{q}, end, v{q});
-        }
-#endfor
-    }
-}
 #else
-
 // A number as a whole one, in the same order; NaN above all.
 fn key(v: f32) -> u32 {
     let bits = bitcast<u32>(v);
@@ -113,6 +86,7 @@ fn key(v: f32) -> u32 {
 }
 
 var<workgroup> parts: array<MADE, 256>;
+#endif
 
 @compute @workgroup_size(256)
 fn main(
@@ -123,7 +97,10 @@ fn main(
     let g = group_index(wid, nwg);
     let first = min(g * words[1], words[0]);
     let end = min(first + words[1], words[0]);
+#ifdef STORED
+#else
     var part = MADE();
+#endif
     for (var i = first + lid * UNIT; i < end; i += AHEAD * 256u * UNIT) {
 #for q in AHEAD_COUNT
         let i{q} = i + {q}u * 256u * UNIT;
@@ -133,9 +110,18 @@ fn main(
         }
 #endfor
 #for q in AHEAD_COUNT
+#ifdef STORED
+        if (i{q} < end) {
+            keep(i{q}, end, v{q});
+        }
+#else
         part = gathered(part, i{q}, end, v{q});
+#endif
 #endfor
     }
+#ifdef STORED
+}
+#else
     parts[lid] = part;
     for (var half = 128u; half > 0u; half = half / 2u) {
         workgroupBarrier();

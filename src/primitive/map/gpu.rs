@@ -157,6 +157,7 @@ struct Shared<'a> {
 impl Shared<'_> {
     /// Accesses of an invocation.
     fn each(&self, along: Option<Along>) -> usize {
+        // Few that are no units are single ones, so that there are as many invocations as there can be.
         let singles = self.share.order == Order::Units && self.share != FEW && along.is_none();
         if singles { self.share.each * self.unit } else { self.share.each }
     }
