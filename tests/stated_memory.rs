@@ -343,7 +343,7 @@ fn iterations_of_a_solver_take_no_memory() {
     none_made("minres", &|options| drop(minres(&n, &b, options).unwrap()));
 }
 
-/// Between two readings no convex method makes anything, but for IRLS, whose system is another one each time.
+/// Between two readings no convex method makes anything; IRLS, whose system is another one each time, nothing from one to the next.
 #[test]
 fn iterations_of_convex_methods_take_no_memory() {
     use linops::convex::{ConvexOptions, Method, Problem};
@@ -362,6 +362,7 @@ fn iterations_of_convex_methods_take_no_memory() {
         (Method::Admm, &tv),
         (Method::Pdhg, &tv),
         (Method::Fgp, &flat),
+        (Method::Irls, &tv),
     ] {
         let peak = |iterations: usize| {
             let before = heap();

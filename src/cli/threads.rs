@@ -23,8 +23,31 @@ pub fn start() -> Result<()> {
             }
         },
     };
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    share_heap(threads);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| {
         let advice = "allow more processes or memory (ulimit -u, -v), or fewer threads (RAYON_NUM_THREADS)";
         Error::Device(format!("{threads} threads cannot be started ({e}); {advice}"))
     })
+}
+
+/// glibc takes 64 MiB of addresses for a heap of each thread. Where addresses are limited (`ulimit -v`, the memory of a cluster's job) that
+/// is room which the work needs, and a thread for whose heap none is left takes a page for each small value. There all have one heap. It
+/// is the environment that says so, from the start: the program begins once more, which returns only if it cannot.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn share_heap(threads: usize) {
+    use std::os::unix::process::CommandExt;
+    const HEAPS: &str = "MALLOC_ARENA_MAX";
+    const HEAP: u64 = 64 << 20;
+    // As a part of all addresses: less is no matter.
+    const PART: u64 = 16;
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let addresses = limits.lines().find_map(|line| line.strip_prefix("Max address space")?.split_whitespace().next());
+    let few = addresses.and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n / PART < HEAP * threads as u64);
+    if !few || std::env::var_os(HEAPS).is_some() {
+        return;
+    }
+    let (Ok(program), mut arguments) = (std::env::current_exe(), std::env::args_os()) else { return };
+    let mut again = std::process::Command::new(program);
+    let _ = again.arg0(arguments.next().unwrap_or_default()).args(arguments).env(HEAPS, "1").exec();
 }

@@ -91,6 +91,10 @@ fn an_iteration_is_a_few_passes() {
     for inner in [1, 6] {
         assert_eq!(counted(&|space| admm::iterated(&tv, inner, space)), (3 + 3 * inner - 1, 3 + 2 * inner, 0));
     }
+    // Three passes a step of conjugate gradients, and one for the weights of each term.
+    assert_eq!(counted(&|space| irls::iterated(&tv, space)), (4, 3, 0));
+    assert_eq!(counted(&|space| irls::iterated(&two, space)), (6, 5, 0));
+    assert_eq!(counted(&|space| irls::iterated(&l1, space)), (4, 1, 1));
     // Of projections each step is preconditioned: two transforms between two passes more.
     let geometry = crate::linop::Geometry::parallel(&[0.1, 0.9, 1.7], 12);
     let views = crate::linop::projection("Ny=12 Nx=12", "Ny Nx", &geometry, "A D").unwrap();

@@ -1,7 +1,7 @@
 //! The kernels of all methods, for those who judge kernels.
 
 use super::stage::Draft;
-use super::{Method, Problem, WaveletPenalty, admm, backtracking, fgp, fista, pdhg};
+use super::{Method, Problem, WaveletPenalty, admm, backtracking, fgp, fista, irls, pdhg};
 use crate::error::Result;
 use crate::linop;
 use crate::tensor::{DType, Tensor};
@@ -46,7 +46,9 @@ fn samples(dtype: DType) -> Result<Vec<Layout>> {
     ];
     let mut all = Vec::new();
     for problem in problems {
-        for method in [Method::Ista, Method::Fista, Method::Pogm, Method::Admm, Method::Pdhg, Method::Fgp] {
+        let descent = [Method::Ista, Method::Fista, Method::Pogm];
+        let split = [Method::Admm, Method::Pdhg, Method::Fgp, Method::Irls];
+        for method in descent.into_iter().chain(split) {
             if problem.method(Some(method)).is_err() {
                 continue;
             }
@@ -55,6 +57,7 @@ fn samples(dtype: DType) -> Result<Vec<Layout>> {
                 Method::Admm => admm::draft(&mut draft, &problem),
                 Method::Pdhg => pdhg::draft(&mut draft, &problem),
                 Method::Fgp => fgp::draft(&mut draft, &problem),
+                Method::Irls => irls::draft(&mut draft, &problem),
                 method => fista::draft(&mut draft, &problem, method),
             };
             if drafted.is_ok() {

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::kept::Shared;
 use crate::shader::GpuLimits;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -25,6 +26,8 @@ pub(super) struct Core {
     /// One set for each lane.
     pub pipelines: Arc<[Pipelines]>,
     pub lanes: Lanes,
+    /// Recorded so far, but by measurements.
+    pub dispatches: AtomicU64,
 }
 
 /// What records on one lane: everything but shared buffers belongs to it alone.
@@ -42,6 +45,11 @@ impl GpuLane<'_> {
 }
 
 impl Core {
+    /// So many were recorded.
+    pub fn dispatched(&self, dispatches: usize) {
+        self.dispatches.fetch_add(dispatches as u64, Ordering::Relaxed);
+    }
+
     pub fn lane(&self, lane: usize) -> GpuLane<'_> {
         GpuLane { device: self.lanes.device(lane), pipelines: &self.pipelines[lane % self.pipelines.len()] }
     }

@@ -18,6 +18,7 @@ use crate::points::Weights;
 use crate::setters::setters;
 use crate::shader::{GpuLimits, KernelShape};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that are kept between applies, at first.
@@ -235,6 +236,7 @@ impl Gpu {
             pool: Pool::new(limits.max_buffer),
             pipelines,
             lanes,
+            dispatches: AtomicU64::default(),
         };
         Arc::new(Gpu {
             plans: Store::new(BUDGET, ledger, Spares::new(move || spares.iter().any(Pipelines::give_up))),
@@ -313,6 +315,11 @@ impl Gpu {
     /// Submissions of a lane, command buffers in them, and its waits for others, so far.
     pub fn lane_counts(&self, lane: usize) -> LaneCounts {
         self.core.lanes.counts(lane)
+    }
+
+    /// Dispatches of applies, solvers and arithmetic that were recorded so far.
+    pub fn dispatches(&self) -> u64 {
+        self.core.dispatches.load(Ordering::Relaxed)
     }
 
     /// Accounting of device memory.

@@ -216,6 +216,7 @@ impl Gpu {
             drop(pass);
             encoder.finish()
         })?;
+        self.core.dispatched(dispatches.len());
         let reads = [reads, &[params.shared()]].concat();
         self.core.submit(0, vec![commands], &reads, &[writes])
     }

@@ -348,6 +348,7 @@ impl<'a> Recording<'a> {
     }
 
     fn encode_pass(&self, pass: &mut wgpu::ComputePass, range: Range<usize>) {
+        self.plan.core.dispatched(range.len());
         let mut current: Option<&Arc<Pipeline>> = None;
         for (at, d) in range.clone().zip(&self.plan.dispatches[range]) {
             if !current.is_some_and(|c| Arc::ptr_eq(c, &d.pipeline)) {

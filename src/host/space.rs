@@ -131,6 +131,7 @@ struct Updated {
 enum Mapped {
     Shrink(f32, Option<usize>),
     Ball(f32, Option<usize>),
+    Root(f32, Option<usize>),
     Clamp(f32, f32),
     Over(usize, f32, usize),
 }
@@ -151,6 +152,7 @@ impl Loop {
         let map = |map: &Map| match map {
             Map::Shrink(t, w) => Mapped::Shrink(number(t), w.map(at)),
             Map::Ball(t, w) => Mapped::Ball(number(t), w.map(at)),
+            Map::Root(t, w) => Mapped::Root(number(t), w.map(at)),
             Map::Clamp(low, high) => Mapped::Clamp(*low, *high),
             Map::Over(w, t, u) => Mapped::Over(at(*w), number(t), at(*u)),
         };
@@ -217,6 +219,19 @@ impl Loop {
                 self.magnitudes(&parts[update.to], block.clone(), work);
                 factors(work, t, weights(w), ball);
             }
+            Some(Mapped::Root(t, w)) => {
+                self.squares(&parts[update.to], block.clone(), work);
+                work.iter_mut().for_each(|s| *s = (*s + t * t).sqrt());
+                if let Some(w) = weights(w) {
+                    work.iter_mut().zip(w).for_each(|(s, w)| *s = over(*s, *w));
+                }
+                for part in &mut parts[update.to] {
+                    if let Part::Written(v) = part {
+                        v[block.clone()].copy_from_slice(work);
+                    }
+                }
+                return;
+            }
             _ => return,
         }
         for part in &mut parts[update.to] {
@@ -229,6 +244,13 @@ impl Loop {
     /// The magnitudes of groups, at every number that has a part in them.
     #[inline(always)]
     fn magnitudes(&self, members: &[Part], block: Range<usize>, to: &mut [f32]) {
+        self.squares(members, block, to);
+        to.iter_mut().for_each(|s| *s = s.sqrt());
+    }
+
+    /// The squares of those.
+    #[inline(always)]
+    fn squares(&self, members: &[Part], block: Range<usize>, to: &mut [f32]) {
         to.fill(0.0);
         for part in members {
             to.iter_mut().zip(&part.values()[block.clone()]).for_each(|(s, v)| *s += v * v);
@@ -238,7 +260,6 @@ impl Loop {
                 pair.fill(pair[0] + pair[1]);
             }
         }
-        to.iter_mut().for_each(|s| *s = s.sqrt());
     }
 
     #[inline(always)]

@@ -127,7 +127,7 @@ pub(crate) fn kernel(pass: &Pass, scalars: usize, unit: Unit, columned: Columned
     if group.complex {
         defines.set("COMPLEX", 1);
     }
-    if pass.updates.iter().any(|u| matches!(u.map, Some(Map::Over(..)))) {
+    if pass.updates.iter().any(|u| matches!(u.map, Some(Map::Over(..) | Map::Root(..)))) {
         defines.set("OVER", 1);
     }
     if pass.group.is_some() {
@@ -251,14 +251,17 @@ fn write_update(text: &mut String, update: &super::Update, at: At, t: &str) {
                 write(&format!("over(sum, {w} + {factor} * {u})"))
             );
         }
-        Some(Map::Shrink(threshold, weights) | Map::Ball(threshold, weights)) => {
-            let function = if matches!(update.map, Some(Map::Shrink(..))) { "shrink" } else { "ball" };
-            let weight = at.weight(*weights, t);
-            let threshold = threshold.wgsl();
+        Some(map @ (Map::Shrink(number, weights) | Map::Ball(number, weights) | Map::Root(number, weights))) => {
+            let (number, weight) = (number.wgsl(), at.weight(*weights, t));
             let _ = writeln!(text, "            {}\n            size += squares(sum);\n        }}", write("sum"));
-            let _ = writeln!(text, "        let factor = {function}(sqrt(size), {threshold} * {weight});");
-            let scaled = write(&format!("{} * factor", at.read(update.vector, "k")));
-            let _ = writeln!(text, "        {each}\n            {scaled}\n        }}\n    }}");
+            let scaled = format!("{} * made", at.read(update.vector, "k"));
+            let (made, value) = match map {
+                Map::Shrink(..) => (format!("shrink(sqrt(size), {number} * {weight})"), scaled),
+                Map::Ball(..) => (format!("ball(sqrt(size), {number} * {weight})"), scaled),
+                _ => (format!("over(sqrt(size + {number} * {number}), {weight})"), "made".into()),
+            };
+            let _ = writeln!(text, "        let made = {made};");
+            let _ = writeln!(text, "        {each}\n            {}\n        }}\n    }}", write(&value));
         }
     }
 }

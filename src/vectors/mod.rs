@@ -50,6 +50,8 @@ pub(crate) enum Map {
     Shrink(Formula, Option<Vector>),
     /// v · min(1, t w/|v|): the nearest value with |v| ≤ t w.
     Ball(Formula, Option<Vector>),
+    /// √(|v|² + t²)/w, at every number of the group; 0 where w is not positive.
+    Root(Formula, Option<Vector>),
     /// The nearest real number between the two.
     Clamp(f32, f32),
     /// v / (w + t u), number by number, with w and u of other vectors; 0 where the divisor is not positive.
@@ -164,7 +166,7 @@ impl Pass {
         for update in &self.updates {
             update.terms.iter().for_each(|(_, u)| add(*u, false));
             match update.map {
-                Some(Map::Shrink(_, Some(w)) | Map::Ball(_, Some(w))) => add(w, false),
+                Some(Map::Shrink(_, Some(w)) | Map::Ball(_, Some(w)) | Map::Root(_, Some(w))) => add(w, false),
                 Some(Map::Over(w, _, u)) => [w, u].into_iter().for_each(|v| add(v, false)),
                 _ => {}
             }

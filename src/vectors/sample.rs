@@ -22,7 +22,8 @@ const WEIGHTED: Scalar = Scalar(7);
 const GROUPED: Scalar = Scalar(8);
 const CLAMPED: Scalar = Scalar(9);
 const BALL: Scalar = Scalar(10);
-const OVER: Scalar = Scalar(11);
+const ROOT: Scalar = Scalar(11);
+const OVER: Scalar = Scalar(12);
 
 /// Its passes.
 pub(crate) fn layout() -> Layout {
@@ -64,10 +65,16 @@ pub(crate) fn layout() -> Layout {
             .update(Y, [(one(), Y)])
             .map(Map::Ball(Formula::from(0.2), None))
             .dot(Y, X),
-        Pass::new("over").totals([BALL]).update(X, [(one(), Y)]).map(Map::Over(X, Formula::from(0.125), Y)).dot(X, Y),
+        Pass::new("root")
+            .totals([BALL])
+            .group(Group { members: 1, complex: true })
+            .update(X, [(one(), X)])
+            .map(Map::Root(Formula::from(0.3), Some(Y)))
+            .dot(X, Y),
+        Pass::new("over").totals([ROOT]).update(X, [(one(), Y)]).map(Map::Over(X, Formula::from(0.125), Y)).dot(X, Y),
         Pass::new("total").totals([OVER]),
     ];
-    Layout { scalars: 12, passes }
+    Layout { scalars: 13, passes }
 }
 
 /// The scalars that come out for x.

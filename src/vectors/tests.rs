@@ -37,6 +37,9 @@ fn mapped(map: &Map, group: &[Complex64], weight: f64) -> Vec<Complex64> {
     match map {
         Map::Shrink(t, _) => group.iter().map(|v| v * (1.0 - number(t) * weight / size).max(0.0)).collect(),
         Map::Ball(t, _) => group.iter().map(|v| v * (number(t) * weight / size).min(1.0)).collect(),
+        Map::Root(t, _) => {
+            vec![Complex64::new(1.0, 1.0) * ((size * size + number(t).powi(2)).sqrt() / weight); group.len()]
+        }
         Map::Clamp(low, high) => {
             let clamped = |v: &Complex64| v.re.clamp(f64::from(*low), f64::from(*high));
             group.iter().map(|v| Complex64::from(clamped(v))).collect()
@@ -65,7 +68,10 @@ fn compare(map: &Map, members: usize, inner: usize, complex: bool, weighted: boo
     for i in 0..inner {
         let group: Vec<Complex64> = (0..members).map(|m| wide(x[m * inner + i])).collect();
         let weight = if weighted { f64::from(w[i].re) } else { 1.0 };
-        let y = mapped(map, &group, weight);
+        let mut y = mapped(map, &group, weight);
+        if !complex {
+            y.iter_mut().for_each(|y| y.im = 0.0);
+        }
         magnitudes += weight * y.iter().map(|v| v.norm_sqr()).sum::<f64>().sqrt();
         for (m, (x, y)) in group.iter().zip(&y).enumerate() {
             want[m * inner + i] = *y;
@@ -103,6 +109,7 @@ fn maps_and_magnitudes_are_what_they_say() {
                 let weights = weighted.then_some(W);
                 compare(&Map::Shrink(Formula::from(0.6), weights), members, inner, complex, weighted);
                 compare(&Map::Ball(Formula::from(0.6), weights), members, inner, complex, weighted);
+                compare(&Map::Root(Formula::from(0.6), weights), members, inner, complex, weighted);
             }
             compare(&Map::Clamp(-0.25, 0.5), members, inner, complex, false);
             if members == 1 {

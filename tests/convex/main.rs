@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod constraints;
+#[cfg(feature = "gpu")]
+mod counts;
 mod endings;
 mod rates;
 mod same;
@@ -626,32 +628,5 @@ fn low_rank_series_and_constraints_run_between_passes() {
         let (first, last) = (&solved.history[0], solved.history.last().unwrap());
         assert!(last.gap.is_none() && last.residual.unwrap() < 1e-3, "{device}: {last:?}");
         assert!(last.residual < first.residual, "{device}: {first:?}, {last:?}");
-    }
-}
-
-/// Iterations between two readings are one command buffer of one submission, whatever the method.
-#[test]
-#[cfg(feature = "gpu")]
-fn iterations_between_readings_are_one_submission() {
-    let a = linop::identity("Y=9 X=8").unwrap();
-    let y = real("Y=9 X=8", 6);
-    for method in [Method::Ista, Method::Fista, Method::Pogm, Method::Pdhg, Method::Fgp] {
-        // A device of its own: nobody else submits on it.
-        let Some(device) = common::gpu_with(linops::gpu::GpuOptions::default().default_limits(true)) else { return };
-        let problem = Problem::new(&a, &y.to(&device).unwrap()).unwrap();
-        let problem = match method {
-            Method::Pdhg | Method::Fgp => problem.tv(0.1, "Y X").unwrap(),
-            _ => problem.l1(0.1).unwrap(),
-        };
-        let counted = |iterations: usize| {
-            let counts = || device.as_gpu().unwrap().lane_counts(0);
-            let options = ConvexOptions::default().method(Some(method)).tol(0.0).iterations(iterations).norm(Some(1.0));
-            let before = counts();
-            assert_eq!(problem.solve(options.check_every(1000)).unwrap().iterations, iterations);
-            (counts().submits - before.submits, counts().commands - before.commands)
-        };
-        // The first solve also uploads.
-        counted(2);
-        assert_eq!(counted(23), counted(3), "{method}");
     }
 }

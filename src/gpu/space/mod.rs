@@ -366,6 +366,7 @@ impl Columns for GpuSpace {
             recording.dispatch_workgroups(d.workgroups.0, d.workgroups.1, self.columns as u32);
         }
         self.current = 1 - state;
+        self.gpu.core.dispatched(prepared.dispatches.len());
         self.waiting.dispatches += prepared.dispatches.len();
         self.waiting.work = self.waiting.work.saturating_add(prepared.work);
         Ok(())
