@@ -1,17 +1,17 @@
 //! Pictures without their noise, and with their gaps filled: minimise ½‖M(x − y)‖² + Σ λᵢRᵢ(x), where M keeps the samples that are
 //! known and R are the [regularisers](super::regularise) of all applications.
 //!
-//! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x differs from y
-//! nearly as much as the noise does, by 0.9 σ (discrepancy principle: Morozov, Soviet Math. Dokl. 7:414, 1966; for total variation
-//! Rudin, Osher and Fatemi, Physica D 60:259, 1992). It is less than all of σ since the best x keeps a part of the noise (Stein, Ann.
-//! Stat. 9:1135, 1981), and details with it. Of noise that was cut off at the picture's smallest or largest value, as in dark places at 0,
-//! only what is left counts. No weight is larger than one that leaves nothing of white noise (Donoho and Johnstone, Biometrika 81:425,
-//! 1994): where x differs by less all the same, the picture has less noise than was given, and is not made even for it. To [only fill](Denoising::fill) gaps it is a small one, and what is
-//! known stays within the noise.
+//! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x is expected to be
+//! nearest to the picture without its noise: a larger one takes details, a smaller one leaves noise. Of noise that was cut off at
+//! the picture's smallest or largest value, as in dark places at 0, only what is left counts. No weight is larger than one that leaves
+//! nothing of white noise (Donoho and Johnstone, Biometrika 81:425, 1994): where the picture has less noise than was given, it is not
+//! made even for it. To [only fill](Denoising::fill) gaps it is a small one, and what is known stays within the noise.
 
+mod risk;
 mod weight;
 
 use super::neighbours::filled;
+use super::noise::Generator;
 use super::noise_level::{Told, estimated, left_of_noise, reliable_noise_level};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated};
 use crate::convex::{Method, Problem, Progress, Solved, Tell};
@@ -21,7 +21,8 @@ use crate::run::Device;
 use crate::setters::setters;
 use crate::solve::Stop;
 use crate::tensor::Tensor;
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, Zip};
+use risk::Probe;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 pub(super) use weight::{Given, Weighed};
@@ -118,9 +119,6 @@ pub struct Denoised {
     pub stop: Stop,
 }
 
-/// By how much of σ a picture without its noise differs from the one with it.
-const TAKEN: f64 = 0.9;
-
 impl<'a> Denoising<'a> {
     /// Calls this after every reading, of each solve for a weight.
     pub fn progress(mut self, progress: impl FnMut(&mut Progress) + 'a) -> Self {
@@ -177,14 +175,16 @@ impl<'a> Denoising<'a> {
         let axes = dims(data.image.ndim());
         // What the picture differs by is what was not cut off of the noise.
         let left = if open { left_of_noise(data.image.view(), data.known.view(), told) } else { 1.0 };
-        let differs = TAKEN * noise * left;
-        let most = differs * even(data.image.shape());
-        let problem = data.problem(device)?;
+        let noise_left = noise * left;
+        let most = noise_left * even(data.image.shape());
+        let problem = data.problem(&data.image, device)?;
+        let probe = open && !self.fill && !quiet;
         let given = Given {
             problem,
             axes: &axes,
             count: data.count,
-            noise: differs,
+            noise: noise_left,
+            probe: probe.then(|| data.probe(noise_left, device)).transpose()?,
             size,
             weights: [0.0, most],
             norm: Some(1.0),
@@ -203,6 +203,10 @@ impl<'a> Denoising<'a> {
         }
     }
 }
+
+/// How far a probe is apart, in units of σ, and of the largest value at least.
+const APART: f64 = 0.1;
+const ROUNDED: f64 = 1e-6;
 
 /// A picture and what is known of it; 0 where it is not.
 struct Data {
@@ -237,8 +241,18 @@ impl Data {
         self.image.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())))
     }
 
-    fn problem(&self, device: &Device) -> Result<Problem> {
-        let y = Tensor::from_array(self.image.clone(), dims(self.image.ndim()).as_str())?;
+    /// The picture and one beside it, in which each sample that is known is a part of this noise higher or lower.
+    fn probe(&self, noise: f64, device: &Device) -> Result<Probe> {
+        let mut coin = Generator::new(1);
+        let step = (APART * noise).max(ROUNDED * self.largest()) as f32;
+        let moved = |v: &f32, k: &f32| if *k == 0.0 { 0.0 } else { *v + step.copysign(coin.uniform() as f32 - 0.5) };
+        let image = Zip::from(&self.image).and(&self.known).map_collect(moved);
+        // What became of it in f32.
+        Ok(Probe { problem: self.problem(&image, device)?, apart: image - &self.image })
+    }
+
+    fn problem(&self, image: &ArrayD<f32>, device: &Device) -> Result<Problem> {
+        let y = Tensor::from_array(image.clone(), dims(image.ndim()).as_str())?;
         let a = match self.count == self.image.len() {
             true => linop::identity(y.shape().clone())?,
             false => {

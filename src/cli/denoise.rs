@@ -23,8 +23,8 @@ use std::time::Instant;
 /// Take the noise out of a picture
 ///
 /// Minimises ½‖x − y‖² + Σ λᵢRᵢ(x) for a picture y, each channel for itself. Without --reg R is total variation. A weight that is not
-/// given is the one by which x differs from y by 0.9 of the noise σ (root mean square): other units of the picture give the same
-/// picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.
+/// given is the one by which x is expected to be nearest to the picture without its noise σ (Stein's unbiased estimate of the risk):
+/// other units of the picture give the same picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: .npy, .npz, .png or .tif, (row, column) or (plane, row, column), in any units

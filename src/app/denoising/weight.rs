@@ -1,9 +1,10 @@
-//! Weights from the noise: the one by which A x differs from y as much as the noise does.
+//! Weights from the noise: the one by which A x differs from y as much as the noise does, or [of the least risk](super::risk).
 //!
 //! The misfit grows with the weight, but where A takes much away it hardly does: what lies outside of A's range no weight explains. Where the
 //! misfit is still above the noise at a weight that holds no noise back any more, lower ones only bring in what no one has seen.
 
 use super::Denoising;
+use super::risk::Probe;
 use crate::app::regularise::{Stated, Weight};
 use crate::convex::{ConvexOptions, Problem, Solved};
 use crate::error::Result;
@@ -21,13 +22,20 @@ const LOOSE: f64 = 1e-3;
 const FIRST: f64 = 0.7;
 
 /// The weight that fills gaps, in units of σ, and in units of the largest value at least.
-const FILL: f64 = 0.25;
+const FILL: f64 = 0.225;
 const LEAST: f64 = 2e-4;
 
 /// A solve with another weight, from which the next begins.
-struct Before {
-    weight: f64,
-    solved: Solved,
+pub(super) struct Before {
+    pub weight: f64,
+    pub solved: Solved,
+}
+
+/// How far one goes.
+#[derive(Clone, Copy)]
+pub(super) struct Solve {
+    pub iterations: usize,
+    pub tol: f64,
 }
 
 /// A problem to be solved by weights that follow from the noise.
@@ -37,8 +45,10 @@ pub(in crate::app) struct Given<'a> {
     pub axes: &'a str,
     /// Data that count.
     pub count: usize,
-    /// The root mean square that the misfit is to have.
+    /// The root mean square of the noise, which the misfit is to have without a probe.
     pub noise: f64,
+    /// By which the risk of a weight is found.
+    pub probe: Option<Probe>,
     /// The largest magnitude of the data.
     pub size: f64,
     /// The least weight and the largest one that a search takes.
@@ -67,9 +77,13 @@ impl Denoising<'_> {
         let &Given { noise, size, .. } = given;
         let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
         if !open || self.fill || noise <= 1e-7 * size {
-            return self.once(given, (FILL * noise).max(LEAST * size), None, self.tol);
+            let last = Solve { iterations: self.iterations, tol: self.tol };
+            return self.once(given, &given.problem, (FILL * noise).max(LEAST * size), None, last);
         }
-        self.fitted_to_noise(given)
+        match &given.probe {
+            Some(probe) => self.of_least_risk(given, probe),
+            None => self.fitted_to_noise(given),
+        }
     }
 
     /// Looks for the weight by which the difference is the noise: a secant in logarithms, each solve from the one before.
@@ -79,8 +93,9 @@ impl Denoising<'_> {
         let mut before: Option<(f64, f64)> = None;
         let mut start = None;
         let mut solves = 0;
+        let loose = Solve { iterations: self.iterations, tol: self.tol.max(LOOSE) };
         loop {
-            let mut result = self.once(given, weight, start.as_ref(), self.tol.max(LOOSE))?;
+            let mut result = self.once(given, &given.problem, weight, start.as_ref(), loose)?;
             solves += 1;
             // Of an even picture nothing can be taken: the difference is 0.
             let far = (result.deviation / given.noise).max(1e-3).ln();
@@ -90,7 +105,9 @@ impl Denoising<'_> {
             let unreached = weight <= least && far >= NEAR;
             if far.abs() < NEAR || less || unreached || still || solves == SOLVES || cancelled {
                 if self.tol < LOOSE && !cancelled {
-                    result = self.once(given, weight, Some(&Before { weight, solved: result.solved }), self.tol)?;
+                    let before = Before { weight, solved: result.solved };
+                    result =
+                        self.once(given, &given.problem, weight, Some(&before), Solve { tol: self.tol, ..loose })?;
                     solves += 1;
                 }
                 result.solves = solves;
@@ -110,9 +127,16 @@ impl Denoising<'_> {
         }
     }
 
-    fn once(&mut self, given: &Given, weight: f64, start: Option<&Before>, tol: f64) -> Result<Weighed> {
+    pub(super) fn once(
+        &mut self,
+        given: &Given,
+        problem: &Problem,
+        weight: f64,
+        start: Option<&Before>,
+        solve: Solve,
+    ) -> Result<Weighed> {
         let default = |_| Weight::Absolute(weight);
-        let (problem, terms) = self.regularisation.add(given.problem.clone(), given.axes, None, &default)?;
+        let (problem, terms) = self.regularisation.add(problem.clone(), given.axes, None, &default)?;
         let problem = match start {
             Some(Before { weight: old, solved }) => {
                 // Duals are about as large as the weights.
@@ -122,7 +146,7 @@ impl Denoising<'_> {
             None => given.start.iter().try_fold(problem, |problem, x| problem.start(x))?,
         };
         let mut options =
-            ConvexOptions::default().iterations(self.iterations).tol(tol).method(self.method).norm(given.norm);
+            ConvexOptions::default().iterations(solve.iterations).tol(solve.tol).method(self.method).norm(given.norm);
         if let Some(progress) = &mut self.progress {
             options = options.progress(progress);
         }
