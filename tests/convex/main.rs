@@ -332,7 +332,10 @@ fn a_linop_of_any_strength_has_the_same_image() {
                 };
                 let want = solve(1.0, false, None);
                 let size = vector(&want.x).norm();
-                for (factor, known) in [(1e-17f32, false), (1e-9, true), (1e9, false), (1e17, true)] {
+                let factors = [(1e-17f32, false), (1e17, true), (1e-9, true), (1e9, false)];
+                // A GPU runs the same passes.
+                let far = if device.is_host() { 4 } else { 2 };
+                for (factor, known) in factors.into_iter().take(far) {
                     for start in [None, Some(&want.x)] {
                         let what = format!("{terms}, {method}, {device}, times {factor}, {}", start.is_some());
                         let found = solve(factor, known, start);

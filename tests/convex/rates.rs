@@ -113,6 +113,7 @@ fn steps_of_strongly_convex_objectives_accelerate() {
     let weight = 0.7;
     let term = Term::l1(&k, weight, 2);
     let (dense_k, data) = (dense(&k), vector(&y));
+    let dense_kh = dense_k.adjoint();
     let (_, end) = answer_of(&Dense::identity(240, 240), &data, std::slice::from_ref(&term), 0.0);
     let off = |x: &DVector<Complex64>| (x - &end).norm() / end.norm();
     // The same with steps that stay, in f64.
@@ -126,7 +127,7 @@ fn steps_of_strongly_convex_objectives_accelerate() {
             let factor = Complex64::from((weight / size.max(1e-300)).min(1.0));
             (p[i], p[240 + i]) = (p[i] * factor, p[240 + i] * factor);
         }
-        let next = (&x - (dense_k.adjoint() * &p - &data) * Complex64::from(step)) / Complex64::from(1.0 + step);
+        let next = (&x - (&dense_kh * &p - &data) * Complex64::from(step)) / Complex64::from(1.0 + step);
         ahead = &next * Complex64::from(2.0) - &x;
         x = next;
         if [50, 100, 200, 400, 800].contains(&k) {
