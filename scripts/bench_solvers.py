@@ -13,6 +13,7 @@ whole commands with their files, each until its image is within 1e-3 of its own 
 from beside import BINARY, RNG, ROUNDS, THREADS, module, record, write
 
 import json  # isort: skip
+import bisect
 import os
 import shutil
 import subprocess
@@ -305,7 +306,9 @@ def projections():
     left = float(np.linalg.norm(transform.radon(sart(), theta, circle=True) - sino) / np.linalg.norm(sino))
     for method in ("sirt", "cg"):
         iterative = lambda k: ours("ct", *files, "--method", method, "--iterations", str(k), "--tol", "0", "--size", str(n))
-        steps = next((k for k in range(1, 500) if iterative(k)["misfit"] <= left), 500)
+        enough = lambda k: iterative(k)["misfit"] <= left
+        most = next(2**k for k in range(12) if enough(2**k))
+        steps = bisect.bisect_left(range(most), True, lo=most // 2, key=enough)
         compare(
             f"{method}, {steps} iterations to a misfit of {left:.1e}, {views} views of {n}",
             lambda: iterative(steps)["seconds"],

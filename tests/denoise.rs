@@ -97,6 +97,76 @@ fn the_default_weight_is_nearly_the_best() {
     println!("at most {worst:.3}");
 }
 
+/// The noise of photons grows with brightness, that of speckle is a part of it: what is estimated in a picture's flat places is not that of
+/// its bright ones.
+#[test]
+fn noise_may_follow_brightness() {
+    let (n, host) = (128, Device::host());
+    let truth = (clean(n, n) * 0.4 + 0.03) * (cells_image(n, n, 4) * 0.5 + 0.5).into_dyn();
+    let mut generator = Generator::new(12);
+    let photons = truth.mapv(|v| generator.poisson(60.0 * f64::from(v)) as f32 / 60.0);
+    let speckle = truth.mapv(|v| v * (1.0 + 0.25 * 2f64.sqrt() * generator.complex_normal().re) as f32);
+    for (name, image) in [("photons", photons), ("speckle", speckle)] {
+        let own = solved(&image, of(Kind::Tv, None), &host);
+        let weight = own.terms[0].absolute;
+        let off = |x: &Denoised| error(&x.image, &truth);
+        let by = |f: f64| off(&solved(&image, of(Kind::Tv, Some(Weight::Absolute(f * weight))), &host));
+        let part = off(&own) / [0.35, 0.5, 0.7, 1.4, 2.0, 3.0].map(by).into_iter().fold(off(&own), f64::min);
+        println!("{name}: {part:.3} of the best, of {:.3} before", error(&image, &truth) / off(&own));
+        assert!(part < 1.1, "{name}: {part}");
+    }
+}
+
+/// The weight is of the picture, not of who solves.
+#[test]
+fn all_methods_have_one_weight() {
+    let image = noisy(&clean(40, 44), 0.15, 2);
+    let mut generator = Generator::new(5);
+    let known = image.mapv(|_| f32::from(generator.uniform() > 0.4));
+    let by = |method| {
+        let task = Denoising::default().method(method).iterations(3);
+        task.solve(image.view(), Some(known.view()), &Device::host()).unwrap().terms[0].absolute
+    };
+    for method in [Method::Admm, Method::Pdhg, Method::Irls, Method::Fista] {
+        assert_eq!(by(Some(method)), by(None), "{method}");
+    }
+}
+
+/// A cancelled search says so, whichever of its solves it was.
+#[test]
+fn a_search_that_is_cancelled_says_so() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let image = noisy(&clean(40, 44), 0.15, 2);
+    let mut ended = 0;
+    for after in 1..40 {
+        let (cancel, mut readings) = (AtomicBool::new(false), 0);
+        let task = Denoising::default().cancel(&cancel).progress(|_| {
+            readings += 1;
+            cancel.store(readings >= after, Ordering::Relaxed);
+        });
+        let found = task.solve(image.view(), None, &Device::host()).unwrap();
+        let whole = found.stop == Stop::Converged && readings <= after;
+        assert!(found.stop == Stop::Cancelled || whole, "{after}: {}", found.stop);
+        ended += usize::from(found.stop == Stop::Cancelled);
+    }
+    assert!(ended > 8, "{ended}");
+}
+
+/// Of a few samples too.
+#[test]
+fn small_pictures_have_a_weight() {
+    for extents in [&[1][..], &[2], &[1, 5], &[2, 2], &[1, 1, 1], &[8, 8]] {
+        let image = noisy(&ArrayD::zeros(IxDyn(extents)), 1.0, 4) + 3.0;
+        for kind in [Kind::Tv, Kind::L1Wavelet] {
+            let task = Denoising::default().regularisation(of(kind, None)).noise(Some(1.0));
+            let found = task.solve(image.view(), None, &Device::host()).unwrap();
+            let weight = found.terms[0].absolute;
+            assert!(found.image.iter().all(|v| v.is_finite()) && weight >= 0.049, "{kind} of {extents:?}: {weight}");
+            assert!(error(&found.image, &image) < 1.0, "{kind} of {extents:?}");
+        }
+    }
+}
+
 /// N1: other units of the picture are the same picture in these units.
 #[test]
 fn the_default_weight_follows_the_noise() {

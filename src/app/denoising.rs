@@ -2,7 +2,8 @@
 //! known and R are the [regularisers](super::regularise) of all applications.
 //!
 //! A weight that is not given follows from the noise, so that f(c·y) = c·f(y). To denoise it is the one by which x is expected to be
-//! nearest to the picture without its noise: a larger one takes details, a smaller one leaves noise. Of noise that was cut off at
+//! nearest to the picture without its noise: a larger one takes details, a smaller one leaves noise. Noise may follow brightness, as that
+//! of photons does; neighbours that share theirs, as after a blur, look like details, and are left. Of noise that was cut off at
 //! the picture's smallest or largest value, as in dark places at 0, only what is left counts. No weight is larger than one that leaves
 //! nothing of white noise (Donoho and Johnstone, Biometrika 81:425, 1994): where the picture has less noise than was given, it is not
 //! made even for it. To [only fill](Denoising::fill) gaps it is a small one, and what is known stays within the noise.
@@ -12,7 +13,7 @@ mod weight;
 
 use super::neighbours::filled;
 use super::noise::Generator;
-use super::noise_level::{Told, estimated, left_of_noise, reliable_noise_level};
+use super::noise_level::{Told, estimated, left_of_noise, noise_by_brightness, reliable_noise_level};
 use super::regularise::{Kind, Regularisation, Regulariser, Stated};
 use crate::convex::{Method, Problem, Progress, Solved, Tell};
 use crate::error::{Result, shape_err, value_err};
@@ -22,7 +23,7 @@ use crate::setters::setters;
 use crate::solve::Stop;
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, ArrayViewD, Zip};
-use risk::Probe;
+use risk::{Probe, Probes};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 pub(super) use weight::{Given, Weighed};
@@ -39,7 +40,7 @@ pub struct Denoising<'a> {
     pub fill: bool,
     /// The method, or the one that suits the regularisers.
     pub method: Option<Method>,
-    /// Iterations at most of each solve; 1000 at first.
+    /// Iterations at most of the last solve; 1000 at first. Those by which a weight is found are short.
     pub iterations: usize,
     /// Stop when the objective is within this part of it of its limit; 1e-4 at first.
     pub tol: f64,
@@ -105,7 +106,7 @@ pub struct Denoised {
     pub noise_unknown: bool,
     /// The terms of the objective, with their weights; none where there was no noise to take away.
     pub terms: Vec<Stated>,
-    /// Whether there is less noise than was given: the largest weight takes less than that away.
+    /// Whether there is less noise than was given: with so much the picture could not be as near to what is left of it.
     pub less_noise: bool,
     /// Root mean square of x − y where it is known.
     pub deviation: f64,
@@ -178,13 +179,13 @@ impl<'a> Denoising<'a> {
         let noise_left = noise * left;
         let most = noise_left * even(data.image.shape());
         let problem = data.problem(&data.image, device)?;
-        let probe = open && !self.fill && !quiet;
+        let searched = open && !self.fill && !quiet;
         let given = Given {
             problem,
             axes: &axes,
             count: data.count,
             noise: noise_left,
-            probe: probe.then(|| data.probe(noise_left, device)).transpose()?,
+            probes: searched.then(|| data.probes(noise_left, device)).transpose()?,
             size,
             weights: [0.0, most],
             norm: Some(1.0),
@@ -207,6 +208,10 @@ impl<'a> Denoising<'a> {
 /// How far a probe is apart, in units of σ, and of the largest value at least.
 const APART: f64 = 0.1;
 const ROUNDED: f64 = 1e-6;
+
+/// Samples that are moved, over all probes, and probes at most.
+const PROBED: usize = 1 << 13;
+const PROBES: usize = 8;
 
 /// A picture and what is known of it; 0 where it is not.
 struct Data {
@@ -241,14 +246,24 @@ impl Data {
         self.image.iter().fold(0.0f64, |a, v| a.max(f64::from(v.abs())))
     }
 
-    /// The picture and one beside it, in which each sample that is known is a part of this noise higher or lower.
-    fn probe(&self, noise: f64, device: &Device) -> Result<Probe> {
+    /// Pictures beside this one, in which each sample that is known is a part of its noise higher or lower. Few samples have several: of
+    /// one alone much would be chance.
+    fn probes(&self, noise: f64, device: &Device) -> Result<Probes> {
+        let parts = noise_by_brightness(self.image.view(), self.known.view());
+        let known = parts.iter().zip(&self.known).filter(|(_, k)| **k != 0.0);
+        let variance = noise.powi(2) * known.map(|(part, _)| part.powi(2)).sum::<f64>() / self.count as f64;
+        let step = (APART * noise).max(ROUNDED * self.largest());
         let mut coin = Generator::new(1);
-        let step = (APART * noise).max(ROUNDED * self.largest()) as f32;
-        let moved = |v: &f32, k: &f32| if *k == 0.0 { 0.0 } else { *v + step.copysign(coin.uniform() as f32 - 0.5) };
-        let image = Zip::from(&self.image).and(&self.known).map_collect(moved);
-        // What became of it in f32.
-        Ok(Probe { problem: self.problem(&image, device)?, apart: image - &self.image })
+        let mut probe = || -> Result<Probe> {
+            let image = Zip::from(&self.image).and(&self.known).and(&parts).map_collect(|v, k, part| {
+                let moved = (step * part).copysign(coin.uniform() - 0.5);
+                if *k == 0.0 { 0.0 } else { *v + moved as f32 }
+            });
+            // What became of it in f32.
+            Ok(Probe { problem: self.problem(&image, device)?, apart: image - &self.image })
+        };
+        let count = (PROBED / self.count).clamp(1, PROBES);
+        Ok(Probes { all: (0..count).map(|_| probe()).collect::<Result<_>>()?, variance })
     }
 
     fn problem(&self, image: &ArrayD<f32>, device: &Device) -> Result<Problem> {

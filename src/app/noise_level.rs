@@ -7,11 +7,13 @@
 //! such a choice does not change what is found of it. Where too few details are without gaps, differences of neighbours that are known
 //! take their place.
 
+mod brightness;
 mod clipped;
 
 use super::neighbours::{self, local_means};
 use crate::error::{Error, Result, shape_err};
 use crate::linop::Wavelet;
+pub(super) use brightness::noise_by_brightness;
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice, Zip};
 
 /// Median of |z| of a standard normal z.

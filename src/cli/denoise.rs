@@ -24,7 +24,8 @@ use std::time::Instant;
 ///
 /// Minimises ½‖x − y‖² + Σ λᵢRᵢ(x) for a picture y, each channel for itself. Without --reg R is total variation. A weight that is not
 /// given is the one by which x is expected to be nearest to the picture without its noise σ (Stein's unbiased estimate of the risk):
-/// other units of the picture give the same picture in these units. σ is estimated from the finest diagonal wavelet details (their median), unless --noise gives it.
+/// other units of the picture give the same picture in these units. σ is estimated from the finest diagonal wavelet details (their
+/// median), unless --noise gives it; it may follow brightness, but noise that neighbours share, as after a blur, is hardly taken away.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: .npy, .npz, .png or .tif, (row, column) or (plane, row, column), in any units

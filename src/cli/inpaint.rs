@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Minimises ½‖M(x − y)‖² + Σ λᵢRᵢ(x) for a picture y and the mask M of what is known of it, each channel for itself. Without --reg R
 /// is total variation. A weight that is not given is the one by which x is expected to be nearest to the picture without its noise σ
-/// where y is known (Stein's unbiased estimate of the risk): known samples lose their noise as by `denoise`; --keep-known has them as
+/// where y is known (Stein's unbiased estimate of the risk): known samples lose their noise as by `denoise`, and gaps are filled by the same weight; --keep-known has them as
 /// they were. σ is estimated from what is known; without noise the weight is 2e-4 of the largest value.
 #[derive(clap::Args)]
 pub struct Args {

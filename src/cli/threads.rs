@@ -38,16 +38,23 @@ pub fn start() -> Result<()> {
 fn share_heap(threads: usize) {
     use std::os::unix::process::CommandExt;
     const HEAPS: &str = "MALLOC_ARENA_MAX";
+    // For who has lost the other on the way.
+    const AGAIN: &str = "LINOPS_ONE_HEAP";
     const HEAP: u64 = 64 << 20;
     // As a part of all addresses: less is no matter.
     const PART: u64 = 16;
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let addresses = limits.lines().find_map(|line| line.strip_prefix("Max address space")?.split_whitespace().next());
     let few = addresses.and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n / PART < HEAP * threads as u64);
-    if !few || std::env::var_os(HEAPS).is_some() {
+    if !few || [HEAPS, AGAIN].iter().any(|name| std::env::var_os(name).is_some()) {
         return;
     }
     let (Ok(program), mut arguments) = (std::env::current_exe(), std::env::args_os()) else { return };
+    // What a loader was asked to run is not what runs.
+    let own = arguments.next().unwrap_or_default();
+    if program.file_name() != std::path::Path::new(&own).file_name() {
+        return;
+    }
     let mut again = std::process::Command::new(program);
-    let _ = again.arg0(arguments.next().unwrap_or_default()).args(arguments).env(HEAPS, "1").exec();
+    let _ = again.arg0(own).args(arguments).env(HEAPS, "1").env(AGAIN, "1").exec();
 }

@@ -31,7 +31,7 @@ pub enum Method {
     /// Image Process. 18:2419 (2009), begun anew when it points downhill. Its gap bounds what is left.
     Fgp,
     /// Iteratively reweighted least squares: Daubechies, DeVore, Fornasier and Güntürk, Comm. Pure Appl. Math. 63:1 (2010), with
-    /// conjugate gradients inside. For l1 norms and squares; each iteration plans its weighted normal anew.
+    /// conjugate gradients inside. For l1 norms and squares.
     Irls,
     /// Conjugate gradients: Hestenes and Stiefel, J. Res. Natl. Bur. Stand. 49:409 (1952). For squares alone.
     Cg,

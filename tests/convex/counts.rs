@@ -23,7 +23,7 @@ fn counted(device: &Device, problem: &Problem, method: Method, iterations: usize
     std::array::from_fn(|k| after[k] - before[k])
 }
 
-/// Iterations between two readings are one command buffer of one submission, whatever the method, and two dispatches beside those of the
+/// Iterations between two readings of the methods that have no solves within are one command buffer of one submission, and two dispatches beside those of the
 /// operators, three where a prox lies between two of them.
 #[test]
 fn iterations_between_readings_are_one_submission_of_few_dispatches() {

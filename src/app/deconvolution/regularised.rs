@@ -95,7 +95,7 @@ impl Blur {
             axes: &axes,
             count: self.counted(),
             noise: noise.max(LEAST * self.deviation(&y.to_real_array()?)),
-            probe: None,
+            probes: None,
             size,
             weights: [least, f64::INFINITY],
             norm: self.norm(),

@@ -1,18 +1,20 @@
-//! Weights from the noise: the one by which x is nearest to the truth, which nobody knows. Where y is the truth with white noise of
-//! deviation σ on the n samples that M keeps,
+//! Weights from the noise: the one by which x is nearest to the truth, which nobody knows. Where y is the truth with noise of the
+//! deviations σᵢ on the samples that M keeps, each by itself,
 //!
 //! ```text
-//! ‖M x − y‖² + 2σ² Σ ∂(M x)ᵢ/∂yᵢ − nσ²
+//! ‖M x − y‖² + 2 Σ σᵢ² ∂(M x)ᵢ/∂yᵢ − Σ σᵢ²
 //! ```
 //!
-//! is what ‖M (x − truth)‖² may be expected to be, whatever the regulariser (Stein, Ann. Stat. 9:1135, 1981). The sum is about
-//! n⟨d, x(y + d) − x(y)⟩/‖d‖² for a d whose signs are those of a coin (Ramani, Blu and Unser, IEEE Trans. Image Process. 17:1540, 2008). Both x are of
-//! as many iterations from one start: what they are from rest, they are alike.
+//! is what ‖M (x − truth)‖² may be expected to be, whatever the regulariser (Stein, Ann. Stat. 9:1135, 1981). The second sum is about
+//! ⟨d, x(y + d) − x(y)⟩/‖d‖² times the third for d as large as the noise times some part, with the signs of a coin (Ramani, Blu and
+//! Unser, IEEE Trans. Image Process. 17:1540, 2008). Both x are of as many iterations from one start: what they are from rest, they
+//! are alike.
 
 use super::Denoising;
 use super::weight::{Before, Given, Solve, Weighed};
 use crate::convex::Problem;
 use crate::error::Result;
+use crate::run::Device;
 use crate::solve::Stop;
 use ndarray::ArrayD;
 
@@ -23,11 +25,15 @@ const STEP: f64 = 1.5;
 /// The first weight, in units of σ.
 const FIRST: f64 = 0.7;
 
+/// The least weight, in units of σ: it takes next to nothing away.
+const LEAST: f64 = 0.05;
+
 /// Iterations for a weight, from the x of the one beside it.
 const ITERATIONS: usize = 20;
 
-/// So far below 0, in units of σ², is no risk of noise that is there.
+/// So far below 0, as a part of the variance, is no risk of noise that is there; of n samples chance alone is √(2/n), of which it is as many.
 const LESS: f64 = 0.2;
+const CHANCE: f64 = 3.0;
 
 /// The same picture, a little apart.
 pub(in crate::app) struct Probe {
@@ -36,10 +42,17 @@ pub(in crate::app) struct Probe {
     pub apart: ArrayD<f32>,
 }
 
+/// By which the risk of a weight is found.
+pub(in crate::app) struct Probes {
+    pub all: Vec<Probe>,
+    /// The mean of all σᵢ².
+    pub variance: f64,
+}
+
 impl Probe {
-    /// Σ ∂xᵢ/∂yᵢ for each sample, of x and the one by the probe.
+    /// Σ σᵢ² ∂xᵢ/∂yᵢ as a part of Σ σᵢ², of x and the one by the probe.
     fn gain(&self, x: &Weighed, by_probe: &Weighed) -> Result<f64> {
-        let [x, moved] = [x, by_probe].map(|w| w.solved.x.to(&crate::run::Device::host())?.to_real_array());
+        let [x, moved] = [x, by_probe].map(|w| w.solved.x.to(&Device::host())?.to_real_array());
         let (x, moved) = (x?, moved?);
         let product = |a: &ArrayD<f32>, b: &ArrayD<f32>| -> f64 {
             a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
@@ -93,23 +106,35 @@ impl Risks {
 
 impl Denoising<'_> {
     /// Solves by the weight of the least risk.
-    pub(super) fn of_least_risk(&mut self, given: &Given, probe: &Probe) -> Result<Weighed> {
-        let bounds = given.weights.map(f64::ln);
-        let variance = given.noise.powi(2);
-        let steps = Solve { iterations: ITERATIONS.min(self.iterations), tol: 0.0 };
-        let last = Solve { iterations: self.iterations, tol: self.tol };
+    pub(super) fn of_least_risk(&mut self, given: &Given, probes: &Probes) -> Result<Weighed> {
+        let [low, high] = given.weights;
+        let bounds = [low.max(LEAST * given.noise).min(high), high].map(f64::ln);
+        // By the method that suits: another one may be farther from rest after as many iterations, by more for some weights than for others.
+        let steps = Solve { iterations: ITERATIONS, tol: 0.0, method: None };
+        let last = Solve { iterations: self.iterations, tol: self.tol, method: self.method };
         let (mut risks, mut best) = (Risks::default(), None::<Before>);
         let (mut solves, mut least) = (0, f64::INFINITY);
         let mut log = (FIRST * given.noise).ln().clamp(bounds[0], bounds[1]);
         loop {
             let weight = log.exp();
-            let found = self.once(given, &given.problem, weight, best.as_ref(), steps)?;
-            let by_probe = self.once(given, &probe.problem, weight, best.as_ref(), steps)?;
-            solves += 2;
-            if [&found, &by_probe].iter().any(|w| w.solved.stop == Stop::Cancelled) {
+            let mut found = self.once(given, &given.problem, weight, best.as_ref(), steps)?;
+            solves += 1;
+            let mut gain = 0.0;
+            for probe in &probes.all {
+                if found.solved.stop == Stop::Cancelled {
+                    break;
+                }
+                let by_probe = self.once(given, &probe.problem, weight, best.as_ref(), steps)?;
+                solves += 1;
+                gain += probe.gain(&found, &by_probe)? / probes.all.len() as f64;
+                if by_probe.solved.stop == Stop::Cancelled {
+                    found.solved.stop = Stop::Cancelled;
+                }
+            }
+            if found.solved.stop == Stop::Cancelled {
                 return Ok(Weighed { solves, ..found });
             }
-            let risk = found.deviation.powi(2) / variance + 2.0 * probe.gain(&found, &by_probe)? - 1.0;
+            let risk = found.deviation.powi(2) / probes.variance + 2.0 * gain - 1.0;
             if risks.add(log, risk) {
                 (best, least) = (Some(Before { weight, solved: found.solved }), risk);
             }
@@ -117,7 +142,8 @@ impl Denoising<'_> {
                 Next::Try(next) => log = next,
                 Next::Take(at) => {
                     let found = self.once(given, &given.problem, at.exp(), best.as_ref(), last)?;
-                    return Ok(Weighed { solves: solves + 1, less_noise: least < -LESS, ..found });
+                    let less_noise = least < -LESS.max(CHANCE * (2.0 / given.count as f64).sqrt());
+                    return Ok(Weighed { solves: solves + 1, less_noise, ..found });
                 }
             }
         }

@@ -4,9 +4,9 @@
 //! misfit is still above the noise at a weight that holds no noise back any more, lower ones only bring in what no one has seen.
 
 use super::Denoising;
-use super::risk::Probe;
+use super::risk::Probes;
 use crate::app::regularise::{Stated, Weight};
-use crate::convex::{ConvexOptions, Problem, Solved};
+use crate::convex::{ConvexOptions, Method, Problem, Solved};
 use crate::error::Result;
 use crate::solve::Stop;
 use crate::tensor::Tensor;
@@ -36,6 +36,7 @@ pub(super) struct Before {
 pub(super) struct Solve {
     pub iterations: usize,
     pub tol: f64,
+    pub method: Option<Method>,
 }
 
 /// A problem to be solved by weights that follow from the noise.
@@ -45,10 +46,10 @@ pub(in crate::app) struct Given<'a> {
     pub axes: &'a str,
     /// Data that count.
     pub count: usize,
-    /// The root mean square of the noise, which the misfit is to have without a probe.
+    /// The root mean square of the noise, which the misfit is to have without probes.
     pub noise: f64,
     /// By which the risk of a weight is found.
-    pub probe: Option<Probe>,
+    pub probes: Option<Probes>,
     /// The largest magnitude of the data.
     pub size: f64,
     /// The least weight and the largest one that a search takes.
@@ -64,7 +65,7 @@ pub(in crate::app) struct Weighed {
     pub solved: Solved,
     pub terms: Vec<Stated>,
     pub deviation: f64,
-    /// Whether the largest weight made less of a difference than the noise.
+    /// Whether there is less noise than was given.
     pub less_noise: bool,
     /// Whether the least weight leaves more of a misfit than the noise.
     pub unreached: bool,
@@ -77,11 +78,11 @@ impl Denoising<'_> {
         let &Given { noise, size, .. } = given;
         let open = self.regularisation.terms.iter().any(|t| t.weight.is_none());
         if !open || self.fill || noise <= 1e-7 * size {
-            let last = Solve { iterations: self.iterations, tol: self.tol };
+            let last = Solve { iterations: self.iterations, tol: self.tol, method: self.method };
             return self.once(given, &given.problem, (FILL * noise).max(LEAST * size), None, last);
         }
-        match &given.probe {
-            Some(probe) => self.of_least_risk(given, probe),
+        match &given.probes {
+            Some(probes) => self.of_least_risk(given, probes),
             None => self.fitted_to_noise(given),
         }
     }
@@ -93,7 +94,7 @@ impl Denoising<'_> {
         let mut before: Option<(f64, f64)> = None;
         let mut start = None;
         let mut solves = 0;
-        let loose = Solve { iterations: self.iterations, tol: self.tol.max(LOOSE) };
+        let loose = Solve { iterations: self.iterations, tol: self.tol.max(LOOSE), method: self.method };
         loop {
             let mut result = self.once(given, &given.problem, weight, start.as_ref(), loose)?;
             solves += 1;
@@ -146,7 +147,7 @@ impl Denoising<'_> {
             None => given.start.iter().try_fold(problem, |problem, x| problem.start(x))?,
         };
         let mut options =
-            ConvexOptions::default().iterations(solve.iterations).tol(solve.tol).method(self.method).norm(given.norm);
+            ConvexOptions::default().iterations(solve.iterations).tol(solve.tol).method(solve.method).norm(given.norm);
         if let Some(progress) = &mut self.progress {
             options = options.progress(progress);
         }
