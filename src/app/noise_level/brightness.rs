@@ -1,14 +1,14 @@
 //! How noise follows brightness: that of photons grows with it, that of speckle is a part of it, and where values were cut off there is
 //! less.
 
-use super::{Details, MANY, MEDIAN, finest_details, in_flat_places, median, of_known, structure};
+use super::{Details, MEDIAN, finest_details, in_flat_places, median, of_known, structure};
 use crate::app::neighbours::local_means;
 use crate::error::Result;
 use ndarray::{ArrayD, ArrayViewD};
 
 /// Steps of brightness that are told apart, at most, and the details of each at least.
 const STEPS: usize = 12;
-const EACH: usize = MANY;
+const EACH: usize = 1000;
 
 /// The noise of a step, as a part of that of all.
 const PARTS: [f64; 2] = [0.2, 5.0];
